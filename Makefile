@@ -1,9 +1,18 @@
 # baton: build, test, measure, install. `make help` lists the targets.
+#
+# CFLAGS, CPPFLAGS and LDFLAGS are the user's: whatever the build itself needs stands in BASE and is
+# never overwritten by them. V=1 shows the commands. B=DIR builds somewhere else.
+#
+# tests/rules.mk gives:        unit  (build/tests/unit/*: Check suites)   test  (builds and runs everything)
+# tests/bench/rules.mk gives:  bench, bench-check
 VERSION := 0.1.0
 B       ?= build
 V       ?= 0
 Q        = $(if $(filter 1,$(V)),,@)
 say      = $(if $(filter 1,$(V)),@:,@printf '  %-7s %s\n' $(1) $(2))
+
+PREFIX  ?= /usr/local
+DESTDIR ?=
 
 CC      ?= cc
 CFLAGS  ?= -O2 -g
@@ -16,19 +25,30 @@ BASE     = -std=gnu11 -fPIC -fvisibility=hidden -ftls-model=initial-exec -fasync
 SRC_C   := $(wildcard shim/*.c shim/*/*.c)
 SRC_S   := $(wildcard shim/*/*_$(shell uname -m).S)
 OBJ     := $(SRC_C:%.c=$(B)/%.o) $(SRC_S:%.S=$(B)/%.o)
+# The unit suites link everything but the constructor, so that nothing starts by itself.
+CORE    := $(filter-out $(B)/shim/init.o,$(OBJ))
 
+.DEFAULT_GOAL := all
 .PHONY: all
-all: $(B)/libbaton.so
+all: $(if $(SRC_C),$(B)/libbaton.so)  ## build/libbaton.so
 
-$(B)/%.o: %.c
+# Changed flags rebuild everything: `make CFLAGS=-O0` after `make` must not mix objects.
+FLAGS    = $(CC) $(CPPFLAGS) $(BASE) $(WARN) $(CFLAGS) $(LDFLAGS)
+$(B)/flags: force
+	@mkdir -p $(@D)
+	@printf '%s\n' '$(subst ','\'',$(FLAGS))' | cmp -s - $@ || printf '%s\n' '$(subst ','\'',$(FLAGS))' > $@
+.PHONY: force
+force:
+
+$(B)/%.o: %.c $(B)/flags
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
 	$(Q)$(CC) $(CPPFLAGS) $(BASE) $(WARN) $(CFLAGS) -MMD -MP -c $< -o $@
 
-$(B)/%.o: %.S
+$(B)/%.o: %.S $(B)/flags
 	@mkdir -p $(@D)
 	$(call say,AS,$<)
-	$(Q)$(CC) $(CPPFLAGS) -Ishim -MMD -MP -c $< -o $@
+	$(Q)$(CC) $(CPPFLAGS) -Ishim $(CFLAGS) -MMD -MP -c $< -o $@
 
 $(B)/libbaton.map: shim/handoffs/exports.map.in shim/handoffs/hooks.def
 	@mkdir -p $(@D)
@@ -40,8 +60,114 @@ $(B)/libbaton.so: $(OBJ) $(B)/libbaton.map
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -shared -nostartfiles -Wl,-z,defs -Wl,-z,now -Wl,-z,relro \
 	  -Wl,--hash-style=gnu -Wl,-soname,libbaton.so -Wl,--version-script=$(B)/libbaton.map -o $@ $(OBJ)
 
-.PHONY: clean
-clean:
-	$(Q)rm -rf $(B)
+$(B)/libbaton_core.a: $(CORE)
+	$(call say,AR,$@)
+	$(Q)rm -f $@
+	$(Q)$(AR) rcs $@ $^
+
+-include tests/rules.mk
+-include tests/bench/rules.mk
+
+# ---- what a user types -------------------------------------------------------------------------
+
+.PHONY: setup demo check check-loop check-static
+setup:  ## install what building and testing need (apt)
+	$(Q)scripts/setup
+
+demo: setup  ## real programs before and after, about 30 lines
+	$(Q)$(MAKE) -s --no-print-directory all demo-programs
+	$(Q)scripts/demo
+
+check: setup  ## everything that must pass
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)$(MAKE) --no-print-directory check-static
+	$(Q)$(if $(wildcard tests/bench/rules.mk),$(MAKE) --no-print-directory bench-check)
+	$(Q)$(MAKE) --no-print-directory test
+
+check-static: all  ## layers, exports, imports, generated tables
+	$(Q)scripts/check-layers $(B)/libbaton.so
+	$(Q)scripts/gen-docs --check
+
+LOOP ?= 10
+check-loop: setup  ## every test LOOP=10 times
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)$(MAKE) --no-print-directory test TEST_ARGS="--loop $(LOOP)"
+
+# ---- the core as unit tests under the sanitizers and valgrind ----------------------------------
+
+run-unit = for t in $(1)/tests/unit/*; do \
+	[ -x "$$t" ] && [ -f "$$t" ] || continue; \
+	printf '  %-7s %s\n' RUN "$$t"; $(2) "$$t" || exit 1; done
+
+.PHONY: asan ubsan tsan valgrind
+asan:  ## unit suites under AddressSanitizer
+	$(Q)$(MAKE) --no-print-directory B=build-asan LDFLAGS="-fsanitize=address $(LDFLAGS)" \
+	  CFLAGS="-O1 -g -fno-omit-frame-pointer -fsanitize=address" unit
+	$(Q)$(call run-unit,build-asan,env CK_FORK=no)
+
+ubsan:  ## unit suites under UndefinedBehaviorSanitizer
+	$(Q)$(MAKE) --no-print-directory B=build-ubsan LDFLAGS="-fsanitize=undefined $(LDFLAGS)" \
+	  CFLAGS="-O1 -g -fno-omit-frame-pointer -fsanitize=undefined -fno-sanitize-recover=undefined" unit
+	$(Q)$(call run-unit,build-ubsan,env CK_FORK=no)
+
+tsan:  ## unit suites under ThreadSanitizer
+	$(Q)$(MAKE) --no-print-directory B=build-tsan LDFLAGS="-fsanitize=thread $(LDFLAGS)" \
+	  CFLAGS="-O1 -g -fno-omit-frame-pointer -fsanitize=thread" unit
+	$(Q)$(call run-unit,build-tsan,env CK_FORK=no)
+
+valgrind:  ## unit suites under valgrind
+	$(Q)$(MAKE) --no-print-directory unit
+	$(Q)$(call run-unit,$(B),env CK_FORK=no valgrind -q --error-exitcode=1 --leak-check=full --errors-for-leak-kinds=definite)
+
+# ---- install -----------------------------------------------------------------------------------
+
+.PHONY: install uninstall
+install: all  ## PREFIX=/usr/local DESTDIR=
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/baton $(DESTDIR)$(PREFIX)/include \
+	  $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man7
+	install -m 755 $(B)/libbaton.so $(DESTDIR)$(PREFIX)/lib/baton/libbaton.so
+	sed 's/^version=.*/version=$(VERSION)/' scripts/baton > $(DESTDIR)$(PREFIX)/bin/baton
+	chmod 755 $(DESTDIR)$(PREFIX)/bin/baton
+	install -m 644 scripts/baton.d/* $(DESTDIR)$(PREFIX)/lib/baton/
+	$(if $(wildcard include/*.h),install -m 644 $(wildcard include/*.h) $(DESTDIR)$(PREFIX)/include/)
+	scripts/gen-docs --man 1 > $(DESTDIR)$(PREFIX)/share/man/man1/baton.1
+	scripts/gen-docs --man 7 > $(DESTDIR)$(PREFIX)/share/man/man7/baton.7
+	$(if $(wildcard scripts/baton.pc.in),install -d $(DESTDIR)$(PREFIX)/lib/pkgconfig)
+	$(if $(wildcard scripts/baton.pc.in),sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' \
+	  scripts/baton.pc.in > $(DESTDIR)$(PREFIX)/lib/pkgconfig/baton.pc)
+
+uninstall:  ## take away what install put there
+	rm -rf $(DESTDIR)$(PREFIX)/lib/baton
+	rm -f $(DESTDIR)$(PREFIX)/bin/baton $(DESTDIR)$(PREFIX)/lib/pkgconfig/baton.pc \
+	  $(DESTDIR)$(PREFIX)/share/man/man1/baton.1 $(DESTDIR)$(PREFIX)/share/man/man7/baton.7 \
+	  $(addprefix $(DESTDIR)$(PREFIX)/,$(wildcard include/*.h))
+
+# ---- the source itself -------------------------------------------------------------------------
+
+SHELL_FILES = $(wildcard scripts/baton scripts/setup scripts/demo scripts/gen-docs scripts/check-layers scripts/baton.d/*.sh .ci/run)
+C_FILES     = $(wildcard shim/*.[ch] shim/*/*.[ch] include/*.h tests/unit/*.[ch])
+
+.PHONY: lint format docs
+lint: all  ## shellcheck, clang-format, cppcheck, layers, man pages, generated tables
+	$(Q)scripts/setup --lint
+	$(Q)shellcheck $(SHELL_FILES)
+	$(Q)clang-format --dry-run --Werror $(C_FILES)
+	$(Q)cppcheck -q --error-exitcode=1 --inline-suppr --suppress=missingIncludeSystem --suppress=missingInclude \
+	  -Ishim -Iinclude -D_GNU_SOURCE -D__x86_64__ -DBATON_VERSION='""' $(SRC_C)
+	$(Q)$(MAKE) --no-print-directory check-static
+	$(Q)for n in 1 7; do scripts/gen-docs --man $$n | groff -man -Tutf8 -ww -z || exit 1; done
+
+format:  ## clang-format over the C files
+	$(Q)clang-format -i $(C_FILES)
+
+docs:  ## rewrite the generated tables of the README
+	$(Q)scripts/gen-docs
+
+.PHONY: help clean
+help:  ## this list
+	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | awk -F'\t' '{ printf "  make %-14s %s\n", $$1, $$2 }'
+
+clean:  ## remove the build folders
+	$(Q)rm -rf $(B) build-asan build-ubsan build-tsan build-clang
 
 -include $(OBJ:.o=.d)

@@ -30,7 +30,7 @@ CORE    := $(filter-out $(B)/shim/init.o,$(OBJ))
 
 .DEFAULT_GOAL := all
 .PHONY: all
-all: $(if $(SRC_C),$(B)/libbaton.so)  ## build/libbaton.so
+all: $(if $(wildcard shim/handoffs/hooks.def),$(B)/libbaton.so)  ## build/libbaton.so
 
 # Changed flags rebuild everything: `make CFLAGS=-O0` after `make` must not mix objects.
 FLAGS    = $(CC) $(CPPFLAGS) $(BASE) $(WARN) $(CFLAGS) $(LDFLAGS)
@@ -144,7 +144,7 @@ uninstall:  ## take away what install put there
 
 # ---- the source itself -------------------------------------------------------------------------
 
-SHELL_FILES = $(wildcard scripts/baton scripts/setup scripts/demo scripts/gen-docs scripts/check-layers scripts/baton.d/*.sh .ci/run)
+SHELL_FILES = $(wildcard scripts/baton scripts/setup scripts/demo scripts/gen-docs scripts/check-layers scripts/baton.d/*.sh tests/lib/build-program .ci/run)
 C_FILES     = $(wildcard shim/*.[ch] shim/*/*.[ch] include/*.h tests/unit/*.[ch])
 
 .PHONY: lint format docs

@@ -1,0 +1,27 @@
+"""The programs from which the project grew: stale pools, five universes, the leak, the web request."""
+from harness import CARRIERS, carry, idle, plain, test
+
+POOLS = [(kind, *pool) for kind in CARRIERS
+         for pool in (("glib", "exclusive"), ("glib", "shared"), ("uv",))]
+THREADS = [(kind, way) for kind in CARRIERS for way in ("pthread", "c11", "thread", "async")]
+ALL_RIGHT = [f"task {n} sees {n}\n" for n in range(1, 6)]
+
+
+@test("stale pool: tasks on used workers see their own values, idle workers hold nothing", each=POOLS)
+def stale_pool(kind, library, *how):
+    program = f"stale_pool_{library}"
+    for run in (plain, idle):
+        before = run(program, kind, *how).wrong()
+        before.matches(r"^task 4 sees [^4] +STALE").matches(r"^task 5 sees [^5] +STALE")
+        before.matches(r"^idle worker holds \d")
+    after = carry(CARRIERS[kind], program, kind, *how).ok().quiet().says(*ALL_RIGHT)
+    after.never_says("STALE", "holds 1", "holds 2").clean()
+    after.carried({"uv": "uv.work", "glib": "glib.pool"}[library], exactly=5)
+
+
+@test("stale pool: a thread sees the value of the moment it was started", each=THREADS)
+def thread_per_task(kind, way):
+    for run in (plain, idle):
+        run("stale_pool_pthread", kind, way).wrong().says("task 4 sees 0  STALE")
+    after = carry(CARRIERS[kind], "stale_pool_pthread", kind, way).ok().quiet().says(*ALL_RIGHT)
+    after.clean().carried("pthread", exactly=5)

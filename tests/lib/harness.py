@@ -1,0 +1,253 @@
+"""What an integration test is made of: a promise, a program, three ways to run it.
+
+    from harness import test, plain, idle, carry
+
+    @test("A1: the task sees the value of the moment it was handed over")
+    def task_sees_the_value_of_its_submit():
+        plain("values", "change").says("task sees 2")
+        carry("key:request_key", "values", "change").ok().says("task sees 1").clean()
+
+plain()   runs a program without the library,
+idle()    with the library loaded and nothing configured,
+carry()   with the library and slots to carry; its report is read back.
+Every run has a time limit, an environment of its own without the caller's BATON_* and LD_PRELOAD,
+and its process group is killed when the limit has passed. Standard library only.
+"""
+import contextlib
+import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+BUILD = Path(os.environ.get("BATON_TEST_BUILD", ROOT / "build")).resolve()
+LIBRARY = BUILD / "libbaton.so"
+PROGRAMS = BUILD / "tests" / "programs"
+
+TESTS = []                    # filled by @test, read by run.py
+_current = threading.local()  # .deadline of the test that runs in this thread
+
+
+class Failure(Exception):
+    """A promise was broken; the text shows the run that broke it."""
+
+
+class Skip(Exception):
+    """This machine cannot show it."""
+
+
+def skip(why):
+    raise Skip(why)
+
+
+class Case:
+    def __init__(self, name, promise, function, argument, timeout):
+        self.name, self.promise = name, promise
+        self.function, self.argument, self.timeout = function, argument, timeout
+
+    def call(self):
+        _current.deadline = time.monotonic() + self.timeout
+        self.function(*self.argument)
+
+
+def test(promise, each=None, timeout=60):
+    """Register a test. `each`: run it once for every element (a tuple is spread over the parameters)."""
+    def register(function):
+        room = function.__module__.removeprefix("test_")
+        name = f"{room}.{function.__name__}"
+        if each is None:
+            TESTS.append(Case(name, promise, function, (), timeout))
+        for argument in each or ():
+            spread = argument if isinstance(argument, tuple) else (argument,)
+            label = " ".join(str(part) for part in spread)
+            TESTS.append(Case(f"{name}[{label}]", promise, function, spread, timeout))
+        return function
+    return register
+
+
+class Result:
+    def __init__(self, command, settings, code, out, err, report, seconds):
+        self.command, self.settings = command, settings
+        self.code, self.out, self.err, self.report = code, out, err, report
+        self.seconds = seconds
+
+    def literal(self):
+        """The command line that repeats this run."""
+        words = [f"{name}={shlex.quote(value)}" for name, value in self.settings.items()]
+        return " ".join(words + [shlex.quote(word) for word in self.command])
+
+    def fail(self, why):
+        def block(title, text):
+            return f"--- {title}\n{text.rstrip()[-4000:]}\n" if text.strip() else ""
+        report = json.dumps(self.report) if self.report is not None else ""
+        raise Failure(f"{why}\n$ {self.literal()}\n--- exit {self.code}\n"
+                      + block("stdout", self.out) + block("stderr", self.err)
+                      + block("report", report))
+
+    # Each check returns the result, so that they read as one sentence.
+
+    def exits(self, code):
+        if self.code != code:
+            self.fail(f"expected exit {code}, got {self.code}")
+        return self
+
+    def ok(self):
+        return self.exits(0)
+
+    def wrong(self):
+        """The program itself says that what it saw was wrong (exit 1): the plain half of a test."""
+        return self.exits(1)
+
+    def quiet(self):
+        if self.err:
+            self.fail("expected nothing on stderr")
+        return self
+
+    def says(self, *texts):
+        for text in texts:
+            if text not in self.out:
+                self.fail(f"expected {text!r} on stdout")
+        return self
+
+    def never_says(self, *texts):
+        for text in texts:
+            if text in self.out:
+                self.fail(f"did not expect {text!r} on stdout")
+        return self
+
+    def complains(self, *texts):
+        for text in texts:
+            if text not in self.err:
+                self.fail(f"expected {text!r} on stderr")
+        return self
+
+    def matches(self, pattern, stream="out"):
+        if not re.search(pattern, getattr(self, stream), re.M):
+            self.fail(f"expected a match of {pattern!r} on std{stream}")
+        return self
+
+    def same_as(self, other):
+        """Stdout, stderr and exit code are what they were in the other run."""
+        for what in ("code", "out", "err"):
+            if getattr(self, what) != getattr(other, what):
+                self.fail(f"{what} differs from the other run:\n$ {other.literal()}\n"
+                          f"{getattr(other, what)!r}\n")
+        return self
+
+    # What the report says.
+
+    def reported(self):
+        if self.report is None:
+            self.fail("no report was written")
+        return self.report
+
+    def clean(self):
+        """No context, record or value is left at exit."""
+        report = self.reported()
+        for what in ("contexts_alive", "records_alive", "values_alive"):
+            if report.get(what) != 0:
+                self.fail(f"{what} is {report.get(what)}, expected 0")
+        return self
+
+    def carried(self, family, at_least=1, exactly=None):
+        count = self.reported().get("families", {}).get(family, {}).get("carried", 0)
+        if count != exactly if exactly is not None else count < at_least:
+            wanted = at_least if exactly is None else exactly
+            self.fail(f"{family} carried {count}, expected {wanted}")
+        return self
+
+    def bare(self, family, at_least=1):
+        reasons = self.reported().get("families", {}).get(family, {}).get("bare", {})
+        if sum(reasons.values()) < at_least:
+            self.fail(f"{family} ran {reasons} bare, expected at least {at_least}")
+        return self
+
+    def slot(self, item):
+        for slot in self.reported().get("slots", ()):
+            if slot.get("item") == item:
+                return slot
+        self.fail(f"the report does not know the item {item!r}")
+
+    def slot_is(self, item, state):
+        slot = self.slot(item)
+        if slot.get("state") != state:
+            self.fail(f"{item} is {slot.get('state')!r} ({slot.get('reason')}), expected {state!r}")
+        return self
+
+
+def find_program(program):
+    """A program of ours by its name, anything else by PATH or path."""
+    ours = PROGRAMS / program
+    if "/" not in program and ours.exists():
+        return str(ours)
+    if "/" not in program and any((ROOT / "tests" / "programs").glob(program + ".c*")):
+        skip(f"{program} was not built here")
+    return program
+
+
+def run(program, *args, preload=True, env=None, timeout=20, stdin="", cwd=None, before=()):
+    """Run one program to its end. `env` adds to the environment; `before` precedes us in LD_PRELOAD."""
+    command = [find_program(program)] + [str(arg) for arg in args]
+    environment = {name: value for name, value in os.environ.items()
+                   if not name.startswith(("BATON_", "LD_"))}
+    environment["LC_ALL"] = "C"
+    settings = {}
+    libraries = [str(path) for path in before] + ([str(LIBRARY)] if preload else [])
+    if libraries:
+        settings["LD_PRELOAD"] = ":".join(libraries)
+    settings.update({name: str(value) for name, value in (env or {}).items()})
+    deadline = getattr(_current, "deadline", None)
+    if deadline is not None:
+        timeout = max(0.1, min(timeout, deadline - time.monotonic()))
+    with tempfile.TemporaryDirectory(prefix="baton-test-") as folder:
+        report_file = Path(folder) / "report.json"
+        if preload and settings.get("BATON_CARRY") and "BATON_REPORT" not in settings:
+            environment["BATON_REPORT"] = str(report_file)
+        environment.update(settings)
+        started = time.monotonic()
+        process = subprocess.Popen(command, env=environment, cwd=cwd, stdin=subprocess.PIPE,
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                   start_new_session=True)
+        late = False
+        try:
+            out, err = process.communicate(stdin.encode(), timeout=timeout)
+        except subprocess.TimeoutExpired:
+            late = True
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            out, err = process.communicate()
+        report = None
+        with contextlib.suppress(FileNotFoundError, json.JSONDecodeError):
+            report = json.loads(report_file.read_text())
+    result = Result(command, settings, process.returncode, out.decode(errors="replace"),
+                    err.decode(errors="replace"), report, time.monotonic() - started)
+    if late:
+        result.fail(f"still running after {timeout:.0f} s")
+    return result
+
+
+def plain(program, *args, **how):
+    return run(program, *args, preload=False, **how)
+
+
+def idle(program, *args, **how):
+    return run(program, *args, **how)
+
+
+def carry(items, program, *args, env=None, **how):
+    return run(program, *args, env={"BATON_CARRY": items, **(env or {})}, **how)
+
+
+# The ways in which tests/programs/carrier.h keeps "the current request", as items to carry.
+CARRIERS = {
+    "key": "key:request_key",
+    "tls": "tls:request_id",
+    "fn": "fn:get=request_get,set=request_set",
+    "swap": "swap:request_swap",
+}

@@ -1,0 +1,36 @@
+# The tests' part of the Makefile: builds the programs and the Check suites, runs everything.
+# A new test program or suite is one new file; nothing here has to change.
+
+TEST_SRC  := $(wildcard tests/programs/*.c tests/programs/*.cc)
+TEST_BIN  := $(patsubst %.cc,$(B)/%,$(patsubst %.c,$(B)/%,$(TEST_SRC)))
+UNIT_BIN  := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(wildcard tests/unit/test_*.c))
+UNIT_LIBS  = $(shell pkg-config --cflags --libs check)
+T         ?=
+TEST_ARGS ?=
+
+.PHONY: tests unit test demo-programs
+tests: $(TEST_BIN) $(UNIT_BIN)
+
+$(B)/tests/programs/%: tests/programs/%.c tests/lib/build-program
+	$(call say,TEST,$<)
+	$(Q)CC='$(CC)' CXX='$(CXX)' tests/lib/build-program $< $@
+
+$(B)/tests/programs/%: tests/programs/%.cc tests/lib/build-program
+	$(call say,TEST,$<)
+	$(Q)CC='$(CC)' CXX='$(CXX)' tests/lib/build-program $< $@
+
+$(B)/tests/unit/%: tests/unit/%.c $(B)/libbaton_core.a
+	@mkdir -p $(@D)
+	$(call say,UNIT,$<)
+	$(Q)$(CC) $(CPPFLAGS) -std=gnu11 -D_GNU_SOURCE -DBATON_VERSION='"$(VERSION)"' -Ishim -Iinclude \
+	  $(WARN) $(CFLAGS) $(LDFLAGS) -pthread -MMD -MP $< -o $@ $(B)/libbaton_core.a $(UNIT_LIBS) -ldl
+
+unit: $(UNIT_BIN)  ## build the Check suites
+
+test: all tests  ## run the tests: T=PATTERN picks, TEST_ARGS="-j 4" goes to tests/run.py
+	$(Q)BATON_TEST_BUILD='$(B)' python3 tests/run.py $(if $(T),-k '$(T)') $(TEST_ARGS)
+
+# What `make demo` runs.
+demo-programs: $(filter $(B)/tests/programs/stale_pool_% $(B)/tests/programs/web_request $(B)/tests/programs/demo_%,$(TEST_BIN))
+
+-include $(wildcard $(B)/tests/programs/*.d $(B)/tests/unit/*.d)

@@ -1,0 +1,269 @@
+/* Messages from inside somebody else's process.
+ *
+ * Promise: a message never changes what the program does. So the rules here are those of a signal
+ * handler: the stack only, no stdio, no locale, no lock; errno comes back as it was; a reader of
+ * stderr that went away must not kill the program (SIGPIPE is taken back).
+ */
+#include "base/log.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+int log_level = LOG_LEVEL_ERROR;
+
+struct fmt_out {
+    char *buf;
+    size_t room; /* bytes that fit before the terminator */
+    size_t len;  /* bytes that the whole text has */
+};
+
+struct fmt_spec {
+    bool is_left, is_zero;
+    int width, precision; /* precision -1: none given */
+    int longs;            /* 0 int, 1 long and size_t, 2 long long */
+};
+
+static void fmt_put(struct fmt_out *out, char c)
+{
+    if (out->len < out->room)
+        out->buf[out->len] = c;
+    out->len++;
+}
+
+static void fmt_put_padded(struct fmt_out *out, const struct fmt_spec *spec, const char *text,
+                           size_t len, bool is_number)
+{
+    size_t pad = spec->width > 0 && (size_t)spec->width > len ? (size_t)spec->width - len : 0;
+    char fill = is_number && spec->is_zero && !spec->is_left ? '0' : ' ';
+
+    if (fill == '0' && len && *text == '-') {
+        fmt_put(out, '-');
+        text++, len--;
+    }
+    for (size_t i = 0; !spec->is_left && i < pad; i++)
+        fmt_put(out, fill);
+    for (size_t i = 0; i < len; i++)
+        fmt_put(out, text[i]);
+    for (size_t i = 0; spec->is_left && i < pad; i++)
+        fmt_put(out, ' ');
+}
+
+static void fmt_put_number(struct fmt_out *out, const struct fmt_spec *spec,
+                           unsigned long long value, unsigned base, bool is_negative,
+                           const char *prefix)
+{
+    char digits[32], *p = digits + sizeof digits;
+
+    do {
+        *--p = "0123456789abcdef"[value % base];
+        value /= base;
+    } while (value);
+    for (size_t i = strlen(prefix); i > 0; i--)
+        *--p = prefix[i - 1];
+    if (is_negative)
+        *--p = '-';
+    fmt_put_padded(out, spec, p, (size_t)(digits + sizeof digits - p), true);
+}
+
+/* A va_list that is an array cannot be passed on by address; a struct around it can. */
+struct fmt_args {
+    va_list list;
+};
+
+/* Read flags, width, precision and length at FMT; the conversion letter is where it stops. */
+
+static const char *fmt_parse(const char *fmt, struct fmt_spec *spec, struct fmt_args *args)
+{
+    for (; *fmt == '-' || *fmt == '0'; fmt++) {
+        if (*fmt == '-')
+            spec->is_left = true;
+        else
+            spec->is_zero = true;
+    }
+    if (*fmt == '*') {
+        spec->width = va_arg(args->list, int);
+        fmt++;
+    }
+    for (; *fmt >= '0' && *fmt <= '9' && spec->width < 10000; fmt++)
+        spec->width = spec->width * 10 + (*fmt - '0');
+    if (*fmt == '.') {
+        spec->precision = 0;
+        if (*++fmt == '*') {
+            spec->precision = va_arg(args->list, int);
+            fmt++;
+        }
+        for (; *fmt >= '0' && *fmt <= '9' && spec->precision < 10000; fmt++)
+            spec->precision = spec->precision * 10 + (*fmt - '0');
+    }
+    for (; *fmt == 'l' || *fmt == 'z' || *fmt == 'j'; fmt++)
+        spec->longs += *fmt == 'j' ? 2 : 1;
+    return fmt;
+}
+
+static unsigned long long fmt_take_unsigned(struct fmt_args *args, int longs)
+{
+    if (longs == 0)
+        return va_arg(args->list, unsigned);
+    if (longs == 1)
+        return va_arg(args->list, unsigned long);
+    return va_arg(args->list, unsigned long long);
+}
+
+static void fmt_put_signed(struct fmt_out *out, const struct fmt_spec *spec, struct fmt_args *args)
+{
+    long long value;
+
+    if (spec->longs == 0)
+        value = va_arg(args->list, int);
+    else if (spec->longs == 1)
+        value = va_arg(args->list, long);
+    else
+        value = va_arg(args->list, long long);
+    /* Negated as unsigned: the smallest value has no positive twin. */
+    fmt_put_number(out, spec, value < 0 ? 0 - (unsigned long long)value : (unsigned long long)value,
+                   10, value < 0, "");
+}
+
+static void fmt_put_string(struct fmt_out *out, const struct fmt_spec *spec, const char *text)
+{
+    if (!text)
+        text = "(null)";
+    fmt_put_padded(out, spec, text,
+                   spec->precision >= 0 ? strnlen(text, (size_t)spec->precision) : strlen(text),
+                   false);
+}
+
+/* One conversion; FMT stands behind the '%'. Answers where the text goes on. */
+static const char *fmt_convert(struct fmt_out *out, const char *fmt, struct fmt_args *args)
+{
+    struct fmt_spec spec = {.precision = -1};
+    const char *letter = fmt_parse(fmt, &spec, args);
+    char c;
+
+    switch (*letter) {
+    case 's':
+        fmt_put_string(out, &spec, va_arg(args->list, const char *));
+        break;
+    case 'c':
+        c = (char)va_arg(args->list, int);
+        fmt_put_padded(out, &spec, &c, 1, false);
+        break;
+    case 'd':
+    case 'i':
+        fmt_put_signed(out, &spec, args);
+        break;
+    case 'u':
+        fmt_put_number(out, &spec, fmt_take_unsigned(args, spec.longs), 10, false, "");
+        break;
+    case 'x':
+        fmt_put_number(out, &spec, fmt_take_unsigned(args, spec.longs), 16, false, "");
+        break;
+    case 'p':
+        fmt_put_number(out, &spec, (uintptr_t)va_arg(args->list, void *), 16, false, "0x");
+        break;
+    case '%':
+        fmt_put(out, '%');
+        break;
+    default:
+        fmt_put(out, '%');
+        return fmt;
+    }
+    return letter + 1;
+}
+
+int fmt_vbuf(char *buf, size_t n, const char *fmt, va_list list)
+{
+    struct fmt_out out = {.buf = buf, .room = n ? n - 1 : 0};
+    struct fmt_args args;
+
+    va_copy(args.list, list);
+    while (*fmt) {
+        if (*fmt != '%')
+            fmt_put(&out, *fmt++);
+        else
+            fmt = fmt_convert(&out, fmt + 1, &args);
+    }
+    va_end(args.list);
+    if (n)
+        buf[out.len < out.room ? out.len : out.room] = '\0';
+    return (int)out.len;
+}
+
+int fmt_buf(char *buf, size_t n, const char *fmt, ...)
+{
+    va_list args;
+    int len;
+
+    va_start(args, fmt);
+    len = fmt_vbuf(buf, n, fmt, args);
+    va_end(args);
+    return len;
+}
+
+static int log_write_all(int fd, const char *text, size_t len)
+{
+    while (len) {
+        ssize_t done = write(fd, text, len);
+
+        if (done < 0 && errno == EINTR)
+            continue;
+        if (done <= 0)
+            return done < 0 ? errno : EIO;
+        text += done;
+        len -= (size_t)done;
+    }
+    return 0;
+}
+
+/* A pipe nobody reads answers with SIGPIPE, which ends a program that itself never wrote. Hold the
+ * signal back, and eat it if it is ours, that is, if none was waiting before. */
+int log_write(int fd, const char *text, size_t len)
+{
+    int saved_errno = errno, error;
+    sigset_t pipe_set, pending, old;
+    bool was_pending, is_held;
+
+    sigemptyset(&pipe_set);
+    sigaddset(&pipe_set, SIGPIPE);
+    sigemptyset(&pending);
+    sigpending(&pending);
+    was_pending = sigismember(&pending, SIGPIPE) == 1;
+    is_held = pthread_sigmask(SIG_BLOCK, &pipe_set, &old) == 0;
+    error = log_write_all(fd, text, len);
+    if (error == EPIPE && is_held && !was_pending) {
+        struct timespec none = {0};
+
+        while (sigtimedwait(&pipe_set, NULL, &none) < 0 && errno == EINTR)
+            ;
+    }
+    if (is_held)
+        pthread_sigmask(SIG_SETMASK, &old, NULL);
+    errno = saved_errno;
+    return error;
+}
+
+void log_msg(enum log_level level, const char *fmt, ...)
+{
+    static const char prefix[] = "baton: ", cut[] = "...";
+    char line[LOG_MAX + 1];
+    size_t head = sizeof prefix - 1, room = LOG_MAX - head, len;
+    va_list args;
+
+    if ((int)level > log_level)
+        return;
+    memcpy(line, prefix, head);
+    va_start(args, fmt);
+    len = (size_t)fmt_vbuf(line + head, room, fmt, args);
+    va_end(args);
+    if (len >= room) {
+        len = room - 1;
+        memcpy(line + head + len - (sizeof cut - 1), cut, sizeof cut - 1);
+    }
+    line[head + len] = '\n';
+    log_write(STDERR_FILENO, line, head + len + 1);
+}

@@ -1,0 +1,231 @@
+/* Parsers of setting values, and what they say.
+ *
+ * Promise: strict, and exact about the place. No locale, no libc number parser: those accept what
+ * nobody meant (spaces, signs, hexadecimal), and some of them set errno.
+ */
+#include "base/config_parse.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/log.h"
+
+#define SHOWN_MAX 80 /* bytes of a wrong value that a message repeats */
+
+static void config_complain(struct config *config, const struct place *place, size_t offset,
+                            const char *fmt, va_list args)
+{
+    char shown[SHOWN_MAX + 4], why[LOG_MAX / 2];
+    size_t n = place->len < SHOWN_MAX ? place->len : SHOWN_MAX;
+    unsigned column = place->column + (unsigned)offset;
+
+    for (size_t i = 0; i < n; i++)
+        shown[i] = place->text[i] >= ' ' && place->text[i] < 0x7f ? place->text[i] : '?';
+    strcpy(shown + n, n < place->len ? "..." : "");
+    fmt_vbuf(why, sizeof why, fmt, args);
+    if (place->file)
+        log_msg(LOG_LEVEL_ERROR, "%.200s:%u:%u: %.60s=\"%s\": %s", place->file, place->line, column,
+                place->name, shown, why);
+    else
+        log_msg(LOG_LEVEL_ERROR, "%.60s=\"%s\": column %u: %s", place->name, shown, column, why);
+    config->errors++;
+}
+
+void config_expect(struct config *config, const struct place *place, size_t offset, const char *fmt,
+                   ...)
+{
+    va_list args;
+
+    va_start(args, fmt);
+    config_complain(config, place, offset, fmt, args);
+    va_end(args);
+}
+
+void config_item_error(struct config *config, const struct config_item *item, size_t offset,
+                       const char *fmt, ...)
+{
+    struct place place = {.name = item->name, .file = item->file, .text = (char *)item->text,
+                          .len = item->len, .line = item->line, .column = item->column};
+    va_list args;
+
+    va_start(args, fmt);
+    config_complain(config, &place, offset, fmt, args);
+    va_end(args);
+}
+
+unsigned config_name_distance(const char *a, const char *b)
+{
+    unsigned row[128];
+    size_t a_len = strlen(a), b_len = strlen(b);
+
+    if (a_len >= 128 || b_len >= 128)
+        return UINT32_MAX;
+    for (size_t j = 0; j <= b_len; j++)
+        row[j] = (unsigned)j;
+    for (size_t i = 1; i <= a_len; i++) {
+        unsigned diagonal = row[0];
+
+        row[0] = (unsigned)i;
+        for (size_t j = 1; j <= b_len; j++) {
+            unsigned best = diagonal + (a[i - 1] != b[j - 1]);
+
+            if (row[j] + 1 < best)
+                best = row[j] + 1;
+            if (row[j - 1] + 1 < best)
+                best = row[j - 1] + 1;
+            diagonal = row[j];
+            row[j] = best;
+        }
+    }
+    return row[b_len];
+}
+
+const char *config_errno_text(int error)
+{
+    switch (error) {
+    case ENOENT:
+        return "no such file";
+    case EACCES:
+    case EPERM:
+        return "permission denied";
+    case ENOTDIR:
+        return "a part of the path is no directory";
+    case ELOOP:
+        return "too many symbolic links";
+    case EMFILE:
+    case ENFILE:
+        return "too many open files";
+    case EIO:
+        return "input/output error";
+    default:
+        return "system error";
+    }
+}
+
+bool config_is_space(char c)
+{
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+void config_trim(struct place *p)
+{
+    while (p->len && config_is_space(*p->text))
+        p->text++, p->len--, p->column++;
+    while (p->len && config_is_space(p->text[p->len - 1]))
+        p->len--;
+}
+
+static bool config_is_word(const struct place *p, const char *word, size_t len)
+{
+    return p->len == len && memcmp(p->text, word, len) == 0;
+}
+
+void config_parse_flag(struct config *c, const struct place *p, bool *into)
+{
+    if (config_is_word(p, "on", 2) || config_is_word(p, "1", 1))
+        *into = true;
+    else if (config_is_word(p, "off", 3) || config_is_word(p, "0", 1))
+        *into = false;
+    else
+        config_expect(c, p, 0, "expected on, off, 1 or 0");
+}
+
+void config_parse_choice(struct config *c, const struct place *p, const char *words,
+                                unsigned *into)
+{
+    unsigned i = 0;
+
+    for (const char *word = words;; i++) {
+        size_t len = strcspn(word, "|");
+
+        if (config_is_word(p, word, len)) {
+            *into = i;
+            return;
+        }
+        if (!word[len])
+            break;
+        word += len + 1;
+    }
+    config_expect(c, p, 0, "expected one of %s", words);
+}
+
+/* Read a whole number up to MAX at *AT; moves *AT behind it. */
+static bool config_parse_digits(struct config *c, const struct place *p, size_t *at, uint64_t max,
+                                uint64_t *into)
+{
+    size_t start = *at;
+    uint64_t value = 0;
+
+    for (; *at < p->len && p->text[*at] >= '0' && p->text[*at] <= '9'; ++*at) {
+        value = value * 10 + (uint64_t)(p->text[*at] - '0');
+        if (value > max) {
+            config_expect(c, p, start, "expected a number up to %lu", (unsigned long)max);
+            return false;
+        }
+    }
+    *into = value;
+    return *at > start;
+}
+
+void config_parse_count(struct config *c, const struct place *p, uint32_t *into)
+{
+    unsigned errors = c->errors;
+    uint64_t value;
+    size_t at = 0;
+
+    if (config_parse_digits(c, p, &at, UINT32_MAX, &value) && at == p->len)
+        *into = (uint32_t)value;
+    else if (c->errors == errors)
+        config_expect(c, p, at, "expected a whole number, as in 16");
+}
+
+void config_parse_seconds(struct config *c, const struct place *p, uint64_t *into)
+{
+    unsigned errors = c->errors;
+    uint64_t value, unit = 1000000000;
+    size_t at = 0, first;
+
+    if (config_parse_digits(c, p, &at, 1000000000, &value)) {
+        value *= unit;
+        if (at < p->len && p->text[at] == '.') {
+            for (first = ++at; at < p->len && p->text[at] >= '0' && p->text[at] <= '9'; at++) {
+                unit /= 10;
+                value += unit * (uint64_t)(p->text[at] - '0');
+            }
+            if (at == first)
+                goto wrong;
+        }
+        if (at == p->len) {
+            *into = value;
+            return;
+        }
+    }
+wrong:
+    if (c->errors == errors)
+        config_expect(c, p, at, "expected a number of seconds, as in 30 or 0.5");
+}
+
+void config_parse_list(const struct place *p, const char *separators, struct config_item *room,
+                       size_t room_len, struct config_list *into)
+{
+    size_t at = 0;
+
+    while (at < p->len) {
+        size_t end = at;
+        struct place item = *p;
+
+        while (end < p->len && !strchr(separators, p->text[end]))
+            end++;
+        item.text += at;
+        item.len = end - at;
+        item.column += (uint32_t)at;
+        config_trim(&item);
+        if (item.len && into->count < room_len) {
+            item.text[item.len] = '\0';
+            room[into->count++] = (struct config_item){item.text, p->name, p->file,
+                                                       (uint32_t)item.len, p->line, item.column};
+            into->items = room;
+        }
+        at = end + 1;
+    }
+}

@@ -1,0 +1,210 @@
+#!/usr/bin/env python3
+"""What a handoff costs in user instructions, mallocs, atomics and system calls, and where.
+
+    instr.py table [PATTERN]       the rows of budgets.json, measured
+    instr.py profile WAY [OPTION=VALUE]...   each function's share; with lines=N the hottest lines
+"""
+
+import json
+import os
+import sys
+
+import measure
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+SHIM_NAME = "libbaton.so"
+
+
+def load_budgets():
+    with open(os.path.join(HERE, "budgets.json")) as file:
+        return json.load(file)
+
+
+def cells_of(row):
+    """(slots carried, slots set) of each figure of a row. Nothing set still carries one slot."""
+    if row.get("idle"):
+        return [(0, 1)]
+    if "carry" in row:
+        return [(row["carry"], count) for count in row["set"]]
+    return [(max(k, 1), k) for k in row["k"]]
+
+
+def _jobs_of(row, preload_first):
+    mode = row.get("mode", "same")
+    options = {"kind": row["kind"], "mode": mode,
+               "destructor": 1 if row.get("destructor") else 0}
+    jobs = []
+    for carried, count in cells_of(row):
+        items = measure.carry(row["kind"], carried) if carried else ""
+        # A fixed number of values matters only to the values' owner: plain runs ignore k.
+        plain = (row["way"], False, "", count, tuple(sorted(options.items())), None)
+        shimmed = (row["way"], True, items, count, tuple(sorted(options.items())), preload_first)
+        jobs.append((plain, shimmed))
+    return jobs
+
+
+def _run_job(job, repeat):
+    """The run with the fewest instructions: timers and wake-ups only ever add some."""
+    way, is_shimmed, items, count, options, first = job
+    runs = [measure.count(way, is_shimmed, items, preload_first=first, set=count, **dict(options))
+            for _ in range(repeat)]
+    return min((run[count] for run in runs), key=lambda counts: counts.instructions)
+
+
+def figure(plain, shimmed, names=(SHIM_NAME,)):
+    return {
+        "base": round(plain.each(plain.instructions), 2),
+        "extra": round(shimmed.each(shimmed.instructions) - plain.each(plain.instructions), 2),
+        "mallocs": round(shimmed.each(shimmed.calls_of(measure.MALLOCS)) -
+                         plain.each(plain.calls_of(measure.MALLOCS)), 4),
+        "locks": round(shimmed.each(shimmed.calls_of(measure.LOCKS)) -
+                       plain.each(plain.calls_of(measure.LOCKS)), 4),
+        "lookups": round(shimmed.each(shimmed.calls_of(measure.LOOKUPS)) -
+                         plain.each(plain.calls_of(measure.LOOKUPS)), 4),
+        "atomics": round(shimmed.each(shimmed.atomics(names)), 4),
+        "syscalls": round(shimmed.each(shimmed.syscalls()) - plain.each(plain.syscalls()), 4),
+        "bad": shimmed.bad,
+        "bad_plain": plain.bad,
+    }
+
+
+def measure_rows(rows, preload_first=None):
+    """[{row's fields, "figures": {"k": figure}}]; a figure is {"error": text} where a run failed."""
+    pending = {}
+    plan = []
+    for row in rows:
+        pairs = _jobs_of(row, preload_first)
+        plan.append((row, pairs))
+        for pair in pairs:
+            for job in pair:
+                pending[job] = max(pending.get(job, 1), row.get("repeat", 1))
+    jobs = list(pending)
+    done = measure.in_parallel([(_run_job, (job, pending[job]), {}) for job in jobs])
+    results = dict(zip(jobs, done))
+    names = [SHIM_NAME] + ([os.path.basename(preload_first)] if preload_first else [])
+    measured = []
+    for row, pairs in plan:
+        figures = {}
+        for (carried, count), (plain, shimmed) in zip(cells_of(row), pairs):
+            label = "idle" if row.get("idle") else str(count)
+            pair = results[plain], results[shimmed]
+            failed = [str(item) for item in pair if isinstance(item, measure.Failed)]
+            figures[label] = {"error": failed[0]} if failed else figure(*pair, names)
+        measured.append(dict(row, figures=figures))
+    return measured
+
+
+def limit_of(row, label):
+    """Extra instructions allowed, or None."""
+    if row.get("report") or "limit" not in row:
+        return None
+    slots = 0 if label == "idle" else int(label)
+    return row["limit"] + row.get("each", 0) * slots
+
+
+def problems_of(row, counts_limits):
+    """Every broken promise of a measured row, one line each."""
+    problems = []
+    if row.get("report"):
+        return problems
+    extras = []
+    noise = row.get("noise", 0.5)
+    for label, fig in row["figures"].items():
+        where = "%s, k=%s" % (row["name"], label)
+        if "error" in fig:
+            problems.append("%s: %s" % (where, fig["error"].splitlines()[0]))
+            continue
+        extras.append(fig["extra"])
+        limit = limit_of(row, label)
+        if limit is not None and fig["extra"] > limit + noise:
+            problems.append("%s: %+.1f instructions, at most %+d" % (where, fig["extra"], limit))
+        for name, limit in counts_limits.items():
+            limit = row.get(name, limit)
+            # One call in a thousand handoffs is the set-up of a pool, not a cost of each.
+            # A thread's start and end wait for each other, or not, in some tenths of the cases.
+            slack = 0.1 if name == "syscalls" and noise > 0.5 else 0.002
+            if fig[name] > limit + slack:
+                problems.append("%s: %.4f %s, at most %.4f" % (where, fig[name], name, limit))
+        if fig["bad"] and label not in ("idle", "0"):
+            problems.append("%s: %d wrong values: not carried" % (where, fig["bad"]))
+    if "spread" in row and extras and max(extras) - min(extras) > row["spread"] + noise:
+        problems.append("%s: %.1f instructions between the cheapest and the dearest k, at most %d"
+                        % (row["name"], max(extras) - min(extras), row["spread"]))
+    return problems
+
+
+def print_table(measured, counts_limits):
+    print("Extra user instructions a handoff (callgrind, with baton minus without); "
+          "allowed in brackets.")
+    print("%-56s %7s  %s" % ("", "plain", "k: extra"))
+    for row in measured:
+        words = []
+        base = None
+        for label, fig in row["figures"].items():
+            if "error" in fig:
+                words.append("%s: FAILED" % label)
+                continue
+            base = fig["base"] if base is None else base
+            limit = limit_of(row, label)
+            allowed = "" if limit is None else " (%d)" % limit
+            wrong = " BARE" if fig["bad"] and label not in ("idle", "0") else ""
+            words.append("%s: %+.1f%s%s" % (label, fig["extra"], allowed, wrong))
+        mark = "  <-- over" if problems_of(row, counts_limits) else ""
+        print("%-56s %7s  %s%s" % (row["name"], "-" if base is None else "%.0f" % base,
+                                  "   ".join(words), mark))
+    print()
+    print("Calls a handoff beyond the program's own "
+          "(atomics: executed inside libbaton.so), largest of the row's k.")
+    columns = ("mallocs", "atomics", "syscalls", "locks", "lookups")
+    print("%-56s" % "" + "".join("%10s" % name for name in columns))
+    for row in measured:
+        figures = [fig for fig in row["figures"].values() if "error" not in fig]
+        if figures:
+            print("%-56s" % row["name"] + "".join(
+                "%10.4f" % max(fig[name] for fig in figures) for name in columns))
+
+
+def profile(way, words):
+    """Instructions a handoff of each function, with and without, largest difference first."""
+    options = dict(word.split("=", 1) for word in words)
+    kind = options.get("kind", "key")
+    number = int(options.pop("carry", options.get("set", "1")))
+    lines = int(options.pop("lines", "0"))
+    options.setdefault("set", str(number))
+    plain = list(measure.count(way, False, **options).values())[0]
+    shimmed = list(measure.count(way, True, measure.carry(kind, number), **options).values())[0]
+    names = set(plain.functions) | set(shimmed.functions)
+
+    def share(name):
+        return shimmed.each(shimmed.functions[name]) - plain.each(plain.functions[name])
+
+    print("%s: %.2f plain, %.2f with (%+.2f), bad=%d" % (
+        way, plain.each(plain.instructions), shimmed.each(shimmed.instructions),
+        shimmed.each(shimmed.instructions) - plain.each(plain.instructions), shimmed.bad))
+    for name in sorted(names, key=lambda item: -abs(share(item)))[:40]:
+        if abs(share(name)) >= 0.05:
+            print("%+9.2f  %-44s %s" % (share(name), name[1], os.path.basename(name[0])))
+    if lines:
+        hot = sorted((item for item in shimmed.addresses.items()
+                      if os.path.basename(item[0][0]) == SHIM_NAME), key=lambda item: item[0])
+        atomics = measure.special_instructions(measure.SHIM)[0]
+        for (obj, address), times in hot:
+            if shimmed.each(times) >= 0.01:
+                print("%8.3f  %8x  %s%s" % (shimmed.each(times), address,
+                                            shimmed.lines[obj, address],
+                                            "  ATOMIC" if address in atomics else ""))
+
+
+def main():
+    if len(sys.argv) >= 3 and sys.argv[1] == "profile":
+        profile(sys.argv[2], sys.argv[3:])
+        return
+    budgets = load_budgets()
+    pattern = sys.argv[2].lower() if len(sys.argv) > 2 else ""
+    rows = [row for row in budgets["rows"]
+            if pattern in row["name"].lower() or pattern in row["way"]]
+    print_table(measure_rows(rows), budgets["counts"])
+
+
+if __name__ == "__main__":
+    main()

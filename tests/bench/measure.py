@@ -1,0 +1,274 @@
+"""Running the drivers: plainly, and under callgrind with every instruction accounted for.
+
+Callgrind counts user instructions of all threads. A driver zeroes the counts after its warm-up and
+dumps them after a known number of handoffs, so that one run gives exact figures a handoff.
+"""
+
+import collections
+import concurrent.futures
+import json
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BUILD = os.path.join(ROOT, os.environ.get("B", "build"))
+BENCH = os.path.join(BUILD, "bench")
+SHIM = os.environ.get("BENCH_SHIM", os.path.join(BUILD, "libbaton.so"))
+
+DRIVERS = {
+    "uv.work": "uv", "uv.requeue": "uv", "uv.request": "uv",
+    "glib.pool": "glib", "glib.idle": "glib",
+    "gomp.parallel": "gomp", "gomp.task": "gomp", "gomp.undeferred": "gomp",
+    "pthread": "pthread", "thrd": "pthread",
+    "event.active": "event", "event.timer": "event", "event.once": "event",
+    "ucontext": "ucontext",
+    "read.other": "reader", "read.chosen": "reader", "write.other": "reader",
+    "write.chosen": "reader", "inside.read.other": "reader",
+    "inside.read.chosen": "reader", "inside.write.chosen": "reader",
+}
+
+MALLOCS = {"malloc", "calloc", "realloc", "posix_memalign", "aligned_alloc", "memalign",
+           "reallocarray", "valloc"}
+LOCKS = {"pthread_mutex_lock", "pthread_mutex_trylock", "pthread_rwlock_rdlock",
+         "pthread_rwlock_wrlock", "pthread_spin_lock", "sem_wait"}
+LOOKUPS = {"dlsym", "dlvsym", "dl_iterate_phdr", "dladdr", "dladdr1", "_dl_addr"}
+
+
+def carry(kind, count):
+    """The BATON_CARRY of the first `count` slots of one kind."""
+    names = {"key": "key:bench_key_%d", "tls": "tls:bench_tls_%d", "row": "tls:bench_row_%d"}
+    return ";".join(names[kind] % i for i in range(count))
+
+
+def environment(is_shimmed, carried, extra=None, preload_first=None):
+    env = {name: value for name, value in os.environ.items()
+           if not name.startswith("BATON_") and name not in ("LD_PRELOAD", "BENCH_SHIM")}
+    env.update({"OMP_WAIT_POLICY": "passive", "OMP_DYNAMIC": "false", "LC_ALL": "C"})
+    preloads = [preload_first] if preload_first else []
+    if is_shimmed:
+        preloads.append(SHIM)
+        if carried:
+            env["BATON_CARRY"] = carried
+    if preloads:
+        env["LD_PRELOAD"] = ":".join(preloads)
+    env.update(extra or {})
+    return env
+
+
+def driver(way):
+    return os.path.join(BENCH, "drive_" + DRIVERS[way])
+
+
+def parse_lines(text):
+    """`a=1 b=x` lines as dictionaries; numbers become numbers."""
+    rows = []
+    for line in text.splitlines():
+        if not line.startswith("way="):
+            continue
+        row = {}
+        for word in line.split():
+            name, value = word.split("=", 1)
+            try:
+                row[name] = float(value) if "." in value or "e" in value else int(value)
+            except ValueError:
+                row[name] = value
+        rows.append(row)
+    return rows
+
+
+class Failed(Exception):
+    pass
+
+
+def run(way, is_shimmed, carried="", extra=None, timeout=60, **options):
+    """One driver run without callgrind: its result lines."""
+    command = [driver(way), "way=" + way] + ["%s=%s" % item for item in options.items()]
+    done = subprocess.run(command, env=environment(is_shimmed, carried, extra),
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                          timeout=timeout)
+    if done.returncode:
+        raise Failed("%s: exit %d\n%s" % (" ".join(command), done.returncode, done.stderr))
+    return parse_lines(done.stdout)
+
+
+# ---- instructions that matter, by address ----
+
+_special = {}
+
+
+def special_instructions(path):
+    """({address of an atomic instruction}, {address of a system call}) of an ELF file."""
+    if path in _special:
+        return _special[path]
+    atomics, syscalls = set(), set()
+    try:
+        key = "%s:%d:%d" % (path, os.stat(path).st_mtime_ns, os.stat(path).st_size)
+    except OSError:
+        return atomics, syscalls
+    name = os.path.join(BENCH, "cache", re.sub(r"\W", "_", path) + ".json")
+    try:
+        with open(name) as file:
+            saved = json.load(file)
+        if saved["key"] == key:
+            _special[path] = (set(saved["atomics"]), set(saved["syscalls"]))
+            return _special[path]
+    except (OSError, ValueError, KeyError):
+        pass
+    listing = subprocess.run(["objdump", "-d", "--no-show-raw-insn", path],
+                             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True).stdout
+    for line in listing.splitlines():
+        match = re.match(r"\s*([0-9a-f]+):\s+(.*)", line)
+        if not match:
+            continue
+        text = match.group(2)
+        if text.startswith("lock ") or (text.startswith("xchg") and "(" in text):
+            atomics.add(int(match.group(1), 16))
+        elif text.startswith("syscall"):
+            syscalls.add(int(match.group(1), 16))
+    os.makedirs(os.path.dirname(name), exist_ok=True)
+    with open(name, "w") as file:
+        json.dump({"key": key, "atomics": sorted(atomics), "syscalls": sorted(syscalls)}, file)
+    _special[path] = (atomics, syscalls)
+    return _special[path]
+
+
+class Counts:
+    """What one dump says, in totals of the measured handoffs."""
+
+    def __init__(self):
+        self.handoffs = 0
+        self.bad = 0
+        self.instructions = 0
+        self.calls = collections.Counter()       # callee -> calls
+        self.functions = collections.Counter()   # (object, function) -> own instructions
+        self.addresses = collections.Counter()   # (object, address) -> executions
+        self.lines = {}                          # (object, address) -> "file:line"
+
+    def each(self, number):
+        return number / self.handoffs
+
+    def calls_of(self, names):
+        return sum(self.calls[name] for name in names)
+
+    def _count_special(self, which, only=None):
+        total = 0
+        for (obj, address), times in self.addresses.items():
+            if only and os.path.basename(obj) not in only:
+                continue
+            if address in special_instructions(obj)[which]:
+                total += times
+        return total
+
+    def atomics(self, only=None):
+        return self._count_special(0, only)
+
+    def syscalls(self):
+        return self._count_special(1)
+
+
+def parse_callgrind(path):
+    counts = Counts()
+    names = {}
+    obj = function = file = ""
+    address = line_number = 0
+    is_call_cost = False
+    callee = ""
+
+    def resolve(space, text):
+        match = re.match(r"\((\d+)\)(?: (.*))?", text)
+        if not match:
+            return text
+        if match.group(2) is not None:
+            names[space, match.group(1)] = match.group(2)
+        return names.get((space, match.group(1)), "?")
+
+    def position(text, last):
+        if text == "*":
+            return last
+        if text[0] == "+":
+            return last + int(text[1:], 0)
+        if text[0] == "-":
+            return last - int(text[1:], 0)
+        return int(text, 0)
+
+    with open(path) as stream:
+        for line in stream:
+            line = line.rstrip("\n")
+            if not line:
+                continue
+            first = line[0]
+            if first.isdigit() or first in "+-*":
+                parts = line.split()
+                address = position(parts[0], address)
+                line_number = position(parts[1], line_number)
+                if is_call_cost:
+                    is_call_cost = False
+                elif len(parts) > 2:
+                    cost = int(parts[2])
+                    counts.instructions += cost
+                    counts.functions[obj, function] += cost
+                    counts.addresses[obj, address] += cost
+                    counts.lines[obj, address] = "%s:%d" % (os.path.basename(file), line_number)
+                continue
+            tag, _, value = line.partition("=")
+            if tag == "ob":
+                obj = resolve("ob", value)
+            elif tag == "cob":
+                resolve("ob", value)
+            elif tag in ("fl", "fi", "fe"):
+                file = resolve("fl", value)
+            elif tag in ("cfi", "cfl"):
+                resolve("fl", value)
+            elif tag == "fn":
+                function = resolve("fn", value)
+            elif tag == "cfn":
+                callee = resolve("fn", value)
+            elif tag == "calls":
+                name = re.sub(r"(@.*|'\d+)$", "", callee)
+                counts.calls[name] += int(value.split()[0])
+                is_call_cost = True
+    return counts
+
+
+def count(way, is_shimmed, carried="", extra=None, preload_first=None, **options):
+    """One driver run under callgrind: {slots set: Counts}."""
+    options.setdefault("batch", 64 if way == "gomp.task" else 256)
+    options.setdefault("batches", 16)
+    folder = tempfile.mkdtemp(prefix="bench-")
+    try:
+        out = os.path.join(folder, "out")
+        command = ["valgrind", "--tool=callgrind", "--dump-instr=yes", "--dump-line=yes",
+                   "--callgrind-out-file=" + out, driver(way), "way=" + way, "what=count"]
+        command += ["%s=%s" % item for item in options.items()]
+        done = subprocess.run(command,
+                              env=environment(is_shimmed, carried, extra, preload_first),
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                              timeout=120)
+        rows = parse_lines(done.stdout)
+        if done.returncode or not rows:
+            raise Failed("%s: exit %d\n%s" % (" ".join(command), done.returncode,
+                                              done.stderr[-2000:]))
+        result = {}
+        for number, row in enumerate(rows, 1):
+            counts = parse_callgrind("%s.%d" % (out, number))
+            counts.handoffs = row["counted"]
+            counts.bad = row["bad"]
+            result[row["set"]] = counts
+        return result
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def in_parallel(jobs, workers=2):
+    """Calls each (function, args, kwargs); the results in order, a Failed where one failed."""
+    def call(job):
+        function, args, kwargs = job
+        try:
+            return function(*args, **kwargs)
+        except (Failed, subprocess.TimeoutExpired) as error:
+            return Failed(str(error))
+    with concurrent.futures.ThreadPoolExecutor(workers) as pool:
+        return list(pool.map(call, jobs))

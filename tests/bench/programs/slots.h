@@ -1,0 +1,25 @@
+/*
+ * The per-thread state that a benchmark driver owns: pthread keys, scattered and adjacent
+ * __thread words. The names are what BATON_CARRY is given; the programs know nothing of it.
+ */
+#ifndef BENCH_SLOTS_H
+#define BENCH_SLOTS_H
+
+#include <stdbool.h>
+
+enum { SLOT_MAX = 64 };
+
+enum slot_kind { SLOT_KEY, SLOT_TLS, SLOT_ROW };
+
+/* Reads "key", "tls" (scattered words) or "row" (adjacent words); false for anything else. */
+bool slots_kind_parse(const char *name, enum slot_kind *kind);
+
+/* Creates the keys; with a destructor when asked, which counts its runs and frees nothing. */
+void slots_create(bool with_destructor);
+long slots_destroyed(void);
+
+/* Slot `index` of the calling thread. */
+void slots_set(enum slot_kind kind, int index, long value);
+long slots_get(enum slot_kind kind, int index);
+
+#endif

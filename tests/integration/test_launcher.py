@@ -1,0 +1,207 @@
+"""The launcher, the installation, the documents and the checks of the source itself."""
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+from harness import BUILD, LIBRARY, PROGRAMS, ROOT, Failure, carry, plain, skip, test
+
+BATON = ROOT / "scripts" / "baton"
+TREE_LIBRARY = ROOT / "build" / "libbaton.so"  # what the launcher takes, wherever the tests were built
+
+
+def baton(*args, **how):
+    return plain(str(BATON), *args, **how)
+
+
+def expect(condition, why):
+    if not condition:
+        raise Failure(why)
+
+
+@test("baton run: the exit status is the program's, its arguments arrive unchanged")
+def passes_status_and_arguments():
+    script = 'printf "<%s>" "$@"; exit 37'
+    for dashes in ((), ("--",)):
+        baton("run", *dashes, "sh", "-c", script, "x", "a b", "", "*", "--carry").exits(37).quiet() \
+            .says("<a b><><*><--carry>")
+    baton("run", "--", "sh", "-c", "kill -TERM $$").exits(-15)
+
+
+@test("baton run: 127 for a missing program, 126 for one that cannot be run, 2 for a wrong command line")
+def names_what_is_wrong():
+    baton("run", "--", "no-such-program").exits(127).complains("no-such-program: no such program")
+    baton("run", "--", "./no-such-program").exits(127).complains("./no-such-program: no such program")
+    baton("run", "--", "/etc/passwd").exits(126).complains("/etc/passwd: cannot be run")
+    baton("run", "--", "/etc").exits(126)
+    baton("run").exits(2).complains("no program given")
+    baton("run", "--carry").exits(2).complains("--carry needs a value")
+    baton("run", "--carry=", "true").exits(2).complains("--carry needs a value")
+    baton("run", "--config", "/no/such/file", "true").exits(2).complains("/no/such/file")
+    baton("run", "--nonsense", "true").exits(2).complains("--nonsense")
+    baton("nonsense").exits(2).complains("unknown command nonsense")
+    baton().exits(2)
+
+
+@test("baton --help and --version")
+def says_what_it_is():
+    version = next(line.split(":=")[1].strip() for line in (ROOT / "Makefile").read_text().splitlines()
+                   if line.startswith("VERSION"))
+    baton("--version").ok().quiet().says(f"baton {version}\n")
+    baton("--help").ok().quiet().says("baton run ", "baton report FILE")
+
+
+@test("baton run: options add to the environment and to each other, in order")
+def joins_items():
+    # An unmatched item is no error; env is a program like any other.
+    with tempfile.TemporaryDirectory() as folder:
+        said = baton("run", "--carry", "key:b", "--carry=key:c;key:d", "--report", "counts.json", "env",
+                     env={"BATON_CARRY": "key:a"}, cwd=folder).ok()
+        said.says("BATON_CARRY=key:a;key:b;key:c;key:d\n", f"BATON_REPORT={folder}/counts.json\n")
+
+
+@test("baton run: what the user has in LD_PRELOAD stays, after us; libasan comes first")
+def orders_preloads():
+    math = "libm.so.6"
+    baton("run", "printenv", "LD_PRELOAD").ok().says(f"{TREE_LIBRARY}\n")
+    baton("run", "printenv", "LD_PRELOAD", env={"LD_PRELOAD": f"{math} libdl.so.2"}).ok() \
+        .says(f"{TREE_LIBRARY}:{math}:libdl.so.2\n")
+    baton("run", "printenv", "LD_PRELOAD", env={"LD_PRELOAD": f"{math}:{TREE_LIBRARY}"}).ok() \
+        .says(f"{TREE_LIBRARY}:{math}\n")
+    with tempfile.TemporaryDirectory() as folder:
+        source, program = Path(folder, "a.c"), Path(folder, "a")
+        source.write_text('#include <stdio.h>\n#include <stdlib.h>\n'
+                          'int main(void) { puts(getenv("LD_PRELOAD")); return 3; }\n')
+        built = subprocess.run(["gcc", "-fsanitize=address", source, "-o", program], capture_output=True)
+        if built.returncode != 0:
+            skip("no AddressSanitizer here")
+        baton("run", program).exits(3).quiet().matches(rf"libasan\.so[.0-9]*:{TREE_LIBRARY}$")
+        baton("run", program, env={"LD_PRELOAD": "libm.so.6"}).exits(3).quiet() \
+            .matches(rf"libasan\.so[.0-9]*:{TREE_LIBRARY}:libm\.so\.6$")
+
+
+@test("baton run: a value is carried; the report is readable")
+def carries_and_reports():
+    with tempfile.TemporaryDirectory() as folder:
+        counts = Path(folder, "counts.json")
+        baton("run", "--carry", "key:request_key", "--report", counts, "--",
+              PROGRAMS / "stale_pool_glib").ok().quiet().says("task 5 sees 5\n")
+        expect(json.loads(counts.read_text())["schema"] == 1, "the report has no schema")
+        baton("report", counts).ok().quiet().says("key:request_key", "bound") \
+            .matches(r"^glib\.pool +5 ").matches(r"^alive +0 contexts, 0 records, 0 values$")
+        config = Path(folder, "baton.conf")
+        config.write_text("# what to carry\nkey:request_key\n")
+        baton("run", "--config", "baton.conf", PROGRAMS / "stale_pool_glib", cwd=folder).ok().quiet()
+
+
+@test("baton report: refuses what is no report")
+def report_refuses():
+    with tempfile.TemporaryDirectory() as folder:
+        for text in ("", "{", '{"a":1}', '{"schema":1', '{"schema":1} x', "[1,2", "all: x"):
+            file = Path(folder, "x.json")
+            file.write_text(text)
+            baton("report", file).exits(1).complains("not a report of baton")
+        baton("report", folder + "/none").exits(1).complains("cannot read")
+    baton("report").exits(2)
+
+
+@test("make install: the installed launcher finds the installed library and the man pages are there")
+def installs():
+    with tempfile.TemporaryDirectory() as folder:
+        made = subprocess.run(["make", "-s", "-C", ROOT, "install", f"DESTDIR={folder}", "PREFIX=/opt/b",
+                               f"B={BUILD.relative_to(ROOT)}"], capture_output=True, text=True)
+        expect(made.returncode == 0, f"make install failed:\n{made.stdout}{made.stderr}")
+        top = Path(folder, "opt/b")
+        link = Path(folder, "baton-link")
+        link.symlink_to(top / "bin/baton")
+        for launcher in (top / "bin/baton", link):
+            plain(str(launcher), "run", "printenv", "LD_PRELOAD", cwd="/").ok().quiet() \
+                .says(f"{top}/lib/baton/libbaton.so\n")
+            plain(str(launcher), "--version", cwd="/").ok().same_as(baton("--version"))
+            plain(str(launcher), "--help", cwd="/").ok().says("baton run ")
+        for page in ("man1/baton.1", "man7/baton.7"):
+            text = (top / "share/man" / page).read_text()
+            expect(text.startswith(".TH BATON") and "@" + "SETTINGS" not in text, f"{page} is not filled")
+        expect("BATON_CARRY" in (top / "share/man/man7/baton.7").read_text(), "no settings in baton(7)")
+
+
+@test("baton run: a path that LD_PRELOAD cannot hold is said, not silently ignored")
+def refuses_spaces():
+    with tempfile.TemporaryDirectory(prefix="baton test ") as folder:
+        shutil.copytree(ROOT / "scripts", Path(folder, "scripts"))
+        shutil.copy(ROOT / "Makefile", folder)
+        launcher = Path(folder, "scripts", "baton")
+        plain(str(launcher), "run", "true").exits(1).complains("cannot find")
+        Path(folder, "build").mkdir()
+        Path(folder, "build", "libbaton.so").touch()
+        plain(str(launcher), "run", "true").exits(1).complains("space or colon")
+
+
+@test("scripts/setup: does nothing when all is there, names the packages when it cannot install")
+def setup_is_quiet():
+    first = plain(str(ROOT / "scripts/setup"))
+    if first.code != 0:
+        skip("packages are missing here")
+    first.quiet()
+    expect(first.out == "", f"setup said: {first.out}")
+    with tempfile.TemporaryDirectory() as folder:
+        for tool in ("sh", "awk", "sed", "dirname"):
+            os.symlink(shutil.which(tool), Path(folder, tool))
+        plain(str(ROOT / "scripts/setup"), env={"PATH": folder}).exits(1) \
+            .complains("no apt-get here", "libuv1-dev")
+
+
+@test("the sources keep their layers, the library its exports and imports, the README its tables")
+def keeps_its_plan():
+    plain(str(ROOT / "scripts/check-layers"), str(LIBRARY)).ok().quiet()
+    plain(str(ROOT / "scripts/gen-docs"), "--check").ok().quiet()
+
+
+OFFENCES = {
+    "a lower room that includes a higher one":
+        ("shim/base/bad.c", '#include "context/context.h"\n', "must not include context/"),
+    "a framework header":
+        ("shim/handoffs/bad.c", "#include <glib.h>\n", "is not of libc"),
+    "a path that is not seen from shim/":
+        ("shim/base/bad.c", '#include "log.h"\n', "as seen from shim/"),
+    "the architecture in a common file":
+        ("shim/base/bad.c", "#ifdef __x86_64__\n#endif\n", "depends on the machine"),
+}
+
+
+@test("scripts/check-layers finds", each=list(OFFENCES))
+def check_layers_can_fail(offence):
+    name, text, complaint = OFFENCES[offence]
+    with tempfile.TemporaryDirectory() as folder:
+        for part in ("scripts", "shim", "include"):
+            if (ROOT / part).exists():
+                shutil.copytree(ROOT / part, Path(folder, part))
+        bad = Path(folder, name)
+        bad.parent.mkdir(parents=True, exist_ok=True)
+        bad.write_text(text)
+        plain(str(Path(folder, "scripts/check-layers"))).exits(1).complains(name, complaint)
+
+
+@test("scripts/check-layers finds a library that exports, imports or needs what it must not")
+def check_layers_reads_the_library():
+    with tempfile.TemporaryDirectory() as folder:
+        source, library = Path(folder, "a.c"), Path(folder, "a.so")
+        source.write_text("#include <stdlib.h>\n#include <math.h>\n"
+                          "void *stray(double x) { return malloc((size_t)sin(x)); }\n")
+        subprocess.run(["gcc", "-shared", "-fPIC", source, "-o", library, "-lm"], check=True)
+        plain(str(ROOT / "scripts/check-layers"), library).exits(1) \
+            .complains("exports stray", "imports malloc", "needs libm.so.6")
+
+
+@test("the demo's programs: log4cxx names the request, MPFR keeps precision and rounding")
+def demo_programs():
+    config = ROOT / "tests/programs/demo_log4cxx.conf"
+    plain("demo_log4cxx").ok().never_says("request=17")
+    baton("run", "--config", config, PROGRAMS / "demo_log4cxx").ok().quiet() \
+        .says("request=17 card", "request=18 card", "request=19 card")
+    down, up = "0.666666666666666666666666666666140", "0.66666666666666666666666666666692"
+    plain("demo_mpfr").ok().never_says(down, up)
+    carry("tls:__gmpfr_default_fp_bit_precision;tls:__gmpfr_default_rounding_mode", "demo_mpfr") \
+        .ok().quiet().clean().says("24 bits, to nearest  0.666666686534", down, up)

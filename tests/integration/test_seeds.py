@@ -25,3 +25,29 @@ def thread_per_task(kind, way):
         run("stale_pool_pthread", kind, way).wrong().says("task 4 sees 0  STALE")
     after = carry(CARRIERS[kind], "stale_pool_pthread", kind, way).ok().quiet().says(*ALL_RIGHT)
     after.clean().carried("pthread", exactly=5)
+
+
+@test("five universes: interleaved threads and their children each see only their own", each=CARRIERS)
+def five_universes(kind):
+    for run in (plain, idle):
+        run("five_universes", kind).wrong().says("universe 3: own 20\nuniverse 3: children 0 WRONG")
+    after = carry(CARRIERS[kind], "five_universes", kind).ok().quiet().clean()
+    after.carried("pthread", exactly=5 + 5 * 20)
+
+
+@test("leak note: a million tasks with 1 kB contexts leave memory flat and nothing alive",
+      each=[(library, kind) for library in ("glib", "uv") for kind in ("key", "tls")], timeout=120)
+def leak_note(library, kind):
+    program = f"leak_note_{library}"
+    plain(program, kind, 10000).wrong()
+    after = carry(CARRIERS[kind], program, kind, timeout=110).ok().quiet().clean()
+    after.says("right 1000000\n", "grown by more than 2 MB 0", "idle worker holds 0")
+
+
+@test("web request: 400 concurrent requests, every log line bears its own id", each=CARRIERS)
+def web_request(kind):
+    for run in (plain, idle):
+        before = run("web_request", kind).wrong().says("400 requests, 400 answered")
+        before.matches(r"^orphaned +[1-9]").matches(r"^stitched +[1-9]")
+    after = carry(CARRIERS[kind], "web_request", kind).ok().quiet()
+    after.says("right      400\norphaned     0\nstitched     0\n").clean()

@@ -1,0 +1,59 @@
+"""Modules that come and go while the program runs, and libraries that are there twice."""
+import re
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+from harness import PROGRAMS, carry, plain, skip, test
+
+
+def copies(source, folder, names=("one", "two")):
+    """The same plugin as several files: to the loader they are different modules."""
+    for name in names:
+        shutil.copy(PROGRAMS / source, Path(folder) / f"{name}.so")
+    return [str(Path(folder) / f"{name}.so") for name in names]
+
+
+@test("E24: plugins loaded with RTLD_LOCAL, unloaded and loaded again carry slots of their own")
+def rtld_local():
+    with tempfile.TemporaryDirectory() as folder:
+        plugins = copies("plugin.so", folder)
+        plain("plugin_host", *plugins).wrong()
+        items = ";".join(f"{kind}@{name}.so" for name in ("one", "two")
+                         for kind in ("key:plugin_key", "tls:plugin_word"))
+        after = carry(items, "plugin_host", *plugins).ok().quiet()
+        for turn in (1, 2, 3):
+            for place, name in ((1, "one"), (2, "two")):
+                value = 100 * turn + 10 * place
+                after.says(f"{name}.so: thread sees {value} {value + 1}, pool sees {value} {value + 1}\n")
+        after.clean()
+
+
+@test("E24: one item of one copy leaves the other copy alone")
+def one_of_two_copies():
+    with tempfile.TemporaryDirectory() as folder:
+        plugins = copies("plugin.so", folder)
+        after = carry("key:plugin_key@two.so", "plugin_host", *plugins)
+        after.says("one.so: thread sees 0 0, pool sees 0 0\n", "two.so: thread sees 120 0, pool sees 120 0\n")
+        after.clean()
+
+
+@test("E24: two copies of libuv in one program each keep their own calls")
+def two_copies_of_libuv():
+    library = PROGRAMS / "plugin_uv.so"
+    if not library.exists():
+        skip("plugin_uv.so was not built here")
+    linked = subprocess.run(["ldd", str(library)], capture_output=True, text=True, check=True).stdout
+    real = re.search(r"libuv\.so\.1 => (\S+)", linked).group(1)
+    with tempfile.TemporaryDirectory() as folder:
+        plugins = []
+        for name in ("A", "B"):
+            # The loader tells libraries apart by the name inside: give each copy one of its own.
+            for source, target in ((real, f"libuv.so.{name}"), (library, f"{name}.so")):
+                content = Path(source).read_bytes().replace(b"libuv.so.1\0", f"libuv.so.{name}\0".encode())
+                (Path(folder) / target).write_bytes(content)
+            plugins.append(str(Path(folder) / f"{name}.so"))
+        plain("plugin_host", *plugins).wrong().says("A.so: work sees 0, after sees 0")
+        after = carry("key:plugin_key@A.so;key:plugin_key@B.so", "plugin_host", *plugins).ok().quiet()
+        after.says("A.so: work sees 110, after sees 110", "B.so: work sees 320, after sees 320").clean()

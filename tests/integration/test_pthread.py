@@ -1,0 +1,59 @@
+"""Threads: what they inherit, how they end, how they fail."""
+from harness import CARRIERS, carry, idle, plain, test
+
+OWNED = "key:owned_key"
+ENDS = ("return", "own", "emptied", "exit", "cancel", "cancel_async", "caught", "longjmp",
+        "detached", "never_joined")
+
+
+@test("B13: however a thread ends, what it borrowed is not destroyed, what it set is", each=ENDS)
+def ends(mode):
+    for run in (plain, idle):
+        run("thread_ends", mode).wrong()
+    carry(OWNED, "thread_ends", mode).ok().quiet().clean().carried("pthread", exactly=3)
+
+
+@test("B13: the same for C11 threads", each=("return", "own", "emptied", "exit"))
+def ends_c11(mode):
+    plain("thread_ends", mode, "c11").wrong()
+    carry(OWNED, "thread_ends", mode, "c11").ok().quiet().clean().carried("pthread", exactly=3)
+
+
+@test("B14: a thread cancelled before it runs leaves nothing behind")
+def cancelled_before_start():
+    carry(OWNED, "thread_ends", "cancel_first").ok().quiet().clean()
+
+
+@test("B14: pthread_create that fails tells why and leaves nothing behind", each=CARRIERS)
+def create_fails(kind):
+    before = plain("thread_fails", kind).wrong()
+    after = carry(CARRIERS[kind], "thread_fails", kind).ok().quiet().clean()
+    after.says(before.out.splitlines()[0])
+    idle("thread_fails", kind).same_as(before)
+
+
+@test("A2: an exception out of a task gives the thread its own values back", each=CARRIERS)
+def exception_out_of_a_task(kind):
+    plain("task_ends", "throw", kind).wrong().says("caught out of the task")
+    after = carry(CARRIERS[kind], "task_ends", "throw", kind).ok().quiet()
+    after.says("caught out of the task").clean()
+
+
+@test("A2: a longjmp out of a task is found out at the thread's next handoff",
+      each=[(way, kind) for way in ("longjmp", "siglongjmp") for kind in CARRIERS])
+def longjmp_out_of_a_task(way, kind):
+    plain("task_ends", way, kind).wrong()
+    carry(CARRIERS[kind], "task_ends", way, kind).ok().quiet().clean()
+
+
+@test("A2: an exception travels through std::async", each=("async_throw", "rethrow"))
+def exception_through_async(mode):
+    plain("task_ends", mode)
+    carry("key:request_key", "task_ends", mode).ok().quiet().clean()
+
+
+@test("E21: an exception that nobody catches ends the program with the same words", each=("thread", "pthread"))
+def uncaught(way):
+    before = plain("uncaught", way).exits(-6)
+    idle("uncaught", way).same_as(before)
+    carry("key:request_key", "uncaught", way).same_as(before)

@@ -1,0 +1,113 @@
+"""The remaining rules, each by its number."""
+from harness import CARRIERS, carry, idle, plain, test
+
+KEY = CARRIERS["key"]
+OWNED = "key:owned_key"
+
+
+@test("A4: an empty slot stays empty, whatever the worker holds or got when it was made", each=CARRIERS)
+def empty_slot(kind):
+    for run in (plain, idle):
+        run("empty_slot", kind).wrong()
+    carry(CARRIERS[kind], "empty_slot", kind).ok().quiet().clean()
+
+
+@test("A5: a second task inside the first gives the first one's values back", each=CARRIERS)
+def nested(kind):
+    plain("nested", kind).wrong()
+    carry(CARRIERS[kind], "nested", kind).ok().quiet().clean()
+
+
+@test("B12: BATON_INHERIT decides who inherits; workers of a pool do not by default",
+      each=[(mode, kind) for mode in (None, "app", "all", "none") for kind in CARRIERS])
+def inherit(mode, kind):
+    env = {"BATON_INHERIT": mode} if mode else {}
+    thread = 0 if mode == "none" else 7
+    after = carry(CARRIERS[kind], "inherit", kind, env=env).ok().quiet().clean()
+    after.says(f"pthread holds {thread}\n", f"std::thread holds {thread}\n", f"GThread holds {thread}\n",
+               f"idle pool worker holds {7 if mode == 'all' else 0}\n")
+
+
+@test("D17: the destructor of a shared value runs once, after its owner and the last context",
+      each=("owner_first", "three_tasks", "owner_last", "replaced", "inherited", "outlived"))
+def destructor_once(mode):
+    for run in (plain, idle):
+        run("key_destructor", mode).wrong()
+    carry(OWNED, "key_destructor", mode).ok().quiet().clean()
+
+
+@test("D17: order and iterations of destructors stay the C library's; exit runs none",
+      each=("iterations", "exit"))
+def destructors_as_ever(mode):
+    before = plain("key_destructor", mode).ok()
+    idle("key_destructor", mode).same_as(before)
+    carry(OWNED, "key_destructor", mode).same_as(before).clean()
+
+
+@test("D18: a value that a task sets and leaves is destroyed at detach, once")
+def left_by_a_task():
+    plain("key_destructor", "set_by_task").wrong()
+    carry(OWNED, "key_destructor", "set_by_task").ok().quiet().clean()
+
+
+@test("D17: a key that is deleted and made again is followed; its number's next user sees nothing")
+def key_made_again():
+    plain("key_reuse").wrong()
+    carry(KEY, "key_reuse").ok().quiet().clean()
+
+
+@test("E24: a child forked in a task has its context and works on", each=CARRIERS)
+def fork_in_a_task(kind):
+    plain("fork_in_task", kind).wrong()
+    after = carry(CARRIERS[kind], "fork_in_task", kind).ok().quiet().clean()
+    after.says(*(f"child {n} ends with 0\n" for n in range(1, 11)))
+
+
+@test("E24: a child forked in a task executes another program")
+def exec_in_a_task():
+    carry(KEY, "fork_in_task", "key", "exec").ok().clean()
+
+
+@test("E24: children forked while other threads hand over never hang", each=CARRIERS)
+def fork_storm(kind):
+    plain("fork_storm", kind, 20).wrong()
+    carry(CARRIERS[kind], "fork_storm", kind, 100, timeout=50).ok().quiet().clean()
+
+
+@test("E24: handoffs in preinit, constructors, exit handlers and destructors work")
+def early_and_late():
+    before = plain("early_and_late").wrong()
+    idle("early_and_late").same_as(before)
+    after = carry(KEY, "early_and_late").ok().quiet()
+    after.says("thread of preinit ran: 1", "thread of the constructor sees 2", "thread of main sees 3",
+               "thread of an exit handler ran: 1", "thread of a destructor ran: 1")
+
+
+@test("E24: ending while workers are busy", each=("exit", "quick", "abort", "return", "pthread_exit"))
+def exit_while_busy(way):
+    before = plain("exit_busy", way)
+    idle("exit_busy", way).same_as(before)
+    for kind, item in CARRIERS.items():
+        carry(item, "exit_busy", way, kind).same_as(before)
+
+
+@test("E23: without memory every task still runs, and what was lost is counted", each=CARRIERS)
+def no_memory(kind):
+    after = carry(CARRIERS[kind], "no_memory", kind, 200000, timeout=50).ok().quiet().clean()
+    family = after.reported()["families"]["uv.work"]
+    told = family["carried"] + sum(family.get("bare", {}).values())
+    if told < 200001 or not sum(family.get("bare", {}).values()):
+        after.fail("tasks without context were not counted")
+
+
+@test("E21: errno, signal masks and open files stay as they are", each=CARRIERS)
+def errno_kept(kind):
+    before = plain("errno_kept", kind).ok()
+    idle("errno_kept", kind).same_as(before)
+    carry(CARRIERS[kind], "errno_kept", kind).same_as(before).clean()
+
+
+@test("several items of different kinds travel together")
+def several_items():
+    carry("key:request_key;tls:request_id;swap:request_swap", "stale_pool_glib", "tls").ok().quiet().clean()
+    carry("key:request_key;tls:request_id;swap:request_swap", "stale_pool_uv", "swap").ok().quiet().clean()

@@ -205,3 +205,16 @@ def demo_programs():
     plain("demo_mpfr").ok().never_says(down, up)
     carry("tls:__gmpfr_default_fp_bit_precision;tls:__gmpfr_default_rounding_mode", "demo_mpfr") \
         .ok().quiet().clean().says("24 bits, to nearest  0.666666686534", down, up)
+
+
+@test("the library builds without a warning, with the user's flags kept, by", each=["gcc", "clang"], timeout=300)
+def builds_without_warning(compiler):
+    if not shutil.which(compiler):
+        skip(f"no {compiler} here")
+    with tempfile.TemporaryDirectory() as folder:
+        built = plain("make", "-C", ROOT, f"B={folder}/build", f"CC={compiler}", "V=1",
+                      "CFLAGS=-O1 -Werror -DUSER_FLAG", timeout=300).ok().quiet()
+        built.says("-DUSER_FLAG")
+        expect(Path(folder, "build/libbaton.so").exists(), "no library was built")
+        again = plain("make", "-C", ROOT, f"B={folder}/build", f"CC={compiler}", "CFLAGS=-O1 -Werror -DUSER_FLAG")
+        again.ok().never_says("CC ", "LD ")

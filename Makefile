@@ -23,7 +23,9 @@ BASE     = -std=gnu11 -fPIC -fvisibility=hidden -ftls-model=initial-exec -fasync
            -foptimize-sibling-calls -fno-strict-aliasing -D_GNU_SOURCE -DBATON_VERSION='"$(VERSION)"' -Ishim -Iinclude
 
 SRC_C   := $(wildcard shim/*.c shim/*/*.c)
-SRC_S   := $(wildcard shim/*/*_$(shell uname -m).S)
+# The machine that is built for, which need not be this one.
+ARCH    := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine)))
+SRC_S   := $(wildcard shim/*/*_$(ARCH).S)
 OBJ     := $(SRC_C:%.c=$(B)/%.o) $(SRC_S:%.S=$(B)/%.o)
 # The unit suites link everything but the constructor, so that nothing starts by itself.
 CORE    := $(filter-out $(B)/shim/init.o,$(OBJ))

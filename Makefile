@@ -77,7 +77,7 @@ setup:  ## install what building and testing need (apt)
 	$(Q)scripts/setup
 
 demo: setup  ## real programs before and after, about 30 lines
-	$(Q)$(MAKE) -s --no-print-directory all demo-programs
+	$(Q)$(MAKE) -s --no-print-directory all demo-programs >/dev/null
 	$(Q)scripts/demo
 
 check: setup  ## everything that must pass

@@ -67,12 +67,14 @@ $(B)/libbaton_core.a: $(CORE)
 	$(Q)rm -f $@
 	$(Q)$(AR) rcs $@ $^
 
+# What the benchmarks need is installed before they are built.
+bench: setup
 -include tests/rules.mk
 -include tests/bench/rules.mk
 
 # ---- what a user types -------------------------------------------------------------------------
 
-.PHONY: setup demo check check-loop check-static
+.PHONY: setup bench demo check check-loop check-static
 setup:  ## install what building and testing need (apt)
 	$(Q)scripts/setup
 

@@ -7,14 +7,48 @@ BENCH_LIBS_event   = $(shell pkg-config --libs libevent)
 BENCH_CFLAGS_glib  = $(shell pkg-config --cflags glib-2.0)
 BENCH_CFLAGS_gomp  = -fopenmp
 BENCH_DRIVERS     := uv glib gomp pthread event ucontext reader
-BENCH_BUILT        = $(BENCH_DRIVERS:%=$(BENCH)/drive_%)
+BENCH_BUILT        = $(BENCH_DRIVERS:%=$(BENCH)/drive_%) $(BENCH)/slow.so $(BENCH)/empty.so
+BENCH_CC           = $(CC) -O2 -g -std=gnu11 -D_GNU_SOURCE $(WARN)
 
 # -fno-toplevel-reorder keeps the scattered words scattered and the row a row.
 $(BENCH)/drive_%: $(BENCH_SRC)/%.c $(BENCH_SRC)/drive.c $(BENCH_SRC)/slots.c $(wildcard $(BENCH_SRC)/*.h)
 	@mkdir -p $(@D)
 	$(call say,BENCH,$@)
-	$(Q)$(CC) -O2 -g -std=gnu11 -D_GNU_SOURCE $(WARN) -fno-toplevel-reorder $(BENCH_CFLAGS_$*) \
+	$(Q)$(BENCH_CC) -fno-toplevel-reorder $(BENCH_CFLAGS_$*) \
 	  -o $@ $< $(BENCH_SRC)/drive.c $(BENCH_SRC)/slots.c $(BENCH_LIBS_$*) -pthread -ldl
 
+$(BENCH)/slow.so: $(BENCH_SRC)/slow.c
+	@mkdir -p $(@D)
+	$(call say,BENCH,$@)
+	$(Q)$(BENCH_CC) -shared -fPIC -o $@ $< -ldl
+
+# What any preload costs at start-up: nothing in it, nothing needed.
+$(BENCH)/empty.so:
+	@mkdir -p $(@D)
+	$(call say,BENCH,$@)
+	$(Q)echo 'int bench_empty;' | $(CC) -O2 -shared -fPIC -nostdlib -x c -o $@ -
+
+$(BENCH)/startup: $(BENCH_SRC)/startup.c
+	@mkdir -p $(@D)
+	$(call say,BENCH,$@)
+	$(Q)$(BENCH_CC) -o $@ $<
+
+# 110 libraries of 1500 symbols each, and a program that needs them all.
+$(BENCH)/libs/made: tests/bench/make_libraries.py
+	$(call say,BENCH,$(@D))
+	$(Q)python3 $< $(@D) 110 1500
+
+$(BENCH)/crowd: $(BENCH_SRC)/crowd.c $(BENCH_SRC)/slots.c $(BENCH)/libs/made
+	$(call say,BENCH,$@)
+	$(Q)$(BENCH_CC) -fno-toplevel-reorder -o $@ $(BENCH_SRC)/crowd.c $(BENCH_SRC)/slots.c \
+	  -Wl,--no-as-needed $(BENCH)/libs/*.so -Wl,-rpath,$(abspath $(BENCH)/libs) -pthread
+
 .PHONY: bench-build bench bench-check
-bench-build: $(BENCH_BUILT)
+bench-build: $(B)/libbaton.so $(BENCH_BUILT)
+
+# SAVE=1 makes this run the one that later runs are compared with, and draws the plots anew.
+bench: bench-build $(BENCH)/startup $(BENCH)/crowd
+	$(Q)B=$(B) python3 -B tests/bench/bench.py $(if $(SAVE),--save) $(if $(ONLY),--only $(ONLY))
+
+bench-check: bench-build
+	$(Q)B=$(B) python3 -B tests/bench/check.py

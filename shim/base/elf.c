@@ -1,0 +1,233 @@
+/* The loaded modules, as the loader sees them.
+ *
+ * Promise: what dl_iterate_phdr says, put into one struct, at any time: before libc's constructors,
+ * in a plugin's constructor, with 500 libraries. The loader has checked what it maps, so pointers
+ * out of the dynamic section are only held against the module's bounds. Visitors run under the
+ * loader's lock: nothing in here may call into a module.
+ */
+#include "base/elf.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/elf_file.h"
+
+static const char *elf_base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    return slash ? slash + 1 : path;
+}
+
+/* The program's own path: the loader gives "" for it. Found once; threads that are there at the
+ * same time each try, and only one of them writes. */
+static const char *elf_main_name(void)
+{
+    static char path[4096];
+    static int state; /* 0 unknown, 1 somebody reads it, 2 there */
+    int expected = 0;
+
+    if (__atomic_load_n(&state, __ATOMIC_ACQUIRE) == 2)
+        return elf_base_name(path);
+    if (__atomic_compare_exchange_n(&state, &expected, 1, false, __ATOMIC_ACQ_REL,
+                                    __ATOMIC_ACQUIRE)) {
+        int saved_errno = errno;
+        ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
+
+        path[n > 0 ? n : 0] = '\0';
+        errno = saved_errno;
+        __atomic_store_n(&state, 2, __ATOMIC_RELEASE);
+        return elf_base_name(path);
+    }
+    return expected == 2 ? elf_base_name(path) : "";
+}
+
+static bool elf_module_holds(const struct elf_module *m, uintptr_t address, size_t len)
+{
+    return address >= m->lo && address < m->hi && len <= m->hi - address;
+}
+
+/* An address out of the dynamic section: glibc has added the base already, musl has not, and the
+ * vdso's is as in the file. */
+static const void *elf_dynamic_pointer(const struct elf_module *m, uintptr_t value, size_t len)
+{
+    if (!elf_module_holds(m, value, len))
+        value += m->base;
+    return elf_module_holds(m, value, len) ? (const void *)value : NULL;
+}
+
+static void elf_read_dynamic(struct elf_module *m)
+{
+    size_t soname = 0;
+
+    for (const ElfW(Dyn) *d = m->dynamic; d->d_tag != DT_NULL; d++) {
+        switch (d->d_tag) {
+        case DT_SYMTAB:
+            m->dynsym = elf_dynamic_pointer(m, d->d_un.d_ptr, sizeof *m->dynsym);
+            break;
+        case DT_STRTAB:
+            m->dynstr = elf_dynamic_pointer(m, d->d_un.d_ptr, 1);
+            break;
+        case DT_STRSZ:
+            m->dynstr_len = d->d_un.d_val;
+            break;
+        case DT_GNU_HASH:
+            m->gnu_hash = elf_dynamic_pointer(m, d->d_un.d_ptr, 16);
+            break;
+        case DT_HASH:
+            m->sysv_hash = elf_dynamic_pointer(m, d->d_un.d_ptr, 8);
+            break;
+        case DT_VERSYM:
+            m->versym = elf_dynamic_pointer(m, d->d_un.d_ptr, sizeof *m->versym);
+            break;
+        case DT_SONAME:
+            soname = d->d_un.d_val;
+            break;
+        }
+    }
+    if (!m->dynstr || !elf_module_holds(m, (uintptr_t)m->dynstr, m->dynstr_len) ||
+        !m->dynstr_len || m->dynstr[m->dynstr_len - 1] != '\0') {
+        m->dynsym = NULL;
+        m->dynstr_len = 0;
+    }
+    if (soname && soname < m->dynstr_len)
+        m->soname = m->dynstr + soname;
+}
+
+static void elf_module_fill(const struct dl_phdr_info *info, bool is_main, struct elf_module *m)
+{
+    memset(m, 0, sizeof *m);
+    m->base = info->dlpi_addr;
+    m->phdr = info->dlpi_phdr;
+    m->phnum = info->dlpi_phnum;
+    m->tls_modid = info->dlpi_tls_modid;
+    m->is_main = is_main;
+    m->path = is_main ? "/proc/self/exe" : info->dlpi_name;
+    m->name = is_main ? elf_main_name() : elf_base_name(info->dlpi_name);
+    m->lo = UINTPTR_MAX;
+    for (size_t i = 0; i < m->phnum; i++) {
+        const ElfW(Phdr) *p = &m->phdr[i];
+
+        if (p->p_type == PT_LOAD && p->p_memsz) {
+            uintptr_t start = m->base + p->p_vaddr, end = start + p->p_memsz;
+
+            m->lo = start < m->lo ? start : m->lo;
+            m->hi = end > m->hi ? end : m->hi;
+        } else if (p->p_type == PT_TLS) {
+            m->tls_size = p->p_memsz;
+        } else if (p->p_type == PT_DYNAMIC) {
+            m->dynamic = (const ElfW(Dyn) *)(m->base + p->p_vaddr);
+        }
+    }
+    if (!elf_module_holds(m, (uintptr_t)m->dynamic, sizeof *m->dynamic))
+        m->dynamic = NULL;
+    if (m->dynamic)
+        elf_read_dynamic(m);
+}
+
+struct elf_visit {
+    int (*visit)(const struct elf_module *module, void *arg);
+    void *arg;
+    bool is_first;
+};
+
+static int elf_visit_module(struct dl_phdr_info *info, size_t size, void *arg)
+{
+    struct elf_visit *v = arg;
+    struct elf_module module;
+
+    elf_module_fill(info, v->is_first, &module);
+    v->is_first = false;
+    return v->visit(&module, v->arg);
+}
+
+int elf_each_module(int (*visit)(const struct elf_module *module, void *arg), void *arg)
+{
+    struct elf_visit v = {visit, arg, true};
+
+    return dl_iterate_phdr(elf_visit_module, &v);
+}
+
+/* Finding one. The cheap test first: most modules are only passed by. */
+
+struct elf_at {
+    uintptr_t address;
+    struct elf_module *out;
+    bool is_main;
+};
+
+static int elf_visit_at(struct dl_phdr_info *info, size_t size, void *arg)
+{
+    struct elf_at *at = arg;
+    bool is_main = at->is_main;
+
+    at->is_main = false;
+    for (size_t i = 0; i < info->dlpi_phnum; i++) {
+        const ElfW(Phdr) *p = &info->dlpi_phdr[i];
+
+        if (p->p_type == PT_LOAD && at->address - (info->dlpi_addr + p->p_vaddr) < p->p_memsz) {
+            elf_module_fill(info, is_main, at->out);
+            return 1;
+        }
+    }
+    return 0;
+}
+
+bool elf_module_at(const void *address, struct elf_module *out)
+{
+    struct elf_at at = {(uintptr_t)address, out, true};
+
+    return dl_iterate_phdr(elf_visit_at, &at) == 1;
+}
+
+bool elf_module_match(const struct elf_module *module, const char *name)
+{
+    size_t len = strlen(name);
+
+    if (!len)
+        return false;
+    if (module->is_main && strcmp(name, "main") == 0)
+        return true;
+    if (strchr(name, '/'))
+        return strcmp(name, module->path) == 0;
+    return strncmp(module->name, name, len) == 0 &&
+           (module->name[len] == '\0' || module->name[len] == '.' || module->name[len] == '-');
+}
+
+struct elf_match {
+    const char *name;
+    struct elf_module *out;
+};
+
+static int elf_visit_match(const struct elf_module *module, void *arg)
+{
+    struct elf_match *match = arg;
+
+    if (!elf_module_match(module, match->name))
+        return 0;
+    *match->out = *module;
+    return 1;
+}
+
+bool elf_module_find(const char *name, struct elf_module *out)
+{
+    struct elf_match match = {name, out};
+
+    return elf_each_module(elf_visit_match, &match) == 1;
+}
+
+const uint8_t *elf_module_build_id(const struct elf_module *module, size_t *len)
+{
+    for (size_t i = 0; i < module->phnum; i++) {
+        const ElfW(Phdr) *p = &module->phdr[i];
+        const uint8_t *id;
+
+        if (p->p_type == PT_NOTE &&
+            elf_module_holds(module, module->base + p->p_vaddr, p->p_filesz) &&
+            (id = elf_note_build_id((const void *)(module->base + p->p_vaddr), p->p_filesz, len)))
+            return id;
+    }
+    *len = 0;
+    return NULL;
+}

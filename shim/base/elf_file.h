@@ -1,0 +1,105 @@
+/* An ELF file, mapped for the time of one search. For the elf_*.c files and their tests.
+ *
+ * The file may be anything: cut short, corrupt, another one than was loaded. Nothing of it is
+ * believed: after elf_file_parse a table's bounds hold, and a name below str_len is terminated.
+ */
+#ifndef BATON_BASE_ELF_FILE_H
+#define BATON_BASE_ELF_FILE_H
+
+#include "base/elf.h"
+
+/* Entries of a file stand wherever the file says. */
+typedef ElfW(Sym) elf_file_sym __attribute__((aligned(1)));
+
+struct elf_table {
+    const elf_file_sym *sym;
+    size_t count;
+    const char *str;
+    size_t str_len;
+};
+
+struct elf_file {
+    const unsigned char *data;
+    size_t len;
+    struct elf_table symtab, dynsym; /* count 0: there is none */
+    const ElfW(Phdr) *phdr;          /* may stand unaligned: compare as bytes */
+    size_t phnum;
+    const uint8_t *build_id;
+    size_t build_id_len;
+    const char *debug_link; /* file name, NULL: none */
+    uint32_t debug_link_crc;
+};
+
+/* Find the tables in DATA. False: it is no ELF file of this machine; OUT is then without tables. */
+bool elf_file_parse(const void *data, size_t len, struct elf_file *out);
+
+/* Map and parse. False: cannot be read, or is no ELF file. */
+bool elf_file_open(const char *path, struct elf_file *out);
+void elf_file_close(struct elf_file *file);
+
+/* Open the file that MODULE was loaded from; a file that was replaced since does not count. */
+bool elf_file_open_module(const struct elf_module *module, struct elf_file *out);
+
+/* Open the separate debug file of MODULE, whose own file is FILE (may be without tables). */
+bool elf_file_open_debug(const struct elf_module *module, const struct elf_file *file,
+                         struct elf_file *out);
+
+/* The build-id in a run of notes, NULL: none. */
+const uint8_t *elf_note_build_id(const void *notes, size_t len, size_t *id_len);
+
+/* The table of exported names in the module's memory. */
+struct elf_table elf_module_table(const struct elf_module *module);
+
+/* Symbols of a table */
+
+/* The kind of a symbol by its st_info; 0: nothing that is ever wanted. */
+static inline unsigned elf_symbol_kind(unsigned char info)
+{
+    switch (info & 15) {
+    case STT_FUNC:
+    case STT_GNU_IFUNC:
+        return ELF_FUNC;
+    case STT_OBJECT:
+    case STT_COMMON:
+        return ELF_OBJECT;
+    case STT_TLS:
+        return ELF_TLS;
+    case STT_NOTYPE:
+        return ELF_NOTYPE;
+    default:
+        return 0;
+    }
+}
+
+/* Put a file's symbol into OUT as one of MODULE in memory; matches becomes 1. False: its value lies
+ * outside of the module. */
+bool elf_symbol_fill(const struct elf_module *module, unsigned char info, unsigned section,
+                     uintptr_t value, size_t size, enum elf_source source, struct elf_symbol *out);
+
+struct elf_cursor {
+    const struct elf_table *table;
+    size_t next;
+    unsigned want;
+    const char *file; /* of the local symbols that follow */
+};
+
+/* The next defined symbol of a wanted kind, NULL at the end. */
+static inline const elf_file_sym *elf_cursor_next(struct elf_cursor *c, const char **name)
+{
+    while (c->next < c->table->count) {
+        const elf_file_sym *sym = &c->table->sym[c->next++];
+
+        if ((sym->st_info & 15) == STT_FILE) {
+            c->file = sym->st_name < c->table->str_len ? c->table->str + sym->st_name : NULL;
+            continue;
+        }
+        if (!(elf_symbol_kind(sym->st_info) & c->want) || sym->st_shndx == SHN_UNDEF ||
+            !sym->st_name || sym->st_name >= c->table->str_len)
+            continue;
+        *name = c->table->str + sym->st_name;
+        return sym;
+    }
+    return NULL;
+}
+
+#endif

@@ -1,0 +1,691 @@
+// promise: names are found where the loader and the linker put them, in any file, and never past its end
+#include <check.h>
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <gnu/libc-version.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/elf.h"
+#include "base/elf_file.h"
+
+/* The libraries that the tests look into, built into a folder of their own. */
+
+static char folder[] = "/tmp/baton_elf_XXXXXX";
+
+static const char one_c[] =
+    "static int same = 1; static __thread long hidden = 41; __thread int shown = 7;\n"
+    "static __thread char wide[24];\n"
+    "int exported = 5; static int only_here(int x) { return x + same; }\n"
+    "int *one_same(void) { return &same; } long *one_hidden(void) { return &hidden; }\n"
+    "int *one_shown(void) { return &shown; } char *one_wide(void) { return wide; }\n"
+    "void *one_only(void) { return (void *)only_here; }\n"
+    "int answer_1(void) { return 1; } int answer_2(void) { return 2; }\n"
+    "__asm__(\".symver answer_1,answer@V1\"); __asm__(\".symver answer_2,answer@@V2\");\n"
+    "int old_1(void) { return 11; } __asm__(\".symver old_1,old_only@V1\");\n"
+    "static int slow(void) { return 33; } static void *choose(void) { return (void *)slow; }\n"
+    "int picked(void) __attribute__((ifunc(\"choose\")));\n";
+
+static const char two_c[] =
+    "static int same = 2; static __thread int hidden_two = 3; static __thread int both;\n"
+    "int *two_same(void) { return &same; } int *two_hidden(void) { return &hidden_two; }\n"
+    "int *two_both(void) { return &both; }\n";
+
+static const char three_c[] = "static __thread int both; static int same_global;\n"
+                              "int *three_both(void) { return &both; }\n"
+                              "int *three_same_global(void) { return &same_global; }\n";
+
+static const char four_c[] = "int same_global = 4;\n";
+
+static const char names_cc[] =
+    "#include <string>\n"
+    "namespace ns { struct Ctx { static thread_local int id; static int get(); int pad; };\n"
+    "thread_local int Ctx::id = 3; int Ctx::get() { return id; } }\n"
+    "thread_local std::string text = \"x\";\n"
+    "const char *use() { return text.c_str(); }\n";
+
+static void write_source(const char *name, const char *text)
+{
+    char path[128];
+    FILE *f;
+
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    f = fopen(path, "w");
+    ck_assert_ptr_nonnull(f);
+    fputs(text, f);
+    fclose(f);
+}
+
+static void run(const char *command)
+{
+    char line[1024];
+
+    snprintf(line, sizeof line, "cd %s && %s", folder, command);
+    ck_assert_msg(system(line) == 0, "%s", line);
+}
+
+static void build_libraries(void)
+{
+    ck_assert_ptr_nonnull(mkdtemp(folder));
+    write_source("one.c", one_c);
+    write_source("two.c", two_c);
+    write_source("three.c", three_c);
+    write_source("four.c", four_c);
+    write_source("names.cc", names_cc);
+    write_source("map", "V1 { }; V2 { } V1;\n");
+    run("cc -O1 -g -fPIC -c one.c two.c three.c four.c");
+    run("cc -shared -Wl,--build-id,--hash-style=gnu,--version-script=map -o libgnu-2.0.so.0 "
+        "one.o two.o three.o four.o");
+    run("cc -shared -Wl,--build-id,--hash-style=sysv,--version-script=map -o libsysv.so "
+        "one.o two.o three.o four.o");
+    run("c++ -O1 -g -fPIC -shared -Wl,--build-id -o libnames.so names.cc");
+    run("cc -shared -Wl,--build-id,--version-script=map -o full.so one.o two.o three.o four.o");
+    run("objcopy --only-keep-debug full.so full.debug");
+    run("strip -o libbare.so full.so");
+    run("id=$(readelf -n full.so | sed -n 's/.*Build ID: //p') && "
+        "mkdir -p root/.build-id/$(echo $id | cut -c1-2) && "
+        "cp full.debug root/.build-id/$(echo $id | cut -c1-2)/$(echo $id | cut -c3-).debug");
+    run("cc -shared -Wl,--build-id=none,--version-script=map -o nobuild.so one.o two.o && "
+        "objcopy --only-keep-debug nobuild.so liblink.so.debug && strip nobuild.so && "
+        "objcopy --add-gnu-debuglink=liblink.so.debug nobuild.so liblink.so && mkdir .debug && "
+        "mv liblink.so.debug .debug/");
+    run("cp liblink.so libwrong.so && cp libgnu-2.0.so.0 libreplaced.so");
+}
+
+static void remove_libraries(void)
+{
+    char line[128];
+
+    snprintf(line, sizeof line, "rm -rf %s", folder);
+    ck_assert_int_eq(system(line), 0);
+}
+
+static void *open_library(const char *name, struct elf_module *m)
+{
+    char path[128];
+    void *handle;
+
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    ck_assert_msg(handle != NULL, "%s", dlerror());
+    ck_assert(elf_module_find(path, m));
+    return handle;
+}
+
+static void *call(void *handle, const char *function)
+{
+    void *(*f)(void) = (void *(*)(void))dlsym(handle, function);
+
+    ck_assert_msg(f != NULL, "%s", function);
+    return f();
+}
+
+/* Modules */
+
+int elf_test_global = 3;
+static int elf_test_static = 4;
+static __thread int elf_test_tls = 5;
+
+__attribute__((noinline)) static int elf_test_function(int x)
+{
+    return x + elf_test_static + elf_test_tls;
+}
+
+START_TEST(test_elf_modules_are_found_by_address_and_name)
+{
+    struct elf_module m, by_name;
+
+    ck_assert(elf_module_at(&elf_test_global, &m));
+    ck_assert(m.is_main);
+    ck_assert_str_eq(m.name, "test_elf");
+    ck_assert(elf_module_find("main", &by_name));
+    ck_assert_ptr_eq(by_name.phdr, m.phdr);
+    ck_assert(elf_module_find("test_elf", &by_name) && by_name.is_main);
+    ck_assert(elf_module_at((void *)gnu_get_libc_version, &m));
+    ck_assert(!m.is_main);
+    ck_assert(elf_module_match(&m, "libc"));
+    ck_assert(!elf_module_at(&(int){0}, &m));
+    ck_assert(!elf_module_at(NULL, &m));
+    ck_assert(!elf_module_find("libnothing", &m));
+}
+END_TEST
+
+START_TEST(test_elf_module_names_end_at_a_boundary)
+{
+    struct elf_module m;
+    void *handle = open_library("libgnu-2.0.so.0", &m);
+
+    ck_assert(elf_module_match(&m, "libgnu"));
+    ck_assert(elf_module_match(&m, "libgnu-2.0"));
+    ck_assert(elf_module_match(&m, "libgnu-2.0.so.0"));
+    ck_assert(elf_module_match(&m, m.path));
+    ck_assert(!elf_module_match(&m, "libgn"));
+    ck_assert(!elf_module_match(&m, "libgnu-2.0.so.01"));
+    ck_assert(!elf_module_match(&m, ""));
+    ck_assert(!elf_module_match(&m, "main"));
+    dlclose(handle);
+}
+END_TEST
+
+START_TEST(test_elf_startup_modules_are_told_from_dlopened_ones)
+{
+    struct elf_module m;
+    void *handle = open_library("libsysv.so", &m);
+
+    ck_assert(!elf_module_is_startup(&m));
+    dlclose(handle);
+    ck_assert(elf_module_find("main", &m) && elf_module_is_startup(&m));
+    ck_assert(elf_module_find("libc", &m) && elf_module_is_startup(&m));
+    ck_assert(elf_module_find("ld-linux-x86-64", &m) ? elf_module_is_startup(&m) : true);
+}
+END_TEST
+
+/* Exported names */
+
+static const char *const hash_styles[] = {"libgnu-2.0.so.0", "libsysv.so"};
+
+START_TEST(test_elf_dynsym_answers_what_dlsym_does)
+{
+    static const char *const names[] = {"one_same", "exported", "two_both", "answer", "three_both",
+                                        "picked", "no_such_name", "only_here", ""};
+    struct elf_module m;
+    void *handle = open_library(hash_styles[_i], &m);
+
+    ck_assert_int_eq(m.gnu_hash != NULL, _i == 0);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        ck_assert_ptr_eq(elf_dynsym(&m, names[i]), dlsym(handle, names[i]));
+    dlclose(handle);
+}
+END_TEST
+
+START_TEST(test_elf_dynsym_takes_default_versions_unless_asked)
+{
+    struct elf_module m;
+    struct elf_symbol s;
+    void *handle = open_library(hash_styles[_i], &m);
+
+    ck_assert(elf_dynsym_find(&m, "answer", NULL, ELF_FUNC, &s));
+    ck_assert_int_eq(((int (*)(void))s.value)(), 2);
+    ck_assert(elf_dynsym_find(&m, "answer", "V1", ELF_FUNC, &s));
+    ck_assert_int_eq(((int (*)(void))s.value)(), 1);
+    ck_assert(!elf_dynsym_find(&m, "answer", "V3", ELF_FUNC, &s));
+    ck_assert(!elf_dynsym_find(&m, "old_only", NULL, ELF_FUNC, &s));
+    ck_assert(elf_dynsym_find(&m, "old_only", "V1", ELF_FUNC, &s));
+    ck_assert(!elf_dynsym_find(&m, "answer", NULL, ELF_OBJECT | ELF_TLS, &s));
+    dlclose(handle);
+}
+END_TEST
+
+START_TEST(test_elf_dynsym_finds_libc_versions)
+{
+    struct elf_module m;
+    struct elf_symbol s;
+    void *libc;
+
+    ck_assert(elf_module_at((void *)gnu_get_libc_version, &m));
+    libc = dlopen("libc.so.6", RTLD_NOW | RTLD_NOLOAD);
+    ck_assert_ptr_eq(elf_dynsym(&m, "pthread_create"), dlsym(libc, "pthread_create"));
+    ck_assert_ptr_eq(elf_dynsym(&m, "strchr"), dlsym(libc, "strchr"));
+    if (elf_dynsym_find(&m, "memcpy", "GLIBC_2.2.5", ELF_FUNC, &s))
+        ck_assert_ptr_eq(elf_symbol_address(&s), dlvsym(libc, "memcpy", "GLIBC_2.2.5"));
+    ck_assert(elf_dynsym_find(&m, "errno", "GLIBC_PRIVATE", ELF_TLS, &s));
+    ck_assert_ptr_eq(elf_tls_address(m.tls_modid, s.value), &errno);
+}
+END_TEST
+
+START_TEST(test_elf_global_lookup_goes_in_load_order_and_counts)
+{
+    struct elf_module first, found, skip;
+    void *gnu = open_library("libgnu-2.0.so.0", &first), *sysv = open_library("libsysv.so", &skip);
+    unsigned count;
+
+    ck_assert_ptr_eq(elf_lookup_global("exported", NULL, &found, &count), dlsym(gnu, "exported"));
+    ck_assert_ptr_eq(found.phdr, first.phdr);
+    ck_assert_uint_eq(count, 2);
+    ck_assert_ptr_eq(elf_lookup_global("exported", &first, &found, NULL), dlsym(sysv, "exported"));
+    ck_assert_ptr_null(elf_lookup_global("no_such_name", NULL, NULL, &count));
+    ck_assert_uint_eq(count, 0);
+    /* The kernel's vdso exports this name too. */
+    ck_assert_ptr_eq(elf_lookup_global("clock_gettime", NULL, NULL, NULL),
+                     dlsym(RTLD_DEFAULT, "clock_gettime"));
+    dlclose(sysv);
+    dlclose(gnu);
+}
+END_TEST
+
+/* Hidden and static names */
+
+static const char *const with_names[] = {"libgnu-2.0.so.0", "libsysv.so", "libbare.so"};
+
+START_TEST(test_elf_static_names_come_from_symtab_or_the_build_id_debug_file)
+{
+    struct elf_module m;
+    struct elf_symbol s;
+    void *handle = open_library(with_names[_i], &m);
+    enum elf_source source = _i == 2 ? ELF_FROM_DEBUG : ELF_FROM_SYMTAB;
+    char root[128];
+
+    snprintf(root, sizeof root, "%s/root", folder);
+    elf_debug_root = root;
+    ck_assert(elf_find_symbol(&m, "hidden", NULL, ELF_TLS, &s));
+    ck_assert_ptr_eq(elf_tls_address(m.tls_modid, s.value), call(handle, "one_hidden"));
+    ck_assert_uint_eq(s.size, sizeof(long));
+    ck_assert_uint_eq(s.source, source);
+    ck_assert(s.is_local);
+    ck_assert_uint_eq(s.matches, 1);
+    ck_assert(elf_find_symbol(&m, "wide", NULL, ELF_TLS, &s));
+    ck_assert_ptr_eq(elf_tls_address(m.tls_modid, s.value), call(handle, "one_wide"));
+    ck_assert_uint_eq(s.size, 24);
+    ck_assert(elf_find_symbol(&m, "shown", NULL, ELF_TLS, &s));
+    ck_assert_uint_eq(s.source, ELF_FROM_DYNSYM);
+    ck_assert(!s.is_local);
+    ck_assert_ptr_eq(elf_tls_address(m.tls_modid, s.value), call(handle, "one_shown"));
+    ck_assert(elf_find_symbol(&m, "only_here", NULL, ELF_FUNC, &s));
+    ck_assert_ptr_eq((void *)s.value, call(handle, "one_only"));
+    ck_assert(!elf_find_symbol(&m, "only_here", NULL, ELF_OBJECT | ELF_TLS, &s));
+    ck_assert(!elf_find_symbol(&m, "no_such_name", NULL, ELF_ANY, &s));
+    ck_assert(elf_has_symbol(&m, "hidden_two"));
+    ck_assert(!elf_has_symbol(&m, "hidden_three"));
+    dlclose(handle);
+}
+END_TEST
+
+START_TEST(test_elf_the_same_static_name_needs_a_file)
+{
+    struct elf_module m;
+    struct elf_symbol s;
+    void *handle = open_library(with_names[_i], &m);
+    char root[128];
+
+    snprintf(root, sizeof root, "%s/root", folder);
+    elf_debug_root = root;
+    ck_assert(elf_find_symbol(&m, "both", NULL, ELF_TLS, &s));
+    ck_assert_uint_eq(s.matches, 2);
+    ck_assert(s.is_local);
+    ck_assert(elf_find_symbol(&m, "both", "two.c", ELF_TLS, &s));
+    ck_assert_uint_eq(s.matches, 1);
+    ck_assert_ptr_eq(elf_tls_address(m.tls_modid, s.value), call(handle, "two_both"));
+    ck_assert(elf_find_symbol(&m, "both", "three.c", ELF_TLS, &s));
+    ck_assert_ptr_eq(elf_tls_address(m.tls_modid, s.value), call(handle, "three_both"));
+    ck_assert(!elf_find_symbol(&m, "both", "one.c", ELF_TLS, &s));
+    ck_assert(elf_find_symbol(&m, "same", "one.c", ELF_OBJECT, &s));
+    ck_assert_ptr_eq((void *)s.value, call(handle, "one_same"));
+    ck_assert(elf_find_symbol(&m, "same", "two.c", ELF_OBJECT, &s));
+    ck_assert_ptr_eq((void *)s.value, call(handle, "two_same"));
+    /* Exported beats static. */
+    ck_assert(elf_find_symbol(&m, "same_global", NULL, ELF_OBJECT, &s));
+    ck_assert_ptr_eq((void *)s.value, dlsym(handle, "same_global"));
+    ck_assert(elf_find_symbol(&m, "same_global", "three.c", ELF_OBJECT, &s));
+    ck_assert_ptr_eq((void *)s.value, call(handle, "three_same_global"));
+    dlclose(handle);
+}
+END_TEST
+
+START_TEST(test_elf_debug_file_by_link_must_fit)
+{
+    struct elf_module m;
+    struct elf_symbol s;
+    void *handle = open_library("liblink.so", &m);
+
+    ck_assert(elf_find_symbol(&m, "hidden", NULL, ELF_TLS, &s));
+    ck_assert_uint_eq(s.source, ELF_FROM_DEBUG);
+    ck_assert_ptr_eq(elf_tls_address(m.tls_modid, s.value), call(handle, "one_hidden"));
+    run("printf x >> .debug/liblink.so.debug"); /* the checksum is another one now */
+    ck_assert(!elf_find_symbol(&m, "hidden", NULL, ELF_TLS, &s));
+    dlclose(handle);
+}
+END_TEST
+
+START_TEST(test_elf_file_that_was_replaced_is_not_believed)
+{
+    struct elf_module m;
+    struct elf_symbol s;
+    void *handle = open_library("libreplaced.so", &m);
+
+    ck_assert(elf_find_symbol(&m, "hidden", NULL, ELF_TLS, &s));
+    run("cp libnames.so new && mv new libreplaced.so");
+    ck_assert(!elf_find_symbol(&m, "hidden", NULL, ELF_TLS, &s));
+    ck_assert(elf_find_symbol(&m, "shown", NULL, ELF_TLS, &s)); /* from memory */
+    run("rm libreplaced.so");
+    ck_assert(!elf_find_symbol(&m, "hidden", NULL, ELF_TLS, &s));
+    dlclose(handle);
+}
+END_TEST
+
+START_TEST(test_elf_cxx_names_and_their_initialisers)
+{
+    struct elf_module m;
+    struct elf_symbol s;
+    void *handle = open_library("libnames.so", &m);
+
+    ck_assert(elf_find_symbol(&m, "_ZN2ns3Ctx2idE", NULL, ELF_TLS, &s));
+    ck_assert_int_eq(*(int *)elf_tls_address(m.tls_modid, s.value), 3);
+    ck_assert(elf_find_symbol(&m, "_ZN2ns3Ctx3getEv", NULL, ELF_FUNC, &s));
+    ck_assert_ptr_eq((void *)s.value, dlsym(handle, "_ZN2ns3Ctx3getEv"));
+    ck_assert(elf_has_symbol(&m, "_ZTH4textB5cxx11"));
+    ck_assert(!elf_has_symbol(&m, "_ZTHN2ns3Ctx2idE"));
+    dlclose(handle);
+}
+END_TEST
+
+START_TEST(test_elf_one_pass_serves_many_names)
+{
+    struct elf_module m;
+    struct elf_query q[40];
+    char names[40][16];
+    void *handle = open_library("libgnu-2.0.so.0", &m);
+
+    for (size_t i = 0; i < 40; i++) {
+        snprintf(names[i], sizeof names[i], "nothing_%zu", i);
+        q[i] = (struct elf_query){.name = names[i], .want = ELF_ANY};
+    }
+    q[0].name = "hidden";
+    q[15].name = "wide";
+    q[16].name = "exported";
+    q[39].name = "hidden_two";
+    ck_assert_uint_eq(elf_find_symbols(&m, q, 40), 4);
+    ck_assert_uint_eq(q[0].found.kind, ELF_TLS);
+    ck_assert_uint_eq(q[15].found.size, 24);
+    ck_assert_uint_eq(q[16].found.source, ELF_FROM_DYNSYM);
+    ck_assert_uint_eq(q[39].found.matches, 1);
+    ck_assert_uint_eq(q[1].found.matches, 0);
+    dlclose(handle);
+}
+END_TEST
+
+START_TEST(test_elf_the_programs_own_statics)
+{
+    struct elf_module m;
+    struct elf_symbol s;
+    char name[64];
+    uintptr_t start, end;
+
+    ck_assert(elf_module_find("main", &m));
+    ck_assert(elf_find_symbol(&m, "elf_test_static", NULL, ELF_OBJECT, &s));
+    ck_assert_ptr_eq((void *)s.value, &elf_test_static);
+    ck_assert(elf_find_symbol(&m, "elf_test_tls", "test_elf.c", ELF_TLS, &s));
+    ck_assert_ptr_eq(elf_tls_address(m.tls_modid, s.value), &elf_test_tls);
+    ck_assert(elf_symbol_at(&elf_test_global, ELF_OBJECT, &s, name, sizeof name));
+    ck_assert_str_eq(name, "elf_test_global");
+    ck_assert_int_eq(elf_test_function(1), 10);
+    ck_assert(elf_function_at((char *)(void *)elf_test_function + 1, &start, &end, name,
+                              sizeof name));
+    ck_assert_ptr_eq((void *)start, (void *)elf_test_function);
+    ck_assert_uint_gt(end, start + 1);
+    ck_assert_str_eq(name, "elf_test_function");
+    ck_assert(elf_function_at((void *)gnu_get_libc_version, &start, &end, name, sizeof name));
+    ck_assert(strstr(name, "gnu_get_libc_version") != NULL);
+    ck_assert(!elf_symbol_at(&(int){0}, ELF_ANY, &s, name, sizeof name));
+}
+END_TEST
+
+START_TEST(test_elf_nearest_names_typos_and_clones)
+{
+    struct elf_module m;
+    char name[64] = "";
+    void *handle = open_library("libgnu-2.0.so.0", &m);
+
+    ck_assert(elf_nearest(&m, "hiddne_two", ELF_TLS, name, sizeof name));
+    ck_assert_str_eq(name, "hidden_two");
+    ck_assert(elf_nearest(&m, "onely_here", ELF_FUNC, name, 5));
+    ck_assert_str_eq(name, "only");
+    ck_assert(!elf_nearest(&m, "something_else_altogether", ELF_ANY, name, sizeof name));
+    dlclose(handle);
+    /* crtstuff.c's static object is a clone by name: completed.0 */
+    ck_assert(elf_module_find("main", &m));
+    if (elf_has_symbol(&m, "completed.0")) {
+        ck_assert(elf_nearest(&m, "completed", ELF_OBJECT, name, sizeof name));
+        ck_assert_str_eq(name, "completed.0");
+    }
+}
+END_TEST
+
+/* Thread-local storage */
+
+static intptr_t tp_offset;
+
+static void *check_tp_offset(void *unused)
+{
+    int *tls = (int *)((char *)__builtin_thread_pointer() + tp_offset);
+
+    return tls == &elf_test_tls && *tls == 5 ? tls : NULL;
+}
+
+START_TEST(test_elf_tls_offset_is_good_for_every_thread)
+{
+    struct elf_module m;
+    struct elf_symbol s;
+    pthread_t thread;
+    void *result, *handle;
+    intptr_t offset;
+
+    ck_assert(elf_module_find("main", &m));
+    ck_assert(elf_find_symbol(&m, "elf_test_tls", NULL, ELF_TLS, &s));
+    ck_assert(elf_tls_tp_offset(&m, s.value, &tp_offset));
+    pthread_create(&thread, NULL, check_tp_offset, NULL);
+    pthread_join(thread, &result);
+    ck_assert_ptr_nonnull(result);
+    handle = open_library("libgnu-2.0.so.0", &m);
+    ck_assert(!elf_tls_tp_offset(&m, 0, &offset)); /* dlopened */
+    dlclose(handle);
+}
+END_TEST
+
+/* Bytes that are no good file */
+
+static void read_all(const struct elf_file *f)
+{
+    const struct elf_table *tables[] = {&f->symtab, &f->dynsym};
+    size_t sum = 0;
+
+    for (size_t i = 0; i < 2; i++) {
+        struct elf_cursor cursor = {.table = tables[i], .want = ELF_ANY};
+        const char *name;
+
+        while (elf_cursor_next(&cursor, &name))
+            sum += strlen(name) + (cursor.file ? strlen(cursor.file) : 0);
+    }
+    for (size_t i = 0; i < f->build_id_len; i++)
+        sum += f->build_id[i];
+    if (f->debug_link)
+        sum += strlen(f->debug_link);
+    for (size_t i = 0; f->phdr && i < f->phnum * sizeof *f->phdr; i++)
+        sum += ((const unsigned char *)f->phdr)[i];
+    ck_assert_uint_lt(sum, (size_t)-1);
+}
+
+/* Right before a page that cannot be read: a byte too far is a crash, with and without ASan. */
+static unsigned char *at_the_edge(const unsigned char *data, size_t len)
+{
+    size_t page = 4096, room = (len + page - 1) / page * page;
+    unsigned char *p = mmap(NULL, room + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+                            -1, 0);
+
+    ck_assert_ptr_ne(p, MAP_FAILED);
+    mprotect(p + room, page, PROT_NONE);
+    memcpy(p + room - len, data, len);
+    return p + room - len;
+}
+
+static void give_back(unsigned char *p, size_t len)
+{
+    munmap((void *)((uintptr_t)p & ~4095ul), (len + 4095) / 4096 * 4096 + 4096);
+}
+
+static unsigned char *read_whole(const char *name, size_t *len)
+{
+    char path[128];
+    struct stat st;
+    unsigned char *data;
+    int fd;
+
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    fd = open(path, O_RDONLY);
+    ck_assert_int_eq(fstat(fd, &st), 0);
+    *len = (size_t)st.st_size;
+    data = malloc(*len);
+    ck_assert_int_eq((int)read(fd, data, *len), (int)*len);
+    close(fd);
+    return data;
+}
+
+static unsigned long seed = 99;
+
+static unsigned long next_random(void)
+{
+    seed = seed * 6364136223846793005ul + 1442695040888963407ul;
+    return seed >> 33;
+}
+
+static double now_s(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+START_TEST(test_elf_file_cut_anywhere_is_read_within_its_end)
+{
+    size_t len;
+    unsigned char *good = read_whole("liblink.so", &len);
+    struct elf_file f;
+
+    for (size_t cut = 0; cut < len; cut += cut < 2048 ? 7 : 131) {
+        unsigned char *p = at_the_edge(good, cut);
+
+        if (elf_file_parse(p, cut, &f))
+            read_all(&f);
+        give_back(p, cut);
+    }
+    free(good);
+}
+END_TEST
+
+START_TEST(test_elf_file_of_any_bytes_is_read_within_its_end)
+{
+    static const unsigned char nasty[] = {0, 1, 0x7f, 0x80, 0xff, 0xfe, 0x20};
+    static const char *const names[] = {"libgnu-2.0.so.0", "liblink.so"};
+    size_t len;
+    unsigned char *good = read_whole(names[_i], &len);
+    double end = now_s() + 1.5;
+    struct elf_file f;
+
+    for (unsigned round = 0; round < 20000 && (round % 64 || now_s() < end); round++) {
+        unsigned char *p = at_the_edge(good, len);
+        ElfW(Ehdr) header;
+
+        memcpy(&header, p, sizeof header);
+        for (unsigned hits = 1 + next_random() % 8; hits; hits--) {
+            size_t at = next_random() % len;
+
+            /* Most hits go where offsets and sizes stand. */
+            if (next_random() % 4 == 0)
+                at = next_random() % sizeof header;
+            else if (next_random() % 4)
+                at = header.e_shoff + next_random() % (len - header.e_shoff);
+            p[at] = next_random() % 2 ? nasty[next_random() % sizeof nasty]
+                                      : (unsigned char)next_random();
+        }
+        if (elf_file_parse(p, len, &f))
+            read_all(&f);
+        give_back(p, len);
+    }
+    free(good);
+}
+END_TEST
+
+START_TEST(test_elf_notes_of_any_bytes_are_read_within_their_end)
+{
+    for (int round = 0; round < 20000; round++) {
+        unsigned char notes[96], *p;
+        size_t len = next_random() % sizeof notes, id_len;
+
+        for (size_t i = 0; i < len; i++)
+            notes[i] = (unsigned char)(next_random() % 3 ? next_random() % 5 : next_random());
+        p = malloc(len ? len : 1);
+        memcpy(p, notes, len);
+        if (elf_note_build_id(p, len, &id_len))
+            ck_assert_uint_le(id_len, len);
+        free(p);
+    }
+}
+END_TEST
+
+START_TEST(test_elf_no_file_and_other_files_are_refused)
+{
+    struct elf_file f;
+    char path[128];
+
+    ck_assert(!elf_file_open("/nonexistent", &f));
+    ck_assert(!elf_file_open("/", &f));
+    ck_assert(!elf_file_open("/dev/null", &f));
+    snprintf(path, sizeof path, "%s/one.c", folder);
+    ck_assert(!elf_file_open(path, &f));
+    snprintf(path, sizeof path, "%s/one.o", folder);
+    ck_assert(!elf_file_open(path, &f));
+    elf_file_close(&f);
+}
+END_TEST
+
+START_TEST(test_elf_keeps_errno)
+{
+    struct elf_module m;
+    struct elf_symbol s;
+
+    ck_assert(elf_module_find("libc", &m));
+    errno = 88;
+    elf_find_symbol(&m, "no_such_name", NULL, ELF_ANY, &s);
+    ck_assert_int_eq(errno, 88);
+    ck_assert(elf_module_find("main", &m));
+    elf_module_is_startup(&m);
+    elf_find_symbol(&m, "no_such_name", NULL, ELF_ANY, &s);
+    ck_assert_int_eq(errno, 88);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("elf");
+    TCase *tc = tcase_create("elf");
+    SRunner *runner;
+    int failed;
+
+    tcase_set_timeout(tc, 60);
+    tcase_add_unchecked_fixture(tc, build_libraries, remove_libraries);
+    tcase_add_test(tc, test_elf_modules_are_found_by_address_and_name);
+    tcase_add_test(tc, test_elf_module_names_end_at_a_boundary);
+    tcase_add_test(tc, test_elf_startup_modules_are_told_from_dlopened_ones);
+    tcase_add_loop_test(tc, test_elf_dynsym_answers_what_dlsym_does, 0, 2);
+    tcase_add_loop_test(tc, test_elf_dynsym_takes_default_versions_unless_asked, 0, 2);
+    tcase_add_test(tc, test_elf_dynsym_finds_libc_versions);
+    tcase_add_test(tc, test_elf_global_lookup_goes_in_load_order_and_counts);
+    tcase_add_loop_test(tc, test_elf_static_names_come_from_symtab_or_the_build_id_debug_file, 0,
+                        3);
+    tcase_add_loop_test(tc, test_elf_the_same_static_name_needs_a_file, 0, 3);
+    tcase_add_test(tc, test_elf_debug_file_by_link_must_fit);
+    tcase_add_test(tc, test_elf_file_that_was_replaced_is_not_believed);
+    tcase_add_test(tc, test_elf_cxx_names_and_their_initialisers);
+    tcase_add_test(tc, test_elf_one_pass_serves_many_names);
+    tcase_add_test(tc, test_elf_the_programs_own_statics);
+    tcase_add_test(tc, test_elf_nearest_names_typos_and_clones);
+    tcase_add_test(tc, test_elf_tls_offset_is_good_for_every_thread);
+    tcase_add_test(tc, test_elf_file_cut_anywhere_is_read_within_its_end);
+    tcase_add_loop_test(tc, test_elf_file_of_any_bytes_is_read_within_its_end, 0, 2);
+    tcase_add_test(tc, test_elf_notes_of_any_bytes_are_read_within_their_end);
+    tcase_add_test(tc, test_elf_no_file_and_other_files_are_refused);
+    tcase_add_test(tc, test_elf_keeps_errno);
+    suite_add_tcase(suite, tc);
+    runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

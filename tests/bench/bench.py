@@ -232,6 +232,14 @@ def startup(quick):
                                          "best_ratio": round(ratio, 4), "paired": row["ratio"]}
             print("%-12s %-10s %10.1f %10.1f %10.4f %12.4f" % (
                 name, row["variant"], row["best_us"], row["median_us"], ratio, row["ratio"]))
+    plain = measure.count_program(["/bin/true"], {})
+    out["instructions"] = {"plain": plain}
+    for name, variables in (("empty-so", {"LD_PRELOAD": empty}),
+                            ("idle", {"LD_PRELOAD": measure.SHIM}),
+                            ("3-slots", {"LD_PRELOAD": measure.SHIM, "BATON_CARRY": slots})):
+        out["instructions"][name] = measure.count_program(["/bin/true"], variables) - plain
+    print("/bin/true, user instructions: %d plain, empty .so %+d, idle %+d, three slots %+d" % tuple(
+        out["instructions"][name] for name in ("plain", "empty-so", "idle", "3-slots")))
     true, many = out["true"], out["crowd"]
     if "idle" in true and "3-slots" in many:
         print("/bin/true: idle %.3f of plain (allowed 1.02), %.3f of a preloaded empty .so; three "

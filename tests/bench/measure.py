@@ -262,6 +262,24 @@ def count(way, is_shimmed, carried="", extra=None, preload_first=None, **options
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def count_program(argv, variables):
+    """All user instructions of a program from its first to its last."""
+    folder = tempfile.mkdtemp(prefix="bench-")
+    try:
+        out = os.path.join(folder, "out")
+        env = environment(False, "")
+        env.update(variables)
+        subprocess.run(["valgrind", "--tool=callgrind", "--callgrind-out-file=" + out] + argv,
+                       env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=60)
+        with open(out) as file:
+            for line in file:
+                if line.startswith("totals:"):
+                    return int(line.split()[1])
+        raise Failed("callgrind gave no total for " + " ".join(argv))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def in_parallel(jobs, workers=2):
     """Calls each (function, args, kwargs); the results in order, a Failed where one failed."""
     def call(job):

@@ -62,10 +62,16 @@ def compare(samples, name, control):
             "median": round(statistics.median(median for _, median in samples[name]), 2)}
 
 
+not_carried = set()
+
+
 def one(way, is_shimmed, carried, **options):
-    """A driver's (best, median) for its only measurement; remembers whether it was carried."""
+    """A driver's (best, median) for its only measurement. A handoff that is not carried is cheap
+    and worth nothing: it is remembered, and listed among the problems."""
     def run():
         row = measure.run(way, is_shimmed, carried, **options)[0]
+        if carried and row["bad"]:
+            not_carried.add("%s, k=%s" % (way, row["set"]))
         return row["best"], row["median"]
     return run
 
@@ -275,6 +281,8 @@ def peer_table(quick):
 
             def mine_step(way=way):
                 for row in measure.run(way, True, measure.carry("key", 64), set=sets, **options):
+                    if row["bad"]:
+                        not_carried.add("%s, k=%s" % (way, row["set"]))
                     mine.setdefault((way, row["set"]), []).append(row["best"])
             steps += [plain_step, mine_step]
         shuffle.shuffle(steps)
@@ -449,6 +457,7 @@ def main():
     heading("What is not within its budget?")
     problems = [line for section in results["sections"].values() if isinstance(section, dict)
                 for line in section.get("problems", [])]
+    problems += ["not carried: " + name for name in sorted(not_carried)]
     print("\n".join(problems) if problems else "nothing")
     draw(results["sections"], PLOTS if arguments.save else os.path.join(measure.BENCH, "plots"))
     if arguments.save:

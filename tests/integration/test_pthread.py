@@ -57,3 +57,26 @@ def uncaught(way):
     before = plain("uncaught", way).exits(-6)
     idle("uncaught", way).same_as(before)
     carry("key:request_key", "uncaught", way).same_as(before)
+
+
+WAYS = ("plain", "old", "dlsym", "c11", "g_thread_new", "g_thread_try_new", "g_thread_create",
+        "g_thread_create_full")
+
+
+@test("B12: every way to start a thread is one handoff, and the thread's result is its own",
+      each=[(way, kind) for way in WAYS for kind in CARRIERS])
+def ways(way, kind):
+    for run in (plain, idle):
+        run("all_the_ways", way, kind).wrong()
+    after = carry(CARRIERS[kind], "all_the_ways", way, kind).ok().quiet().clean()
+    carried = {name: family["carried"] for name, family in after.reported()["families"].items()
+               if family.get("carried")}
+    if carried != {"glib.thread" if way.startswith("g_") else "pthread": 1}:
+        after.fail(f"expected one handoff, got {carried}")
+
+
+@test("BATON_DISABLE=pthread,glib.thread starts threads bare")
+def disabled():
+    env = {"BATON_DISABLE": "pthread,glib.thread"}
+    carry(CARRIERS["key"], "all_the_ways", "plain", env=env).wrong().says("the thread sees 0").clean()
+    carry(CARRIERS["key"], "all_the_ways", "g_thread_new", env=env).wrong().says("the thread sees 0").clean()

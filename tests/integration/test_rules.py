@@ -107,6 +107,48 @@ def errno_kept(kind):
     carry(CARRIERS[kind], "errno_kept", kind).same_as(before).clean()
 
 
+@test("E23: a key whose setting fails for want of memory: the tasks still run")
+def key_without_memory():
+    plain("key_no_memory", "fail").says("ran 100")
+    after = carry("key:high_key", "key_no_memory", "fail").quiet().clean().says("ran 100")
+    if after.code not in (0, 1):
+        after.fail("expected the program's own exit code")
+    carry("key:high_key", "key_no_memory").ok().quiet().clean().says("saw 100")
+
+
+@test("A1-A8: four threads hand over in four ways at once", each=CARRIERS, timeout=120)
+def storm(kind):
+    plain("storm", kind, 1000).wrong()
+    carry(CARRIERS[kind], "storm", kind, 20000, timeout=100).ok().quiet().clean()
+
+
+@test("A11: BATON_MAX_HOPS and BATON_MAX_AGE end chains", each=("key", "tls"))
+def chains(kind):
+    item = CARRIERS[kind]
+    plain("chain", 100, 0, kind).says("with value 0 last 0")
+    carry(item, "chain", 100, 0, kind).ok().quiet().clean()
+    after = carry(item, "chain", 100, 0, kind, env={"BATON_MAX_HOPS": "10"}).quiet().clean()
+    after.says("links 100 with value 10 last 10")
+    after = carry(item, "chain", 40, 20, kind, env={"BATON_MAX_AGE": "0.2"}).quiet().clean()
+    after.matches(r"links 40 with value ([3-9]|1\d) last ([3-9]|1\d)$")
+
+
+@test("two hundred items at once", each=(100, 10))
+def many_items(count):
+    items = [f"key:many_key_{n}" for n in range(count)] + [f"tls:many_word_{n}" for n in range(count)]
+    plain("many_slots").wrong()
+    after = carry(";".join(items), "many_slots").quiet().clean()
+    if count == 100:
+        after.ok()
+
+
+@test("E23: more items than there is room for: the rest is told, the program runs")
+def too_many_items():
+    items = [f"tls:no_such_word_{n}" for n in range(300)] + ["key:request_key"]
+    after = carry(";".join(["key:request_key"] + items), "stale_pool_glib").ok().clean()
+    after.says("task 5 sees 5")
+
+
 @test("several items of different kinds travel together")
 def several_items():
     carry("key:request_key;tls:request_id;swap:request_swap", "stale_pool_glib", "tls").ok().quiet().clean()

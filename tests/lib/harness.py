@@ -247,6 +247,7 @@ def carry(items, program, *args, env=None, **how):
 # The ways in which tests/programs/carrier.h keeps "the current request", as items to carry.
 CARRIERS = {
     "key": "key:request_key",
+    "tss": "key:request_tss",
     "tls": "tls:request_id",
     "fn": "fn:get=request_get,set=request_set",
     "swap": "swap:request_swap",

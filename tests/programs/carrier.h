@@ -1,6 +1,7 @@
 /*
- * "The current request" of the test programs, kept in one of four ordinary ways, chosen by argv:
+ * "The current request" of the test programs, kept in one of five ordinary ways, chosen by argv:
  *   key    a pthread key in a global variable        request_key
+ *   tss    a C11 key in a global variable            request_tss
  *   tls    a thread-local variable                   request_id
  *   fn     a getter and a setter                     request_get, request_set
  *   swap   one function that sets and returns        request_swap
@@ -15,15 +16,17 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <threads.h>
 #include <unistd.h>
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-enum carrier { CARRIER_KEY, CARRIER_TLS, CARRIER_FN, CARRIER_SWAP };
+enum carrier { CARRIER_KEY, CARRIER_TSS, CARRIER_TLS, CARRIER_FN, CARRIER_SWAP };
 
 pthread_key_t request_key;
+tss_t request_tss;
 __thread long request_id;
 static __thread void *behind_functions;
 static enum carrier carrier;
@@ -53,8 +56,11 @@ __attribute__((noinline, used)) void *request_swap(void *value)
 static inline void carrier_choose(const char *kind)
 {
     pthread_key_create(&request_key, NULL);
+    tss_create(&request_tss, NULL);
     if (!kind || !strcmp(kind, "key"))
         carrier = CARRIER_KEY;
+    else if (!strcmp(kind, "tss"))
+        carrier = CARRIER_TSS;
     else if (!strcmp(kind, "tls"))
         carrier = CARRIER_TLS;
     else if (!strcmp(kind, "fn"))
@@ -72,6 +78,8 @@ static inline long current(void)
     switch (carrier) {
     case CARRIER_KEY:
         return (long)pthread_getspecific(request_key);
+    case CARRIER_TSS:
+        return (long)tss_get(request_tss);
     case CARRIER_TLS:
         return request_id;
     default:
@@ -84,6 +92,9 @@ static inline void set_current(long value)
     switch (carrier) {
     case CARRIER_KEY:
         pthread_setspecific(request_key, (void *)value);
+        break;
+    case CARRIER_TSS:
+        tss_set(request_tss, (void *)value);
         break;
     case CARRIER_TLS:
         request_id = value;

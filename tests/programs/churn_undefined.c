@@ -1,0 +1,4 @@
+// The same as churn, built with a sanitizer.
+// libs: glib-2.0
+// flags: -fsanitize=undefined
+#include "churn.c"

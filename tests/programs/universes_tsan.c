@@ -1,0 +1,3 @@
+// The same as five_universes, built with ThreadSanitizer.
+// flags: -fsanitize=thread
+#include "five_universes.c"

@@ -80,3 +80,10 @@ def disabled():
     env = {"BATON_DISABLE": "pthread,glib.thread"}
     carry(CARRIERS["key"], "all_the_ways", "plain", env=env).wrong().says("the thread sees 0").clean()
     carry(CARRIERS["key"], "all_the_ways", "g_thread_new", env=env).wrong().says("the thread sees 0").clean()
+
+
+@test("B12: children of children inherit what their creator holds at that moment", each=CARRIERS)
+def generations(kind):
+    for run in (plain, idle):
+        run("generations", kind).wrong()
+    carry(CARRIERS[kind], "generations", kind).ok().quiet().clean()

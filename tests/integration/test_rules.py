@@ -149,6 +149,13 @@ def too_many_items():
     after.says("task 5 sees 5")
 
 
+@test("A4: a thread-local variable with an initial value: never set is that value, zero is a value")
+def initial_value():
+    plain("tls_initial").wrong()
+    after = carry("tls:level;tls:user", "tls_initial").ok().quiet().clean()
+    after.says("users <alice in a long coat> <nobody> <>\n")
+
+
 @test("several items of different kinds travel together")
 def several_items():
     carry("key:request_key;tls:request_id;swap:request_swap", "stale_pool_glib", "tls").ok().quiet().clean()

@@ -13,7 +13,7 @@
 
 pthread_key_t owned_key;
 static int destroyed[4]; /* by value; 1 = borrowed from main, 2 = the thread's own */
-static long seen_at_start, seen_in_cleanup = -1;
+static long seen_at_start, seen_in_cleanup = -1, seen_late = -1;
 static std::string mode;
 static struct gate gate = GATE_CLOSED;
 
@@ -29,11 +29,22 @@ struct local {
     }
 };
 
+/* Runs after the start routine is left: the thread has given back by then what it borrowed. */
+struct late {
+    int touched = 0;
+    ~late()
+    {
+        seen_late = (long)pthread_getspecific(owned_key);
+    }
+};
+static thread_local late late_object;
+
 static jmp_buf inside;
 
 static void leave(bool c11)
 {
     local guard;
+    late_object.touched = 1;
     seen_at_start = (long)pthread_getspecific(owned_key);
     if (mode == "own")
         pthread_setspecific(owned_key, (void *)2);
@@ -120,8 +131,10 @@ int main(int argc, char **argv)
         }
         if (mode != "cancel_first") {
             expect("thread sees", seen_at_start, 1);
-            if (mode != "cancel_async")
+            if (mode != "cancel_async") {
                 expect("its cleanup sees", seen_in_cleanup, mode == "own" ? 2 : mode != "emptied");
+                expect("its thread_local sees", seen_late, mode == "own" ? 2 : 0);
+            }
         }
         expect("borrowed value destroyed", destroyed[1], 0);
         expect("own value destroyed", destroyed[2], mode == "own" ? round + 1 : 0);

@@ -156,6 +156,13 @@ def initial_value():
     after.says("users <alice in a long coat> <nobody> <>\n")
 
 
+@test("fn: a getter that copies: every copy is freed once, by its own function",
+      each=("fn:get=tag_get,set=tag_set,free=tag_free", "fn:get=tag_get,set=tag_take,free=tag_free,move"))
+def copying_getter(item):
+    plain("tag_functions").wrong()
+    carry(item, "tag_functions").ok().quiet().clean()
+
+
 @test("several items of different kinds travel together")
 def several_items():
     carry("key:request_key;tls:request_id;swap:request_swap", "stale_pool_glib", "tls").ok().quiet().clean()

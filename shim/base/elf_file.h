@@ -19,14 +19,17 @@ struct elf_table {
 };
 
 struct elf_file {
-    const unsigned char *data;
+    const unsigned char *data; /* NULL: looked at only, it has no .symtab to map it for */
     size_t len;
+    size_t at; /* where in the file the data begins */
+    bool has_symtab;
     struct elf_table symtab, dynsym; /* count 0: there is none */
     const ElfW(Phdr) *phdr;          /* may stand unaligned: compare as bytes */
     size_t phnum;
     const uint8_t *build_id;
     size_t build_id_len;
-    const char *debug_link; /* file name, NULL: none */
+    const char *debug_link; /* file name, NULL: none; in the data, or in link_name */
+    char link_name[256];
     uint32_t debug_link_crc;
 };
 
@@ -37,10 +40,11 @@ bool elf_file_parse(const void *data, size_t len, struct elf_file *out);
 bool elf_file_open(const char *path, struct elf_file *out);
 void elf_file_close(struct elf_file *file);
 
-/* Open the file that MODULE was loaded from; a file that was replaced since does not count. */
+/* Open the file that MODULE was loaded from; a file that was replaced since does not count. OUT
+ * must stay where it is. */
 bool elf_file_open_module(const struct elf_module *module, struct elf_file *out);
 
-/* Open the separate debug file of MODULE, whose own file is FILE (may be without tables). */
+/* Open the separate debug file of MODULE, whose own file is FILE (may be one that did not open). */
 bool elf_file_open_debug(const struct elf_module *module, const struct elf_file *file,
                          struct elf_file *out);
 
@@ -55,20 +59,12 @@ struct elf_table elf_module_table(const struct elf_module *module);
 /* The kind of a symbol by its st_info; 0: nothing that is ever wanted. */
 static inline unsigned elf_symbol_kind(unsigned char info)
 {
-    switch (info & 15) {
-    case STT_FUNC:
-    case STT_GNU_IFUNC:
-        return ELF_FUNC;
-    case STT_OBJECT:
-    case STT_COMMON:
-        return ELF_OBJECT;
-    case STT_TLS:
-        return ELF_TLS;
-    case STT_NOTYPE:
-        return ELF_NOTYPE;
-    default:
-        return 0;
-    }
+    static const unsigned char kinds[16] = {
+        [STT_NOTYPE] = ELF_NOTYPE, [STT_FUNC] = ELF_FUNC,     [STT_GNU_IFUNC] = ELF_FUNC,
+        [STT_OBJECT] = ELF_OBJECT, [STT_COMMON] = ELF_OBJECT, [STT_TLS] = ELF_TLS,
+    };
+
+    return kinds[info & 15];
 }
 
 /* Put a file's symbol into OUT as one of MODULE in memory; matches becomes 1. False: its value lies

@@ -96,7 +96,9 @@ static void build_libraries(void)
         "objcopy --only-keep-debug nobuild.so liblink.so.debug && strip nobuild.so && "
         "objcopy --add-gnu-debuglink=liblink.so.debug nobuild.so liblink.so && mkdir .debug && "
         "mv liblink.so.debug .debug/");
-    run("cp liblink.so libwrong.so && cp libgnu-2.0.so.0 libreplaced.so");
+    run("cp full.debug .debug/both.debug && "
+        "cd .debug && objcopy --add-gnu-debuglink=both.debug ../libbare.so ../libboth.so");
+    run("cp libgnu-2.0.so.0 libreplaced.so");
 }
 
 static void remove_libraries(void)
@@ -338,6 +340,22 @@ START_TEST(test_elf_debug_file_by_link_must_fit)
     ck_assert_uint_eq(s.source, ELF_FROM_DEBUG);
     ck_assert_ptr_eq(elf_tls_address(m.tls_modid, s.value), call(handle, "one_hidden"));
     run("printf x >> .debug/liblink.so.debug"); /* the checksum is another one now */
+    ck_assert(!elf_find_symbol(&m, "hidden", NULL, ELF_TLS, &s));
+    dlclose(handle);
+}
+END_TEST
+
+START_TEST(test_elf_debug_file_by_link_must_have_the_modules_build_id)
+{
+    struct elf_module m;
+    struct elf_symbol s;
+    void *handle = open_library("libboth.so", &m);
+
+    elf_debug_root = "/nonexistent";
+    ck_assert(elf_find_symbol(&m, "hidden", NULL, ELF_TLS, &s));
+    ck_assert_uint_eq(s.source, ELF_FROM_DEBUG);
+    ck_assert_ptr_eq(elf_tls_address(m.tls_modid, s.value), call(handle, "one_hidden"));
+    run("cp libgnu-2.0.so.0 .debug/both.debug");
     ck_assert(!elf_find_symbol(&m, "hidden", NULL, ELF_TLS, &s));
     dlclose(handle);
 }
@@ -602,6 +620,43 @@ START_TEST(test_elf_file_of_any_bytes_is_read_within_its_end)
 }
 END_TEST
 
+/* The way of a search, with a file that is not what it was. */
+START_TEST(test_elf_search_in_a_file_of_any_bytes_finds_nothing_outside_of_the_module)
+{
+    static const char *const names[] = {"libboth.so", "libgnu-2.0.so.0"};
+    size_t len;
+    unsigned char *good = read_whole(names[_i], &len), *bad = malloc(len);
+    double end = now_s() + 1.5;
+    struct elf_module m;
+    struct elf_symbol s;
+    ElfW(Ehdr) header;
+    char path[128];
+    void *handle = open_library(names[_i], &m);
+
+    snprintf(path, sizeof path, "%s/bad.so", folder);
+    m.path = path;
+    memcpy(&header, good, sizeof header);
+    for (unsigned round = 0; round < 3000 && (round % 64 || now_s() < end); round++) {
+        size_t cut = round % 5 ? len : next_random() % len;
+        FILE *f = fopen(path, "w");
+
+        memcpy(bad, good, len);
+        for (unsigned hits = 1 + next_random() % 6; hits; hits--)
+            bad[header.e_shoff + next_random() % (len - header.e_shoff)] =
+                (unsigned char)next_random();
+        fwrite(bad, 1, cut, f);
+        fclose(f);
+        if (elf_find_symbol(&m, "hidden", NULL, ELF_TLS, &s))
+            ck_assert_uint_le(s.value + s.size, m.tls_size);
+        if (elf_find_symbol(&m, "only_here", NULL, ELF_FUNC, &s))
+            ck_assert(s.value >= m.lo && s.value < m.hi);
+    }
+    dlclose(handle);
+    free(good);
+    free(bad);
+}
+END_TEST
+
 START_TEST(test_elf_notes_of_any_bytes_are_read_within_their_end)
 {
     for (int round = 0; round < 20000; round++) {
@@ -671,6 +726,7 @@ int main(void)
                         3);
     tcase_add_loop_test(tc, test_elf_the_same_static_name_needs_a_file, 0, 3);
     tcase_add_test(tc, test_elf_debug_file_by_link_must_fit);
+    tcase_add_test(tc, test_elf_debug_file_by_link_must_have_the_modules_build_id);
     tcase_add_test(tc, test_elf_file_that_was_replaced_is_not_believed);
     tcase_add_test(tc, test_elf_cxx_names_and_their_initialisers);
     tcase_add_test(tc, test_elf_one_pass_serves_many_names);
@@ -679,6 +735,8 @@ int main(void)
     tcase_add_test(tc, test_elf_tls_offset_is_good_for_every_thread);
     tcase_add_test(tc, test_elf_file_cut_anywhere_is_read_within_its_end);
     tcase_add_loop_test(tc, test_elf_file_of_any_bytes_is_read_within_its_end, 0, 2);
+    tcase_add_loop_test(
+        tc, test_elf_search_in_a_file_of_any_bytes_finds_nothing_outside_of_the_module, 0, 2);
     tcase_add_test(tc, test_elf_notes_of_any_bytes_are_read_within_their_end);
     tcase_add_test(tc, test_elf_no_file_and_other_files_are_refused);
     tcase_add_test(tc, test_elf_keeps_errno);

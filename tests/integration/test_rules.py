@@ -163,6 +163,11 @@ def copying_getter(item):
     carry(item, "tag_functions").ok().quiet().clean()
 
 
+@test("the rows of hooks.def have the types of the libraries' own headers")
+def prototypes():
+    plain("prototypes").ok()
+
+
 @test("several items of different kinds travel together")
 def several_items():
     carry("key:request_key;tls:request_id;swap:request_swap", "stale_pool_glib", "tls").ok().quiet().clean()

@@ -87,3 +87,11 @@ def generations(kind):
     for run in (plain, idle):
         run("generations", kind).wrong()
     carry(CARRIERS[kind], "generations", kind).ok().quiet().clean()
+
+
+@test("E21: the smallest stack that a thread can have is enough", each=CARRIERS)
+def small_stack(kind):
+    for run in (plain, idle):
+        run("small_stack", kind).wrong()
+    others = "key:no_such_key;tls:no_such_word;fn:get=no_such_get,set=no_such_set"
+    carry(f"{CARRIERS[kind]};{others}", "small_stack", kind).ok().quiet().clean()

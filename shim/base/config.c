@@ -56,8 +56,8 @@ enum { SETTING_COUNT = sizeof settings / sizeof *settings };
 
 struct reader {
     struct config *out;
-    char *text, *text_end;            /* what is left of the memory for texts */
-    struct config_item *items;        /* SETTING_COUNT rooms of item_max */
+    char *text, *text_end;     /* what is left of the memory for texts */
+    struct config_item *items; /* SETTING_COUNT rooms of item_max */
     size_t item_max;
     uint32_t given_at[SETTING_COUNT]; /* line in the file, GIVEN_IN_ENVIRONMENT, or 0 */
 };
@@ -163,9 +163,9 @@ static void config_read_line(struct reader *r, const char *file, uint32_t number
     config_trim(&p);
     if (!p.len)
         return;
-    while (name_len < p.len && ((p.text[name_len] >= 'A' && p.text[name_len] <= 'Z') ||
-                                (p.text[name_len] >= '0' && p.text[name_len] <= '9') ||
-                                p.text[name_len] == '_'))
+    while (name_len < p.len &&
+           ((p.text[name_len] >= 'A' && p.text[name_len] <= 'Z') ||
+            (p.text[name_len] >= '0' && p.text[name_len] <= '9') || p.text[name_len] == '_'))
         name_len++;
     for (end = name_len; end < p.len && config_is_space(p.text[end]);)
         end++;
@@ -254,7 +254,8 @@ static void config_read_file(struct reader *r, const struct place *p, int fd, si
     }
     nul = memchr(text, '\0', got);
     if (nul)
-        config_expect(r->out, p, 0, "expected a text file, byte %zu is a NUL", (size_t)(nul - text));
+        config_expect(r->out, p, 0, "expected a text file, byte %zu is a NUL",
+                      (size_t)(nul - text));
     else
         config_read_text(r, r->out->config, text, got);
 }
@@ -400,8 +401,8 @@ void config_free(struct config *config)
 void config_help(void)
 {
     static const char *const kinds[] = {
-        [KIND_FLAG] = "on|off",     [KIND_COUNT] = "NUMBER",  [KIND_SECONDS] = "SECONDS",
-        [KIND_PATH] = "FILE",       [KIND_LIST] = "ITEM;...", [KIND_NAMES] = "NAME,...",
+        [KIND_FLAG] = "on|off", [KIND_COUNT] = "NUMBER",  [KIND_SECONDS] = "SECONDS",
+        [KIND_PATH] = "FILE",   [KIND_LIST] = "ITEM;...", [KIND_NAMES] = "NAME,...",
     };
     char line[256];
     int len;

@@ -40,9 +40,9 @@ struct config {
 #define SETTING(field, name, type, def, secure_ok, help) CONFIG_C_##type field;
 #include "base/config.def"
 #undef SETTING
-    unsigned errors;   /* wrong settings and items so far */
-    bool is_secure;    /* a setuid program: only the rows marked secure_ok were read */
-    void *memory;      /* what the texts above point into */
+    unsigned errors; /* wrong settings and items so far */
+    bool is_secure;  /* a setuid program: only the rows marked secure_ok were read */
+    void *memory;    /* what the texts above point into */
     size_t memory_len;
 };
 

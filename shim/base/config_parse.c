@@ -44,8 +44,12 @@ void config_expect(struct config *config, const struct place *place, size_t offs
 void config_item_error(struct config *config, const struct config_item *item, size_t offset,
                        const char *fmt, ...)
 {
-    struct place place = {.name = item->name, .file = item->file, .text = (char *)item->text,
-                          .len = item->len, .line = item->line, .column = item->column};
+    struct place place = {.name = item->name,
+                          .file = item->file,
+                          .text = (char *)item->text,
+                          .len = item->len,
+                          .line = item->line,
+                          .column = item->column};
     va_list args;
 
     va_start(args, fmt);
@@ -130,8 +134,7 @@ void config_parse_flag(struct config *c, const struct place *p, bool *into)
         config_expect(c, p, 0, "expected on, off, 1 or 0");
 }
 
-void config_parse_choice(struct config *c, const struct place *p, const char *words,
-                                unsigned *into)
+void config_parse_choice(struct config *c, const struct place *p, const char *words, unsigned *into)
 {
     unsigned i = 0;
 
@@ -222,7 +225,7 @@ void config_parse_list(const struct place *p, const char *separators, struct con
         config_trim(&item);
         if (item.len && into->count < room_len) {
             item.text[item.len] = '\0';
-            room[into->count++] = (struct config_item){item.text, p->name, p->file,
+            room[into->count++] = (struct config_item){item.text,          p->name, p->file,
                                                        (uint32_t)item.len, p->line, item.column};
             into->items = room;
         }

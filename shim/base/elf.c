@@ -61,7 +61,7 @@ static void elf_read_dynamic(struct elf_module *m)
 {
     size_t soname = 0;
 
-    for (const ElfW(Dyn) *d = m->dynamic; d->d_tag != DT_NULL; d++) {
+    for (const elf_dyn *d = m->dynamic; d->d_tag != DT_NULL; d++) {
         switch (d->d_tag) {
         case DT_SYMTAB:
             m->dynsym = elf_dynamic_pointer(m, d->d_un.d_ptr, sizeof *m->dynsym);
@@ -86,8 +86,8 @@ static void elf_read_dynamic(struct elf_module *m)
             break;
         }
     }
-    if (!m->dynstr || !elf_module_holds(m, (uintptr_t)m->dynstr, m->dynstr_len) ||
-        !m->dynstr_len || m->dynstr[m->dynstr_len - 1] != '\0') {
+    if (!m->dynstr || !elf_module_holds(m, (uintptr_t)m->dynstr, m->dynstr_len) || !m->dynstr_len ||
+        m->dynstr[m->dynstr_len - 1] != '\0') {
         m->dynsym = NULL;
         m->dynstr_len = 0;
     }
@@ -107,7 +107,7 @@ static void elf_module_fill(const struct dl_phdr_info *info, bool is_main, struc
     m->name = is_main ? elf_main_name() : elf_base_name(info->dlpi_name);
     m->lo = UINTPTR_MAX;
     for (size_t i = 0; i < m->phnum; i++) {
-        const ElfW(Phdr) *p = &m->phdr[i];
+        const elf_phdr *p = &m->phdr[i];
 
         if (p->p_type == PT_LOAD && p->p_memsz) {
             uintptr_t start = m->base + p->p_vaddr, end = start + p->p_memsz;
@@ -117,7 +117,7 @@ static void elf_module_fill(const struct dl_phdr_info *info, bool is_main, struc
         } else if (p->p_type == PT_TLS) {
             m->tls_size = p->p_memsz;
         } else if (p->p_type == PT_DYNAMIC) {
-            m->dynamic = (const ElfW(Dyn) *)(m->base + p->p_vaddr);
+            m->dynamic = (const elf_dyn *)(m->base + p->p_vaddr);
         }
     }
     if (!elf_module_holds(m, (uintptr_t)m->dynamic, sizeof *m->dynamic))
@@ -164,7 +164,7 @@ static int elf_visit_at(struct dl_phdr_info *info, size_t size, void *arg)
 
     at->is_main = false;
     for (size_t i = 0; i < info->dlpi_phnum; i++) {
-        const ElfW(Phdr) *p = &info->dlpi_phdr[i];
+        const elf_phdr *p = &info->dlpi_phdr[i];
 
         if (p->p_type == PT_LOAD && at->address - (info->dlpi_addr + p->p_vaddr) < p->p_memsz) {
             elf_module_fill(info, is_main, at->out);
@@ -220,7 +220,7 @@ bool elf_module_find(const char *name, struct elf_module *out)
 const uint8_t *elf_module_build_id(const struct elf_module *module, size_t *len)
 {
     for (size_t i = 0; i < module->phnum; i++) {
-        const ElfW(Phdr) *p = &module->phdr[i];
+        const elf_phdr *p = &module->phdr[i];
         const uint8_t *id;
 
         if (p->p_type == PT_NOTE &&

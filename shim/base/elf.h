@@ -14,23 +14,29 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* The ABI's own structs, of this machine's class. */
+typedef ElfW(Phdr) elf_phdr;
+typedef ElfW(Dyn) elf_dyn;
+typedef ElfW(Sym) elf_sym;
+typedef ElfW(Half) elf_half;
+
 struct elf_module {
-    const char *path;    /* as the loader knows it; the program: where its file can be opened */
-    const char *name;    /* file name without folders */
-    uintptr_t base;      /* what the addresses in the file are shifted by */
-    uintptr_t lo, hi;    /* all its segments lie in [lo, hi) */
-    const ElfW(Phdr) *phdr;
+    const char *path; /* as the loader knows it; the program: where its file can be opened */
+    const char *name; /* file name without folders */
+    uintptr_t base;   /* what the addresses in the file are shifted by */
+    uintptr_t lo, hi; /* all its segments lie in [lo, hi) */
+    const elf_phdr *phdr;
     size_t phnum;
-    size_t tls_modid;    /* 0: it has no thread-local storage */
-    size_t tls_size;     /* bytes of its block */
+    size_t tls_modid; /* 0: it has no thread-local storage */
+    size_t tls_size;  /* bytes of its block */
     bool is_main;
-    const ElfW(Dyn) *dynamic; /* NULL: it has no dynamic section */
-    const ElfW(Sym) *dynsym;
+    const elf_dyn *dynamic; /* NULL: it has no dynamic section */
+    const elf_sym *dynsym;
     const char *dynstr;
     size_t dynstr_len;
     const uint32_t *gnu_hash, *sysv_hash;
-    const ElfW(Half) *versym; /* NULL: it has no versions */
-    const char *soname;       /* NULL: it has none */
+    const elf_half *versym; /* NULL: it has no versions */
+    const char *soname;     /* NULL: it has none */
 };
 
 /* Modules */
@@ -93,9 +99,9 @@ void *elf_symbol_address(const struct elf_symbol *symbol);
 /* All names, hidden and static ones too */
 
 struct elf_query {
-    const char *name; /* mangled; name.lto_priv.N counts as name */
-    const char *file; /* of a static symbol: "count.c"; NULL: any */
-    unsigned want;    /* bits of enum elf_want */
+    const char *name;        /* mangled; name.lto_priv.N counts as name */
+    const char *file;        /* of a static symbol: "count.c"; NULL: any */
+    unsigned want;           /* bits of enum elf_want */
     struct elf_symbol found; /* set by the search; matches == 0: not found */
 };
 

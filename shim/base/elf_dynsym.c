@@ -14,12 +14,12 @@
 
 #define VERSYM_HIDDEN 0x8000
 
-static bool elf_version_is(const struct elf_module *m, ElfW(Half) index, const char *version)
+static bool elf_version_is(const struct elf_module *m, elf_half index, const char *version)
 {
     const ElfW(Verdef) *def = NULL;
     size_t count = 0;
 
-    for (const ElfW(Dyn) *d = m->dynamic; d->d_tag != DT_NULL; d++) {
+    for (const elf_dyn *d = m->dynamic; d->d_tag != DT_NULL; d++) {
         if (d->d_tag == DT_VERDEF)
             def = (const void *)(d->d_un.d_ptr < m->lo ? d->d_un.d_ptr + m->base : d->d_un.d_ptr);
         else if (d->d_tag == DT_VERDEFNUM)
@@ -31,8 +31,7 @@ static bool elf_version_is(const struct elf_module *m, ElfW(Half) index, const c
         if ((uintptr_t)def < m->lo || (uintptr_t)aux > m->hi - sizeof *aux)
             return false;
         if (def->vd_ndx == (index & ~VERSYM_HIDDEN))
-            return aux->vda_name < m->dynstr_len &&
-                   strcmp(m->dynstr + aux->vda_name, version) == 0;
+            return aux->vda_name < m->dynstr_len && strcmp(m->dynstr + aux->vda_name, version) == 0;
         if (!def->vd_next)
             break;
     }
@@ -48,7 +47,7 @@ struct elf_wanted {
 static bool elf_dynsym_fits(const struct elf_wanted *w, size_t index)
 {
     const struct elf_module *m = w->module;
-    const ElfW(Sym) *sym = &m->dynsym[index];
+    const elf_sym *sym = &m->dynsym[index];
     unsigned bind;
 
     if ((uintptr_t)(sym + 1) > m->hi || sym->st_name >= m->dynstr_len)
@@ -122,7 +121,7 @@ bool elf_dynsym_find(const struct elf_module *module, const char *name, const ch
                      unsigned want, struct elf_symbol *out)
 {
     struct elf_wanted w = {module, name, version, want};
-    const ElfW(Sym) *sym;
+    const elf_sym *sym;
     size_t index = 0;
 
     if (!module->dynsym)
@@ -165,7 +164,7 @@ void *elf_dynsym(const struct elf_module *module, const char *name)
 
 struct elf_global {
     const char *name;
-    const ElfW(Phdr) *skip;
+    const elf_phdr *skip;
     struct elf_module module;
     struct elf_symbol symbol;
     uintptr_t vdso; /* the kernel's own clock_gettime and the like: never what a name means */
@@ -233,8 +232,8 @@ static size_t elf_dynsym_count(const struct elf_module *m)
 
 struct elf_table elf_module_table(const struct elf_module *module)
 {
-    struct elf_table table = {.sym = module->dynsym, .str = module->dynstr,
-                              .str_len = module->dynstr_len};
+    struct elf_table table = {
+        .sym = module->dynsym, .str = module->dynstr, .str_len = module->dynstr_len};
 
     if (!module->dynsym)
         return (struct elf_table){0};

@@ -54,8 +54,8 @@ const uint8_t *elf_note_build_id(const void *notes, size_t len, size_t *id_len)
     return NULL;
 }
 
-static bool elf_file_section(const struct elf_file *f, const ElfW(Ehdr) *header, size_t index,
-                             ElfW(Shdr) *out)
+static bool elf_file_section(const struct elf_file *f, const elf_ehdr *header, size_t index,
+                             elf_shdr *out)
 {
     const void *at;
 
@@ -69,11 +69,11 @@ static bool elf_file_section(const struct elf_file *f, const ElfW(Ehdr) *header,
     return true;
 }
 
-static void elf_file_take_table(const struct elf_file *f, const ElfW(Ehdr) *header,
-                                const ElfW(Shdr) *section, struct elf_table *out)
+static void elf_file_take_table(const struct elf_file *f, const elf_ehdr *header,
+                                const elf_shdr *section, struct elf_table *out)
 {
     struct elf_table table;
-    ElfW(Shdr) names;
+    elf_shdr names;
     const char *end;
 
     if (section->sh_type == SHT_NOBITS || section->sh_entsize != sizeof *table.sym ||
@@ -101,8 +101,8 @@ static void elf_file_take_debug_link(struct elf_file *f, const char *data, size_
     memcpy(&f->debug_link_crc, data + crc_at, 4);
 }
 
-static void elf_file_take_section(struct elf_file *f, const ElfW(Ehdr) *header,
-                                  const ElfW(Shdr) *section, const ElfW(Shdr) *section_names)
+static void elf_file_take_section(struct elf_file *f, const elf_ehdr *header,
+                                  const elf_shdr *section, const elf_shdr *section_names)
 {
     static const char link_name[] = ".gnu_debuglink";
     const char *data, *name;
@@ -131,7 +131,7 @@ static void elf_file_take_section(struct elf_file *f, const ElfW(Ehdr) *header,
     }
 }
 
-static bool elf_file_is_native(const ElfW(Ehdr) *header)
+static bool elf_file_is_native(const elf_ehdr *header)
 {
     /* This process is of the machine and class that its files have to be of. */
     static const unsigned char ident[] = {ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3,
@@ -141,9 +141,9 @@ static bool elf_file_is_native(const ElfW(Ehdr) *header)
            (header->e_type == ET_DYN || header->e_type == ET_EXEC);
 }
 
-static void elf_file_take_sections(struct elf_file *f, const ElfW(Ehdr) *header)
+static void elf_file_take_sections(struct elf_file *f, const elf_ehdr *header)
 {
-    ElfW(Shdr) section, names;
+    elf_shdr section, names;
     size_t count, names_index;
 
     /* Many sections: their number and the index of their names stand in section 0. */
@@ -159,7 +159,7 @@ static void elf_file_take_sections(struct elf_file *f, const ElfW(Ehdr) *header)
 
 bool elf_file_parse(const void *data, size_t len, struct elf_file *out)
 {
-    ElfW(Ehdr) header;
+    elf_ehdr header;
 
     memset(out, 0, sizeof *out);
     out->data = data;
@@ -214,7 +214,7 @@ static bool elf_file_peek_stripped(const char *path, struct elf_file *out)
     int saved_errno = errno, fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     unsigned char tail[6144];
     struct elf_file peek = {.data = tail};
-    ElfW(Ehdr) header;
+    elf_ehdr header;
     bool is_stripped = false;
     ssize_t n;
 

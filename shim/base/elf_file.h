@@ -9,7 +9,7 @@
 #include "base/elf.h"
 
 /* Entries of a file stand wherever the file says. */
-typedef ElfW(Sym) elf_file_sym __attribute__((aligned(1)));
+typedef elf_sym elf_file_sym __attribute__((aligned(1)));
 
 struct elf_table {
     const elf_file_sym *sym;
@@ -24,7 +24,7 @@ struct elf_file {
     size_t at; /* where in the file the data begins */
     bool has_symtab;
     struct elf_table symtab, dynsym; /* count 0: there is none */
-    const ElfW(Phdr) *phdr;          /* may stand unaligned: compare as bytes */
+    const elf_phdr *phdr;            /* may stand unaligned: compare as bytes */
     size_t phnum;
     const uint8_t *build_id;
     size_t build_id_len;

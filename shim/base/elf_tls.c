@@ -14,7 +14,7 @@
  * that is reached from the program through DT_NEEDED was there at the start, the preloaded ones
  * too. Such modules are never unloaded: the number, once found, stays right. */
 struct elf_loaded {
-    const ElfW(Dyn) *dynamic;
+    const elf_dyn *dynamic;
     const char *dynstr;
     size_t dynstr_len;
     uint64_t name_hash, soname_hash;
@@ -67,7 +67,7 @@ static size_t elf_count_startup(const struct elf_loaded_list *list)
     for (size_t i = 0; i < limit && i < list->count; i++) {
         const struct elf_loaded *loaded = &list->at[i];
 
-        for (const ElfW(Dyn) *d = loaded->dynamic; d && d->d_tag != DT_NULL; d++) {
+        for (const elf_dyn *d = loaded->dynamic; d && d->d_tag != DT_NULL; d++) {
             size_t index;
 
             if (d->d_tag != DT_NEEDED || d->d_un.d_val >= loaded->dynstr_len)
@@ -101,7 +101,7 @@ static size_t elf_startup_count(void)
 }
 
 struct elf_position {
-    const ElfW(Phdr) *phdr;
+    const elf_phdr *phdr;
     size_t limit;
 };
 

@@ -158,7 +158,8 @@ static const struct {
     {"BATON_CONFIG=/nonexistent/x",
      "BATON_CONFIG=\"/nonexistent/x\": column 1: cannot be opened (no such file), "
      "expected a readable file"},
-    {"BATON_CONFIG=/", "BATON_CONFIG=\"/\": column 1: expected a regular file of at most 262144 bytes"},
+    {"BATON_CONFIG=/",
+     "BATON_CONFIG=\"/\": column 1: expected a regular file of at most 262144 bytes"},
 };
 
 START_TEST(test_config_names_what_is_wrong)
@@ -242,7 +243,8 @@ START_TEST(test_config_names_the_place_in_the_file)
     read_file("\n  MAX_HOPS = 1o\n", NULL);
     expect_said("baton: @:2:15: BATON_MAX_HOPS=\"1o\": expected a whole number, as in 16\n");
     read_file("INHERITS=all\n", NULL);
-    expect_said("baton: @:1:10: BATON_INHERITS=\"all\": no such setting, expected BATON_INHERIT?\n");
+    expect_said(
+        "baton: @:1:10: BATON_INHERITS=\"all\": no such setting, expected BATON_INHERIT?\n");
     read_file("CONFIG=/x\n", NULL);
     expect_said("baton: @:1:8: BATON_CONFIG=\"/x\": "
                 "expected in the environment only, not in a file\n");
@@ -283,9 +285,10 @@ END_TEST
 
 START_TEST(test_config_privileged_programs_obey_only_the_harmless)
 {
-    read_env(true, (char *[]){"BATON_CARRY=key:a", "BATON_REPORT=/etc/x", "BATON_CONFIG=/etc/shadow",
-                              "BATON_STRICT=1", "BATON_FORCE=1", "BATON_NONSENSE=1", "BATON_LOG=x",
-                              "BATON_INHERIT=none", "BATON_DISABLE=gomp", NULL});
+    read_env(true,
+             (char *[]){"BATON_CARRY=key:a", "BATON_REPORT=/etc/x", "BATON_CONFIG=/etc/shadow",
+                        "BATON_STRICT=1", "BATON_FORCE=1", "BATON_NONSENSE=1", "BATON_LOG=x",
+                        "BATON_INHERIT=none", "BATON_DISABLE=gomp", NULL});
     ck_assert_str_eq(said, "");
     ck_assert(config.is_secure);
     ck_assert_uint_eq(config.errors, 0);
@@ -319,7 +322,7 @@ START_TEST(test_config_help_has_every_setting)
     close(real_stderr);
     said[pread(fileno(out), said, sizeof said - 1, 0)] = '\0';
     fclose(out);
-#define SETTING(field, name, type, def, secure_ok, help)  \
+#define SETTING(field, name, type, def, secure_ok, help)    \
     ck_assert_msg(strstr(said, "  " name "="), "%s", name); \
     ck_assert_msg(strstr(said, help), "%s", name);
 #include "base/config.def"
@@ -341,9 +344,10 @@ END_TEST
  * terminated where its length says, and what was said is whole lines. */
 START_TEST(test_config_survives_any_bytes)
 {
-    static const char *const words[] = {"BATON_", "INHERIT", "CARRY", "=", ";", ",", "#", " #", "\n",
-                                        "\r", "key:", "(kind=", "1.5", "9999999999", "on", "\t",
-                                        "MAX_AGE", "CONFIG", "HOOKS", "\x80", "@", "DISABLE"};
+    static const char *const words[] = {
+        "BATON_",  "INHERIT", "CARRY", "=",      ";",   ",",          "#",  " #",
+        "\n",      "\r",      "key:",  "(kind=", "1.5", "9999999999", "on", "\t",
+        "MAX_AGE", "CONFIG",  "HOOKS", "\x80",   "@",   "DISABLE"};
     char text[600], setting[700], env[700];
     unsigned long seed = 12345;
     FILE *null = fopen("/dev/null", "w");

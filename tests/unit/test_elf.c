@@ -195,8 +195,9 @@ static const char *const hash_styles[] = {"libgnu-2.0.so.0", "libsysv.so"};
 
 START_TEST(test_elf_dynsym_answers_what_dlsym_does)
 {
-    static const char *const names[] = {"one_same", "exported", "two_both", "answer", "three_both",
-                                        "picked", "no_such_name", "only_here", ""};
+    static const char *const names[] = {"one_same",     "exported",   "two_both",
+                                        "answer",       "three_both", "picked",
+                                        "no_such_name", "only_here",  ""};
     struct elf_module m;
     void *handle = open_library(hash_styles[_i], &m);
 
@@ -433,8 +434,8 @@ START_TEST(test_elf_the_programs_own_statics)
     ck_assert(elf_symbol_at(&elf_test_global, ELF_OBJECT, &s, name, sizeof name));
     ck_assert_str_eq(name, "elf_test_global");
     ck_assert_int_eq(elf_test_function(1), 10);
-    ck_assert(elf_function_at((char *)(void *)elf_test_function + 1, &start, &end, name,
-                              sizeof name));
+    ck_assert(
+        elf_function_at((char *)(void *)elf_test_function + 1, &start, &end, name, sizeof name));
     ck_assert_ptr_eq((void *)start, (void *)elf_test_function);
     ck_assert_uint_gt(end, start + 1);
     ck_assert_str_eq(name, "elf_test_function");
@@ -523,8 +524,8 @@ static void read_all(const struct elf_file *f)
 static unsigned char *at_the_edge(const unsigned char *data, size_t len)
 {
     size_t page = 4096, room = (len + page - 1) / page * page;
-    unsigned char *p = mmap(NULL, room + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-                            -1, 0);
+    unsigned char *p =
+        mmap(NULL, room + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
     ck_assert_ptr_ne(p, MAP_FAILED);
     mprotect(p + room, page, PROT_NONE);

@@ -34,13 +34,13 @@ static size_t capture_end(char *buf, size_t n)
 }
 
 /* The same conversion through printf and through ours. */
-#define SAME(...)                                                    \
-    do {                                                             \
-        char theirs[256], ours[256];                                 \
-        int n = snprintf(theirs, sizeof theirs, __VA_ARGS__);        \
-                                                                     \
+#define SAME(...)                                                     \
+    do {                                                              \
+        char theirs[256], ours[256];                                  \
+        int n = snprintf(theirs, sizeof theirs, __VA_ARGS__);         \
+                                                                      \
         ck_assert_int_eq(fmt_buf(ours, sizeof ours, __VA_ARGS__), n); \
-        ck_assert_str_eq(ours, theirs);                              \
+        ck_assert_str_eq(ours, theirs);                               \
     } while (0)
 
 START_TEST(test_log_formats_as_printf_does)

@@ -9,6 +9,8 @@
 #include "base/elf.h"
 
 /* Entries of a file stand wherever the file says. */
+typedef ElfW(Ehdr) elf_ehdr;
+typedef ElfW(Shdr) elf_shdr;
 typedef elf_sym elf_file_sym __attribute__((aligned(1)));
 
 struct elf_table {

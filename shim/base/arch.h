@@ -1,0 +1,27 @@
+/*
+ * The door to everything that depends on the processor. Nothing outside the files that are named
+ * for an architecture may assume registers, stack direction of a calling convention or TLS layout.
+ */
+#ifndef BATON_BASE_ARCH_H
+#define BATON_BASE_ARCH_H
+
+#if defined(__x86_64__)
+#include "base/arch_x86_64.h"
+#elif defined(__aarch64__)
+#include "base/arch_aarch64.h"
+#else
+#error "baton: no arch header for this processor yet (see shim/base/arch_x86_64.h for the list)"
+#endif
+
+/*
+ * Put this first in the body of a function that attaches a context and then calls foreign code.
+ * It gives the frame a personality routine (context/unwind.c) that detaches when the frame is
+ * unwound by an exception, pthread_exit or cancellation. There is no landing pad, hence no
+ * _Unwind_Resume and no libgcc_s among our needed libraries; a normal return costs nothing.
+ * 0x9b: indirect, pc-relative, 4 bytes: the usual encoding of position independent code.
+ * The function must not be inlined (one personality a frame): declare it GUARDED.
+ */
+#define GUARDED __attribute__((noinline, noclone))
+#define GUARDED_FRAME() __asm__ volatile(".cfi_personality 0x9b,DW.ref.baton_personality")
+
+#endif

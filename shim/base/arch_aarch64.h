@@ -1,0 +1,30 @@
+/* AArch64, AAPCS64. Written from the ABI documents; baton has not been run there yet. */
+#ifndef BATON_BASE_ARCH_AARCH64_H
+#define BATON_BASE_ARCH_AARCH64_H
+
+#include <stdint.h>
+
+static inline void arch_pause(void)
+{
+    __asm__ volatile("yield");
+}
+
+/* The stack pointer of the calling function after its prologue; the stack grows down. */
+static inline __attribute__((always_inline)) uintptr_t arch_sp(void)
+{
+    uintptr_t sp;
+
+    __asm__ volatile("mov %0, sp" : "=r"(sp));
+    return sp;
+}
+
+/* The thread pointer: TLS variant I puts the static blocks above it. */
+static inline __attribute__((always_inline)) char *arch_tp(void)
+{
+    char *tp;
+
+    __asm__("mrs %0, tpidr_el0" : "=r"(tp));
+    return tp;
+}
+
+#endif

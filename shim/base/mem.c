@@ -1,0 +1,116 @@
+/*
+ * Size-class free lists over mapped pages.
+ *
+ * Used where a handoff is not in its steady state: contexts are built when a value changed, tables
+ * grow, long-lived registrations. Blocks are recycled, never returned to the system one by one;
+ * what is larger than a class is mapped and unmapped whole. Handoff records have an arena of their
+ * own (context/record.c), which is what keeps the hot path free of this lock.
+ */
+#include "base/mem.h"
+
+#include <errno.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "base/lock.h"
+
+enum {
+    CLASS_MIN_SHIFT = 5, /* 32 bytes */
+    CLASS_COUNT = 9,     /* up to 8 KiB */
+    REGION_SIZE = 256 * 1024,
+};
+
+struct free_block {
+    struct free_block *next;
+};
+
+static struct lock mem_lock;
+static struct free_block *mem_free_list[CLASS_COUNT];
+static char *mem_region;
+static size_t mem_region_left;
+
+void *mem_map(size_t size)
+{
+    int saved_errno = errno;
+    void *pages = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    errno = saved_errno;
+    return pages == MAP_FAILED ? NULL : pages;
+}
+
+void mem_unmap(void *pages, size_t size)
+{
+    int saved_errno = errno;
+
+    munmap(pages, size);
+    errno = saved_errno;
+}
+
+static unsigned mem_class(size_t size)
+{
+    unsigned class = 0;
+
+    while (((size_t)1 << (CLASS_MIN_SHIFT + class)) < size)
+        class++;
+    return class;
+}
+
+void *mem_alloc(size_t size)
+{
+    unsigned class = mem_class(size);
+    size_t room = (size_t)1 << (CLASS_MIN_SHIFT + class);
+    void *block;
+
+    if (class >= CLASS_COUNT)
+        return mem_map(size);
+    lock_take(&mem_lock);
+    block = mem_free_list[class];
+    if (block) {
+        mem_free_list[class] = mem_free_list[class]->next;
+    } else {
+        if (mem_region_left < room) {
+            /* What is left of the old region is at most one block of a larger class: let it go. */
+            char *region = mem_map(REGION_SIZE);
+
+            if (!region) {
+                lock_drop(&mem_lock);
+                return NULL;
+            }
+            mem_region = region;
+            mem_region_left = REGION_SIZE;
+        }
+        block = mem_region;
+        mem_region += room;
+        mem_region_left -= room;
+    }
+    lock_drop(&mem_lock);
+    return memset(block, 0, size);
+}
+
+void mem_free(void *block, size_t size)
+{
+    unsigned class = mem_class(size);
+    struct free_block *freed = block;
+
+    if (!block)
+        return;
+    if (class >= CLASS_COUNT) {
+        mem_unmap(block, size);
+        return;
+    }
+    lock_take(&mem_lock);
+    freed->next = mem_free_list[class];
+    mem_free_list[class] = freed;
+    lock_drop(&mem_lock);
+}
+
+void mem_fork_lock(void)
+{
+    lock_take(&mem_lock);
+}
+
+void mem_fork_unlock(void)
+{
+    lock_drop(&mem_lock);
+}

@@ -1,0 +1,478 @@
+/*
+ * Building, sharing and freeing contexts; capture's slow path.
+ *
+ * Rules: nothing here allocates from the program, prints, or changes errno; slot functions
+ * (getters, destructors) are foreign code and are called with no lock held.
+ */
+#include "context/context.h"
+
+#include <string.h>
+#include <time.h>
+
+#include "base/mem.h"
+#include "context/private.h"
+#include "context/thread.h"
+#include "context/values.h"
+#include "slots/slots.h"
+
+enum {
+    PREPAID_BATCH = 4096, /* references bought at once for a thread's snapshot */
+    DEBT_MAX = 64,        /* releases told to a counter at once */
+};
+
+_Atomic uint32_t context_guard = GUARD_OFF;
+_Atomic int64_t context_alive;
+struct context *context_empty;
+
+static unsigned limit_age_s, limit_hops;
+static _Atomic uint32_t contexts_built; /* not 0 once there was a context */
+
+static void note_slots_changed(bool may_have_values);
+static bool destroy_later(unsigned column, void *value);
+
+static size_t context_size(bool is_private)
+{
+    size_t size = sizeof(struct context) + slots_columns * sizeof(void *) + slots_bytes;
+
+    return is_private ? size + sizeof(struct private_part) + (slots_columns + 63) / 64 * 8 : size;
+}
+
+void *context_copied(const struct context *context)
+{
+    return (void *)&context->key[slots_columns];
+}
+
+struct private_part *context_private(const struct context *context)
+{
+    return (struct private_part *)(void *)((char *)context_copied(context) + slots_bytes);
+}
+
+void context_init(unsigned max_age_s, unsigned max_hops)
+{
+    uint32_t guard = 0;
+
+    limit_age_s = max_age_s;
+    limit_hops = max_hops;
+    context_empty = mem_alloc(context_size(false));
+    if (!context_empty)
+        return; /* stays off */
+    context_empty->flags = CONTEXT_EMPTY;
+    atomic_store(&context_empty->refs, INT64_MAX / 2);
+    context_empty->epoch = UINT32_MAX; /* its values are right for every binding */
+    slots_initial = context_copied(context_empty);
+    slots_changed_hook = note_slots_changed;
+    key_destructor_hook = destroy_later;
+    if (slots_have_copied)
+        guard |= GUARD_COPIED;
+    if (max_age_s || max_hops)
+        guard |= GUARD_LIMITS;
+    atomic_store(&context_guard, guard);
+}
+
+uint32_t context_now_s(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    return (uint32_t)now.tv_sec;
+}
+
+/* ---- the end of a context ---- */
+
+static void context_free(struct context *context)
+{
+    unsigned flags = context->flags;
+
+    if (flags & CONTEXT_COUNTED) {
+        for (unsigned column = 0; column < slots_columns; column++) {
+            if (context_holds_counted(context, column))
+                values_let_go(column, key_bindings[column].since, context->key[column]);
+        }
+    }
+    if (slots_owns_values)
+        slots_release(context_copied(context));
+    atomic_fetch_sub_explicit(&context_alive, 1, memory_order_relaxed);
+    mem_free(context, context_size(false));
+}
+
+static void context_put(struct context *context, int64_t count)
+{
+    if (atomic_fetch_sub_explicit(&context->refs, count, memory_order_acq_rel) == count)
+        context_free(context);
+}
+
+struct context *context_ref(struct context *context)
+{
+    atomic_fetch_add_explicit(&context->refs, 1, memory_order_relaxed);
+    return context;
+}
+
+void context_settle_debt(struct thread *thread)
+{
+    struct context *context = thread->debt_context;
+    int32_t owed = DEBT_MAX - thread->debt;
+
+    if (!context)
+        return;
+    thread->debt_context = NULL;
+    thread->debt = 0;
+    if (owed > 0)
+        context_put(context, owed);
+}
+
+/*
+ * Contexts with counted values are let go at once, because a destructor may wait for them. The last
+ * known reference is let go at once too: a batch would keep a dead context until this thread's next
+ * task. What remains in batches is owed to contexts that their owner still caches.
+ */
+void context_release_slow(struct thread *thread, struct context *context)
+{
+    if (thread == &thread_unknown) {
+        context_put(context, 1);
+        return;
+    }
+    if (context == thread->debt_context) { /* the batch is full */
+        thread->debt = DEBT_MAX;
+        thread->debt_context = NULL;
+        context_put(context, DEBT_MAX);
+        return;
+    }
+    if (context->flags & (CONTEXT_COUNTED | CONTEXT_ONCE) ||
+        atomic_load_explicit(&context->refs, memory_order_relaxed) == 1) {
+        context_put(context, 1);
+        return;
+    }
+    context_settle_debt(thread);
+    thread->debt_context = context;
+    thread->debt = DEBT_MAX - 1;
+}
+
+/* ---- building ---- */
+
+/* The value of a column as the calling thread sees it now. */
+static void *visible_key(const struct thread *thread, unsigned column)
+{
+    const struct key_binding *binding = &key_bindings[column];
+
+    if (!binding->is_bound)
+        return NULL;
+    if (thread->over)
+        return thread->over->epoch >= binding->since ? thread->over->key[column] : NULL;
+    return key_read_native(binding->key);
+}
+
+/*
+ * A context of what the calling thread sees now, with `refs` references. NULL: no memory.
+ * A value that cannot be counted for want of memory is left out: lost context, never lost life.
+ */
+static struct context *context_build(struct thread *thread, int64_t refs)
+{
+    struct context *context = mem_alloc(context_size(false));
+    bool is_set = false;
+
+    if (!context)
+        return NULL;
+    context->epoch = atomic_load_explicit(&slots_epoch, memory_order_acquire);
+    for (unsigned column = 0; column < slots_columns; column++) {
+        void *value = visible_key(thread, column);
+
+        if (value && key_bindings[column].destructor) {
+            if (values_hold(column, key_bindings[column].since, value))
+                context->flags |= CONTEXT_COUNTED;
+            else
+                value = NULL;
+        }
+        context->key[column] = value;
+        is_set |= value != NULL;
+    }
+    if (slots_have_copied)
+        is_set |= slots_read(context_copied(context));
+    atomic_store_explicit(&contexts_built, 1, memory_order_relaxed);
+    if (slots_always_build)
+        context->flags |= CONTEXT_ONCE;
+    if (!is_set)
+        context->flags |= CONTEXT_EMPTY;
+    atomic_store_explicit(&context->refs, refs, memory_order_relaxed);
+    atomic_fetch_add_explicit(&context_alive, 1, memory_order_relaxed);
+    return context;
+}
+
+void context_drop_snapshot(struct thread *thread)
+{
+    struct context *snap = thread->snap;
+    int32_t prepaid = thread->prepaid;
+
+    if (!snap)
+        return;
+    thread->snap = NULL;
+    thread->prepaid = 0;
+    context_put(snap, prepaid + 1);
+}
+
+/* Of an attached thread: a context of what the task sees, kept for its further captures. */
+static struct context *capture_attached(struct thread *thread)
+{
+    struct context *over = thread->over;
+    struct private_part *own = over->flags & CONTEXT_PRIVATE ? context_private(over) : NULL;
+    struct context *frozen = own ? own->frozen : over;
+
+    if (frozen && !slots_always_build && !(slots_have_copied && !slots_same(context_copied(frozen))))
+        return context_ref(frozen);
+    frozen = context_build(thread, 1);
+    if (frozen) {
+        const struct context *chain = own ? over->base : over;
+
+        frozen->hops = chain->hops;
+        frozen->born_s = chain->born_s;
+        if (own && !slots_always_build && !slots_have_copied)
+            own->frozen = context_ref(frozen);
+    }
+    return frozen;
+}
+
+struct context *context_visible(struct thread *thread)
+{
+    return thread->over ? capture_attached(thread) : context_build(thread, 1);
+}
+
+/* Of a thread on its own: the cached snapshot, renewed when something changed. */
+static struct context *capture_own(struct thread *thread)
+{
+    struct context *snap = thread->snap;
+
+    if (slots_always_build)
+        return context_build(thread, 1);
+    if (snap && (snap->epoch != atomic_load_explicit(&slots_epoch, memory_order_relaxed) ||
+                 (slots_have_copied && !slots_same(context_copied(snap))))) {
+        context_drop_snapshot(thread);
+        snap = NULL;
+    }
+    if (!snap) {
+        snap = context_build(thread, PREPAID_BATCH + 1);
+        if (!snap)
+            return NULL;
+        thread->snap = snap;
+        thread->prepaid = PREPAID_BATCH;
+        thread->tally = snap->flags & CONTEXT_EMPTY ? thread->empty : thread->carried;
+    } else if (thread->prepaid == 0) {
+        atomic_fetch_add_explicit(&snap->refs, PREPAID_BATCH, memory_order_relaxed);
+        thread->prepaid = PREPAID_BATCH;
+    }
+    thread->prepaid--;
+    return snap;
+}
+
+/* Past a limit the chain ends: the task runs with empty slots (rule A11). */
+static struct context *apply_limits(struct thread *thread, struct context *context, unsigned family)
+{
+    const struct context *from = thread->over;
+    struct context *limited;
+
+    if (from && from->flags & CONTEXT_PRIVATE)
+        from = from->base;
+    if (from && ((limit_hops && from->hops >= limit_hops) ||
+                 (limit_age_s && from->born_s && context_now_s() - from->born_s > limit_age_s))) {
+        context_put(context, 1);
+        thread->bare[family][BARE_LIMIT]++;
+        return context_empty;
+    }
+    if (context == context_empty)
+        return context;
+    limited = context_build(thread, 1); /* hops and age are the chain's own: not shareable */
+    if (!limited)
+        return context;
+    limited->hops = from ? from->hops + 1 : 1;
+    limited->born_s = from && from->born_s ? from->born_s : context_now_s();
+    context_put(context, 1);
+    return limited;
+}
+
+struct context *context_capture_slow(unsigned family)
+{
+    struct thread *thread = thread_enter();
+    uint32_t guard = atomic_load_explicit(&context_guard, memory_order_acquire);
+    struct context *context;
+
+    if (!thread)
+        return NULL;
+    if (guard & (GUARD_TEARDOWN | GUARD_OFF)) {
+        thread->bare[family][BARE_TEARDOWN]++;
+        return NULL;
+    }
+    if (thread->over)
+        scope_drop_stale(thread, arch_sp());
+    if (slots_stale)
+        slots_resolve();
+    if (thread->suppress) {
+        thread->bare[family][BARE_SUPPRESSED]++;
+        return context_empty;
+    }
+    context = thread->over ? capture_attached(thread) : capture_own(thread);
+    if (!context) {
+        thread->bare[family][BARE_MEMORY]++;
+        return NULL;
+    }
+    if (guard & GUARD_LIMITS)
+        context = apply_limits(thread, context, family);
+    if (context->flags & CONTEXT_EMPTY)
+        thread->empty[family]++;
+    else
+        thread->carried[family]++;
+    return context;
+}
+
+struct context *context_capture_signal(void)
+{
+    struct thread *thread = thread_self;
+    struct context *context = thread->over ? thread->over : thread->snap;
+
+    if (!context || context->flags & CONTEXT_PRIVATE || atomic_load_explicit(&context_guard, memory_order_relaxed))
+        return NULL;
+    return context_ref(context);
+}
+
+void context_rollback(unsigned family, struct context *context)
+{
+    struct thread *thread = thread_self;
+
+    if (context->flags & CONTEXT_EMPTY)
+        thread->empty[family]--;
+    else
+        thread->carried[family]--;
+    context_release(context);
+}
+
+void context_count_bare(unsigned family, enum bare_reason reason)
+{
+    struct thread *thread = thread_enter();
+
+    if (thread)
+        thread->bare[family][reason]++;
+}
+
+/* ---- keys under the overlay ---- */
+
+/*
+ * Told by the slots room. A column that gets a fresh key for the first time is empty in every
+ * context there is, so nothing need be checked; otherwise every context is compared with the epoch
+ * from now on, unless there has not been one yet.
+ */
+static void note_slots_changed(bool may_have_values)
+{
+    if (may_have_values && atomic_load(&contexts_built))
+        atomic_fetch_or(&context_guard, GUARD_EPOCH);
+}
+
+int context_set_key(unsigned key, unsigned column, const void *value, int (*real)(unsigned, const void *))
+{
+    struct thread *thread = thread_self;
+    int error;
+
+    if (thread->over)
+        scope_drop_stale(thread, arch_sp());
+    if (!thread->over) {
+        error = real(key, value);
+        if (error == 0 && thread->snap && thread->snap->key[column] != value)
+            context_drop_snapshot(thread);
+        return error;
+    }
+    return scope_set_key(thread, key, column, value, real);
+}
+
+/*
+ * glibc destroys a value because its owner ends. The thread's own cache must not keep it: threads
+ * that we did not start come here before their block is given back.
+ */
+static bool destroy_later(unsigned column, void *value)
+{
+    struct thread *thread = thread_self;
+
+    if (!thread->over)
+        context_drop_snapshot(thread);
+    return values_defer(column, key_bindings[column].since, value);
+}
+
+/* ---- counts ---- */
+
+/* A context that only caches refer to is not alive for the user: see context_release_slow. */
+static int64_t cached_references(const struct thread *thread, const struct context *context)
+{
+    int64_t count = 0;
+
+    if (thread->snap == context)
+        count += thread->prepaid + 1;
+    if (thread->debt_context == context)
+        count += DEBT_MAX - thread->debt;
+    return count;
+}
+
+struct reference_sum {
+    const struct context *context;
+    int64_t references;
+};
+
+static void sum_references(struct thread *thread, void *arg)
+{
+    struct reference_sum *sum = arg;
+
+    sum->references += cached_references(thread, sum->context);
+}
+
+struct seen_contexts {
+    const struct context *seen[256];
+    unsigned count;
+};
+
+static void collect_cached(struct thread *thread, void *arg)
+{
+    struct seen_contexts *all = arg;
+    const struct context *held[2] = {thread->snap, thread->debt_context};
+
+    for (unsigned i = 0; i < 2; i++) {
+        bool is_new = held[i] && held[i] != context_empty && all->count < 256;
+
+        /* A batch that owes nothing may name a context that is long gone. */
+        if (i == 1 && thread->debt == DEBT_MAX)
+            is_new = false;
+        for (unsigned j = 0; is_new && j < all->count; j++)
+            is_new = all->seen[j] != held[i];
+        if (is_new)
+            all->seen[all->count++] = held[i];
+    }
+}
+
+int64_t context_count_alive(void)
+{
+    struct seen_contexts all = {.count = 0};
+    int64_t alive = atomic_load(&context_alive);
+
+    thread_each(collect_cached, &all);
+    for (unsigned i = 0; i < all.count; i++) {
+        struct reference_sum sum = {.context = all.seen[i]};
+
+        thread_each(sum_references, &sum);
+        if (atomic_load(&all.seen[i]->refs) <= sum.references)
+            alive--;
+    }
+    return alive;
+}
+
+void context_fork_lock(void)
+{
+    slots_fork_lock();
+    thread_fork_lock();
+    values_fork_lock();
+    record_fork_lock();
+    mem_fork_lock();
+}
+
+void context_fork_unlock(bool is_child)
+{
+    mem_fork_unlock();
+    record_fork_unlock();
+    values_fork_unlock();
+    thread_fork_unlock(is_child);
+    slots_fork_unlock();
+    if (is_child)
+        atomic_store(&context_alive, thread_self->snap ? 1 : 0);
+}

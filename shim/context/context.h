@@ -1,0 +1,266 @@
+/*
+ * Contexts, threads, capture, attach, detach: the heart of baton.
+ *
+ * A context is an immutable, reference-counted set of slot values. The way of a value: a hook
+ * captures the submitter's context, the context rides with the callback, a trampoline attaches it,
+ * calls, detaches, lets go.
+ *
+ * Cost model (see tests/bench): while only pthread keys are carried, capture hands out a prepaid
+ * reference to the thread's cached snapshot, attach and detach swap one pointer. Everything else
+ * (copied slots, limits, nested attach, a task that set a key) takes the slow functions in
+ * context.c and scope.c; `context_guard` says which world we are in.
+ */
+#ifndef BATON_CONTEXT_CONTEXT_H
+#define BATON_CONTEXT_CONTEXT_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arch.h"
+
+#define likely(x) __builtin_expect(!!(x), 1)
+#define unlikely(x) __builtin_expect(!!(x), 0)
+
+enum context_flags {
+    CONTEXT_EMPTY = 1,   /* no slot has a value */
+    CONTEXT_COUNTED = 2, /* holds values with a destructor: counted in values.c, released at once */
+    CONTEXT_PRIVATE = 4, /* belongs to one attached thread, which wrote to it; never handed out */
+    CONTEXT_ONCE = 8,    /* holds a value that only one attach may consume (policy move) */
+};
+
+/*
+ * Ownership: `refs` counts handoffs and attaches; prepaid references of a thread's cached snapshot
+ * are included. Everything else is written only before the context is published, except in a
+ * PRIVATE one, which only its thread sees.
+ */
+struct context {
+    _Atomic int64_t refs;
+    uint32_t flags;
+    uint32_t epoch;       /* key_epoch when it was built */
+    uint32_t hops;        /* handoffs since the chain began (BATON_MAX_HOPS) */
+    uint32_t born_s;      /* CLOCK_MONOTONIC seconds when the chain began (BATON_MAX_AGE) */
+    struct context *base; /* PRIVATE: the context it grew from, whose attach it serves */
+    void *key[];          /* slots_columns pointers, then slots_bytes of copied values,
+                             then in a PRIVATE one a bit a column: set by the task */
+};
+
+/* Why a handoff ran bare: names in report.c. */
+enum bare_reason { BARE_MEMORY, BARE_TEARDOWN, BARE_SUPPRESSED, BARE_LIMIT, BARE_INHERIT, BARE_FULL, BARE_ERROR, BARE_REASONS };
+
+enum { FAMILIES_MAX = 48 };
+
+struct level;
+struct record_chunk;
+
+/*
+ * What baton knows of one thread. Blocks are taken from a registry at a thread's first contact and
+ * given back when the thread ends; they are never freed, so the report can add up their counters.
+ * Written only by the thread that holds the block, except where noted.
+ */
+struct thread {
+    struct context *over;      /* attached context that the overlay reads, NULL: none attached */
+    struct context *none;      /* NULL; not NULL in the stand-in of unknown threads, so that the fast
+                                  path's one comparison (over == none) sends them to the slow one */
+    uintptr_t mark;            /* stack pointer of the innermost attach | MARK_ flags; 0 when none */
+    struct context *snap;      /* cached snapshot of the thread's own values */
+    int32_t prepaid;           /* references in hand for snap; 0 when there is none */
+    int32_t debt;              /* releases of debt_context not yet told to its counter */
+    struct context *debt_context;
+    uint64_t *tally;           /* carried[] or empty[] below, whichever snap counts for */
+    char *record_next, *record_end; /* bump allocation of handoff records (record.h) */
+    struct record_chunk *freed_chunk; /* records of that chunk freed here, not yet told */
+    uint32_t freed;
+    uint32_t depth;            /* levels in use */
+    struct level *levels;
+    uint32_t levels_max;
+    uint32_t suppress;         /* capture gives empty contexts while > 0 */
+    char *saved;               /* stack of saved copied values, grows up */
+    size_t saved_used, saved_max;
+    uint64_t records_made, records_freed;
+    struct thread *next_all;   /* registry, append only */
+    struct thread *next_free;
+    bool is_ending;
+    uint64_t carried[FAMILIES_MAX];
+    uint64_t empty[FAMILIES_MAX];
+    uint32_t bare[FAMILIES_MAX][BARE_REASONS];
+};
+
+extern __thread struct thread *thread_self __attribute__((tls_model("initial-exec"), visibility("hidden")));
+extern struct thread thread_unknown;
+
+/* The calling thread's block, taken from the registry if need be; NULL when there is no memory. */
+struct thread *thread_enter(void);
+/* Gives back what the thread caches and its block; called at the end of threads that we started. */
+void thread_leave(struct thread *thread);
+/* Calls visit for every block ever used. */
+void thread_each(void (*visit)(struct thread *thread, void *arg), void *arg);
+
+/*
+ * Not zero: the fast paths do not hold and everything goes through the slow functions.
+ * GUARD_EPOCH: a column changed its key while contexts exist. GUARD_TEARDOWN: exit has begun.
+ */
+enum { GUARD_COPIED = 1, GUARD_EPOCH = 2, GUARD_LIMITS = 4, GUARD_TEARDOWN = 8, GUARD_OBSERVED = 16, GUARD_OFF = 32 };
+extern _Atomic uint32_t context_guard;
+
+static inline bool guard_is_clear(void)
+{
+    return likely(atomic_load_explicit(&context_guard, memory_order_relaxed) == 0);
+}
+
+/* Sets up sizes and guard from the slots; before any capture. */
+void context_init(unsigned max_age_s, unsigned max_hops);
+
+/* Low bits of thread.mark: what the innermost attach is. */
+enum {
+    MARK_OWNED = 1,  /* the attach owns a reference and lets it go when it is left, however that happens */
+    MARK_THREAD = 2, /* lasts as long as the thread: what the thread sets is its own */
+    MARK_KEEP = 4,   /* repeating: what the callback sets goes to its next run */
+    MARK_FLAGS = 7,
+};
+
+/* ---- capture and release ---- */
+
+struct context *context_capture_slow(unsigned family);
+void context_release_slow(struct thread *thread, struct context *context);
+
+/*
+ * A reference to the calling thread's present context, for one handoff of `family`; counted.
+ * NULL: nothing can be carried (out of memory, teardown), run the task bare; that is counted too.
+ * Any thread; not in a signal handler (context_capture_signal is for that).
+ */
+static inline __attribute__((always_inline)) struct context *context_capture(unsigned family)
+{
+    struct thread *thread = thread_self;
+
+    if (unlikely(thread->over || !guard_is_clear() || thread->prepaid <= 0))
+        return context_capture_slow(family);
+    thread->prepaid--;
+    thread->tally[family]++;
+    return thread->snap;
+}
+
+/* As context_capture, but only if it can be done with one atomic operation and nothing else; for
+ * functions that a signal handler may call. NULL otherwise. */
+struct context *context_capture_signal(void);
+
+/* One more reference to a context that the caller has a reference to. */
+struct context *context_ref(struct context *context);
+
+/*
+ * Lets one reference go. Releases are told to the counter in batches: `debt` of the thread. The
+ * last one frees the context and runs the destructors of values that waited for it.
+ */
+static inline __attribute__((always_inline)) void context_release_on(struct thread *thread, struct context *context)
+{
+    if (unlikely(context != thread->debt_context || --thread->debt <= 0))
+        context_release_slow(thread, context);
+}
+
+static inline void context_release(struct context *context)
+{
+    context_release_on(thread_self, context);
+}
+
+/* Uncounts a capture whose submit failed, and lets it go. */
+void context_rollback(unsigned family, struct context *context);
+
+/* Counts a handoff that runs without a context. */
+void context_count_bare(unsigned family, enum bare_reason reason);
+
+/* The empty context: every slot empty. Never freed. */
+extern struct context *context_empty;
+
+/* ---- attach and detach ---- */
+
+/* Makes `context` the calling thread's; sp is arch_sp() of the guarded frame, flags MARK_*.
+ * False: could not (no memory); nothing has changed, an OWNED reference stays the caller's. */
+bool scope_enter_slow(struct context *context, uintptr_t mark);
+/* Leaves every attach at or below (deeper than) stack address `sp`. */
+void scope_leave_slow(struct thread *thread, uintptr_t sp);
+/* Leaves attaches whose frames longjmp has jumped over, as seen from stack address `sp`. */
+void scope_drop_stale(struct thread *thread, uintptr_t sp);
+/* As scope_leave_slow for a KEEP scope: gives the context that the next run starts from, in
+ * exchange for the reference to `context`. */
+struct context *scope_leave_keep(struct thread *thread, uintptr_t sp, struct context *context);
+
+static inline __attribute__((always_inline)) bool scope_try_enter(struct thread *thread, struct context *context,
+                                                                  uintptr_t mark)
+{
+    if (unlikely(thread->over != thread->none || !guard_is_clear()))
+        return false;
+    thread->over = context;
+    thread->mark = mark;
+    return true;
+}
+
+static inline __attribute__((always_inline)) bool scope_try_leave(struct thread *thread, struct context *context)
+{
+    if (unlikely(thread->over != context))
+        return false;
+    thread->over = NULL;
+    return true;
+}
+
+/*
+ * Runs CALL (an expression statement of foreign code) with `context` attached, in a function that
+ * starts with GUARDED_FRAME(). OWNED: the reference is let go afterwards, also when CALL does not
+ * return. The two branches are the price of a fast path that remembers nothing.
+ */
+#define SCOPE_RUN(context, flags, CALL)                                               \
+    do {                                                                              \
+        struct thread *thread_ = thread_self;                                         \
+        struct context *context_ = (context);                                         \
+        uintptr_t mark_ = arch_sp() | (flags);                                        \
+                                                                                      \
+        if (likely(scope_try_enter(thread_, context_, mark_))) {                      \
+            CALL;                                                                     \
+            if (likely(scope_try_leave(thread_, context_))) {                         \
+                if ((flags) & MARK_OWNED)                                             \
+                    context_release_on(thread_, context_);                              \
+            } else {                                                                  \
+                scope_leave_slow(thread_self, mark_ & ~(uintptr_t)MARK_FLAGS);        \
+            }                                                                         \
+        } else {                                                                      \
+            bool entered_ = scope_enter_slow(context_, mark_);                        \
+                                                                                      \
+            CALL;                                                                     \
+            if (entered_)                                                             \
+                scope_leave_slow(thread_self, mark_ & ~(uintptr_t)MARK_FLAGS);        \
+            else if ((flags) & MARK_OWNED)                                            \
+                context_release(context_);                                            \
+        }                                                                             \
+    } while (0)
+
+/*
+ * The same for a callback that runs again (rule A9): *holder is the record's reference; what the
+ * callback set is in *holder afterwards. The caller keeps the record alive during CALL (a callback
+ * may free what it was registered with): hold a reference and store back only if it still lives.
+ */
+#define SCOPE_RUN_KEEP(holder, CALL)                                                                     \
+    do {                                                                                                 \
+        struct context *context_ = *(holder);                                                            \
+        uintptr_t mark_ = arch_sp() | MARK_KEEP;                                                         \
+        bool entered_ = scope_enter_slow(context_, mark_);                                               \
+                                                                                                         \
+        CALL;                                                                                            \
+        if (entered_)                                                                                    \
+            *(holder) = scope_leave_keep(thread_self, mark_ & ~(uintptr_t)MARK_FLAGS, context_);         \
+    } while (0)
+
+/* ---- keys under the overlay: for the hooks in handoffs/keys.c ---- */
+
+/* pthread_setspecific of a carried key; real: the C library's. Returns what real would. */
+int context_set_key(unsigned key, unsigned column, const void *value, int (*real)(unsigned, const void *));
+
+/* ---- counts ---- */
+
+extern _Atomic int64_t context_alive; /* contexts not yet freed, without context_empty */
+/* Contexts that something other than caches still refers to; exact when no other thread runs. */
+int64_t context_count_alive(void);
+
+void context_fork_lock(void);
+void context_fork_unlock(bool is_child);
+
+#endif

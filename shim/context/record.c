@@ -1,0 +1,165 @@
+/*
+ * Chunks of records. See record.h for the idea and the ownership.
+ *
+ * A chunk is written by the thread that hands out its records (through thread.record_next), by the
+ * owners of the records, and its `freed` by any thread, atomically. It is recycled by the one whose
+ * addition makes `freed` reach RECORDS_IN_CHUNK: that can only happen when all have been handed out,
+ * so no thread has it as its current chunk any more.
+ */
+#include "context/record.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <sys/mman.h>
+
+#include "base/lock.h"
+#include "base/mem.h"
+
+enum {
+    REGION_CHUNKS = 128,
+    REGION_SIZE = REGION_CHUNKS * RECORD_CHUNK_SIZE,
+    WARM_MAX = 16, /* free chunks that keep their pages; beyond, pages go back to the system */
+};
+
+struct record_chunk {
+    _Atomic uint32_t freed;
+    uint32_t unused[3];
+    char records[RECORDS_IN_CHUNK][RECORD_SIZE];
+};
+_Static_assert(sizeof(struct record_chunk) <= RECORD_CHUNK_SIZE, "a chunk fits its place");
+
+/* First chunk of a region: links of the region's free chunks, outside of pages that are given back. */
+struct record_region {
+    struct record_chunk *next_free[REGION_CHUNKS];
+};
+
+static struct lock chunks_lock;
+static struct record_chunk *chunks_warm, *chunks_cold;
+static unsigned chunks_warm_count;
+
+static struct record_chunk **chunk_link(struct record_chunk *chunk)
+{
+    uintptr_t region = (uintptr_t)chunk & ~(uintptr_t)(REGION_SIZE - 1);
+
+    return &((struct record_region *)region)->next_free[((uintptr_t)chunk - region) / RECORD_CHUNK_SIZE];
+}
+
+/* A fresh region, aligned to its size, its chunks on the cold list. Lock held. */
+static void chunks_grow(void)
+{
+    char *pages = mem_map(2 * REGION_SIZE);
+    char *region;
+
+    if (!pages)
+        return;
+    region = (char *)(((uintptr_t)pages + REGION_SIZE - 1) & ~(uintptr_t)(REGION_SIZE - 1));
+    if (region != pages)
+        mem_unmap(pages, (size_t)(region - pages));
+    mem_unmap(region + REGION_SIZE, (size_t)(pages + REGION_SIZE - region));
+    for (unsigned i = REGION_CHUNKS - 1; i > 0; i--) {
+        struct record_chunk *chunk = (struct record_chunk *)(void *)(region + i * RECORD_CHUNK_SIZE);
+
+        *chunk_link(chunk) = chunks_cold;
+        chunks_cold = chunk;
+    }
+}
+
+static struct record_chunk *chunk_take(void)
+{
+    struct record_chunk *chunk;
+
+    lock_take(&chunks_lock);
+    if (!chunks_warm && !chunks_cold)
+        chunks_grow();
+    chunk = chunks_warm;
+    if (chunk) {
+        chunks_warm = *chunk_link(chunk);
+        chunks_warm_count--;
+    } else if ((chunk = chunks_cold)) {
+        chunks_cold = *chunk_link(chunk);
+    }
+    lock_drop(&chunks_lock);
+    if (chunk)
+        atomic_store_explicit(&chunk->freed, 0, memory_order_relaxed);
+    return chunk;
+}
+
+static void chunk_recycle(struct record_chunk *chunk)
+{
+    int saved_errno = errno;
+    bool is_warm;
+
+    lock_take(&chunks_lock);
+    is_warm = chunks_warm_count < WARM_MAX;
+    if (is_warm) {
+        *chunk_link(chunk) = chunks_warm;
+        chunks_warm = chunk;
+        chunks_warm_count++;
+    }
+    lock_drop(&chunks_lock);
+    if (is_warm)
+        return;
+    madvise(chunk, RECORD_CHUNK_SIZE, MADV_DONTNEED);
+    lock_take(&chunks_lock);
+    *chunk_link(chunk) = chunks_cold;
+    chunks_cold = chunk;
+    lock_drop(&chunks_lock);
+    errno = saved_errno;
+}
+
+struct record *record_new_slow(void)
+{
+    struct thread *thread = thread_enter();
+    struct record_chunk *chunk;
+
+    if (!thread)
+        return NULL;
+    if (thread->record_next == thread->record_end) {
+        chunk = chunk_take();
+        if (!chunk)
+            return NULL;
+        thread->record_next = chunk->records[0];
+        thread->record_end = chunk->records[RECORDS_IN_CHUNK];
+    }
+    return record_new();
+}
+
+void record_flush(struct thread *thread)
+{
+    struct record_chunk *chunk = thread->freed_chunk;
+    uint32_t freed = thread->freed;
+
+    thread->freed_chunk = NULL;
+    thread->freed = 0;
+    if (freed && atomic_fetch_add_explicit(&chunk->freed, freed, memory_order_acq_rel) + freed == RECORDS_IN_CHUNK)
+        chunk_recycle(chunk);
+}
+
+void record_free_slow(struct thread *thread, struct record_chunk *chunk)
+{
+    if (thread == &thread_unknown) {
+        thread = thread_enter();
+        if (!thread) {
+            /* Count it directly: the chunk must not be lost for want of a thread block. */
+            if (atomic_fetch_add_explicit(&chunk->freed, 1, memory_order_acq_rel) + 1 == RECORDS_IN_CHUNK)
+                chunk_recycle(chunk);
+            return;
+        }
+    }
+    if (chunk != thread->freed_chunk) {
+        record_flush(thread);
+        thread->freed_chunk = chunk;
+    }
+    thread->freed++;
+    thread->records_freed++;
+}
+
+void record_fork_lock(void)
+{
+    lock_take(&chunks_lock);
+}
+
+void record_fork_unlock(void)
+{
+    lock_drop(&chunks_lock);
+}

@@ -1,0 +1,64 @@
+/*
+ * Records of handoffs in flight: the callback, its data and the captured context, 24 bytes.
+ *
+ * An arena: a thread hands out the records of its chunk one after another and never looks back;
+ * whoever frees a record only counts it; the chunk is used again when all of its records are
+ * freed. So neither making nor freeing one takes an atomic operation (a chunk costs a few), and
+ * nothing is written to a record's line but by the two threads that the handoff joins anyway.
+ *
+ * The price: a record that stays in flight keeps its chunk of 8 KiB. Use these for handoffs that
+ * run once and soon; what lives long (a timer, a watch) takes mem_alloc.
+ *
+ * Ownership: the submitter owns a record until the real submit function has taken it; from then on
+ * whoever runs or discards the callback does, and frees it before it calls the user's code.
+ */
+#ifndef BATON_CONTEXT_RECORD_H
+#define BATON_CONTEXT_RECORD_H
+
+#include "context/context.h"
+
+enum { RECORD_CHUNK_SIZE = 8192, RECORD_SIZE = 24, RECORDS_IN_CHUNK = (RECORD_CHUNK_SIZE - 16) / RECORD_SIZE };
+
+struct record {
+    void *function;
+    void *data;
+    struct context *context;
+};
+_Static_assert(sizeof(void *) != 8 || sizeof(struct record) == RECORD_SIZE, "records are packed");
+
+struct record *record_new_slow(void);
+void record_free_slow(struct thread *thread, struct record_chunk *chunk);
+
+/* NULL when there is no memory. Any thread, not in a signal handler. */
+static inline __attribute__((always_inline)) struct record *record_new(void)
+{
+    struct thread *thread = thread_self;
+    char *record = thread->record_next;
+
+    if (unlikely(record == thread->record_end))
+        return record_new_slow();
+    thread->record_next = record + RECORD_SIZE;
+    thread->records_made++;
+    return (struct record *)(void *)record;
+}
+
+static inline __attribute__((always_inline)) void record_free(struct record *record)
+{
+    struct thread *thread = thread_self;
+    struct record_chunk *chunk = (struct record_chunk *)((uintptr_t)record & ~(uintptr_t)(RECORD_CHUNK_SIZE - 1));
+
+    if (unlikely(chunk != thread->freed_chunk)) {
+        record_free_slow(thread, chunk);
+        return;
+    }
+    thread->freed++;
+    thread->records_freed++;
+}
+
+/* Tells chunks what this thread has freed of them. */
+void record_flush(struct thread *thread);
+
+void record_fork_lock(void);
+void record_fork_unlock(void);
+
+#endif

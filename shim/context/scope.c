@@ -1,0 +1,283 @@
+/*
+ * Attaching and detaching where the fast path does not hold: nested attaches, copied slots, tasks
+ * that set a key, frames that longjmp has jumped over.
+ *
+ * A *level* is what to put back when an attach is left. The levels are kept off the stack, because
+ * longjmp can leave the frame of an attach without telling anybody; the stack address of the frame
+ * (thread.mark) is how a left one is recognised. An attach made by the fast path on a thread that
+ * had none has no level: what to put back is known (nothing).
+ *
+ * Rules: only the owning thread touches its levels; foreign code (setters, destructors) is called
+ * with the levels consistent, because it may hand work over itself.
+ */
+#include <string.h>
+
+#include "base/mem.h"
+#include "context/context.h"
+#include "context/private.h"
+#include "context/stack.h"
+#include "context/thread.h"
+#include "context/values.h"
+#include "slots/slots.h"
+
+struct level {
+    struct context *over; /* to put back */
+    uintptr_t mark;
+    size_t saved_at; /* place of the saved copied values in thread.saved; SIZE_MAX: none */
+};
+
+enum { LEVELS_FIRST = 16, DESTRUCTOR_ROUNDS = 4 /* PTHREAD_DESTRUCTOR_ITERATIONS */ };
+
+static bool grow(void **block, size_t *have, size_t want)
+{
+    size_t size = *have ? *have * 2 : 1024;
+    void *larger;
+
+    while (size < want)
+        size *= 2;
+    larger = mem_alloc(size);
+    if (!larger)
+        return false;
+    if (*have)
+        memcpy(larger, *block, *have);
+    mem_free(*block, *have);
+    *block = larger;
+    *have = size;
+    return true;
+}
+
+static struct level *level_push(struct thread *thread)
+{
+    struct level *level;
+
+    if (thread->depth == thread->levels_max) {
+        void *levels = thread->levels;
+        size_t size = thread->levels_max * sizeof *level;
+
+        if (!grow(&levels, &size, (thread->depth + LEVELS_FIRST) * sizeof *level))
+            return NULL;
+        thread->levels = levels;
+        thread->levels_max = (uint32_t)(size / sizeof *level);
+    }
+    level = &thread->levels[thread->depth];
+    level->saved_at = SIZE_MAX;
+    if (slots_have_copied) {
+        void *saved = thread->saved;
+
+        if (thread->saved_used + slots_bytes > thread->saved_max &&
+            !grow(&saved, &thread->saved_max, thread->saved_used + slots_bytes))
+            return NULL;
+        thread->saved = saved;
+        level->saved_at = thread->saved_used;
+    }
+    return level;
+}
+
+/* A context of an earlier epoch, or one to be written to, gets a private stand-in. */
+struct context *context_private_new(struct context *base)
+{
+    size_t size = sizeof *base + slots_columns * sizeof(void *) + slots_bytes;
+    struct context *own = mem_alloc(size + sizeof(struct private_part) + (slots_columns + 63) / 64 * 8);
+
+    if (!own)
+        return NULL;
+    memcpy(own, base, size);
+    own->flags = CONTEXT_PRIVATE;
+    own->base = base;
+    own->epoch = atomic_load_explicit(&slots_epoch, memory_order_acquire);
+    for (unsigned column = 0; column < slots_columns; column++) {
+        if (base->epoch < key_bindings[column].since)
+            own->key[column] = NULL;
+    }
+    return own;
+}
+
+void context_private_free(struct context *own)
+{
+    struct private_part *part = context_private(own);
+    size_t size = sizeof *own + slots_columns * sizeof(void *) + slots_bytes;
+
+    if (part->frozen)
+        context_release(part->frozen);
+    mem_free(own, size + sizeof *part + (slots_columns + 63) / 64 * 8);
+}
+
+bool scope_enter_slow(struct context *context, uintptr_t mark)
+{
+    struct thread *thread = thread_enter_kind((mark & MARK_THREAD) != 0);
+    uint32_t guard = atomic_load_explicit(&context_guard, memory_order_acquire);
+    struct context *attached = context;
+    struct level *level;
+
+    if (!thread || guard & (GUARD_TEARDOWN | GUARD_OFF))
+        return false;
+    if (thread->over)
+        scope_drop_stale(thread, mark & ~(uintptr_t)MARK_FLAGS);
+    if (slots_stale)
+        slots_resolve();
+    level = level_push(thread);
+    if (!level)
+        return false;
+    if (guard & GUARD_EPOCH && context->epoch < atomic_load_explicit(&slots_epoch, memory_order_acquire)) {
+        attached = context_private_new(context);
+        if (!attached)
+            return false;
+    }
+    if (level->saved_at != SIZE_MAX) {
+        slots_read(thread->saved + level->saved_at);
+        thread->saved_used += slots_bytes;
+    }
+    level->over = thread->over;
+    level->mark = thread->mark;
+    thread->depth++;
+    thread->over = attached;
+    thread->mark = mark;
+    if (slots_have_copied)
+        slots_write(context_copied(context), context->epoch);
+    return true;
+}
+
+/*
+ * Rule 18: what the task set and left is destroyed now, by the program's own destructor, unless
+ * something captured it (then by the last to let go). In rounds, because a destructor may set
+ * another value, as glibc has it at thread exit.
+ */
+static void destroy_set_values(struct thread *thread)
+{
+    struct context *own = thread->over;
+    struct private_part *part = context_private(own);
+    bool again = true;
+
+    for (unsigned round = 0; again && round < DESTRUCTOR_ROUNDS; round++) {
+        again = false;
+        for (unsigned column = 0; column < slots_columns; column++) {
+            const struct key_binding *binding = &key_bindings[column];
+            void (*destructor)(void *) = binding->destructor;
+            void *value = own->key[column];
+
+            if (!(part->set[column / 64] >> column % 64 & 1) || !value)
+                continue;
+            own->key[column] = NULL;
+            /* The borrowed value put back by the task is still its owner's (rule 19). */
+            if (value == own->base->key[column] || !binding->is_bound || binding->since > own->epoch || !destructor)
+                continue;
+            again = true;
+            if (!values_defer(column, binding->since, value))
+                destructor(value);
+            if (thread->over != own) /* the destructor jumped or left: nothing of this is ours any more */
+                return;
+        }
+    }
+}
+
+/* Leaves the innermost attach. */
+static void level_pop(struct thread *thread)
+{
+    struct context *attached = thread->over;
+    uintptr_t mark = thread->mark;
+    struct context *own = attached->flags & CONTEXT_PRIVATE ? attached : NULL;
+    struct context *context = own ? own->base : attached;
+
+    if (own && !(mark & MARK_THREAD)) {
+        destroy_set_values(thread);
+        if (thread->over != attached)
+            return;
+    }
+    if (thread->depth) {
+        struct level *level = &thread->levels[thread->depth - 1];
+
+        if (level->saved_at != SIZE_MAX) {
+            slots_restore(thread->saved + level->saved_at, mark & MARK_THREAD ? context_copied(context) : NULL);
+            thread->saved_used = level->saved_at;
+        }
+        thread->over = level->over;
+        thread->mark = level->mark;
+        thread->depth--;
+    } else {
+        thread->over = NULL;
+        thread->mark = 0;
+    }
+    if (own)
+        context_private_free(own);
+    if (mark & MARK_OWNED)
+        context_release(context);
+}
+
+void scope_leave_slow(struct thread *thread, uintptr_t sp)
+{
+    while (thread->over && (thread->mark & ~(uintptr_t)MARK_FLAGS) <= sp)
+        level_pop(thread);
+}
+
+/* Called by the personality of guarded frames (unwind.c). */
+void scope_unwind(uintptr_t cfa)
+{
+    struct thread *thread = thread_self;
+    bool ends = false;
+
+    while (thread->over && (thread->mark & ~(uintptr_t)MARK_FLAGS) < cfa) {
+        ends = (thread->mark & MARK_THREAD) != 0;
+        level_pop(thread);
+    }
+    if (ends)
+        thread_leave(thread);
+}
+
+void scope_drop_stale(struct thread *thread, uintptr_t sp)
+{
+    while (thread->over && (thread->mark & ~(uintptr_t)MARK_FLAGS) < sp &&
+           stack_is_same(thread->mark & ~(uintptr_t)MARK_FLAGS, sp))
+        level_pop(thread);
+}
+
+struct context *scope_leave_keep(struct thread *thread, uintptr_t sp, struct context *context)
+{
+    struct context *attached, *next = NULL;
+
+    /* First whatever the callback left above us, then look at what it made of our own. */
+    while (thread->over && (thread->mark & ~(uintptr_t)MARK_FLAGS) < sp)
+        level_pop(thread);
+    attached = thread->over;
+    if (!attached || (thread->mark & ~(uintptr_t)MARK_FLAGS) != sp)
+        return context; /* already left: an exception passed, or a stale drop */
+    if (attached->flags & CONTEXT_PRIVATE || (slots_have_copied && !slots_same(context_copied(context))))
+        next = context_visible(thread);
+    level_pop(thread);
+    if (!next)
+        return context;
+    context_release(context);
+    return next;
+}
+
+int scope_set_key(struct thread *thread, unsigned key, unsigned column, const void *value,
+                  int (*real)(unsigned, const void *))
+{
+    struct context *over = thread->over;
+    struct private_part *part;
+
+    if (thread->mark & MARK_THREAD) {
+        /* The thread's own from now on: the C library destroys it when the thread ends (rule 13). */
+        int error = real(key, value);
+
+        if (error)
+            return error;
+    }
+    if (!(over->flags & CONTEXT_PRIVATE)) {
+        if (over->key[column] == value && !(thread->mark & MARK_THREAD))
+            return 0;
+        over = context_private_new(over);
+        if (!over)
+            return 12; /* ENOMEM, as the real function answers */
+        thread->over = over;
+    }
+    part = context_private(over);
+    if (part->frozen) {
+        struct context *frozen = part->frozen;
+
+        part->frozen = NULL;
+        context_release(frozen);
+    }
+    over->key[column] = (void *)(uintptr_t)value;
+    part->set[column / 64] |= (uint64_t)1 << column % 64;
+    return 0;
+}

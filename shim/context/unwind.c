@@ -1,0 +1,62 @@
+/*
+ * What happens when a guarded frame is unwound: C++ exception, pthread_exit, cancellation, Rust panic.
+ *
+ * The frame has a personality routine and no landing pad: in the cleanup phase we detach and let the
+ * unwinder go on. So nothing of libgcc_s is needed at load time, and a normal return costs nothing.
+ * Source of the interface: Itanium C++ ABI, Exception Handling, level I.
+ */
+#include <stdint.h>
+
+#include "base/elf.h"
+#include "context/context.h"
+
+enum { UNWIND_CLEANUP_PHASE = 2, UNWIND_CONTINUE = 8 };
+
+struct _Unwind_Exception;
+struct _Unwind_Context;
+
+void scope_unwind(uintptr_t cfa);
+
+int baton_personality(int version, int actions, uint64_t exception_class, struct _Unwind_Exception *exception,
+                      struct _Unwind_Context *unwinding);
+
+/*
+ * The frame's canonical address, from the unwinder that is running: there may be several in a
+ * process (libgcc_s, LLVM's, one linked into the program), and their contexts differ.
+ */
+static uintptr_t frame_address(struct _Unwind_Context *unwinding, void *unwinder)
+{
+    struct elf_module module;
+    uintptr_t (*get_cfa)(struct _Unwind_Context *);
+
+    if (!elf_module_at((uintptr_t)unwinder, &module))
+        return 0;
+    get_cfa = (uintptr_t(*)(struct _Unwind_Context *))elf_dynsym(&module, "_Unwind_GetCFA");
+    return get_cfa ? get_cfa(unwinding) : 0;
+}
+
+__attribute__((used, visibility("hidden"))) int baton_personality(int version, int actions, uint64_t exception_class,
+                                                                  struct _Unwind_Exception *exception,
+                                                                  struct _Unwind_Context *unwinding)
+{
+    if (actions & UNWIND_CLEANUP_PHASE) {
+        uintptr_t cfa = frame_address(unwinding, __builtin_return_address(0));
+
+        /* Without the address: the innermost attach is this frame's, but for frames that longjmp
+         * has left; our own frame is deeper than any live one. */
+        scope_unwind(cfa ? cfa : (thread_self->mark & ~(uintptr_t)MARK_FLAGS) + 1);
+    }
+    return UNWIND_CONTINUE;
+}
+
+__asm__(".pushsection .data.rel.ro.local,\"aw\",%progbits\n"
+        ".p2align 3\n"
+        ".hidden DW.ref.baton_personality\n"
+        ".globl DW.ref.baton_personality\n"
+        "DW.ref.baton_personality:\n"
+#if __SIZEOF_POINTER__ == 8
+        ".8byte baton_personality\n"
+#else
+        ".4byte baton_personality\n"
+#endif
+        ".popsection\n");

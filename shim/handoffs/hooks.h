@@ -1,0 +1,76 @@
+/*
+ * The table of hooked functions and how a call goes through it.
+ *
+ * Every exported name is one instruction: a jump through its `enter` pointer (hooks_ARCH.S). The
+ * pointer leads to
+ *     a resolver        until the first call;
+ *     the real function when its family is off, or nothing is carried: the cost is that one jump;
+ *     hook_NAME         when it is on.
+ * Bodies are reached by jumps, so __builtin_return_address(0) in a body is the program's caller.
+ *
+ * Every body has the same order: pass through when there is nothing to carry (null callback, nested
+ * call of the library itself); capture; build the record; call REAL(name); on failure take the
+ * record back; return exactly what it returned, errno untouched.
+ */
+#ifndef BATON_HANDOFFS_HOOKS_H
+#define BATON_HANDOFFS_HOOKS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define FAMILY(id, name) FAMILY_##id,
+enum family {
+#include "handoffs/families.def"
+    FAMILY_COUNT
+};
+#undef FAMILY
+
+#define HOOK(family, ret, name, params) HOOK_##name,
+enum hook_id {
+#include "handoffs/hooks.def"
+    HOOK_COUNT
+};
+#undef HOOK
+
+#define HOOK(family, ret, name, params) __attribute__((visibility("hidden"))) ret hook_##name params;
+#include "handoffs/hooks.def"
+#undef HOOK
+
+/* Laid out for hooks_ARCH.S. `real` is NULL while unknown, or when several copies of the function
+ * are loaded and the caller decides (next.c). */
+struct hook {
+    void *enter;
+    void *real;
+};
+extern struct hook hook_table[HOOK_COUNT] __attribute__((visibility("hidden")));
+
+/* The function of the caller's library; slow: several copies are loaded, or it is not found yet. */
+void *hooks_real_for(enum hook_id id, const void *caller);
+
+#define REAL_TYPE(name) __typeof__(&hook_##name)
+/* The real function as the calling body's caller would reach it. Use in the body only. */
+#define REAL(name)                                                         \
+    ((REAL_TYPE(name))(__builtin_expect(hook_table[HOOK_##name].real != 0, 1) \
+                           ? hook_table[HOOK_##name].real                  \
+                           : hooks_real_for(HOOK_##name, __builtin_return_address(0))))
+/* The same where the caller is not at hand (trampolines): the first one in load order. */
+#define REAL_ANY(name) ((REAL_TYPE(name))hooks_real_for(HOOK_##name, 0))
+
+const char *hooks_name(enum hook_id id);
+enum family hooks_family(enum hook_id id);
+const char *family_name(enum family family);
+bool family_is_on(enum family family);
+
+/* init.c: settings are read and the rooms are set up. False: too early (no environment yet). */
+bool baton_start(char **environment);
+
+/* Switches the table on: from now on `enter` of the families that are on leads to the bodies.
+ * `disabled` is BATON_DISABLE; wrong names are reported once. */
+void hooks_init(const char *disabled, bool carries_anything, bool carries_keys);
+/* A library was loaded or unloaded: what was resolved may be stale. */
+void hooks_loader_changed(bool unloaded);
+
+/* True when `address` is code of a library whose own threads must start empty (rule 12). */
+bool caller_is_pool_library(const void *address);
+
+#endif

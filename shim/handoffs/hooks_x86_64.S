@@ -1,0 +1,108 @@
+/*
+ * The exported names. x86-64, System V.
+ *
+ * NAME jumps through its entry's `enter`; until the first call that is first_NAME, which saves
+ * every register that can carry an argument, asks hooks_first where to go, and goes there, so a
+ * call of any signature passes unchanged. No frame remains, and the body sees the real caller.
+ */
+        .set    hook_id, 0
+
+.macro hook_stub name
+        .text
+        .p2align 4
+        .globl  \name
+        .type   \name, @function
+\name:
+        jmp     *hook_table + 16 * hook_id(%rip)
+        .size   \name, . - \name
+
+        .type   first_\name, @function
+first_\name:
+        .cfi_startproc
+        pushq   $hook_id
+        .cfi_adjust_cfa_offset 8
+        jmp     hook_first
+        .cfi_endproc
+        .size   first_\name, . - first_\name
+
+        .section .data.rel.local.hooks, "aw", @progbits
+        .quad   first_\name
+        .quad   0
+        .section .rodata.hooks, "a", @progbits
+        .long   hook_\name - hook_bodies
+        .set    hook_id, hook_id + 1
+.endm
+
+        .section .data.rel.local.hooks, "aw", @progbits
+        .p2align 4
+        .globl  hook_table
+        .hidden hook_table
+hook_table:
+        .section .rodata.hooks, "a", @progbits
+        .p2align 2
+        .globl  hook_bodies
+        .hidden hook_bodies
+hook_bodies:
+
+#define HOOK(family, ret, name, params) hook_stub name
+#include "handoffs/hooks.def"
+
+        .text
+        .p2align 4
+        .type   hook_first, @function
+hook_first:
+        .cfi_startproc
+        .cfi_def_cfa_offset 16
+        pushq   %rbp
+        .cfi_adjust_cfa_offset 8
+        .cfi_rel_offset %rbp, 0
+        movq    %rsp, %rbp
+        .cfi_def_cfa_register %rbp
+        pushq   %rax
+        pushq   %rdi
+        pushq   %rsi
+        pushq   %rdx
+        pushq   %rcx
+        pushq   %r8
+        pushq   %r9
+        pushq   %r10
+        subq    $128, %rsp
+        andq    $-16, %rsp
+        movups  %xmm0, 0(%rsp)
+        movups  %xmm1, 16(%rsp)
+        movups  %xmm2, 32(%rsp)
+        movups  %xmm3, 48(%rsp)
+        movups  %xmm4, 64(%rsp)
+        movups  %xmm5, 80(%rsp)
+        movups  %xmm6, 96(%rsp)
+        movups  %xmm7, 112(%rsp)
+        movl    8(%rbp), %edi
+        movq    16(%rbp), %rsi
+        call    hooks_first
+        movq    %rax, %r11
+        movups  0(%rsp), %xmm0
+        movups  16(%rsp), %xmm1
+        movups  32(%rsp), %xmm2
+        movups  48(%rsp), %xmm3
+        movups  64(%rsp), %xmm4
+        movups  80(%rsp), %xmm5
+        movups  96(%rsp), %xmm6
+        movups  112(%rsp), %xmm7
+        leaq    -64(%rbp), %rsp
+        popq    %r10
+        popq    %r9
+        popq    %r8
+        popq    %rcx
+        popq    %rdx
+        popq    %rsi
+        popq    %rdi
+        popq    %rax
+        popq    %rbp
+        .cfi_def_cfa %rsp, 16
+        addq    $8, %rsp
+        .cfi_adjust_cfa_offset -8
+        jmp     *%r11
+        .cfi_endproc
+        .size   hook_first, . - hook_first
+
+        .section .note.GNU-stack, "", @progbits

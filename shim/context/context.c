@@ -60,6 +60,7 @@ void context_init(unsigned max_age_s, unsigned max_hops)
     atomic_store(&context_empty->refs, INT64_MAX / 2);
     context_empty->epoch = UINT32_MAX; /* its values are right for every binding */
     slots_initial = context_copied(context_empty);
+    slots_set_initial();
     slots_changed_hook = note_slots_changed;
     key_destructor_hook = destroy_later;
     if (slots_have_copied)

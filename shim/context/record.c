@@ -23,7 +23,8 @@ enum {
 
 struct record_chunk {
     _Atomic uint32_t freed;
-    uint32_t unused[3];
+    uint32_t is_reserve;
+    uint32_t unused[2];
     char records[RECORDS_IN_CHUNK][RECORD_SIZE];
 };
 _Static_assert(sizeof(struct record_chunk) <= RECORD_CHUNK_SIZE, "a chunk fits its place");
@@ -124,6 +125,40 @@ struct record *record_new_slow(void)
     return record_new();
 }
 
+static struct record_chunk reserve __attribute__((aligned(RECORD_CHUNK_SIZE))) = {.is_reserve = 1};
+static _Atomic uint32_t reserve_used;
+
+/* Records of the reserve are told freed at once (record_free_slow), so that the wait ends. */
+struct record *record_new_sure(void)
+{
+    struct record *record = record_new();
+
+    while (!record) {
+        uint32_t place = atomic_load(&reserve_used);
+
+        if (place < RECORDS_IN_CHUNK) {
+            if (atomic_compare_exchange_weak(&reserve_used, &place, place + 1))
+                record = (struct record *)(void *)reserve.records[place];
+        } else {
+            sched_yield();
+            record = record_new();
+        }
+    }
+    return record;
+}
+
+static void chunk_freed(struct record_chunk *chunk, uint32_t count)
+{
+    if (atomic_fetch_add_explicit(&chunk->freed, count, memory_order_acq_rel) + count != RECORDS_IN_CHUNK)
+        return;
+    if (chunk->is_reserve) {
+        atomic_store(&chunk->freed, 0);
+        atomic_store(&reserve_used, 0);
+    } else {
+        chunk_recycle(chunk);
+    }
+}
+
 void record_flush(struct thread *thread)
 {
     struct record_chunk *chunk = thread->freed_chunk;
@@ -131,20 +166,16 @@ void record_flush(struct thread *thread)
 
     thread->freed_chunk = NULL;
     thread->freed = 0;
-    if (freed && atomic_fetch_add_explicit(&chunk->freed, freed, memory_order_acq_rel) + freed == RECORDS_IN_CHUNK)
-        chunk_recycle(chunk);
+    if (freed)
+        chunk_freed(chunk, freed);
 }
 
 void record_free_slow(struct thread *thread, struct record_chunk *chunk)
 {
-    if (thread == &thread_unknown) {
-        thread = thread_enter();
-        if (!thread) {
-            /* Count it directly: the chunk must not be lost for want of a thread block. */
-            if (atomic_fetch_add_explicit(&chunk->freed, 1, memory_order_acq_rel) + 1 == RECORDS_IN_CHUNK)
-                chunk_recycle(chunk);
-            return;
-        }
+    thread = thread_enter();
+    if (!thread || chunk->is_reserve) {
+        chunk_freed(chunk, 1); /* the chunk must not be lost for want of a thread block */
+        return;
     }
     if (chunk != thread->freed_chunk) {
         record_flush(thread);

@@ -55,6 +55,9 @@ static inline __attribute__((always_inline)) void record_free(struct record *rec
     thread->records_freed++;
 }
 
+/* Never NULL: takes from a reserve, and waits for it to refill. For callers that cannot do without. */
+struct record *record_new_sure(void);
+
 /* Tells chunks what this thread has freed of them. */
 void record_flush(struct thread *thread);
 

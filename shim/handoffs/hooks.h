@@ -18,6 +18,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/config.h"
+
 #define FAMILY(id, name) FAMILY_##id,
 enum family {
 #include "handoffs/families.def"
@@ -53,23 +55,17 @@ void *hooks_real_for(enum hook_id id, const void *caller);
     ((REAL_TYPE(name))(__builtin_expect(hook_table[HOOK_##name].real != 0, 1) \
                            ? hook_table[HOOK_##name].real                  \
                            : hooks_real_for(HOOK_##name, __builtin_return_address(0))))
-/* The same where the caller is not at hand (trampolines): the first one in load order. */
-#define REAL_ANY(name) ((REAL_TYPE(name))hooks_real_for(HOOK_##name, 0))
-
 const char *hooks_name(enum hook_id id);
 enum family hooks_family(enum hook_id id);
 const char *family_name(enum family family);
 bool family_is_on(enum family family);
 
 /* init.c: settings are read and the rooms are set up. False: too early (no environment yet). */
-bool baton_start(char **environment);
+bool baton_start(char **environment); /* NULL: the C library's environ */
 
 /* Switches the table on: from now on `enter` of the families that are on leads to the bodies.
- * `disabled` is BATON_DISABLE; wrong names are reported once. */
-void hooks_init(const char *disabled, bool carries_anything, bool carries_keys);
-/* A library was loaded or unloaded: what was resolved may be stale. */
-void hooks_loader_changed(bool unloaded);
-
+ * Wrong names in BATON_DISABLE are reported once. */
+void hooks_init(const struct config *config, bool carries_anything, bool carries_keys);
 /* True when `address` is code of a library whose own threads must start empty (rule 12). */
 bool caller_is_pool_library(const void *address);
 

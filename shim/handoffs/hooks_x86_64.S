@@ -30,7 +30,38 @@ first_\name:
         .quad   0
         .section .rodata.hooks, "a", @progbits
         .long   hook_\name - hook_bodies
+        .set    hook_id_\name, hook_id
         .set    hook_id, hook_id + 1
+.endm
+
+/*
+ * A body that only takes note and goes on to the real function by a jump: the C library's dlopen
+ * looks at its return address to find the caller's search path.
+ */
+.macro hook_note name, note
+        .text
+        .p2align 4
+        .globl  hook_\name
+        .hidden hook_\name
+        .type   hook_\name, @function
+hook_\name:
+        .cfi_startproc
+        pushq   %rdi
+        .cfi_adjust_cfa_offset 8
+        pushq   %rsi
+        .cfi_adjust_cfa_offset 8
+        pushq   %rdx
+        .cfi_adjust_cfa_offset 8
+        call    \note
+        popq    %rdx
+        .cfi_adjust_cfa_offset -8
+        popq    %rsi
+        .cfi_adjust_cfa_offset -8
+        popq    %rdi
+        .cfi_adjust_cfa_offset -8
+        jmp     *hook_table + 16 * hook_id_\name + 8(%rip)
+        .cfi_endproc
+        .size   hook_\name, . - hook_\name
 .endm
 
         .section .data.rel.local.hooks, "aw", @progbits
@@ -104,5 +135,8 @@ hook_first:
         jmp     *%r11
         .cfi_endproc
         .size   hook_first, . - hook_first
+
+        hook_note dlopen, loader_note_dlopen
+        hook_note dlmopen, loader_note_dlmopen
 
         .section .note.GNU-stack, "", @progbits

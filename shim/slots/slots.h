@@ -44,13 +44,18 @@ enum slot_policy {
 
 struct slot;
 
+struct slot_error {
+    const char *expected;
+    const char *at; /* in the text that parse was given */
+};
+
 /* What a kind of slot knows how to do. All calls: any thread, no lock held, must keep errno. */
 struct slot_kind {
     const char *name; /* the word before the colon */
 
-    /* Reads the item's text after "name:" (len bytes, policies removed). False: *error says what was
-     * expected and *where the offset in text. Called once, single-threaded, at start. */
-    bool (*parse)(struct slot *slot, const char *text, size_t len, const char **error, size_t *where);
+    /* Reads the item's text after "name:", without the options that are policies; may cut it into
+     * pieces. False: *error is filled. Called once, single-threaded, at start. */
+    bool (*parse)(struct slot *slot, char *text, struct slot_error *error);
 
     /* Tries to find what the item names; sets state to SLOT_BOUND or SLOT_REFUSED (with reason) or
      * leaves it waiting. Called with the resolve lock held, never concurrently. */
@@ -60,8 +65,15 @@ struct slot_kind {
      * none (value is zeroed), which is carried as empty. */
     bool (*read)(const struct slot *slot, void *value);
 
-    /* Copied slots: makes `value` the calling thread's present value. */
-    void (*write)(const struct slot *slot, const void *value);
+    /* Copied slots: makes `value` the calling thread's present value. A setter that takes over what
+     * it is given (policy move) leaves zeros in `value`. */
+    void (*write)(const struct slot *slot, void *value);
+
+    /* Copied slots, may be NULL: quicker than reading and comparing. */
+    bool (*same)(const struct slot *slot, const void *value);
+
+    /* Copied slots, may be NULL: lets go of what read made, and zeroes it. */
+    void (*release)(const struct slot *slot, void *value);
 
     /* Copied slots, may be NULL: the value of a thread that never set one, into zeroed memory (a TLS
      * variable has its initial image, a precision is not 0). Called after resolve has bound it. */
@@ -70,9 +82,9 @@ struct slot_kind {
 
 struct slot {
     const struct slot_kind *kind;
-    const char *item; /* as the user wrote it, item_len bytes, not terminated */
-    size_t item_len;
+    const char *item; /* as the user wrote it */
     enum slot_state state;
+    bool has_room;      /* offset is assigned */
     const char *reason; /* why refused, or why still waiting; static text */
     char where[96];     /* once bound: module and symbol, for the report */
 
@@ -83,27 +95,27 @@ struct slot {
 
     enum slot_policy policy;
     size_t copy_size;           /* POLICY_COPY */
-    char policy_name[2][128];   /* names of the policy's functions, terminated; "" when none */
+    const char *policy_name[2]; /* names of the policy's functions, NULL when none */
     void *policy_function[2];   /* clone/ref and free/unref once found; value at [0] may be NULL */
 
     union {
         struct {
-            char name[128], module[64];
-            uintptr_t module_offset; /* MODULE+0xOFFSET, when name is "" */
-            unsigned order;          /* n=N, counted from 1; 0 otherwise */
-            bool by_creator;         /* name is a function on the creating stack */
-            uintptr_t variable;      /* its address once found, or 0 */
+            const char *name, *module; /* module may be NULL */
+            uintptr_t module_offset;   /* MODULE+0xOFFSET, when name is NULL */
+            unsigned order;            /* n=N, counted from 1; 0 otherwise */
+            bool by_creator;           /* name is a function on the creating stack */
+            uintptr_t variable;        /* its address once found, or 0 */
+            uintptr_t creator_lo, creator_hi;
         } key;
         struct {
-            char name[128], module[64], file[64];
-            uintptr_t module_offset;
+            const char *name, *module, *file; /* module, file may be NULL; name NULL: by offset */
             size_t module_id, tls_offset;
             intptr_t tp_offset; /* from the thread pointer, where is_static */
-            bool is_static, by_offset;
+            bool is_static;
         } tls;
         struct {
-            char name[3][160]; /* get, set, free; swap uses name[0] */
-            char module[64];
+            const char *name[3]; /* get, set, free (may be NULL); swap uses the first */
+            const char *module[3];
             void *function[3];
         } fn;
         struct {
@@ -121,7 +133,7 @@ extern bool slots_have_copied;     /* some slot is copied */
 extern bool slots_always_build;    /* some slot's value cannot be shared between two captures */
 
 /* Parses BATON_CARRY. Wrong items are reported once (rule 22) and left out; returns how many. */
-unsigned slots_init(const struct config *config);
+unsigned slots_init(struct config *config);
 
 /* Looks again for what is waiting. Cheap when nothing waits. Any thread; takes the resolve lock. */
 void slots_resolve(void);
@@ -146,10 +158,11 @@ extern void (*slots_changed_hook)(bool may_have_values);
  */
 bool slots_read(void *values);
 bool slots_same(const void *values);
-void slots_write(const void *values, uint32_t epoch);
-void slots_restore(const void *saved, const void *borrowed);
+void slots_write(void *values, uint32_t epoch);
+void slots_restore(void *saved, const void *borrowed);
 
 extern void *slots_initial; /* slots_bytes: kept up to date as slots are bound */
+void slots_set_initial(void);
 
 /* Some slot's captured value is baton's own and must be let go with the context. */
 extern bool slots_owns_values;
@@ -179,11 +192,32 @@ extern struct key_binding key_bindings[SLOTS_MAX]; /* by column */
 extern void *(*key_read_native)(pthread_key_t key);
 extern int (*key_write_native)(pthread_key_t key, const void *value);
 
-/* Told by the hooks of key creation. `destructor` is the program's; the answer is what to hand to
- * the real function: the same, or a trampoline that asks key_destructor_hook first. */
-void (*key_will_create(void (*destructor)(void *), int *ticket))(void *);
-void key_created(int ticket, pthread_key_t key, const void *variable, const void *caller, bool ok);
+/*
+ * Told by the hooks of key creation: before, what destructor to hand to the real function (the
+ * program's, or a trampoline that asks key_destructor_hook first); after, whether it succeeded.
+ */
+typedef void key_destructor(void *value);
+key_destructor *key_will_create(key_destructor *destructor, int *ticket);
+void key_created(int ticket, pthread_key_t key, const void *variable, const void *caller, bool is_ok);
+/* Before the real deletion. */
 void key_deleted(pthread_key_t key);
+/* Called with a column whose key is deleted, so that nothing is destroyed any more. */
+extern void (*key_forget_hook)(unsigned column);
+
+/* Fills frames with the return addresses of the calling thread; set when by= is used (libunwind). */
+extern int (*slots_backtrace)(void **frames, int max);
+
+/* For kinds: cut "NAME@MODULE" in two; a number like 0x1f0 after '+'. */
+void slot_cut_module(char *text, const char **module);
+bool slot_read_offset(const char *text, uintptr_t *offset, const char **end);
+/* For kinds: what was found, for the report. */
+void slot_bound(struct slot *slot, const char *module, const char *symbol);
+void slot_refuse(struct slot *slot, const char *reason);
+/* Keeps the module of an address loaded for good: what we call later must not be unmapped. */
+void slot_pin(const void *address);
+/* deny.c: why a name must not be carried (rule 20), or NULL. */
+const char *slot_deny_reason(const char *name, const char *module_name);
+extern bool slots_force; /* BATON_FORCE */
 
 /* Set by the context room: called when glibc destroys a value of a carried key at thread exit.
  * True: the value is still referenced and will be destroyed later. */

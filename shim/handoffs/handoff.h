@@ -1,0 +1,45 @@
+/* What most hook bodies begin and end with: one record for one callback. */
+#ifndef BATON_HANDOFFS_HANDOFF_H
+#define BATON_HANDOFFS_HANDOFF_H
+
+#include "context/record.h"
+#include "handoffs/hooks.h"
+
+/* Captures for one handoff of `family` and remembers the callback. NULL: run it bare (counted). */
+static inline __attribute__((always_inline)) struct record *record_capture(enum family family, void *function,
+                                                                           void *data)
+{
+    struct context *context = context_capture(family);
+    struct record *record;
+
+    if (unlikely(!context))
+        return NULL;
+    record = record_new();
+    if (unlikely(!record)) {
+        context_rollback(family, context);
+        context_count_bare(family, BARE_MEMORY);
+        return NULL;
+    }
+    record->function = function;
+    record->data = data;
+    record->context = context;
+    return record;
+}
+
+/* The submit failed: as if nothing had been captured. */
+static inline void record_rollback(enum family family, struct record *record)
+{
+    context_rollback(family, record->context);
+    record_free(record);
+}
+
+/* Whoever runs the callback takes the record out and frees it before the user's code runs. */
+static inline __attribute__((always_inline)) struct record record_take(struct record *record)
+{
+    struct record taken = *record;
+
+    record_free(record);
+    return taken;
+}
+
+#endif

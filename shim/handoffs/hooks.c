@@ -1,0 +1,135 @@
+/*
+ * The hook table at work: which function is behind a name, and where its stub leads.
+ *
+ * Rules: hooks_first may run before any constructor, in any thread, inside the loader's own work; it
+ * uses neither dlsym (which allocates, locks and changes dlerror) nor the program's allocator. A
+ * function that cannot be found is looked for again at the next call.
+ */
+#include "handoffs/hooks.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "context/context.h"
+#include "handoffs/next.h"
+
+#define FAMILY(id, name) name,
+static const char *const family_names[FAMILY_COUNT] = {
+#include "handoffs/families.def"
+};
+#undef FAMILY
+
+struct hook_info {
+    uint8_t family;
+    char name[39];
+};
+#define HOOK(family, ret, name, params) {FAMILY_##family, #name},
+static const struct hook_info hook_infos[HOOK_COUNT] = {
+#include "handoffs/hooks.def"
+};
+#undef HOOK
+
+extern const int32_t hook_bodies[HOOK_COUNT] __attribute__((visibility("hidden")));
+
+static bool family_off[FAMILY_COUNT];
+static bool is_carrying; /* the table is on */
+
+_Static_assert((int)FAMILY_COUNT <= (int)FAMILIES_MAX, "make room in struct thread");
+
+const char *hooks_name(enum hook_id id)
+{
+    return hook_infos[id].name;
+}
+
+enum family hooks_family(enum hook_id id)
+{
+    return hook_infos[id].family;
+}
+
+const char *family_name(enum family family)
+{
+    return family_names[family];
+}
+
+bool family_is_on(enum family family)
+{
+    /* The loader's hooks keep next.c's memory right even when nothing is carried. */
+    return family == FAMILY_LOADER || (is_carrying && !family_off[family]);
+}
+
+static void *hook_body(enum hook_id id)
+{
+    return (char *)(uintptr_t)hook_bodies + hook_bodies[id];
+}
+
+/* A hooked function that no loaded library has: what the program would have called is not there. */
+static long missing_function(void)
+{
+    return 0;
+}
+
+void *hooks_real_for(enum hook_id id, const void *caller)
+{
+    void *real = next_find_for(hook_infos[id].name, caller);
+
+    return real ? real : (void *)missing_function;
+}
+
+/*
+ * Decides where the stub of `id` leads, if that can be decided for good: a function that came with
+ * the program. One that came by dlopen may be unloaded or get a second copy, so its stub leads to
+ * the body, which finds the caller's copy at every call (next.c caches it).
+ */
+static void *hook_settle(enum hook_id id)
+{
+    struct hook *hook = &hook_table[id];
+    void *real = next_find_startup(hook_infos[id].name);
+    void *enter;
+
+    if (!real)
+        return hooks_real_for(id, NULL) == (void *)missing_function ? NULL : hook_body(id);
+    enter = family_is_on(hook_infos[id].family) ? hook_body(id) : real;
+    __atomic_store_n(&hook->real, real, __ATOMIC_RELEASE);
+    __atomic_store_n(&hook->enter, enter, __ATOMIC_RELEASE);
+    return enter;
+}
+
+/*
+ * Called by a stub that has not been settled: answers where to jump. Before there is an environment
+ * (preinit) nothing is latched: the call passes through and the next one asks again.
+ */
+__attribute__((used, visibility("hidden"))) void *hooks_first(int id, const void *caller);
+void *hooks_first(int id, const void *caller)
+{
+    int saved_errno = errno;
+    void *enter = NULL;
+
+    if (baton_start(NULL))
+        enter = hook_settle((enum hook_id)id);
+    if (!enter)
+        enter = hooks_real_for((enum hook_id)id, caller);
+    errno = saved_errno;
+    return enter;
+}
+
+void hooks_init(const struct config *config, bool carries_anything, bool carries_keys)
+{
+    is_carrying = carries_anything;
+    family_off[FAMILY_KEYS] = !carries_keys;
+    for (size_t i = 0; i < config->disable.count; i++) {
+        const struct config_item *item = &config->disable.items[i];
+        bool is_known = false;
+
+        for (unsigned family = 0; family < FAMILY_COUNT; family++) {
+            /* "glib" names every glib.* family. */
+            if (!strcmp(item->text, family_names[family]) ||
+                (!strncmp(item->text, family_names[family], item->len) && family_names[family][item->len] == '.')) {
+                family_off[family] = true;
+                is_known = true;
+            }
+        }
+        if (!is_known)
+            config_item_error((struct config *)(uintptr_t)config, item, 0,
+                              "expected a family of handoffs (see BATON_HELP=1)");
+    }
+}

@@ -1,0 +1,89 @@
+/*
+ * Thread-specific data: keys as they are made and deleted, and the overlay's reads and writes.
+ *
+ * These hooks are on only when a key is carried. getspecific is the hottest function we own: a key
+ * that is not carried costs a table look-up; one that is reads the attached context first.
+ */
+#include "context/context.h"
+#include "handoffs/hooks.h"
+#include "slots/slots.h"
+
+static int create(int (*real)(unsigned *, void (*)(void *)), unsigned *key, void (*destructor)(void *),
+                  const void *caller)
+{
+    int ticket;
+    key_destructor *guarded = key_will_create(destructor, &ticket);
+    int result = real(key, guarded);
+
+    key_created(ticket, result == 0 ? *key : 0, key, caller, result == 0);
+    return result;
+}
+
+int hook_pthread_key_create(unsigned *key, void (*destructor)(void *))
+{
+    return create(REAL(pthread_key_create), key, destructor, __builtin_return_address(0));
+}
+
+int hook___pthread_key_create(unsigned *key, void (*destructor)(void *))
+{
+    return create(REAL(__pthread_key_create), key, destructor, __builtin_return_address(0));
+}
+
+int hook_tss_create(unsigned *key, void (*destructor)(void *))
+{
+    return create(REAL(tss_create), key, destructor, __builtin_return_address(0));
+}
+
+int hook_pthread_key_delete(unsigned key)
+{
+    key_deleted(key);
+    return REAL(pthread_key_delete)(key);
+}
+
+void hook_tss_delete(unsigned key)
+{
+    key_deleted(key);
+    REAL(tss_delete)(key);
+}
+
+/*
+ * A context that is older than the key's column (the key was deleted and made again) must not show
+ * the old key's value: scope_enter_slow attaches a cleaned copy, so nothing is checked here.
+ */
+#define GETSPECIFIC(name)                                                     \
+    void *hook_##name(unsigned key)                                           \
+    {                                                                         \
+        unsigned column = key < KEYS_MAX ? key_column[key] : 0;               \
+        const struct context *over;                                           \
+                                                                              \
+        if (likely(!column) || !(over = thread_self->over))                   \
+            return REAL(name)(key);                                           \
+        return over->key[column - 1];                                         \
+    }
+
+GETSPECIFIC(pthread_getspecific)
+GETSPECIFIC(__pthread_getspecific)
+GETSPECIFIC(tss_get)
+
+static inline int set(unsigned key, const void *value, int (*real)(unsigned, const void *))
+{
+    unsigned column = key < KEYS_MAX ? key_column[key] : 0;
+
+    return likely(!column) ? real(key, value) : context_set_key(key, column - 1, value, real);
+}
+
+int hook_pthread_setspecific(unsigned key, const void *value)
+{
+    return set(key, value, REAL(pthread_setspecific));
+}
+
+int hook___pthread_setspecific(unsigned key, const void *value)
+{
+    return set(key, value, REAL(__pthread_setspecific));
+}
+
+/* glibc's tss_set answers thrd_success (0) or thrd_error (2); the overlay's ENOMEM is the latter. */
+int hook_tss_set(unsigned key, void *value)
+{
+    return set(key, value, (int (*)(unsigned, const void *))REAL(tss_set)) ? 2 : 0;
+}

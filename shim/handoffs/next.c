@@ -1,0 +1,171 @@
+/*
+ * Finding the function behind a hooked name, by reading the loaded modules.
+ *
+ * Not dlsym: it allocates from the program, changes dlerror's state, and RTLD_NEXT does not see
+ * libraries that were loaded RTLD_LOCAL (SURFACE_C 2.2). No lock is held while the loader's list is
+ * walked: a constructor that runs inside dlopen may be in here too.
+ */
+#include "handoffs/next.h"
+
+#include <stdatomic.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "base/elf.h"
+
+enum { CACHE_SIZE = 256, CLOSURE_MAX = 64 };
+
+struct startup_search {
+    const char *name;
+    uintptr_t self;
+    bool is_after; /* our own module has been passed */
+    void *before, *after;
+};
+
+static int visit_startup(const struct elf_module *module, void *arg)
+{
+    struct startup_search *search = arg;
+
+    if (search->self >= module->lo && search->self < module->hi) {
+        search->is_after = true;
+        return 0;
+    }
+    if (!elf_module_is_startup(module))
+        return 0;
+    if (search->is_after) {
+        search->after = elf_dynsym(module, search->name);
+        return search->after != NULL;
+    }
+    if (!search->before)
+        search->before = elf_dynsym(module, search->name);
+    return 0;
+}
+
+void *next_find_startup(const char *name)
+{
+    struct startup_search search = {.name = name, .self = (uintptr_t)next_find_startup};
+
+    elf_each_module(visit_startup, &search);
+    return search.after ? search.after : search.before;
+}
+
+/* ---- libraries that were loaded later ---- */
+
+struct closure {
+    const char *name;
+    uintptr_t self;
+    const char *wanted[CLOSURE_MAX]; /* needed names, breadth first from the caller's module */
+    unsigned count, done;
+    void *first; /* any copy, in load order */
+    void *own;   /* the copy in the module that is being looked at */
+};
+
+static void closure_add_needed(struct closure *closure, const struct elf_module *module)
+{
+    if (!module->dynamic)
+        return;
+    for (const ElfW(Dyn) *entry = module->dynamic; entry->d_tag != DT_NULL; entry++) {
+        const char *needed = module->dynstr + entry->d_un.d_val;
+        bool is_new = entry->d_tag == DT_NEEDED && closure->count < CLOSURE_MAX;
+
+        for (unsigned i = 0; is_new && i < closure->count; i++)
+            is_new = strcmp(closure->wanted[i], needed) != 0;
+        if (is_new)
+            closure->wanted[closure->count++] = needed;
+    }
+}
+
+static int visit_wanted(const struct elf_module *module, void *arg)
+{
+    struct closure *closure = arg;
+    const char *wanted = closure->wanted[closure->done];
+
+    bool is_wanted = !strcmp(module->name, wanted) || (module->soname && !strcmp(module->soname, wanted));
+
+    if (!is_wanted || elf_module_is_startup(module))
+        return 0;
+    closure->own = elf_dynsym(module, closure->name);
+    if (!closure->own)
+        closure_add_needed(closure, module);
+    return closure->own != NULL;
+}
+
+static int visit_any(const struct elf_module *module, void *arg)
+{
+    struct closure *closure = arg;
+
+    if (closure->self >= module->lo && closure->self < module->hi)
+        return 0;
+    closure->first = elf_dynsym(module, closure->name);
+    return closure->first != NULL;
+}
+
+static void *find_by_caller(const char *name, const void *caller)
+{
+    struct closure closure = {.name = name, .self = (uintptr_t)next_find_startup};
+    struct elf_module module;
+
+    if (caller && elf_module_at(caller, &module)) {
+        void *own = elf_dynsym(&module, name);
+
+        if (own && !(closure.self >= module.lo && closure.self < module.hi))
+            return own;
+        closure_add_needed(&closure, &module);
+        for (; closure.done < closure.count; closure.done++) {
+            elf_each_module(visit_wanted, &closure);
+            if (closure.own)
+                return closure.own;
+        }
+    }
+    elf_each_module(visit_any, &closure);
+    return closure.first;
+}
+
+/*
+ * Entries are written without a lock: `caller` is 0 while an entry is being changed, and a reader
+ * takes it only if caller and name were the same before and after it read `real`.
+ */
+static struct {
+    _Atomic(const void *) caller;
+    _Atomic(const char *) name;
+    _Atomic(void *) real;
+} cache[CACHE_SIZE];
+static atomic_flag cache_writer = ATOMIC_FLAG_INIT;
+
+void *next_find_for(const char *name, const void *caller)
+{
+    unsigned slot = (unsigned)((((uintptr_t)caller >> 2) ^ ((uintptr_t)name >> 3)) * 2654435761u >> 16) % CACHE_SIZE;
+    void *real;
+
+    if (!caller) {
+        real = next_find_startup(name);
+        return real ? real : find_by_caller(name, NULL);
+    }
+    if (atomic_load_explicit(&cache[slot].caller, memory_order_acquire) == caller &&
+        atomic_load_explicit(&cache[slot].name, memory_order_acquire) == name) {
+        real = atomic_load_explicit(&cache[slot].real, memory_order_acquire);
+        if (real && atomic_load_explicit(&cache[slot].caller, memory_order_acquire) == caller &&
+            atomic_load_explicit(&cache[slot].name, memory_order_acquire) == name)
+            return real;
+    }
+    real = next_find_startup(name); /* the program's scope comes first for everybody */
+    if (!real)
+        real = find_by_caller(name, caller);
+    if (real && !atomic_flag_test_and_set_explicit(&cache_writer, memory_order_acquire)) {
+        atomic_store_explicit(&cache[slot].caller, NULL, memory_order_release);
+        atomic_store_explicit(&cache[slot].real, real, memory_order_release);
+        atomic_store_explicit(&cache[slot].name, name, memory_order_release);
+        atomic_store_explicit(&cache[slot].caller, caller, memory_order_release);
+        atomic_flag_clear_explicit(&cache_writer, memory_order_release);
+    }
+    return real;
+}
+
+void next_forget(void)
+{
+    while (atomic_flag_test_and_set_explicit(&cache_writer, memory_order_acquire))
+        ;
+    for (unsigned i = 0; i < CACHE_SIZE; i++)
+        atomic_store_explicit(&cache[i].caller, NULL, memory_order_release);
+    atomic_flag_clear_explicit(&cache_writer, memory_order_release);
+}

@@ -1,0 +1,107 @@
+/*
+ * Start and end: the only file that knows every room.
+ *
+ * baton_start runs at the first hooked call or in our constructor, whichever comes first: other
+ * libraries' constructors run before ours (FACTS, loading). Before libc has set environ (preinit)
+ * it answers "too early" and latches nothing. It may be reached again while it runs (it calls the
+ * loader): those calls pass through.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <unistd.h>
+
+#include "base/config.h"
+#include "base/log.h"
+#include "context/context.h"
+#include "context/thread.h"
+#include "context/values.h"
+#include "handoffs/hooks.h"
+#include "handoffs/next.h"
+#include "handoffs/pthread.h"
+#include "observe/report.h"
+#include "slots/slots.h"
+
+enum { EXIT_STRICT = 64 };
+
+extern char **environ;
+
+static struct config config;
+static enum { NOT_STARTED, STARTING, STARTED } start_state;
+static atomic_flag start_claimed = ATOMIC_FLAG_INIT;
+
+static void before_fork(void)
+{
+    context_fork_lock();
+}
+
+static void after_fork_parent(void)
+{
+    context_fork_unlock(false);
+}
+
+static void after_fork_child(void)
+{
+    context_fork_unlock(true);
+}
+
+/* Everything that only a program that carries something needs. */
+static void start_carrying(void)
+{
+    key_read_native = (void *(*)(pthread_key_t))next_find_startup("pthread_getspecific");
+    key_write_native = (int (*)(pthread_key_t, const void *))next_find_startup("pthread_setspecific");
+    key_forget_hook = values_forget;
+    pthread_hooks_init(config.inherit);
+    thread_init((int (*)(unsigned *, void (*)(void *)))next_find_startup("pthread_key_create"), key_write_native);
+    context_init((unsigned)config.max_age, config.max_hops);
+    pthread_atfork(before_fork, after_fork_parent, after_fork_child);
+}
+
+bool baton_start(char **environment)
+{
+    int saved_errno = errno;
+
+    if (__atomic_load_n(&start_state, __ATOMIC_ACQUIRE) == STARTED)
+        return true;
+    if (!environment)
+        environment = environ;
+    if (!environment || atomic_flag_test_and_set(&start_claimed))
+        return false;
+    __atomic_store_n(&start_state, STARTING, __ATOMIC_RELEASE);
+    config_read(environment, &config);
+    log_level = (int)config.log;
+    if (config.help)
+        config_help();
+    slots_init(&config);
+    hooks_init(&config, slots_count > 0, slots_columns > 0);
+    if (config.errors && config.strict)
+        _exit(EXIT_STRICT);
+    if (slots_count)
+        start_carrying();
+    __atomic_store_n(&start_state, STARTED, __ATOMIC_RELEASE);
+    errno = saved_errno;
+    return true;
+}
+
+__attribute__((constructor)) static void construct(int argc, char **argv, char **environment)
+{
+    baton_start(environment);
+}
+
+/*
+ * Exit has begun: from here on handoffs pass through. What is in flight stays where it is, because
+ * the program's other threads may still run it.
+ */
+__attribute__((destructor)) static void destruct(void)
+{
+    if (start_state != STARTED)
+        return;
+    if (slots_count && thread_self != &thread_unknown) {
+        context_drop_snapshot(thread_self);
+        context_settle_debt(thread_self);
+    }
+    if (slots_count)
+        atomic_fetch_or(&context_guard, GUARD_TEARDOWN);
+    if (config.report)
+        report_write(config.report);
+}

@@ -1,0 +1,193 @@
+/*
+ * The report. Schema 1; every number is of this process since it started (or was forked).
+ *
+ * Appended in one write a line, because a program's children inherit the setting: a pipeline gives
+ * one line a process. Runs when exit has begun; other threads may still run, so their counters are
+ * read as they are.
+ */
+#include "observe/report.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "context/context.h"
+#include "context/values.h"
+#include "handoffs/hooks.h"
+#include "slots/slots.h"
+
+enum { TEXT_MAX = 256 * 1024 };
+
+static const char *const bare_names[BARE_REASONS] = {
+    [BARE_MEMORY] = "memory",   [BARE_TEARDOWN] = "teardown", [BARE_SUPPRESSED] = "suppressed",
+    [BARE_LIMIT] = "limit",     [BARE_INHERIT] = "inherit",   [BARE_FULL] = "full",
+    [BARE_ERROR] = "error",
+};
+
+struct text {
+    char *start;
+    size_t len;
+};
+
+static void add(struct text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void add(struct text *text, const char *format, ...)
+{
+    va_list args;
+    int len;
+
+    va_start(args, format);
+    len = fmt_vbuf(text->start + text->len, TEXT_MAX - text->len, format, args);
+    va_end(args);
+    if (len > 0 && (size_t)len < TEXT_MAX - text->len)
+        text->len += (size_t)len;
+}
+
+static void add_string(struct text *text, const char *string)
+{
+    add(text, "\"");
+    for (; *string; string++) {
+        unsigned char c = (unsigned char)*string;
+
+        if (c == '"' || c == '\\')
+            add(text, "\\%c", c);
+        else if (c < 32)
+            add(text, "\\u00%c%c", "0123456789abcdef"[c >> 4], "0123456789abcdef"[c & 15]);
+        else
+            add(text, "%c", c);
+    }
+    add(text, "\"");
+}
+
+struct totals {
+    uint64_t carried[FAMILIES_MAX], empty[FAMILIES_MAX], bare[FAMILIES_MAX][BARE_REASONS];
+    uint64_t records_made, records_freed;
+};
+
+static void sum_thread(struct thread *thread, void *arg)
+{
+    struct totals *totals = arg;
+
+    totals->records_made += thread->records_made;
+    totals->records_freed += thread->records_freed;
+    for (unsigned family = 0; family < FAMILIES_MAX; family++) {
+        totals->carried[family] += thread->carried[family];
+        totals->empty[family] += thread->empty[family];
+        for (unsigned reason = 0; reason < BARE_REASONS; reason++)
+            totals->bare[family][reason] += thread->bare[family][reason];
+    }
+}
+
+static void add_families(struct text *text, const struct totals *totals)
+{
+    bool is_first = true;
+
+    add(text, "\"families\":{");
+    for (unsigned family = 0; family < FAMILY_COUNT; family++) {
+        uint64_t taken = totals->carried[family] + totals->empty[family], bare = 0;
+        bool is_first_reason = true;
+
+        for (unsigned reason = 0; reason < BARE_REASONS; reason++)
+            bare += totals->bare[family][reason];
+        if (!taken && !bare)
+            continue;
+        add(text, "%s\"%s\":{\"carried\":%lu,\"empty\":%lu,\"bare\":{", is_first ? "" : ",",
+            family_name((enum family)family), (unsigned long)taken, (unsigned long)totals->empty[family]);
+        for (unsigned reason = 0; reason < BARE_REASONS; reason++) {
+            if (!totals->bare[family][reason])
+                continue;
+            add(text, "%s\"%s\":%lu", is_first_reason ? "" : ",", bare_names[reason],
+                (unsigned long)totals->bare[family][reason]);
+            is_first_reason = false;
+        }
+        add(text, "}}");
+        is_first = false;
+    }
+    add(text, "}");
+}
+
+static void add_slots(struct text *text)
+{
+    static const char *const states[] = {"unmatched", "bound", "refused"};
+
+    add(text, ",\"slots\":[");
+    for (unsigned i = 0; i < slots_count; i++) {
+        const struct slot *slot = &slots[i];
+
+        add(text, "%s{\"item\":", i ? "," : "");
+        add_string(text, slot->item);
+        add(text, ",\"kind\":\"%s\",\"state\":\"%s\",\"where\":", slot->kind->name, states[slot->state]);
+        add_string(text, slot->where);
+        add(text, ",\"reason\":");
+        add_string(text, slot->state != SLOT_BOUND && slot->reason ? slot->reason : "");
+        add(text, "}");
+    }
+    add(text, "]");
+}
+
+static void program_name(char *name, size_t size)
+{
+    ssize_t len = readlink("/proc/self/exe", name, size - 1);
+
+    name[len > 0 ? len : 0] = '\0';
+}
+
+static int open_target(const char *target)
+{
+    char path[4096];
+    size_t len = 0;
+
+    if (!strcmp(target, "stderr"))
+        return 2;
+    for (const char *c = target; *c && len < sizeof path - 16; c++) {
+        if (c[0] == '%' && c[1] == 'p') {
+            len += (size_t)fmt_buf(path + len, sizeof path - len, "%d", (int)getpid());
+            c++;
+        } else {
+            path[len++] = *c;
+        }
+    }
+    path[len] = '\0';
+    return open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+}
+
+void report_write(const char *target)
+{
+    int saved_errno = errno;
+    struct totals *totals = mem_map(sizeof *totals);
+    struct text text = {mem_map(TEXT_MAX), 0};
+    char program[1024];
+    int fd = open_target(target);
+
+    if (fd < 0)
+        log_msg(LOG_ERROR, "BATON_REPORT=\"%s\": cannot be opened for writing", target);
+    if (fd >= 0 && text.start && totals) {
+        thread_each(sum_thread, totals);
+        program_name(program, sizeof program);
+        add(&text, "{\"baton\":\"%s\",\"schema\":1,\"pid\":%d,\"program\":", BATON_VERSION, (int)getpid());
+        add_string(&text, program);
+        add(&text, ",");
+        add_families(&text, totals);
+        add(&text, ",\"contexts_alive\":%ld,\"records_alive\":%ld,\"values_alive\":%ld",
+            (long)context_count_alive(), (long)(totals->records_made - totals->records_freed), (long)values_count());
+        add_slots(&text);
+        add(&text, ",\"hooks\":[]}\n");
+        for (size_t done = 0; done < text.len;) {
+            ssize_t written = write(fd, text.start + done, text.len - done);
+
+            if (written <= 0 && errno != EINTR)
+                break;
+            done += written > 0 ? (size_t)written : 0;
+        }
+    }
+    if (fd > 2)
+        close(fd);
+    if (text.start)
+        mem_unmap(text.start, TEXT_MAX);
+    if (totals)
+        mem_unmap(totals, sizeof *totals);
+    errno = saved_errno;
+}

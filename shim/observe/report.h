@@ -1,0 +1,9 @@
+/* BATON_REPORT: what happened, as one JSON object at exit (schema in the README). */
+#ifndef BATON_OBSERVE_REPORT_H
+#define BATON_OBSERVE_REPORT_H
+
+/* Writes to `target`: "stderr", or a file that is appended to, one line a process; "%p" in the name
+ * is the process id. Called once, when exit has begun. */
+void report_write(const char *target);
+
+#endif

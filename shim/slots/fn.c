@@ -1,0 +1,209 @@
+/*
+ * fn:get=F,set=F[,free=F] and swap:F: contexts behind a pair of functions.
+ *
+ * The value is what `get` returns and `set` takes: one pointer or integer in a register. Foreign
+ * code: both run with no lock held. Who owns the value:
+ *     (nothing)  a number, or a pointer that stays valid while tasks run;
+ *     free=F     get makes a copy, set copies it again; we free it with F;
+ *     ,move      get makes a copy and set takes it over (log4cxx NDC); one that was never set is
+ *                got rid of by setting it and putting back what was there.
+ */
+#include <string.h>
+
+#include "base/elf.h"
+#include "slots/slots.h"
+
+typedef uintptr_t getter(void);
+typedef uintptr_t setter(uintptr_t value);
+
+enum { GET, SET, FREE };
+
+static bool fn_parse(struct slot *slot, char *text, struct slot_error *error)
+{
+    static const char *const words[3] = {"get=", "set=", "free="};
+    char *part = text;
+
+    slot->size = sizeof(uintptr_t);
+    while (*part) {
+        char *next = part + strcspn(part, ",");
+        bool is_last = !*next, is_known = false;
+
+        *next = '\0';
+        for (unsigned i = 0; i < 3; i++) {
+            if (!strncmp(part, words[i], strlen(words[i])) && part[strlen(words[i])]) {
+                char *name = part + strlen(words[i]);
+
+                slot_cut_module(name, &slot->fn.module[i]);
+                slot->fn.name[i] = name;
+                is_known = true;
+            }
+        }
+        if (!is_known) {
+            *error = (struct slot_error){"get=FUNCTION,set=FUNCTION[,free=FUNCTION]", part};
+            return false;
+        }
+        part = is_last ? next : next + 1;
+    }
+    if (!slot->fn.name[GET] || !slot->fn.name[SET]) {
+        *error = (struct slot_error){"both get=FUNCTION and set=FUNCTION", text};
+        return false;
+    }
+    if (slot->fn.name[FREE])
+        slots_always_build = slots_owns_values = true;
+    return true;
+}
+
+static bool swap_parse(struct slot *slot, char *text, struct slot_error *error)
+{
+    slot->size = sizeof(uintptr_t);
+    if (!*text) {
+        *error = (struct slot_error){"the name of a function that sets a value and returns the old one", text};
+        return false;
+    }
+    slot_cut_module(text, &slot->fn.module[GET]);
+    slot->fn.name[GET] = text;
+    return true;
+}
+
+struct fn_search {
+    struct slot *slot;
+    unsigned index;
+    char module_name[64];
+};
+
+static int visit_fn(const struct elf_module *module, void *arg)
+{
+    struct fn_search *search = arg;
+    struct slot *slot = search->slot;
+    struct elf_symbol symbol;
+
+    if (slot->fn.module[search->index] && !elf_module_match(module, slot->fn.module[search->index]))
+        return 0;
+    if (!elf_find_symbol(module, slot->fn.name[search->index], NULL, ELF_FUNC, &symbol))
+        return 0;
+    if (symbol.is_local && symbol.matches > 1) {
+        slot_refuse(slot, "several static functions have this name");
+        return 1;
+    }
+    slot->fn.function[search->index] = elf_symbol_address(&symbol);
+    strncpy(search->module_name, module->name, sizeof search->module_name - 1);
+    return 1;
+}
+
+static void fn_resolve(struct slot *slot)
+{
+    struct fn_search search = {.slot = slot};
+
+    for (search.index = GET; search.index <= FREE; search.index++) {
+        if (!slot->fn.name[search.index] || slot->fn.function[search.index])
+            continue;
+        elf_each_module(visit_fn, &search);
+        if (slot->state == SLOT_REFUSED)
+            return;
+        if (!slot->fn.function[search.index]) {
+            slot->reason = search.index == GET   ? "no loaded module has the function of get="
+                           : search.index == SET ? "no loaded module has the function of set="
+                                                 : "no loaded module has the function of free=";
+            return;
+        }
+    }
+    for (unsigned i = GET; i <= FREE; i++) {
+        if (slot->fn.function[i])
+            slot_pin(slot->fn.function[i]);
+    }
+    slot_bound(slot, search.module_name, slot->fn.name[GET]);
+}
+
+static void word_store(void *value, uintptr_t word)
+{
+    memcpy(value, &word, sizeof word);
+}
+
+static uintptr_t word_load(const void *value)
+{
+    uintptr_t word;
+
+    memcpy(&word, value, sizeof word);
+    return word;
+}
+
+static bool fn_read(const struct slot *slot, void *value)
+{
+    uintptr_t word = ((getter *)slot->fn.function[GET])();
+
+    word_store(value, word);
+    return word != 0;
+}
+
+/*
+ * Policy move: the value is taken out of the context in one atomic step, because two workers may
+ * hold one context (a parallel region): the second finds nothing, and leaves the thread as it is.
+ */
+static void fn_write(const struct slot *slot, void *value)
+{
+    if (slot->policy == POLICY_MOVE) {
+        uintptr_t word = __atomic_exchange_n((uintptr_t *)value, 0, __ATOMIC_ACQ_REL);
+
+        if (word)
+            ((setter *)slot->fn.function[SET])(word);
+        return;
+    }
+    ((setter *)slot->fn.function[SET])(word_load(value));
+}
+
+static bool fn_same(const struct slot *slot, const void *value)
+{
+    if (slot->policy == POLICY_MOVE || slot->fn.function[FREE])
+        return false; /* every value is a copy of its own */
+    return ((getter *)slot->fn.function[GET])() == word_load(value);
+}
+
+static void fn_release(const struct slot *slot, void *value)
+{
+    uintptr_t word = __atomic_exchange_n((uintptr_t *)value, 0, __ATOMIC_ACQ_REL);
+
+    if (!word)
+        return;
+    if (slot->fn.function[FREE]) {
+        ((setter *)slot->fn.function[FREE])(word);
+    } else if (slot->policy == POLICY_MOVE) {
+        uintptr_t own = ((getter *)slot->fn.function[GET])();
+
+        ((setter *)slot->fn.function[SET])(word);
+        ((setter *)slot->fn.function[SET])(own);
+    }
+}
+
+/* There is no asking without setting: the slot is empty for a moment, in this thread only. */
+static bool swap_read(const struct slot *slot, void *value)
+{
+    setter *swap = (setter *)slot->fn.function[GET];
+    uintptr_t word = swap(0);
+
+    swap(word);
+    word_store(value, word);
+    return word != 0;
+}
+
+static void swap_write(const struct slot *slot, void *value)
+{
+    ((setter *)slot->fn.function[GET])(word_load(value));
+}
+
+const struct slot_kind slot_kind_fn = {
+    .name = "fn",
+    .parse = fn_parse,
+    .resolve = fn_resolve,
+    .read = fn_read,
+    .write = fn_write,
+    .same = fn_same,
+    .release = fn_release,
+};
+
+const struct slot_kind slot_kind_swap = {
+    .name = "swap",
+    .parse = swap_parse,
+    .resolve = fn_resolve,
+    .read = swap_read,
+    .write = swap_write,
+};

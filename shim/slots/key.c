@@ -1,0 +1,331 @@
+/*
+ * key:NAME[@MODULE], key:by=FUNCTION[@MODULE], key:MODULE+0xOFFSET, key:n=N: pthread and C11 keys.
+ *
+ * A key is a number made at run time; what the user can name is the variable that it is stored in,
+ * or the function that makes it. So creation is watched: a key whose variable is the named one is
+ * bound at once. One that is stored later (through a local variable) is found by reading the named
+ * variable, if the key that it holds was made by the same module.
+ *
+ * Destructors: as long as a key may still turn out to be carried, it is created with a trampoline as
+ * its destructor, which lets the context room keep values that are still referenced (rule 17).
+ * Numbers are used again after pthread_key_delete, hence slot->since.
+ *
+ * Rules: creation and deletion may run in any thread and before our constructor; one short lock, no
+ * foreign code under it. key_column is read without a lock by every pthread_getspecific.
+ */
+#include <stdatomic.h>
+#include <string.h>
+
+#include "base/elf.h"
+#include "slots/slots.h"
+
+enum { TICKETS = 256, NO_TICKET = -1, FRAMES = 32 };
+
+uint8_t key_column[KEYS_MAX];
+struct key_binding key_bindings[SLOTS_MAX];
+bool (*key_destructor_hook)(unsigned column, void *value);
+void (*key_forget_hook)(unsigned column);
+void *(*key_read_native)(pthread_key_t key);
+int (*key_write_native)(pthread_key_t key, const void *value);
+
+struct known_key {
+    bool is_live;
+    int ticket;
+    const void *variable; /* what was passed to the creating function */
+    const void *caller;   /* its return address */
+    void (*destructor)(void *);
+};
+
+/* The number of a ticket is the number of the trampoline that was handed out as destructor. */
+struct ticket {
+    _Atomic bool is_taken;
+    void (*destructor)(void *);
+    pthread_key_t key;
+};
+
+static struct known_key known_keys[KEYS_MAX];
+static struct ticket tickets[TICKETS];
+static unsigned keys_created; /* for n=N */
+
+/* ---- destructors ---- */
+
+static void destroy(int number, void *value)
+{
+    struct ticket *ticket = &tickets[number];
+    unsigned column = ticket->key < KEYS_MAX ? key_column[ticket->key] : 0;
+
+    if (column && key_destructor_hook && key_destructor_hook(column - 1, value))
+        return;
+    ticket->destructor(value);
+}
+
+#define TRAMPOLINE(n)                           \
+    static void destructor_##n(void *value)     \
+    {                                           \
+        destroy(0x##n, value);                  \
+    }
+#define TRAMPOLINE_NAME(n) destructor_##n,
+#define SIXTEEN(X, h) \
+    X(h##0) X(h##1) X(h##2) X(h##3) X(h##4) X(h##5) X(h##6) X(h##7) X(h##8) X(h##9) X(h##a) X(h##b) X(h##c) X(h##d) X(h##e) X(h##f)
+#define ALL_TICKETS(X)                                                                                   \
+    SIXTEEN(X, 0) SIXTEEN(X, 1) SIXTEEN(X, 2) SIXTEEN(X, 3) SIXTEEN(X, 4) SIXTEEN(X, 5) SIXTEEN(X, 6)    \
+    SIXTEEN(X, 7) SIXTEEN(X, 8) SIXTEEN(X, 9) SIXTEEN(X, a) SIXTEEN(X, b) SIXTEEN(X, c) SIXTEEN(X, d)    \
+    SIXTEEN(X, e) SIXTEEN(X, f)
+ALL_TICKETS(TRAMPOLINE)
+static key_destructor *const trampolines[TICKETS] = {ALL_TICKETS(TRAMPOLINE_NAME)};
+
+/* ---- binding ---- */
+
+static bool same_module(const void *one, const void *other)
+{
+    struct elf_module first, second;
+
+    return elf_module_at(one, &first) && elf_module_at(other, &second) && first.base == second.base;
+}
+
+/* Resolve lock or creation; the slot is waiting. */
+static void bind(struct slot *slot, pthread_key_t key, bool may_have_values)
+{
+    struct known_key *known = &known_keys[key];
+    struct key_binding *binding = &key_bindings[slot->column];
+    struct elf_module module = {.name = "?"};
+    const char *reason;
+
+    elf_module_at(known->caller, &module);
+    reason = slot_deny_reason(slot->key.by_creator ? NULL : slot->key.name, module.name);
+    if (reason && !slots_force) {
+        slot_refuse(slot, reason);
+        return;
+    }
+    if (known->destructor && known->ticket == NO_TICKET) {
+        slot_refuse(slot, "its destructor could not be guarded: too many keys");
+        return;
+    }
+    if (slot->column != SLOT_NO_COLUMN && binding->since)
+        may_have_values = true; /* contexts may hold values of the key that had this column before */
+    binding->key = key;
+    binding->destructor = known->destructor;
+    binding->slot = slot;
+    if (known->destructor)
+        slot_pin((const void *)known->destructor);
+    slot_bound(slot, module.name, slot->key.name ? slot->key.name : slot->item);
+    binding->since = slot->since;
+    __atomic_store_n(&binding->is_bound, true, __ATOMIC_RELEASE);
+    __atomic_store_n(&key_column[key], (uint8_t)(slot->column + 1), __ATOMIC_RELEASE);
+    if (slots_changed_hook)
+        slots_changed_hook(may_have_values);
+}
+
+static bool is_creator_on_stack(const struct slot *slot)
+{
+    void *frames[FRAMES];
+    int count = slots_backtrace ? slots_backtrace(frames, FRAMES) : 0;
+
+    for (int i = 0; i < count; i++) {
+        uintptr_t address = (uintptr_t)frames[i];
+
+        if (address > slot->key.creator_lo && address <= slot->key.creator_hi)
+            return true;
+    }
+    return false;
+}
+
+static void key_resolve(struct slot *slot);
+
+/* Does the key that was just made belong to this slot? */
+static bool is_wanted(struct slot *slot, const void *variable)
+{
+    if (slot->kind != &slot_kind_key || slot->state != SLOT_WAITING)
+        return false;
+    if (slot->key.order)
+        return slot->key.order == keys_created;
+    if (slot->key.by_creator) {
+        if (!slot->key.creator_lo)
+            key_resolve(slot);
+        return slot->key.creator_lo && is_creator_on_stack(slot);
+    }
+    if (!slot->key.variable)
+        key_resolve(slot);
+    return slot->state == SLOT_WAITING && slot->key.variable && (const void *)slot->key.variable == variable;
+}
+
+key_destructor *key_will_create(key_destructor *destructor, int *ticket)
+{
+    *ticket = NO_TICKET;
+    if (!destructor)
+        return NULL;
+    for (int i = 0; i < TICKETS; i++) {
+        bool expected = false;
+
+        if (atomic_compare_exchange_strong(&tickets[i].is_taken, &expected, true)) {
+            *ticket = i;
+            tickets[i].destructor = destructor;
+            tickets[i].key = KEYS_MAX;
+            return trampolines[i];
+        }
+    }
+    return destructor;
+}
+
+void key_created(int ticket, pthread_key_t key, const void *variable, const void *caller, bool is_ok)
+{
+    struct known_key *known;
+
+    if (!is_ok || key >= KEYS_MAX) {
+        if (ticket != NO_TICKET && !is_ok)
+            atomic_store(&tickets[ticket].is_taken, false);
+        return;
+    }
+    known = &known_keys[key];
+    known->variable = variable;
+    known->caller = caller;
+    known->ticket = ticket;
+    known->destructor = ticket != NO_TICKET ? tickets[ticket].destructor : NULL;
+    if (ticket != NO_TICKET)
+        tickets[ticket].key = key;
+    known->is_live = true;
+    keys_created++;
+    for (unsigned i = 0; i < slots_count; i++) {
+        if (is_wanted(&slots[i], variable)) {
+            bind(&slots[i], key, false);
+            return;
+        }
+    }
+    slots_look_again(); /* perhaps it is stored in a named variable later */
+}
+
+void key_deleted(pthread_key_t key)
+{
+    struct known_key *known;
+    unsigned column;
+
+    if (key >= KEYS_MAX)
+        return;
+    known = &known_keys[key];
+    column = key_column[key];
+    if (column) {
+        struct key_binding *binding = &key_bindings[column - 1];
+        struct slot *slot = (struct slot *)(uintptr_t)binding->slot;
+
+        __atomic_store_n(&key_column[key], 0, __ATOMIC_RELEASE);
+        __atomic_store_n(&binding->is_bound, false, __ATOMIC_RELEASE);
+        atomic_fetch_add(&slots_epoch, 1);
+        slot->state = SLOT_WAITING;
+        slot->reason = "its key was deleted";
+        if (key_forget_hook)
+            key_forget_hook(column - 1);
+        if (slots_changed_hook)
+            slots_changed_hook(true);
+    }
+    known->is_live = false;
+    if (known->ticket != NO_TICKET)
+        atomic_store(&tickets[known->ticket].is_taken, false);
+    known->ticket = NO_TICKET;
+}
+
+/* ---- the kind ---- */
+
+static bool key_parse(struct slot *slot, char *text, struct slot_error *error)
+{
+    char *plus = strrchr(text, '+');
+    const char *end;
+
+    slot->column = (uint16_t)slots_columns;
+    if (!strncmp(text, "n=", 2)) {
+        unsigned order = 0;
+
+        for (end = text + 2; *end >= '0' && *end <= '9' && order < KEYS_MAX; end++)
+            order = order * 10 + (unsigned)(*end - '0');
+        slot->key.order = order;
+        if (*end || !order || order > KEYS_MAX) {
+            *error = (struct slot_error){"a number from 1 to 1024: the order of creation", text + 2};
+            return false;
+        }
+    } else if (plus && plus[1] == '0') {
+        *plus = '\0';
+        slot->key.module = text;
+        if (!*text || !slot_read_offset(plus + 1, &slot->key.module_offset, &end) || *end) {
+            *error = (struct slot_error){"MODULE+0xOFFSET", plus + 1};
+            return false;
+        }
+    } else {
+        if (!strncmp(text, "by=", 3)) {
+            slot->key.by_creator = true;
+            text += 3;
+        }
+        slot_cut_module(text, &slot->key.module);
+        slot->key.name = text;
+        if (!*text || (slot->key.module && !*slot->key.module)) {
+            *error = (struct slot_error){"the name of the variable that holds the key, NAME[@MODULE]; by=FUNCTION, "
+                                         "n=N or MODULE+0xOFFSET", text};
+            return false;
+        }
+    }
+    slots_columns++;
+    return true;
+}
+
+struct key_search {
+    struct slot *slot;
+};
+
+static int visit_key(const struct elf_module *module, void *arg)
+{
+    struct slot *slot = ((struct key_search *)arg)->slot;
+    struct elf_symbol symbol;
+
+    if (slot->key.module && !elf_module_match(module, slot->key.module))
+        return 0;
+    if (!slot->key.name) {
+        slot->key.variable = module->base + slot->key.module_offset;
+        if (slot->key.variable < module->lo || slot->key.variable >= module->hi)
+            slot_refuse(slot, "outside of the module");
+        return 1;
+    }
+    if (!elf_find_symbol(module, slot->key.name, NULL, slot->key.by_creator ? ELF_FUNC : ELF_OBJECT, &symbol))
+        return 0;
+    if (symbol.is_local && symbol.matches > 1) {
+        slot_refuse(slot, "several static symbols have this name");
+        return 1;
+    }
+    if (slot->key.by_creator) {
+        slot->key.creator_lo = symbol.value;
+        slot->key.creator_hi = symbol.value + (symbol.size ? symbol.size : 1);
+    } else {
+        slot->key.variable = symbol.value;
+    }
+    return 1;
+}
+
+/* Finds the variable; and the key in it, if one was stored there that we saw being made. */
+static void key_resolve(struct slot *slot)
+{
+    struct key_search search = {slot};
+    pthread_key_t key;
+
+    if (slot->key.order || (slot->key.by_creator && slot->key.creator_lo))
+        return;
+    if (!slot->key.variable && !slot->key.creator_lo)
+        elf_each_module(visit_key, &search);
+    if (slot->state == SLOT_REFUSED)
+        return;
+    if (!slot->key.variable && !slot->key.creator_lo) {
+        slot->reason = slot->key.by_creator ? "no loaded module has a function of this name"
+                                            : "no loaded module has a variable of this name";
+        return;
+    }
+    slot->reason = slot->key.by_creator ? "its function has made no key yet" : "no key has been stored in it yet";
+    if (slot->key.by_creator)
+        return;
+    memcpy(&key, (const void *)slot->key.variable, sizeof key);
+    if (key < KEYS_MAX && known_keys[key].is_live && !key_column[key] &&
+        ((const void *)slot->key.variable == known_keys[key].variable ||
+         same_module(known_keys[key].caller, (const void *)slot->key.variable)))
+        bind(slot, key, true);
+}
+
+const struct slot_kind slot_kind_key = {
+    .name = "key",
+    .parse = key_parse,
+    .resolve = key_resolve,
+};

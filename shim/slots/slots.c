@@ -1,0 +1,444 @@
+/*
+ * The slots: parsing BATON_CARRY, finding what is named, moving the copied ones.
+ *
+ * Rules: parsing happens once, at start; resolving happens under a lock that no foreign code is
+ * called with; reading and writing take no lock at all. A slot that is not bound is never touched.
+ */
+#include "slots/slots.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdatomic.h>
+#include <string.h>
+
+#include "base/elf.h"
+#include "base/lock.h"
+#include "base/log.h"
+#include "base/mem.h"
+
+/* One line a kind; each in the file of its name. */
+extern const struct slot_kind slot_kind_key, slot_kind_tls, slot_kind_fn, slot_kind_swap;
+
+static const struct slot_kind *const kinds[] = {
+    &slot_kind_key,
+    &slot_kind_tls,
+    &slot_kind_fn,
+    &slot_kind_swap,
+};
+enum { KINDS = sizeof kinds / sizeof kinds[0], LATE_TLS_ROOM = 256 };
+
+struct slot slots[SLOTS_MAX];
+unsigned slots_count, slots_columns, slots_bytes;
+bool slots_have_copied, slots_always_build, slots_owns_values, slots_force, slots_stale;
+void *slots_initial;
+_Atomic uint32_t slots_epoch = 1;
+void (*slots_changed_hook)(bool may_have_values);
+int (*slots_backtrace)(void **frames, int max);
+
+static struct lock resolve_lock;
+
+/* ---- parsing ---- */
+
+void slot_cut_module(char *text, const char **module)
+{
+    char *at = strrchr(text, '@');
+
+    *module = NULL;
+    if (at) {
+        *at = '\0';
+        *module = at + 1;
+    }
+}
+
+bool slot_read_offset(const char *text, uintptr_t *offset, const char **end)
+{
+    const char *digit = text + 2;
+    uintptr_t value = 0;
+
+    if (text[0] != '0' || (text[1] != 'x' && text[1] != 'X'))
+        return false;
+    for (;; digit++) {
+        unsigned nibble;
+
+        if (*digit >= '0' && *digit <= '9')
+            nibble = (unsigned)(*digit - '0');
+        else if ((*digit | 32) >= 'a' && (*digit | 32) <= 'f')
+            nibble = (unsigned)((*digit | 32) - 'a' + 10);
+        else
+            break;
+        if (value >> (sizeof value * 8 - 4))
+            return false;
+        value = value << 4 | nibble;
+    }
+    *offset = value;
+    *end = digit;
+    return digit != text + 2;
+}
+
+static bool read_count(const char *text, size_t *count)
+{
+    size_t value = 0;
+
+    if (!*text)
+        return false;
+    for (; *text; text++) {
+        if (*text < '0' || *text > '9' || value > 1 << 20)
+            return false;
+        value = value * 10 + (size_t)(*text - '0');
+    }
+    *count = value;
+    return value > 0;
+}
+
+static bool take_prefix(const char *text, const char *prefix, const char **rest)
+{
+    size_t len = strlen(prefix);
+
+    if (strncmp(text, prefix, len) != 0)
+        return false;
+    *rest = text + len;
+    return true;
+}
+
+/* One option after a comma. False: it is not a policy. *error when it is a wrong one. */
+static bool parse_policy(struct slot *slot, const char *option, struct slot_error *error)
+{
+    const char *rest;
+
+    if (!strcmp(option, "share")) {
+        slot->policy = POLICY_SHARE;
+    } else if (!strcmp(option, "string")) {
+        slot->policy = POLICY_STRING;
+    } else if (!strcmp(option, "weak")) {
+        slot->policy = POLICY_WEAK;
+    } else if (!strcmp(option, "move")) {
+        slot->policy = POLICY_MOVE;
+    } else if (take_prefix(option, "copy=", &rest)) {
+        slot->policy = POLICY_COPY;
+        if (!read_count(rest, &slot->copy_size)) {
+            error->expected = "a number of bytes from 1 to 1048576";
+            error->at = rest;
+        }
+    } else if (take_prefix(option, "clone=", &rest) || take_prefix(option, "ref=", &rest)) {
+        slot->policy = option[0] == 'c' ? POLICY_CLONE : POLICY_REF;
+        slot->policy_name[0] = rest;
+    } else if (take_prefix(option, "free=", &rest) || take_prefix(option, "unref=", &rest)) {
+        slot->policy_name[1] = rest;
+    } else {
+        return false;
+    }
+    if (!error->expected && slot->policy_name[0] && !*slot->policy_name[0]) {
+        error->expected = "the name of a function";
+        error->at = slot->policy_name[0];
+    }
+    return true;
+}
+
+static const struct slot_kind *find_kind(const char *text, size_t len)
+{
+    for (unsigned i = 0; i < KINDS; i++) {
+        if (strlen(kinds[i]->name) == len && !strncmp(kinds[i]->name, text, len))
+            return kinds[i];
+    }
+    return NULL;
+}
+
+static bool option_is_kinds_own(const struct slot_kind *kind, const char *option)
+{
+    const char *rest;
+
+    if (kind == &slot_kind_fn)
+        return take_prefix(option, "get=", &rest) || take_prefix(option, "set=", &rest) ||
+               take_prefix(option, "free=", &rest);
+    return !strcmp(option, "dup");
+}
+
+/*
+ * "kind:what,option,option". The options that are policies are taken out; what is left is the
+ * kind's own to read. The text is our copy, cut into pieces in place.
+ */
+static bool parse_item(struct slot *slot, char *text, struct slot_error *error)
+{
+    size_t kind_len = strcspn(text, ":,");
+    char *body = text + kind_len, *own_end, *option;
+
+    slot->kind = find_kind(text, kind_len);
+    if (!slot->kind) {
+        error->expected = "key:, tls:, fn:, swap:, locale, fenv, name, ioprio or adapter:";
+        error->at = text;
+        return false;
+    }
+    if (*body == ':')
+        body++;
+    own_end = body;
+    for (option = body + strcspn(body, ","); *option; option += strcspn(option, ",")) {
+        size_t len;
+
+        option++;
+        len = strcspn(option, ",");
+        if (option_is_kinds_own(slot->kind, option)) {
+            own_end = option + len;
+            option = own_end;
+            continue;
+        }
+        break;
+    }
+    own_end = option > body && option[-1] == ',' ? option - 1 : option;
+    while (*option) {
+        char *next = option + strcspn(option, ",");
+        bool is_last = !*next;
+
+        *next = '\0';
+        if (!parse_policy(slot, option, error)) {
+            error->expected = "share, copy=N, string, clone=F,free=F, ref=F,unref=F, move or weak";
+            error->at = option;
+        }
+        if (error->expected)
+            return false;
+        option = is_last ? next : next + 1;
+    }
+    *own_end = '\0';
+    return slot->kind->parse(slot, body, error);
+}
+
+static void assign_room(struct slot *slot)
+{
+    if (slot->column != SLOT_NO_COLUMN)
+        return;
+    if (!slot->size)
+        slot->size = LATE_TLS_ROOM; /* not found yet: room for what may come with a library */
+    slot->offset = slots_bytes;
+    slots_bytes += (slot->size + 7) & ~7u;
+    slots_have_copied = true;
+}
+
+unsigned slots_init(struct config *config)
+{
+    unsigned errors = 0;
+
+    slots_force = config->force;
+    for (size_t i = 0; i < config->carry.count; i++) {
+        const struct config_item *item = &config->carry.items[i];
+        struct slot *slot = &slots[slots_count];
+        struct slot_error error = {NULL, NULL};
+        char *text;
+
+        if (slots_count == SLOTS_MAX) {
+            config_item_error(config, item, 0, "expected at most %u items", (unsigned)SLOTS_MAX);
+            errors++;
+            break;
+        }
+        text = mem_alloc(item->len + 1);
+        if (!text)
+            break;
+        memcpy(text, item->text, item->len + 1);
+        memset(slot, 0, sizeof *slot);
+        slot->item = item->text;
+        slot->column = SLOT_NO_COLUMN;
+        if (!parse_item(slot, text, &error)) {
+            config_item_error(config, item, (size_t)(error.at - text), "expected %s", error.expected);
+            errors++;
+            continue;
+        }
+        slots_count++;
+        if (slot->policy == POLICY_MOVE || slot->policy_name[0] || slot->policy_name[1])
+            slots_always_build = slots_owns_values = true;
+    }
+    slots_stale = slots_count > 0;
+    slots_resolve();
+    /* Ranges of static TLS that touch are moved as one: give them room in the order of their address. */
+    for (;;) {
+        struct slot *lowest = NULL;
+
+        for (unsigned i = 0; i < slots_count; i++) {
+            struct slot *slot = &slots[i];
+
+            if (slot->kind == &slot_kind_tls && slot->tls.is_static && !slot->has_room &&
+                (!lowest || slot->tls.tp_offset < lowest->tls.tp_offset))
+                lowest = slot;
+        }
+        if (!lowest)
+            break;
+        lowest->has_room = true;
+        assign_room(lowest);
+    }
+    for (unsigned i = 0; i < slots_count; i++) {
+        if (!slots[i].has_room)
+            assign_room(&slots[i]);
+        slots[i].has_room = true;
+    }
+    return errors;
+}
+
+/* ---- finding ---- */
+
+void slot_bound(struct slot *slot, const char *module, const char *symbol)
+{
+    int saved_errno = errno;
+
+    fmt_buf(slot->where, sizeof slot->where, "%s in %s", symbol, module);
+    log_msg(LOG_DEBUG, "%s: found %s", slot->item, slot->where);
+    slot->since = atomic_fetch_add(&slots_epoch, 1) + 1;
+    __atomic_store_n(&slot->state, SLOT_BOUND, __ATOMIC_RELEASE);
+    errno = saved_errno;
+}
+
+void slot_refuse(struct slot *slot, const char *reason)
+{
+    slot->reason = reason;
+    slot->state = SLOT_REFUSED;
+    log_msg(LOG_ERROR, "BATON_CARRY=\"%s\": not carried: %s", slot->item, reason);
+}
+
+/*
+ * dlopen allocates from the program: this is the one place where we cannot do without it, at most
+ * once a slot, and only for libraries that were themselves loaded by dlopen.
+ */
+void slot_pin(const void *address)
+{
+    struct elf_module module;
+
+    if (!elf_module_at(address, &module) || elf_module_is_startup(&module))
+        return;
+    dlopen(module.path, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);
+}
+
+void slots_look_again(void)
+{
+    for (unsigned i = 0; i < slots_count; i++) {
+        if (slots[i].state == SLOT_WAITING) {
+            slots_stale = true;
+            return;
+        }
+    }
+}
+
+/* A slot that was bound late: its initial value, and the contexts there are, must know. */
+static void late_slot(struct slot *slot)
+{
+    if (slot->column == SLOT_NO_COLUMN && slots_initial && slot->kind->initial)
+        slot->kind->initial(slot, (char *)slots_initial + slot->offset);
+    if (slots_changed_hook)
+        slots_changed_hook(true);
+}
+
+void slots_resolve(void)
+{
+    int saved_errno = errno;
+
+    /* Another thread, or this one in a constructor that a resolve has run: it will be done. */
+    if (atomic_exchange_explicit(&resolve_lock.held, 1, memory_order_acquire))
+        return;
+    slots_stale = false;
+    for (unsigned i = 0; i < slots_count; i++) {
+        struct slot *slot = &slots[i];
+
+        if (slot->state != SLOT_WAITING)
+            continue;
+        slot->kind->resolve(slot);
+        if (slot->state == SLOT_BOUND && slot->has_room && slot->column == SLOT_NO_COLUMN)
+            late_slot(slot);
+    }
+    lock_drop(&resolve_lock);
+    errno = saved_errno;
+}
+
+/* ---- moving copied slots ---- */
+
+static bool is_moved(const struct slot *slot)
+{
+    return slot->column == SLOT_NO_COLUMN && slot->state == SLOT_BOUND;
+}
+
+void slots_set_initial(void)
+{
+    for (unsigned i = 0; i < slots_count; i++) {
+        if (is_moved(&slots[i]) && slots[i].kind->initial)
+            slots[i].kind->initial(&slots[i], (char *)slots_initial + slots[i].offset);
+    }
+}
+
+bool slots_read(void *values)
+{
+    bool is_any_set = false;
+
+    for (unsigned i = 0; i < slots_count; i++) {
+        if (is_moved(&slots[i]))
+            is_any_set |= slots[i].kind->read(&slots[i], (char *)values + slots[i].offset);
+    }
+    return is_any_set;
+}
+
+bool slots_same(const void *values)
+{
+    char now[LATE_TLS_ROOM];
+
+    for (unsigned i = 0; i < slots_count; i++) {
+        const struct slot *slot = &slots[i];
+
+        if (!is_moved(slot))
+            continue;
+        if (slot->kind->same) {
+            if (!slot->kind->same(slot, (const char *)values + slot->offset))
+                return false;
+            continue;
+        }
+        if (slot->size > sizeof now)
+            return false;
+        memset(now, 0, slot->size);
+        slot->kind->read(slot, now);
+        if (memcmp(now, (const char *)values + slot->offset, slot->size) != 0)
+            return false;
+    }
+    return true;
+}
+
+void slots_write(void *values, uint32_t epoch)
+{
+    for (unsigned i = 0; i < slots_count; i++) {
+        const struct slot *slot = &slots[i];
+
+        if (is_moved(slot))
+            slot->kind->write(slot, (epoch >= slot->since ? (char *)values : (char *)slots_initial) + slot->offset);
+    }
+}
+
+void slots_restore(void *saved, const void *borrowed)
+{
+    for (unsigned i = slots_count; i-- > 0;) {
+        const struct slot *slot = &slots[i];
+        char now[LATE_TLS_ROOM];
+
+        if (!is_moved(slot))
+            continue;
+        if (borrowed && slot->size <= sizeof now && !slots_always_build) {
+            memset(now, 0, slot->size);
+            slot->kind->read(slot, now);
+            if (memcmp(now, (const char *)borrowed + slot->offset, slot->size) != 0)
+                continue; /* the thread's own by now (rule 13) */
+        }
+        slot->kind->write(slot, (char *)saved + slot->offset);
+        if (slot->kind->release)
+            slot->kind->release(slot, (char *)saved + slot->offset);
+    }
+}
+
+void slots_release(void *values)
+{
+    for (unsigned i = 0; i < slots_count; i++) {
+        const struct slot *slot = &slots[i];
+
+        if (is_moved(slot) && slot->kind->release)
+            slot->kind->release(slot, (char *)values + slot->offset);
+    }
+}
+
+void slots_fork_lock(void)
+{
+    lock_take(&resolve_lock);
+}
+
+void slots_fork_unlock(void)
+{
+    lock_drop(&resolve_lock);
+}

@@ -26,6 +26,10 @@ enum { EXIT_STRICT = 64 };
 
 extern char **environ;
 
+/* What crtbegin would define: we link without start files, which bring code that we do not need. */
+extern void *__dso_handle __attribute__((visibility("hidden")));
+void *__dso_handle = &__dso_handle;
+
 static struct config config;
 static enum { NOT_STARTED, STARTING, STARTED } start_state;
 static atomic_flag start_claimed = ATOMIC_FLAG_INIT;
@@ -53,7 +57,7 @@ static void start_carrying(void)
     key_forget_hook = values_forget;
     pthread_hooks_init(config.inherit);
     thread_init((int (*)(unsigned *, void (*)(void *)))next_find_startup("pthread_key_create"), key_write_native);
-    context_init((unsigned)config.max_age, config.max_hops);
+    context_init((config.max_age_ns + 999999999) / 1000000000, config.max_hops);
     pthread_atfork(before_fork, after_fork_parent, after_fork_child);
 }
 

@@ -11,6 +11,7 @@
 
 #include "base/mem.h"
 #include "context/private.h"
+#include "context/record.h"
 #include "context/thread.h"
 #include "context/values.h"
 #include "slots/slots.h"
@@ -70,7 +71,7 @@ void context_init(unsigned max_age_s, unsigned max_hops)
     atomic_store(&context_guard, guard);
 }
 
-uint32_t context_now_s(void)
+static uint32_t now_s(void)
 {
     struct timespec now;
 
@@ -272,7 +273,7 @@ static struct context *apply_limits(struct thread *thread, struct context *conte
     if (from && from->flags & CONTEXT_PRIVATE)
         from = from->base;
     if (from && ((limit_hops && from->hops >= limit_hops) ||
-                 (limit_age_s && from->born_s && context_now_s() - from->born_s > limit_age_s))) {
+                 (limit_age_s && from->born_s && now_s() - from->born_s > limit_age_s))) {
         context_put(context, 1);
         thread->bare[family][BARE_LIMIT]++;
         return context_empty;
@@ -283,7 +284,7 @@ static struct context *apply_limits(struct thread *thread, struct context *conte
     if (!limited)
         return context;
     limited->hops = from ? from->hops + 1 : 1;
-    limited->born_s = from && from->born_s ? from->born_s : context_now_s();
+    limited->born_s = from && from->born_s ? from->born_s : now_s();
     context_put(context, 1);
     return limited;
 }

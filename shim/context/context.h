@@ -179,6 +179,8 @@ extern struct context *context_empty;
 bool scope_enter_slow(struct context *context, uintptr_t mark);
 /* Leaves every attach at or below (deeper than) stack address `sp`. */
 void scope_leave_slow(struct thread *thread, uintptr_t sp);
+/* As above for a frame that is being unwound, seen from its canonical address (unwind.c). */
+void scope_unwind(uintptr_t cfa);
 /* Leaves attaches whose frames longjmp has jumped over, as seen from stack address `sp`. */
 void scope_drop_stale(struct thread *thread, uintptr_t sp);
 /* As scope_leave_slow for a KEEP scope: gives the context that the next run starts from, in
@@ -204,14 +206,14 @@ static inline __attribute__((always_inline)) bool scope_try_leave(struct thread 
 }
 
 /*
- * Runs CALL (an expression statement of foreign code) with `context` attached, in a function that
+ * Runs CALL (an expression statement of foreign code) with context CARRIED attached, in a function that
  * starts with GUARDED_FRAME(). OWNED: the reference is let go afterwards, also when CALL does not
  * return. The two branches are the price of a fast path that remembers nothing.
  */
-#define SCOPE_RUN(context, flags, CALL)                                               \
+#define SCOPE_RUN(CARRIED, flags, CALL)                                               \
     do {                                                                              \
         struct thread *thread_ = thread_self;                                         \
-        struct context *context_ = (context);                                         \
+        struct context *context_ = (CARRIED);                                         \
         uintptr_t mark_ = arch_sp() | (flags);                                        \
                                                                                       \
         if (likely(scope_try_enter(thread_, context_, mark_))) {                      \

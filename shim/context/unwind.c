@@ -15,8 +15,6 @@ enum { UNWIND_CLEANUP_PHASE = 2, UNWIND_CONTINUE = 8 };
 struct _Unwind_Exception;
 struct _Unwind_Context;
 
-void scope_unwind(uintptr_t cfa);
-
 int baton_personality(int version, int actions, uint64_t exception_class, struct _Unwind_Exception *exception,
                       struct _Unwind_Context *unwinding);
 
@@ -24,12 +22,12 @@ int baton_personality(int version, int actions, uint64_t exception_class, struct
  * The frame's canonical address, from the unwinder that is running: there may be several in a
  * process (libgcc_s, LLVM's, one linked into the program), and their contexts differ.
  */
-static uintptr_t frame_address(struct _Unwind_Context *unwinding, void *unwinder)
+static uintptr_t frame_address(struct _Unwind_Context *unwinding, const void *unwinder)
 {
     struct elf_module module;
     uintptr_t (*get_cfa)(struct _Unwind_Context *);
 
-    if (!elf_module_at((uintptr_t)unwinder, &module))
+    if (!elf_module_at(unwinder, &module))
         return 0;
     get_cfa = (uintptr_t(*)(struct _Unwind_Context *))elf_dynsym(&module, "_Unwind_GetCFA");
     return get_cfa ? get_cfa(unwinding) : 0;

@@ -19,6 +19,7 @@
 #include <stdint.h>
 
 #include "base/config.h"
+#include "handoffs/types.h"
 
 #define FAMILY(id, name) FAMILY_##id,
 enum family {

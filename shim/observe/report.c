@@ -163,7 +163,7 @@ void report_write(const char *target)
     int fd = open_target(target);
 
     if (fd < 0)
-        log_msg(LOG_ERROR, "BATON_REPORT=\"%s\": cannot be opened for writing", target);
+        log_msg(LOG_LEVEL_ERROR, "BATON_REPORT=\"%s\": cannot be opened for writing", target);
     if (fd >= 0 && text.start && totals) {
         thread_each(sum_thread, totals);
         program_name(program, sizeof program);

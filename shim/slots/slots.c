@@ -277,7 +277,7 @@ void slot_bound(struct slot *slot, const char *module, const char *symbol)
     int saved_errno = errno;
 
     fmt_buf(slot->where, sizeof slot->where, "%s in %s", symbol, module);
-    log_msg(LOG_DEBUG, "%s: found %s", slot->item, slot->where);
+    log_msg(LOG_LEVEL_DEBUG, "%s: found %s", slot->item, slot->where);
     slot->since = atomic_fetch_add(&slots_epoch, 1) + 1;
     __atomic_store_n(&slot->state, SLOT_BOUND, __ATOMIC_RELEASE);
     errno = saved_errno;
@@ -287,7 +287,7 @@ void slot_refuse(struct slot *slot, const char *reason)
 {
     slot->reason = reason;
     slot->state = SLOT_REFUSED;
-    log_msg(LOG_ERROR, "BATON_CARRY=\"%s\": not carried: %s", slot->item, reason);
+    log_msg(LOG_LEVEL_ERROR, "BATON_CARRY=\"%s\": not carried: %s", slot->item, reason);
 }
 
 /*

@@ -116,6 +116,24 @@ bool elf_find_symbol(const struct elf_module *module, const char *name, const ch
 /* Is there a symbol of that name, of whatever kind: for _ZTH and _ZGV. */
 bool elf_has_symbol(const struct elf_module *module, const char *name);
 
+/* A name that a user gave, in whatever module. */
+struct elf_search {
+    const char *module;      /* the user's MODULE; NULL: any */
+    struct elf_query query;  /* query.found.matches == 0: not found yet */
+    struct elf_module where; /* set when found */
+};
+
+/* What has been looked through for one set of names: zeroes at first, kept between two calls. */
+struct elf_seen {
+    unsigned long long unloaded;
+    size_t count;
+};
+
+/* Look for all that is not found yet, every file opened at most once: exported names in load order
+ * first, by hash, then static ones in load order. This library itself is left out. With SEEN, only
+ * modules that were loaded since the last call with it. Answers how many were found now. */
+size_t elf_search_modules(struct elf_search *searches, size_t n, struct elf_seen *seen);
+
 /* The name that is most like NAME, or a compiler's clone of it (NAME.isra.0), for "did you mean".
  * False: nothing is near. Slow: for messages. */
 bool elf_nearest(const struct elf_module *module, const char *name, unsigned want, char *buf,

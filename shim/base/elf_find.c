@@ -138,13 +138,13 @@ static void elf_follow_copy(const struct elf_module *m, struct elf_query *q)
         q->found = in_program;
 }
 
-/* The queries without an answer yet. */
-static size_t elf_pending(struct elf_query *queries, size_t n, struct elf_query **out)
+/* The queries that a file may answer. */
+static size_t elf_pending(struct elf_query *queries, size_t n, bool has_tls, struct elf_query **out)
 {
     size_t pending = 0;
 
     for (size_t i = 0; i < n && pending < BATCH_MAX; i++)
-        if (!queries[i].found.matches)
+        if (!queries[i].found.matches && (has_tls || queries[i].want != ELF_TLS))
             out[pending++] = &queries[i];
     return pending;
 }
@@ -153,7 +153,7 @@ static void elf_find_in_files(const struct elf_module *m, struct elf_query *quer
 {
     struct elf_query *pending[BATCH_MAX];
     struct elf_file file, debug;
-    size_t count = elf_pending(queries, n, pending);
+    size_t count = elf_pending(queries, n, m->tls_size > 0, pending);
 
     if (!count)
         return;

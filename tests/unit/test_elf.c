@@ -419,6 +419,60 @@ START_TEST(test_elf_one_pass_serves_many_names)
 }
 END_TEST
 
+START_TEST(test_elf_search_finds_names_in_whatever_module)
+{
+    struct elf_search s[5] = {
+        {.query = {.name = "hidden_two", .want = ELF_TLS}},
+        {.query = {.name = "exported", .want = ELF_OBJECT}},
+        {.module = "libsysv", .query = {.name = "exported", .want = ELF_OBJECT}},
+        {.module = "main", .query = {.name = "elf_test_static", .want = ELF_OBJECT}},
+        {.query = {.name = "_ZN2ns3Ctx2idE", .want = ELF_TLS}},
+    };
+    struct elf_seen seen = {0};
+    struct elf_module gnu, sysv, names;
+    void *gnu_handle = open_library("libgnu-2.0.so.0", &gnu);
+    void *sysv_handle = open_library("libsysv.so", &sysv), *names_handle;
+    size_t count;
+
+    ck_assert_uint_eq(elf_search_modules(s, 5, &seen), 4);
+    ck_assert_ptr_eq(s[0].where.phdr, gnu.phdr);
+    ck_assert_ptr_eq((void *)s[1].query.found.value, dlsym(gnu_handle, "exported"));
+    ck_assert_ptr_eq((void *)s[2].query.found.value, dlsym(sysv_handle, "exported"));
+    ck_assert_ptr_eq((void *)s[3].query.found.value, &elf_test_static);
+    ck_assert(s[3].where.is_main);
+    ck_assert_uint_eq(s[4].query.found.matches, 0);
+    count = seen.count;
+    ck_assert_uint_eq(elf_search_modules(s, 5, &seen), 0);
+    ck_assert_uint_eq(seen.count, count);
+    names_handle = open_library("libnames.so", &names);
+    ck_assert_uint_eq(elf_search_modules(s, 5, &seen), 1);
+    ck_assert_ptr_eq(s[4].where.phdr, names.phdr);
+    ck_assert_uint_eq(elf_search_modules(s, 5, &seen), 0);
+    dlclose(names_handle);
+    dlclose(sysv_handle);
+    dlclose(gnu_handle);
+}
+END_TEST
+
+START_TEST(test_elf_search_looks_only_at_new_modules_until_one_was_unloaded)
+{
+    struct elf_search s[2] = {{.query = {.name = "no_such_name", .want = ELF_ANY}},
+                              {.query = {.name = "exported", .want = ELF_OBJECT}}};
+    struct elf_seen seen = {0};
+    struct elf_module m;
+    void *handle = open_library("libgnu-2.0.so.0", &m);
+
+    ck_assert_uint_eq(elf_search_modules(s, 2, &seen), 1);
+    s[1].query.found.matches = 0;
+    ck_assert_uint_eq(elf_search_modules(s, 2, &seen), 0); /* seen already */
+    dlclose(handle);
+    handle = open_library("libsysv.so", &m);
+    ck_assert_uint_eq(elf_search_modules(s, 2, &seen), 1);
+    ck_assert_ptr_eq(s[1].where.phdr, m.phdr);
+    dlclose(handle);
+}
+END_TEST
+
 START_TEST(test_elf_the_programs_own_statics)
 {
     struct elf_module m;
@@ -731,6 +785,8 @@ int main(void)
     tcase_add_test(tc, test_elf_file_that_was_replaced_is_not_believed);
     tcase_add_test(tc, test_elf_cxx_names_and_their_initialisers);
     tcase_add_test(tc, test_elf_one_pass_serves_many_names);
+    tcase_add_test(tc, test_elf_search_finds_names_in_whatever_module);
+    tcase_add_test(tc, test_elf_search_looks_only_at_new_modules_until_one_was_unloaded);
     tcase_add_test(tc, test_elf_the_programs_own_statics);
     tcase_add_test(tc, test_elf_nearest_names_typos_and_clones);
     tcase_add_test(tc, test_elf_tls_offset_is_good_for_every_thread);

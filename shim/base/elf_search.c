@@ -1,0 +1,118 @@
+/* Where a name is, among all modules.
+ *
+ * Promise: many names cost little more than one. Hash tables answer for exported names first, and
+ * only what is left opens files, each once for all names. After a dlopen only the new modules are
+ * looked at: the loader appends to its list, so the ones in front are known, unless one was
+ * unloaded meanwhile.
+ */
+#include "base/elf.h"
+
+#include <sys/auxv.h>
+
+struct elf_sweep {
+    struct elf_search *searches;
+    size_t n, index, skip, found;
+    const elf_phdr *self;
+    uintptr_t vdso;
+};
+
+static bool elf_is_wanted(const struct elf_search *s, const struct elf_module *module)
+{
+    return !s->query.found.matches && (!s->module || elf_module_match(module, s->module));
+}
+
+static bool elf_is_swept(struct elf_sweep *sweep, const struct elf_module *module)
+{
+    return sweep->index++ < sweep->skip || module->phdr == sweep->self || module->lo == sweep->vdso;
+}
+
+static void elf_take_found(struct elf_sweep *sweep, struct elf_search *s,
+                           const struct elf_query *query, const struct elf_module *module)
+{
+    s->query.found = query->found;
+    s->where = *module;
+    sweep->found++;
+}
+
+static int elf_sweep_exported(const struct elf_module *module, void *arg)
+{
+    struct elf_sweep *sweep = arg;
+
+    if (elf_is_swept(sweep, module))
+        return 0;
+    for (size_t i = 0; i < sweep->n; i++) {
+        struct elf_search *s = &sweep->searches[i];
+        struct elf_query query = s->query;
+
+        if (!s->query.file && elf_is_wanted(s, module) &&
+            elf_dynsym_find(module, query.name, NULL, query.want, &query.found) &&
+            elf_find_symbols(module, &query, 1))
+            elf_take_found(sweep, s, &query, module);
+    }
+    return sweep->found == sweep->n;
+}
+
+enum { BATCH_MAX = 16 };
+
+static int elf_sweep_files(const struct elf_module *module, void *arg)
+{
+    struct elf_sweep *sweep = arg;
+    struct elf_query batch[BATCH_MAX];
+    size_t of[BATCH_MAX], at = 0;
+
+    if (elf_is_swept(sweep, module))
+        return 0;
+    while (at < sweep->n) {
+        size_t n = 0;
+
+        for (; at < sweep->n && n < BATCH_MAX; at++) {
+            if (!elf_is_wanted(&sweep->searches[at], module))
+                continue;
+            of[n] = at;
+            batch[n++] = sweep->searches[at].query;
+        }
+        if (!n || !elf_find_symbols(module, batch, n))
+            continue;
+        for (size_t i = 0; i < n; i++)
+            if (batch[i].found.matches)
+                elf_take_found(sweep, &sweep->searches[of[i]], &batch[i], module);
+    }
+    return sweep->found == sweep->n;
+}
+
+static int elf_visit_unloaded(struct dl_phdr_info *info, size_t size, void *arg)
+{
+    *(unsigned long long *)arg = info->dlpi_subs;
+    return 1;
+}
+
+size_t elf_search_modules(struct elf_search *searches, size_t n, struct elf_seen *seen)
+{
+    struct elf_sweep sweep = {.searches = searches, .n = n};
+    unsigned long long unloaded = 0;
+    struct elf_module self;
+    size_t before = 0;
+
+    for (size_t i = 0; i < n; i++)
+        before += searches[i].query.found.matches > 0;
+    if (before == n)
+        return 0;
+    sweep.found = before;
+    /* Linked into a test program we are not a library of our own. */
+    if (elf_module_at((const void *)elf_search_modules, &self) && !self.is_main)
+        sweep.self = self.phdr;
+    sweep.vdso = getauxval(AT_SYSINFO_EHDR);
+    dl_iterate_phdr(elf_visit_unloaded, &unloaded);
+    if (seen && seen->unloaded == unloaded)
+        sweep.skip = seen->count;
+    elf_each_module(elf_sweep_exported, &sweep);
+    sweep.index = 0;
+    if (sweep.found < n)
+        elf_each_module(elf_sweep_files, &sweep);
+    if (seen) {
+        seen->unloaded = unloaded;
+        if (sweep.found < n)
+            seen->count = sweep.index;
+    }
+    return sweep.found - before;
+}

@@ -217,7 +217,7 @@ REFUSED = [
 @test("D20: state that must never be shared is refused with a reason", each=REFUSED)
 def refused(item, program):
     before = plain(program)
-    after = carry(item, program).same_as(before)
+    after = carry(item, program).exits(before.code).says(before.out).complains(item, "not carried")
     after.slot_is(item, "refused")
     if not after.slot(item).get("reason"):
         after.fail("no reason was given")

@@ -191,6 +191,16 @@ def find_program(program):
     return program
 
 
+def read_report(path, pid):
+    """The report of one process: children append theirs to the same file, one a line."""
+    with contextlib.suppress(FileNotFoundError, json.JSONDecodeError):
+        for line in path.read_text().splitlines():
+            report = json.loads(line)
+            if report.get("pid") == pid:
+                return report
+    return None
+
+
 def run(program, *args, preload=True, env=None, timeout=20, stdin="", cwd=None, before=()):
     """Run one program to its end. `env` adds to the environment; `before` precedes us in LD_PRELOAD."""
     command = [find_program(program)] + [str(arg) for arg in args]
@@ -222,9 +232,7 @@ def run(program, *args, preload=True, env=None, timeout=20, stdin="", cwd=None, 
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             out, err = process.communicate()
-        report = None
-        with contextlib.suppress(FileNotFoundError, json.JSONDecodeError):
-            report = json.loads(report_file.read_text())
+        report = read_report(report_file, process.pid)
     result = Result(command, settings, process.returncode, out.decode(errors="replace"),
                     err.decode(errors="replace"), report, time.monotonic() - started)
     if late:

@@ -68,7 +68,7 @@ $(B)/libbaton_core.a: $(CORE)
 	$(Q)$(AR) rcs $@ $^
 
 # What the benchmarks need is installed before they are built.
-bench: setup
+bench: setup  ## measure against the peers and the saved run: tables, JSON, plots
 -include tests/rules.mk
 -include tests/bench/rules.mk
 

@@ -18,7 +18,7 @@
 #include "context/values.h"
 #include "handoffs/hooks.h"
 #include "handoffs/next.h"
-#include "handoffs/pthread.h"
+#include "handoffs/inherit.h"
 #include "observe/report.h"
 #include "slots/slots.h"
 
@@ -55,7 +55,7 @@ static void start_carrying(void)
     key_read_native = (void *(*)(pthread_key_t))next_find_startup("pthread_getspecific");
     key_write_native = (int (*)(pthread_key_t, const void *))next_find_startup("pthread_setspecific");
     key_forget_hook = values_forget;
-    pthread_hooks_init(config.inherit);
+    inherit_init(config.inherit);
     thread_init((int (*)(unsigned *, void (*)(void *)))next_find_startup("pthread_key_create"), key_write_native);
     context_init((config.max_age_ns + 999999999) / 1000000000, config.max_hops);
     pthread_atfork(before_fork, after_fork_parent, after_fork_child);

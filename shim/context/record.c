@@ -120,7 +120,7 @@ struct record *record_new_slow(void)
         if (!chunk)
             return NULL;
         thread->record_next = chunk->records[0];
-        thread->record_end = chunk->records[RECORDS_IN_CHUNK];
+        thread->record_end = chunk->records[0] + sizeof chunk->records;
     }
     return record_new();
 }

@@ -17,7 +17,7 @@
 #include "context/thread.h"
 #include "handoffs/handoff.h"
 #include "handoffs/next.h"
-#include "handoffs/pthread.h"
+#include "handoffs/inherit.h"
 
 /* The public head of a pool (gthreadpool.h), and the queue that follows it. */
 struct _GThreadPool {

@@ -11,7 +11,7 @@
  */
 #include "context/thread.h"
 #include "handoffs/handoff.h"
-#include "handoffs/pthread.h"
+#include "handoffs/inherit.h"
 
 /* The head that all requests share (UV_REQ_FIELDS); tests/unit/prototypes compares it with uv.h. */
 struct uv_work_s {

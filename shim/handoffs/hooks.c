@@ -104,7 +104,7 @@ void *hooks_first(int id, const void *caller)
     int saved_errno = errno;
     void *enter = NULL;
 
-    if (baton_start(NULL))
+    if (baton_start && baton_start(NULL))
         enter = hook_settle((enum hook_id)id);
     if (!enter)
         enter = hooks_real_for((enum hook_id)id, caller);

@@ -21,7 +21,11 @@
  * 0x9b: indirect, pc-relative, 4 bytes: the usual encoding of position independent code.
  * The function must not be inlined (one personality a frame): declare it GUARDED.
  */
+#ifdef __clang__ /* makes no clones of functions and knows no such word */
+#define GUARDED __attribute__((noinline))
+#else
 #define GUARDED __attribute__((noinline, noclone))
+#endif
 #define GUARDED_FRAME() __asm__ volatile(".cfi_personality 0x9b,DW.ref.baton_personality")
 
 #endif

@@ -74,6 +74,11 @@ function parse_value(path,    c, n, name, start) {
     return at > start
 }
 
+function print_row(row) {
+    sub(/ +$/, "", row)
+    print row
+}
+
 function print_all(    i, n, j, f, path, bare, total, line) {
     printf "program  %s (pid %s, baton %s)\n", value["program"], value["pid"], value["baton"]
     printf "alive    %d contexts, %d records, %d values\n", value["contexts_alive"], \
@@ -92,23 +97,24 @@ function print_all(    i, n, j, f, path, bare, total, line) {
             total += value[path "/bare/" line]
             bare = bare (bare == "" ? "" : ", ") line " " value[path "/bare/" line]
         }
-        printf "%-16s %10d %10d %10d  %s\n", f, value[path "/carried"], value[path "/empty"], total, bare
+        print_row(sprintf("%-16s %10d %10d %10d  %s", f, value[path "/carried"], value[path "/empty"], total, bare))
     }
     print_list("slots", "item", "state")
     print_list("hooks", "item", "state")
 }
 
-# One line an element: its name, its state, then whatever else it says, without the empty fields.
+# One line an element: its name, its state, then whatever else it says that its name does not,
+# without the empty fields.
 function print_list(list, name, state,    i, j, path, field, rest) {
     for (i = 0; i < count[list]; i++) {
-        if (i == 0) printf "\n%-32s %-10s\n", list, "state"
+        if (i == 0) printf "\n%-32s state\n", list
         path = list "/" i
         rest = ""
         for (j = 0; j < count[path]; j++) {
             field = child[path, j]
-            if (field == name || field == state || value[path "/" field] == "") continue
+            if (field == name || field == state || field == "kind" || value[path "/" field] == "") continue
             rest = rest "  " field ": " value[path "/" field]
         }
-        printf "%-32s %-10s%s\n", value[path "/" name], value[path "/" state], rest
+        print_row(sprintf("%-32s %-10s%s", value[path "/" name], value[path "/" state], rest))
     }
 }

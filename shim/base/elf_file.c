@@ -206,24 +206,38 @@ void elf_file_close(struct elf_file *file)
     memset(file, 0, sizeof *file);
 }
 
-/* Most libraries are stripped, and a hundred of them may be asked: two reads tell that there is
- * nothing to map (6 us instead of 22). Section table, section names and .gnu_debuglink stand at the
- * end of such a file. False: it has a .symtab, or is not as expected. */
-static bool elf_file_peek_stripped(const char *path, struct elf_file *out)
+static bool elf_file_has_phdrs(const void *phdrs, size_t count, const struct elf_module *m)
+{
+    return count == m->phnum && memcmp(phdrs, m->phdr, count * sizeof *m->phdr) == 0;
+}
+
+/* Most modules are stripped, and a hundred of them may be asked: two reads tell that there is
+ * nothing to map (6 us instead of 22). The program headers stand at the start of the file; section
+ * table, section names and .gnu_debuglink at the end. False: it has a .symtab, is another file than
+ * the one that was loaded, or is laid out in a way of its own. */
+static bool elf_file_peek_stripped(const char *path, const struct elf_module *m,
+                                   struct elf_file *out)
 {
     int saved_errno = errno, fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-    unsigned char tail[6144];
-    struct elf_file peek = {.data = tail};
+    unsigned char head[1024], tail[6144];
+    struct elf_file peek = {.data = head};
     elf_ehdr header;
+    const void *phdrs;
     bool is_stripped = false;
     ssize_t n;
 
     if (fd >= 0) {
-        n = pread(fd, &header, sizeof header, 0);
-        if (n == sizeof header && elf_file_is_native(&header) && header.e_shoff > 1024 &&
-            header.e_shoff < SIZE_MAX / 2) {
+        n = pread(fd, head, sizeof head, 0);
+        peek.len = n > 0 ? (size_t)n : 0;
+        memcpy(&header, head, sizeof header);
+        if (n == sizeof head && elf_file_is_native(&header) && header.e_shoff > sizeof head &&
+            header.e_shoff < SIZE_MAX / 2 && header.e_phentsize == sizeof *m->phdr &&
+            (phdrs = elf_file_range(&peek, header.e_phoff,
+                                    (uint64_t)header.e_phnum * sizeof *m->phdr)) &&
+            elf_file_has_phdrs(phdrs, header.e_phnum, m)) {
             peek.at = header.e_shoff - 1024;
             n = pread(fd, tail, sizeof tail, (off_t)peek.at);
+            peek.data = tail;
             peek.len = n > 0 ? (size_t)n : 0;
             elf_file_take_sections(&peek, &header);
             is_stripped = n > 0 && (size_t)n < sizeof tail && !peek.has_symtab;
@@ -247,23 +261,19 @@ static bool elf_file_is_module(const struct elf_file *f, const struct elf_module
 
     if (id && f->build_id)
         return id_len == f->build_id_len && memcmp(id, f->build_id, id_len) == 0;
-    return f->phdr && f->phnum == m->phnum &&
-           memcmp(f->phdr, m->phdr, m->phnum * sizeof *m->phdr) == 0;
+    return f->phdr && elf_file_has_phdrs(f->phdr, f->phnum, m);
 }
 
 bool elf_file_open_module(const struct elf_module *module, struct elf_file *out)
 {
     /* Under `ld.so PROGRAM` the first is the loader itself. */
     const char *paths[] = {module->path, module->is_main ? program_invocation_name : NULL};
-    size_t id_len;
-    bool has_id = elf_module_build_id(module, &id_len);
 
     memset(out, 0, sizeof *out);
     for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
         if (!paths[i] || !strchr(paths[i], '/'))
             continue;
-        /* With a build-id the debug file is held against the module: this file need not be. */
-        if (has_id && !module->is_main && elf_file_peek_stripped(paths[i], out))
+        if (elf_file_peek_stripped(paths[i], module, out))
             return true;
         if (!elf_file_open(paths[i], out))
             continue;

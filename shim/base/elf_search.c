@@ -13,8 +13,15 @@ struct elf_sweep {
     struct elf_search *searches;
     size_t n, index, skip, found;
     const elf_phdr *self;
-    uintptr_t vdso;
+    uintptr_t vdso, loader;
 };
+
+/* Static names of the C library and the loader are nobody's context, and on a machine with their
+ * debug files the search in them is half of a small program's start. A MODULE names them still. */
+static bool elf_is_libc(const struct elf_sweep *sweep, const struct elf_module *module)
+{
+    return (sweep->loader && module->base == sweep->loader) || elf_module_match(module, "libc");
+}
 
 static bool elf_is_wanted(const struct elf_search *s, const struct elf_module *module)
 {
@@ -59,6 +66,7 @@ static int elf_sweep_files(const struct elf_module *module, void *arg)
     struct elf_sweep *sweep = arg;
     struct elf_query batch[BATCH_MAX];
     size_t of[BATCH_MAX], at = 0;
+    bool is_libc = elf_is_libc(sweep, module);
 
     if (elf_is_swept(sweep, module))
         return 0;
@@ -66,7 +74,8 @@ static int elf_sweep_files(const struct elf_module *module, void *arg)
         size_t n = 0;
 
         for (; at < sweep->n && n < BATCH_MAX; at++) {
-            if (!elf_is_wanted(&sweep->searches[at], module))
+            if (!elf_is_wanted(&sweep->searches[at], module) ||
+                (is_libc && !sweep->searches[at].module))
                 continue;
             of[n] = at;
             batch[n++] = sweep->searches[at].query;
@@ -102,6 +111,7 @@ size_t elf_search_modules(struct elf_search *searches, size_t n, struct elf_seen
     if (elf_module_at((const void *)elf_search_modules, &self) && !self.is_main)
         sweep.self = self.phdr;
     sweep.vdso = getauxval(AT_SYSINFO_EHDR);
+    sweep.loader = getauxval(AT_BASE);
     dl_iterate_phdr(elf_visit_unloaded, &unloaded);
     if (seen && seen->unloaded == unloaded)
         sweep.skip = seen->count;

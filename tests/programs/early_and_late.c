@@ -23,16 +23,22 @@ static long in_thread(long value)
 
 static long in_preinit, in_constructor;
 
+/* No constructor has run, the C library's environ is not set. */
 static void preinit(int argc, char **argv, char **environment)
 {
-    carrier_choose("key");
+    carrier = CARRIER_TLS;
     in_preinit = in_thread(1);
+    pthread_key_t key;
+    pthread_key_create(&key, NULL);
+    pthread_setspecific(key, &key);
+    pthread_key_delete(key);
 }
 __attribute__((section(".preinit_array"), used)) static void (*preinit_entry)(int, char **,
                                                                               char **) = preinit;
 
 __attribute__((constructor)) static void constructor(void)
 {
+    carrier_choose("key");
     in_constructor = in_thread(2);
 }
 

@@ -41,5 +41,6 @@ int main(int argc, char **argv)
     printf("idle pool worker holds %ld\n", held_by(worker));
     g_thread_pool_free(pool, FALSE, TRUE);
     set_current(0);
+    sleep_ms(50); /* nobody joins the worker: let it end */
     return 0;
 }

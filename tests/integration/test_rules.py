@@ -23,7 +23,9 @@ def nested(kind):
 def inherit(mode, kind):
     env = {"BATON_INHERIT": mode} if mode else {}
     thread = 0 if mode == "none" else 7
-    after = carry(CARRIERS[kind], "inherit", kind, env=env).ok().quiet().clean()
+    after = carry(CARRIERS[kind], "inherit", kind, env=env).ok().quiet()
+    if mode != "all":  # with all of them GLib's own thread, which never ends, holds one too
+        after.clean()
     after.says(f"pthread holds {thread}\n", f"std::thread holds {thread}\n", f"GThread holds {thread}\n",
                f"idle pool worker holds {7 if mode == 'all' else 0}\n")
 

@@ -222,10 +222,11 @@ def refused(item, program):
         after.fail("no reason was given")
 
 
-@test("a key that is made after many handoffs is carried from then on")
-def late_key():
-    plain("late_key").wrong()
-    carry("key:late_key", "late_key").ok().quiet().clean().slot_is("key:late_key", "bound")
+@test("a key that is made after many handoffs is carried from then on, no other one before",
+      each=("direct", "stored"))
+def late_key(how):
+    plain("late_key", how).wrong()
+    carry("key:late_key", "late_key", how).ok().quiet().clean().slot_is("key:late_key", "bound")
 
 
 @test("BATON_LOG=debug tells what was found, on stderr only")

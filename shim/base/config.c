@@ -12,12 +12,10 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/auxv.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/config_parse.h"
 #include "base/log.h"
+#include "base/sys.h"
 
 #define PREFIX "BATON_"
 #define PREFIX_LEN (sizeof PREFIX - 1)
@@ -170,8 +168,10 @@ static void config_read_line(struct reader *r, const char *file, uint32_t number
     for (end = name_len; end < p.len && config_is_space(p.text[end]);)
         end++;
     if (!name_len || end == p.len || p.text[end] != '=') {
-        bool is_hook = memmem(p.text, p.len, "(kind=", 6) != NULL;
+        bool is_hook = false;
 
+        for (size_t i = 0; i + 6 <= p.len && !is_hook; i++)
+            is_hook = memcmp(p.text + i, "(kind=", 6) == 0;
         setting = config_find(is_hook ? "BATON_HOOKS" : "BATON_CARRY", 11);
         p.name = settings[setting].name;
         config_take(r, setting, &p);
@@ -211,7 +211,7 @@ static void config_read_text(struct reader *r, const char *file, char *text, siz
 static int config_open_file(struct config *out, struct place *p, size_t *len)
 {
     char path[4096];
-    struct stat st;
+    long size;
     int fd;
 
     *len = 0;
@@ -224,18 +224,19 @@ static int config_open_file(struct config *out, struct place *p, size_t *len)
     }
     memcpy(path, p->text, p->len);
     path[p->len] = '\0';
-    fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    fd = sys_open(path, O_RDONLY | O_NONBLOCK, 0);
     if (fd < 0) {
         config_expect(out, p, 0, "cannot be opened (%s), expected a readable file",
-                      config_errno_text(errno));
+                      config_errno_text(-fd));
         return -1;
     }
-    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || (size_t)st.st_size > FILE_MAX) {
+    size = sys_file_size(fd);
+    if (size < 0 || (size_t)size > FILE_MAX) {
         config_expect(out, p, 0, "expected a regular file of at most %zu bytes", FILE_MAX);
-        close(fd);
+        sys_close(fd);
         return -1;
     }
-    *len = (size_t)st.st_size;
+    *len = (size_t)size;
     return fd;
 }
 
@@ -243,13 +244,13 @@ static void config_read_file(struct reader *r, const struct place *p, int fd, si
 {
     char *text = r->text, *nul;
     size_t got = 0;
-    ssize_t n = 0;
+    long n = 0;
 
-    while (got < len && ((n = read(fd, text + got, len - got)) > 0 || (n < 0 && errno == EINTR)))
+    while (got < len && ((n = sys_read(fd, text + got, len - got)) > 0 || n == -EINTR))
         got += n > 0 ? (size_t)n : 0;
     if (n < 0) {
         config_expect(r->out, p, 0, "cannot be read (%s), expected a readable file",
-                      config_errno_text(errno));
+                      config_errno_text((int)-n));
         return;
     }
     nul = memchr(text, '\0', got);
@@ -323,9 +324,9 @@ static bool config_map(struct reader *r, size_t text_len, size_t item_max)
 {
     size_t items_at = (text_len + 15) & ~(size_t)15;
     size_t len = items_at + SETTING_COUNT * item_max * sizeof(struct config_item);
-    char *memory = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    char *memory = sys_map(len, -1);
 
-    if (memory == MAP_FAILED) {
+    if (!memory) {
         log_msg(LOG_LEVEL_ERROR, "no memory for the settings, all keep their defaults");
         r->out->errors++;
         return false;
@@ -353,7 +354,7 @@ void config_read_as(bool is_secure, char **envp, struct config *out)
     struct reader r = {.out = out};
     struct place file = {.name = "BATON_CONFIG", .column = 1};
     size_t text_len = 0, item_max = 0, file_len = 0, name_len;
-    int saved_errno = errno, fd = -1;
+    int fd = -1;
 
     memset(out, 0, sizeof *out);
     out->is_secure = is_secure;
@@ -382,8 +383,7 @@ void config_read_as(bool is_secure, char **envp, struct config *out)
             config_read_file(&r, &file, fd, file_len);
     }
     if (fd >= 0)
-        close(fd);
-    errno = saved_errno;
+        sys_close(fd);
 }
 
 void config_read(char **envp, struct config *out)
@@ -394,7 +394,7 @@ void config_read(char **envp, struct config *out)
 void config_free(struct config *config)
 {
     if (config->memory)
-        munmap(config->memory, config->memory_len);
+        sys_unmap(config->memory, config->memory_len);
     memset(config, 0, sizeof *config);
 }
 

@@ -7,11 +7,10 @@
  */
 #include "base/elf.h"
 
-#include <errno.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/elf_file.h"
+#include "base/sys.h"
 
 static const char *elf_base_name(const char *path)
 {
@@ -32,11 +31,9 @@ static const char *elf_main_name(void)
         return elf_base_name(path);
     if (__atomic_compare_exchange_n(&state, &expected, 1, false, __ATOMIC_ACQ_REL,
                                     __ATOMIC_ACQUIRE)) {
-        int saved_errno = errno;
-        ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
+        long n = sys_readlink("/proc/self/exe", path, sizeof path - 1);
 
         path[n > 0 ? n : 0] = '\0';
-        errno = saved_errno;
         __atomic_store_n(&state, 2, __ATOMIC_RELEASE);
         return elf_base_name(path);
     }

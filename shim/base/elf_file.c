@@ -8,13 +8,10 @@
 #include "base/elf_file.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/log.h"
+#include "base/sys.h"
 
 const char *elf_debug_root = "/usr/lib/debug";
 
@@ -179,30 +176,29 @@ bool elf_file_parse(const void *data, size_t len, struct elf_file *out)
 
 bool elf_file_open(const char *path, struct elf_file *out)
 {
-    int saved_errno = errno, fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-    struct stat st;
-    void *data = MAP_FAILED;
-    bool is_elf = false;
+    int fd = sys_open(path, O_RDONLY | O_NONBLOCK, 0);
+    void *data = NULL;
+    long size = 0;
 
     memset(out, 0, sizeof *out);
     if (fd >= 0) {
-        if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0)
-            data = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-        close(fd);
+        size = sys_file_size(fd);
+        if (size > 0)
+            data = sys_map((size_t)size, fd);
+        sys_close(fd);
     }
-    if (data != MAP_FAILED) {
-        is_elf = elf_file_parse(data, (size_t)st.st_size, out);
-        if (!is_elf)
-            elf_file_close(out);
-    }
-    errno = saved_errno;
-    return is_elf;
+    if (!data)
+        return false;
+    if (elf_file_parse(data, (size_t)size, out))
+        return true;
+    elf_file_close(out);
+    return false;
 }
 
 void elf_file_close(struct elf_file *file)
 {
     if (file->len)
-        munmap((void *)file->data, file->len);
+        sys_unmap((void *)file->data, file->len);
     memset(file, 0, sizeof *file);
 }
 
@@ -218,16 +214,16 @@ static bool elf_file_has_phdrs(const void *phdrs, size_t count, const struct elf
 static bool elf_file_peek_stripped(const char *path, const struct elf_module *m,
                                    struct elf_file *out)
 {
-    int saved_errno = errno, fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    int fd = sys_open(path, O_RDONLY | O_NONBLOCK, 0);
     unsigned char head[1024], tail[6144];
     struct elf_file peek = {.data = head};
     elf_ehdr header;
     const void *phdrs;
     bool is_stripped = false;
-    ssize_t n;
+    long n;
 
     if (fd >= 0) {
-        n = pread(fd, head, sizeof head, 0);
+        n = sys_pread(fd, head, sizeof head, 0);
         peek.len = n > 0 ? (size_t)n : 0;
         memcpy(&header, head, sizeof header);
         if (n == sizeof head && elf_file_is_native(&header) && header.e_shoff > sizeof head &&
@@ -236,15 +232,14 @@ static bool elf_file_peek_stripped(const char *path, const struct elf_module *m,
                                     (uint64_t)header.e_phnum * sizeof *m->phdr)) &&
             elf_file_has_phdrs(phdrs, header.e_phnum, m)) {
             peek.at = header.e_shoff - 1024;
-            n = pread(fd, tail, sizeof tail, (off_t)peek.at);
+            n = sys_pread(fd, tail, sizeof tail, peek.at);
             peek.data = tail;
             peek.len = n > 0 ? (size_t)n : 0;
             elf_file_take_sections(&peek, &header);
             is_stripped = n > 0 && (size_t)n < sizeof tail && !peek.has_symtab;
         }
-        close(fd);
+        sys_close(fd);
     }
-    errno = saved_errno;
     memset(out, 0, sizeof *out);
     if (is_stripped && peek.debug_link && strlen(peek.debug_link) < sizeof out->link_name) {
         strcpy(out->link_name, peek.debug_link);
@@ -320,10 +315,10 @@ static bool elf_file_open_link(const struct elf_module *m, const struct elf_file
     static const char *const formats[] = {"%s%.*s%s", "%s%.*s.debug/%s", "%s/%.*s%s"};
     char path[4096], own[4096];
     const char *folder = m->path, *slash;
-    ssize_t n;
+    long n;
 
     if (m->is_main) {
-        if ((n = readlink(m->path, own, sizeof own - 1)) <= 0)
+        if ((n = sys_readlink(m->path, own, sizeof own - 1)) <= 0)
             return false;
         own[n] = '\0';
         folder = own;
@@ -353,7 +348,6 @@ static bool elf_file_open_link(const struct elf_module *m, const struct elf_file
 bool elf_file_open_debug(const struct elf_module *module, const struct elf_file *file,
                          struct elf_file *out)
 {
-    int saved_errno = errno;
     size_t id_len;
     const uint8_t *id = elf_module_build_id(module, &id_len);
     bool is_open = id && elf_file_open_build_id(id, id_len, out);
@@ -362,6 +356,5 @@ bool elf_file_open_debug(const struct elf_module *module, const struct elf_file 
         memset(out, 0, sizeof *out);
     if (!is_open && file->debug_link)
         is_open = elf_file_open_link(module, file, id, id_len, out);
-    errno = saved_errno;
     return is_open;
 }

@@ -8,7 +8,8 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/mman.h>
+
+#include "base/sys.h"
 
 /* The loader appends what dlopen brings to the end of its list. So everything up to the last module
  * that is reached from the program through DT_NEEDED was there at the start, the preloaded ones
@@ -84,18 +85,15 @@ static size_t elf_startup_count(void)
 {
     size_t count = __atomic_load_n(&startup_count, __ATOMIC_RELAXED), len = 256 << 10;
     struct elf_loaded_list list = {.max = len / sizeof *list.at};
-    int saved_errno = errno;
 
     if (count)
         return count;
-    list.at = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (list.at == MAP_FAILED) {
-        errno = saved_errno;
+    list.at = sys_map(len, -1);
+    if (!list.at)
         return 1;
-    }
     elf_each_module(elf_visit_loaded, &list);
     count = elf_count_startup(&list);
-    munmap(list.at, len);
+    sys_unmap(list.at, len);
     __atomic_store_n(&startup_count, count, __ATOMIC_RELAXED);
     return count;
 }

@@ -12,7 +12,8 @@
 #include <stdint.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
+
+#include "base/sys.h"
 
 int log_level = LOG_LEVEL_ERROR;
 
@@ -208,12 +209,12 @@ int fmt_buf(char *buf, size_t n, const char *fmt, ...)
 static int log_write_all(int fd, const char *text, size_t len)
 {
     while (len) {
-        ssize_t done = write(fd, text, len);
+        long done = sys_write(fd, text, len);
 
-        if (done < 0 && errno == EINTR)
+        if (done == -EINTR)
             continue;
         if (done <= 0)
-            return done < 0 ? errno : EIO;
+            return done < 0 ? (int)-done : EIO;
         text += done;
         len -= (size_t)done;
     }
@@ -221,29 +222,26 @@ static int log_write_all(int fd, const char *text, size_t len)
 }
 
 /* A pipe nobody reads answers with SIGPIPE, which ends a program that itself never wrote. Hold the
- * signal back, and eat it if it is ours, that is, if none was waiting before. */
+ * signal back, and eat it if it is ours, that is, if none was waiting before. The kernel's own
+ * signal sets, of 64 bits: libc's calls are intercepted by sanitizers. */
 int log_write(int fd, const char *text, size_t len)
 {
-    int saved_errno = errno, error;
-    sigset_t pipe_set, pending, old;
-    bool was_pending, is_held;
+    const uint64_t pipe_set = UINT64_C(1) << (SIGPIPE - 1);
+    uint64_t pending = 0, old;
+    bool is_held;
+    int error;
 
-    sigemptyset(&pipe_set);
-    sigaddset(&pipe_set, SIGPIPE);
-    sigemptyset(&pending);
-    sigpending(&pending);
-    was_pending = sigismember(&pending, SIGPIPE) == 1;
-    is_held = pthread_sigmask(SIG_BLOCK, &pipe_set, &old) == 0;
+    (void)SYS_CALL(rt_sigpending, &pending, sizeof pending);
+    is_held = SYS_CALL(rt_sigprocmask, SIG_BLOCK, &pipe_set, &old, sizeof old) == 0;
     error = log_write_all(fd, text, len);
-    if (error == EPIPE && is_held && !was_pending) {
+    if (error == EPIPE && is_held && !(pending & pipe_set)) {
         struct timespec none = {0};
 
-        while (sigtimedwait(&pipe_set, NULL, &none) < 0 && errno == EINTR)
+        while (SYS_CALL(rt_sigtimedwait, &pipe_set, NULL, &none, sizeof pipe_set) == -EINTR)
             ;
     }
     if (is_held)
-        pthread_sigmask(SIG_SETMASK, &old, NULL);
-    errno = saved_errno;
+        (void)SYS_CALL(rt_sigprocmask, SIG_SETMASK, &old, NULL, sizeof old);
     return error;
 }
 

@@ -1,0 +1,82 @@
+/* System calls for ourselves.
+ *
+ * open, read, write and mmap are interposed by sanitizers, by other preloads and by programs that
+ * have functions of these names: through them our calls would run foreign code, at times before it
+ * is ready. libc's syscall() is nobody's. Each answers the result, or -errno; errno is kept.
+ */
+#ifndef BATON_BASE_SYS_H
+#define BATON_BASE_SYS_H
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define SYS_CALL(number, ...)                                      \
+    ({                                                             \
+        int sys_saved_errno = errno;                               \
+        long sys_result = syscall(SYS_##number, __VA_ARGS__);      \
+        sys_result = sys_result == -1 ? -(long)errno : sys_result; \
+        errno = sys_saved_errno;                                   \
+        sys_result;                                                \
+    })
+
+static inline int sys_open(const char *path, int flags, int mode)
+{
+    return (int)SYS_CALL(openat, AT_FDCWD, path, flags | O_CLOEXEC | O_NOCTTY, mode);
+}
+
+static inline void sys_close(int fd)
+{
+    (void)SYS_CALL(close, fd);
+}
+
+static inline long sys_read(int fd, void *into, size_t len)
+{
+    return SYS_CALL(read, fd, into, len);
+}
+
+static inline long sys_pread(int fd, void *into, size_t len, uint64_t at)
+{
+    return SYS_CALL(pread64, fd, into, len, at);
+}
+
+static inline long sys_write(int fd, const void *from, size_t len)
+{
+    return SYS_CALL(write, fd, from, len);
+}
+
+static inline long sys_readlink(const char *path, char *into, size_t len)
+{
+    return SYS_CALL(readlinkat, AT_FDCWD, path, into, len);
+}
+
+/* The length of a regular file; -EINVAL for any other. */
+static inline long sys_file_size(int fd)
+{
+    struct stat st; /* on 64-bit machines libc's is the kernel's */
+    long result = SYS_CALL(fstat, fd, &st);
+
+    if (result < 0)
+        return result;
+    return S_ISREG(st.st_mode) ? (long)st.st_size : -EINVAL;
+}
+
+/* Memory of LEN zeroed bytes, or with FD the start of a file to read; NULL when there is none. */
+static inline void *sys_map(size_t len, int fd)
+{
+    long result = SYS_CALL(mmap, NULL, len, fd < 0 ? PROT_READ | PROT_WRITE : PROT_READ,
+                           fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_PRIVATE, fd, 0L);
+
+    return result < 0 && result > -4096 ? NULL : (void *)result;
+}
+
+static inline void sys_unmap(void *memory, size_t len)
+{
+    (void)SYS_CALL(munmap, memory, len);
+}
+
+#endif

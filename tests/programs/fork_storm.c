@@ -54,7 +54,7 @@ int main(int argc, char **argv)
     __atomic_store_n(&stop, 1, __ATOMIC_RELAXED);
     for (int i = 0; i < 2; i++)
         pthread_join(pushers[i], NULL);
-    g_thread_pool_free(pool, TRUE, TRUE);
+    g_thread_pool_free(pool, FALSE, TRUE);
     set_current(0);
     expect("good children", good, children);
     return verdict();

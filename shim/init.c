@@ -57,7 +57,7 @@ static void start_carrying(void)
     key_forget_hook = values_forget;
     inherit_init(config.inherit);
     thread_init((int (*)(unsigned *, void (*)(void *)))next_find_startup("pthread_key_create"), key_write_native);
-    context_init((config.max_age_ns + 999999999) / 1000000000, config.max_hops);
+    context_init((uint32_t)((config.max_age_ns + 999999) / 1000000), config.max_hops);
     pthread_atfork(before_fork, after_fork_parent, after_fork_child);
 }
 

@@ -25,7 +25,7 @@ _Atomic uint32_t context_guard = GUARD_OFF;
 _Atomic int64_t context_alive;
 struct context *context_empty;
 
-static unsigned limit_age_s, limit_hops;
+static uint32_t limit_age_ms, limit_hops;
 static _Atomic uint32_t contexts_built; /* not 0 once there was a context */
 
 static void note_slots_changed(bool may_have_values);
@@ -48,11 +48,11 @@ struct private_part *context_private(const struct context *context)
     return (struct private_part *)(void *)((char *)context_copied(context) + slots_bytes);
 }
 
-void context_init(unsigned max_age_s, unsigned max_hops)
+void context_init(uint32_t max_age_ms, uint32_t max_hops)
 {
     uint32_t guard = 0;
 
-    limit_age_s = max_age_s;
+    limit_age_ms = max_age_ms;
     limit_hops = max_hops;
     context_empty = mem_alloc(context_size(false));
     if (!context_empty)
@@ -66,17 +66,17 @@ void context_init(unsigned max_age_s, unsigned max_hops)
     key_destructor_hook = destroy_later;
     if (slots_have_copied)
         guard |= GUARD_COPIED;
-    if (max_age_s || max_hops)
+    if (max_age_ms || max_hops)
         guard |= GUARD_LIMITS;
     atomic_store(&context_guard, guard);
 }
 
-static uint32_t now_s(void)
+static uint32_t now_ms(void)
 {
     struct timespec now;
 
     clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-    return (uint32_t)now.tv_sec;
+    return (uint32_t)(now.tv_sec * 1000 + now.tv_nsec / 1000000);
 }
 
 /* ---- the end of a context ---- */
@@ -225,7 +225,7 @@ static struct context *capture_attached(struct thread *thread)
         const struct context *chain = own ? over->base : over;
 
         frozen->hops = chain->hops;
-        frozen->born_s = chain->born_s;
+        frozen->born_ms = chain->born_ms;
         if (own && !slots_always_build && !slots_have_copied)
             own->frozen = context_ref(frozen);
     }
@@ -273,7 +273,7 @@ static struct context *apply_limits(struct thread *thread, struct context *conte
     if (from && from->flags & CONTEXT_PRIVATE)
         from = from->base;
     if (from && ((limit_hops && from->hops >= limit_hops) ||
-                 (limit_age_s && from->born_s && now_s() - from->born_s > limit_age_s))) {
+                 (limit_age_ms && from->hops && now_ms() - from->born_ms > limit_age_ms))) {
         context_put(context, 1);
         thread->bare[family][BARE_LIMIT]++;
         return context_empty;
@@ -284,7 +284,7 @@ static struct context *apply_limits(struct thread *thread, struct context *conte
     if (!limited)
         return context;
     limited->hops = from ? from->hops + 1 : 1;
-    limited->born_s = from && from->born_s ? from->born_s : now_s();
+    limited->born_ms = from && from->hops ? from->born_ms : now_ms();
     context_put(context, 1);
     return limited;
 }

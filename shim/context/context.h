@@ -40,7 +40,7 @@ struct context {
     uint32_t flags;
     uint32_t epoch;       /* key_epoch when it was built */
     uint32_t hops;        /* handoffs since the chain began (BATON_MAX_HOPS) */
-    uint32_t born_s;      /* CLOCK_MONOTONIC seconds when the chain began (BATON_MAX_AGE) */
+    uint32_t born_ms;     /* monotonic clock when the chain began, modulo 2^32 (BATON_MAX_AGE) */
     struct context *base; /* PRIVATE: the context it grew from, whose attach it serves */
     void *key[];          /* slots_columns pointers, then slots_bytes of copied values,
                              then in a PRIVATE one a bit a column: set by the task */
@@ -110,7 +110,7 @@ static inline bool guard_is_clear(void)
 }
 
 /* Sets up sizes and guard from the slots; before any capture. */
-void context_init(unsigned max_age_s, unsigned max_hops);
+void context_init(uint32_t max_age_ms, uint32_t max_hops);
 
 /* Low bits of thread.mark: what the innermost attach is. */
 enum {
@@ -179,8 +179,8 @@ extern struct context *context_empty;
 bool scope_enter_slow(struct context *context, uintptr_t mark);
 /* Leaves every attach at or below (deeper than) stack address `sp`. */
 void scope_leave_slow(struct thread *thread, uintptr_t sp);
-/* As above for a frame that is being unwound, seen from its canonical address (unwind.c). */
-void scope_unwind(uintptr_t cfa);
+/* As above for a frame that is being unwound, from its stack pointer at its call (unwind.c). */
+void scope_unwind(uintptr_t sp);
 /* Leaves attaches whose frames longjmp has jumped over, as seen from stack address `sp`. */
 void scope_drop_stale(struct thread *thread, uintptr_t sp);
 /* As scope_leave_slow for a KEEP scope: gives the context that the next run starts from, in

@@ -210,12 +210,12 @@ void scope_leave_slow(struct thread *thread, uintptr_t sp)
 }
 
 /* Called by the personality of guarded frames (unwind.c). */
-void scope_unwind(uintptr_t cfa)
+void scope_unwind(uintptr_t sp)
 {
     struct thread *thread = thread_self;
     bool ends = false;
 
-    while (thread->over && (thread->mark & ~(uintptr_t)MARK_FLAGS) < cfa) {
+    while (thread->over && (thread->mark & ~(uintptr_t)MARK_FLAGS) <= sp) {
         ends = (thread->mark & MARK_THREAD) != 0;
         level_pop(thread);
     }

@@ -19,10 +19,12 @@ int baton_personality(int version, int actions, uint64_t exception_class, struct
                       struct _Unwind_Context *unwinding);
 
 /*
- * The frame's canonical address, from the unwinder that is running: there may be several in a
- * process (libgcc_s, LLVM's, one linked into the program), and their contexts differ.
+ * The frame's stack pointer at its call, from the unwinder that is running: there may be several in
+ * a process (libgcc_s, LLVM's, one linked into the program), and their contexts differ. While a
+ * personality runs, _Unwind_GetCFA is the canonical address of the frame that was called, in libgcc
+ * (uw_identify_context relies on it) and in LLVM's libunwind (which answers its SP) alike.
  */
-static uintptr_t frame_address(struct _Unwind_Context *unwinding, const void *unwinder)
+static uintptr_t frame_sp(struct _Unwind_Context *unwinding, const void *unwinder)
 {
     struct elf_module module;
     uintptr_t (*get_cfa)(struct _Unwind_Context *);
@@ -38,11 +40,10 @@ __attribute__((used, visibility("hidden"))) int baton_personality(int version, i
                                                                   struct _Unwind_Context *unwinding)
 {
     if (actions & UNWIND_CLEANUP_PHASE) {
-        uintptr_t cfa = frame_address(unwinding, __builtin_return_address(0));
+        uintptr_t sp = frame_sp(unwinding, __builtin_return_address(0));
 
-        /* Without the address: the innermost attach is this frame's, but for frames that longjmp
-         * has left; our own frame is deeper than any live one. */
-        scope_unwind(cfa ? cfa : (thread_self->mark & ~(uintptr_t)MARK_FLAGS) + 1);
+        /* Without it: the innermost attach is this frame's, but for frames that longjmp has left. */
+        scope_unwind(sp ? sp : thread_self->mark & ~(uintptr_t)MARK_FLAGS);
     }
     return UNWIND_CONTINUE;
 }

@@ -96,7 +96,8 @@ static void *hook_settle(enum hook_id id)
 
 /*
  * Called by a stub that has not been settled: answers where to jump. Before there is an environment
- * (preinit) nothing is latched: the call passes through and the next one asks again.
+ * (preinit) nothing is latched: the call passes through and the next one asks again. Only keys are
+ * noted even then, because a key is made once and may be carried later.
  */
 __attribute__((used, visibility("hidden"))) void *hooks_first(int id, const void *caller);
 void *hooks_first(int id, const void *caller)
@@ -106,6 +107,8 @@ void *hooks_first(int id, const void *caller)
 
     if (baton_start && baton_start(NULL))
         enter = hook_settle((enum hook_id)id);
+    else if (hook_infos[id].family == FAMILY_KEYS)
+        enter = hook_body((enum hook_id)id);
     if (!enter)
         enter = hooks_real_for((enum hook_id)id, caller);
     errno = saved_errno;

@@ -18,6 +18,9 @@ typedef uintptr_t setter(uintptr_t value);
 
 enum { GET, SET, FREE };
 
+/* Stands where a value of policy move was: the setter has it now. */
+#define TAKEN UINTPTR_MAX
+
 static bool fn_parse(struct slot *slot, char *text, struct slot_error *error)
 {
     static const char *const words[3] = {"get=", "set=", "free="};
@@ -137,18 +140,16 @@ static bool fn_read(const struct slot *slot, void *value)
 
 /*
  * Policy move: the value is taken out of the context in one atomic step, because two workers may
- * hold one context (a parallel region): the second finds nothing, and leaves the thread as it is.
+ * hold one context (a parallel region): the second finds it taken, and leaves the thread as it is.
  */
 static void fn_write(const struct slot *slot, void *value)
 {
-    if (slot->policy == POLICY_MOVE) {
-        uintptr_t word = __atomic_exchange_n((uintptr_t *)value, 0, __ATOMIC_ACQ_REL);
+    uintptr_t word = word_load(value);
 
-        if (word)
-            ((setter *)slot->fn.function[SET])(word);
-        return;
-    }
-    ((setter *)slot->fn.function[SET])(word_load(value));
+    if (slot->policy == POLICY_MOVE && word)
+        word = __atomic_exchange_n((uintptr_t *)value, TAKEN, __ATOMIC_ACQ_REL);
+    if (slot->policy != POLICY_MOVE || word != TAKEN)
+        ((setter *)slot->fn.function[SET])(word);
 }
 
 static bool fn_same(const struct slot *slot, const void *value)
@@ -162,7 +163,7 @@ static void fn_release(const struct slot *slot, void *value)
 {
     uintptr_t word = __atomic_exchange_n((uintptr_t *)value, 0, __ATOMIC_ACQ_REL);
 
-    if (!word)
+    if (!word || (slot->policy == POLICY_MOVE && word == TAKEN))
         return;
     if (slot->fn.function[FREE]) {
         ((setter *)slot->fn.function[FREE])(word);

@@ -141,11 +141,11 @@ static bool is_wanted(struct slot *slot, const void *variable)
     if (slot->key.order)
         return slot->key.order == keys_created;
     if (slot->key.by_creator) {
-        if (!slot->key.creator_lo)
+        if (!slot->key.is_lasting)
             key_resolve(slot);
         return slot->key.creator_lo && is_creator_on_stack(slot);
     }
-    if (!slot->key.variable)
+    if (!slot->key.is_lasting)
         key_resolve(slot);
     return slot->state == SLOT_WAITING && slot->key.variable && (const void *)slot->key.variable == variable;
 }
@@ -279,6 +279,7 @@ static int visit_key(const struct elf_module *module, void *arg)
         return 0;
     if (!slot->key.name) {
         slot->key.variable = module->base + slot->key.module_offset;
+        slot->key.is_lasting = elf_module_is_startup(module);
         if (slot->key.variable < module->lo || slot->key.variable >= module->hi)
             slot_refuse(slot, "outside of the module");
         return 1;
@@ -289,6 +290,7 @@ static int visit_key(const struct elf_module *module, void *arg)
         slot_refuse(slot, "several static symbols have this name");
         return 1;
     }
+    slot->key.is_lasting = elf_module_is_startup(module);
     if (slot->key.by_creator) {
         slot->key.creator_lo = symbol.value;
         slot->key.creator_hi = symbol.value + (symbol.size ? symbol.size : 1);
@@ -304,10 +306,13 @@ static void key_resolve(struct slot *slot)
     struct key_search search = {slot};
     pthread_key_t key;
 
-    if (slot->key.order || (slot->key.by_creator && slot->key.creator_lo))
+    if (slot->key.order)
         return;
-    if (!slot->key.variable && !slot->key.creator_lo)
+    /* A library that came by dlopen may be gone by now, and its address be another's. */
+    if (!slot->key.is_lasting) {
+        slot->key.variable = slot->key.creator_lo = 0;
         elf_each_module(visit_key, &search);
+    }
     if (slot->state == SLOT_REFUSED)
         return;
     if (!slot->key.variable && !slot->key.creator_lo) {

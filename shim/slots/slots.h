@@ -106,6 +106,7 @@ struct slot {
             bool by_creator;           /* name is a function on the creating stack */
             uintptr_t variable;        /* its address once found, or 0 */
             uintptr_t creator_lo, creator_hi;
+            bool is_lasting; /* found in a module that is never unloaded */
         } key;
         struct {
             const char *name, *module, *file; /* module, file may be NULL; name NULL: by offset */

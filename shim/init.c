@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/config.h"
@@ -20,6 +21,7 @@
 #include "handoffs/next.h"
 #include "handoffs/inherit.h"
 #include "observe/report.h"
+#include "observe/stack.h"
 #include "slots/slots.h"
 
 enum { EXIT_STRICT = 64 };
@@ -76,6 +78,10 @@ bool baton_start(char **environment)
     log_level = (int)config.log;
     if (config.help)
         config_help();
+    for (size_t i = 0; i < config.carry.count; i++) {
+        if (!strncmp(config.carry.items[i].text, "key:by=", 7))
+            stack_start();
+    }
     slots_init(&config);
     hooks_init(&config, slots_count > 0, slots_columns > 0);
     if (config.errors && config.strict)
@@ -106,6 +112,11 @@ __attribute__((destructor)) static void destruct(void)
     }
     if (slots_count)
         atomic_fetch_or(&context_guard, GUARD_TEARDOWN);
+    for (unsigned i = 0; i < slots_count; i++) {
+        if (slots[i].state == SLOT_WAITING)
+            log_msg(LOG_LEVEL_WARN, "BATON_CARRY=\"%s\": matched nothing: %s", slots[i].item,
+                    slots[i].reason ? slots[i].reason : "not found");
+    }
     if (config.report)
         report_write(config.report);
 }

@@ -32,5 +32,6 @@ int hook_dlclose(void *handle)
     int result = REAL(dlclose)(handle);
 
     next_forget();
+    keys_library_unloaded();
     return result;
 }

@@ -116,15 +116,22 @@ static void bind(struct slot *slot, pthread_key_t key, bool may_have_values)
         slots_changed_hook(may_have_values);
 }
 
-static bool is_creator_on_stack(const struct slot *slot)
+static bool is_in_creator(const struct slot *slot, const void *address)
+{
+    return (uintptr_t)address > slot->key.creator_lo && (uintptr_t)address <= slot->key.creator_hi;
+}
+
+/* Mostly the caller itself; else whoever called it, if stacks can be read (observe/stack.c). */
+static bool is_creator_on_stack(const struct slot *slot, const void *caller)
 {
     void *frames[FRAMES];
-    int count = slots_backtrace ? slots_backtrace(frames, FRAMES) : 0;
+    int count;
 
+    if (is_in_creator(slot, caller))
+        return true;
+    count = slots_backtrace ? slots_backtrace(frames, FRAMES) : 0;
     for (int i = 0; i < count; i++) {
-        uintptr_t address = (uintptr_t)frames[i];
-
-        if (address > slot->key.creator_lo && address <= slot->key.creator_hi)
+        if (is_in_creator(slot, frames[i]))
             return true;
     }
     return false;
@@ -134,7 +141,7 @@ static void key_resolve(struct slot *slot);
 extern const struct slot_kind slot_kind_key;
 
 /* Does the key that was just made belong to this slot? */
-static bool is_wanted(struct slot *slot, const void *variable)
+static bool is_wanted(struct slot *slot, const void *variable, const void *caller)
 {
     if (slot->kind != &slot_kind_key || slot->state != SLOT_WAITING)
         return false;
@@ -143,7 +150,7 @@ static bool is_wanted(struct slot *slot, const void *variable)
     if (slot->key.by_creator) {
         if (!slot->key.is_lasting)
             key_resolve(slot);
-        return slot->key.creator_lo && is_creator_on_stack(slot);
+        return slot->key.creator_lo && is_creator_on_stack(slot, caller);
     }
     if (!slot->key.is_lasting)
         key_resolve(slot);
@@ -187,7 +194,7 @@ void key_created(int ticket, pthread_key_t key, const void *variable, const void
     known->is_live = true;
     keys_created++;
     for (unsigned i = 0; i < slots_count; i++) {
-        if (is_wanted(&slots[i], variable)) {
+        if (is_wanted(&slots[i], variable, caller)) {
             bind(&slots[i], key, false);
             return;
         }
@@ -195,33 +202,49 @@ void key_created(int ticket, pthread_key_t key, const void *variable, const void
     slots_look_again(); /* perhaps it is stored in a named variable later */
 }
 
+/* The column's key is no more: what contexts hold of it is void, nothing of it is destroyed by us. */
+static void unbind(unsigned column, const char *reason)
+{
+    struct key_binding *binding = &key_bindings[column];
+    struct slot *slot = (struct slot *)(uintptr_t)binding->slot;
+
+    __atomic_store_n(&key_column[binding->key], 0, __ATOMIC_RELEASE);
+    __atomic_store_n(&binding->is_bound, false, __ATOMIC_RELEASE);
+    atomic_fetch_add(&slots_epoch, 1);
+    slot->state = SLOT_WAITING;
+    slot->reason = reason;
+    if (key_forget_hook)
+        key_forget_hook(column);
+    if (slots_changed_hook)
+        slots_changed_hook(true);
+}
+
 void key_deleted(pthread_key_t key)
 {
     struct known_key *known;
-    unsigned column;
 
     if (key >= KEYS_MAX)
         return;
     known = &known_keys[key];
-    column = key_column[key];
-    if (column) {
-        struct key_binding *binding = &key_bindings[column - 1];
-        struct slot *slot = (struct slot *)(uintptr_t)binding->slot;
-
-        __atomic_store_n(&key_column[key], 0, __ATOMIC_RELEASE);
-        __atomic_store_n(&binding->is_bound, false, __ATOMIC_RELEASE);
-        atomic_fetch_add(&slots_epoch, 1);
-        slot->state = SLOT_WAITING;
-        slot->reason = "its key was deleted";
-        if (key_forget_hook)
-            key_forget_hook(column - 1);
-        if (slots_changed_hook)
-            slots_changed_hook(true);
-    }
+    if (key_column[key])
+        unbind(key_column[key] - 1u, "its key was deleted");
     known->is_live = false;
     if (known->ticket != NO_TICKET)
         atomic_store(&tickets[known->ticket].is_taken, false);
     known->ticket = NO_TICKET;
+}
+
+/* A plugin that leaks its key leaves a dead column; when it is loaded again it makes another. */
+void keys_library_unloaded(void)
+{
+    for (unsigned column = 0; column < slots_columns; column++) {
+        const struct key_binding *binding = &key_bindings[column];
+        struct elf_module module;
+
+        if (binding->is_bound && !binding->slot->key.is_lasting && binding->slot->key.variable &&
+            !elf_module_at((const void *)binding->slot->key.variable, &module))
+            unbind(column, "its library was unloaded");
+    }
 }
 
 /* ---- the kind ---- */

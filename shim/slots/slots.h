@@ -202,6 +202,8 @@ key_destructor *key_will_create(key_destructor *destructor, int *ticket);
 void key_created(int ticket, pthread_key_t key, const void *variable, const void *caller, bool is_ok);
 /* Before the real deletion. */
 void key_deleted(pthread_key_t key);
+/* After a dlclose. */
+void keys_library_unloaded(void);
 /* Called with a column whose key is deleted, so that nothing is destroyed any more. */
 extern void (*key_forget_hook)(unsigned column);
 

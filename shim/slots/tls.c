@@ -61,9 +61,10 @@ static bool tls_parse(struct slot *slot, char *text, struct slot_error *error)
 /*
  * A thread_local with a constructor or destructor must not be copied as bytes: two threads would
  * destroy one object. The compiler leaves an initialiser (_ZTH) or a guard (_ZGV) for it; a static
- * one has only its file's __tls_init.
+ * one has only its file's __tls_init, which says that some variable of some file is an object: then
+ * what is larger than a word is taken for one.
  */
-static bool is_cxx_object(const struct elf_module *module, const char *name, bool is_local)
+static bool is_cxx_object(const struct elf_module *module, const char *name, const struct elf_symbol *symbol)
 {
     static const char *const prefixes[] = {"_ZTH", "_ZGV"};
     char other[256];
@@ -76,7 +77,8 @@ static bool is_cxx_object(const struct elf_module *module, const char *name, boo
         if (elf_has_symbol(module, other))
             return true;
     }
-    return is_local && !strncmp(name, "_Z", 2) && elf_has_symbol(module, "__tls_init");
+    return symbol->is_local && symbol->size > sizeof(void *) && !strncmp(name, "_Z", 2) &&
+           elf_has_symbol(module, "__tls_init");
 }
 
 static bool tls_bind(struct slot *slot, const struct elf_module *module, size_t offset, size_t size, const char *name)
@@ -126,7 +128,7 @@ static int visit_tls(const struct elf_module *module, void *arg)
             slot_refuse(slot, reason);
             return 1;
         }
-        if (!slots_force && is_cxx_object(module, slot->tls.name, symbol.is_local)) {
+        if (!slots_force && is_cxx_object(module, slot->tls.name, &symbol)) {
             slot_refuse(slot, "a C++ object with a constructor or destructor: bytes cannot be shared (see adapters)");
             return 1;
         }

@@ -29,6 +29,7 @@ static uint32_t limit_age_ms, limit_hops;
 static _Atomic uint32_t contexts_built; /* not 0 once there was a context */
 
 static void note_slots_changed(bool may_have_values);
+static void note_slots_stale(void);
 static bool destroy_later(unsigned column, void *value);
 
 static size_t context_size(bool is_private)
@@ -63,11 +64,14 @@ void context_init(uint32_t max_age_ms, uint32_t max_hops)
     slots_initial = context_copied(context_empty);
     slots_set_initial();
     slots_changed_hook = note_slots_changed;
+    slots_stale_hook = note_slots_stale;
     key_destructor_hook = destroy_later;
     if (slots_have_copied)
         guard |= GUARD_COPIED;
     if (max_age_ms || max_hops)
         guard |= GUARD_LIMITS;
+    if (slots_stale)
+        guard |= GUARD_STALE;
     atomic_store(&context_guard, guard);
 }
 
@@ -303,8 +307,8 @@ struct context *context_capture_slow(unsigned family)
     }
     if (thread->over)
         scope_drop_stale(thread, arch_sp());
-    if (slots_stale)
-        slots_resolve();
+    if (guard & GUARD_STALE)
+        context_look_again();
     if (thread->suppress) {
         thread->bare[family][BARE_SUPPRESSED]++;
         return context_empty;
@@ -379,6 +383,18 @@ int context_set_key(unsigned key, unsigned column, const void *value, int (*real
         return error;
     }
     return scope_set_key(thread, key, column, value, real);
+}
+
+static void note_slots_stale(void)
+{
+    atomic_fetch_or(&context_guard, GUARD_STALE);
+}
+
+void context_look_again(void)
+{
+    slots_resolve();
+    if (!slots_stale)
+        atomic_fetch_and(&context_guard, ~(uint32_t)GUARD_STALE);
 }
 
 /*

@@ -100,8 +100,9 @@ void thread_each(void (*visit)(struct thread *thread, void *arg), void *arg);
 /*
  * Not zero: the fast paths do not hold and everything goes through the slow functions.
  * GUARD_EPOCH: a column changed its key while contexts exist. GUARD_TEARDOWN: exit has begun.
+ * GUARD_STALE: slots that wait may be found now.
  */
-enum { GUARD_COPIED = 1, GUARD_EPOCH = 2, GUARD_LIMITS = 4, GUARD_TEARDOWN = 8, GUARD_OBSERVED = 16, GUARD_OFF = 32 };
+enum { GUARD_COPIED = 1, GUARD_EPOCH = 2, GUARD_LIMITS = 4, GUARD_TEARDOWN = 8, GUARD_OBSERVED = 16, GUARD_OFF = 32, GUARD_STALE = 64 };
 extern _Atomic uint32_t context_guard;
 
 static inline bool guard_is_clear(void)

@@ -30,6 +30,9 @@ static inline bool context_holds_counted(const struct context *context, unsigned
     return context->key[column] && binding->destructor && context->epoch >= binding->since;
 }
 
+/* GUARD_STALE is set: looks for what waits. */
+void context_look_again(void);
+
 /* A context of what the thread sees now, one reference; not counted as a capture. NULL: no memory. */
 struct context *context_visible(struct thread *thread);
 

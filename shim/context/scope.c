@@ -113,8 +113,8 @@ bool scope_enter_slow(struct context *context, uintptr_t mark)
         return false;
     if (thread->over)
         scope_drop_stale(thread, mark & ~(uintptr_t)MARK_FLAGS);
-    if (slots_stale)
-        slots_resolve();
+    if (guard & GUARD_STALE)
+        context_look_again();
     level = level_push(thread);
     if (!level)
         return false;

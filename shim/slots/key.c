@@ -124,12 +124,17 @@ static bool is_in_creator(const struct slot *slot, const void *address)
 /* Mostly the caller itself; else whoever called it, if stacks can be read (observe/stack.c). */
 static bool is_creator_on_stack(const struct slot *slot, const void *caller)
 {
+    static __thread bool is_reading; /* libunwind's first use makes a key of its own */
     void *frames[FRAMES];
     int count;
 
     if (is_in_creator(slot, caller))
         return true;
-    count = slots_backtrace ? slots_backtrace(frames, FRAMES) : 0;
+    if (!slots_backtrace || is_reading)
+        return false;
+    is_reading = true;
+    count = slots_backtrace(frames, FRAMES);
+    is_reading = false;
     for (int i = 0; i < count; i++) {
         if (is_in_creator(slot, frames[i]))
             return true;
@@ -323,6 +328,22 @@ static int visit_key(const struct elf_module *module, void *arg)
     return 1;
 }
 
+/*
+ * Is the key that the named variable holds the one that was stored there, and not a number that
+ * happens to be there? Zero is a key and is what an unused variable holds: then only a key that was
+ * made in a local variable can have been meant.
+ */
+static bool is_stored_here(const struct slot *slot, pthread_key_t key)
+{
+    const struct known_key *known = &known_keys[key];
+    struct elf_module module;
+
+    if (known->variable == (const void *)slot->key.variable)
+        return true;
+    return same_module(known->caller, (const void *)slot->key.variable) &&
+           (key != 0 || !elf_module_at(known->variable, &module));
+}
+
 /* Finds the variable; and the key in it, if one was stored there that we saw being made. */
 static void key_resolve(struct slot *slot)
 {
@@ -347,9 +368,7 @@ static void key_resolve(struct slot *slot)
     if (slot->key.by_creator)
         return;
     memcpy(&key, (const void *)slot->key.variable, sizeof key);
-    if (key < KEYS_MAX && known_keys[key].is_live && !key_column[key] &&
-        ((const void *)slot->key.variable == known_keys[key].variable ||
-         same_module(known_keys[key].caller, (const void *)slot->key.variable)))
+    if (key < KEYS_MAX && known_keys[key].is_live && !key_column[key] && is_stored_here(slot, key))
         bind(slot, key, true);
 }
 

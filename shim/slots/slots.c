@@ -25,7 +25,7 @@ static const struct slot_kind *const kinds[] = {
     &slot_kind_fn,
     &slot_kind_swap,
 };
-enum { KINDS = sizeof kinds / sizeof kinds[0], LATE_TLS_ROOM = 256 };
+enum { KINDS = sizeof kinds / sizeof kinds[0], LATE_TLS_ROOM = 256, RESOLVE_TRIES = 64 };
 
 struct slot slots[SLOTS_MAX];
 unsigned slots_count, slots_columns, slots_bytes;
@@ -35,7 +35,10 @@ _Atomic uint32_t slots_epoch = 1;
 void (*slots_changed_hook)(bool may_have_values);
 int (*slots_backtrace)(void **frames, int max);
 
+void (*slots_stale_hook)(void);
+
 static struct lock resolve_lock;
+static unsigned resolve_tries;
 
 /* ---- parsing ---- */
 
@@ -244,7 +247,7 @@ unsigned slots_init(struct config *config)
         if (slot->policy == POLICY_MOVE || slot->policy_name[0] || slot->policy_name[1])
             slots_always_build = slots_owns_values = true;
     }
-    slots_stale = slots_count > 0;
+    resolve_tries = RESOLVE_TRIES;
     slots_resolve();
     /* Ranges of static TLS that touch are moved as one: give them room in the order of their address. */
     for (;;) {
@@ -303,11 +306,18 @@ void slot_pin(const void *address)
     dlopen(module.path, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);
 }
 
+/*
+ * The library is still being opened, or the key not stored yet: so the next captures look, some
+ * times, until everything is found.
+ */
 void slots_look_again(void)
 {
     for (unsigned i = 0; i < slots_count; i++) {
         if (slots[i].state == SLOT_WAITING) {
+            resolve_tries = RESOLVE_TRIES;
             slots_stale = true;
+            if (slots_stale_hook)
+                slots_stale_hook();
             return;
         }
     }
@@ -325,20 +335,22 @@ static void late_slot(struct slot *slot)
 void slots_resolve(void)
 {
     int saved_errno = errno;
+    bool is_waiting = false;
 
     /* Another thread, or this one in a constructor that a resolve has run: it will be done. */
     if (atomic_exchange_explicit(&resolve_lock.held, 1, memory_order_acquire))
         return;
-    slots_stale = false;
     for (unsigned i = 0; i < slots_count; i++) {
         struct slot *slot = &slots[i];
 
         if (slot->state != SLOT_WAITING)
             continue;
+        is_waiting = true;
         slot->kind->resolve(slot);
         if (slot->state == SLOT_BOUND && slot->has_room && slot->column == SLOT_NO_COLUMN)
             late_slot(slot);
     }
+    slots_stale = is_waiting && resolve_tries && --resolve_tries;
     lock_drop(&resolve_lock);
     errno = saved_errno;
 }

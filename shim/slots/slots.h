@@ -141,6 +141,7 @@ void slots_resolve(void);
 /* Something happened that may let a waiting slot be found (dlopen, a key was created). */
 void slots_look_again(void);
 extern bool slots_stale; /* slots_resolve has something to look for */
+extern void (*slots_stale_hook)(void); /* set by the context room: slots_stale has become true */
 
 /*
  * Counts changes of what slots are bound to. A context's value of a slot is good only when the

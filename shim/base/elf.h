@@ -125,14 +125,15 @@ struct elf_search {
 
 /* What has been looked through for one set of names: zeroes at first, kept between two calls. */
 struct elf_seen {
-    unsigned long long unloaded;
+    unsigned long long loaded, unloaded;
     size_t count;
 };
 
 /* Look for all that is not found yet, every file opened at most once: exported names in load order
  * first, by hash, then static ones in load order. This library itself is left out, and so are the
  * static names of the C library unless MODULE names it. With SEEN, only modules that were loaded
- * since the last call with it. Answers how many were found now. */
+ * since the last call with it, and what was found in a library that may be unloaded by now is
+ * looked for again. Answers how many were found now. */
 size_t elf_search_modules(struct elf_search *searches, size_t n, struct elf_seen *seen);
 
 /* The name that is most like NAME, or a compiler's clone of it (NAME.isra.0), for "did you mean".

@@ -89,40 +89,60 @@ static int elf_sweep_files(const struct elf_module *module, void *arg)
     return sweep->found == sweep->n;
 }
 
-static int elf_visit_unloaded(struct dl_phdr_info *info, size_t size, void *arg)
+static int elf_visit_counts(struct dl_phdr_info *info, size_t size, void *arg)
 {
-    *(unsigned long long *)arg = info->dlpi_subs;
+    struct elf_seen *now = arg;
+
+    now->loaded = info->dlpi_adds;
+    now->unloaded = info->dlpi_subs;
     return 1;
+}
+
+/* How many are found; after an unload only those in modules that always stay. */
+static size_t elf_count_found(struct elf_search *searches, size_t n, bool has_unloaded)
+{
+    size_t found = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        struct elf_search *s = &searches[i];
+
+        if (s->query.found.matches && has_unloaded && !elf_module_is_startup(&s->where))
+            s->query.found.matches = 0;
+        found += s->query.found.matches > 0;
+    }
+    return found;
 }
 
 size_t elf_search_modules(struct elf_search *searches, size_t n, struct elf_seen *seen)
 {
     struct elf_sweep sweep = {.searches = searches, .n = n};
-    unsigned long long unloaded = 0;
+    struct elf_seen now = {0};
     struct elf_module self;
-    size_t before = 0;
+    bool has_unloaded;
+    size_t before;
 
-    for (size_t i = 0; i < n; i++)
-        before += searches[i].query.found.matches > 0;
-    if (before == n)
+    dl_iterate_phdr(elf_visit_counts, &now);
+    if (seen && seen->loaded == now.loaded && seen->unloaded == now.unloaded)
         return 0;
-    sweep.found = before;
-    /* Linked into a test program we are not a library of our own. */
-    if (elf_module_at((const void *)elf_search_modules, &self) && !self.is_main)
-        sweep.self = self.phdr;
-    sweep.vdso = getauxval(AT_SYSINFO_EHDR);
-    sweep.loader = getauxval(AT_BASE);
-    dl_iterate_phdr(elf_visit_unloaded, &unloaded);
-    if (seen && seen->unloaded == unloaded)
-        sweep.skip = seen->count;
-    elf_each_module(elf_sweep_exported, &sweep);
-    sweep.index = 0;
-    if (sweep.found < n)
-        elf_each_module(elf_sweep_files, &sweep);
-    if (seen) {
-        seen->unloaded = unloaded;
-        if (sweep.found < n)
-            seen->count = sweep.index;
+    has_unloaded = seen && seen->loaded && seen->unloaded != now.unloaded;
+    before = sweep.found = elf_count_found(searches, n, has_unloaded);
+    sweep.skip = seen && !has_unloaded ? seen->count : 0;
+    now.count = sweep.skip;
+    if (before < n) {
+        /* Linked into a test program we are not a library of our own. */
+        if (elf_module_at((const void *)elf_search_modules, &self) && !self.is_main)
+            sweep.self = self.phdr;
+        sweep.vdso = getauxval(AT_SYSINFO_EHDR);
+        sweep.loader = getauxval(AT_BASE);
+        elf_each_module(elf_sweep_exported, &sweep);
     }
+    if (sweep.found < n) {
+        sweep.index = 0;
+        elf_each_module(elf_sweep_files, &sweep);
+        if (sweep.found < n)
+            now.count = sweep.index; /* to the end of the list */
+    }
+    if (seen)
+        *seen = now;
     return sweep.found - before;
 }

@@ -470,6 +470,26 @@ START_TEST(test_elf_search_looks_only_at_new_modules_until_one_was_unloaded)
     ck_assert_uint_eq(elf_search_modules(s, 2, &seen), 1);
     ck_assert_ptr_eq(s[1].where.phdr, m.phdr);
     dlclose(handle);
+    ck_assert_uint_eq(elf_search_modules(s, 2, &seen), 0);
+    ck_assert_uint_eq(s[1].query.found.matches, 0); /* gone with its library */
+}
+END_TEST
+
+START_TEST(test_elf_search_forgets_what_was_unloaded_when_all_was_found)
+{
+    struct elf_search s = {.query = {.name = "hidden_two", .want = ELF_TLS}};
+    struct elf_seen seen = {0};
+    struct elf_module m;
+    void *handle = open_library("libgnu-2.0.so.0", &m);
+
+    ck_assert_uint_eq(elf_search_modules(&s, 1, &seen), 1);
+    dlclose(handle);
+    ck_assert_uint_eq(elf_search_modules(&s, 1, &seen), 0);
+    ck_assert_uint_eq(s.query.found.matches, 0);
+    handle = open_library("libsysv.so", &m);
+    ck_assert_uint_eq(elf_search_modules(&s, 1, &seen), 1);
+    ck_assert_ptr_eq(s.where.phdr, m.phdr);
+    dlclose(handle);
 }
 END_TEST
 
@@ -787,6 +807,7 @@ int main(void)
     tcase_add_test(tc, test_elf_one_pass_serves_many_names);
     tcase_add_test(tc, test_elf_search_finds_names_in_whatever_module);
     tcase_add_test(tc, test_elf_search_looks_only_at_new_modules_until_one_was_unloaded);
+    tcase_add_test(tc, test_elf_search_forgets_what_was_unloaded_when_all_was_found);
     tcase_add_test(tc, test_elf_the_programs_own_statics);
     tcase_add_test(tc, test_elf_nearest_names_typos_and_clones);
     tcase_add_test(tc, test_elf_tls_offset_is_good_for_every_thread);

@@ -1,0 +1,140 @@
+/* Records of handoffs: made in one thread, freed in another, their memory used again. */
+#include <check.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "context/record.h"
+#include "context/thread.h"
+
+START_TEST(test_record_is_its_own)
+{
+    enum { COUNT = 3 * RECORDS_IN_CHUNK };
+    static struct record *records[COUNT];
+
+    for (uintptr_t i = 0; i < COUNT; i++) {
+        records[i] = record_new();
+        ck_assert_ptr_nonnull(records[i]);
+        *records[i] = (struct record){(void *)i, (void *)(i + 1), (struct context *)(i + 2)};
+    }
+    for (uintptr_t i = 0; i < COUNT; i++) {
+        ck_assert_uint_eq((uintptr_t)records[i]->function, i);
+        ck_assert_uint_eq((uintptr_t)records[i]->data, i + 1);
+        ck_assert_uint_eq((uintptr_t)records[i]->context, i + 2);
+        record_free(records[i]);
+    }
+    ck_assert_uint_eq(thread_self->records_made, COUNT);
+    ck_assert_uint_eq(thread_self->records_freed, COUNT);
+}
+END_TEST
+
+static size_t resident_pages(void)
+{
+    size_t total = 0, resident = 0;
+    FILE *file = fopen("/proc/self/statm", "r");
+
+    if (!file || fscanf(file, "%zu %zu", &total, &resident) != 2)
+        resident = 0;
+    if (file)
+        fclose(file);
+    return resident;
+}
+
+START_TEST(test_record_memory_is_used_again)
+{
+    size_t before = 0;
+
+    for (unsigned round = 0; round < 200; round++) {
+        static struct record *records[5000];
+
+        for (unsigned i = 0; i < 5000; i++)
+            records[i] = record_new();
+        for (unsigned i = 0; i < 5000; i++)
+            record_free(records[i]);
+        if (round == 20)
+            before = resident_pages();
+    }
+    ck_assert_uint_lt(resident_pages(), before + 64);
+}
+END_TEST
+
+/* A queue of one producer and one consumer. */
+enum { ROOM = 1024 };
+static struct record *queue[ROOM];
+static _Atomic size_t pushed, popped;
+static const size_t transfers = 1000000;
+
+static void *consume(void *arg)
+{
+    uintptr_t wrong = 0;
+
+    thread_enter();
+    for (size_t i = 0; i < transfers; i++) {
+        struct record *record;
+
+        while (atomic_load_explicit(&pushed, memory_order_acquire) == i)
+            sched_yield();
+        record = queue[i % ROOM];
+        wrong += record->function != (void *)i || record->data != (void *)~i;
+        record_free(record);
+        atomic_store_explicit(&popped, i + 1, memory_order_release);
+    }
+    thread_leave(thread_self);
+    return (void *)wrong;
+}
+
+START_TEST(test_record_crosses_threads)
+{
+    pthread_t consumer;
+    void *wrong;
+    size_t before = 0;
+
+    pthread_create(&consumer, NULL, consume, NULL);
+    for (size_t i = 0; i < transfers; i++) {
+        struct record *record = record_new();
+
+        ck_assert_ptr_nonnull(record);
+        record->function = (void *)i;
+        record->data = (void *)~i;
+        while (i - atomic_load_explicit(&popped, memory_order_acquire) == ROOM)
+            sched_yield();
+        queue[i % ROOM] = record;
+        atomic_store_explicit(&pushed, i + 1, memory_order_release);
+        if (i == transfers / 10)
+            before = resident_pages();
+    }
+    pthread_join(consumer, &wrong);
+    ck_assert_ptr_null(wrong);
+    ck_assert_uint_lt(resident_pages(), before + 256);
+}
+END_TEST
+
+START_TEST(test_record_new_sure_answers)
+{
+    struct record *record = record_new_sure();
+
+    ck_assert_ptr_nonnull(record);
+    record_free(record);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("record");
+    TCase *tests = tcase_create("record");
+    SRunner *runner = srunner_create(suite);
+    int failed;
+
+    tcase_set_timeout(tests, 60);
+    tcase_add_test(tests, test_record_is_its_own);
+    tcase_add_test(tests, test_record_memory_is_used_again);
+    tcase_add_test(tests, test_record_crosses_threads);
+    tcase_add_test(tests, test_record_new_sure_answers);
+    suite_add_tcase(suite, tests);
+    srunner_run_all(runner, CK_ENV);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

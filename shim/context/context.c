@@ -306,7 +306,7 @@ struct context *context_capture_slow(unsigned family)
         return NULL;
     }
     if (thread->over)
-        scope_drop_stale(thread, arch_sp());
+        scope_drop_stale(thread, (uintptr_t)__builtin_dwarf_cfa());
     if (guard & GUARD_STALE)
         context_look_again();
     if (thread->suppress) {
@@ -375,7 +375,7 @@ int context_set_key(unsigned key, unsigned column, const void *value, int (*real
     int error;
 
     if (thread->over)
-        scope_drop_stale(thread, arch_sp());
+        scope_drop_stale(thread, (uintptr_t)__builtin_dwarf_cfa());
     if (!thread->over) {
         error = real(key, value);
         if (error == 0 && thread->snap && thread->snap->key[column] != value)
@@ -393,8 +393,11 @@ static void note_slots_stale(void)
 void context_look_again(void)
 {
     slots_resolve();
-    if (!slots_stale)
+    if (!slots_stale) {
         atomic_fetch_and(&context_guard, ~(uint32_t)GUARD_STALE);
+        if (slots_stale) /* again, while we cleared */
+            note_slots_stale();
+    }
 }
 
 /*

@@ -81,7 +81,8 @@ struct context *context_private_new(struct context *base)
 
     if (!own)
         return NULL;
-    memcpy(own, base, size);
+    /* Not its count of references: other threads are changing it. */
+    memcpy(&own->flags, &base->flags, size - offsetof(struct context, flags));
     own->flags = CONTEXT_PRIVATE;
     own->base = base;
     own->epoch = atomic_load_explicit(&slots_epoch, memory_order_acquire);

@@ -29,7 +29,8 @@ enum { KINDS = sizeof kinds / sizeof kinds[0], LATE_TLS_ROOM = 256, RESOLVE_TRIE
 
 struct slot slots[SLOTS_MAX];
 unsigned slots_count, slots_columns, slots_bytes;
-bool slots_have_copied, slots_always_build, slots_owns_values, slots_force, slots_stale;
+bool slots_have_copied, slots_always_build, slots_owns_values, slots_force;
+_Atomic bool slots_stale;
 void *slots_initial;
 _Atomic uint32_t slots_epoch = 1;
 void (*slots_changed_hook)(bool may_have_values);

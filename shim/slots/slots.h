@@ -140,7 +140,7 @@ unsigned slots_init(struct config *config);
 void slots_resolve(void);
 /* Something happened that may let a waiting slot be found (dlopen, a key was created). */
 void slots_look_again(void);
-extern bool slots_stale; /* slots_resolve has something to look for */
+extern _Atomic bool slots_stale; /* slots_resolve has something to look for */
 extern void (*slots_stale_hook)(void); /* set by the context room: slots_stale has become true */
 
 /*

@@ -1,0 +1,114 @@
+/*
+ * For suites on the context room: the lower rooms started as init.c starts them, without hooks; and
+ * what a hook body and its trampoline do around a callback.
+ */
+#ifndef UNIT_CORE_H
+#define UNIT_CORE_H
+
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "base/arch.h"
+#include "base/config.h"
+#include "context/context.h"
+#include "context/record.h"
+#include "context/thread.h"
+#include "context/values.h"
+#include "slots/slots.h"
+
+enum { FAMILY_UNIT = 0 };
+
+/* carry: "BATON_CARRY=...", must stay as it is. */
+static inline void core_start(char *carry)
+{
+    static struct config config;
+    char *environment[] = {carry, NULL};
+
+    config_read(environment, &config);
+    slots_init(&config);
+    key_read_native = pthread_getspecific;
+    key_write_native = pthread_setspecific;
+    key_forget_hook = values_forget;
+    thread_init(pthread_key_create, pthread_setspecific);
+    context_init(0, 0);
+}
+
+static inline int core_key_create(pthread_key_t *key, void (*destructor)(void *))
+{
+    int ticket;
+    key_destructor *guarded = key_will_create(destructor, &ticket);
+    int result = pthread_key_create(key, guarded);
+
+    key_created(ticket, result == 0 ? *key : 0, key, __builtin_return_address(0), result == 0);
+    return result;
+}
+
+static inline void core_key_delete(pthread_key_t key)
+{
+    key_deleted(key);
+    pthread_key_delete(key);
+}
+
+static inline void *core_get(pthread_key_t key)
+{
+    unsigned column = key_column[key];
+    const struct context *over = thread_self->over;
+
+    return column && over ? over->key[column - 1] : pthread_getspecific(key);
+}
+
+static inline int core_set(pthread_key_t key, const void *value)
+{
+    unsigned column = key_column[key];
+
+    return column ? context_set_key(key, column - 1, value, pthread_setspecific)
+                  : pthread_setspecific(key, value);
+}
+
+/* Runs call(arg) in `context`, whose reference it takes over. */
+static GUARDED __attribute__((unused)) void core_run(struct context *context, void (*call)(void *), void *arg)
+{
+    GUARDED_FRAME();
+    SCOPE_RUN(context, MARK_OWNED, call(arg));
+}
+
+/* A thread that runs call(arg) in an attached context, as the hook of pthread_create has it. */
+struct core_start {
+    struct context *context;
+    void (*call)(void *);
+    void *arg;
+};
+
+static GUARDED __attribute__((unused)) void *core_thread_main(void *arg)
+{
+    GUARDED_FRAME();
+    struct core_start start = *(struct core_start *)arg;
+
+    free(arg);
+    thread_enter_kind(true);
+    SCOPE_RUN(start.context, MARK_OWNED | MARK_THREAD, start.call(start.arg));
+    thread_leave(thread_self);
+    return NULL;
+}
+
+static inline pthread_t core_thread(void (*call)(void *), void *arg)
+{
+    struct core_start *start = malloc(sizeof *start);
+    pthread_t thread;
+
+    *start = (struct core_start){context_capture(FAMILY_UNIT), call, arg};
+    pthread_create(&thread, NULL, core_thread_main, start);
+    return thread;
+}
+
+/* Contexts that something still refers to once this thread's caches are given back. */
+static inline int64_t core_alive(void)
+{
+    if (thread_self != &thread_unknown) {
+        context_drop_snapshot(thread_self);
+        context_settle_debt(thread_self);
+    }
+    return context_count_alive();
+}
+
+#endif

@@ -1,0 +1,363 @@
+// promise: contexts of pthread keys are captured, attached, nested and let go as the rules say
+#include <check.h>
+#include <semaphore.h>
+#include <setjmp.h>
+#include <stdint.h>
+
+#include "core.h"
+
+static pthread_key_t plain_key, owned_key, other_key;
+static _Atomic int destroyed;
+
+static void destroy(void *value)
+{
+    atomic_fetch_add(&destroyed, 1);
+    free(value);
+}
+
+static void *number(uintptr_t n)
+{
+    return (void *)n;
+}
+
+/* ---- one thread ---- */
+
+static void see(void *seen)
+{
+    *(void **)seen = core_get(plain_key);
+}
+
+START_TEST(test_context_shows_the_values_of_the_capture)
+{
+    struct context *first, *second;
+    void *seen;
+
+    core_set(plain_key, number(1));
+    first = context_capture(FAMILY_UNIT);
+    core_set(plain_key, number(2));
+    second = context_capture(FAMILY_UNIT);
+    core_set(plain_key, NULL);
+    core_run(first, see, &seen);
+    ck_assert_ptr_eq(seen, number(1));
+    core_run(second, see, &seen);
+    ck_assert_ptr_eq(seen, number(2));
+    ck_assert_ptr_null(core_get(plain_key));
+    ck_assert_int_eq(core_alive(), 0);
+}
+END_TEST
+
+START_TEST(test_context_of_an_empty_slot_is_empty)
+{
+    struct context *empty;
+    void *seen = number(9);
+
+    core_set(plain_key, NULL);
+    empty = context_capture(FAMILY_UNIT);
+    core_set(plain_key, number(5));
+    core_run(empty, see, &seen);
+    ck_assert_ptr_null(seen);
+    ck_assert_ptr_eq(core_get(plain_key), number(5));
+    core_set(plain_key, NULL);
+    ck_assert_int_eq(core_alive(), 0);
+}
+END_TEST
+
+START_TEST(test_context_is_shared_while_nothing_changes)
+{
+    struct context *first, *second;
+
+    core_set(plain_key, number(3));
+    first = context_capture(FAMILY_UNIT);
+    second = context_capture(FAMILY_UNIT);
+    ck_assert_ptr_eq(first, second);
+    context_release(first);
+    context_release(second);
+    core_set(plain_key, NULL);
+    ck_assert_int_eq(core_alive(), 0);
+}
+END_TEST
+
+static void set_seven(void *captured)
+{
+    core_set(plain_key, number(7));
+    ck_assert_ptr_eq(core_get(plain_key), number(7));
+    *(struct context **)captured = context_capture(FAMILY_UNIT);
+}
+
+START_TEST(test_context_keeps_what_a_task_sets_to_the_task_and_what_it_hands_over)
+{
+    struct context *outer, *inner;
+    void *seen;
+
+    core_set(plain_key, number(4));
+    outer = context_capture(FAMILY_UNIT);
+    core_run(context_ref(outer), set_seven, &inner);
+    ck_assert_ptr_eq(core_get(plain_key), number(4));
+    core_run(outer, see, &seen);
+    ck_assert_ptr_eq(seen, number(4));
+    core_run(inner, see, &seen);
+    ck_assert_ptr_eq(seen, number(7));
+    core_set(plain_key, NULL);
+    ck_assert_int_eq(core_alive(), 0);
+}
+END_TEST
+
+struct nest {
+    struct context *inner;
+    void *before, *inside, *after;
+};
+
+static void run_inside(void *arg)
+{
+    struct nest *nest = arg;
+
+    see(&nest->before);
+    core_run(nest->inner, see, &nest->inside);
+    see(&nest->after);
+}
+
+START_TEST(test_context_nests)
+{
+    struct nest nest;
+    struct context *outer;
+
+    core_set(plain_key, number(1));
+    outer = context_capture(FAMILY_UNIT);
+    core_set(plain_key, number(2));
+    nest.inner = context_capture(FAMILY_UNIT);
+    core_set(plain_key, number(3));
+    core_run(outer, run_inside, &nest);
+    ck_assert_ptr_eq(nest.before, number(1));
+    ck_assert_ptr_eq(nest.inside, number(2));
+    ck_assert_ptr_eq(nest.after, number(1));
+    ck_assert_ptr_eq(core_get(plain_key), number(3));
+    core_set(plain_key, NULL);
+    ck_assert_int_eq(core_alive(), 0);
+}
+END_TEST
+
+static jmp_buf out;
+
+static void jump(void *unused)
+{
+    longjmp(out, 1);
+}
+
+START_TEST(test_context_that_longjmp_left_is_dropped_at_the_next_handoff)
+{
+    struct context *context;
+    void *seen;
+
+    core_set(plain_key, number(1));
+    context = context_capture(FAMILY_UNIT);
+    core_set(plain_key, number(2));
+    if (!setjmp(out))
+        core_run(context, jump, NULL);
+    context = context_capture(FAMILY_UNIT);
+    core_run(context, see, &seen);
+    ck_assert_ptr_eq(seen, number(2));
+    core_set(plain_key, NULL);
+    ck_assert_int_eq(core_alive(), 0);
+}
+END_TEST
+
+START_TEST(test_context_rolled_back_is_not_counted)
+{
+    struct thread *thread = thread_enter();
+    uint64_t before;
+
+    core_set(plain_key, number(1));
+    context_release(context_capture(FAMILY_UNIT));
+    before = thread->carried[FAMILY_UNIT];
+    context_rollback(FAMILY_UNIT, context_capture(FAMILY_UNIT));
+    ck_assert_uint_eq(thread->carried[FAMILY_UNIT], before);
+    core_set(plain_key, NULL);
+    ck_assert_int_eq(core_alive(), 0);
+}
+END_TEST
+
+START_TEST(test_context_older_than_a_key_does_not_show_its_value)
+{
+    struct context *context;
+    void *seen = number(9);
+
+    core_key_create(&other_key, NULL);
+    core_set(other_key, number(8));
+    context = context_capture(FAMILY_UNIT);
+    core_key_delete(other_key);
+    core_key_create(&other_key, NULL);
+    ck_assert_ptr_null(core_get(other_key));
+    core_set(plain_key, NULL);
+    core_run(context, see, &seen);
+    ck_assert_ptr_null(seen);
+    ck_assert_ptr_null(core_get(other_key));
+    core_key_delete(other_key);
+    ck_assert_int_eq(core_alive(), 0);
+}
+END_TEST
+
+/* ---- several threads ---- */
+
+enum { TASKS = 20000 };
+
+struct queue {
+    sem_t filled, room;
+    struct record *slots[64];
+    int wrong;
+};
+
+static void check_number(void *expected)
+{
+    int *wrong = *(int **)expected;
+
+    *wrong += core_get(plain_key) != ((void **)expected)[1];
+    core_set(plain_key, number(0xbad)); /* leaks into nobody */
+}
+
+static void consume(void *arg)
+{
+    struct queue *queue = arg;
+
+    for (int i = 0; i < TASKS; i++) {
+        void *expected[2] = {&queue->wrong, NULL};
+        struct record record;
+
+        sem_wait(&queue->filled);
+        record = *queue->slots[i % 64];
+        record_free(queue->slots[i % 64]);
+        sem_post(&queue->room);
+        expected[1] = record.data;
+        core_run(record.context, check_number, expected);
+    }
+}
+
+START_TEST(test_context_rides_with_records_through_a_queue)
+{
+    static struct queue queue;
+    pthread_t thread;
+
+    sem_init(&queue.filled, 0, 0);
+    sem_init(&queue.room, 0, 64);
+    core_set(plain_key, NULL);
+    thread = core_thread(consume, &queue);
+    for (int i = 0; i < TASKS; i++) {
+        struct record *record = record_new();
+
+        ck_assert_ptr_nonnull(record);
+        core_set(plain_key, number((uintptr_t)(i / 3 + 1)));
+        *record = (struct record){NULL, number((uintptr_t)(i / 3 + 1)), context_capture(FAMILY_UNIT)};
+        sem_wait(&queue.room);
+        queue.slots[i % 64] = record;
+        sem_post(&queue.filled);
+    }
+    pthread_join(thread, NULL);
+    ck_assert_int_eq(queue.wrong, 0);
+    core_set(plain_key, NULL);
+    ck_assert_int_eq(core_alive(), 0);
+}
+END_TEST
+
+static void exit_thread(void *unused)
+{
+    core_set(plain_key, number(6));
+    pthread_exit(NULL);
+}
+
+static void *leave_a_task_by_pthread_exit(void *context)
+{
+    core_run(context, exit_thread, NULL);
+    return NULL;
+}
+
+START_TEST(test_context_is_let_go_by_pthread_exit_and_cancellation)
+{
+    pthread_t thread;
+
+    core_set(plain_key, number(1));
+    for (int i = 0; i < 20; i++) {
+        pthread_create(&thread, NULL, leave_a_task_by_pthread_exit, context_capture(FAMILY_UNIT));
+        pthread_join(thread, NULL);
+        pthread_join(core_thread(exit_thread, NULL), NULL);
+    }
+    ck_assert_ptr_eq(core_get(plain_key), number(1));
+    core_set(plain_key, NULL);
+    ck_assert_int_eq(core_alive(), 0);
+}
+END_TEST
+
+static void hand_over_an_owned_value(void *holder)
+{
+    core_set(owned_key, calloc(1, 16));
+    *(struct context **)holder = context_capture(FAMILY_UNIT);
+}
+
+static void see_owned(void *seen)
+{
+    *(void **)seen = core_get(owned_key);
+}
+
+/* The value's owner ends while a context still holds it: rule D17. */
+START_TEST(test_context_keeps_a_value_until_the_last_context_is_gone)
+{
+    struct context *context;
+    void *seen = NULL;
+
+    atomic_store(&destroyed, 0);
+    pthread_join(core_thread(hand_over_an_owned_value, &context), NULL);
+    ck_assert_int_eq(atomic_load(&destroyed), 0);
+    core_run(context_ref(context), see_owned, &seen);
+    ck_assert_ptr_nonnull(seen);
+    *(char *)seen = 1; /* the sanitizers look */
+    ck_assert_int_eq(atomic_load(&destroyed), 0);
+    context_release(context);
+    ck_assert_int_eq(core_alive(), 0);
+    ck_assert_int_eq(atomic_load(&destroyed), 1);
+    ck_assert_int_eq(values_count(), 0);
+}
+END_TEST
+
+static void set_owned(void *unused)
+{
+    core_set(owned_key, calloc(1, 16));
+}
+
+START_TEST(test_context_destroys_what_a_task_set_and_left)
+{
+    atomic_store(&destroyed, 0);
+    core_run(context_capture(FAMILY_UNIT), set_owned, NULL); /* rule D18 */
+    ck_assert_int_eq(core_alive(), 0);
+    ck_assert_int_eq(atomic_load(&destroyed), 1);
+    ck_assert_ptr_null(core_get(owned_key));
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("context");
+    TCase *tc = tcase_create("context");
+    SRunner *runner;
+    int failed;
+
+    core_start("BATON_CARRY=key:plain_key;key:owned_key;key:other_key");
+    core_key_create(&plain_key, NULL);
+    core_key_create(&owned_key, destroy);
+    tcase_set_timeout(tc, 60);
+    tcase_add_test(tc, test_context_shows_the_values_of_the_capture);
+    tcase_add_test(tc, test_context_of_an_empty_slot_is_empty);
+    tcase_add_test(tc, test_context_is_shared_while_nothing_changes);
+    tcase_add_test(tc, test_context_keeps_what_a_task_sets_to_the_task_and_what_it_hands_over);
+    tcase_add_test(tc, test_context_nests);
+    tcase_add_test(tc, test_context_that_longjmp_left_is_dropped_at_the_next_handoff);
+    tcase_add_test(tc, test_context_rolled_back_is_not_counted);
+    tcase_add_test(tc, test_context_older_than_a_key_does_not_show_its_value);
+    tcase_add_test(tc, test_context_rides_with_records_through_a_queue);
+    tcase_add_test(tc, test_context_is_let_go_by_pthread_exit_and_cancellation);
+    tcase_add_test(tc, test_context_keeps_a_value_until_the_last_context_is_gone);
+    tcase_add_test(tc, test_context_destroys_what_a_task_set_and_left);
+    suite_add_tcase(suite, tc);
+    runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? 1 : 0;
+}

@@ -18,6 +18,18 @@ typedef uintptr_t setter(uintptr_t value);
 
 enum { GET, SET, FREE };
 
+static bool fn_add_names(struct slot *slot, char *text, struct slot_error *error)
+{
+    for (unsigned i = GET; i <= FREE; i++) {
+        if (slot->fn.name[i] &&
+            !slot_name_add(&slot->fn.id[i], slot->fn.name[i], slot->fn.module[i], NULL, ELF_FUNC)) {
+            *error = (struct slot_error){"fewer names", text};
+            return false;
+        }
+    }
+    return true;
+}
+
 /* Stands where a value of policy move was: the setter has it now. */
 #define TAKEN UINTPTR_MAX
 
@@ -53,7 +65,7 @@ static bool fn_parse(struct slot *slot, char *text, struct slot_error *error)
     }
     if (slot->fn.name[FREE])
         slots_always_build = slots_owns_values = true;
-    return true;
+    return fn_add_names(slot, text, error);
 }
 
 static bool swap_parse(struct slot *slot, char *text, struct slot_error *error)
@@ -65,56 +77,34 @@ static bool swap_parse(struct slot *slot, char *text, struct slot_error *error)
     }
     slot_cut_module(text, &slot->fn.module[GET]);
     slot->fn.name[GET] = text;
-    return true;
-}
-
-struct fn_search {
-    struct slot *slot;
-    unsigned index;
-    char module_name[64];
-};
-
-static int visit_fn(const struct elf_module *module, void *arg)
-{
-    struct fn_search *search = arg;
-    struct slot *slot = search->slot;
-    struct elf_symbol symbol;
-
-    if (slot->fn.module[search->index] && !elf_module_match(module, slot->fn.module[search->index]))
-        return 0;
-    if (!elf_find_symbol(module, slot->fn.name[search->index], NULL, ELF_FUNC, &symbol))
-        return 0;
-    if (symbol.is_local && symbol.matches > 1) {
-        slot_refuse(slot, "several static functions have this name");
-        return 1;
-    }
-    slot->fn.function[search->index] = elf_symbol_address(&symbol);
-    strncpy(search->module_name, module->name, sizeof search->module_name - 1);
-    return 1;
+    return fn_add_names(slot, text, error);
 }
 
 static void fn_resolve(struct slot *slot)
 {
-    struct fn_search search = {.slot = slot};
+    static const char *const reasons[3] = {"no loaded module has the function of get=",
+                                           "no loaded module has the function of set=",
+                                           "no loaded module has the function of free="};
+    struct elf_search found = {.where = {.name = "?"}};
 
-    for (search.index = GET; search.index <= FREE; search.index++) {
-        if (!slot->fn.name[search.index] || slot->fn.function[search.index])
+    for (unsigned i = FREE + 1; i-- > GET;) {
+        if (!slot->fn.name[i])
             continue;
-        elf_each_module(visit_fn, &search);
-        if (slot->state == SLOT_REFUSED)
-            return;
-        if (!slot->fn.function[search.index]) {
-            slot->reason = search.index == GET   ? "no loaded module has the function of get="
-                           : search.index == SET ? "no loaded module has the function of set="
-                                                 : "no loaded module has the function of free=";
+        if (!slot_name_find(slot->fn.id[i], &found)) {
+            slot->reason = reasons[i];
             return;
         }
+        if (found.query.found.is_local && found.query.found.matches > 1) {
+            slot_refuse(slot, "several static functions have this name");
+            return;
+        }
+        slot->fn.function[i] = elf_symbol_address(&found.query.found);
     }
     for (unsigned i = GET; i <= FREE; i++) {
         if (slot->fn.function[i])
             slot_pin(slot->fn.function[i]);
     }
-    slot_bound(slot, search.module_name, slot->fn.name[GET]);
+    slot_bound(slot, found.where.name, slot->fn.name[GET]);
 }
 
 static void word_store(void *value, uintptr_t word)

@@ -289,43 +289,52 @@ static bool key_parse(struct slot *slot, char *text, struct slot_error *error)
                                          "n=N or MODULE+0xOFFSET", text};
             return false;
         }
+        if (!slot_name_add(&slot->key.id, text, slot->key.module, NULL,
+                           slot->key.by_creator ? ELF_FUNC : ELF_OBJECT)) {
+            *error = (struct slot_error){"fewer names", text};
+            return false;
+        }
     }
     slots_columns++;
     return true;
 }
 
-struct key_search {
-    struct slot *slot;
-};
-
+/* MODULE+0xOFFSET */
 static int visit_key(const struct elf_module *module, void *arg)
 {
-    struct slot *slot = ((struct key_search *)arg)->slot;
-    struct elf_symbol symbol;
+    struct slot *slot = arg;
 
-    if (slot->key.module && !elf_module_match(module, slot->key.module))
+    if (!elf_module_match(module, slot->key.module))
         return 0;
-    if (!slot->key.name) {
-        slot->key.variable = module->base + slot->key.module_offset;
-        slot->key.is_lasting = elf_module_is_startup(module);
-        if (slot->key.variable < module->lo || slot->key.variable >= module->hi)
-            slot_refuse(slot, "outside of the module");
-        return 1;
-    }
-    if (!elf_find_symbol(module, slot->key.name, NULL, slot->key.by_creator ? ELF_FUNC : ELF_OBJECT, &symbol))
-        return 0;
-    if (symbol.is_local && symbol.matches > 1) {
-        slot_refuse(slot, "several static symbols have this name");
-        return 1;
-    }
+    slot->key.variable = module->base + slot->key.module_offset;
     slot->key.is_lasting = elf_module_is_startup(module);
-    if (slot->key.by_creator) {
-        slot->key.creator_lo = symbol.value;
-        slot->key.creator_hi = symbol.value + (symbol.size ? symbol.size : 1);
-    } else {
-        slot->key.variable = symbol.value;
-    }
+    if (slot->key.variable < module->lo || slot->key.variable >= module->hi)
+        slot_refuse(slot, "outside of the module");
     return 1;
+}
+
+static void key_find(struct slot *slot)
+{
+    struct elf_search found;
+    const struct elf_symbol *symbol = &found.query.found;
+
+    if (!slot->key.name) {
+        elf_each_module(visit_key, slot);
+        return;
+    }
+    if (!slot_name_find(slot->key.id, &found))
+        return;
+    if (symbol->is_local && symbol->matches > 1) {
+        slot_refuse(slot, "several static symbols have this name");
+        return;
+    }
+    slot->key.is_lasting = elf_module_is_startup(&found.where);
+    if (slot->key.by_creator) {
+        slot->key.creator_lo = symbol->value;
+        slot->key.creator_hi = symbol->value + (symbol->size ? symbol->size : 1);
+    } else {
+        slot->key.variable = symbol->value;
+    }
 }
 
 /*
@@ -347,7 +356,6 @@ static bool is_stored_here(const struct slot *slot, pthread_key_t key)
 /* Finds the variable; and the key in it, if one was stored there that we saw being made. */
 static void key_resolve(struct slot *slot)
 {
-    struct key_search search = {slot};
     pthread_key_t key;
 
     if (slot->key.order)
@@ -355,7 +363,7 @@ static void key_resolve(struct slot *slot)
     /* A library that came by dlopen may be gone by now, and its address be another's. */
     if (!slot->key.is_lasting) {
         slot->key.variable = slot->key.creator_lo = 0;
-        elf_each_module(visit_key, &search);
+        key_find(slot);
     }
     if (slot->state == SLOT_REFUSED)
         return;

@@ -449,9 +449,11 @@ void slots_release(void *values)
 void slots_fork_lock(void)
 {
     lock_take(&resolve_lock);
+    slot_names_fork_lock();
 }
 
 void slots_fork_unlock(void)
 {
+    slot_names_fork_unlock();
     lock_drop(&resolve_lock);
 }

@@ -26,6 +26,13 @@
 
 enum { SLOTS_MAX = 250, SLOT_NO_COLUMN = 0xffff };
 
+struct elf_search;
+
+/* A name that is looked for (names.c). */
+struct slot_name {
+    unsigned index;
+};
+
 enum slot_state {
     SLOT_WAITING, /* not found yet: looked for again after dlopen and key creation */
     SLOT_BOUND,
@@ -101,6 +108,7 @@ struct slot {
     union {
         struct {
             const char *name, *module; /* module may be NULL */
+            struct slot_name id;       /* when name is not NULL */
             uintptr_t module_offset;   /* MODULE+0xOFFSET, when name is NULL */
             unsigned order;            /* n=N, counted from 1; 0 otherwise */
             bool by_creator;           /* name is a function on the creating stack */
@@ -110,12 +118,14 @@ struct slot {
         } key;
         struct {
             const char *name, *module, *file; /* module, file may be NULL; name NULL: by offset */
+            struct slot_name id;              /* when name is not NULL */
             size_t module_id, tls_offset;
             intptr_t tp_offset; /* from the thread pointer, where is_static */
             bool is_static;
         } tls;
         struct {
             const char *name[3]; /* get, set, free (may be NULL); swap uses the first */
+            struct slot_name id[3];
             const char *module[3];
             void *function[3];
         } fn;
@@ -220,6 +230,14 @@ void slot_refuse(struct slot *slot, const char *reason);
 /* Keeps the module of an address loaded for good: what we call later must not be unmapped. */
 void slot_pin(const void *address);
 /* deny.c: why a name must not be carried (rule 20), or NULL. */
+/* For parse: notes SYMBOL[@MODULE][#FILE] (the texts stay the caller's), to be found as one of WANT
+ * (bits of enum elf_want). False: too many names. */
+bool slot_name_add(struct slot_name *name, const char *symbol, const char *module, const char *file,
+                   unsigned want);
+/* For resolve: where it is. Costs nothing while no library came or went. False: nowhere yet. */
+bool slot_name_find(struct slot_name name, struct elf_search *out);
+void slot_names_fork_lock(void);
+void slot_names_fork_unlock(void);
 const char *slot_deny_reason(const char *name, const char *module_name);
 extern bool slots_force; /* BATON_FORCE */
 

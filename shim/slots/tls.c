@@ -55,6 +55,10 @@ static bool tls_parse(struct slot *slot, char *text, struct slot_error *error)
         *error = (struct slot_error){"NAME[@MODULE][#FILE.c] or MODULE+0xOFFSET:SIZE", text};
         return false;
     }
+    if (!slot_name_add(&slot->tls.id, text, slot->tls.module, slot->tls.file, ELF_TLS)) {
+        *error = (struct slot_error){"fewer names", text};
+        return false;
+    }
     return true;
 }
 
@@ -66,22 +70,24 @@ static bool tls_parse(struct slot *slot, char *text, struct slot_error *error)
  */
 static bool is_cxx_object(const struct elf_module *module, const char *name, const struct elf_symbol *symbol)
 {
-    static const char *const prefixes[] = {"_ZTH", "_ZGV"};
-    char other[256];
+    bool is_mangled = !strncmp(name, "_Z", 2);
+    char initialiser[256], guard[256];
+    struct elf_query others[] = {{.name = initialiser, .want = ELF_ANY},
+                                 {.name = guard, .want = ELF_ANY},
+                                 {.name = "__tls_init", .want = ELF_ANY}};
+    size_t count = symbol->is_local && symbol->size > sizeof(void *) && is_mangled ? 3 : 2;
 
-    for (unsigned i = 0; i < 2; i++) {
-        if (!strncmp(name, "_Z", 2))
-            fmt_buf(other, sizeof other, "%s%s", prefixes[i], name + 2);
-        else
-            fmt_buf(other, sizeof other, "%s%u%s", prefixes[i], (unsigned)strlen(name), name);
-        if (elf_has_symbol(module, other))
-            return true;
+    if (is_mangled) {
+        fmt_buf(initialiser, sizeof initialiser, "_ZTH%s", name + 2);
+        fmt_buf(guard, sizeof guard, "_ZGV%s", name + 2);
+    } else {
+        fmt_buf(initialiser, sizeof initialiser, "_ZTH%u%s", (unsigned)strlen(name), name);
+        fmt_buf(guard, sizeof guard, "_ZGV%u%s", (unsigned)strlen(name), name);
     }
-    return symbol->is_local && symbol->size > sizeof(void *) && !strncmp(name, "_Z", 2) &&
-           elf_has_symbol(module, "__tls_init");
+    return elf_find_symbols(module, others, count) > 0;
 }
 
-static bool tls_bind(struct slot *slot, const struct elf_module *module, size_t offset, size_t size, const char *name)
+static bool tls_bind(struct slot *slot, const struct elf_module *module, size_t offset, size_t size)
 {
     if (offset + size > module->tls_size) {
         slot_refuse(slot, "outside of the module's thread-local storage");
@@ -98,60 +104,47 @@ static bool tls_bind(struct slot *slot, const struct elf_module *module, size_t 
     return true;
 }
 
-struct tls_search {
-    struct slot *slot;
-    const void *pin;
-    bool is_found;
-    char module_name[64];
-};
-
-static int visit_tls(const struct elf_module *module, void *arg)
+static bool tls_check(struct slot *slot, const struct elf_module *module, const struct elf_symbol *symbol)
 {
-    struct tls_search *search = arg;
-    struct slot *slot = search->slot;
-    struct elf_symbol symbol;
-    const char *reason;
+    const char *reason = slot_deny_reason(slot->tls.name, module->name);
 
-    if (!module->tls_modid || (slot->tls.module && !elf_module_match(module, slot->tls.module)))
-        return 0;
-    if (!slot->tls.name) {
-        search->is_found = tls_bind(slot, module, slot->tls.tls_offset, slot->size, "offset");
-    } else {
-        if (!elf_find_symbol(module, slot->tls.name, slot->tls.file, ELF_TLS, &symbol))
-            return 0;
-        reason = slot_deny_reason(slot->tls.name, module->name);
-        if (symbol.is_local && symbol.matches > 1) {
-            slot_refuse(slot, "several static variables have this name: say which with #FILE.c");
-            return 1;
-        }
-        if (reason && !slots_force) {
-            slot_refuse(slot, reason);
-            return 1;
-        }
-        if (!slots_force && is_cxx_object(module, slot->tls.name, &symbol)) {
-            slot_refuse(slot, "a C++ object with a constructor or destructor: bytes cannot be shared (see adapters)");
-            return 1;
-        }
-        search->is_found = tls_bind(slot, module, symbol.value, symbol.size ? symbol.size : sizeof(void *),
-                                    slot->tls.name);
+    if (symbol->is_local && symbol->matches > 1) {
+        slot_refuse(slot, "several static variables have this name: say which with #FILE.c");
+        return false;
     }
-    if (search->is_found) {
-        search->pin = module->phdr;
-        strncpy(search->module_name, module->name, sizeof search->module_name - 1);
+    if (!slots_force && !reason && is_cxx_object(module, slot->tls.name, symbol))
+        reason = "a C++ object with a constructor or destructor: bytes cannot be shared (see adapters)";
+    if (reason && !slots_force) {
+        slot_refuse(slot, reason);
+        return false;
     }
-    return 1;
+    return true;
 }
 
 static void tls_resolve(struct slot *slot)
 {
-    struct tls_search search = {.slot = slot};
+    struct elf_search found;
+    const struct elf_symbol *symbol = &found.query.found;
+    size_t offset = slot->tls.tls_offset, size = slot->size;
 
-    elf_each_module(visit_tls, &search);
-    if (search.is_found) {
-        slot_pin(search.pin);
-        slot_bound(slot, search.module_name, slot->tls.name ? slot->tls.name : "offset");
-    } else if (slot->state == SLOT_WAITING) {
-        slot->reason = "no loaded module has a thread-local variable of this name";
+    if (!slot->tls.name) {
+        if (!elf_module_find(slot->tls.module, &found.where) || !found.where.tls_modid) {
+            slot->reason = "no loaded module of this name has thread-local storage";
+            return;
+        }
+    } else {
+        if (!slot_name_find(slot->tls.id, &found)) {
+            slot->reason = "no loaded module has a thread-local variable of this name";
+            return;
+        }
+        if (!tls_check(slot, &found.where, symbol))
+            return;
+        offset = symbol->value;
+        size = symbol->size ? symbol->size : sizeof(void *);
+    }
+    if (tls_bind(slot, &found.where, offset, size)) {
+        slot_pin(found.where.phdr);
+        slot_bound(slot, found.where.name, slot->tls.name ? slot->tls.name : "offset");
     }
 }
 

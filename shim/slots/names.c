@@ -1,0 +1,46 @@
+/*
+ * The names that items give, looked for all at once.
+ *
+ * Every slot that waits asks again after a dlopen and after a key was made. Alone, each would walk
+ * through the files of a hundred libraries; together they walk once, and only through what is new.
+ */
+#include "base/elf.h"
+#include "base/lock.h"
+#include "slots/slots.h"
+
+enum { NAMES_MAX = 3 * SLOTS_MAX };
+
+static struct elf_search names[NAMES_MAX];
+static unsigned names_count;
+static struct elf_seen names_seen;
+static struct lock names_lock;
+
+bool slot_name_add(struct slot_name *name, const char *symbol, const char *module, const char *file,
+                   unsigned want)
+{
+    if (names_count == NAMES_MAX)
+        return false;
+    names[names_count] = (struct elf_search){
+        .module = module, .query = {.name = symbol, .file = file, .want = want}};
+    name->index = names_count++;
+    return true;
+}
+
+bool slot_name_find(struct slot_name name, struct elf_search *out)
+{
+    lock_take(&names_lock);
+    elf_search_modules(names, names_count, &names_seen);
+    *out = names[name.index];
+    lock_drop(&names_lock);
+    return out->query.found.matches > 0;
+}
+
+void slot_names_fork_lock(void)
+{
+    lock_take(&names_lock);
+}
+
+void slot_names_fork_unlock(void)
+{
+    lock_drop(&names_lock);
+}

@@ -129,6 +129,14 @@ static void *call(void *handle, const char *function)
     return f();
 }
 
+static void use_debug_root(void)
+{
+    static char root[128]; /* outlives the test, which may not have a process of its own */
+
+    snprintf(root, sizeof root, "%s/root", folder);
+    elf_debug_root = root;
+}
+
 /* Modules */
 
 int elf_test_global = 3;
@@ -273,10 +281,8 @@ START_TEST(test_elf_static_names_come_from_symtab_or_the_build_id_debug_file)
     struct elf_symbol s;
     void *handle = open_library(with_names[_i], &m);
     enum elf_source source = _i == 2 ? ELF_FROM_DEBUG : ELF_FROM_SYMTAB;
-    char root[128];
 
-    snprintf(root, sizeof root, "%s/root", folder);
-    elf_debug_root = root;
+    use_debug_root();
     ck_assert(elf_find_symbol(&m, "hidden", NULL, ELF_TLS, &s));
     ck_assert_ptr_eq(elf_tls_address(m.tls_modid, s.value), call(handle, "one_hidden"));
     ck_assert_uint_eq(s.size, sizeof(long));
@@ -305,10 +311,8 @@ START_TEST(test_elf_the_same_static_name_needs_a_file)
     struct elf_module m;
     struct elf_symbol s;
     void *handle = open_library(with_names[_i], &m);
-    char root[128];
 
-    snprintf(root, sizeof root, "%s/root", folder);
-    elf_debug_root = root;
+    use_debug_root();
     ck_assert(elf_find_symbol(&m, "both", NULL, ELF_TLS, &s));
     ck_assert_uint_eq(s.matches, 2);
     ck_assert(s.is_local);

@@ -18,10 +18,10 @@
 
 enum {
     PREPAID_BATCH = 4096, /* references bought at once for a thread's snapshot */
-    DEBT_MAX = 64,        /* releases told to a counter at once */
+    DEBT_MAX = 256,       /* releases told to a counter at once */
 };
 
-_Atomic uint32_t context_guard = GUARD_OFF;
+_Atomic uintptr_t context_guard = GUARD_OFF;
 _Atomic int64_t context_alive;
 struct context *context_empty;
 
@@ -51,7 +51,7 @@ struct private_part *context_private(const struct context *context)
 
 void context_init(uint32_t max_age_ms, uint32_t max_hops)
 {
-    uint32_t guard = 0;
+    uintptr_t guard = 0;
 
     limit_age_ms = max_age_ms;
     limit_hops = max_hops;
@@ -296,7 +296,7 @@ static struct context *apply_limits(struct thread *thread, struct context *conte
 struct context *context_capture_slow(unsigned family)
 {
     struct thread *thread = thread_enter();
-    uint32_t guard = atomic_load_explicit(&context_guard, memory_order_acquire);
+    uintptr_t guard = atomic_load_explicit(&context_guard, memory_order_acquire);
     struct context *context;
 
     if (!thread)
@@ -330,7 +330,7 @@ struct context *context_capture_slow(unsigned family)
 struct context *context_capture_signal(void)
 {
     struct thread *thread = thread_self;
-    struct context *context = thread->over ? thread->over : thread->snap;
+    struct context *context = thread_is_attached(thread) ? thread->over : thread->snap;
 
     if (!context || context->flags & CONTEXT_PRIVATE || atomic_load_explicit(&context_guard, memory_order_relaxed))
         return NULL;
@@ -374,9 +374,9 @@ int context_set_key(unsigned key, unsigned column, const void *value, int (*real
     struct thread *thread = thread_self;
     int error;
 
-    if (thread->over)
+    if (thread_is_attached(thread))
         scope_drop_stale(thread, (uintptr_t)__builtin_dwarf_cfa());
-    if (!thread->over) {
+    if (!thread_is_attached(thread)) {
         error = real(key, value);
         if (error == 0 && thread->snap && thread->snap->key[column] != value)
             context_drop_snapshot(thread);
@@ -394,7 +394,7 @@ void context_look_again(void)
 {
     slots_resolve();
     if (!slots_stale) {
-        atomic_fetch_and(&context_guard, ~(uint32_t)GUARD_STALE);
+        atomic_fetch_and(&context_guard, ~(uintptr_t)GUARD_STALE);
         if (slots_stale) /* again, while we cleared */
             note_slots_stale();
     }
@@ -408,7 +408,7 @@ static bool destroy_later(unsigned column, void *value)
 {
     struct thread *thread = thread_self;
 
-    if (!thread->over)
+    if (!thread_is_attached(thread))
         context_drop_snapshot(thread);
     return values_defer(column, key_bindings[column].since, value);
 }

@@ -106,7 +106,7 @@ void context_private_free(struct context *own)
 bool scope_enter_slow(struct context *context, uintptr_t mark)
 {
     struct thread *thread = thread_enter_kind((mark & MARK_THREAD) != 0);
-    uint32_t guard = atomic_load_explicit(&context_guard, memory_order_acquire);
+    uintptr_t guard = atomic_load_explicit(&context_guard, memory_order_acquire);
     struct context *attached = context;
     struct level *level;
 
@@ -132,10 +132,24 @@ bool scope_enter_slow(struct context *context, uintptr_t mark)
     level->mark = thread->mark;
     thread->depth++;
     thread->over = attached;
-    thread->mark = mark;
+    thread->mark = mark | MARK_SLOW;
     if (slots_have_copied)
         slots_write(context_copied(context), context->epoch);
     return true;
+}
+
+struct thread *scope_enter_any(struct context *context, uintptr_t mark)
+{
+    struct thread *thread;
+
+    if (scope_enter_slow(context, mark))
+        return thread_self;
+    if (mark & MARK_OWNED)
+        context_release(context);
+    thread = thread_self;
+    if (!thread_is_attached(thread) && thread != &thread_unknown)
+        thread->mark = 0; /* an earlier attach at this very depth may have left its mark */
+    return thread;
 }
 
 /*
@@ -206,8 +220,13 @@ static void level_pop(struct thread *thread)
 
 void scope_leave_slow(struct thread *thread, uintptr_t sp)
 {
-    while (thread->over && (thread->mark & ~(uintptr_t)MARK_FLAGS) <= sp)
+    while (thread_is_attached(thread) && (thread->mark & ~(uintptr_t)MARK_FLAGS) <= sp)
         level_pop(thread);
+}
+
+void scope_leave_here(uintptr_t sp)
+{
+    scope_leave_slow(thread_self, sp);
 }
 
 /* Called by the personality of guarded frames (unwind.c). */
@@ -216,7 +235,7 @@ void scope_unwind(uintptr_t sp)
     struct thread *thread = thread_self;
     bool ends = false;
 
-    while (thread->over && (thread->mark & ~(uintptr_t)MARK_FLAGS) <= sp) {
+    while (thread_is_attached(thread) && (thread->mark & ~(uintptr_t)MARK_FLAGS) <= sp) {
         ends = (thread->mark & MARK_THREAD) != 0;
         level_pop(thread);
     }
@@ -226,7 +245,7 @@ void scope_unwind(uintptr_t sp)
 
 void scope_drop_stale(struct thread *thread, uintptr_t sp)
 {
-    while (thread->over && (thread->mark & ~(uintptr_t)MARK_FLAGS) < sp &&
+    while (thread_is_attached(thread) && (thread->mark & ~(uintptr_t)MARK_FLAGS) < sp &&
            stack_is_same(thread->mark & ~(uintptr_t)MARK_FLAGS, sp))
         level_pop(thread);
 }
@@ -236,7 +255,7 @@ struct context *scope_leave_keep(struct thread *thread, uintptr_t sp, struct con
     struct context *attached, *next = NULL;
 
     /* First whatever the callback left above us, then look at what it made of our own. */
-    while (thread->over && (thread->mark & ~(uintptr_t)MARK_FLAGS) < sp)
+    while (thread_is_attached(thread) && (thread->mark & ~(uintptr_t)MARK_FLAGS) < sp)
         level_pop(thread);
     attached = thread->over;
     if (!attached || (thread->mark & ~(uintptr_t)MARK_FLAGS) != sp)
@@ -270,6 +289,7 @@ int scope_set_key(struct thread *thread, unsigned key, unsigned column, const vo
         if (!over)
             return 12; /* ENOMEM, as the real function answers */
         thread->over = over;
+        thread->mark |= MARK_SLOW;
     }
     part = context_private(over);
     if (part->frozen) {

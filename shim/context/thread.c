@@ -17,11 +17,10 @@
 #include "context/thread.h"
 
 /*
- * What unknown threads point to: every fast path's test fails on it (prepaid is 0, none differs
- * from over, record_next equals record_end), so the slow paths can take a block in peace.
+ * What unknown threads point to: every fast path's test fails on it (over is never what the guard
+ * is, record_next equals record_end), so the slow paths can take a block in peace.
  */
-static struct context not_a_context;
-struct thread thread_unknown = {.none = &not_a_context};
+struct thread thread_unknown = {.over = OVER_UNKNOWN};
 
 __thread struct thread *thread_self = &thread_unknown;
 

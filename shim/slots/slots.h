@@ -192,7 +192,7 @@ void slots_fork_unlock(void);
 enum { KEYS_MAX = 1024 }; /* PTHREAD_KEYS_MAX of glibc; keys above are never carried */
 
 /* 1 + column of a carried key, 0 for every other: read by the hooked getspecific without a lock. */
-extern uint8_t key_column[KEYS_MAX];
+extern uint8_t key_column[KEYS_MAX] __attribute__((visibility("hidden")));
 
 struct key_binding {
     pthread_key_t key;

@@ -174,3 +174,9 @@ def prototypes():
 def several_items():
     carry("key:request_key;tls:request_id;swap:request_swap", "stale_pool_glib", "tls").ok().quiet().clean()
     carry("key:request_key;tls:request_id;swap:request_swap", "stale_pool_uv", "swap").ok().quiet().clean()
+
+
+@test("E24: names are looked for while others hold the loader's lock and make keys")
+def loader_callback():
+    before = plain("loader_callback").ok().says("done")
+    carry("key:no_such_key;tls:no_such_word;fn:get=no_get,set=no_set", "loader_callback").same_as(before)

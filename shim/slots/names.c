@@ -20,8 +20,8 @@ bool slot_name_add(struct slot_name *name, const char *symbol, const char *modul
 {
     if (names_count == NAMES_MAX)
         return false;
-    names[names_count] = (struct elf_search){
-        .module = module, .query = {.name = symbol, .file = file, .want = want}};
+    names[names_count] = (struct elf_search){.module = module,
+                                             .query = {.name = symbol, .file = file, .want = want}};
     name->index = names_count++;
     return true;
 }

@@ -31,7 +31,8 @@ def inherit(mode, kind):
 
 
 @test("D17: the destructor of a shared value runs once, after its owner and the last context",
-      each=("owner_first", "three_tasks", "owner_last", "replaced", "inherited", "outlived"))
+      each=("owner_first", "three_tasks", "owner_last", "replaced", "inherited", "outlived",
+            "put_back", "emptied"))
 def destructor_once(mode):
     for run in (plain, idle):
         run("key_destructor", mode).wrong()
@@ -133,6 +134,23 @@ def chains(kind):
     after.says("links 100 with value 10 last 10")
     after = carry(item, "chain", 40, 20, kind, env={"BATON_MAX_AGE": "0.2"}).quiet().clean()
     after.matches(r"links 40 with value ([3-9]|1\d) last ([3-9]|1\d)$")
+
+
+@test("E23: more kinds of pools than the table holds: the rest runs bare and is counted")
+def too_many_pools():
+    plain("many_kinds", "pools").says("ran 100", "with value 0")
+    after = carry(KEY, "many_kinds", "pools").ok().quiet().clean()
+    after.carried("glib.pool", at_least=64).bare("glib.pool")
+    carried = after.reported()["families"]["glib.pool"]["carried"]
+    after.says(f"with value {carried}\n")
+
+
+@test("E23: more destructors than the table holds: a key that cannot be guarded is refused, all are called")
+def too_many_destructors():
+    plain("many_kinds", "keys").ok()
+    after = carry("key:last_key", "many_kinds", "keys").ok().clean()
+    if after.slot("key:last_key")["state"] == "bound":
+        after.fail("a key was carried whose destructor is not guarded")
 
 
 @test("two hundred items at once", each=(100, 10))

@@ -132,6 +132,10 @@ static void tls_resolve(struct slot *slot)
             slot->reason = "no loaded module of this name has thread-local storage";
             return;
         }
+        if (!slots_force && slot_deny_reason(NULL, found.where.name)) {
+            slot_refuse(slot, slot_deny_reason(NULL, found.where.name));
+            return;
+        }
     } else {
         if (!slot_name_find(slot->tls.id, &found)) {
             slot->reason = "no loaded module has a thread-local variable of this name";

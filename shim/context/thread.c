@@ -15,6 +15,7 @@
 #include "base/mem.h"
 #include "context/record.h"
 #include "context/thread.h"
+#include "slots/policy.h"
 
 /*
  * What unknown threads point to: every fast path's test fails on it (over is never what the guard
@@ -89,6 +90,8 @@ void thread_leave(struct thread *thread)
     context_settle_debt(thread);
     record_flush(thread);
     thread->suppress = 0;
+    if (slots_have_held)
+        policy_changed(thread, NULL);
     thread_self = &thread_unknown;
     lock_take(&registry_lock);
     thread->next_free = registry_free;

@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "base/elf.h"
+#include "slots/policy.h"
 #include "slots/slots.h"
 
 enum { TICKETS = 256, NO_TICKET = -1, UNGUARDED = -2, FRAMES = 32 };
@@ -91,6 +92,8 @@ static void bind(struct slot *slot, pthread_key_t key, bool may_have_values)
     struct elf_module module = {.name = "?"};
     const char *reason;
 
+    if (!policy_resolve(slot))
+        return;
     elf_module_at(known->caller, &module);
     reason = slot_deny_reason(slot->key.by_creator ? NULL : slot->key.name, module.name);
     if (reason && !slots_force) {
@@ -219,6 +222,8 @@ static void unbind(unsigned column, const char *reason)
     atomic_fetch_add(&slots_epoch, 1);
     slot->state = SLOT_WAITING;
     slot->reason = reason;
+    if (slot->policy == POLICY_WEAK)
+        policy_changed(NULL, slot);
     if (key_forget_hook)
         key_forget_hook(column);
     if (slots_changed_hook)

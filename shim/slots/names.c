@@ -8,7 +8,7 @@
 #include "base/lock.h"
 #include "slots/slots.h"
 
-enum { NAMES_MAX = 3 * SLOTS_MAX };
+enum { NAMES_MAX = 5 * SLOTS_MAX };
 
 static struct elf_search names[NAMES_MAX];
 static unsigned names_count;

@@ -97,6 +97,10 @@ static bool tls_bind(struct slot *slot, const struct elf_module *module, size_t 
         slot_refuse(slot, "too large: 65536 bytes at most, 256 for what comes with a library loaded later");
         return false;
     }
+    if (slot->is_held && size != sizeof(void *)) {
+        slot_refuse(slot, "its policy needs a variable that holds one pointer");
+        return false;
+    }
     slot->size = (uint32_t)size;
     slot->tls.module_id = module->tls_modid;
     slot->tls.tls_offset = offset;
@@ -174,6 +178,11 @@ static bool tls_same(const struct slot *slot, const void *value)
     return memcmp(tls_at(slot), value, slot->size) == 0;
 }
 
+static void *const *tls_place(const struct slot *slot)
+{
+    return (void *const *)(void *)tls_at(slot);
+}
+
 struct initial_search {
     const struct slot *slot;
     void *value;
@@ -216,4 +225,5 @@ const struct slot_kind slot_kind_tls = {
     .write = tls_write,
     .same = tls_same,
     .initial = tls_initial,
+    .place = tls_place,
 };

@@ -15,13 +15,13 @@
 #include "base/mem.h"
 #include "context/record.h"
 #include "context/thread.h"
-#include "slots/policy.h"
 
 /*
- * What unknown threads point to: every fast path's test fails on it (over is never what the guard
- * is, record_next equals record_end), so the slow paths can take a block in peace.
+ * What unknown threads point to: every fast path's test fails on it (prepaid is 0, none differs
+ * from over, record_next equals record_end), so the slow paths can take a block in peace.
  */
-struct thread thread_unknown = {.over = OVER_UNKNOWN};
+static struct context not_a_context;
+struct thread thread_unknown = {.none = &not_a_context};
 
 __thread struct thread *thread_self = &thread_unknown;
 
@@ -90,8 +90,6 @@ void thread_leave(struct thread *thread)
     context_settle_debt(thread);
     record_flush(thread);
     thread->suppress = 0;
-    if (slots_have_held)
-        policy_changed(thread, NULL);
     thread_self = &thread_unknown;
     lock_take(&registry_lock);
     thread->next_free = registry_free;

@@ -15,10 +15,11 @@
 static GUARDED void *run_thread(void *arg)
 {
     GUARDED_FRAME();
-    struct record record = record_take_in_new_thread(arg);
+    struct record record = record_take(arg);
     void *(*start)(void *) = (void *(*)(void *))record.function;
     void *result;
 
+    thread_enter_kind(true);
     SCOPE_RUN(record.context, MARK_OWNED | MARK_THREAD, result = start(record.data));
     thread_leave(thread_self);
     return result;
@@ -27,10 +28,11 @@ static GUARDED void *run_thread(void *arg)
 static GUARDED int run_c11_thread(void *arg)
 {
     GUARDED_FRAME();
-    struct record record = record_take_in_new_thread(arg);
+    struct record record = record_take(arg);
     int (*start)(void *) = (int (*)(void *))record.function;
     int result;
 
+    thread_enter_kind(true);
     SCOPE_RUN(record.context, MARK_OWNED | MARK_THREAD, result = start(record.data));
     thread_leave(thread_self);
     return result;

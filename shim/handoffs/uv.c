@@ -25,12 +25,7 @@ typedef void after_callback(struct uv_work_s *, int);
 
 enum { WORD_WORK = 3, WORD_AFTER = 4, WORD_CONTEXT = 5 };
 
-/*
- * Three pairs of functions, each a quick one and a slow one that it jumps to when something is not
- * as usual. The quick ones keep nothing across a call but the thread's block: together they are
- * 60 instructions a request (tests/bench).
- */
-static GUARDED void run_work_slow(struct uv_work_s *request)
+static GUARDED void run_work(struct uv_work_s *request)
 {
     GUARDED_FRAME();
     work_callback *work = (work_callback *)request->reserved[WORD_WORK];
@@ -38,20 +33,7 @@ static GUARDED void run_work_slow(struct uv_work_s *request)
     SCOPE_RUN(request->reserved[WORD_CONTEXT], 0, work(request));
 }
 
-static GUARDED void run_work(struct uv_work_s *request)
-{
-    GUARDED_FRAME();
-    struct thread *thread = thread_self;
-
-    if (unlikely(!thread_is_plain(thread))) {
-        run_work_slow(request);
-        return;
-    }
-    SCOPE_RUN_PLAIN(thread, request->reserved[WORD_CONTEXT], 0,
-                    ((work_callback *)request->reserved[WORD_WORK])(request));
-}
-
-static GUARDED void run_after_slow(struct uv_work_s *request, int status)
+static GUARDED void run_after(struct uv_work_s *request, int status)
 {
     GUARDED_FRAME();
     struct context *context = request->reserved[WORD_CONTEXT];
@@ -64,47 +46,21 @@ static GUARDED void run_after_slow(struct uv_work_s *request, int status)
     SCOPE_RUN(context, MARK_OWNED, after(request, status));
 }
 
-static GUARDED void run_after(struct uv_work_s *request, int status)
-{
-    GUARDED_FRAME();
-    struct thread *thread = thread_self;
-
-    if (unlikely(!thread_is_plain(thread))) {
-        run_after_slow(request, status);
-        return;
-    }
-    SCOPE_RUN_PLAIN(thread, request->reserved[WORD_CONTEXT], MARK_OWNED,
-                    ((after_callback *)request->reserved[WORD_AFTER])(request, status));
-}
-
-static __attribute__((noinline)) int queue_work_slow(struct uv_loop_s *loop, struct uv_work_s *request,
-                                                     work_callback *work, after_callback *after,
-                                                     const void *caller)
-{
-    struct context *context;
-
-    if (!work || !(context = context_capture(FAMILY_UV_WORK)))
-        return REAL_FOR(uv_queue_work, caller)(loop, request, work, after);
-    request->reserved[WORD_WORK] = (void *)work;
-    request->reserved[WORD_AFTER] = (void *)after;
-    request->reserved[WORD_CONTEXT] = context;
-    return REAL_FOR(uv_queue_work, caller)(loop, request, run_work, after ? run_after : run_after_slow);
-}
-
-/* Cannot fail once there is a work function (the only error in any libuv 1.x is UV_EINVAL, for none):
- * nothing has to be taken back, so we leave by a jump. */
 int hook_uv_queue_work(struct uv_loop_s *loop, struct uv_work_s *request, work_callback *work,
                        after_callback *after)
 {
     struct context *context;
+    int error;
 
-    if (unlikely(!work || !after || !REAL_KNOWN(uv_queue_work) ||
-                 !(context = context_try_capture(FAMILY_UV_WORK))))
-        return queue_work_slow(loop, request, work, after, __builtin_return_address(0));
+    if (unlikely(!work) || !(context = context_capture(FAMILY_UV_WORK)))
+        return REAL(uv_queue_work)(loop, request, work, after);
     request->reserved[WORD_WORK] = (void *)work;
     request->reserved[WORD_AFTER] = (void *)after;
     request->reserved[WORD_CONTEXT] = context;
-    return REAL_KNOWN(uv_queue_work)(loop, request, run_work, run_after);
+    error = REAL(uv_queue_work)(loop, request, run_work, run_after);
+    if (unlikely(error))
+        context_rollback(FAMILY_UV_WORK, context);
+    return error;
 }
 
 /* ---- threads ---- */
@@ -112,9 +68,10 @@ int hook_uv_queue_work(struct uv_loop_s *loop, struct uv_work_s *request, work_c
 static GUARDED void run_thread(void *arg)
 {
     GUARDED_FRAME();
-    struct record record = record_take_in_new_thread(arg);
+    struct record record = record_take(arg);
     void (*entry)(void *) = (void (*)(void *))record.function;
 
+    thread_enter_kind(true);
     SCOPE_RUN(record.context, MARK_OWNED | MARK_THREAD, entry(record.data));
     thread_leave(thread_self);
 }

@@ -183,6 +183,7 @@ class Result:
 
 def find_program(program):
     """A program of ours by its name, anything else by PATH or path."""
+    program = str(program)
     ours = PROGRAMS / program
     if "/" not in program and ours.exists():
         return str(ours)
@@ -216,7 +217,6 @@ def run(program, *args, preload=True, env=None, timeout=20, stdin="", cwd=None, 
     if deadline is not None:
         timeout = max(0.1, min(timeout, deadline - time.monotonic()))
     with tempfile.TemporaryDirectory(prefix="baton-test-") as folder:
-        os.chmod(folder, 0o1777)  # a program may become another user
         report_file = Path(folder) / "report.json"
         if preload and settings.get("BATON_CARRY") and "BATON_REPORT" not in settings:
             environment["BATON_REPORT"] = str(report_file)

@@ -12,6 +12,7 @@
 
 #include "context/context.h"
 #include "handoffs/next.h"
+#include "handoffs/repeat.h"
 
 #define FAMILY(id, name) name,
 static const char *const family_names[FAMILY_COUNT] = {
@@ -118,6 +119,7 @@ void *hooks_first(int id, const void *caller)
 void hooks_init(const struct config *config, bool carries_anything, bool carries_keys)
 {
     is_carrying = carries_anything;
+    repeat_is_off = !config->periodic;
     family_off[FAMILY_KEYS] = !carries_keys;
     family_off[FAMILY_NAMED] = !config->hooks.count;
     for (size_t i = 0; i < config->disable.count; i++) {

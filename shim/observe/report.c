@@ -27,6 +27,7 @@ static const char *const bare_names[BARE_REASONS] = {
     [BARE_MEMORY] = "memory",   [BARE_TEARDOWN] = "teardown", [BARE_SUPPRESSED] = "suppressed",
     [BARE_LIMIT] = "limit",     [BARE_INHERIT] = "inherit",   [BARE_FULL] = "full",
     [BARE_ERROR] = "error",
+    [BARE_PERIODIC] = "periodic", [BARE_SIGNAL] = "signal",
 };
 
 struct text {

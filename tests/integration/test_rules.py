@@ -1,5 +1,7 @@
 """The remaining rules, each by its number."""
-from harness import CARRIERS, carry, idle, plain, test
+import re
+
+from harness import CARRIERS, ROOT, Failure, carry, idle, plain, test
 
 KEY = CARRIERS["key"]
 OWNED = "key:owned_key"
@@ -165,9 +167,20 @@ def copying_getter(item):
     carry(item, "tag_functions").ok().quiet().clean()
 
 
-@test("the rows of hooks.def have the types of the libraries' own headers")
-def prototypes():
-    plain("prototypes").ok()
+@test("the rows of hooks.def have the types of the libraries' own headers",
+      each=sorted(path.stem for path in (ROOT / "tests" / "programs").glob("prototypes*.c")))
+def prototypes(program):
+    plain(program).ok()
+
+
+@test("every family of hooks.def is compared with a header somewhere")
+def prototypes_complete():
+    rows = (ROOT / "shim" / "handoffs" / "hooks.def").read_text()
+    programs = (ROOT / "tests" / "programs").glob("prototypes*.c")
+    wanted = set(re.findall(r"^#define WANT_(\w+) 1", "\n".join(path.read_text() for path in programs), re.M))
+    missing = set(re.findall(r"^HOOK\((\w+),", rows, re.M)) - wanted
+    if missing:
+        raise Failure(f"no prototypes program has WANT_ of {sorted(missing)}")
 
 
 @test("several items of different kinds travel together")

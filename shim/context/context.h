@@ -47,18 +47,7 @@ struct context {
 };
 
 /* Why a handoff ran bare: names in report.c. */
-enum bare_reason {
-    BARE_MEMORY,
-    BARE_TEARDOWN,
-    BARE_SUPPRESSED,
-    BARE_LIMIT,
-    BARE_INHERIT,
-    BARE_FULL,
-    BARE_ERROR,
-    BARE_PERIODIC, /* BATON_PERIODIC=off */
-    BARE_SIGNAL,   /* raised in a signal handler where capturing is not safe */
-    BARE_REASONS
-};
+enum bare_reason { BARE_MEMORY, BARE_TEARDOWN, BARE_SUPPRESSED, BARE_LIMIT, BARE_INHERIT, BARE_FULL, BARE_ERROR, BARE_REASONS };
 
 enum { FAMILIES_MAX = 48 };
 
@@ -83,8 +72,6 @@ struct thread {
     char *record_next, *record_end; /* bump allocation of handoff records (record.h) */
     struct record_chunk *freed_chunk; /* records of that chunk freed here, not yet told */
     uint32_t freed;
-    void *cells;               /* free cells at hand (cell.h) */
-    uint32_t cells_count;
     uint32_t depth;            /* levels in use */
     struct level *levels;
     uint32_t levels_max;
@@ -116,11 +103,13 @@ void thread_each(void (*visit)(struct thread *thread, void *arg), void *arg);
  * GUARD_STALE: slots that wait may be found now.
  */
 enum { GUARD_COPIED = 1, GUARD_EPOCH = 2, GUARD_LIMITS = 4, GUARD_TEARDOWN = 8, GUARD_OBSERVED = 16, GUARD_OFF = 32, GUARD_STALE = 64 };
-extern _Atomic uint32_t context_guard;
+/* Hidden where it is declared: else every hook asks the global offset table for its address. */
+extern _Atomic uint32_t context_guard __attribute__((visibility("hidden")));
 
 static inline bool guard_is_clear(void)
 {
-    return likely(atomic_load_explicit(&context_guard, memory_order_relaxed) == 0);
+    /* The builtin, because it compares in memory: one instruction less in every hook. */
+    return likely(__atomic_load_n((const uint32_t *)&context_guard, __ATOMIC_RELAXED) == 0);
 }
 
 /* Sets up sizes and guard from the slots; before any capture. */
@@ -131,12 +120,8 @@ enum {
     MARK_OWNED = 1,  /* the attach owns a reference and lets it go when it is left, however that happens */
     MARK_THREAD = 2, /* lasts as long as the thread: what the thread sets is its own */
     MARK_KEEP = 4,   /* repeating: what the callback sets goes to its next run */
-    MARK_ADOPTED = MARK_OWNED | MARK_KEEP, /* no frame's: stays until scope_leave_adopted, or the scope around it is left */
     MARK_FLAGS = 7,
 };
-
-/* The mark of an adopted context on a thread that has no other attach: no frame is above it. */
-#define SCOPE_MARK_ADOPTED ((UINTPTR_MAX & ~(uintptr_t)MARK_FLAGS) | MARK_ADOPTED)
 
 /* ---- capture and release ---- */
 
@@ -151,9 +136,26 @@ void context_release_slow(struct thread *thread, struct context *context);
 static inline __attribute__((always_inline)) struct context *context_capture(unsigned family)
 {
     struct thread *thread = thread_self;
+    int32_t prepaid = thread->prepaid - 1;
 
-    if (unlikely(thread->over || !guard_is_clear() || thread->prepaid <= 0))
+    if (unlikely(thread->over || !guard_is_clear() || prepaid < 0))
         return context_capture_slow(family);
+    thread->prepaid = prepaid;
+    thread->tally[family]++;
+    return thread->snap;
+}
+
+/*
+ * The same in two halves, for hooks whose slow path is a function of its own: if the thread is ready
+ * (nothing has been counted), take the reference without asking again.
+ */
+static inline __attribute__((always_inline)) bool context_is_ready(const struct thread *thread)
+{
+    return likely(!thread->over && guard_is_clear() && thread->prepaid > 0);
+}
+
+static inline __attribute__((always_inline)) struct context *context_take_ready(struct thread *thread, unsigned family)
+{
     thread->prepaid--;
     thread->tally[family]++;
     return thread->snap;
@@ -172,7 +174,7 @@ struct context *context_ref(struct context *context);
  */
 static inline __attribute__((always_inline)) void context_release_on(struct thread *thread, struct context *context)
 {
-    if (unlikely(context != thread->debt_context || --thread->debt <= 0))
+    if (unlikely(context != thread->debt_context || --thread->debt == 0))
         context_release_slow(thread, context);
 }
 
@@ -180,15 +182,6 @@ static inline void context_release(struct context *context)
 {
     context_release_on(thread_self, context);
 }
-
-/*
- * A reference to a context of what the thread sees now, not counted as a handoff: for callbacks that
- * run in the thread's own values and shall leave no trace. NULL: no memory, or exit has begun.
- */
-struct context *context_here(void);
-
-/* Whether a context that is about to run once more has passed BATON_MAX_AGE. */
-bool context_is_too_old(const struct context *context);
 
 /* Uncounts a capture whose submit failed, and lets it go. */
 void context_rollback(unsigned family, struct context *context);
@@ -208,11 +201,6 @@ bool scope_enter_slow(struct context *context, uintptr_t mark);
 void scope_leave_slow(struct thread *thread, uintptr_t sp);
 /* As above for a frame that is being unwound, from its stack pointer at its call (unwind.c). */
 void scope_unwind(uintptr_t sp);
-/* Attaches for longer than the calling function runs; the innermost scope now open bounds it. Takes
- * over the reference. False: could not, nothing has changed. */
-bool scope_adopt(struct context *context);
-/* Leaves what scope_adopt attached, if it is the innermost. */
-void scope_leave_adopted(struct thread *thread);
 /* Leaves attaches whose frames longjmp has jumped over, as seen from stack address `sp`. */
 void scope_drop_stale(struct thread *thread, uintptr_t sp);
 /* As scope_leave_slow for a KEEP scope: gives the context that the next run starts from, in
@@ -268,6 +256,29 @@ static inline __attribute__((always_inline)) bool scope_try_leave(struct thread 
     } while (0)
 
 /*
+ * The fast half alone, for a callback in memory that outlives it: the context is read from *holder
+ * again after CALL, and SLOW (a call in tail position of a function that does the same by SCOPE_RUN)
+ * is what remains. So no register is kept for the sake of a path that is not taken.
+ */
+#define SCOPE_RUN_FAST(holder, flags, CALL, SLOW)                                             \
+    do {                                                                                      \
+        struct thread *after_;                                                                \
+        struct context *held_;                                                                \
+                                                                                              \
+        if (unlikely(!scope_try_enter(thread_self, *(holder), arch_sp() | (flags)))) {        \
+            SLOW;                                                                             \
+            return;                                                                           \
+        }                                                                                     \
+        CALL;                                                                                 \
+        after_ = thread_self;                                                                 \
+        held_ = *(holder);                                                                    \
+        if (unlikely(!scope_try_leave(after_, held_)))                                        \
+            scope_leave_slow(after_, arch_sp());                                              \
+        else if ((flags) & MARK_OWNED)                                                        \
+            context_release_on(after_, held_);                                                \
+    } while (0)
+
+/*
  * The same for a callback that runs again (rule A9): *holder is the record's reference; what the
  * callback set is in *holder afterwards. The caller keeps the record alive during CALL (a callback
  * may free what it was registered with): hold a reference and store back only if it still lives.
@@ -275,20 +286,12 @@ static inline __attribute__((always_inline)) bool scope_try_leave(struct thread 
 #define SCOPE_RUN_KEEP(holder, CALL)                                                                     \
     do {                                                                                                 \
         struct context *context_ = *(holder);                                                            \
-        struct thread *thread_ = thread_self;                                                            \
         uintptr_t mark_ = arch_sp() | MARK_KEEP;                                                         \
+        bool entered_ = scope_enter_slow(context_, mark_);                                               \
                                                                                                          \
-        if (likely(scope_try_enter(thread_, context_, mark_))) {                                         \
-            CALL;                                                                                        \
-            if (unlikely(!scope_try_leave(thread_, context_)))                                           \
-                *(holder) = scope_leave_keep(thread_self, mark_ & ~(uintptr_t)MARK_FLAGS, context_);     \
-        } else {                                                                                         \
-            bool entered_ = scope_enter_slow(context_, mark_);                                           \
-                                                                                                         \
-            CALL;                                                                                        \
-            if (entered_)                                                                                \
-                *(holder) = scope_leave_keep(thread_self, mark_ & ~(uintptr_t)MARK_FLAGS, context_);     \
-        }                                                                                                \
+        CALL;                                                                                            \
+        if (entered_)                                                                                    \
+            *(holder) = scope_leave_keep(thread_self, mark_ & ~(uintptr_t)MARK_FLAGS, context_);         \
     } while (0)
 
 /* ---- keys under the overlay: for the hooks in handoffs/keys.c ---- */

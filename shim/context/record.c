@@ -65,7 +65,7 @@ static void chunks_grow(void)
     }
 }
 
-void *record_chunk_take(void)
+static struct record_chunk *chunk_take(void)
 {
     struct record_chunk *chunk;
 
@@ -85,9 +85,8 @@ void *record_chunk_take(void)
     return chunk;
 }
 
-void record_chunk_give(void *given)
+static void chunk_recycle(struct record_chunk *chunk)
 {
-    struct record_chunk *chunk = given;
     int saved_errno = errno;
     bool is_warm;
 
@@ -117,7 +116,7 @@ struct record *record_new_slow(void)
     if (!thread)
         return NULL;
     if (thread->record_next == thread->record_end) {
-        chunk = record_chunk_take();
+        chunk = chunk_take();
         if (!chunk)
             return NULL;
         thread->record_next = chunk->records[0];
@@ -156,7 +155,7 @@ static void chunk_freed(struct record_chunk *chunk, uint32_t count)
         atomic_store(&chunk->freed, 0);
         atomic_store(&reserve_used, 0);
     } else {
-        record_chunk_give(chunk);
+        chunk_recycle(chunk);
     }
 }
 

@@ -2,6 +2,7 @@
 #ifndef BATON_HANDOFFS_HANDOFF_H
 #define BATON_HANDOFFS_HANDOFF_H
 
+#include "base/mem.h"
 #include "context/record.h"
 #include "handoffs/hooks.h"
 
@@ -40,6 +41,29 @@ static inline __attribute__((always_inline)) struct record record_take(struct re
 
     record_free(record);
     return taken;
+}
+
+/*
+ * Memory of a handoff that lives long (a timer, a watch, a coroutine), where a record of the arena
+ * would keep its chunk. Zeroed, counted in the report's records_alive; NULL: no memory.
+ */
+static inline void *handoff_alloc(size_t size)
+{
+    struct thread *thread = thread_enter();
+    void *block = thread ? mem_alloc(size) : NULL;
+
+    if (block)
+        thread->records_made++;
+    return block;
+}
+
+static inline void handoff_free(void *block, size_t size)
+{
+    struct thread *thread = thread_enter();
+
+    mem_free(block, size);
+    if (thread)
+        thread->records_freed++;
 }
 
 #endif

@@ -12,7 +12,6 @@
 
 #include "context/context.h"
 #include "handoffs/next.h"
-#include "handoffs/repeat.h"
 
 #define FAMILY(id, name) name,
 static const char *const family_names[FAMILY_COUNT] = {
@@ -22,7 +21,7 @@ static const char *const family_names[FAMILY_COUNT] = {
 
 struct hook_info {
     uint8_t family;
-    char name[39];
+    char name[47];
 };
 #define HOOK(family, ret, name, params) {FAMILY_##family, #name},
 static const struct hook_info hook_infos[HOOK_COUNT] = {
@@ -119,9 +118,7 @@ void *hooks_first(int id, const void *caller)
 void hooks_init(const struct config *config, bool carries_anything, bool carries_keys)
 {
     is_carrying = carries_anything;
-    repeat_is_off = !config->periodic;
     family_off[FAMILY_KEYS] = !carries_keys;
-    family_off[FAMILY_NAMED] = !config->hooks.count;
     for (size_t i = 0; i < config->disable.count; i++) {
         const struct config_item *item = &config->disable.items[i];
         bool is_known = false;

@@ -1,0 +1,32 @@
+// Every row of hooks.def for libgomp has the type that the compiler itself calls it by.
+// flags: -Ishim -fopenmp
+#include <stdio.h>
+
+#define GOMP_parallel __builtin_GOMP_parallel
+#define GOMP_parallel_reductions __builtin_GOMP_parallel_reductions
+#define GOMP_parallel_sections __builtin_GOMP_parallel_sections
+#define GOMP_parallel_loop_static __builtin_GOMP_parallel_loop_static
+#define GOMP_parallel_loop_dynamic __builtin_GOMP_parallel_loop_dynamic
+#define GOMP_parallel_loop_guided __builtin_GOMP_parallel_loop_guided
+#define GOMP_parallel_loop_runtime __builtin_GOMP_parallel_loop_runtime
+#define GOMP_parallel_loop_nonmonotonic_dynamic __builtin_GOMP_parallel_loop_nonmonotonic_dynamic
+#define GOMP_parallel_loop_nonmonotonic_guided __builtin_GOMP_parallel_loop_nonmonotonic_guided
+#define GOMP_parallel_loop_nonmonotonic_runtime __builtin_GOMP_parallel_loop_nonmonotonic_runtime
+#define GOMP_parallel_loop_maybe_nonmonotonic_runtime __builtin_GOMP_parallel_loop_maybe_nonmonotonic_runtime
+#define GOMP_teams_reg __builtin_GOMP_teams_reg
+#define GOMP_task __builtin_GOMP_task
+#define GOMP_taskloop __builtin_GOMP_taskloop
+#define GOMP_taskloop_ull __builtin_GOMP_taskloop_ull
+
+/* Compilers emit calls of these no more, and no header declares them. */
+typedef void omp_function(void *);
+void GOMP_parallel_start(omp_function *, void *, unsigned);
+void GOMP_parallel_end(void);
+void GOMP_parallel_sections_start(omp_function *, void *, unsigned, unsigned);
+void GOMP_parallel_loop_static_start(omp_function *, void *, unsigned, long, long, long, long);
+void GOMP_parallel_loop_dynamic_start(omp_function *, void *, unsigned, long, long, long, long);
+void GOMP_parallel_loop_guided_start(omp_function *, void *, unsigned, long, long, long, long);
+void GOMP_parallel_loop_runtime_start(omp_function *, void *, unsigned, long, long, long);
+
+#define WANT_GOMP 1
+#include "prototypes.h"

@@ -47,6 +47,9 @@ $(B)/%.o: %.c $(B)/flags
 	$(call say,CC,$<)
 	$(Q)$(CC) $(CPPFLAGS) $(BASE) $(WARN) $(CFLAGS) -MMD -MP -c $< -o $@
 
+# Behind the thunks: no vector register is touched, so none need be saved.
+$(B)/shim/hooks/%_gpr.o $(B)/shim/hooks/%_gpr_$(ARCH).o: BASE += -mgeneral-regs-only
+
 $(B)/%.o: %.S $(B)/flags
 	@mkdir -p $(@D)
 	$(call say,AS,$<)

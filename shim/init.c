@@ -20,6 +20,7 @@
 #include "handoffs/hooks.h"
 #include "handoffs/next.h"
 #include "handoffs/inherit.h"
+#include "hooks/named.h"
 #include "observe/report.h"
 #include "observe/stack.h"
 #include "slots/slots.h"
@@ -38,17 +39,20 @@ static atomic_flag start_claimed = ATOMIC_FLAG_INIT;
 
 static void before_fork(void)
 {
+    named_fork_lock();
     context_fork_lock();
 }
 
 static void after_fork_parent(void)
 {
     context_fork_unlock(false);
+    named_fork_unlock(false);
 }
 
 static void after_fork_child(void)
 {
     context_fork_unlock(true);
+    named_fork_unlock(true);
 }
 
 /* Everything that only a program that carries something needs. */
@@ -83,11 +87,14 @@ bool baton_start(char **environment)
             stack_start();
     }
     slots_init(&config);
+    named_read(&config);
     hooks_init(&config, slots_count > 0, slots_columns > 0);
     if (config.errors && config.strict)
         _exit(EXIT_STRICT);
     if (slots_count)
         start_carrying();
+    if (family_is_on(FAMILY_NAMED))
+        named_init();
     __atomic_store_n(&start_state, STARTED, __ATOMIC_RELEASE);
     errno = saved_errno;
     return true;
@@ -107,6 +114,7 @@ __attribute__((destructor)) static void destruct(void)
     if (start_state != STARTED)
         return;
     if (slots_count && thread_self != &thread_unknown) {
+        named_let_go();
         context_drop_snapshot(thread_self);
         context_settle_debt(thread_self);
     }

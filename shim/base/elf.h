@@ -141,6 +141,9 @@ size_t elf_search_modules(struct elf_search *searches, size_t n, struct elf_seen
 bool elf_nearest(const struct elf_module *module, const char *name, unsigned want, char *buf,
                  size_t n);
 
+/* The nearest name in all modules that the search may look into, as NAME@FILE, for messages. */
+bool elf_search_nearest(const struct elf_search *search, char *buf, size_t n);
+
 /* Which function or object is at ADDRESS, and where it is. BUF gets the name. Slow: for messages
  * and for names that are asked for once. */
 bool elf_symbol_at(const void *address, unsigned want, struct elf_symbol *out, char *buf, size_t n);

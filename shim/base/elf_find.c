@@ -274,7 +274,7 @@ bool elf_nearest(const struct elf_module *module, const char *name, unsigned wan
     struct elf_near near = {.name = name, .len = strlen(name), .want = want, .buf = buf, .n = n};
     unsigned limit;
 
-    limit = near.best = near.len < 6 ? 3 : (unsigned)near.len / 3 + 1;
+    limit = near.best = (unsigned)near.len / 3 + 1;
     elf_each_table(module, elf_visit_near, &near);
     return near.best < limit;
 }

@@ -7,7 +7,11 @@
  */
 #include "base/elf.h"
 
+#include <string.h>
 #include <sys/auxv.h>
+
+#include "base/config.h"
+#include "base/log.h"
 
 struct elf_sweep {
     struct elf_search *searches;
@@ -89,6 +93,17 @@ static int elf_sweep_files(const struct elf_module *module, void *arg)
     return sweep->found == sweep->n;
 }
 
+static void elf_sweep_prepare(struct elf_sweep *sweep)
+{
+    struct elf_module self;
+
+    /* Linked into a test program we are not a library of our own. */
+    if (elf_module_at((const void *)elf_search_modules, &self) && !self.is_main)
+        sweep->self = self.phdr;
+    sweep->vdso = getauxval(AT_SYSINFO_EHDR);
+    sweep->loader = getauxval(AT_BASE);
+}
+
 static int elf_visit_counts(struct dl_phdr_info *info, size_t size, void *arg)
 {
     struct elf_seen *now = arg;
@@ -117,7 +132,6 @@ size_t elf_search_modules(struct elf_search *searches, size_t n, struct elf_seen
 {
     struct elf_sweep sweep = {.searches = searches, .n = n};
     struct elf_seen now = {0};
-    struct elf_module self;
     bool has_unloaded;
     size_t before;
 
@@ -129,11 +143,7 @@ size_t elf_search_modules(struct elf_search *searches, size_t n, struct elf_seen
     sweep.skip = seen && !has_unloaded ? seen->count : 0;
     now.count = sweep.skip;
     if (before < n) {
-        /* Linked into a test program we are not a library of our own. */
-        if (elf_module_at((const void *)elf_search_modules, &self) && !self.is_main)
-            sweep.self = self.phdr;
-        sweep.vdso = getauxval(AT_SYSINFO_EHDR);
-        sweep.loader = getauxval(AT_BASE);
+        elf_sweep_prepare(&sweep);
         elf_each_module(elf_sweep_exported, &sweep);
     }
     if (sweep.found < n) {
@@ -145,4 +155,47 @@ size_t elf_search_modules(struct elf_search *searches, size_t n, struct elf_seen
     if (seen)
         *seen = now;
     return sweep.found - before;
+}
+
+struct elf_near_sweep {
+    struct elf_sweep sweep;
+    const struct elf_search *search;
+    unsigned best;
+    char *buf;
+    size_t n;
+};
+
+static int elf_sweep_nearest(const struct elf_module *module, void *arg)
+{
+    struct elf_near_sweep *near = arg;
+    const struct elf_query *query = &near->search->query;
+    size_t len = strlen(query->name);
+    unsigned distance;
+    char name[256];
+
+    if (elf_is_swept(&near->sweep, module) || (query->want == ELF_TLS && !module->tls_size))
+        return 0;
+    if (near->search->module ? !elf_module_match(module, near->search->module)
+                             : elf_is_libc(&near->sweep, module))
+        return 0;
+    if (!elf_nearest(module, query->name, query->want, name, sizeof name))
+        return 0;
+    /* A clone, name.isra.0, is the name itself. */
+    distance = strncmp(name, query->name, len) == 0 && name[len] == '.'
+                   ? 0
+                   : config_name_distance(name, query->name);
+    if (distance < near->best) {
+        near->best = distance;
+        fmt_buf(near->buf, near->n, "%s@%s", name, module->is_main ? "main" : module->name);
+    }
+    return 0;
+}
+
+bool elf_search_nearest(const struct elf_search *search, char *buf, size_t n)
+{
+    struct elf_near_sweep near = {.search = search, .best = UINT32_MAX, .buf = buf, .n = n};
+
+    elf_sweep_prepare(&near.sweep);
+    elf_each_module(elf_sweep_nearest, &near);
+    return near.best != UINT32_MAX;
 }

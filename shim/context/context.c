@@ -9,7 +9,9 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/map.h"
 #include "base/mem.h"
+#include "context/cell.h"
 #include "context/private.h"
 #include "context/record.h"
 #include "context/thread.h"
@@ -327,6 +329,21 @@ struct context *context_capture_slow(unsigned family)
     return context;
 }
 
+struct context *context_here(void)
+{
+    struct thread *thread = thread_enter();
+    uint32_t guard = atomic_load_explicit(&context_guard, memory_order_acquire);
+
+    if (!thread || guard & (GUARD_TEARDOWN | GUARD_OFF))
+        return NULL;
+    return context_visible(thread);
+}
+
+bool context_is_too_old(const struct context *context)
+{
+    return limit_age_ms && context->hops && now_ms() - context->born_ms > limit_age_ms;
+}
+
 struct context *context_capture_signal(void)
 {
     struct thread *thread = thread_self;
@@ -480,9 +497,11 @@ int64_t context_count_alive(void)
 
 void context_fork_lock(void)
 {
+    map_fork_lock();
     slots_fork_lock();
     thread_fork_lock();
     values_fork_lock();
+    cell_fork_lock();
     record_fork_lock();
     mem_fork_lock();
 }
@@ -491,9 +510,11 @@ void context_fork_unlock(bool is_child)
 {
     mem_fork_unlock();
     record_fork_unlock();
+    cell_fork_unlock();
     values_fork_unlock();
     thread_fork_unlock(is_child);
     slots_fork_unlock();
+    map_fork_unlock();
     if (is_child)
         atomic_store(&context_alive, thread_self->snap ? 1 : 0);
 }

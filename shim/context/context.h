@@ -47,7 +47,18 @@ struct context {
 };
 
 /* Why a handoff ran bare: names in report.c. */
-enum bare_reason { BARE_MEMORY, BARE_TEARDOWN, BARE_SUPPRESSED, BARE_LIMIT, BARE_INHERIT, BARE_FULL, BARE_ERROR, BARE_REASONS };
+enum bare_reason {
+    BARE_MEMORY,
+    BARE_TEARDOWN,
+    BARE_SUPPRESSED,
+    BARE_LIMIT,
+    BARE_INHERIT,
+    BARE_FULL,
+    BARE_ERROR,
+    BARE_PERIODIC, /* BATON_PERIODIC=off */
+    BARE_SIGNAL,   /* raised in a signal handler where capturing is not safe */
+    BARE_REASONS
+};
 
 enum { FAMILIES_MAX = 48 };
 
@@ -72,6 +83,8 @@ struct thread {
     char *record_next, *record_end; /* bump allocation of handoff records (record.h) */
     struct record_chunk *freed_chunk; /* records of that chunk freed here, not yet told */
     uint32_t freed;
+    void *cells;               /* free cells at hand (cell.h) */
+    uint32_t cells_count;
     uint32_t depth;            /* levels in use */
     struct level *levels;
     uint32_t levels_max;
@@ -120,8 +133,12 @@ enum {
     MARK_OWNED = 1,  /* the attach owns a reference and lets it go when it is left, however that happens */
     MARK_THREAD = 2, /* lasts as long as the thread: what the thread sets is its own */
     MARK_KEEP = 4,   /* repeating: what the callback sets goes to its next run */
+    MARK_ADOPTED = MARK_OWNED | MARK_KEEP, /* no frame's: stays until scope_leave_adopted, or the scope around it is left */
     MARK_FLAGS = 7,
 };
+
+/* The mark of an adopted context on a thread that has no other attach: no frame is above it. */
+#define SCOPE_MARK_ADOPTED ((UINTPTR_MAX & ~(uintptr_t)MARK_FLAGS) | MARK_ADOPTED)
 
 /* ---- capture and release ---- */
 
@@ -183,6 +200,15 @@ static inline void context_release(struct context *context)
     context_release_on(thread_self, context);
 }
 
+/*
+ * A reference to a context of what the thread sees now, not counted as a handoff: for callbacks that
+ * run in the thread's own values and shall leave no trace. NULL: no memory, or exit has begun.
+ */
+struct context *context_here(void);
+
+/* Whether a context that is about to run once more has passed BATON_MAX_AGE. */
+bool context_is_too_old(const struct context *context);
+
 /* Uncounts a capture whose submit failed, and lets it go. */
 void context_rollback(unsigned family, struct context *context);
 
@@ -201,6 +227,11 @@ bool scope_enter_slow(struct context *context, uintptr_t mark);
 void scope_leave_slow(struct thread *thread, uintptr_t sp);
 /* As above for a frame that is being unwound, from its stack pointer at its call (unwind.c). */
 void scope_unwind(uintptr_t sp);
+/* Attaches for longer than the calling function runs; the innermost scope now open bounds it. Takes
+ * over the reference. False: could not, nothing has changed. */
+bool scope_adopt(struct context *context);
+/* Leaves what scope_adopt attached, if it is the innermost. */
+void scope_leave_adopted(struct thread *thread);
 /* Leaves attaches whose frames longjmp has jumped over, as seen from stack address `sp`. */
 void scope_drop_stale(struct thread *thread, uintptr_t sp);
 /* As scope_leave_slow for a KEEP scope: gives the context that the next run starts from, in
@@ -286,12 +317,20 @@ static inline __attribute__((always_inline)) bool scope_try_leave(struct thread 
 #define SCOPE_RUN_KEEP(holder, CALL)                                                                     \
     do {                                                                                                 \
         struct context *context_ = *(holder);                                                            \
+        struct thread *thread_ = thread_self;                                                            \
         uintptr_t mark_ = arch_sp() | MARK_KEEP;                                                         \
-        bool entered_ = scope_enter_slow(context_, mark_);                                               \
                                                                                                          \
-        CALL;                                                                                            \
-        if (entered_)                                                                                    \
-            *(holder) = scope_leave_keep(thread_self, mark_ & ~(uintptr_t)MARK_FLAGS, context_);         \
+        if (likely(scope_try_enter(thread_, context_, mark_))) {                                         \
+            CALL;                                                                                        \
+            if (unlikely(!scope_try_leave(thread_, context_)))                                           \
+                *(holder) = scope_leave_keep(thread_self, mark_ & ~(uintptr_t)MARK_FLAGS, context_);     \
+        } else {                                                                                         \
+            bool entered_ = scope_enter_slow(context_, mark_);                                           \
+                                                                                                         \
+            CALL;                                                                                        \
+            if (entered_)                                                                                \
+                *(holder) = scope_leave_keep(thread_self, mark_ & ~(uintptr_t)MARK_FLAGS, context_);     \
+        }                                                                                                \
     } while (0)
 
 /* ---- keys under the overlay: for the hooks in handoffs/keys.c ---- */

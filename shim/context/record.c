@@ -65,7 +65,7 @@ static void chunks_grow(void)
     }
 }
 
-static struct record_chunk *chunk_take(void)
+void *record_chunk_take(void)
 {
     struct record_chunk *chunk;
 
@@ -85,8 +85,9 @@ static struct record_chunk *chunk_take(void)
     return chunk;
 }
 
-static void chunk_recycle(struct record_chunk *chunk)
+void record_chunk_give(void *given)
 {
+    struct record_chunk *chunk = given;
     int saved_errno = errno;
     bool is_warm;
 
@@ -116,7 +117,7 @@ struct record *record_new_slow(void)
     if (!thread)
         return NULL;
     if (thread->record_next == thread->record_end) {
-        chunk = chunk_take();
+        chunk = record_chunk_take();
         if (!chunk)
             return NULL;
         thread->record_next = chunk->records[0];
@@ -155,7 +156,7 @@ static void chunk_freed(struct record_chunk *chunk, uint32_t count)
         atomic_store(&chunk->freed, 0);
         atomic_store(&reserve_used, 0);
     } else {
-        chunk_recycle(chunk);
+        record_chunk_give(chunk);
     }
 }
 

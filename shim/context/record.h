@@ -61,6 +61,10 @@ struct record *record_new_sure(void);
 /* Tells chunks what this thread has freed of them. */
 void record_flush(struct thread *thread);
 
+/* Chunks of RECORD_CHUNK_SIZE, aligned to it, not zeroed: cells (cell.c) live in the same regions. */
+void *record_chunk_take(void);
+void record_chunk_give(void *chunk);
+
 void record_fork_lock(void);
 void record_fork_unlock(void);
 

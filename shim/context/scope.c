@@ -231,6 +231,38 @@ void scope_drop_stale(struct thread *thread, uintptr_t sp)
         level_pop(thread);
 }
 
+/*
+ * The mark lies between the scope around it and everything that is called from there, so it is left
+ * with that scope. A scope of the fast path has no level and knows itself by its context alone: the
+ * same context on top of it would be taken for it.
+ */
+bool scope_adopt(struct context *context)
+{
+    struct thread *thread = thread_enter();
+    uintptr_t mark = SCOPE_MARK_ADOPTED;
+
+    if (!thread)
+        return false;
+    if (thread->over)
+        scope_drop_stale(thread, arch_sp());
+    if (thread->over) {
+        if (thread->over == context && thread->depth == 0) {
+            context_release(context);
+            return true;
+        }
+        mark = ((thread->mark & ~(uintptr_t)MARK_FLAGS) - (MARK_FLAGS + 1)) | MARK_ADOPTED;
+    }
+    return scope_enter_slow(context, mark);
+}
+
+void scope_leave_adopted(struct thread *thread)
+{
+    if (thread->over)
+        scope_drop_stale(thread, arch_sp());
+    if (thread->over && (thread->mark & MARK_FLAGS) == MARK_ADOPTED)
+        level_pop(thread);
+}
+
 struct context *scope_leave_keep(struct thread *thread, uintptr_t sp, struct context *context)
 {
     struct context *attached, *next = NULL;

@@ -13,15 +13,16 @@
 
 #include "base/lock.h"
 #include "base/mem.h"
+#include "context/cell.h"
 #include "context/record.h"
 #include "context/thread.h"
 
 /*
  * What unknown threads point to: every fast path's test fails on it (prepaid is 0, none differs
- * from over, record_next equals record_end), so the slow paths can take a block in peace.
+ * from over, record_next equals record_end, no cell is at hand and none is wanted), so the slow paths can take a block in peace.
  */
 static struct context not_a_context;
-struct thread thread_unknown = {.none = &not_a_context};
+struct thread thread_unknown = {.none = &not_a_context, .cells_count = UINT32_MAX};
 
 __thread struct thread *thread_self = &thread_unknown;
 
@@ -89,6 +90,7 @@ void thread_leave(struct thread *thread)
     context_drop_snapshot(thread);
     context_settle_debt(thread);
     record_flush(thread);
+    cell_flush(thread);
     thread->suppress = 0;
     thread_self = &thread_unknown;
     lock_take(&registry_lock);

@@ -12,6 +12,7 @@
 
 #include "context/context.h"
 #include "handoffs/next.h"
+#include "handoffs/repeat.h"
 
 #define FAMILY(id, name) name,
 static const char *const family_names[FAMILY_COUNT] = {
@@ -118,7 +119,9 @@ void *hooks_first(int id, const void *caller)
 void hooks_init(const struct config *config, bool carries_anything, bool carries_keys)
 {
     is_carrying = carries_anything;
+    repeat_is_off = !config->periodic;
     family_off[FAMILY_KEYS] = !carries_keys;
+    family_off[FAMILY_NAMED] = !config->hooks.count;
     for (size_t i = 0; i < config->disable.count; i++) {
         const struct config_item *item = &config->disable.items[i];
         bool is_known = false;

@@ -6,6 +6,8 @@
  * the search path from its return address. So the names of the new library are looked for a little
  * later, by the first capture or attach that sees GUARD_LOADED.
  */
+#include "handoffs/loader.h"
+
 #include <stdatomic.h>
 
 #include "context/context.h"
@@ -16,10 +18,15 @@
 __attribute__((visibility("hidden"))) void loader_note_dlopen(const char *file, int mode);
 __attribute__((visibility("hidden"))) void loader_note_dlmopen(long list, const char *file, int mode);
 
+void (*loader_opened_hook)(void);
+
 void loader_note_dlopen(const char *file, int mode)
 {
-    if (file)
-        slots_look_again();
+    if (!file)
+        return;
+    slots_look_again();
+    if (loader_opened_hook)
+        loader_opened_hook();
 }
 
 void loader_note_dlmopen(long list, const char *file, int mode)

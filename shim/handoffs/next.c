@@ -161,6 +161,20 @@ void *next_find_for(const char *name, const void *caller)
     return real;
 }
 
+/* 1 in *kept: nothing that came with the program has it, so the caller decides every time. */
+void *next_keep(const char *name, const void *caller, void **kept)
+{
+    void *function;
+
+    if (!__atomic_load_n(kept, __ATOMIC_RELAXED)) {
+        function = next_find_startup(name);
+        __atomic_store_n(kept, function ? function : (void *)1, __ATOMIC_RELEASE);
+        if (function)
+            return function;
+    }
+    return next_find_for(name, caller);
+}
+
 void next_forget(void)
 {
     while (atomic_flag_test_and_set_explicit(&cache_writer, memory_order_acquire))

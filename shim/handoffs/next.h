@@ -3,6 +3,7 @@
 #define BATON_HANDOFFS_NEXT_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 /*
  * What RTLD_NEXT would find from our library in what was loaded with the program. Such a definition
@@ -15,6 +16,21 @@ void *next_find_startup(const char *name);
  * may be RTLD_LOCAL (where RTLD_NEXT fails) and there may be several. Cached by caller.
  */
 void *next_find_for(const char *name, const void *caller);
+
+/*
+ * A function that is not hooked, for a body or trampoline: kept in *kept once it is known to have come
+ * with the program. `caller` as above; in a trampoline any address of the library that called it.
+ */
+void *next_keep(const char *name, const void *caller, void **kept);
+#define NEXT(type, name, caller)                                                                   \
+    ({                                                                                             \
+        static void *kept_;                                                                        \
+        void *function_ = __atomic_load_n(&kept_, __ATOMIC_RELAXED);                               \
+                                                                                                   \
+        if (__builtin_expect((uintptr_t)function_ <= 1, 0))                                        \
+            function_ = next_keep(name, caller, &kept_);                                           \
+        (type)function_;                                                                           \
+    })
 
 /* A library may have been unloaded: forget what was found by caller. */
 void next_forget(void);

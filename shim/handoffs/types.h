@@ -4,6 +4,10 @@
 
 union pthread_attr_t;
 struct _GError;
+struct _GIOChannel;
+struct _GMainContext;
+struct _GSource;
+struct _GSourceCallbackFuncs;
 struct _GThread;
 struct _GThreadPool;
 struct uv_loop_s;

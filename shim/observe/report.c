@@ -18,6 +18,7 @@
 #include "context/context.h"
 #include "context/values.h"
 #include "handoffs/hooks.h"
+#include "hooks/named.h"
 #include "slots/slots.h"
 
 enum { TEXT_MAX = 256 * 1024 };
@@ -26,6 +27,7 @@ static const char *const bare_names[BARE_REASONS] = {
     [BARE_MEMORY] = "memory",   [BARE_TEARDOWN] = "teardown", [BARE_SUPPRESSED] = "suppressed",
     [BARE_LIMIT] = "limit",     [BARE_INHERIT] = "inherit",   [BARE_FULL] = "full",
     [BARE_ERROR] = "error",
+    [BARE_PERIODIC] = "periodic", [BARE_SIGNAL] = "signal",
 };
 
 struct text {
@@ -128,6 +130,30 @@ static void add_slots(struct text *text)
     add(text, "]");
 }
 
+static void add_hooks(struct text *text)
+{
+    static const char *const states[] = {"unmatched", "hooked", "refused"};
+    static const char *const ways[] = {"", "symbol", "got", "patch"};
+
+    add(text, ",\"hooks\":[");
+    for (unsigned i = 0; i < named_count; i++) {
+        const struct named_hook *hook = &named_hooks[i];
+        uint64_t fired = atomic_load(&hook->fired);
+
+        add(text, "%s{\"item\":", i ? "," : "");
+        add_string(text, hook->spec.item);
+        add(text, ",\"kind\":\"%s\",\"state\":\"%s\",\"by\":\"%s\",\"places\":%u,\"where\":",
+            spec_kind_name(hook->spec.kind), states[hook->state], ways[hook->state == HOOK_HOOKED ? hook->by : 0],
+            hook->places);
+        add_string(text, hook->where);
+        add(text, ",\"reason\":");
+        add_string(text, named_reason(hook));
+        add(text, ",\"fired\":%lu,\"carried\":%lu,\"evicted\":%lu}", (unsigned long)fired,
+            (unsigned long)atomic_load(&hook->carried), (unsigned long)atomic_load(&hook->evicted));
+    }
+    add(text, "]");
+}
+
 static void program_name(char *name, size_t size)
 {
     ssize_t len = readlink("/proc/self/exe", name, size - 1);
@@ -174,7 +200,8 @@ void report_write(const char *target)
         add(&text, ",\"contexts_alive\":%ld,\"records_alive\":%ld,\"values_alive\":%ld",
             (long)context_count_alive(), (long)(totals->records_made - totals->records_freed), (long)values_count());
         add_slots(&text);
-        add(&text, ",\"hooks\":[]}\n");
+        add_hooks(&text);
+        add(&text, "}\n");
         for (size_t done = 0; done < text.len;) {
             ssize_t written = write(fd, text.start + done, text.len - done);
 

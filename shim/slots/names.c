@@ -35,6 +35,13 @@ bool slot_name_find(struct slot_name name, struct elf_search *out)
     return out->query.found.matches > 0;
 }
 
+bool slot_name_near(struct slot_name name, char *buf, size_t n)
+{
+    struct elf_search search;
+
+    return !slot_name_find(name, &search) && elf_search_nearest(&search, buf, n);
+}
+
 void slot_names_fork_lock(void)
 {
     lock_take(&names_lock);

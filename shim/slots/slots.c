@@ -356,6 +356,37 @@ void slots_resolve(void)
     errno = saved_errno;
 }
 
+static bool slot_near(const struct slot *slot, char *buf, size_t n)
+{
+    if (slot->kind == &slot_kind_key)
+        return slot->key.name && slot_name_near(slot->key.id, buf, n);
+    if (slot->kind == &slot_kind_tls)
+        return slot->tls.name && slot_name_near(slot->tls.id, buf, n);
+    for (unsigned i = 0; i < 3; i++) {
+        if ((slot->kind == &slot_kind_fn || slot->kind == &slot_kind_swap) && slot->fn.name[i] &&
+            slot_name_near(slot->fn.id[i], buf, n))
+            return true;
+    }
+    return false;
+}
+
+void slots_say_unmatched(void)
+{
+    char near[256];
+
+    if (log_level < LOG_LEVEL_WARN)
+        return;
+    for (unsigned i = 0; i < slots_count; i++) {
+        const struct slot *slot = &slots[i];
+        bool has_near = slot->state == SLOT_WAITING && slot_near(slot, near, sizeof near);
+
+        if (slot->state == SLOT_WAITING)
+            log_msg(LOG_LEVEL_WARN, "BATON_CARRY=\"%s\": matched nothing: %s%s%s", slot->item,
+                    slot->reason ? slot->reason : "not found", has_near ? "; the nearest is " : "",
+                    has_near ? near : "");
+    }
+}
+
 /* ---- moving copied slots ---- */
 
 static bool is_moved(const struct slot *slot)

@@ -146,6 +146,9 @@ extern bool slots_always_build;    /* some slot's value cannot be shared between
 /* Parses BATON_CARRY. Wrong items are reported once (rule 22) and left out; returns how many. */
 unsigned slots_init(struct config *config);
 
+/* Says which items have matched nothing, and what they may have meant. At exit, when asked for. */
+void slots_say_unmatched(void);
+
 /* Looks again for what is waiting. Cheap when nothing waits. Any thread; takes the resolve lock. */
 void slots_resolve(void);
 /* Something happened that may let a waiting slot be found (dlopen, a key was created). */
@@ -236,6 +239,8 @@ bool slot_name_add(struct slot_name *name, const char *symbol, const char *modul
                    unsigned want);
 /* For resolve: where it is. Costs nothing while no library came or went. False: nowhere yet. */
 bool slot_name_find(struct slot_name name, struct elf_search *out);
+/* For messages: the name most like one that is nowhere, NAME@MODULE. Slow. */
+bool slot_name_near(struct slot_name name, char *buf, size_t n);
 void slot_names_fork_lock(void);
 void slot_names_fork_unlock(void);
 const char *slot_deny_reason(const char *name, const char *module_name);

@@ -183,6 +183,7 @@ class Result:
 
 def find_program(program):
     """A program of ours by its name, anything else by PATH or path."""
+    program = str(program)
     ours = PROGRAMS / program
     if "/" not in program and ours.exists():
         return str(ours)

@@ -66,7 +66,8 @@ static inline int core_set(pthread_key_t key, const void *value)
 }
 
 /* Runs call(arg) in `context`, whose reference it takes over. */
-static GUARDED __attribute__((unused)) void core_run(struct context *context, void (*call)(void *), void *arg)
+static GUARDED __attribute__((unused)) void core_run(struct context *context, void (*call)(void *),
+                                                     void *arg)
 {
     GUARDED_FRAME();
     SCOPE_RUN(context, MARK_OWNED, call(arg));

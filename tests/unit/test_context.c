@@ -245,7 +245,8 @@ START_TEST(test_context_rides_with_records_through_a_queue)
 
         ck_assert_ptr_nonnull(record);
         core_set(plain_key, number((uintptr_t)(i / 3 + 1)));
-        *record = (struct record){NULL, number((uintptr_t)(i / 3 + 1)), context_capture(FAMILY_UNIT)};
+        *record =
+            (struct record){NULL, number((uintptr_t)(i / 3 + 1)), context_capture(FAMILY_UNIT)};
         sem_wait(&queue.room);
         queue.slots[i % 64] = record;
         sem_post(&queue.filled);

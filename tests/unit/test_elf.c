@@ -497,6 +497,24 @@ START_TEST(test_elf_search_forgets_what_was_unloaded_when_all_was_found)
 }
 END_TEST
 
+START_TEST(test_elf_search_names_the_nearest_and_where)
+{
+    struct elf_search s = {.query = {.name = "hidden_tow", .want = ELF_TLS}};
+    struct elf_module m;
+    char name[64];
+    void *handle = open_library("libsysv.so", &m);
+
+    ck_assert(elf_search_nearest(&s, name, sizeof name));
+    ck_assert_str_eq(name, "hidden_two@libsysv.so");
+    s.module = "main";
+    ck_assert(!elf_search_nearest(&s, name, sizeof name));
+    s.query.name = "elf_tets_tls";
+    ck_assert(elf_search_nearest(&s, name, sizeof name));
+    ck_assert_str_eq(name, "elf_test_tls@main");
+    dlclose(handle);
+}
+END_TEST
+
 START_TEST(test_elf_the_programs_own_statics)
 {
     struct elf_module m;
@@ -812,6 +830,7 @@ int main(void)
     tcase_add_test(tc, test_elf_search_finds_names_in_whatever_module);
     tcase_add_test(tc, test_elf_search_looks_only_at_new_modules_until_one_was_unloaded);
     tcase_add_test(tc, test_elf_search_forgets_what_was_unloaded_when_all_was_found);
+    tcase_add_test(tc, test_elf_search_names_the_nearest_and_where);
     tcase_add_test(tc, test_elf_the_programs_own_statics);
     tcase_add_test(tc, test_elf_nearest_names_typos_and_clones);
     tcase_add_test(tc, test_elf_tls_offset_is_good_for_every_thread);

@@ -1,0 +1,462 @@
+/*
+ * GLib: main loop sources, with callbacks of any signature.
+ *
+ * Everything ends at g_source_set_callback_indirect, which we give callback functions of our own:
+ * GLib then asks `get` for what to call, and gets a trampoline and the program's own data, so
+ * finding and removing by data works as ever. ref, get and unref frame every dispatch: ref notes
+ * which repeat the thread is about to dispatch, the trampoline takes it from that note.
+ * GLib's convenience functions call each other directly, hence each is built anew from the public
+ * constructors, as GLib does it.
+ *
+ * Source of the behaviour: GLib 2.74.6, gmain.c: ref and get are called under the context's lock,
+ * ref by nobody but g_main_dispatch; get also by the functions that find sources by their data; the
+ * last unref without the lock, by whoever lets go last. A source runs in one thread at a time.
+ * Ownership: the source owns the repeat, as GLib has it, by count; it is never changed after it was
+ * made but by the thread that dispatches it.
+ */
+#include <signal.h>
+
+#include "context/stack.h"
+#include "handoffs/glib_tasks.h"
+#include "handoffs/handoff.h"
+#include "handoffs/inside.h"
+#include "handoffs/next.h"
+#include "handoffs/repeat.h"
+
+typedef int source_function(void *data);
+typedef void notify_function(void *data);
+
+struct _GSourceCallbackFuncs {
+    void (*ref)(void *data);
+    void (*unref)(void *data);
+    void (*get)(void *data, struct _GSource *source, source_function **function, void **user_data);
+};
+
+enum {
+    SOURCE_INDIRECT = REPEAT_OTHER, /* function and data are the program's callback funcs and their data */
+    SOURCE_VOID = REPEAT_OTHER * 2, /* its callback answers nothing: it is removed after it ran */
+};
+
+/* ---- dispatching ---- */
+
+/* A dispatch of a repeat that this thread is in. */
+struct dispatch {
+    struct dispatch *outer;
+    struct repeat *repeat; /* a reference is held until unref */
+    void *function;        /* NULL until `get` has answered */
+    uintptr_t frame;       /* where the call of ref came from */
+};
+_Static_assert(sizeof(struct dispatch) <= CELL_SIZE, "a dispatch is a cell");
+
+static __thread struct dispatch *dispatching;
+
+#define FRAME() ((uintptr_t)__builtin_frame_address(0))
+
+/* Leaves dispatches whose frame is at or below `frame`: done, or jumped out of. */
+static inline void leave_dispatches(uintptr_t frame)
+{
+    while (dispatching && dispatching->frame <= frame) {
+        struct dispatch *left = dispatching;
+
+        /* A dispatch on another stack (a coroutine's) goes on later. */
+        if (unlikely(left->frame != frame) && !stack_is_same(left->frame, frame))
+            return;
+        dispatching = left->outer;
+        cell_free(left);
+    }
+}
+
+static void source_ref(void *data)
+{
+    struct repeat *repeat = data;
+    uintptr_t frame = FRAME();
+    struct dispatch *dispatch;
+
+    /* Whoever else counts can only count down, and not before this dispatch is known to it. */
+    atomic_store_explicit(&repeat->refs, atomic_load_explicit(&repeat->refs, memory_order_relaxed) + 1,
+                          memory_order_relaxed);
+    if (unlikely(repeat->flags & SOURCE_INDIRECT))
+        ((struct _GSourceCallbackFuncs *)repeat->function)->ref(repeat->data);
+    if (unlikely(dispatching != NULL))
+        leave_dispatches(frame);
+    dispatch = cell_new();
+    if (unlikely(!dispatch))
+        return; /* `get` will answer the callback itself */
+    *dispatch = (struct dispatch){dispatching, repeat, NULL, frame};
+    dispatching = dispatch;
+}
+
+static GUARDED long run_source(long a, long b, long c, long d, long e, long f)
+{
+    GUARDED_FRAME();
+    struct dispatch *dispatch = dispatching;
+    long (*function)(long, long, long, long, long, long);
+    struct repeat *repeat;
+    long result;
+
+    /* What lies below us was jumped out of while this dispatch went on. Not "or at": dispatch functions
+     * end with a jump to their callback, and then we stand where ref stood. */
+    while (unlikely(dispatch && dispatch->frame < FRAME()) && stack_is_same(dispatch->frame, FRAME()))
+        dispatch = dispatch->outer;
+    if (unlikely(!dispatch))
+        return 0;
+    repeat = dispatch->repeat;
+    function = (long (*)(long, long, long, long, long, long))dispatch->function;
+    REPEAT_RUN(repeat, result = function(a, b, c, d, e, f));
+    return unlikely(repeat->flags & SOURCE_VOID) ? 0 : result;
+}
+
+static void source_get(void *data, struct _GSource *source, source_function **function, void **user_data)
+{
+    struct repeat *repeat = data;
+
+    if (unlikely(repeat->flags & SOURCE_INDIRECT)) {
+        ((struct _GSourceCallbackFuncs *)repeat->function)->get(repeat->data, source, function, user_data);
+    } else {
+        *function = (source_function *)repeat->function;
+        *user_data = repeat->data;
+    }
+    if (likely(dispatching && dispatching->repeat == repeat && !dispatching->function && *function)) {
+        dispatching->function = (void *)*function;
+        *function = (source_function *)(void *)run_source;
+    }
+}
+
+static void source_unref(void *data)
+{
+    struct repeat *repeat = data;
+    notify_function *notify;
+    struct context *context;
+
+    leave_dispatches(FRAME());
+    if (unlikely(repeat->flags & SOURCE_INDIRECT))
+        ((struct _GSourceCallbackFuncs *)repeat->function)->unref(repeat->data);
+    if (atomic_load_explicit(&repeat->refs, memory_order_acquire) != 1 &&
+        atomic_fetch_sub_explicit(&repeat->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    notify = (notify_function *)repeat->more;
+    data = repeat->data;
+    context = repeat->context;
+    cell_free(repeat);
+    if (context)
+        context_release(context);
+    if (notify)
+        notify(data);
+}
+
+static struct _GSourceCallbackFuncs source_funcs = {source_ref, source_unref, source_get};
+
+/* ---- registering ---- */
+
+static struct library_named gio = {.name = "libgio-2.0"};
+
+/*
+ * The context for a callback, NULL: none. GIO's own sources (its pool manager, its workers) are made
+ * for the first who needs them and live on: they must not keep that one's context. What GIO does for
+ * a task of the program has the task, or the program's function.
+ */
+static struct context *source_context(const void *caller, const void *function, const void *data, bool is_once,
+                                      uint8_t *flags)
+{
+    struct context *context;
+
+    *flags = REPEAT_ONCE;
+    if ((context = glib_task_context(data)))
+        return context;
+    if (unlikely(address_is_of(&gio, caller)) && address_is_of(&gio, function)) {
+        context_count_bare(FAMILY_GLIB_SOURCE, BARE_INHERIT);
+        return NULL;
+    }
+    return repeat_capture(FAMILY_GLIB_SOURCE, is_once, flags);
+}
+
+/* What a source gets in place of a callback; NULL: let it have the callback itself. */
+static struct repeat *source_repeat(const void *caller, void *function, void *data, notify_function *notify,
+                                    bool is_once)
+{
+    uint8_t flags;
+    struct context *context = source_context(caller, function, data, is_once, &flags);
+    struct repeat *repeat;
+
+    if (unlikely(!context) && !(flags & REPEAT_BARE))
+        return NULL;
+    repeat = repeat_new(FAMILY_GLIB_SOURCE, function, data);
+    if (unlikely(!repeat)) {
+        if (context)
+            context_release(context);
+        context_count_bare(FAMILY_GLIB_SOURCE, BARE_MEMORY);
+        return NULL;
+    }
+    repeat->more = (void *)notify;
+    repeat->context = context;
+    repeat->flags = flags;
+    return repeat;
+}
+
+#define SET_INDIRECT(caller) NEXT(REAL_TYPE(g_source_set_callback_indirect), "g_source_set_callback_indirect", caller)
+
+void hook_g_source_set_callback(struct _GSource *source, source_function *function, void *data,
+                                notify_function *notify)
+{
+    const void *caller = __builtin_return_address(0);
+    struct repeat *repeat = NULL;
+
+    if (likely(source && function))
+        repeat = source_repeat(caller, (void *)function, data, notify, false);
+    if (repeat)
+        SET_INDIRECT(caller)(source, repeat, &source_funcs);
+    else
+        REAL(g_source_set_callback)(source, function, data, notify);
+}
+
+void hook_g_source_set_callback_indirect(struct _GSource *source, void *data, struct _GSourceCallbackFuncs *funcs)
+{
+    struct repeat *repeat = NULL;
+
+    if (likely(source && funcs && data && funcs != &source_funcs))
+        repeat = source_repeat(__builtin_return_address(0), funcs, data, NULL, false);
+    if (repeat) {
+        repeat->flags |= SOURCE_INDIRECT;
+        REAL(g_source_set_callback_indirect)(source, repeat, &source_funcs);
+    } else {
+        REAL(g_source_set_callback_indirect)(source, data, funcs);
+    }
+}
+
+/* ---- the convenience functions ---- */
+
+enum { PRIORITY_DEFAULT = 0, PRIORITY_DEFAULT_IDLE = 200 };
+
+typedef unsigned attach_function(struct _GSource *source, struct _GMainContext *context);
+typedef void priority_function(struct _GSource *source, int priority);
+typedef void unref_function(struct _GSource *source);
+
+/* Gives a fresh source its repeat and its place in a main context, and lets go of it. */
+static unsigned attach(const void *caller, struct _GSource *source, struct repeat *repeat, int priority,
+                       int default_priority, struct _GMainContext *context)
+{
+    unsigned id;
+
+    if (priority != default_priority)
+        NEXT(priority_function *, "g_source_set_priority", caller)(source, priority);
+    SET_INDIRECT(caller)(source, repeat, &source_funcs);
+    id = NEXT(attach_function *, "g_source_attach", caller)(source, context);
+    NEXT(unref_function *, "g_source_unref", caller)(source);
+    return id;
+}
+
+/* The constructor failed: as if nothing had been captured. */
+static void take_back(struct repeat *repeat)
+{
+    if (repeat->context)
+        context_rollback(FAMILY_GLIB_SOURCE, repeat->context);
+    cell_free(repeat);
+}
+
+typedef struct _GSource *new_idle(void);
+typedef struct _GSource *new_timeout(unsigned interval);
+typedef struct _GSource *new_child(int pid);
+typedef struct _GSource *new_io(struct _GIOChannel *channel, unsigned condition);
+typedef struct _GSource *new_fd(int fd, unsigned condition);
+typedef struct _GSource *new_signal(int number);
+
+/*
+ * The body of one: CONSTRUCT is the call of the public constructor; REAL_CALL is what to do when there is
+ * no context to carry or the arguments are wrong, which GLib shall say itself.
+ */
+#define ADD(is_valid, function, data, notify, is_once, extra_flags, priority, default_priority, CONSTRUCT, REAL_CALL) \
+    do {                                                                                                        \
+        const void *caller = __builtin_return_address(0);                                                       \
+        struct repeat *repeat = NULL;                                                                           \
+        struct _GSource *source;                                                                                \
+                                                                                                                \
+        if (likely((function) && (is_valid)))                                                                              \
+            repeat = source_repeat(caller, (void *)(function), data, notify, is_once);                          \
+        if (unlikely(!repeat))                                                                                  \
+            return REAL_CALL;                                                                                   \
+        repeat->flags |= (extra_flags);                                                                         \
+        source = CONSTRUCT;                                                                                     \
+        if (unlikely(!source)) {                                                                                \
+            take_back(repeat);                                                                                     \
+            return REAL_CALL;                                                                                   \
+        }                                                                                                       \
+        return attach(caller, source, repeat, priority, default_priority, NULL);                                \
+    } while (0)
+
+#define NEW_IDLE() NEXT(new_idle *, "g_idle_source_new", caller)()
+#define NEW_TIMEOUT(interval) NEXT(new_timeout *, "g_timeout_source_new", caller)(interval)
+#define NEW_SECONDS(interval) NEXT(new_timeout *, "g_timeout_source_new_seconds", caller)(interval)
+
+unsigned hook_g_idle_add(source_function *function, void *data)
+{
+    ADD(true, function, data, NULL, false, 0, PRIORITY_DEFAULT_IDLE, PRIORITY_DEFAULT_IDLE, NEW_IDLE(),
+        REAL(g_idle_add)(function, data));
+}
+
+unsigned hook_g_idle_add_full(int priority, source_function *function, void *data, notify_function *notify)
+{
+    ADD(true, function, data, notify, false, 0, priority, PRIORITY_DEFAULT_IDLE, NEW_IDLE(),
+        REAL(g_idle_add_full)(priority, function, data, notify));
+}
+
+unsigned hook_g_idle_add_once(void (*function)(void *), void *data)
+{
+    ADD(true, function, data, NULL, true, SOURCE_VOID, PRIORITY_DEFAULT_IDLE, PRIORITY_DEFAULT_IDLE, NEW_IDLE(),
+        REAL(g_idle_add_once)(function, data));
+}
+
+unsigned hook_g_timeout_add(unsigned interval, source_function *function, void *data)
+{
+    ADD(true, function, data, NULL, false, 0, PRIORITY_DEFAULT, PRIORITY_DEFAULT, NEW_TIMEOUT(interval),
+        REAL(g_timeout_add)(interval, function, data));
+}
+
+unsigned hook_g_timeout_add_full(int priority, unsigned interval, source_function *function, void *data,
+                                 notify_function *notify)
+{
+    ADD(true, function, data, notify, false, 0, priority, PRIORITY_DEFAULT, NEW_TIMEOUT(interval),
+        REAL(g_timeout_add_full)(priority, interval, function, data, notify));
+}
+
+unsigned hook_g_timeout_add_once(unsigned interval, void (*function)(void *), void *data)
+{
+    ADD(true, function, data, NULL, true, SOURCE_VOID, PRIORITY_DEFAULT, PRIORITY_DEFAULT, NEW_TIMEOUT(interval),
+        REAL(g_timeout_add_once)(interval, function, data));
+}
+
+unsigned hook_g_timeout_add_seconds(unsigned interval, source_function *function, void *data)
+{
+    ADD(true, function, data, NULL, false, 0, PRIORITY_DEFAULT, PRIORITY_DEFAULT, NEW_SECONDS(interval),
+        REAL(g_timeout_add_seconds)(interval, function, data));
+}
+
+unsigned hook_g_timeout_add_seconds_full(int priority, unsigned interval, source_function *function, void *data,
+                                         notify_function *notify)
+{
+    ADD(true, function, data, notify, false, 0, priority, PRIORITY_DEFAULT, NEW_SECONDS(interval),
+        REAL(g_timeout_add_seconds_full)(priority, interval, function, data, notify));
+}
+
+unsigned hook_g_child_watch_add(int pid, void (*function)(int, int, void *), void *data)
+{
+    ADD(pid > 0, function, data, NULL, true, 0, PRIORITY_DEFAULT, PRIORITY_DEFAULT,
+        NEXT(new_child *, "g_child_watch_source_new", caller)(pid), REAL(g_child_watch_add)(pid, function, data));
+}
+
+unsigned hook_g_child_watch_add_full(int priority, int pid, void (*function)(int, int, void *), void *data,
+                                     notify_function *notify)
+{
+    ADD(pid > 0, function, data, notify, true, 0, priority, PRIORITY_DEFAULT,
+        NEXT(new_child *, "g_child_watch_source_new", caller)(pid),
+        REAL(g_child_watch_add_full)(priority, pid, function, data, notify));
+}
+
+typedef int io_function(struct _GIOChannel *channel, unsigned condition, void *data);
+
+unsigned hook_g_io_add_watch(struct _GIOChannel *channel, unsigned condition, io_function *function, void *data)
+{
+    ADD(channel, function, data, NULL, false, 0, PRIORITY_DEFAULT, PRIORITY_DEFAULT,
+        NEXT(new_io *, "g_io_create_watch", caller)(channel, condition),
+        REAL(g_io_add_watch)(channel, condition, function, data));
+}
+
+unsigned hook_g_io_add_watch_full(struct _GIOChannel *channel, int priority, unsigned condition,
+                                  io_function *function, void *data, notify_function *notify)
+{
+    ADD(channel, function, data, notify, false, 0, priority, PRIORITY_DEFAULT,
+        NEXT(new_io *, "g_io_create_watch", caller)(channel, condition),
+        REAL(g_io_add_watch_full)(channel, priority, condition, function, data, notify));
+}
+
+typedef int fd_function(int fd, unsigned condition, void *data);
+
+unsigned hook_g_unix_fd_add(int fd, unsigned condition, fd_function *function, void *data)
+{
+    ADD(true, function, data, NULL, false, 0, PRIORITY_DEFAULT, PRIORITY_DEFAULT,
+        NEXT(new_fd *, "g_unix_fd_source_new", caller)(fd, condition),
+        REAL(g_unix_fd_add)(fd, condition, function, data));
+}
+
+unsigned hook_g_unix_fd_add_full(int priority, int fd, unsigned condition, fd_function *function, void *data,
+                                 notify_function *notify)
+{
+    ADD(true, function, data, notify, false, 0, priority, PRIORITY_DEFAULT,
+        NEXT(new_fd *, "g_unix_fd_source_new", caller)(fd, condition),
+        REAL(g_unix_fd_add_full)(priority, fd, condition, function, data, notify));
+}
+
+/* As g_unix_signal_source_new has it; the others it refuses. */
+static bool can_watch(int number)
+{
+    return number == SIGHUP || number == SIGINT || number == SIGTERM || number == SIGUSR1 || number == SIGUSR2 ||
+           number == SIGWINCH;
+}
+
+unsigned hook_g_unix_signal_add(int number, source_function *function, void *data)
+{
+    ADD(can_watch(number), function, data, NULL, false, 0, PRIORITY_DEFAULT, PRIORITY_DEFAULT,
+        NEXT(new_signal *, "g_unix_signal_source_new", caller)(number),
+        REAL(g_unix_signal_add)(number, function, data));
+}
+
+unsigned hook_g_unix_signal_add_full(int priority, int number, source_function *function, void *data,
+                                     notify_function *notify)
+{
+    ADD(can_watch(number), function, data, notify, false, 0, priority, PRIORITY_DEFAULT,
+        NEXT(new_signal *, "g_unix_signal_source_new", caller)(number),
+        REAL(g_unix_signal_add_full)(priority, number, function, data, notify));
+}
+
+/* ---- invoke ---- */
+
+typedef struct _GMainContext *context_function(void);
+typedef int acquire_function(struct _GMainContext *context);
+typedef void release_function(struct _GMainContext *context);
+
+/*
+ * As GLib has it: at once when the calling thread runs the main context, or may run it now; that is no
+ * handoff. Otherwise an idle source.
+ */
+static void invoke(const void *caller, struct _GMainContext *context, int priority, source_function *function,
+                   void *data, notify_function *notify, REAL_TYPE(g_main_context_invoke_full) real)
+{
+    struct _GMainContext *own;
+    struct repeat *repeat;
+
+    if (!context)
+        context = NEXT(context_function *, "g_main_context_default", caller)();
+    if (!function || NEXT(acquire_function *, "g_main_context_is_owner", caller)(context)) {
+        real(context, priority, function, data, notify);
+        return;
+    }
+    own = NEXT(context_function *, "g_main_context_get_thread_default", caller)();
+    if (!own)
+        own = NEXT(context_function *, "g_main_context_default", caller)();
+    if (own == context && NEXT(acquire_function *, "g_main_context_acquire", caller)(context)) {
+        while (function(data))
+            ;
+        NEXT(release_function *, "g_main_context_release", caller)(context);
+        if (notify)
+            notify(data);
+        return;
+    }
+    repeat = source_repeat(caller, (void *)function, data, notify, true);
+    if (!repeat)
+        real(context, priority, function, data, notify);
+    else
+        attach(caller, NEW_IDLE(), repeat, priority, PRIORITY_DEFAULT_IDLE, context);
+}
+
+void hook_g_main_context_invoke(struct _GMainContext *context, source_function *function, void *data)
+{
+    const void *caller = __builtin_return_address(0);
+
+    invoke(caller, context, PRIORITY_DEFAULT, function, data, NULL,
+           NEXT(REAL_TYPE(g_main_context_invoke_full), "g_main_context_invoke_full", caller));
+}
+
+void hook_g_main_context_invoke_full(struct _GMainContext *context, int priority, source_function *function,
+                                     void *data, notify_function *notify)
+{
+    invoke(__builtin_return_address(0), context, priority, function, data, notify, REAL(g_main_context_invoke_full));
+}

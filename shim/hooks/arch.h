@@ -1,0 +1,14 @@
+/* The door to what this room knows of the processor: what thunks save, which relocations there are. */
+#ifndef BATON_HOOKS_ARCH_H
+#define BATON_HOOKS_ARCH_H
+
+#include <stdbool.h>
+
+#if defined(__x86_64__)
+#include "hooks/frame_x86_64.h"
+#include "hooks/relocations_x86_64.h"
+#else
+#error "baton: named functions need thunks for this processor (see shim/hooks/thunks_x86_64.S)"
+#endif
+
+#endif

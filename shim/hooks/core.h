@@ -1,0 +1,60 @@
+/* Between the files behind the thunks. */
+#ifndef BATON_HOOKS_CORE_H
+#define BATON_HOOKS_CORE_H
+
+#include "base/lock.h"
+#include "hooks/arch.h"
+#include "hooks/named.h"
+
+/* A wrap thunk's own memory, in its frame. thunks_ARCH.S knows the first two and WRAP_ROOM. */
+enum { WRAP_ROOM = 96 };
+struct wrap {
+    void *target;
+    uint64_t stack_words;
+    struct thunk *thunk;
+    struct context *context; /* attached for this call; the attach owns the reference */
+    struct repeat *node;
+    uint64_t ours[2], theirs[2]; /* arguments that we changed; get: [0] is its argument */
+};
+
+/*
+ * What to jump to or call; NULL: nothing done, call again with is_slow. The frame's registers are
+ * what the real function gets. No frame remains of thunk_enter.
+ */
+void *thunk_enter(struct thunk_frame *frame, bool is_slow);
+void *thunk_wrap_enter(struct thunk_frame *frame, struct wrap *wrap, bool is_slow);
+/* After the call: the frame's registers are what the program gets. False: call again with is_slow. */
+bool thunk_wrap_leave(struct thunk_frame *frame, struct wrap *wrap, bool is_slow);
+
+/* Bytes that the vector state needs, and which parts of it are saved (0: the old 512 bytes only). */
+uint64_t thunk_state_size(void);
+extern uint32_t thunk_state_mask;
+
+/* Where the thunks are. */
+extern const char baton_named_bank[] __attribute__((visibility("default")));
+
+static inline void *thunk_address(unsigned index, bool is_wrapping)
+{
+    return (void *)(uintptr_t)(baton_named_bank + THUNK_SIZE * (index + (is_wrapping ? THUNKS : 0)));
+}
+
+static inline bool thunk_is_ours(const void *address)
+{
+    return (uintptr_t)address - (uintptr_t)baton_named_bank < (uintptr_t)THUNK_SIZE * 2 * THUNKS;
+}
+
+/* The thunk that thunk_take would answer if there is one already; 0: none. */
+unsigned thunk_find(const struct named_hook *hook, enum thunk_role role, const void *original);
+
+/* ---- repeat.c: kind=call,repeat ---- */
+
+struct repeat {
+    void *function, *data;
+    struct context *context; /* under the lock */
+    struct lock lock;
+};
+struct repeat *repeat_new(void *function, void *data, struct context *context);
+void repeat_enter(struct repeat *repeat, struct wrap *wrap);
+void repeat_leave(struct repeat *repeat, struct wrap *wrap);
+
+#endif

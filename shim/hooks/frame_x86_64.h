@@ -1,0 +1,44 @@
+/* What the thunks push, x86-64, System V. The offsets stand in thunks_x86_64.S too. */
+#ifndef BATON_HOOKS_FRAME_X86_64_H
+#define BATON_HOOKS_FRAME_X86_64_H
+
+#include <stdint.h>
+
+struct thunk_frame {
+    uint64_t rax, rcx, rdx, rsi, rdi, r8, r9, r10, r11;
+    uint64_t rbp;
+    uint64_t index; /* which thunk */
+    void *caller;   /* return address */
+    uint64_t stack[];
+};
+
+enum {
+    FRAME_POINTER = 6,         /* the DWARF number of rbp */
+    FRAME_BELOW_POINTER = 72,  /* from the frame pointer down to the frame */
+    THUNK_SIZE = 16,           /* bytes of code of one thunk */
+};
+
+static inline __attribute__((always_inline)) uint64_t *frame_argument(struct thunk_frame *frame, unsigned position)
+{
+    switch (position) {
+    case 1:
+        return &frame->rdi;
+    case 2:
+        return &frame->rsi;
+    case 3:
+        return &frame->rdx;
+    case 4:
+        return &frame->rcx;
+    case 5:
+        return &frame->r8;
+    default:
+        return &frame->r9;
+    }
+}
+
+static inline __attribute__((always_inline)) uint64_t *frame_result(struct thunk_frame *frame, bool is_second)
+{
+    return is_second ? &frame->rdx : &frame->rax;
+}
+
+#endif

@@ -1,0 +1,90 @@
+/*
+ * Functions that the user names: hooks, the thunks in front of them, what their tasks are kept in.
+ *
+ * A *hook* is one item of BATON_HOOKS. A *thunk* is one place of the bank: which hook, which real
+ * function behind it. Thunk i has an entry (no frame) and a wrap (sees the return); thunks 0 to
+ * NAMED_MAX-1 belong to the hooks of the same number, so that a generated object can name them
+ * before this library has started; the rest are given out as copies of functions and callbacks are
+ * met, and never taken back: they are code that somebody may still call.
+ *
+ * Files *_gpr.c are compiled without vector registers and call nothing but each other until they
+ * are told that they may be slow.
+ */
+#ifndef BATON_HOOKS_NAMED_H
+#define BATON_HOOKS_NAMED_H
+
+#include <stdatomic.h>
+
+#include "base/config.h"
+#include "context/context.h"
+#include "hooks/spec.h"
+
+struct thunk_frame;
+
+enum named_state { HOOK_UNMATCHED, HOOK_HOOKED, HOOK_REFUSED };
+
+struct named_hook {
+    struct named_spec spec;
+    enum named_state state;
+    enum named_how by; /* HOW_SYMBOL, HOW_GOT, HOW_PATCH once hooked */
+    unsigned places;   /* pointers, stubs or entries that lead to us */
+    unsigned callback; /* call, stdfunction: the thunk that callbacks run through; 0: none */
+    char where[96];
+    char reason[160];
+    _Atomic uint64_t fired, carried, evicted;
+};
+extern struct named_hook named_hooks[NAMED_MAX];
+extern unsigned named_count;
+
+enum thunk_role { THUNK_FUNCTION, THUNK_CALL, THUNK_REPEAT, THUNK_FIELD, THUNK_STDFUNCTION };
+
+enum { THUNKS = 256 };
+
+struct thunk {
+    struct named_hook *hook; /* NULL: passes through */
+    _Atomic(void *) original; /* NULL: the caller decides, or it is not known yet */
+    const char *name;        /* of a function that a generated object names */
+    enum thunk_role role;
+};
+extern struct thunk thunks[THUNKS];
+extern _Atomic unsigned thunks_used; /* the next one to give out */
+
+/* The thunk for (hook, role, original), a new one if need be; 0: the bank is full. */
+unsigned thunk_take(struct named_hook *hook, enum thunk_role role, void *original);
+
+/* Reads the settings; before anything is hooked. Errors are told and counted. */
+void named_read(struct config *config);
+/* Finds and hooks what can be; carrying has been set up. */
+void named_init(void);
+/* Something was loaded: look again. For handoffs/loader.c. */
+void named_look_again(void);
+/* The calling thread lets go of what it has taken out of a queue: at exit. */
+void named_let_go(void);
+extern bool named_periodic; /* BATON_PERIODIC */
+/* For the report: why it is not hooked, or that it never fired; "" when all is well. */
+const char *named_reason(const struct named_hook *hook);
+void named_fork_lock(void);
+void named_fork_unlock(bool is_child);
+
+/* The real function behind a thunk as `caller` would reach it. Slow. Never NULL. */
+void *named_original(unsigned index, const void *caller);
+
+/* The soname of the object that baton run writes. */
+#define NAMED_OBJECT "libbaton-named.so"
+
+/* ---- table_gpr.c: objects in flight, by their address ---- */
+
+enum table_answer { TABLE_DONE, TABLE_SLOW };
+
+/*
+ * Remembers context for (pair, key). In *old: a context that it replaced or pushed out, which the
+ * caller lets go and counts. TABLE_SLOW: nothing done, needs may_be_slow.
+ */
+enum table_answer table_put(uint32_t pair, uintptr_t key, struct context *context, bool is_fifo, bool may_be_slow,
+                            struct context **old);
+/* Takes the oldest one out; NULL: there is none. Never slow. */
+struct context *table_take(uint32_t pair, uintptr_t key);
+void table_fork_lock(void);
+void table_fork_unlock(bool is_child);
+
+#endif

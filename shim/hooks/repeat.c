@@ -1,0 +1,71 @@
+/*
+ * kind=call,repeat: a callback that runs again and again for one registration (rule A9). It runs in
+ * the context of its registration; what it sets is there at its next run. Nobody tells us when a
+ * registration ends, so its record stays.
+ *
+ * Called with the vector state saved. The same callback may run in two threads at once: each attach
+ * holds a reference of its own.
+ */
+#include "base/mem.h"
+#include "context/private.h"
+#include "context/thread.h"
+#include "hooks/core.h"
+
+bool named_periodic = true;
+
+struct repeat *repeat_new(void *function, void *data, struct context *context)
+{
+    struct repeat *repeat = mem_alloc(sizeof *repeat);
+
+    if (!repeat)
+        return NULL;
+    repeat->function = function;
+    repeat->data = data;
+    repeat->context = context;
+    if (thread_enter())
+        thread_self->records_made++;
+    return repeat;
+}
+
+/* BATON_PERIODIC=off: it runs with the thread's own values, and what it sets is put back. */
+static struct context *starting_context(struct repeat *repeat)
+{
+    struct context *context;
+
+    if (!named_periodic)
+        return thread_enter() ? context_visible(thread_self) : NULL;
+    lock_take(&repeat->lock);
+    context = context_ref(repeat->context);
+    lock_drop(&repeat->lock);
+    return context;
+}
+
+void repeat_enter(struct repeat *repeat, struct wrap *wrap)
+{
+    struct context *context = starting_context(repeat);
+
+    if (context && !scope_enter_slow(context, (uintptr_t)wrap | MARK_KEEP)) {
+        context_release(context);
+        context = NULL;
+    }
+    wrap->context = context;
+}
+
+void repeat_leave(struct repeat *repeat, struct wrap *wrap)
+{
+    struct context *next;
+
+    if (!wrap->context)
+        return;
+    next = scope_leave_keep(thread_self, (uintptr_t)wrap, wrap->context);
+    if (named_periodic) {
+        struct context *last;
+
+        lock_take(&repeat->lock);
+        last = repeat->context;
+        repeat->context = next;
+        lock_drop(&repeat->lock);
+        next = last;
+    }
+    context_release(next);
+}

@@ -1,0 +1,66 @@
+/* The items of BATON_HOOKS, read into structs. Shared by the library and by baton-plan.
+ *
+ *   FUNCTION[#FILE.c][@MODULE](kind=KIND,option=value,...)
+ *
+ * Nothing is looked for here; positions are 1 to 6, the integer registers that carry arguments.
+ */
+#ifndef BATON_HOOKS_SPEC_H
+#define BATON_HOOKS_SPEC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum named_kind { NAMED_CALL, NAMED_SUBMIT, NAMED_RUN, NAMED_PUT, NAMED_GET, NAMED_FIELD, NAMED_STDFUNCTION };
+enum named_how { HOW_AUTO, HOW_SYMBOL, HOW_GOT, HOW_PATCH };
+enum named_item { ITEM_ARGUMENT, ITEM_POINTED, ITEM_RESULT, ITEM_RESULT2 };
+
+enum { NAMED_MAX = 64, NAMED_ARGUMENTS = 6, NAMED_STACK_MAX = 64 };
+
+struct named_spec {
+    const char *item; /* as the user wrote it */
+    const char *function;
+    const char *file;   /* of a static function; NULL: any */
+    const char *module; /* NULL: any */
+    enum named_kind kind;
+    enum named_how how;
+    uint8_t fn, arg;          /* call */
+    uint8_t obj;              /* submit, run, field, stdfunction; put and get: the item's argument */
+    uint8_t cbarg;            /* the callback's argument that is ours */
+    enum named_item item_at;  /* get */
+    uint8_t stack;            /* words of the caller's stack that a wrapped function gets */
+    bool is_repeating, is_fifo, is_unsafe;
+    uint32_t off;     /* field */
+    const char *pair; /* as written; "" when none is */
+    uint32_t pair_id; /* the same number for all items of one pair */
+};
+
+struct spec_error {
+    const char *expected, *at;
+};
+
+/* Reads one item; TEXT is cut into pieces, which OUT then names. False: ERROR is filled. */
+bool spec_parse(char *text, struct named_spec *out, struct spec_error *error);
+
+/* Gives pairs their numbers. Answers the first item that nothing goes with, COUNT when there is none. */
+size_t spec_pair(struct named_spec *specs, size_t count);
+
+const char *spec_kind_name(enum named_kind kind);
+/* The kind that must go with `kind`, as in "kind=run"; NULL: it stands alone. */
+const char *spec_partner(enum named_kind kind);
+
+/* Does it change what the function is called with or reads through its arguments? Then the function
+ * must have the arguments that its source says. */
+static inline bool spec_relies_on_arguments(const struct named_spec *spec)
+{
+    return spec->kind == NAMED_CALL || spec->kind == NAMED_FIELD || spec->kind == NAMED_STDFUNCTION ||
+           (spec->kind == NAMED_GET && spec->item_at == ITEM_POINTED);
+}
+
+/* Must it see the function return? */
+static inline bool spec_wraps(const struct named_spec *spec)
+{
+    return spec->kind == NAMED_RUN || spec->kind == NAMED_GET;
+}
+
+#endif

@@ -1,0 +1,72 @@
+/*
+ * The bank seen from C: who stands behind a thunk, what unwinding through a wrap thunk does, how much
+ * room the vector state takes.
+ *
+ * Thunks are given out and never taken back: an address that the program has may be called as long
+ * as it runs.
+ */
+#include <errno.h>
+
+#include "base/elf.h"
+#include "hooks/core.h"
+
+struct thunk thunks[THUNKS];
+_Atomic unsigned thunks_used = NAMED_MAX;
+static struct lock take_lock;
+
+unsigned thunk_take(struct named_hook *hook, enum thunk_role role, void *original)
+{
+    unsigned index;
+
+    lock_take(&take_lock);
+    index = thunk_find(hook, role, original);
+    if (!index && atomic_load(&thunks_used) < THUNKS) {
+        index = atomic_load(&thunks_used);
+        thunks[index].hook = hook;
+        thunks[index].role = role;
+        atomic_store(&thunks[index].original, original);
+        atomic_store_explicit(&thunks_used, index + 1, memory_order_release);
+    }
+    lock_drop(&take_lock);
+    return index;
+}
+
+/* ---- unwinding ---- */
+
+enum { UNWIND_CLEANUP_PHASE = 2, UNWIND_CONTINUE = 8 };
+
+struct _Unwind_Exception;
+struct _Unwind_Context;
+
+int thunk_personality(int version, int actions, uint64_t exception_class, struct _Unwind_Exception *exception,
+                      struct _Unwind_Context *unwinding);
+
+/*
+ * The task has ended by an exception, pthread_exit or cancellation: detach, and let the unwinder go
+ * on. The frame pointer finds our memory in the frame, whichever unwinder is running.
+ */
+__attribute__((used, visibility("hidden"))) int thunk_personality(int version, int actions, uint64_t exception_class,
+                                                                  struct _Unwind_Exception *exception,
+                                                                  struct _Unwind_Context *unwinding)
+{
+    uintptr_t (*get_register)(struct _Unwind_Context *, int) = NULL;
+    struct elf_module module;
+    struct thunk_frame *frame;
+    struct wrap *wrap;
+    int saved_errno = errno;
+
+    if (!(actions & UNWIND_CLEANUP_PHASE))
+        return UNWIND_CONTINUE;
+    if (elf_module_at(__builtin_return_address(0), &module))
+        get_register = (uintptr_t(*)(struct _Unwind_Context *, int))elf_dynsym(&module, "_Unwind_GetGR");
+    if (get_register) {
+        frame = (struct thunk_frame *)(get_register(unwinding, FRAME_POINTER) - FRAME_BELOW_POINTER);
+        wrap = (struct wrap *)(void *)((char *)frame - WRAP_ROOM);
+        if (wrap->context && wrap->thunk->role == THUNK_REPEAT)
+            repeat_leave(wrap->node, wrap);
+        else if (wrap->context)
+            scope_leave_slow(thread_self, (uintptr_t)wrap);
+    }
+    errno = saved_errno;
+    return UNWIND_CONTINUE;
+}

@@ -1,0 +1,80 @@
+"""BATON_HOOKS: functions that the user names, reached through pointers (plain LD_PRELOAD)."""
+from compile import compiled
+from harness import carry, plain, run, test
+
+KEY = "key:request_key"
+HOOKS = {
+    "call": "call_submit(kind=call,fn=2,arg=3)",
+    "list": "list_submit(kind=submit,obj=2);task_execute(kind=run,obj=1)",
+    "ring": "ring_put(kind=put,item=1);ring_get(kind=get,item=ret)",
+    "ring_into": "ring_put(kind=put,item=1);ring_get_into(kind=get,item=*1)",
+    "field": "field_submit(kind=field,obj=1,off=8,cbarg=1)",
+    "again": "field_submit(kind=field,obj=1,off=8)",
+    "fifo": "ring_put(kind=put,item=1,fifo);ring_get(kind=get,item=ret)",
+}
+LINKING = {
+    "lazy": ["-Wl,-z,lazy,-z,norelro"],
+    "relro": ["-Wl,-z,now,-z,relro"],
+    "noplt": ["-fno-plt"],
+    "ibtplt": ["-Wl,-z,ibtplt", "-fcf-protection=full"],
+    "nopie": ["-no-pie", "-fno-pie"],
+}
+
+
+def library():
+    return compiled("libpools.so", "-O2", "-shared", "-fPIC", "hooks_pools.c")
+
+
+def linked(way="lazy"):
+    pools = library()
+    return compiled("pools", "-O2", *LINKING[way], "hooks_main.c", pools, f"-Wl,-rpath,{pools.parent}")
+
+
+def hooked(result, *items, by=None):
+    """Every hook fired and was reached by the expected means."""
+    for hook in result.reported()["hooks"]:
+        if hook["state"] != "hooked" or not hook["fired"] or hook["reason"]:
+            result.fail(f"{hook['item']} is {hook['state']}, fired {hook['fired']}: {hook['reason']}")
+        if by and hook["by"] != by:
+            result.fail(f"{hook['item']} is hooked by {hook['by']}, not {by}")
+    return result
+
+
+@test("A1, A3: every kind of hook carries over pointers that the loader filled", each=HOOKS)
+def kinds(mode):
+    program = linked()
+    plain(program, mode).wrong()
+    after = carry(KEY, program, mode, env={"BATON_HOOKS": HOOKS[mode]}).ok().quiet().clean()
+    hooked(after, by="got").carried("named", at_least=50 if mode == "fifo" else 1000)
+
+
+@test("every way of linking a call", each=LINKING)
+def linking(way):
+    program = linked(way)
+    plain(program, "call", "list").wrong()
+    hooks = HOOKS["call"] + ";" + HOOKS["list"]
+    hooked(carry(KEY, program, "call", "list", env={"BATON_HOOKS": hooks}).ok().quiet().clean(), by="got")
+
+
+@test("values that are no keys: the slow side of the thunks", each=HOOKS)
+def copied_values(mode):
+    program = linked()
+    plain(program, "tls", mode).wrong()
+    after = carry("tls:request_id", program, "tls", mode, env={"BATON_HOOKS": HOOKS[mode]})
+    hooked(after.ok().clean(), by="got")
+
+
+
+
+SUBMIT = "_ZN4Pool6submitESt8functionIFvvEE(kind=stdfunction,obj=2)"
+SUBMIT_REF = "_ZN4Pool10submit_refERKSt8functionIFvvEE(kind=stdfunction,obj=2)"
+
+
+@test("std::function by value, by reference, handed over twice; tasks that throw; nothing leaks", each=["-O0", "-O2"])
+def std_function(level):
+    pool = compiled("libpool.so", level, "-shared", "-fPIC", "-DONLY_POOL", "hooks_function.cc", compiler="c++")
+    program = compiled("pool", level, "-DONLY_MAIN", "hooks_function.cc", pool, f"-Wl,-rpath,{pool.parent}",
+                       compiler="c++")
+    plain(program).wrong().says("alive 0")
+    after = carry(KEY, program, env={"BATON_HOOKS": f"{SUBMIT};{SUBMIT_REF}"}).ok().quiet().clean()
+    hooked(after, by="got").says("ran 303 wrong 0 left 0 alive 0")

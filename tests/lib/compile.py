@@ -1,0 +1,35 @@
+"""Programs that a test builds in many ways: compilers, levels, ways of linking."""
+import fcntl
+import hashlib
+import shutil
+import subprocess
+
+import harness
+
+SOURCES = harness.ROOT / "tests" / "programs" / "parts"
+PLACE = harness.BUILD / "tests" / "compiled"
+
+
+def compiled(name, *words, compiler="cc"):
+    """The path of what `compiler WORDS -o NAME` makes; built once, and again when a source is newer.
+    A word that names a file in tests/programs/parts is that file."""
+    if not shutil.which(compiler):
+        harness.skip(f"{compiler} is not installed")
+    command = [compiler, "-Wall", "-g", "-pthread", "-I", str(SOURCES)]
+    newest = 0
+    for word in words:
+        source = SOURCES / str(word)
+        command.append(str(source) if source.is_file() else str(word))
+        for file in (source, harness.Path(str(word))):
+            if file.is_file():
+                newest = max(newest, file.stat().st_mtime)
+    folder = PLACE / hashlib.sha1(" ".join(command).encode()).hexdigest()[:12]
+    folder.mkdir(parents=True, exist_ok=True)
+    target = folder / name
+    with open(folder / ".lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not target.exists() or target.stat().st_mtime < newest:
+            made = subprocess.run(command + ["-o", str(target)], capture_output=True, text=True, timeout=120)
+            if made.returncode:
+                raise harness.Failure(f"$ {' '.join(command)} -o {target}\n{made.stderr}")
+    return target

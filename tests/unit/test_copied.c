@@ -1,0 +1,301 @@
+// promise: slots that are copied (thread-local variables, function pairs) follow the rules of contexts
+#include <check.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core.h"
+
+__thread long word = 40; /* a thread that never set it has 40, not 0 */
+static __thread char row[12];
+static __thread void *behind;
+static __thread char *text; /* behind a getter that copies and a setter that takes over */
+static _Atomic int texts_alive;
+
+static __attribute__((noinline, used)) void *behind_get(void)
+{
+    return behind;
+}
+
+static __attribute__((noinline, used)) void behind_set(void *value)
+{
+    behind = value;
+}
+
+static __attribute__((noinline, used)) char *text_get(void)
+{
+    if (!text)
+        return NULL;
+    atomic_fetch_add(&texts_alive, 1);
+    return strdup(text);
+}
+
+static __attribute__((noinline, used)) void text_set(char *value)
+{
+    if (text) {
+        atomic_fetch_sub(&texts_alive, 1);
+        free(text);
+    }
+    text = value;
+}
+
+static __attribute__((noinline, used)) void text_free(char *value)
+{
+    if (value) {
+        atomic_fetch_sub(&texts_alive, 1);
+        free(value);
+    }
+}
+
+static void text_is(const char *value)
+{
+    if (value)
+        atomic_fetch_add(&texts_alive, 1);
+    text_set(value ? strdup(value) : NULL);
+}
+
+struct view {
+    long word;
+    char row[sizeof row];
+    void *behind;
+    char text[16];
+};
+
+static void see(void *seen)
+{
+    struct view *view = seen;
+
+    view->word = word;
+    memcpy(view->row, row, sizeof row);
+    view->behind = behind;
+    strcpy(view->text, text ? text : "");
+}
+
+static void set(long n)
+{
+    char buf[16];
+
+    word = n;
+    memset(row, (int)n, sizeof row);
+    behind = (void *)(intptr_t)n;
+    snprintf(buf, sizeof buf, "text %ld", n);
+    text_is(buf);
+}
+
+static void is(const struct view *view, long n)
+{
+    char buf[16];
+
+    ck_assert_int_eq(view->word, n);
+    ck_assert_int_eq(view->row[0], (char)n);
+    ck_assert_int_eq(view->row[sizeof row - 1], (char)n);
+    ck_assert_ptr_eq(view->behind, (void *)(intptr_t)n);
+    snprintf(buf, sizeof buf, "text %ld", n);
+    ck_assert_str_eq(view->text, buf);
+}
+
+static void reset(void)
+{
+    word = 40;
+    memset(row, 0, sizeof row);
+    behind = NULL;
+    text_is(NULL);
+    ck_assert_int_eq(core_alive(), 0);
+    ck_assert_int_eq(atomic_load(&texts_alive), 0);
+}
+
+START_TEST(test_copied_shows_the_values_of_the_capture)
+{
+    struct context *first, *second;
+    struct view seen;
+
+    set(1);
+    first = context_capture(FAMILY_UNIT);
+    set(2);
+    second = context_capture(FAMILY_UNIT);
+    set(3);
+    core_run(first, see, &seen);
+    is(&seen, 1);
+    core_run(second, see, &seen);
+    is(&seen, 2);
+    see(&seen);
+    is(&seen, 3);
+    reset();
+}
+END_TEST
+
+static void set_nine(void *seen)
+{
+    set(9);
+    see(seen);
+}
+
+START_TEST(test_copied_keeps_what_a_task_sets_to_the_task)
+{
+    struct context *context;
+    struct view seen;
+
+    set(1);
+    context = context_capture(FAMILY_UNIT);
+    core_run(context_ref(context), set_nine, &seen);
+    is(&seen, 9);
+    see(&seen);
+    is(&seen, 1);
+    context_release(context);
+    reset();
+}
+END_TEST
+
+struct nest {
+    struct context *inner;
+    struct view before, inside, after;
+};
+
+static void run_inside(void *arg)
+{
+    struct nest *nest = arg;
+
+    see(&nest->before);
+    core_run(nest->inner, see, &nest->inside);
+    see(&nest->after);
+}
+
+START_TEST(test_copied_nests)
+{
+    struct nest nest;
+    struct context *outer;
+    struct view seen;
+
+    set(1);
+    outer = context_capture(FAMILY_UNIT);
+    set(2);
+    nest.inner = context_capture(FAMILY_UNIT);
+    set(3);
+    core_run(outer, run_inside, &nest);
+    is(&nest.before, 1);
+    is(&nest.inside, 2);
+    is(&nest.after, 1);
+    see(&seen);
+    is(&seen, 3);
+    reset();
+}
+END_TEST
+
+START_TEST(test_copied_empty_context_has_initial_values)
+{
+    struct context *empty;
+    struct view seen;
+
+    reset();
+    empty = context_capture(FAMILY_UNIT);
+    set(5);
+    core_run(empty, see, &seen);
+    ck_assert_int_eq(seen.word, 40);
+    ck_assert_int_eq(seen.row[3], 0);
+    ck_assert_ptr_null(seen.behind);
+    ck_assert_str_eq(seen.text, "");
+    see(&seen);
+    is(&seen, 5);
+    reset();
+}
+END_TEST
+
+START_TEST(test_copied_values_of_a_task_that_never_ran_are_let_go)
+{
+    set(6);
+    context_release(context_capture(FAMILY_UNIT));
+    context_rollback(FAMILY_UNIT, context_capture(FAMILY_UNIT));
+    reset();
+}
+END_TEST
+
+static void see_in_thread(void *seen)
+{
+    see(seen);
+    set(8); /* its own business */
+    text_is(NULL);
+}
+
+START_TEST(test_copied_values_reach_threads)
+{
+    struct view seen[8];
+    pthread_t threads[8];
+
+    for (int i = 0; i < 8; i++) {
+        set(i + 10);
+        threads[i] = core_thread(see_in_thread, &seen[i]);
+    }
+    for (int i = 0; i < 8; i++) {
+        pthread_join(threads[i], NULL);
+        is(&seen[i], i + 10);
+    }
+    reset();
+}
+END_TEST
+
+static void exit_task(void *unused)
+{
+    set(7);
+    pthread_exit(NULL);
+}
+
+static void see_at_exit(void *seen)
+{
+    see(seen);
+    text_is(NULL);
+}
+
+struct leaver {
+    struct context *context;
+    struct view seen;
+};
+
+static void *leave_by_pthread_exit(void *arg)
+{
+    struct leaver *leaver = arg;
+
+    set(2);
+    pthread_cleanup_push(see_at_exit, &leaver->seen);
+    core_run(leaver->context, exit_task, NULL);
+    pthread_cleanup_pop(0);
+    return NULL;
+}
+
+START_TEST(test_copied_values_are_put_back_when_pthread_exit_passes)
+{
+    struct leaver leaver;
+    pthread_t thread;
+
+    set(1);
+    leaver.context = context_capture(FAMILY_UNIT);
+    pthread_create(&thread, NULL, leave_by_pthread_exit, &leaver);
+    pthread_join(thread, NULL);
+    is(&leaver.seen, 2);
+    reset();
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("copied");
+    TCase *tc = tcase_create("copied");
+    SRunner *runner;
+    int failed;
+
+    core_start("BATON_CARRY=tls:word;tls:row@main;fn:get=behind_get,set=behind_set;"
+               "fn:get=text_get,set=text_set,free=text_free,move");
+    tcase_set_timeout(tc, 60);
+    tcase_add_test(tc, test_copied_shows_the_values_of_the_capture);
+    tcase_add_test(tc, test_copied_keeps_what_a_task_sets_to_the_task);
+    tcase_add_test(tc, test_copied_nests);
+    tcase_add_test(tc, test_copied_empty_context_has_initial_values);
+    tcase_add_test(tc, test_copied_values_of_a_task_that_never_ran_are_let_go);
+    tcase_add_test(tc, test_copied_values_reach_threads);
+    tcase_add_test(tc, test_copied_values_are_put_back_when_pthread_exit_passes);
+    suite_add_tcase(suite, tc);
+    runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? 1 : 0;
+}

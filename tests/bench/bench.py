@@ -70,7 +70,7 @@ def one(way, is_shimmed, carried, **options):
     and worth nothing: it is remembered, and listed among the problems."""
     def run():
         row = measure.run(way, is_shimmed, carried, **options)[0]
-        if carried and row["bad"]:
+        if carried and row["bad"] and measure.is_hooked(way):
             not_carried.add("%s, k=%s" % (way, row["set"]))
         return row["best"], row["median"]
     return run
@@ -103,11 +103,12 @@ def bytes_in_flight(quick, rows=None):
                                "left": round(mine["left"] - plain["left"], 2)}
             words.append("%d: %+.2f (%g), left %+.2f" % (k, figures[str(k)]["bytes"],
                                                        row["limit"], figures[str(k)]["left"]))
-        over = bytes_problems(dict(row, figures=figures))
+        over = measure.is_hooked(row["way"]) and bytes_problems(dict(row, figures=figures))
         print("%-34s %8.2f  %s%s" % (row["name"], plain["bytes"], "   ".join(words),
                                     "  <-- over" if over else ""))
         out.append(dict(row, plain=plain["bytes"], figures=figures))
-    return {"rows": out, "problems": [line for row in out for line in bytes_problems(row)]}
+    return {"rows": out, "problems": [line for row in out if measure.is_hooked(row["way"])
+                                      for line in bytes_problems(row)]}
 
 
 def bytes_problems(row):

@@ -17,17 +17,33 @@ import instr
 import measure
 
 
+def ends(sizes):
+    """The first two and the last: a cost that grows with k shows between them."""
+    return sorted(set(sizes[:2] + sizes[-1:]))
+
+
 def check_rows(budgets):
-    rows = [row for row in budgets["rows"] if not row.get("report")]
-    measured = instr.measure_rows(rows)
-    return len(rows), [line for row in measured
-                       for line in instr.problems_of(row, budgets["counts"])]
+    rows = [dict(row, k=ends(row["k"])) if "k" in row else row for row in budgets["rows"]
+            if not row.get("report") and (row.get("idle") or measure.is_hooked(row["way"]))]
+    problems = {}
+    todo = rows
+    # A busy machine can add wake-ups to a run, never take instructions away: once more before a
+    # budget counts as broken.
+    for _ in range(2):
+        problems = {row["name"]: instr.problems_of(row, budgets["counts"])
+                    for row in instr.measure_rows(todo, batches=8)}
+        todo = [row for row in todo if problems[row["name"]]]
+        if not todo:
+            break
+    return len(rows), [line for lines in problems.values() for line in lines]
 
 
 def check_bytes(budgets):
     with contextlib.redirect_stdout(io.StringIO()):
-        result = bench.bytes_in_flight(False, budgets["bytes"])
-    return len(budgets["bytes"]), result["problems"]
+        rows = [dict(row, count=min(row.get("count", 1000000), 300000))
+                for row in budgets["bytes"] if measure.is_hooked(row["way"])]
+        result = bench.bytes_in_flight(False, rows)
+    return len(rows), result["problems"]
 
 
 def prove(budgets):

@@ -29,9 +29,9 @@ def cells_of(row):
     return [(max(k, 1), k) for k in row["k"]]
 
 
-def _jobs_of(row, preload_first):
+def _jobs_of(row, preload_first, batches):
     mode = row.get("mode", "same")
-    options = {"kind": row["kind"], "mode": mode,
+    options = {"kind": row["kind"], "mode": mode, "batches": batches,
                "destructor": 1 if row.get("destructor") else 0}
     jobs = []
     for carried, count in cells_of(row):
@@ -68,12 +68,12 @@ def figure(plain, shimmed, names=(SHIM_NAME,)):
     }
 
 
-def measure_rows(rows, preload_first=None):
+def measure_rows(rows, preload_first=None, batches=16):
     """[{row's fields, "figures": {"k": figure}}]; a figure is {"error": text} where a run failed."""
     pending = {}
     plan = []
     for row in rows:
-        pairs = _jobs_of(row, preload_first)
+        pairs = _jobs_of(row, preload_first, batches)
         plan.append((row, pairs))
         for pair in pairs:
             for job in pair:
@@ -105,7 +105,7 @@ def limit_of(row, label):
 def problems_of(row, counts_limits):
     """Every broken promise of a measured row, one line each."""
     problems = []
-    if row.get("report"):
+    if row.get("report") or not (row.get("idle") or measure.is_hooked(row["way"])):
         return problems
     extras = []
     noise = row.get("noise", 0.5)
@@ -147,7 +147,7 @@ def print_table(measured, counts_limits):
             base = fig["base"] if base is None else base
             limit = limit_of(row, label)
             allowed = "" if limit is None else " (%d)" % limit
-            wrong = " BARE" if fig["bad"] and label not in ("idle", "0") else ""
+            wrong = " not hooked" if not measure.is_hooked(row["way"]) else " BARE" if fig["bad"] and label not in ("idle", "0") else ""
             words.append("%s: %+.1f%s%s" % (label, fig["extra"], allowed, wrong))
         mark = "  <-- over" if problems_of(row, counts_limits) else ""
         print("%-56s %7s  %s%s" % (row["name"], "-" if base is None else "%.0f" % base,

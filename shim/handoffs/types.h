@@ -10,8 +10,24 @@ struct _GSource;
 struct _GSourceCallbackFuncs;
 struct _GThread;
 struct _GThreadPool;
+struct addrinfo;
+struct sockaddr;
+struct uv_buf_t;
+struct uv_connect_s;
+struct uv_dir_s;
+struct uv_fs_s;
+struct uv_getaddrinfo_s;
+struct uv_getnameinfo_s;
 struct uv_loop_s;
+struct uv_pipe_s;
+struct uv_random_s;
+struct uv_shutdown_s;
+struct uv_stream_s;
+struct uv_tcp_s;
 struct uv_thread_options_s;
+struct uv_udp_s;
+struct uv_udp_send_s;
 struct uv_work_s;
+struct uv_write_s;
 
 #endif

@@ -1,43 +1,32 @@
 /*
  * libuv: work for its thread pool, and threads.
  *
- * A request carries its own record: uv_req_t has six words that libuv keeps for itself and touches
- * nowhere (read in 1.44.2 and in later sources; uv_init macros do not clear them). They are private,
- * hence only for versions known to leave them alone.
- *
- * Ownership: from uv_queue_work to the after-callback the request owns the context; the work
- * callback borrows it; the after-callback takes everything out first, because the user's callback
- * may free the request or queue it again. libuv calls it exactly once, also when cancelled.
+ * Ownership: from uv_queue_work to the after-callback the request owns the context (uv_parts.h); the
+ * work callback borrows it; the after-callback takes everything out first, because the user's
+ * callback may free the request or queue it again. libuv calls it exactly once, also when cancelled.
  */
 #include "context/thread.h"
-#include "handoffs/handoff.h"
 #include "handoffs/inherit.h"
-
-/* The head that all requests share (UV_REQ_FIELDS); tests/unit/prototypes compares it with uv.h. */
-struct uv_work_s {
-    void *data;
-    int type;
-    void *reserved[6];
-};
+#include "handoffs/uv_parts.h"
 
 typedef void work_callback(struct uv_work_s *);
 typedef void after_callback(struct uv_work_s *, int);
 
-enum { WORD_WORK = 3, WORD_AFTER = 4, WORD_CONTEXT = 5 };
-
 static GUARDED void run_work(struct uv_work_s *request)
 {
     GUARDED_FRAME();
-    work_callback *work = (work_callback *)request->reserved[WORD_WORK];
+    struct uv_carried carried = uv_request_look((struct uv_request *)request, true);
+    work_callback *work = (work_callback *)carried.function;
 
-    SCOPE_RUN(request->reserved[WORD_CONTEXT], 0, work(request));
+    SCOPE_RUN(carried.context, 0, work(request));
 }
 
 static GUARDED void run_after(struct uv_work_s *request, int status)
 {
     GUARDED_FRAME();
-    struct context *context = request->reserved[WORD_CONTEXT];
-    after_callback *after = (after_callback *)request->reserved[WORD_AFTER];
+    struct uv_carried carried = uv_request_take(request);
+    struct context *context = carried.context;
+    after_callback *after = (after_callback *)carried.after;
 
     if (!after) {
         context_release(context);
@@ -49,17 +38,14 @@ static GUARDED void run_after(struct uv_work_s *request, int status)
 int hook_uv_queue_work(struct uv_loop_s *loop, struct uv_work_s *request, work_callback *work,
                        after_callback *after)
 {
-    struct context *context;
     int error;
 
-    if (unlikely(!work) || !(context = context_capture(FAMILY_UV_WORK)))
+    if (unlikely(!work) || !uv_request_capture(FAMILY_UV_WORK, request, (void *)work, (void *)after,
+                                               __builtin_return_address(0)))
         return REAL(uv_queue_work)(loop, request, work, after);
-    request->reserved[WORD_WORK] = (void *)work;
-    request->reserved[WORD_AFTER] = (void *)after;
-    request->reserved[WORD_CONTEXT] = context;
     error = REAL(uv_queue_work)(loop, request, run_work, run_after);
     if (unlikely(error))
-        context_rollback(FAMILY_UV_WORK, context);
+        uv_request_rollback(FAMILY_UV_WORK, request);
     return error;
 }
 

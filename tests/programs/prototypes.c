@@ -14,10 +14,13 @@ extern __typeof__(pthread_key_create) __pthread_key_create;
 extern __typeof__(pthread_getspecific) __pthread_getspecific;
 extern __typeof__(pthread_setspecific) __pthread_setspecific;
 
-/* What handoffs/uv.c knows of the library's structures. */
-_Static_assert(offsetof(uv_work_t, data) == 0 && offsetof(uv_work_t, reserved) == 16 &&
-                   sizeof(((uv_work_t *)0)->reserved) == 48,
+/* What handoffs/uv_parts.h knows of the library's structures. */
+_Static_assert(offsetof(uv_req_t, data) == 0 && offsetof(uv_req_t, reserved) == 16 &&
+                   sizeof(((uv_req_t *)0)->reserved) == 48,
                "uv_req_t has changed");
+_Static_assert(offsetof(uv_handle_t, data) == 0 && offsetof(uv_handle_t, loop) == 8 &&
+                   offsetof(uv_handle_t, u) == 48 && sizeof(((uv_handle_t *)0)->u) == 32,
+               "uv_handle_t has changed");
 
 #define WANT_PTHREAD 1
 #define WANT_KEYS 1

@@ -32,7 +32,7 @@ CORE    := $(filter $(B)/shim/base/% $(B)/shim/slots/% $(B)/shim/context/%,$(OBJ
 
 .DEFAULT_GOAL := all
 .PHONY: all
-all: $(if $(wildcard shim/handoffs/hooks.def),$(B)/libbaton.so)  ## build/libbaton.so
+all: $(B)/libbaton.so $(B)/baton-plan  ## build/libbaton.so
 
 # Changed flags rebuild everything: `make CFLAGS=-O0` after `make` must not mix objects.
 FLAGS    = $(CC) $(CPPFLAGS) $(BASE) $(WARN) $(CFLAGS) $(LDFLAGS)
@@ -69,6 +69,15 @@ $(B)/libbaton_core.a: $(CORE)
 	$(call say,AR,$@)
 	$(Q)rm -f $@
 	$(Q)$(AR) rcs $@ $^
+
+# An ordinary program that `baton run` and `baton check` call. Without Zydis it patches no code.
+PLAN_SRC := $(wildcard scripts/plan/*.c)
+PLAN_OBJ := $(PLAN_SRC:%.c=$(B)/%.o)
+ZYDIS    := $(if $(and $(filter x86_64,$(ARCH)),$(wildcard /usr/include/Zydis/Zydis.h /usr/local/include/Zydis/Zydis.h)),yes)
+$(PLAN_OBJ): BASE += -Iscripts/plan $(if $(ZYDIS),-DHAVE_ZYDIS)
+$(B)/baton-plan: $(PLAN_OBJ) $(B)/shim/hooks/spec.o $(B)/libbaton_core.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(if $(ZYDIS),-lZydis)
 
 # What the benchmarks need is installed before they are built.
 bench: setup  ## measure against the peers and the saved run: tables, JSON, plots
@@ -133,6 +142,7 @@ install: all  ## PREFIX=/usr/local DESTDIR=
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/baton $(DESTDIR)$(PREFIX)/include \
 	  $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man7
 	install -m 755 $(B)/libbaton.so $(DESTDIR)$(PREFIX)/lib/baton/libbaton.so
+	install -m 755 $(B)/baton-plan $(DESTDIR)$(PREFIX)/lib/baton/baton-plan
 	sed 's/^version=.*/version=$(VERSION)/' scripts/baton > $(DESTDIR)$(PREFIX)/bin/baton
 	chmod 755 $(DESTDIR)$(PREFIX)/bin/baton
 	install -m 644 scripts/baton.d/* $(DESTDIR)$(PREFIX)/lib/baton/
@@ -177,4 +187,4 @@ help:  ## this list
 clean:  ## remove the build folders
 	$(Q)rm -rf $(B) build-asan build-ubsan build-tsan build-clang
 
--include $(OBJ:.o=.d)
+-include $(OBJ:.o=.d) $(PLAN_OBJ:.o=.d)

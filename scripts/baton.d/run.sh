@@ -47,6 +47,7 @@ command_run() {
     case $library in
     *[:\ ]*) fail "cannot preload $library: LD_PRELOAD has no way to write a space or colon in a path" ;;
     esac
+    if [ -n "${BATON_HOOKS-}${BATON_CONFIG-}" ]; then run_plan; fi
     preload=$(run_preload)
     export LD_PRELOAD="$preload"
     # The name as typed, so that the program's argv[0] is what it would be without us.
@@ -86,6 +87,15 @@ run_find() {
     fail "$1: no such program in PATH" 127
 }
 
+# object=PATH of the object for functions that the user names, or nothing. Said by baton-plan: what
+# cannot be hooked.
+object=
+run_plan() {
+    planner=${library%/*}/baton-plan
+    [ -x "$planner" ] || return 0
+    object=$("$planner" object "$program") || object=
+}
+
 # libasan refuses to work when another library precedes it: it comes first, then we, then the rest.
 run_preload() {
     first=
@@ -93,6 +103,7 @@ run_preload() {
     for entry in $(printf '%s' "${LD_PRELOAD-}" | tr ':' ' '); do
         case ${entry##*/} in
         libasan.so* | libclang_rt.asan*) first="$first$entry:" ;;
+        [0-9a-f]*.so) case $entry in */baton/* | /tmp/baton-*) ;; *) others="$others:$entry" ;; esac ;;
         "${library##*/}") [ "$entry" = "$library" ] || others="$others:$entry" ;;
         *) others="$others:$entry" ;;
         esac
@@ -102,5 +113,5 @@ run_preload() {
         first=$(ldd "$program" 2>/dev/null |
             awk '$1 ~ /^libasan\.so|^libclang_rt\.asan/ && $3 ~ /^\// { print $3 ":"; exit }')
     fi
-    printf '%s%s%s' "$first" "$library" "$others"
+    printf '%s%s%s%s' "$first" "${object:+$object:}" "$library" "$others"
 }

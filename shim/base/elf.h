@@ -20,6 +20,10 @@ typedef ElfW(Dyn) elf_dyn;
 typedef ElfW(Sym) elf_sym;
 typedef ElfW(Half) elf_half;
 
+/* The soname of the object that baton run writes (hooks/plan.h): it defines the functions that the
+ * user names, and is nobody's real one. */
+#define GENERATED_OBJECT "libbaton-named.so"
+
 struct elf_module {
     const char *path; /* as the loader knows it; the program: where its file can be opened */
     const char *name; /* file name without folders */
@@ -47,6 +51,11 @@ int elf_each_module(int (*visit)(const struct elf_module *module, void *arg), vo
 
 /* The module whose memory ADDRESS is in. False: none. */
 bool elf_module_at(const void *address, struct elf_module *out);
+
+/* Describe a file that was mapped as the loader would, without being loaded: for baton-plan. PATH
+ * must stay. */
+void elf_module_of_file(const struct dl_phdr_info *info, bool is_main, const char *path,
+                        struct elf_module *out);
 
 /* Does a user's MODULE mean this one? `main`, a path, or the start of the file name up to its end,
  * a '.' or a '-': libuv means libuv.so.1.0.0, libglib means libglib-2.0.so.0. */

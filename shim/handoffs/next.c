@@ -22,6 +22,12 @@ struct startup_search {
     void *before, *after;
 };
 
+/* The object that baton run writes has the user's names, each leading to us. */
+static bool is_generated(const struct elf_module *module)
+{
+    return module->soname && !strcmp(module->soname, GENERATED_OBJECT);
+}
+
 static int visit_startup(const struct elf_module *module, void *arg)
 {
     struct startup_search *search = arg;
@@ -30,7 +36,7 @@ static int visit_startup(const struct elf_module *module, void *arg)
         search->is_after = true;
         return 0;
     }
-    if (!elf_module_is_startup(module))
+    if (!elf_module_is_startup(module) || is_generated(module))
         return 0;
     if (search->is_after) {
         search->after = elf_dynsym(module, search->name);
@@ -94,7 +100,7 @@ static int visit_any(const struct elf_module *module, void *arg)
 {
     struct closure *closure = arg;
 
-    if (closure->self >= module->lo && closure->self < module->hi)
+    if ((closure->self >= module->lo && closure->self < module->hi) || is_generated(module))
         return 0;
     closure->first = elf_dynsym(module, closure->name);
     return closure->first != NULL;

@@ -19,6 +19,6 @@ bool named_accepts(struct named_hook *hook, const void *target);
 /* The thunk in front of this copy of the function. */
 unsigned named_thunk(struct named_hook *hook, void *target);
 /* Is it the object that `baton run` wrote? */
-bool named_is_generated(const struct elf_module *module);
+bool named_is_generated(const struct elf_module *module); /* object.c */
 
 #endif

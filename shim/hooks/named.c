@@ -20,6 +20,7 @@
 #include "handoffs/next.h"
 #include "hooks/core.h"
 #include "hooks/got.h"
+#include "hooks/object.h"
 
 struct named_hook named_hooks[NAMED_MAX];
 unsigned named_count;
@@ -34,42 +35,12 @@ static struct lock look_lock;
 void named_read(struct config *config)
 {
     struct named_spec *specs = mem_alloc(sizeof *specs * NAMED_MAX);
-    const struct config_item *items[NAMED_MAX];
-    size_t count = 0, lonely;
 
     if (!specs)
         return;
-    for (size_t i = 0; i < config->hooks.count; i++) {
-        const struct config_item *item = &config->hooks.items[i];
-        struct spec_error error = {NULL, NULL};
-        char *text;
-
-        if (count == NAMED_MAX) {
-            config_item_error(config, item, 0, "expected at most %d items", NAMED_MAX);
-            break;
-        }
-        text = mem_alloc(item->len + 1);
-        if (!text)
-            break;
-        memcpy(text, item->text, item->len + 1);
-        memset(&specs[count], 0, sizeof specs[count]);
-        specs[count].item = item->text;
-        items[count] = item;
-        if (spec_parse(text, &specs[count], &error))
-            count++;
-        else
-            config_item_error(config, item, (size_t)(error.at - text), "expected %s", error.expected);
-    }
-    while ((lonely = spec_pair(specs, count)) < count) {
-        config_item_error(config, items[lonely], 0, "expected an item with %s%s%s to go with it",
-                          spec_partner(specs[lonely].kind), *specs[lonely].pair ? ",pair=" : "", specs[lonely].pair);
-        memmove(&specs[lonely], &specs[lonely + 1], (count - lonely - 1) * sizeof *specs);
-        memmove(&items[lonely], &items[lonely + 1], (count - lonely - 1) * sizeof *items);
-        count--;
-    }
-    for (size_t i = 0; i < count; i++)
+    named_count = spec_read_all(config, specs);
+    for (size_t i = 0; i < named_count; i++)
         named_hooks[i].spec = specs[i];
-    named_count = (unsigned)count;
     named_periodic = config->periodic;
     mem_free(specs, sizeof *specs * NAMED_MAX);
 }
@@ -86,11 +57,6 @@ static void refuse(struct named_hook *hook, const char *format, ...)
     va_end(args);
     hook->state = HOOK_REFUSED;
     log_msg(LOG_LEVEL_ERROR, "BATON_HOOKS=\"%s\": not hooked: %s", hook->spec.item, hook->reason);
-}
-
-bool named_is_generated(const struct elf_module *module)
-{
-    return module->soname && !strcmp(module->soname, NAMED_OBJECT);
 }
 
 bool named_uses_got(const struct named_hook *hook)
@@ -143,11 +109,12 @@ void *named_original(unsigned index, const void *caller)
     if (baton_start)
         baton_start(NULL);
     named_look_again();
-    if (!thunk->hook)
-        return (void *)no_function;
     original = atomic_load(&thunk->original);
-    if (!original)
-        original = next_find_for(thunk->hook->spec.function, caller);
+    if (!original) {
+        const char *name = thunk->hook ? thunk->hook->spec.function : object_name(index);
+
+        original = name ? next_find_for(name, caller) : NULL;
+    }
     return original ? original : (void *)no_function;
 }
 
@@ -228,19 +195,112 @@ void named_start_early(int argc, char **argv, char **environment)
         baton_start(environment);
 }
 
-void named_init(void)
+/* ---- what baton run has prepared ---- */
+
+static void use_symbol(unsigned index)
 {
-    if (!named_count)
+    struct named_hook *hook = &named_hooks[index];
+    void *original = next_find_startup(hook->spec.function);
+    struct elf_module module;
+
+    if (!original || !elf_module_at(original, &module)) {
+        /* A library that comes later has it: the caller decides which. */
+        fmt_buf(hook->where, sizeof hook->where, "%s", hook->spec.function);
+        hook->by = HOW_SYMBOL;
+        hook->state = HOOK_HOOKED;
         return;
+    }
+    if (hook->spec.module && !elf_module_match(&module, hook->spec.module)) {
+        thunks[index].hook = NULL; /* another one's function: calls pass through */
+        fmt_buf(hook->reason, sizeof hook->reason, "the function of that name that is called is the one in %s",
+                module.name);
+        return;
+    }
+    atomic_store(&thunks[index].original, original);
+    note_hooked(hook, HOW_SYMBOL, &module);
+    hook->places = 1;
+}
+
+/* A patched function's callers may know which registers it leaves alone: a hook that changes
+ * arguments has to put them back afterwards (SURFACE_CPP A2.4). */
+static void use_patch(const struct plan *plan, unsigned index)
+{
+    struct named_hook *hook = &named_hooks[index];
+    const struct plan_patch *patch = object_patch(plan, index);
+    bool is_wrapping = spec_wraps(&hook->spec) || hook->spec.kind == NAMED_CALL;
+    struct elf_module module;
+    char reason[sizeof hook->reason];
+    void *original;
+
+    if (!patch)
+        return;
+    original = patch_apply(patch, thunk_address(index, is_wrapping), &module, reason, sizeof reason);
+    if (original) {
+        atomic_store(&thunks[index].original, original);
+        note_hooked(hook, HOW_PATCH, &module);
+        hook->places = 1;
+    } else if (reason[0]) {
+        refuse(hook, "%s", reason);
+    }
+}
+
+static void use_plan(const struct plan *plan)
+{
     for (unsigned i = 0; i < named_count; i++) {
+        const struct plan_hook *planned = object_hook(plan, i);
         struct named_hook *hook = &named_hooks[i];
 
-        if (is_own_hook(hook->spec.function)) {
-            refuse(hook, "baton hooks this function itself");
+        if (hook->state == HOOK_REFUSED)
             continue;
+        switch (planned->by) {
+        case HOW_SYMBOL:
+            use_symbol(i);
+            break;
+        case HOW_PATCH:
+            use_patch(plan, i);
+            break;
+        case HOW_AUTO: /* said by baton run already */
+            fmt_buf(hook->reason, sizeof hook->reason, "%.*s", (int)sizeof planned->reason - 1, planned->reason);
+            if (!planned->is_missing)
+                hook->state = HOOK_REFUSED;
+            break;
+        default:
+            break;
         }
-        if (hook->spec.kind == NAMED_STDFUNCTION && strstr(hook->spec.function, "NSt3__1")) {
-            refuse(hook, "this is libc++'s std::function; only libstdc++'s is known");
+    }
+}
+
+static const char *refusal(const struct named_spec *spec)
+{
+    if (is_own_hook(spec->function))
+        return "baton hooks this function itself";
+    if (spec->kind == NAMED_STDFUNCTION && strstr(spec->function, "NSt3__1"))
+        return "this is libc++'s std::function; only libstdc++'s is known";
+    return NULL;
+}
+
+void named_init(void)
+{
+    const struct plan *plan = object_plan();
+    uint64_t settings = 0;
+
+    if (!named_count)
+        return;
+    for (unsigned i = 0; i < named_count; i++)
+        settings = plan_hash(settings, named_hooks[i].spec.item);
+    /* An object for other settings: its thunks stand for other functions than these items. */
+    if (plan && (plan->hooks != named_count || plan->settings != settings)) {
+        for (unsigned i = 0; i < named_count; i++)
+            fmt_buf(named_hooks[i].reason, sizeof named_hooks[i].reason,
+                    "BATON_HOOKS has changed since baton run prepared it");
+        return;
+    }
+    for (unsigned i = 0; i < named_count; i++) {
+        struct named_hook *hook = &named_hooks[i];
+        const char *reason = refusal(&hook->spec);
+
+        if (reason) {
+            refuse(hook, "%s", reason);
             continue;
         }
         thunks[i].hook = hook;
@@ -249,8 +309,10 @@ void named_init(void)
         else if (hook->spec.kind == NAMED_STDFUNCTION)
             hook->callback = thunk_take(hook, THUNK_STDFUNCTION, NULL);
     }
-    loader_opened_hook = note_opened;
     named_real_dlsym = (void *(*)(void *, const char *))next_find_startup("dlsym");
+    if (plan)
+        use_plan(plan);
+    loader_opened_hook = note_opened;
     is_ready = true;
     atomic_store(&is_stale, true);
     named_look_again();
@@ -265,7 +327,7 @@ const char *named_reason(const struct named_hook *hook)
     if (!atomic_load(&hook->fired))
         return hook->by == HOW_GOT ? "never fired: no call went through the pointers that were hooked (calls "
                                      "inside one module, inlined calls and constructors do not)"
-                                   : "never fired: not called, or its calls were inlined";
+                                   : "never fired: it was not called, or its calls were inlined";
     return "";
 }
 

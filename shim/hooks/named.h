@@ -17,6 +17,7 @@
 
 #include "base/config.h"
 #include "context/context.h"
+#include "hooks/plan.h"
 #include "hooks/spec.h"
 
 struct thunk_frame;
@@ -68,9 +69,6 @@ void named_fork_unlock(bool is_child);
 
 /* The real function behind a thunk as `caller` would reach it. Slow. Never NULL. */
 void *named_original(unsigned index, const void *caller);
-
-/* The soname of the object that baton run writes. */
-#define NAMED_OBJECT "libbaton-named.so"
 
 /* ---- table_gpr.c: objects in flight, by their address ---- */
 

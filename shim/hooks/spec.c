@@ -1,5 +1,5 @@
 /*
- * Reading BATON_HOOKS. Pure text: no memory, no search, no message; the caller says what is wrong.
+ * Reading BATON_HOOKS. Nothing is searched for here.
  *
  * Every option is checked against its kind: an option that a kind does not know is a mistake, not
  * something to skip, because a hook with a wrong shape gives functions arguments they never had.
@@ -7,6 +7,9 @@
 #include "hooks/spec.h"
 
 #include <string.h>
+
+#include "base/config.h"
+#include "base/mem.h"
 
 enum option {
     O_FN = 1,
@@ -274,4 +277,40 @@ size_t spec_pair(struct named_spec *specs, size_t count)
             return i;
     }
     return count;
+}
+
+unsigned spec_read_all(struct config *config, struct named_spec *specs)
+{
+    const struct config_item *items[NAMED_MAX];
+    size_t count = 0, lonely;
+
+    for (size_t i = 0; i < config->hooks.count; i++) {
+        const struct config_item *item = &config->hooks.items[i];
+        struct spec_error error = {NULL, NULL};
+        char *text;
+
+        if (count == NAMED_MAX) {
+            config_item_error(config, item, 0, "expected at most %d items", NAMED_MAX);
+            break;
+        }
+        text = mem_alloc(item->len + 1);
+        if (!text)
+            break;
+        memcpy(text, item->text, item->len + 1);
+        memset(&specs[count], 0, sizeof specs[count]);
+        specs[count].item = item->text;
+        items[count] = item;
+        if (spec_parse(text, &specs[count], &error))
+            count++;
+        else
+            config_item_error(config, item, (size_t)(error.at - text), "expected %s", error.expected);
+    }
+    while ((lonely = spec_pair(specs, count)) < count) {
+        config_item_error(config, items[lonely], 0, "expected an item with %s%s%s to go with it",
+                          spec_partner(specs[lonely].kind), *specs[lonely].pair ? ",pair=" : "", specs[lonely].pair);
+        memmove(&specs[lonely], &specs[lonely + 1], (count - lonely - 1) * sizeof *specs);
+        memmove(&items[lonely], &items[lonely + 1], (count - lonely - 1) * sizeof *items);
+        count--;
+    }
+    return (unsigned)count;
 }

@@ -45,6 +45,10 @@ bool spec_parse(char *text, struct named_spec *out, struct spec_error *error);
 /* Gives pairs their numbers. Answers the first item that nothing goes with, COUNT when there is none. */
 size_t spec_pair(struct named_spec *specs, size_t count);
 
+/* All items of the setting, at most NAMED_MAX; mistakes are told and counted. Their texts stay. */
+struct config;
+unsigned spec_read_all(struct config *config, struct named_spec *specs);
+
 const char *spec_kind_name(enum named_kind kind);
 /* The kind that must go with `kind`, as in "kind=run"; NULL: it stands alone. */
 const char *spec_partner(enum named_kind kind);

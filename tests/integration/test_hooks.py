@@ -30,6 +30,11 @@ def linked(way="lazy"):
     return compiled("pools", "-O2", *LINKING[way], "hooks_main.c", pools, f"-Wl,-rpath,{pools.parent}")
 
 
+def whole(*flags, compiler="cc"):
+    """Everything in one program: no call goes through the loader."""
+    return compiled("whole", *(flags or ["-O2"]), "hooks_main.c", "hooks_pools.c", compiler=compiler)
+
+
 def hooked(result, *items, by=None):
     """Every hook fired and was reached by the expected means."""
     for hook in result.reported()["hooks"]:
@@ -78,3 +83,37 @@ def std_function(level):
     plain(program).wrong().says("alive 0")
     after = carry(KEY, program, env={"BATON_HOOKS": f"{SUBMIT};{SUBMIT_REF}"}).ok().quiet().clean()
     hooked(after, by="got").says("ran 303 wrong 0 left 0 alive 0")
+
+
+@test("the object that baton run writes hooks by name, in every way of linking",
+      each=[(way, mode) for way in LINKING for mode in ("call", "list", "ring")])
+def by_name(way, mode):
+    program = linked(way)
+    after = carry(KEY, program, mode, env={"BATON_HOOKS": HOOKS[mode]}, launched=True).ok().quiet().clean()
+    hooked(after, by="symbol")
+
+
+@test("code inside the program is patched: every kind", each=HOOKS)
+def patched(mode):
+    program = whole()
+    plain(program, mode).wrong()
+    without = carry(KEY, program, mode, env={"BATON_HOOKS": HOOKS[mode]}).wrong().quiet()
+    for hook in without.reported()["hooks"]:
+        if hook["state"] != "unmatched" or not hook["reason"]:
+            without.fail("a function inside the program cannot be hooked without baton run")
+    after = carry(KEY, program, mode, env={"BATON_HOOKS": HOOKS[mode]}, launched=True).ok().quiet().clean()
+    hooked(after, by="patch").carried("named", at_least=50 if mode == "fifo" else 1000)
+
+
+@test("code inside the program is patched: values that are no keys", each=HOOKS)
+def patched_copied(mode):
+    hooks = {"BATON_HOOKS": HOOKS[mode]}
+    hooked(carry("tls:request_id", whole(), "tls", mode, env=hooks, launched=True).ok().clean(), by="patch")
+
+
+@test("a C++ pool inside the program, every level", each=["-O0", "-O1", "-O2", "-O3"])
+def std_function_inside(level):
+    program = compiled("pool", level, "hooks_function.cc", compiler="c++")
+    plain(program).wrong()
+    after = carry(KEY, program, env={"BATON_HOOKS": f"{SUBMIT};{SUBMIT_REF}"}, launched=True).ok().quiet().clean()
+    hooked(after, by="patch").says("ran 303 wrong 0 left 0 alive 0")

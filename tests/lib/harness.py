@@ -202,14 +202,18 @@ def read_report(path, pid):
     return None
 
 
-def run(program, *args, preload=True, env=None, timeout=20, stdin="", cwd=None, before=()):
-    """Run one program to its end. `env` adds to the environment; `before` precedes us in LD_PRELOAD."""
+def run(program, *args, preload=True, env=None, timeout=20, stdin="", cwd=None, before=(),
+        launched=False):
+    """Run one program to its end. `env` adds to the environment; `before` precedes us in LD_PRELOAD;
+    `launched`: by `baton run` instead of LD_PRELOAD."""
     command = [find_program(program)] + [str(arg) for arg in args]
+    if launched:
+        command = [str(ROOT / "scripts" / "baton"), "run", "--"] + command
     environment = {name: value for name, value in os.environ.items()
                    if not name.startswith(("BATON_", "LD_"))}
     environment["LC_ALL"] = "C"
     settings = {}
-    libraries = [str(path) for path in before] + ([str(LIBRARY)] if preload else [])
+    libraries = [str(path) for path in before] + ([str(LIBRARY)] if preload and not launched else [])
     if libraries:
         settings["LD_PRELOAD"] = ":".join(libraries)
     settings.update({name: str(value) for name, value in (env or {}).items()})

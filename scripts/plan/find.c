@@ -1,0 +1,150 @@
+/*
+ * One item of BATON_HOOKS: where its function is, and by which means it can be reached. Whatever is
+ * not certain is refused with the reason, and with the names that would be.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "plan.h"
+
+static void refuse(struct decision *out, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void refuse(struct decision *out, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(out->hook.reason, sizeof out->hook.reason, format, args);
+    va_end(args);
+    out->hook.by = HOW_AUTO;
+}
+
+static void say_missing(const struct named_spec *spec, struct decision *out)
+{
+    char clones[160], near[128];
+
+    out->is_missing = true;
+    for (unsigned i = 0; i < modules_count; i++) {
+        if (spec->module && !elf_module_match(&modules[i].elf, spec->module))
+            continue;
+        if (modules_clones(&modules[i], spec->function, clones, sizeof clones)) {
+            out->is_missing = false;
+            refuse(out, "the compiler has made clones of it, which may have other arguments: %s in %s; name one to hook it",
+                   clones, modules[i].elf.name);
+            return;
+        }
+    }
+    for (unsigned i = 0; i < modules_count; i++) {
+        if (spec->module && !elf_module_match(&modules[i].elf, spec->module))
+            continue;
+        if (elf_nearest(&modules[i].elf, spec->function, ELF_FUNC, near, sizeof near)) {
+            refuse(out, "no function of that name; near is %s in %s", near, modules[i].elf.name);
+            return;
+        }
+    }
+    refuse(out, "no function of that name%s", spec->module ? " in such a module" : "; a library that is opened later may have it");
+}
+
+/* A function that a library exports: the loader decides who is called. */
+static bool is_reached_by_name(const struct module *module, const char *name)
+{
+    return !module->elf.is_main && modules_exports(module, name);
+}
+
+static void plan_code(const struct named_spec *spec, const struct module *module, const struct elf_symbol *symbol,
+                      struct decision *out)
+{
+    char clones[160];
+
+    if (symbol->is_local && symbol->matches > 1) {
+        refuse(out, "%u static functions of that name in %s: say which by #FILE.c", symbol->matches,
+               module->elf.name);
+        return;
+    }
+    if (symbol->is_local && spec_relies_on_arguments(spec) && !spec->is_unsafe) {
+        refuse(out, "it is static in %s, so the compiler may have changed its arguments; the option unsafe hooks it all the same",
+               module->elf.name);
+        return;
+    }
+    if (modules_clones(module, spec->function, clones, sizeof clones)) {
+        if (!spec->is_unsafe) {
+            refuse(out, "%s stands beside it in %s: calls of that would be missed; the option unsafe hooks it all the same",
+                   clones, module->elf.name);
+            return;
+        }
+        snprintf(out->note, sizeof out->note, "calls of %s are not seen", clones);
+    }
+    if (elf_has_symbol(&module->elf, "runtime.buildVersion") && elf_has_symbol(&module->elf, "runtime.goexit")) {
+        refuse(out, "%s is a Go program: its functions run on stacks of their own", module->elf.name);
+        return;
+    }
+    if (symbol->is_ifunc) {
+        refuse(out, "it is an indirect function: the loader chooses its code");
+        return;
+    }
+    if (patch_plan(module, symbol->value, symbol->size, &out->patch, out->hook.reason, sizeof out->hook.reason))
+        out->hook.by = HOW_PATCH;
+}
+
+void decide(const struct named_spec *spec, unsigned index, struct decision *out)
+{
+    struct elf_symbol symbol, first;
+    const struct module *where = NULL;
+    unsigned modules_with_local = 0;
+    bool is_imported = false;
+
+    memset(out, 0, sizeof *out);
+    for (unsigned i = 0; i < modules_count; i++) {
+        is_imported |= modules_imports(&modules[i], spec->function);
+        if ((spec->module && !elf_module_match(&modules[i].elf, spec->module)) ||
+            !elf_find_symbol(&modules[i].elf, spec->function, spec->file, ELF_FUNC, &symbol))
+            continue;
+        modules_with_local += symbol.is_local;
+        if (!where || (first.is_local && !symbol.is_local)) {
+            where = &modules[i];
+            first = symbol;
+        }
+    }
+    out->patch.hook = index;
+    if (!where) {
+        if (is_imported && !spec->module && (spec->how == HOW_AUTO || spec->how == HOW_SYMBOL)) {
+            refuse(out, "it is asked for but defined by no library of the program");
+            return;
+        }
+        say_missing(spec, out);
+        return;
+    }
+    snprintf(out->hook.module, sizeof out->hook.module, "%s", where->elf.name);
+    if (first.is_local && modules_with_local > 1) {
+        refuse(out, "static functions of that name in %u modules: say which by @MODULE", modules_with_local);
+        return;
+    }
+    if (spec->kind == NAMED_STDFUNCTION && strstr(spec->function, "NSt3__1")) {
+        refuse(out, "this is libc++'s std::function; only libstdc++'s is known");
+        return;
+    }
+    switch (spec->how) {
+    case HOW_GOT:
+        out->hook.by = HOW_GOT;
+        if (!is_imported)
+            refuse(out, "no module calls it through a pointer of the loader: how=patch would reach it");
+        return;
+    case HOW_SYMBOL:
+        out->hook.by = HOW_SYMBOL;
+        if (!is_reached_by_name(where, spec->function))
+            refuse(out, "%s in %s is not called by name: how=patch would reach it", spec->function, where->elf.name);
+        return;
+    case HOW_PATCH:
+        plan_code(spec, where, &first, out);
+        return;
+    case HOW_AUTO:
+        if (is_reached_by_name(where, spec->function)) {
+            out->hook.by = HOW_SYMBOL;
+            if (!is_imported)
+                snprintf(out->note, sizeof out->note,
+                         "no module of the program calls it by name; calls inside %s need how=patch", where->elf.name);
+        } else {
+            plan_code(spec, where, &first, out);
+        }
+    }
+}

@@ -1,0 +1,125 @@
+/*
+ * baton-plan, which `baton run` and `baton check` call; the settings come from the environment.
+ *
+ *   baton-plan object PROGRAM    prints the path of the object to preload before the library; nothing
+ *                                when none is needed. Refusals go to stderr.
+ *   baton-plan check PROGRAM     says for every item what will become of it. Exit 1 when any item
+ *                                will not work.
+ *
+ * Runs before the program, as an ordinary process: the disassembler is in here and never in the
+ * program.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "plan.h"
+
+extern char **environ;
+
+static struct named_spec specs[NAMED_MAX];
+static struct decision decisions[NAMED_MAX];
+
+/* A folder that is ours alone: what lies in it is loaded into programs. */
+static bool object_folder(char *path, size_t n)
+{
+    const char *runtime = getenv("XDG_RUNTIME_DIR");
+    struct stat st;
+
+    if (runtime && *runtime == '/' && stat(runtime, &st) == 0 && st.st_uid == geteuid() && !(st.st_mode & 022) &&
+        !strpbrk(runtime, ": "))
+        snprintf(path, n, "%s/baton", runtime);
+    else
+        snprintf(path, n, "/tmp/baton-%d", (int)geteuid());
+    if (mkdir(path, 0700) != 0 && errno != EEXIST)
+        return false;
+    return lstat(path, &st) == 0 && S_ISDIR(st.st_mode) && st.st_uid == geteuid() && !(st.st_mode & 077);
+}
+
+static uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        hash = (hash ^ ((const unsigned char *)bytes)[i]) * 0x100000001b3u;
+    return hash;
+}
+
+static int make_object(unsigned count)
+{
+    char folder[4096], path[4200];
+    uint64_t hash = 0xcbf29ce484222325u;
+    bool is_wanted = false;
+
+    for (unsigned i = 0; i < count; i++) {
+        const struct decision *decision = &decisions[i];
+
+        is_wanted |= decision->hook.by == HOW_SYMBOL || decision->hook.by == HOW_PATCH;
+        hash = hash_bytes(hash, specs[i].item, strlen(specs[i].item) + 1);
+        hash = hash_bytes(hash, &decision->hook, sizeof decision->hook);
+        hash = hash_bytes(hash, &decision->patch, sizeof decision->patch);
+        if (decision->hook.by == HOW_AUTO && !decision->is_missing)
+            fprintf(stderr, "baton: BATON_HOOKS=\"%s\": not hooked: %s\n", specs[i].item, decision->hook.reason);
+    }
+    if (!is_wanted)
+        return 0;
+    if (!object_folder(folder, sizeof folder)) {
+        fprintf(stderr, "baton: %s: not a folder of ours alone; hooks by name and patches are left out\n", folder);
+        return 0;
+    }
+    snprintf(path, sizeof path, "%s/%016lx.so", folder, (unsigned long)hash);
+    if (access(path, R_OK) != 0 && !object_write(path, specs, decisions, count)) {
+        fprintf(stderr, "baton: %s: cannot be written: %s; hooks by name and patches are left out\n", path,
+                strerror(errno));
+        return 0;
+    }
+    puts(path);
+    return 0;
+}
+
+static int check_hooks(unsigned count)
+{
+    static const char *const ways[] = {"", "by name, in the object that baton run writes",
+                                       "by the loader's pointers (GOT)", "by a patch of its entry"};
+    int failed = 0;
+
+    for (unsigned i = 0; i < count; i++) {
+        const struct decision *decision = &decisions[i];
+
+        if (decision->hook.by == HOW_AUTO) {
+            printf("%s\n    not hooked: %s\n", specs[i].item, decision->hook.reason);
+            failed = 1;
+        } else {
+            printf("%s\n    found in %s, hooked %s\n", specs[i].item, decision->hook.module,
+                   ways[decision->hook.by]);
+        }
+        if (decision->note[0])
+            printf("    note: %s\n", decision->note);
+    }
+    return failed;
+}
+
+int main(int argc, char **argv)
+{
+    struct config config;
+    unsigned count;
+    bool checks = argc == 3 && !strcmp(argv[1], "check");
+
+    if (argc != 3 || (!checks && strcmp(argv[1], "object") != 0)) {
+        fprintf(stderr, "usage: baton-plan object|check PROGRAM\n");
+        return 2;
+    }
+    if (!checks)
+        log_level = -1; /* the library says it again */
+    config_read(environ, &config);
+    count = spec_read_all(&config, specs);
+    if (!count && !checks)
+        return 0;
+    if (!modules_load(argv[2]))
+        return checks ? 1 : 0;
+    for (unsigned i = 0; i < count; i++)
+        decide(&specs[i], i, &decisions[i]);
+    return checks ? check_hooks(count) | (config.errors != 0) : make_object(count);
+}

@@ -1,0 +1,218 @@
+/*
+ * The program's file and its libraries, as the loader itself lists them (it resolves names and starts
+ * nothing), each mapped as it would be in a process, but for reading only.
+ */
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/elf_file.h"
+#include "plan.h"
+
+struct module modules[MODULES_MAX];
+unsigned modules_count;
+
+static bool map_module(const char *path)
+{
+    struct module *module = &modules[modules_count];
+    struct dl_phdr_info info;
+    uintptr_t low = UINTPTR_MAX, high = 0;
+    elf_ehdr header;
+    elf_phdr *phdr;
+    char *memory;
+    int fd;
+
+    if (modules_count == MODULES_MAX || strlen(path) >= sizeof module->path)
+        return false;
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return false;
+    if (pread(fd, &header, sizeof header, 0) != sizeof header || memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 ||
+        header.e_ident[EI_CLASS] != (sizeof(void *) == 8 ? ELFCLASS64 : ELFCLASS32) ||
+        header.e_phentsize != sizeof *phdr || !(phdr = calloc(header.e_phnum, sizeof *phdr))) {
+        close(fd);
+        return false;
+    }
+    if (pread(fd, phdr, header.e_phnum * sizeof *phdr, (off_t)header.e_phoff) !=
+        (ssize_t)(header.e_phnum * sizeof *phdr)) {
+        close(fd);
+        return false;
+    }
+    for (unsigned i = 0; i < header.e_phnum; i++) {
+        if (phdr[i].p_type != PT_LOAD)
+            continue;
+        if (phdr[i].p_vaddr < low)
+            low = phdr[i].p_vaddr & ~(uintptr_t)4095;
+        if (phdr[i].p_vaddr + phdr[i].p_memsz > high)
+            high = phdr[i].p_vaddr + phdr[i].p_memsz;
+    }
+    if (low >= high || high - low > (uintptr_t)1 << 32) {
+        close(fd);
+        return false;
+    }
+    memory = mmap(NULL, high - low, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    for (unsigned i = 0; memory != MAP_FAILED && i < header.e_phnum; i++) {
+        if (phdr[i].p_type == PT_LOAD && pread(fd, memory + (phdr[i].p_vaddr - low), phdr[i].p_filesz,
+                                               (off_t)phdr[i].p_offset) != (ssize_t)phdr[i].p_filesz)
+            memory = MAP_FAILED;
+    }
+    close(fd);
+    if (memory == MAP_FAILED)
+        return false;
+    memset(&info, 0, sizeof info);
+    info.dlpi_addr = (uintptr_t)memory - low;
+    info.dlpi_phdr = phdr;
+    info.dlpi_phnum = header.e_phnum;
+    memcpy(module->path, path, strlen(path) + 1);
+    info.dlpi_name = module->path;
+    elf_module_of_file(&info, modules_count == 0, module->path, &module->elf);
+    modules_count++;
+    return true;
+}
+
+/* "	libfoo.so.1 => /path (0x...)" or "	/path (0x...)" */
+static void map_listed(char *line)
+{
+    char *path = strstr(line, "=> "), *end;
+
+    path = path ? path + 3 : line + strspn(line, " \t");
+    end = strstr(path, " (0x");
+    if (!end)
+        return;
+    *end = '\0';
+    if (!strchr(path, '/')) /* the kernel's own */
+        return;
+    map_module(path);
+}
+
+static bool list_libraries(const char *loader, const char *program)
+{
+    int ends[2];
+    char line[8192];
+    pid_t child;
+    FILE *in;
+
+    if (pipe2(ends, O_CLOEXEC) || (child = fork()) < 0)
+        return false;
+    if (child == 0) {
+        unsetenv("LD_PRELOAD");
+        dup2(ends[1], 1);
+        execl(loader, loader, "--list", program, (char *)NULL);
+        _exit(127);
+    }
+    close(ends[1]);
+    in = fdopen(ends[0], "r");
+    while (in && fgets(line, sizeof line, in))
+        map_listed(line);
+    if (in)
+        fclose(in);
+    waitpid(child, NULL, 0);
+    return true;
+}
+
+/* "#!INTERPRETER": what runs is the interpreter. */
+static const char *script_interpreter(const char *program)
+{
+    static char line[256];
+    int fd = open(program, O_RDONLY | O_CLOEXEC);
+    ssize_t got = fd < 0 ? 0 : read(fd, line, sizeof line - 1);
+    char *start = line + 2;
+
+    if (fd >= 0)
+        close(fd);
+    if (got < 3 || line[0] != '#' || line[1] != '!')
+        return NULL;
+    line[got] = '\0';
+    start += strspn(start, " \t");
+    start[strcspn(start, " \t\n")] = '\0';
+    return start;
+}
+
+bool modules_load(const char *program)
+{
+    const char *interpreter = script_interpreter(program);
+    const struct elf_module *main_module = &modules[0].elf;
+    const char *loader = NULL;
+
+    if (!map_module(interpreter ? interpreter : program)) {
+        fprintf(stderr, "baton: %s: not a program of this machine\n", program);
+        return false;
+    }
+    for (size_t i = 0; i < main_module->phnum; i++) {
+        if (main_module->phdr[i].p_type == PT_INTERP)
+            loader = (const char *)(main_module->base + main_module->phdr[i].p_vaddr);
+    }
+    if (!loader) {
+        fprintf(stderr, "baton: %s: statically linked, no library can be loaded with it\n", program);
+        return false;
+    }
+    return list_libraries(loader, modules[0].path);
+}
+
+struct clones {
+    const char *name;
+    char *buf;
+    size_t n, len;
+    unsigned count;
+};
+
+static void collect_clones(const struct elf_table *table, struct clones *clones)
+{
+    struct elf_cursor cursor = {.table = table, .want = ELF_FUNC};
+    size_t len = strlen(clones->name);
+    const char *name;
+
+    while (elf_cursor_next(&cursor, &name)) {
+        /* The cold part of a function is no entry of its own, and LTO's numbers are no clones. */
+        if (strncmp(name, clones->name, len) != 0 || name[len] != '.' || strstr(name + len, ".cold") ||
+            !strncmp(name + len, ".lto_priv", 9))
+            continue;
+        clones->count++;
+        if (clones->len < clones->n)
+            clones->len += (size_t)snprintf(clones->buf + clones->len, clones->n - clones->len, "%s%s",
+                                            clones->len ? ", " : "", name);
+    }
+}
+
+unsigned modules_clones(const struct module *module, const char *name, char *buf, size_t n)
+{
+    struct clones clones = {.name = name, .buf = buf, .n = n};
+    struct elf_file file, debug;
+
+    buf[0] = '\0';
+    elf_file_open_module(&module->elf, &file);
+    if (file.symtab.count) {
+        collect_clones(&file.symtab, &clones);
+    } else if (elf_file_open_debug(&module->elf, &file, &debug)) {
+        collect_clones(&debug.symtab, &clones);
+        elf_file_close(&debug);
+    }
+    elf_file_close(&file);
+    return clones.count;
+}
+
+bool modules_exports(const struct module *module, const char *name)
+{
+    struct elf_symbol symbol;
+
+    return elf_dynsym_find(&module->elf, name, NULL, ELF_FUNC, &symbol);
+}
+
+bool modules_imports(const struct module *module, const char *name)
+{
+    struct elf_table table = elf_module_table(&module->elf);
+
+    for (size_t i = 0; i < table.count; i++) {
+        const elf_file_sym *symbol = &table.sym[i];
+
+        if (symbol->st_shndx == SHN_UNDEF && symbol->st_name && symbol->st_name < table.str_len &&
+            !strcmp(table.str + symbol->st_name, name))
+            return true;
+    }
+    return false;
+}

@@ -1,0 +1,43 @@
+/* baton-plan: what can be known of a program and its functions without running it. */
+#ifndef BATON_PLAN_H
+#define BATON_PLAN_H
+
+#include "base/config.h"
+#include "base/elf.h"
+#include "hooks/plan.h"
+
+enum { MODULES_MAX = 512 };
+
+struct module {
+    struct elf_module elf;
+    char path[4096];
+};
+extern struct module modules[MODULES_MAX];
+extern unsigned modules_count;
+
+/* modules.c: the program and what the loader would load with it, mapped to be read. False: said why. */
+bool modules_load(const char *program);
+/* Names of functions NAME.something, the compiler's clones, written to BUF; how many. */
+unsigned modules_clones(const struct module *module, const char *name, char *buf, size_t n);
+/* Is this symbol exported, so that the loader decides who is called? */
+bool modules_exports(const struct module *module, const char *name);
+/* Is there a call of that name that the loader resolves? */
+bool modules_imports(const struct module *module, const char *name);
+
+/* find.c: one item, decided. */
+struct decision {
+    struct plan_hook hook;   /* by, module, reason */
+    struct plan_patch patch; /* by == HOW_PATCH */
+    char note[256];          /* what is to be known although it is hooked; "" when nothing */
+    bool is_missing;         /* no such function anywhere: silent at run time */
+};
+void decide(const struct named_spec *spec, unsigned index, struct decision *out);
+
+/* patch.c: plans the displacement of a function's first instructions. False: REASON says why not. */
+bool patch_plan(const struct module *module, uintptr_t function, size_t size, struct plan_patch *out, char *reason,
+                size_t n);
+
+/* object.c: writes the object; true when it is there. */
+bool object_write(const char *path, const struct named_spec *specs, const struct decision *decisions, unsigned count);
+
+#endif

@@ -94,11 +94,11 @@ demo: setup  ## real programs before and after, about 30 lines
 	$(Q)$(MAKE) -s --no-print-directory all demo-programs >/dev/null
 	$(Q)scripts/demo
 
+# A broken budget must not hide the tests' results: everything runs, then the status is told.
 check: setup  ## everything that must pass
 	$(Q)$(MAKE) --no-print-directory all
-	$(Q)$(MAKE) --no-print-directory check-static
-	$(Q)$(if $(wildcard tests/bench/rules.mk),$(MAKE) --no-print-directory bench-check)
-	$(Q)$(MAKE) --no-print-directory test
+	$(Q)status=0; for part in check-static $(if $(wildcard tests/bench/rules.mk),bench-check) test; do \
+	  $(MAKE) --no-print-directory $$part || status=1; done; exit $$status
 
 check-static: all  ## layers, exports, imports, generated tables
 	$(Q)scripts/check-layers $(B)/libbaton.so

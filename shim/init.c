@@ -120,11 +120,7 @@ __attribute__((destructor)) static void destruct(void)
     }
     if (slots_count)
         atomic_fetch_or(&context_guard, GUARD_TEARDOWN);
-    for (unsigned i = 0; i < slots_count; i++) {
-        if (slots[i].state == SLOT_WAITING)
-            log_msg(LOG_LEVEL_WARN, "BATON_CARRY=\"%s\": matched nothing: %s", slots[i].item,
-                    slots[i].reason ? slots[i].reason : "not found");
-    }
+    slots_say_unmatched();
     if (config.report)
         report_write(config.report);
 }

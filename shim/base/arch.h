@@ -24,11 +24,7 @@
 #ifdef __clang__ /* makes no clones of functions and knows no such word */
 #define GUARDED __attribute__((noinline))
 #else
-#ifdef __clang__
-#define GUARDED __attribute__((noinline))
-#else
 #define GUARDED __attribute__((noinline, noclone))
-#endif
 #endif
 #define GUARDED_FRAME() __asm__ volatile(".cfi_personality 0x9b,DW.ref.baton_personality")
 

@@ -2,6 +2,7 @@
 #ifndef BATON_BASE_ARCH_AARCH64_H
 #define BATON_BASE_ARCH_AARCH64_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 static inline void arch_pause(void)
@@ -16,6 +17,18 @@ static inline __attribute__((always_inline)) uintptr_t arch_sp(void)
 
     __asm__ volatile("mov %0, sp" : "=r"(sp));
     return sp;
+}
+
+/* Puts arch_sp() + flags into *word; flags: a small constant. */
+static inline __attribute__((always_inline)) void arch_sp_store(uintptr_t *word, unsigned flags)
+{
+    *word = arch_sp() + flags;
+}
+
+/* *word is arch_sp() + flags. */
+static inline __attribute__((always_inline)) bool arch_sp_is(const uintptr_t *word, unsigned flags)
+{
+    return *word == arch_sp() + flags;
 }
 
 /* The thread pointer: TLS variant I puts the static blocks above it. */

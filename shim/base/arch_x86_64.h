@@ -2,6 +2,7 @@
 #ifndef BATON_BASE_ARCH_X86_64_H
 #define BATON_BASE_ARCH_X86_64_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 static inline void arch_pause(void)
@@ -16,6 +17,40 @@ static inline __attribute__((always_inline)) uintptr_t arch_sp(void)
 
     __asm__ volatile("mov %%rsp, %0" : "=r"(sp));
     return sp;
+}
+
+/* arch_sp() + flags, in one instruction where flags is known. */
+static inline __attribute__((always_inline)) uintptr_t arch_sp_plus(unsigned flags)
+{
+#ifdef __OPTIMIZE__
+    if (__builtin_constant_p(flags)) {
+        uintptr_t sum;
+
+        __asm__ volatile("lea %c1(%%rsp), %0" : "=r"(sum) : "i"(flags));
+        return sum;
+    }
+#endif
+    return arch_sp() + flags;
+}
+
+/* Puts arch_sp() + flags into *word; flags: a small constant. One or two instructions. */
+static inline __attribute__((always_inline)) void arch_sp_store(uintptr_t *word, unsigned flags)
+{
+    if (__builtin_constant_p(flags) && flags == 0)
+        __asm__ volatile("mov %%rsp, %0" : "=m"(*word));
+    else
+        *word = arch_sp_plus(flags);
+}
+
+/* *word is arch_sp() + flags. */
+static inline __attribute__((always_inline)) bool arch_sp_is(const uintptr_t *word, unsigned flags)
+{
+    bool is_same;
+
+    if (!__builtin_constant_p(flags) || flags != 0)
+        return *word == arch_sp_plus(flags);
+    __asm__ volatile("cmp %%rsp, %1" : "=@cce"(is_same) : "m"(*word));
+    return is_same;
 }
 
 /* The thread pointer: TLS variant II puts the static blocks below it. */

@@ -211,32 +211,35 @@ static bool elf_file_has_phdrs(const void *phdrs, size_t count, const struct elf
  * nothing to map (6 us instead of 22). The program headers stand at the start of the file; section
  * table, section names and .gnu_debuglink at the end. False: it has a .symtab, is another file than
  * the one that was loaded, or is laid out in a way of its own. */
-static bool elf_file_peek_stripped(const char *path, const struct elf_module *m,
-                                   struct elf_file *out)
+static __attribute__((noinline)) bool
+elf_file_peek_stripped(const char *path, const struct elf_module *m, struct elf_file *out)
 {
     int fd = sys_open(path, O_RDONLY | O_NONBLOCK, 0);
-    unsigned char head[1024], tail[6144];
-    struct elf_file peek = {.data = head};
+    union {
+        unsigned char head[1024], tail[4096]; /* one after the other: see elf_file_open_link */
+    } part;
+    struct elf_file peek = {.data = part.head};
     elf_ehdr header;
     const void *phdrs;
     bool is_stripped = false;
     long n;
 
     if (fd >= 0) {
-        n = sys_pread(fd, head, sizeof head, 0);
+        n = sys_pread(fd, part.head, sizeof part.head, 0);
         peek.len = n > 0 ? (size_t)n : 0;
-        memcpy(&header, head, sizeof header);
-        if (n == sizeof head && elf_file_is_native(&header) && header.e_shoff > sizeof head &&
-            header.e_shoff < SIZE_MAX / 2 && header.e_phentsize == sizeof *m->phdr &&
+        memcpy(&header, part.head, sizeof header);
+        if (n == sizeof part.head && elf_file_is_native(&header) &&
+            header.e_shoff > sizeof part.head && header.e_shoff < SIZE_MAX / 2 &&
+            header.e_phentsize == sizeof *m->phdr &&
             (phdrs = elf_file_range(&peek, header.e_phoff,
                                     (uint64_t)header.e_phnum * sizeof *m->phdr)) &&
             elf_file_has_phdrs(phdrs, header.e_phnum, m)) {
             peek.at = header.e_shoff - 1024;
-            n = sys_pread(fd, tail, sizeof tail, peek.at);
-            peek.data = tail;
+            n = sys_pread(fd, part.tail, sizeof part.tail, peek.at);
+            peek.data = part.tail;
             peek.len = n > 0 ? (size_t)n : 0;
             elf_file_take_sections(&peek, &header);
-            is_stripped = n > 0 && (size_t)n < sizeof tail && !peek.has_symtab;
+            is_stripped = n > 0 && (size_t)n < sizeof part.tail && !peek.has_symtab;
         }
         sys_close(fd);
     }
@@ -279,7 +282,7 @@ bool elf_file_open_module(const struct elf_module *module, struct elf_file *out)
     return false;
 }
 
-static uint32_t elf_file_crc(const struct elf_file *f)
+static __attribute__((noinline)) uint32_t elf_file_crc(const struct elf_file *f)
 {
     uint32_t table[256], crc = 0xffffffff;
 
@@ -293,7 +296,8 @@ static uint32_t elf_file_crc(const struct elf_file *f)
     return ~crc;
 }
 
-static bool elf_file_open_build_id(const uint8_t *id, size_t id_len, struct elf_file *out)
+static __attribute__((noinline)) bool elf_file_open_build_id(const uint8_t *id, size_t id_len,
+                                                             struct elf_file *out)
 {
     char path[512];
     int n = fmt_buf(path, sizeof path, "%.300s/.build-id/%02x/", elf_debug_root, id[0]);
@@ -309,11 +313,15 @@ static bool elf_file_open_build_id(const uint8_t *id, size_t id_len, struct elf_
     return false;
 }
 
-static bool elf_file_open_link(const struct elf_module *m, const struct elf_file *f,
-                               const uint8_t *id, size_t id_len, struct elf_file *out)
+/* Names are looked for on the smallest stack that a thread may have (16 KiB): no PATH_MAX here, and
+ * out of line, so that the frames do not add up. A longer path is one that is not found. */
+static __attribute__((noinline)) bool elf_file_open_link(const struct elf_module *m,
+                                                         const struct elf_file *f,
+                                                         const uint8_t *id, size_t id_len,
+                                                         struct elf_file *out)
 {
     static const char *const formats[] = {"%s%.*s%s", "%s%.*s.debug/%s", "%s/%.*s%s"};
-    char path[4096], own[4096];
+    char path[1024], own[1024];
     const char *folder = m->path, *slash;
     long n;
 

@@ -16,14 +16,15 @@
 #include "context/record.h"
 #include "context/thread.h"
 #include "context/values.h"
+#include "slots/policy.h"
 #include "slots/slots.h"
 
 enum {
     PREPAID_BATCH = 4096, /* references bought at once for a thread's snapshot */
-    DEBT_MAX = 64,        /* releases told to a counter at once */
+    DEBT_MAX = 256,       /* releases told to a counter at once */
 };
 
-_Atomic uint32_t context_guard = GUARD_OFF;
+_Atomic uintptr_t context_guard = GUARD_OFF;
 _Atomic int64_t context_alive;
 struct context *context_empty;
 
@@ -34,11 +35,14 @@ static void note_slots_changed(bool may_have_values);
 static void note_slots_stale(void);
 static bool destroy_later(unsigned column, void *value);
 
-static size_t context_size(bool is_private)
+size_t context_size(bool is_private)
 {
     size_t size = sizeof(struct context) + slots_columns * sizeof(void *) + slots_bytes;
 
-    return is_private ? size + sizeof(struct private_part) + (slots_columns + 63) / 64 * 8 : size;
+    if (!is_private)
+        return size;
+    return size + sizeof(struct private_part) + (slots_columns + 63) / 64 * 8 +
+           (slots_have_held_keys ? slots_columns * sizeof(void *) : 0);
 }
 
 void *context_copied(const struct context *context)
@@ -53,7 +57,7 @@ struct private_part *context_private(const struct context *context)
 
 void context_init(uint32_t max_age_ms, uint32_t max_hops)
 {
-    uint32_t guard = 0;
+    uintptr_t guard = 0;
 
     limit_age_ms = max_age_ms;
     limit_hops = max_hops;
@@ -68,7 +72,7 @@ void context_init(uint32_t max_age_ms, uint32_t max_hops)
     slots_changed_hook = note_slots_changed;
     slots_stale_hook = note_slots_stale;
     key_destructor_hook = destroy_later;
-    if (slots_have_copied)
+    if (slots_have_copied || slots_have_held_keys)
         guard |= GUARD_COPIED;
     if (max_age_ms || max_hops)
         guard |= GUARD_LIMITS;
@@ -96,6 +100,10 @@ static void context_free(struct context *context)
             if (context_holds_counted(context, column))
                 values_let_go(column, key_bindings[column].since, context->key[column]);
         }
+    }
+    for (unsigned column = 0; slots_have_held_keys && column < slots_columns; column++) {
+        if (context_column_is_held(column))
+            policy_let_go(context_column_slot(column), context->key[column]);
     }
     if (slots_owns_values)
         slots_release(context_copied(context));
@@ -169,6 +177,17 @@ static void *visible_key(const struct thread *thread, unsigned column)
     return key_read_native(binding->key);
 }
 
+/* What a context keeps of a held column: rule 16. */
+static void *hold_key(struct thread *thread, unsigned column, void *value)
+{
+    const struct slot *slot = context_column_slot(column);
+    const struct context *own = thread->over && thread->over->flags & CONTEXT_PRIVATE ? thread->over : NULL;
+
+    if (own && slot->policy == POLICY_WEAK && value == context_lent(own)[column])
+        return policy_hold_again(slot, own->base->key[column]);
+    return policy_hold(slot, value, own ? (const void *)own : thread, NULL);
+}
+
 /*
  * A context of what the calling thread sees now, with `refs` references. NULL: no memory.
  * A value that cannot be counted for want of memory is left out: lost context, never lost life.
@@ -184,7 +203,9 @@ static struct context *context_build(struct thread *thread, int64_t refs)
     for (unsigned column = 0; column < slots_columns; column++) {
         void *value = visible_key(thread, column);
 
-        if (value && key_bindings[column].destructor) {
+        if (value && context_column_is_held(column)) {
+            value = hold_key(thread, column, value);
+        } else if (value && key_bindings[column].destructor) {
             if (values_hold(column, key_bindings[column].since, value))
                 context->flags |= CONTEXT_COUNTED;
             else
@@ -194,7 +215,7 @@ static struct context *context_build(struct thread *thread, int64_t refs)
         is_set |= value != NULL;
     }
     if (slots_have_copied)
-        is_set |= slots_read(context_copied(context));
+        is_set |= slots_capture(context_copied(context), thread, scope_lent(thread), scope_lent_from(thread));
     atomic_store_explicit(&contexts_built, 1, memory_order_relaxed);
     if (slots_always_build)
         context->flags |= CONTEXT_ONCE;
@@ -248,8 +269,14 @@ static struct context *capture_own(struct thread *thread)
 {
     struct context *snap = thread->snap;
 
-    if (slots_always_build)
-        return context_build(thread, 1);
+    if (slots_always_build) {
+        struct context *fresh = context_build(thread, 1);
+
+        if (!fresh || !(fresh->flags & CONTEXT_EMPTY))
+            return fresh;
+        context_put(fresh, 1);
+        return context_empty;
+    }
     if (snap && (snap->epoch != atomic_load_explicit(&slots_epoch, memory_order_relaxed) ||
                  (slots_have_copied && !slots_same(context_copied(snap))))) {
         context_drop_snapshot(thread);
@@ -298,7 +325,7 @@ static struct context *apply_limits(struct thread *thread, struct context *conte
 struct context *context_capture_slow(unsigned family)
 {
     struct thread *thread = thread_enter();
-    uint32_t guard = atomic_load_explicit(&context_guard, memory_order_acquire);
+    uintptr_t guard = atomic_load_explicit(&context_guard, memory_order_acquire);
     struct context *context;
 
     if (!thread)
@@ -347,7 +374,7 @@ bool context_is_too_old(const struct context *context)
 struct context *context_capture_signal(void)
 {
     struct thread *thread = thread_self;
-    struct context *context = thread->over ? thread->over : thread->snap;
+    struct context *context = thread_is_attached(thread) ? thread->over : thread->snap;
 
     if (!context || context->flags & CONTEXT_PRIVATE || atomic_load_explicit(&context_guard, memory_order_relaxed))
         return NULL;
@@ -391,10 +418,13 @@ int context_set_key(unsigned key, unsigned column, const void *value, int (*real
     struct thread *thread = thread_self;
     int error;
 
-    if (thread->over)
+    if (thread_is_attached(thread))
         scope_drop_stale(thread, (uintptr_t)__builtin_dwarf_cfa());
-    if (!thread->over) {
+    if (!thread_is_attached(thread)) {
         error = real(key, value);
+        if (error == 0 && slots_have_held_keys && key_bindings[column].slot->policy == POLICY_WEAK &&
+            thread != &thread_unknown)
+            policy_changed(thread, key_bindings[column].slot);
         if (error == 0 && thread->snap && thread->snap->key[column] != value)
             context_drop_snapshot(thread);
         return error;
@@ -411,7 +441,7 @@ void context_look_again(void)
 {
     slots_resolve();
     if (!slots_stale) {
-        atomic_fetch_and(&context_guard, ~(uint32_t)GUARD_STALE);
+        atomic_fetch_and(&context_guard, ~(uintptr_t)GUARD_STALE);
         if (slots_stale) /* again, while we cleared */
             note_slots_stale();
     }
@@ -425,8 +455,13 @@ static bool destroy_later(unsigned column, void *value)
 {
     struct thread *thread = thread_self;
 
-    if (!thread->over)
+    if (!thread_is_attached(thread))
         context_drop_snapshot(thread);
+    if (context_column_is_held(column)) {
+        if (context_column_slot(column)->policy == POLICY_WEAK)
+            policy_changed(thread, context_column_slot(column));
+        return false;
+    }
     return values_defer(column, key_bindings[column].since, value);
 }
 

@@ -71,9 +71,8 @@ struct record_chunk;
  * Written only by the thread that holds the block, except where noted.
  */
 struct thread {
-    struct context *over;      /* attached context that the overlay reads, NULL: none attached */
-    struct context *none;      /* NULL; not NULL in the stand-in of unknown threads, so that the fast
-                                  path's one comparison (over == none) sends them to the slow one */
+    struct context *over;      /* attached context that the overlay reads, NULL: none attached;
+                                  OVER_UNKNOWN in the stand-in of threads not met yet */
     uintptr_t mark;            /* stack pointer of the innermost attach | MARK_ flags; 0 when none */
     struct context *snap;      /* cached snapshot of the thread's own values */
     int32_t prepaid;           /* references in hand for snap; 0 when there is none */
@@ -100,6 +99,14 @@ struct thread {
     uint32_t bare[FAMILIES_MAX][BARE_REASONS];
 };
 
+#define OVER_UNKNOWN ((struct context *)1)
+
+/* Some context is attached to the thread. */
+static inline bool thread_is_attached(const struct thread *thread)
+{
+    return (uintptr_t)thread->over > (uintptr_t)OVER_UNKNOWN;
+}
+
 extern __thread struct thread *thread_self __attribute__((tls_model("initial-exec"), visibility("hidden")));
 extern struct thread thread_unknown;
 
@@ -115,14 +122,29 @@ void thread_each(void (*visit)(struct thread *thread, void *arg), void *arg);
  * GUARD_EPOCH: a column changed its key while contexts exist. GUARD_TEARDOWN: exit has begun.
  * GUARD_STALE: slots that wait may be found now.
  */
-enum { GUARD_COPIED = 1, GUARD_EPOCH = 2, GUARD_LIMITS = 4, GUARD_TEARDOWN = 8, GUARD_OBSERVED = 16, GUARD_OFF = 32, GUARD_STALE = 64 };
-/* Hidden where it is declared: else every hook asks the global offset table for its address. */
-extern _Atomic uint32_t context_guard __attribute__((visibility("hidden")));
+enum {
+    GUARD_COPIED = 2,
+    GUARD_EPOCH = 4,
+    GUARD_LIMITS = 8,
+    GUARD_TEARDOWN = 16,
+    GUARD_OBSERVED = 32,
+    GUARD_OFF = 64,
+    GUARD_STALE = 128,
+};
+extern _Atomic uintptr_t context_guard __attribute__((visibility("hidden")));
+
+/*
+ * The fast paths hold on this thread: it is known, has nothing attached, and the guard is clear.
+ * One comparison: the guard is 0 or an even number below any address, over is NULL, 1, or an address.
+ */
+static inline __attribute__((always_inline)) bool thread_is_plain(const struct thread *thread)
+{
+    return likely((uintptr_t)thread->over == atomic_load_explicit(&context_guard, memory_order_relaxed));
+}
 
 static inline bool guard_is_clear(void)
 {
-    /* The builtin, because it compares in memory: one instruction less in every hook. */
-    return likely(__atomic_load_n((const uint32_t *)&context_guard, __ATOMIC_RELAXED) == 0);
+    return likely(atomic_load_explicit(&context_guard, memory_order_relaxed) == 0);
 }
 
 /* Sets up sizes and guard from the slots; before any capture. */
@@ -133,8 +155,9 @@ enum {
     MARK_OWNED = 1,  /* the attach owns a reference and lets it go when it is left, however that happens */
     MARK_THREAD = 2, /* lasts as long as the thread: what the thread sets is its own */
     MARK_KEEP = 4,   /* repeating: what the callback sets goes to its next run */
+    MARK_SLOW = 8,   /* has a level, or a private context: to be left by scope_leave_slow */
     MARK_ADOPTED = MARK_OWNED | MARK_KEEP, /* no frame's: stays until scope_leave_adopted, or the scope around it is left */
-    MARK_FLAGS = 7,
+    MARK_FLAGS = 15, /* the stack pointer is a multiple of 16 where functions are called */
 };
 
 /* The mark of an adopted context on a thread that has no other attach: no frame is above it. */
@@ -146,20 +169,37 @@ struct context *context_capture_slow(unsigned family);
 void context_release_slow(struct thread *thread, struct context *context);
 
 /*
+ * The same where the fast path holds, NULL where it does not: nothing is called. For hooks that go
+ * on by a jump, so that the common case needs no stack frame.
+ */
+static inline __attribute__((always_inline)) struct context *context_try_capture(unsigned family)
+{
+    struct thread *thread = thread_self;
+    struct context *snap;
+
+    if (unlikely(!thread_is_plain(thread)))
+        return NULL;
+    if (unlikely(--thread->prepaid < 0)) {
+        thread->prepaid = 0;
+        return NULL;
+    }
+    thread->tally[family]++;
+    snap = thread->snap;
+    if (!snap) /* prepaid > 0 says so; the compiler cannot know */
+        __builtin_unreachable();
+    return snap;
+}
+
+/*
  * A reference to the calling thread's present context, for one handoff of `family`; counted.
  * NULL: nothing can be carried (out of memory, teardown), run the task bare; that is counted too.
  * Any thread; not in a signal handler (context_capture_signal is for that).
  */
-static inline __attribute__((always_inline)) struct context *context_capture(unsigned family)
+static inline struct context *context_capture(unsigned family)
 {
-    struct thread *thread = thread_self;
-    int32_t prepaid = thread->prepaid - 1;
+    struct context *context = context_try_capture(family);
 
-    if (unlikely(thread->over || !guard_is_clear() || prepaid < 0))
-        return context_capture_slow(family);
-    thread->prepaid = prepaid;
-    thread->tally[family]++;
-    return thread->snap;
+    return likely(context != NULL) ? context : context_capture_slow(family);
 }
 
 /*
@@ -168,7 +208,7 @@ static inline __attribute__((always_inline)) struct context *context_capture(uns
  */
 static inline __attribute__((always_inline)) bool context_is_ready(const struct thread *thread)
 {
-    return likely(!thread->over && guard_is_clear() && thread->prepaid > 0);
+    return likely(thread_is_plain(thread) && thread->prepaid > 0);
 }
 
 static inline __attribute__((always_inline)) struct context *context_take_ready(struct thread *thread, unsigned family)
@@ -225,6 +265,7 @@ extern struct context *context_empty;
 bool scope_enter_slow(struct context *context, uintptr_t mark);
 /* Leaves every attach at or below (deeper than) stack address `sp`. */
 void scope_leave_slow(struct thread *thread, uintptr_t sp);
+void scope_leave_here(uintptr_t sp); /* of the calling thread, whichever that is by now */
 /* As above for a frame that is being unwound, from its stack pointer at its call (unwind.c). */
 void scope_unwind(uintptr_t sp);
 /* Attaches for longer than the calling function runs; the innermost scope now open bounds it. Takes
@@ -241,7 +282,7 @@ struct context *scope_leave_keep(struct thread *thread, uintptr_t sp, struct con
 static inline __attribute__((always_inline)) bool scope_try_enter(struct thread *thread, struct context *context,
                                                                   uintptr_t mark)
 {
-    if (unlikely(thread->over != thread->none || !guard_is_clear()))
+    if (unlikely(!thread_is_plain(thread)))
         return false;
     thread->over = context;
     thread->mark = mark;
@@ -250,40 +291,59 @@ static inline __attribute__((always_inline)) bool scope_try_enter(struct thread 
 
 static inline __attribute__((always_inline)) bool scope_try_leave(struct thread *thread, struct context *context)
 {
-    if (unlikely(thread->over != context))
+    if (unlikely(thread->over != context || thread->mark & MARK_SLOW))
         return false;
     thread->over = NULL;
     return true;
 }
 
+/* scope_enter_slow for SCOPE_RUN: the thread's block, known from now on unless memory is out. What
+ * could not be attached runs bare, an OWNED reference is let go at once. */
+struct thread *scope_enter_any(struct context *context, uintptr_t mark);
+
 /*
- * Runs CALL (an expression statement of foreign code) with context CARRIED attached, in a function that
+ * Runs CALL (an expression statement of foreign code) with `context` attached, in a function that
  * starts with GUARDED_FRAME(). OWNED: the reference is let go afterwards, also when CALL does not
- * return. The two branches are the price of a fast path that remembers nothing.
+ * return. Leaving is as quick as entering if this frame's mark is still the innermost: neither did
+ * the task set a key (MARK_SLOW) nor did a longjmp leave an attach of the task's own behind.
  */
-#define SCOPE_RUN(CARRIED, flags, CALL)                                               \
-    do {                                                                              \
-        struct thread *thread_ = thread_self;                                         \
-        struct context *context_ = (CARRIED);                                         \
-        uintptr_t mark_ = arch_sp() | (flags);                                        \
-                                                                                      \
-        if (likely(scope_try_enter(thread_, context_, mark_))) {                      \
-            CALL;                                                                     \
-            if (likely(scope_try_leave(thread_, context_))) {                         \
-                if ((flags) & MARK_OWNED)                                             \
-                    context_release_on(thread_, context_);                              \
-            } else {                                                                  \
-                scope_leave_slow(thread_self, mark_ & ~(uintptr_t)MARK_FLAGS);        \
-            }                                                                         \
-        } else {                                                                      \
-            bool entered_ = scope_enter_slow(context_, mark_);                        \
-                                                                                      \
-            CALL;                                                                     \
-            if (entered_)                                                             \
-                scope_leave_slow(thread_self, mark_ & ~(uintptr_t)MARK_FLAGS);        \
-            else if ((flags) & MARK_OWNED)                                            \
-                context_release(context_);                                            \
-        }                                                                             \
+#define SCOPE_RUN(what, flags, CALL)                                      \
+    do {                                                                  \
+        struct thread *thread_ = thread_self;                             \
+        struct context *context_ = (what);                                \
+                                                                          \
+        if (likely(thread_is_plain(thread_))) {                           \
+            thread_->over = context_;                                     \
+            arch_sp_store(&thread_->mark, flags);                         \
+        } else {                                                          \
+            thread_ = scope_enter_any(context_, arch_sp() + (flags));     \
+        }                                                                 \
+        CALL;                                                             \
+        SCOPE_LEAVE(thread_, flags);                                      \
+    } while (0)
+
+/* The same on a thread that is known to be plain (thread_is_plain was asked). */
+#define SCOPE_RUN_PLAIN(self, what, flags, CALL)                          \
+    do {                                                                  \
+        struct thread *plain_ = (self);                                   \
+                                                                          \
+        plain_->over = (what);                                            \
+        arch_sp_store(&plain_->mark, flags);                              \
+        CALL;                                                             \
+        SCOPE_LEAVE(plain_, flags);                                       \
+    } while (0)
+
+#define SCOPE_LEAVE(self, flags)                                          \
+    do {                                                                  \
+        if (likely(arch_sp_is(&(self)->mark, flags))) {                   \
+            struct context *left_ = (self)->over;                         \
+                                                                          \
+            (self)->over = NULL;                                          \
+            if ((flags) & MARK_OWNED)                                     \
+                context_release_on(self, left_);                          \
+        } else {                                                          \
+            scope_leave_here(arch_sp());                                  \
+        }                                                                 \
     } while (0)
 
 /*

@@ -11,13 +11,31 @@
 #include "context/context.h"
 #include "slots/slots.h"
 
-struct private_part {
-    struct context *frozen; /* what the task captured since its last set; one reference */
-    uint64_t set[];         /* a bit a column: the task has set it */
-};
-
+struct private_part;
 void *context_copied(const struct context *context);
 struct private_part *context_private(const struct context *context);
+size_t context_size(bool is_private);
+
+struct private_part {
+    struct context *frozen; /* what the task captured since its last set; one reference */
+    uint64_t set[];         /* a bit a column: the task has set it; then the lent values of held columns */
+};
+
+/* What the task was lent in each column (policy.h); only where slots_have_held_keys. */
+static inline void **context_lent(const struct context *own)
+{
+    return (void **)(void *)(context_private(own)->set + (slots_columns + 63) / 64);
+}
+
+static inline const struct slot *context_column_slot(unsigned column)
+{
+    return key_bindings[column].slot;
+}
+
+static inline bool context_column_is_held(unsigned column)
+{
+    return slots_have_held_keys && key_bindings[column].slot && key_bindings[column].slot->is_held;
+}
 
 /* A private copy of an attached context; NULL: no memory. Freed by context_private_free. */
 struct context *context_private_new(struct context *base);
@@ -27,7 +45,8 @@ static inline bool context_holds_counted(const struct context *context, unsigned
 {
     const struct key_binding *binding = &key_bindings[column];
 
-    return context->key[column] && binding->destructor && context->epoch >= binding->since;
+    return context->key[column] && binding->destructor && context->epoch >= binding->since &&
+           !context_column_is_held(column);
 }
 
 /* GUARD_STALE is set: looks for what waits. */
@@ -35,6 +54,10 @@ void context_look_again(void);
 
 /* A context of what the thread sees now, one reference; not counted as a capture. NULL: no memory. */
 struct context *context_visible(struct thread *thread);
+
+/* Of the innermost attach: what it lent of the copied slots, and the values that it lent from; NULL. */
+const void *scope_lent(const struct thread *thread);
+const void *scope_lent_from(const struct thread *thread);
 
 int scope_set_key(struct thread *thread, unsigned key, unsigned column, const void *value,
                   int (*real)(unsigned, const void *));

@@ -29,30 +29,49 @@ _Static_assert(sizeof(void *) != 8 || sizeof(struct record) == RECORD_SIZE, "rec
 struct record *record_new_slow(void);
 void record_free_slow(struct thread *thread, struct record_chunk *chunk);
 
-/* NULL when there is no memory. Any thread, not in a signal handler. */
-static inline __attribute__((always_inline)) struct record *record_new(void)
+/* The next one of a thread that has one at hand. */
+static inline __attribute__((always_inline)) struct record *record_bump(struct thread *thread)
 {
-    struct thread *thread = thread_self;
     char *record = thread->record_next;
 
-    if (unlikely(record == thread->record_end))
-        return record_new_slow();
     thread->record_next = record + RECORD_SIZE;
     thread->records_made++;
     return (struct record *)(void *)record;
 }
 
-static inline __attribute__((always_inline)) void record_free(struct record *record)
+/* NULL when there is no memory. Any thread, not in a signal handler. */
+static inline struct record *record_new(void)
 {
     struct thread *thread = thread_self;
-    struct record_chunk *chunk = (struct record_chunk *)((uintptr_t)record & ~(uintptr_t)(RECORD_CHUNK_SIZE - 1));
 
-    if (unlikely(chunk != thread->freed_chunk)) {
-        record_free_slow(thread, chunk);
-        return;
-    }
+    return unlikely(thread->record_next == thread->record_end) ? record_new_slow() : record_bump(thread);
+}
+
+static inline struct record_chunk *record_chunk_of(const struct record *record)
+{
+    return (struct record_chunk *)((uintptr_t)record & ~(uintptr_t)(RECORD_CHUNK_SIZE - 1));
+}
+
+/* Freeing it is a matter of counting. */
+static inline bool record_is_near(const struct thread *thread, const struct record *record)
+{
+    return likely(record_chunk_of(record) == thread->freed_chunk);
+}
+
+static inline void record_free_near(struct thread *thread)
+{
     thread->freed++;
     thread->records_freed++;
+}
+
+static inline void record_free(struct record *record)
+{
+    struct thread *thread = thread_self;
+
+    if (record_is_near(thread, record))
+        record_free_near(thread);
+    else
+        record_free_slow(thread, record_chunk_of(record));
 }
 
 /* Never NULL: takes from a reserve, and waits for it to refill. For callers that cannot do without. */

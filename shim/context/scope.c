@@ -18,12 +18,14 @@
 #include "context/stack.h"
 #include "context/thread.h"
 #include "context/values.h"
+#include "slots/policy.h"
 #include "slots/slots.h"
 
 struct level {
     struct context *over; /* to put back */
     uintptr_t mark;
     size_t saved_at; /* place of the saved copied values in thread.saved; SIZE_MAX: none */
+    uint32_t epoch;  /* slots that were bound later were not saved */
 };
 
 enum { LEVELS_FIRST = 16, DESTRUCTOR_ROUNDS = 4 /* PTHREAD_DESTRUCTOR_ITERATIONS */ };
@@ -64,8 +66,8 @@ static struct level *level_push(struct thread *thread)
     if (slots_have_copied) {
         void *saved = thread->saved;
 
-        if (thread->saved_used + slots_bytes > thread->saved_max &&
-            !grow(&saved, &thread->saved_max, thread->saved_used + slots_bytes))
+        if (thread->saved_used + slots_saved_bytes > thread->saved_max &&
+            !grow(&saved, &thread->saved_max, thread->saved_used + slots_saved_bytes))
             return NULL;
         thread->saved = saved;
         level->saved_at = thread->saved_used;
@@ -73,22 +75,25 @@ static struct level *level_push(struct thread *thread)
     return level;
 }
 
-/* A context of an earlier epoch, or one to be written to, gets a private stand-in. */
+/* A context of an earlier epoch, one to be written to, or one that lends values, gets a private stand-in. */
 struct context *context_private_new(struct context *base)
 {
-    size_t size = sizeof *base + slots_columns * sizeof(void *) + slots_bytes;
-    struct context *own = mem_alloc(size + sizeof(struct private_part) + (slots_columns + 63) / 64 * 8);
+    struct context *own = mem_alloc(context_size(true));
 
     if (!own)
         return NULL;
     /* Not its count of references: other threads are changing it. */
-    memcpy(&own->flags, &base->flags, size - offsetof(struct context, flags));
+    memcpy(&own->flags, &base->flags, context_size(false) - offsetof(struct context, flags));
     own->flags = CONTEXT_PRIVATE;
     own->base = base;
     own->epoch = atomic_load_explicit(&slots_epoch, memory_order_acquire);
     for (unsigned column = 0; column < slots_columns; column++) {
         if (base->epoch < key_bindings[column].since)
             own->key[column] = NULL;
+        if (context_column_is_held(column)) {
+            own->key[column] = policy_lend(context_column_slot(column), own->key[column]);
+            context_lent(own)[column] = own->key[column];
+        }
     }
     return own;
 }
@@ -96,19 +101,38 @@ struct context *context_private_new(struct context *base)
 void context_private_free(struct context *own)
 {
     struct private_part *part = context_private(own);
-    size_t size = sizeof *own + slots_columns * sizeof(void *) + slots_bytes;
 
     if (part->frozen)
         context_release(part->frozen);
-    mem_free(own, size + sizeof *part + (slots_columns + 63) / 64 * 8);
+    if (slots_have_held_keys)
+        policy_changed(own, NULL);
+    mem_free(own, context_size(true));
+}
+
+/* Values that the slots still hold are baton's to end; what a task took over is not (rule 19). */
+static void take_back_lent(struct context *own, bool is_thread)
+{
+    struct private_part *part = context_private(own);
+
+    for (unsigned column = 0; column < slots_columns; column++) {
+        void *lent;
+
+        if (!context_column_is_held(column) || !(lent = context_lent(own)[column]) || own->key[column] != lent)
+            continue;
+        if (is_thread && part->set[column / 64] >> column % 64 & 1)
+            continue; /* the thread set it natively as well: the C library ends it */
+        own->key[column] = context_lent(own)[column] = NULL;
+        policy_take_back(context_column_slot(column), lent);
+    }
 }
 
 bool scope_enter_slow(struct context *context, uintptr_t mark)
 {
     struct thread *thread = thread_enter_kind((mark & MARK_THREAD) != 0);
-    uint32_t guard = atomic_load_explicit(&context_guard, memory_order_acquire);
+    uintptr_t guard = atomic_load_explicit(&context_guard, memory_order_acquire);
     struct context *attached = context;
     struct level *level;
+    uint32_t epoch;
 
     if (!thread || guard & (GUARD_TEARDOWN | GUARD_OFF))
         return false;
@@ -116,26 +140,49 @@ bool scope_enter_slow(struct context *context, uintptr_t mark)
         scope_drop_stale(thread, mark & ~(uintptr_t)MARK_FLAGS);
     if (guard & GUARD_STALE)
         context_look_again();
-    level = level_push(thread);
-    if (!level)
-        return false;
-    if (guard & GUARD_EPOCH && context->epoch < atomic_load_explicit(&slots_epoch, memory_order_acquire)) {
+    epoch = atomic_load_explicit(&slots_epoch, memory_order_acquire);
+    if ((guard & GUARD_EPOCH && context->epoch < epoch) ||
+        (slots_have_held_keys && !(context->flags & CONTEXT_EMPTY))) {
         attached = context_private_new(context);
         if (!attached)
             return false;
     }
+    level = level_push(thread);
+    if (!level) {
+        if (attached != context) {
+            take_back_lent(attached, false);
+            context_private_free(attached);
+        }
+        return false;
+    }
+    level->epoch = epoch;
     if (level->saved_at != SIZE_MAX) {
-        slots_read(thread->saved + level->saved_at);
-        thread->saved_used += slots_bytes;
+        slots_save(thread->saved + level->saved_at, epoch);
+        thread->saved_used += slots_saved_bytes;
     }
     level->over = thread->over;
     level->mark = thread->mark;
     thread->depth++;
     thread->over = attached;
-    thread->mark = mark;
-    if (slots_have_copied)
-        slots_write(context_copied(context), context->epoch);
+    thread->mark = mark | MARK_SLOW;
+    if (slots_have_copied) /* the level may have moved: foreign code ran */
+        slots_write(context_copied(context), context->epoch,
+                    thread->saved + thread->levels[thread->depth - 1].saved_at, epoch);
     return true;
+}
+
+struct thread *scope_enter_any(struct context *context, uintptr_t mark)
+{
+    struct thread *thread;
+
+    if (scope_enter_slow(context, mark))
+        return thread_self;
+    if (mark & MARK_OWNED)
+        context_release(context);
+    thread = thread_self;
+    if (!thread_is_attached(thread) && thread != &thread_unknown)
+        thread->mark = 0; /* an earlier attach at this very depth may have left its mark */
+    return thread;
 }
 
 /*
@@ -158,9 +205,11 @@ static void destroy_set_values(struct thread *thread)
 
             if (!(part->set[column / 64] >> column % 64 & 1) || !value)
                 continue;
+            if (context_column_is_held(column) && value == context_lent(own)[column])
+                continue; /* baton's: take_back_lent */
             own->key[column] = NULL;
             /* The borrowed value put back by the task is still its owner's (rule 19). */
-            if (value == own->base->key[column] || !binding->is_bound || binding->since > own->epoch || !destructor)
+            if ((value == own->base->key[column] && !context_column_is_held(column)) || !binding->is_bound || binding->since > own->epoch || !destructor)
                 continue;
             again = true;
             if (!values_defer(column, binding->since, value))
@@ -184,11 +233,14 @@ static void level_pop(struct thread *thread)
         if (thread->over != attached)
             return;
     }
+    if (own && slots_have_held_keys)
+        take_back_lent(own, (mark & MARK_THREAD) != 0);
     if (thread->depth) {
         struct level *level = &thread->levels[thread->depth - 1];
 
         if (level->saved_at != SIZE_MAX) {
-            slots_restore(thread->saved + level->saved_at, mark & MARK_THREAD ? context_copied(context) : NULL);
+            slots_restore(thread->saved + level->saved_at, mark & MARK_THREAD ? context_copied(context) : NULL,
+                          level->epoch);
             thread->saved_used = level->saved_at;
         }
         thread->over = level->over;
@@ -206,8 +258,13 @@ static void level_pop(struct thread *thread)
 
 void scope_leave_slow(struct thread *thread, uintptr_t sp)
 {
-    while (thread->over && (thread->mark & ~(uintptr_t)MARK_FLAGS) <= sp)
+    while (thread_is_attached(thread) && (thread->mark & ~(uintptr_t)MARK_FLAGS) <= sp)
         level_pop(thread);
+}
+
+void scope_leave_here(uintptr_t sp)
+{
+    scope_leave_slow(thread_self, sp);
 }
 
 /* Called by the personality of guarded frames (unwind.c). */
@@ -216,7 +273,7 @@ void scope_unwind(uintptr_t sp)
     struct thread *thread = thread_self;
     bool ends = false;
 
-    while (thread->over && (thread->mark & ~(uintptr_t)MARK_FLAGS) <= sp) {
+    while (thread_is_attached(thread) && (thread->mark & ~(uintptr_t)MARK_FLAGS) <= sp) {
         ends = (thread->mark & MARK_THREAD) != 0;
         level_pop(thread);
     }
@@ -226,7 +283,7 @@ void scope_unwind(uintptr_t sp)
 
 void scope_drop_stale(struct thread *thread, uintptr_t sp)
 {
-    while (thread->over && (thread->mark & ~(uintptr_t)MARK_FLAGS) < sp &&
+    while (thread_is_attached(thread) && (thread->mark & ~(uintptr_t)MARK_FLAGS) < sp &&
            stack_is_same(thread->mark & ~(uintptr_t)MARK_FLAGS, sp))
         level_pop(thread);
 }
@@ -259,7 +316,7 @@ void scope_leave_adopted(struct thread *thread)
 {
     if (thread->over)
         scope_drop_stale(thread, arch_sp());
-    if (thread->over && (thread->mark & MARK_FLAGS) == MARK_ADOPTED)
+    if (thread->over && (thread->mark & MARK_FLAGS & ~(uintptr_t)MARK_SLOW) == MARK_ADOPTED)
         level_pop(thread);
 }
 
@@ -268,18 +325,32 @@ struct context *scope_leave_keep(struct thread *thread, uintptr_t sp, struct con
     struct context *attached, *next = NULL;
 
     /* First whatever the callback left above us, then look at what it made of our own. */
-    while (thread->over && (thread->mark & ~(uintptr_t)MARK_FLAGS) < sp)
+    while (thread_is_attached(thread) && (thread->mark & ~(uintptr_t)MARK_FLAGS) < sp)
         level_pop(thread);
     attached = thread->over;
     if (!attached || (thread->mark & ~(uintptr_t)MARK_FLAGS) != sp)
         return context; /* already left: an exception passed, or a stale drop */
-    if (attached->flags & CONTEXT_PRIVATE || (slots_have_copied && !slots_same(context_copied(context))))
+    if (attached->flags & CONTEXT_PRIVATE || (slots_have_copied && (slots_always_build || !slots_same(context_copied(context)))))
         next = context_visible(thread);
     level_pop(thread);
     if (!next)
         return context;
     context_release(context);
     return next;
+}
+
+const void *scope_lent(const struct thread *thread)
+{
+    const struct level *level = thread->depth ? &thread->levels[thread->depth - 1] : NULL;
+
+    return slots_have_held && level && level->saved_at != SIZE_MAX ? thread->saved + level->saved_at + slots_bytes : NULL;
+}
+
+const void *scope_lent_from(const struct thread *thread)
+{
+    const struct context *over = thread->over;
+
+    return over ? context_copied(over->flags & CONTEXT_PRIVATE ? over->base : over) : NULL;
 }
 
 int scope_set_key(struct thread *thread, unsigned key, unsigned column, const void *value,
@@ -302,6 +373,7 @@ int scope_set_key(struct thread *thread, unsigned key, unsigned column, const vo
         if (!over)
             return 12; /* ENOMEM, as the real function answers */
         thread->over = over;
+        thread->mark |= MARK_SLOW;
     }
     part = context_private(over);
     if (part->frozen) {
@@ -310,6 +382,8 @@ int scope_set_key(struct thread *thread, unsigned key, unsigned column, const vo
         part->frozen = NULL;
         context_release(frozen);
     }
+    if (context_column_is_held(column) && context_column_slot(column)->policy == POLICY_WEAK)
+        policy_changed(over, context_column_slot(column));
     over->key[column] = (void *)(uintptr_t)value;
     part->set[column / 64] |= (uint64_t)1 << column % 64;
     return 0;

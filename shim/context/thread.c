@@ -16,13 +16,14 @@
 #include "context/cell.h"
 #include "context/record.h"
 #include "context/thread.h"
+#include "slots/policy.h"
 
 /*
- * What unknown threads point to: every fast path's test fails on it (prepaid is 0, none differs
- * from over, record_next equals record_end, no cell is at hand and none is wanted), so the slow paths can take a block in peace.
+ * What unknown threads point to: every fast path's test fails on it (over is never what the guard
+ * is, record_next equals record_end, no cell is at hand and none is wanted), so the slow paths can
+ * take a block in peace.
  */
-static struct context not_a_context;
-struct thread thread_unknown = {.none = &not_a_context, .cells_count = UINT32_MAX};
+struct thread thread_unknown = {.over = OVER_UNKNOWN, .cells_count = UINT32_MAX};
 
 __thread struct thread *thread_self = &thread_unknown;
 
@@ -92,6 +93,8 @@ void thread_leave(struct thread *thread)
     record_flush(thread);
     cell_flush(thread);
     thread->suppress = 0;
+    if (slots_have_held)
+        policy_changed(thread, NULL);
     thread_self = &thread_unknown;
     lock_take(&registry_lock);
     thread->next_free = registry_free;

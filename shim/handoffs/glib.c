@@ -48,16 +48,33 @@ static bool is_wake_up(const void *item)
     return (uintptr_t)item == 1;
 }
 
-static inline __attribute__((always_inline)) void run_item(unsigned kind, struct record *item, void *user_data)
+static GUARDED void run_item_slow(struct record *item, void *user_data, unsigned kind)
 {
+    GUARDED_FRAME();
     pool_function *function = kinds[kind].function;
     struct record record = record_take(item);
 
-    if (unlikely(!record.context)) {
+    if (!record.context) {
         function(record.data, user_data);
         return;
     }
     SCOPE_RUN(record.context, MARK_OWNED, function(record.data, user_data));
+}
+
+/* The quick way keeps nothing across a call but the thread's block. */
+static inline __attribute__((always_inline)) void run_item(unsigned kind, struct record *item, void *user_data)
+{
+    struct thread *thread = thread_self;
+    struct context *context;
+    void *data;
+
+    if (unlikely(!thread_is_plain(thread) || !record_is_near(thread, item) || !(context = item->context))) {
+        run_item_slow(item, user_data, kind);
+        return;
+    }
+    data = item->data;
+    record_free_near(thread);
+    SCOPE_RUN_PLAIN(thread, context, MARK_OWNED, kinds[kind].function(data, user_data));
 }
 
 /* An item that no worker will run: the pool was freed at once, or its queue is dropped. */
@@ -168,16 +185,27 @@ static __attribute__((noinline)) struct record *bare_record(void *data)
     return record;
 }
 
+static __attribute__((noinline)) int push_slow(struct _GThreadPool *pool, void *data, struct _GError **error,
+                                               const void *caller)
+{
+    struct record *record;
+
+    if (!pool || !data || !is_ours(pool))
+        return REAL_FOR(g_thread_pool_push, caller)(pool, data, error);
+    record = record_capture(FAMILY_GLIB_POOL, NULL, data);
+    if (unlikely(!record))
+        record = bare_record(data);
+    return REAL_FOR(g_thread_pool_push, caller)(pool, record, error);
+}
+
 int hook_g_thread_pool_push(struct _GThreadPool *pool, void *data, struct _GError **error)
 {
     struct record *record;
 
-    if (unlikely(!pool || !data || !is_ours(pool)))
-        return REAL(g_thread_pool_push)(pool, data, error);
-    record = record_capture(FAMILY_GLIB_POOL, NULL, data);
-    if (unlikely(!record))
-        record = bare_record(data);
-    return REAL(g_thread_pool_push)(pool, record, error);
+    if (unlikely(!pool || !data || !is_ours(pool) || !REAL_KNOWN(g_thread_pool_push) ||
+                 !(record = record_try_capture(FAMILY_GLIB_POOL, NULL, data))))
+        return push_slow(pool, data, error, __builtin_return_address(0));
+    return REAL_KNOWN(g_thread_pool_push)(pool, record, error);
 }
 
 /* ---- sorting ---- */
@@ -305,11 +333,10 @@ void hook_g_thread_pool_free(struct _GThreadPool *pool, int is_immediate, int wa
 static GUARDED void *run_thread(void *arg)
 {
     GUARDED_FRAME();
-    struct record record = record_take(arg);
+    struct record record = record_take_in_new_thread(arg);
     void *(*function)(void *) = (void *(*)(void *))record.function;
     void *result;
 
-    thread_enter_kind(true);
     SCOPE_RUN(record.context, MARK_OWNED | MARK_THREAD, result = function(record.data));
     thread_leave(thread_self);
     return result;

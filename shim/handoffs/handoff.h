@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "context/record.h"
+#include "context/thread.h"
 #include "handoffs/hooks.h"
 
 /* Captures for one handoff of `family` and remembers the callback. NULL: run it bare (counted). */
@@ -27,6 +28,23 @@ static inline __attribute__((always_inline)) struct record *record_capture(enum 
     return record;
 }
 
+/* The same where everything is at hand, NULL where it is not: nothing is called. */
+static inline __attribute__((always_inline)) struct record *record_try_capture(enum family family, void *function,
+                                                                               void *data)
+{
+    struct thread *thread = thread_self;
+    struct context *context;
+    struct record *record;
+
+    if (unlikely(thread->record_next == thread->record_end || !(context = context_try_capture(family))))
+        return NULL;
+    record = record_bump(thread);
+    record->function = function;
+    record->data = data;
+    record->context = context;
+    return record;
+}
+
 /* The submit failed: as if nothing had been captured. */
 static inline void record_rollback(enum family family, struct record *record)
 {
@@ -41,6 +59,14 @@ static inline __attribute__((always_inline)) struct record record_take(struct re
 
     record_free(record);
     return taken;
+}
+
+/* The same at the start of a thread of ours. Its block first: freeing the record would give it one
+ * that glibc has to clean up, which is dear (700 instructions). */
+static inline struct record record_take_in_new_thread(struct record *record)
+{
+    thread_enter_kind(true);
+    return record_take(record);
 }
 
 /*

@@ -95,6 +95,17 @@ static void *hook_settle(enum hook_id id)
     return enter;
 }
 
+/* Where the C library's function is cannot change any more, and the bodies of keys rely on it. */
+static void *early_key_body(enum hook_id id)
+{
+    void *real = next_find_startup(hook_infos[id].name);
+
+    if (!real)
+        return NULL;
+    __atomic_store_n(&hook_table[id].real, real, __ATOMIC_RELEASE);
+    return hook_body(id);
+}
+
 /*
  * Called by a stub that has not been settled: answers where to jump. Before there is an environment
  * (preinit) nothing is latched: the call passes through and the next one asks again. Only keys are
@@ -109,7 +120,7 @@ void *hooks_first(int id, const void *caller)
     if (baton_start && baton_start(NULL))
         enter = hook_settle((enum hook_id)id);
     else if (hook_infos[id].family == FAMILY_KEYS)
-        enter = hook_body((enum hook_id)id);
+        enter = early_key_body((enum hook_id)id);
     if (!enter)
         enter = hooks_real_for((enum hook_id)id, caller);
     errno = saved_errno;

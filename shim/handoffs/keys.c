@@ -50,15 +50,16 @@ void hook_tss_delete(unsigned key)
  * A context that is older than the key's column (the key was deleted and made again) must not show
  * the old key's value: scope_enter_slow attaches a cleaned copy, so nothing is checked here.
  */
-#define GETSPECIFIC(name)                                                     \
-    void *hook_##name(unsigned key)                                           \
-    {                                                                         \
-        unsigned column = key < KEYS_MAX ? key_column[key] : 0;               \
-        const struct context *over;                                           \
-                                                                              \
-        if (likely(!column) || !(over = thread_self->over))                   \
-            return REAL(name)(key);                                           \
-        return over->key[column - 1];                                         \
+#define GETSPECIFIC(name)                                                              \
+    void *hook_##name(unsigned key)                                                    \
+    {                                                                                  \
+        if (likely(key < KEYS_MAX) && unlikely(key_column[key])) {                     \
+            const struct thread *thread = thread_self;                                 \
+                                                                                       \
+            if (thread_is_attached(thread))                                            \
+                return thread->over->key[key_column[key] - 1];                         \
+        }                                                                              \
+        return REAL_LIBC(name)(key);                                                   \
     }
 
 GETSPECIFIC(pthread_getspecific)
@@ -74,16 +75,16 @@ static inline int set(unsigned key, const void *value, int (*real)(unsigned, con
 
 int hook_pthread_setspecific(unsigned key, const void *value)
 {
-    return set(key, value, REAL(pthread_setspecific));
+    return set(key, value, REAL_LIBC(pthread_setspecific));
 }
 
 int hook___pthread_setspecific(unsigned key, const void *value)
 {
-    return set(key, value, REAL(__pthread_setspecific));
+    return set(key, value, REAL_LIBC(__pthread_setspecific));
 }
 
 /* glibc's tss_set answers thrd_success (0) or thrd_error (2); the overlay's ENOMEM is the latter. */
 int hook_tss_set(unsigned key, void *value)
 {
-    return set(key, value, (int (*)(unsigned, const void *))REAL(tss_set)) ? 2 : 0;
+    return set(key, value, (int (*)(unsigned, const void *))REAL_LIBC(tss_set)) ? 2 : 0;
 }

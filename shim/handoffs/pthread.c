@@ -15,11 +15,10 @@
 static GUARDED void *run_thread(void *arg)
 {
     GUARDED_FRAME();
-    struct record record = record_take(arg);
+    struct record record = record_take_in_new_thread(arg);
     void *(*start)(void *) = (void *(*)(void *))record.function;
     void *result;
 
-    thread_enter_kind(true);
     SCOPE_RUN(record.context, MARK_OWNED | MARK_THREAD, result = start(record.data));
     thread_leave(thread_self);
     return result;
@@ -28,11 +27,10 @@ static GUARDED void *run_thread(void *arg)
 static GUARDED int run_c11_thread(void *arg)
 {
     GUARDED_FRAME();
-    struct record record = record_take(arg);
+    struct record record = record_take_in_new_thread(arg);
     int (*start)(void *) = (int (*)(void *))record.function;
     int result;
 
-    thread_enter_kind(true);
     SCOPE_RUN(record.context, MARK_OWNED | MARK_THREAD, result = start(record.data));
     thread_leave(thread_self);
     return result;

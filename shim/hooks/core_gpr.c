@@ -28,12 +28,12 @@ static inline void count(_Atomic uint64_t *counter)
 
 static inline bool capture_is_fast(const struct thread *thread)
 {
-    return !thread->over && guard_is_clear() && thread->prepaid > 0;
+    return thread_is_plain(thread) && thread->prepaid > 0;
 }
 
 static inline bool attach_is_fast(const struct thread *thread)
 {
-    return thread->over == thread->none && guard_is_clear();
+    return thread_is_plain(thread);
 }
 
 static inline bool release_is_fast(const struct thread *thread, const struct context *context)
@@ -281,9 +281,9 @@ static bool let_go(bool is_slow)
 {
     struct thread *thread = thread_self;
 
-    if (!thread->over || (thread->mark & MARK_FLAGS) != MARK_ADOPTED)
+    if (!thread->over || (thread->mark & MARK_FLAGS & ~(uintptr_t)MARK_SLOW) != MARK_ADOPTED)
         return true;
-    if (thread->depth == 0 && guard_is_clear() && release_is_fast(thread, thread->over)) {
+    if (!(thread->mark & MARK_SLOW) && thread->depth == 0 && guard_is_clear() && release_is_fast(thread, thread->over)) {
         thread->over = NULL;
         thread->debt--;
         return true;

@@ -63,8 +63,11 @@ static bool fn_parse(struct slot *slot, char *text, struct slot_error *error)
         *error = (struct slot_error){"both get=FUNCTION and set=FUNCTION", text};
         return false;
     }
-    if (slot->fn.name[FREE])
-        slots_always_build = slots_owns_values = true;
+    if (slot->fn.name[FREE] && slot->policy != POLICY_SHARE && slot->policy != POLICY_MOVE) {
+        *error = (struct slot_error){"either free=FUNCTION (the getter makes copies) or a policy", slot->fn.name[FREE]};
+        return false;
+    }
+    slot->is_made = slot->fn.name[FREE] != NULL;
     return fn_add_names(slot, text, error);
 }
 

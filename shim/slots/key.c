@@ -17,9 +17,10 @@
 #include <string.h>
 
 #include "base/elf.h"
+#include "slots/policy.h"
 #include "slots/slots.h"
 
-enum { TICKETS = 256, NO_TICKET = -1, FRAMES = 32 };
+enum { TICKETS = 256, NO_TICKET = -1, UNGUARDED = -2, FRAMES = 32 };
 
 uint8_t key_column[KEYS_MAX];
 struct key_binding key_bindings[SLOTS_MAX];
@@ -91,13 +92,15 @@ static void bind(struct slot *slot, pthread_key_t key, bool may_have_values)
     struct elf_module module = {.name = "?"};
     const char *reason;
 
+    if (!policy_resolve(slot))
+        return;
     elf_module_at(known->caller, &module);
     reason = slot_deny_reason(slot->key.by_creator ? NULL : slot->key.name, module.name);
     if (reason && !slots_force) {
         slot_refuse(slot, reason);
         return;
     }
-    if (known->destructor && known->ticket == NO_TICKET) {
+    if (known->ticket == UNGUARDED) {
         slot_refuse(slot, "its destructor could not be guarded: too many keys");
         return;
     }
@@ -177,6 +180,7 @@ key_destructor *key_will_create(key_destructor *destructor, int *ticket)
             return trampolines[i];
         }
     }
+    *ticket = UNGUARDED;
     return destructor;
 }
 
@@ -185,7 +189,7 @@ void key_created(int ticket, pthread_key_t key, const void *variable, const void
     struct known_key *known;
 
     if (!is_ok || key >= KEYS_MAX) {
-        if (ticket != NO_TICKET && !is_ok)
+        if (ticket >= 0 && !is_ok)
             atomic_store(&tickets[ticket].is_taken, false);
         return;
     }
@@ -193,8 +197,8 @@ void key_created(int ticket, pthread_key_t key, const void *variable, const void
     known->variable = variable;
     known->caller = caller;
     known->ticket = ticket;
-    known->destructor = ticket != NO_TICKET ? tickets[ticket].destructor : NULL;
-    if (ticket != NO_TICKET)
+    known->destructor = ticket >= 0 ? tickets[ticket].destructor : NULL;
+    if (ticket >= 0)
         tickets[ticket].key = key;
     known->is_live = true;
     keys_created++;
@@ -218,6 +222,8 @@ static void unbind(unsigned column, const char *reason)
     atomic_fetch_add(&slots_epoch, 1);
     slot->state = SLOT_WAITING;
     slot->reason = reason;
+    if (slot->policy == POLICY_WEAK)
+        policy_changed(NULL, slot);
     if (key_forget_hook)
         key_forget_hook(column);
     if (slots_changed_hook)
@@ -234,7 +240,7 @@ void key_deleted(pthread_key_t key)
     if (key_column[key])
         unbind(key_column[key] - 1u, "its key was deleted");
     known->is_live = false;
-    if (known->ticket != NO_TICKET)
+    if (known->ticket >= 0)
         atomic_store(&tickets[known->ticket].is_taken, false);
     known->ticket = NO_TICKET;
 }

@@ -8,7 +8,7 @@
 #include "base/lock.h"
 #include "slots/slots.h"
 
-enum { NAMES_MAX = 3 * SLOTS_MAX };
+enum { NAMES_MAX = 5 * SLOTS_MAX };
 
 static struct elf_search names[NAMES_MAX];
 static unsigned names_count;
@@ -20,15 +20,32 @@ bool slot_name_add(struct slot_name *name, const char *symbol, const char *modul
 {
     if (names_count == NAMES_MAX)
         return false;
-    names[names_count] = (struct elf_search){
-        .module = module, .query = {.name = symbol, .file = file, .want = want}};
+    names[names_count] = (struct elf_search){.module = module,
+                                             .query = {.name = symbol, .file = file, .want = want}};
     name->index = names_count++;
     return true;
 }
 
+/*
+ * The search takes the loader's lock inside ours. A callback of dl_iterate_phdr holds the loader's
+ * already and may make a key or a thread: so nobody waits here for ever. Who gives up looks again.
+ */
+static bool names_try_lock(void)
+{
+    for (unsigned tries = 0; tries < 4096; tries++) {
+        if (!atomic_exchange_explicit(&names_lock.held, 1, memory_order_acquire))
+            return true;
+        sched_yield();
+    }
+    return false;
+}
+
 bool slot_name_find(struct slot_name name, struct elf_search *out)
 {
-    lock_take(&names_lock);
+    if (!names_try_lock()) {
+        slots_look_again();
+        return false;
+    }
     elf_search_modules(names, names_count, &names_seen);
     *out = names[name.index];
     lock_drop(&names_lock);

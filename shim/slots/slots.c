@@ -15,6 +15,7 @@
 #include "base/lock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "slots/policy.h"
 
 /* One line a kind; each in the file of its name. */
 extern const struct slot_kind slot_kind_key, slot_kind_tls, slot_kind_fn, slot_kind_swap;
@@ -28,8 +29,8 @@ static const struct slot_kind *const kinds[] = {
 enum { KINDS = sizeof kinds / sizeof kinds[0], LATE_TLS_ROOM = 256, RESOLVE_TRIES = 64 };
 
 struct slot slots[SLOTS_MAX];
-unsigned slots_count, slots_columns, slots_bytes;
-bool slots_have_copied, slots_always_build, slots_owns_values, slots_force;
+unsigned slots_count, slots_columns, slots_bytes, slots_saved_bytes;
+bool slots_have_copied, slots_always_build, slots_owns_values, slots_have_held_keys, slots_force;
 _Atomic bool slots_stale;
 void *slots_initial;
 _Atomic uint32_t slots_epoch = 1;
@@ -201,6 +202,8 @@ static bool parse_item(struct slot *slot, char *text, struct slot_error *error)
             return false;
         option = is_last ? next : next + 1;
     }
+    if (!policy_check(slot, error, body))
+        return false;
     *own_end = '\0';
     return slot->kind->parse(slot, body, error);
 }
@@ -245,7 +248,11 @@ unsigned slots_init(struct config *config)
             continue;
         }
         slots_count++;
-        if (slot->policy == POLICY_MOVE || slot->policy_name[0] || slot->policy_name[1])
+        slot->is_held = slot->kind->hold || (slot->policy != POLICY_SHARE && slot->policy != POLICY_MOVE);
+        slots_have_held |= slot->is_held;
+        slots_have_held_keys |= slot->is_held && slot->column != SLOT_NO_COLUMN;
+        slot->is_made |= slot->policy == POLICY_MOVE;
+        if (slot->is_made || slot->is_held)
             slots_always_build = slots_owns_values = true;
     }
     resolve_tries = RESOLVE_TRIES;
@@ -271,6 +278,7 @@ unsigned slots_init(struct config *config)
             assign_room(&slots[i]);
         slots[i].has_room = true;
     }
+    slots_saved_bytes = slots_have_held ? 2 * slots_bytes : slots_bytes;
     return errors;
 }
 
@@ -282,8 +290,10 @@ void slot_bound(struct slot *slot, const char *module, const char *symbol)
 
     fmt_buf(slot->where, sizeof slot->where, "%s in %s", symbol, module);
     log_msg(LOG_LEVEL_DEBUG, "%s: found %s", slot->item, slot->where);
-    slot->since = atomic_fetch_add(&slots_epoch, 1) + 1;
+    /* In this order: who sees the new epoch sees the slot bound. */
+    slot->since = atomic_load(&slots_epoch) + 1;
     __atomic_store_n(&slot->state, SLOT_BOUND, __ATOMIC_RELEASE);
+    atomic_fetch_add(&slots_epoch, 1);
     errno = saved_errno;
 }
 
@@ -347,6 +357,8 @@ void slots_resolve(void)
         if (slot->state != SLOT_WAITING)
             continue;
         is_waiting = true;
+        if (!policy_resolve(slot))
+            continue;
         slot->kind->resolve(slot);
         if (slot->state == SLOT_BOUND && slot->has_room && slot->column == SLOT_NO_COLUMN)
             late_slot(slot);
@@ -402,13 +414,67 @@ void slots_set_initial(void)
     }
 }
 
+static bool is_moved_since(const struct slot *slot, uint32_t epoch)
+{
+    return is_moved(slot) && slot->since <= epoch;
+}
+
+void slots_save(void *saved, uint32_t now)
+{
+    for (unsigned i = 0; i < slots_count; i++) {
+        if (is_moved_since(&slots[i], now) && slots[i].kind->read)
+            slots[i].kind->read(&slots[i], (char *)saved + slots[i].offset);
+    }
+}
+
 bool slots_read(void *values)
 {
     bool is_any_set = false;
 
     for (unsigned i = 0; i < slots_count; i++) {
-        if (is_moved(&slots[i]))
+        if (is_moved(&slots[i]) && slots[i].kind->read)
             is_any_set |= slots[i].kind->read(&slots[i], (char *)values + slots[i].offset);
+    }
+    return is_any_set;
+}
+
+/* The word of a held slot in a block of values. */
+static void **word_at(const struct slot *slot, const void *values)
+{
+    return (void **)(uintptr_t)((const char *)values + slot->offset);
+}
+
+static bool hold(const struct slot *slot, void **word, const void *owner, void *const *lent, void *const *from)
+{
+    void *value = NULL;
+
+    if (slot->kind->hold)
+        return slot->kind->hold(slot, word);
+    if (!slot->kind->read(slot, &value))
+        return false;
+    if (slot->policy == POLICY_WEAK && lent && *lent == value && *from)
+        *word = policy_hold_again(slot, *from);
+    else
+        *word = policy_hold(slot, value, owner, slot->kind->place ? slot->kind->place(slot) : NULL);
+    return *word != NULL;
+}
+
+bool slots_capture(void *values, const void *owner, const void *lent, const void *from)
+{
+    bool is_any_set = false;
+
+    if (!slots_have_held)
+        return slots_read(values);
+    for (unsigned i = 0; i < slots_count; i++) {
+        const struct slot *slot = &slots[i];
+
+        if (!is_moved(slot))
+            continue;
+        if (slot->is_held)
+            is_any_set |= hold(slot, word_at(slot, values), owner, lent ? word_at(slot, lent) : NULL,
+                               from ? word_at(slot, from) : NULL);
+        else
+            is_any_set |= slot->kind->read(slot, (char *)values + slot->offset);
     }
     return is_any_set;
 }
@@ -422,6 +488,8 @@ bool slots_same(const void *values)
 
         if (!is_moved(slot))
             continue;
+        if (slot->is_held)
+            return false; /* what a context keeps is a copy of its own */
         if (slot->kind->same) {
             if (!slot->kind->same(slot, (const char *)values + slot->offset))
                 return false;
@@ -437,32 +505,76 @@ bool slots_same(const void *values)
     return true;
 }
 
-void slots_write(void *values, uint32_t epoch)
+/* What a kind's own lend answered false to: there is nothing to take back. */
+static char nothing_lent;
+
+/* Values of an earlier binding are not looked at: the task gets nothing. */
+static void lend(const struct slot *slot, void *held, void **lent)
+{
+    void *value;
+
+    if (slot->kind->lend) {
+        if (!slot->kind->lend(slot, held, lent))
+            *lent = &nothing_lent;
+        return;
+    }
+    *lent = policy_lend(slot, held);
+    value = *lent;
+    slot->kind->write(slot, &value);
+}
+
+static void take_back(const struct slot *slot, void **saved, void *lent, bool is_thread)
+{
+    void *now = NULL;
+
+    if (slot->kind->take_back) {
+        if (lent != &nothing_lent)
+            slot->kind->take_back(slot, lent);
+        return;
+    }
+    slot->kind->read(slot, &now);
+    if (is_thread && now != lent)
+        return; /* the thread's own by now (rule 13) */
+    slot->kind->write(slot, saved);
+    if (now == lent)
+        policy_take_back(slot, lent); /* not when the task took it over (rule 19) */
+}
+
+void slots_write(void *values, uint32_t epoch, void *saved, uint32_t now)
 {
     for (unsigned i = 0; i < slots_count; i++) {
         const struct slot *slot = &slots[i];
 
-        if (is_moved(slot))
+        if (!is_moved_since(slot, now))
+            continue;
+        if (slot->is_held)
+            lend(slot, epoch >= slot->since ? *word_at(slot, values) : NULL,
+                 word_at(slot, (char *)saved + slots_bytes));
+        else
             slot->kind->write(slot, (epoch >= slot->since ? (char *)values : (char *)slots_initial) + slot->offset);
     }
 }
 
-void slots_restore(void *saved, const void *borrowed)
+void slots_restore(void *saved, const void *borrowed, uint32_t epoch)
 {
     for (unsigned i = slots_count; i-- > 0;) {
         const struct slot *slot = &slots[i];
         char now[LATE_TLS_ROOM];
 
-        if (!is_moved(slot))
+        if (!is_moved_since(slot, epoch))
             continue;
-        if (borrowed && slot->size <= sizeof now && !slots_always_build) {
+        if (slot->is_held) {
+            take_back(slot, word_at(slot, saved), *word_at(slot, (char *)saved + slots_bytes), borrowed != NULL);
+            continue;
+        }
+        if (borrowed && slot->size <= sizeof now && !slot->is_made) {
             memset(now, 0, slot->size);
             slot->kind->read(slot, now);
             if (memcmp(now, (const char *)borrowed + slot->offset, slot->size) != 0)
                 continue; /* the thread's own by now (rule 13) */
         }
         slot->kind->write(slot, (char *)saved + slot->offset);
-        if (slot->kind->release)
+        if (slot->is_made)
             slot->kind->release(slot, (char *)saved + slot->offset);
     }
 }
@@ -472,8 +584,19 @@ void slots_release(void *values)
     for (unsigned i = 0; i < slots_count; i++) {
         const struct slot *slot = &slots[i];
 
-        if (is_moved(slot) && slot->kind->release)
+        if (!is_moved(slot))
+            continue;
+        if (slot->is_made) {
             slot->kind->release(slot, (char *)values + slot->offset);
+        } else if (slot->is_held) {
+            void **word = word_at(slot, values);
+
+            if (slot->kind->let_go && *word)
+                slot->kind->let_go(slot, *word);
+            else
+                policy_let_go(slot, *word);
+            *word = NULL;
+        }
     }
 }
 
@@ -481,10 +604,12 @@ void slots_fork_lock(void)
 {
     lock_take(&resolve_lock);
     slot_names_fork_lock();
+    policy_fork_lock();
 }
 
 void slots_fork_unlock(void)
 {
+    policy_fork_unlock();
     slot_names_fork_unlock();
     lock_drop(&resolve_lock);
 }

@@ -85,6 +85,20 @@ struct slot_kind {
     /* Copied slots, may be NULL: the value of a thread that never set one, into zeroed memory (a TLS
      * variable has its initial image, a precision is not 0). Called after resolve has bound it. */
     void (*initial)(const struct slot *slot, void *value);
+
+    /* Slots with policy weak, may be NULL: where the calling thread keeps the value. */
+    void *const *(*place)(const struct slot *slot);
+
+    /*
+     * Kinds whose state has no value to read and write (adapters); NULL: all others. hold makes what
+     * a context keeps of the calling thread's present state; lend makes it the calling thread's and
+     * tells what take_back needs to put back what was there. False: it could not; nothing changed.
+     * is_thread: the thread ends, only what is still lent is put back (rule 13).
+     */
+    bool (*hold)(const struct slot *slot, void **held);
+    bool (*lend)(const struct slot *slot, void *held, void **lent);
+    void (*take_back)(const struct slot *slot, void *lent);
+    void (*let_go)(const struct slot *slot, void *held);
 };
 
 struct slot {
@@ -100,9 +114,12 @@ struct slot {
     uint32_t offset; /* copied: place in the copied part of a context, a multiple of 8 */
     uint32_t size;   /* copied: bytes */
 
+    bool is_made; /* copied: what read gives is a copy of its own, and must be released */
+    bool is_held; /* a context keeps a word that stands for the value: policy.h */
     enum slot_policy policy;
     size_t copy_size;           /* POLICY_COPY */
     const char *policy_name[2]; /* names of the policy's functions, NULL when none */
+    struct slot_name policy_id[2];
     void *policy_function[2];   /* clone/ref and free/unref once found; value at [0] may be NULL */
 
     union {
@@ -140,6 +157,8 @@ extern struct slot slots[SLOTS_MAX];
 extern unsigned slots_count;
 extern unsigned slots_columns;     /* overlay columns in every context */
 extern unsigned slots_bytes;       /* copied bytes in every context */
+extern unsigned slots_saved_bytes; /* what an attach remembers of the copied slots */
+extern bool slots_have_held_keys;  /* attaching lends values of keys */
 extern bool slots_have_copied;     /* some slot is copied */
 extern bool slots_always_build;    /* some slot's value cannot be shared between two captures */
 
@@ -168,13 +187,19 @@ extern void (*slots_changed_hook)(bool may_have_values);
 /*
  * Copied slots, in the order of the items; `values` is slots_bytes long.
  * read: returns true when any value is set. same: what read would give now equals `values`.
+ * capture: as read, but of held slots what a context keeps; owner is the calling thread; lent and
+ * from are what the innermost attach remembers and the values that it lent, NULL when there is none.
  * write: every bound slot, first to last; those bound later than `epoch` get their initial value.
+ * What is lent to the task is remembered behind the saved values (slots_saved_bytes long).
  * restore: last to first (rule 5); if borrowed is not NULL, only slots that still hold its value.
+ * now: slots_epoch when the attach began; slots that were bound later are left alone by all three.
  */
+void slots_save(void *saved, uint32_t now);
 bool slots_read(void *values);
+bool slots_capture(void *values, const void *owner, const void *lent, const void *from);
 bool slots_same(const void *values);
-void slots_write(void *values, uint32_t epoch);
-void slots_restore(void *saved, const void *borrowed);
+void slots_write(void *values, uint32_t epoch, void *saved, uint32_t now);
+void slots_restore(void *saved, const void *borrowed, uint32_t now);
 
 extern void *slots_initial; /* slots_bytes: kept up to date as slots are bound */
 void slots_set_initial(void);
@@ -192,7 +217,7 @@ void slots_fork_unlock(void);
 enum { KEYS_MAX = 1024 }; /* PTHREAD_KEYS_MAX of glibc; keys above are never carried */
 
 /* 1 + column of a carried key, 0 for every other: read by the hooked getspecific without a lock. */
-extern uint8_t key_column[KEYS_MAX];
+extern uint8_t key_column[KEYS_MAX] __attribute__((visibility("hidden")));
 
 struct key_binding {
     pthread_key_t key;

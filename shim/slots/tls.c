@@ -97,6 +97,10 @@ static bool tls_bind(struct slot *slot, const struct elf_module *module, size_t 
         slot_refuse(slot, "too large: 65536 bytes at most, 256 for what comes with a library loaded later");
         return false;
     }
+    if (slot->is_held && size != sizeof(void *)) {
+        slot_refuse(slot, "its policy needs a variable that holds one pointer");
+        return false;
+    }
     slot->size = (uint32_t)size;
     slot->tls.module_id = module->tls_modid;
     slot->tls.tls_offset = offset;
@@ -130,6 +134,10 @@ static void tls_resolve(struct slot *slot)
     if (!slot->tls.name) {
         if (!elf_module_find(slot->tls.module, &found.where) || !found.where.tls_modid) {
             slot->reason = "no loaded module of this name has thread-local storage";
+            return;
+        }
+        if (!slots_force && slot_deny_reason(NULL, found.where.name)) {
+            slot_refuse(slot, slot_deny_reason(NULL, found.where.name));
             return;
         }
     } else {
@@ -168,6 +176,11 @@ static void tls_write(const struct slot *slot, void *value)
 static bool tls_same(const struct slot *slot, const void *value)
 {
     return memcmp(tls_at(slot), value, slot->size) == 0;
+}
+
+static void *const *tls_place(const struct slot *slot)
+{
+    return (void *const *)(void *)tls_at(slot);
 }
 
 struct initial_search {
@@ -212,4 +225,5 @@ const struct slot_kind slot_kind_tls = {
     .write = tls_write,
     .same = tls_same,
     .initial = tls_initial,
+    .place = tls_place,
 };

@@ -57,3 +57,11 @@ def two_copies_of_libuv():
         plain("plugin_host", *plugins).wrong().says("A.so: work sees 0, after sees 0")
         after = carry("key:plugin_key@A.so;key:plugin_key@B.so", "plugin_host", *plugins).ok().quiet()
         after.says("A.so: work sees 110, after sees 110", "B.so: work sees 320, after sees 320").clean()
+
+
+@test("D17, E24: a plugin goes while tasks wait with values of its key: they run, its code is not missed")
+def unloaded_with_values_in_flight():
+    plugin = PROGRAMS / "plugin_destructor.so"
+    plain("plugin_gone", plugin).wrong()
+    after = carry("key:session_key", "plugin_gone", plugin).ok().quiet().clean()
+    after.says("destroyed before the tasks 0", "sessions seen 2", "destroyed in the end 2")

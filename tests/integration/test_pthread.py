@@ -1,5 +1,5 @@
 """Threads: what they inherit, how they end, how they fail."""
-from harness import CARRIERS, carry, idle, plain, test
+from harness import CARRIERS, carry, idle, plain, skip, test
 
 OWNED = "key:owned_key"
 ENDS = ("return", "own", "emptied", "exit", "cancel", "cancel_async", "caught", "longjmp",
@@ -94,4 +94,15 @@ def small_stack(kind):
     for run in (plain, idle):
         run("small_stack", kind).wrong()
     others = "key:no_such_key;tls:no_such_word;fn:get=no_such_get,set=no_such_set"
-    carry(f"{CARRIERS[kind]};{others}", "small_stack", kind).ok().quiet().clean()
+    after = carry(f"{CARRIERS[kind]};{others}", "small_stack", kind).ok().quiet()
+    after.clean(contexts=1)  # of the thread that calls exit
+
+
+@test("A8, B14: when no thread can be started every library fails as ever and leaves nothing behind",
+      each=CARRIERS)
+def thread_limit(kind):
+    before = plain("thread_limit", kind)
+    if before.code == 77:
+        skip("needs root to become a user with no thread left")
+    after = carry(CARRIERS[kind], "thread_limit", kind).ok().quiet().clean()
+    after.says(*[line + "\n" for line in before.out.splitlines() if not line.endswith(("not 5", "WRONG"))])

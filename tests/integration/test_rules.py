@@ -33,7 +33,8 @@ def inherit(mode, kind):
 
 
 @test("D17: the destructor of a shared value runs once, after its owner and the last context",
-      each=("owner_first", "three_tasks", "owner_last", "replaced", "inherited", "outlived"))
+      each=("owner_first", "three_tasks", "owner_last", "replaced", "inherited", "outlived",
+            "put_back", "emptied"))
 def destructor_once(mode):
     for run in (plain, idle):
         run("key_destructor", mode).wrong()
@@ -137,6 +138,23 @@ def chains(kind):
     after.matches(r"links 40 with value ([3-9]|1\d) last ([3-9]|1\d)$")
 
 
+@test("E23: more kinds of pools than the table holds: the rest runs bare and is counted")
+def too_many_pools():
+    plain("many_kinds", "pools").says("ran 100", "with value 0")
+    after = carry(KEY, "many_kinds", "pools").ok().quiet().clean()
+    after.carried("glib.pool", at_least=64).bare("glib.pool")
+    carried = after.reported()["families"]["glib.pool"]["carried"]
+    after.says(f"with value {carried}\n")
+
+
+@test("E23: more destructors than the table holds: a key that cannot be guarded is refused, all are called")
+def too_many_destructors():
+    plain("many_kinds", "keys").ok()
+    after = carry("key:last_key", "many_kinds", "keys").ok().clean()
+    if after.slot("key:last_key")["state"] == "bound":
+        after.fail("a key was carried whose destructor is not guarded")
+
+
 @test("two hundred items at once", each=(100, 10))
 def many_items(count):
     items = [f"key:many_key_{n}" for n in range(count)] + [f"tls:many_word_{n}" for n in range(count)]
@@ -187,3 +205,9 @@ def prototypes_complete():
 def several_items():
     carry("key:request_key;tls:request_id;swap:request_swap", "stale_pool_glib", "tls").ok().quiet().clean()
     carry("key:request_key;tls:request_id;swap:request_swap", "stale_pool_uv", "swap").ok().quiet().clean()
+
+
+@test("E24: names are looked for while others hold the loader's lock and make keys")
+def loader_callback():
+    before = plain("loader_callback").ok().says("done")
+    carry("key:no_such_key;tls:no_such_word;fn:get=no_get,set=no_set", "loader_callback").same_as(before)

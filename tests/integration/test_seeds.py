@@ -3,7 +3,7 @@ from harness import CARRIERS, carry, idle, plain, test
 
 POOLS = [(kind, *pool) for kind in CARRIERS
          for pool in (("glib", "exclusive"), ("glib", "shared"), ("uv",))]
-THREADS = [(kind, way) for kind in CARRIERS for way in ("pthread", "c11", "thread", "async")]
+THREADS = [(kind, way) for kind in CARRIERS for way in ("pthread", "c11", "thread", "jthread", "async")]
 ALL_RIGHT = [f"task {n} sees {n}\n" for n in range(1, 6)]
 
 

@@ -210,6 +210,9 @@ def by_debug_file():
 
 REFUSED = [
     ("tls:_Z9user_nameB5cxx11", "names"),  # a C++ object with a constructor
+    ("tls:held_ticket", "names"),          # has a destructor
+    ("tls:libc.so+0x10:8", "names"),       # the C library's own
+    ("tls:libbaton+0x0:8", "names"),       # ours
 ]
 
 
@@ -220,6 +223,13 @@ def refused(item, program):
     after.slot_is(item, "refused")
     if not after.slot(item).get("reason"):
         after.fail("no reason was given")
+
+
+@test("D20: BATON_FORCE=1 carries what was refused")
+def forced():
+    carry("tls:held_ticket", "names").says("held_ticket 1\n")
+    after = carry("tls:held_ticket", "names", env={"BATON_FORCE": "1"}).ok().quiet().clean()
+    after.says("held_ticket 10\n").slot_is("tls:held_ticket", "bound")
 
 
 @test("a key that is made after many handoffs is carried from then on, no other one before",

@@ -147,12 +147,12 @@ class Result:
             self.fail("no report was written")
         return self.report
 
-    def clean(self):
-        """No context, record or value is left at exit."""
+    def clean(self, contexts=0):
+        """No record or value is left at exit, and as many contexts as then are still attached."""
         report = self.reported()
-        for what in ("contexts_alive", "records_alive", "values_alive"):
-            if report.get(what) != 0:
-                self.fail(f"{what} is {report.get(what)}, expected 0")
+        for what, wanted in (("contexts_alive", contexts), ("records_alive", 0), ("values_alive", 0)):
+            if report.get(what) != wanted:
+                self.fail(f"{what} is {report.get(what)}, expected {wanted}")
         return self
 
     def carried(self, family, at_least=1, exactly=None):
@@ -221,6 +221,7 @@ def run(program, *args, preload=True, env=None, timeout=20, stdin="", cwd=None, 
     if deadline is not None:
         timeout = max(0.1, min(timeout, deadline - time.monotonic()))
     with tempfile.TemporaryDirectory(prefix="baton-test-") as folder:
+        os.chmod(folder, 0o1777)  # a program may become another user
         report_file = Path(folder) / "report.json"
         if preload and settings.get("BATON_CARRY") and "BATON_REPORT" not in settings:
             environment["BATON_REPORT"] = str(report_file)

@@ -12,7 +12,7 @@ pthread_key_t owned_key;
 static struct value values[8];
 static GThreadPool *pool;
 static struct gate gate = GATE_CLOSED;
-static int tasks_right, iterations, set_by_task;
+static int tasks_right, iterations, set_by_task, put_back;
 
 static void destroy(void *value)
 {
@@ -28,6 +28,10 @@ static void work(gpointer data, gpointer user_data)
     }
     seen = pthread_getspecific(owned_key);
     tasks_right += seen == wanted && !__atomic_load_n(&wanted->destroyed, __ATOMIC_ACQUIRE);
+    if (put_back) {
+        pthread_setspecific(owned_key, &values[7]);
+        pthread_setspecific(owned_key, put_back == 1 ? seen : NULL);
+    }
     if (set_by_task)
         pthread_setspecific(owned_key, &values[set_by_task++]);
 }
@@ -133,6 +137,28 @@ static void mode_set_by_task(void)
     expect("first left value destroyed", values[2].destroyed, 1);
     expect("second left value destroyed", values[3].destroyed, 1);
     expect("the submitter's destroyed", values[1].destroyed, 1);
+}
+
+/* A task that sets another value and then puts the borrowed one back, or empties the slot. */
+static void mode_put_back(void)
+{
+    put_back = 1;
+    hold();
+    submit_from_owner(2);
+    finish();
+    expect("tasks right", tasks_right, 2);
+    expect("borrowed value destroyed in the end", values[1].destroyed, 1);
+    expect("overwritten value destroyed", values[7].destroyed, 0);
+}
+
+static void mode_emptied(void)
+{
+    put_back = 2;
+    hold();
+    submit_from_owner(2);
+    finish();
+    expect("tasks right", tasks_right, 2);
+    expect("borrowed value destroyed in the end", values[1].destroyed, 1);
 }
 
 /* A destructor that sets its key again is called again, PTHREAD_DESTRUCTOR_ITERATIONS times. */
@@ -257,7 +283,8 @@ static const struct {
     {"owner_last", mode_owner_last},   {"replaced", mode_replaced},
     {"set_by_task", mode_set_by_task}, {"iterations", mode_iterations},
     {"exit", mode_exit},               {"inherited", mode_inherited},
-    {"outlived", mode_outlived},
+    {"outlived", mode_outlived},       {"put_back", mode_put_back},
+    {"emptied", mode_emptied},
 };
 
 int main(int argc, char **argv)

@@ -31,8 +31,10 @@ static void work(gpointer data, gpointer user_data)
 {
     long *words[] = {HUNDRED(WORD_AT)}, base = (long)data;
     for (long i = 0; i < 100; i++) {
-        keys_right += (long)pthread_getspecific(*keys[i]) == base + i;
-        words_right += *words[i] == base + 1000 + i;
+        if ((long)pthread_getspecific(*keys[i]) == base + i)
+            __atomic_add_fetch(&keys_right, 1, __ATOMIC_RELAXED);
+        if (*words[i] == base + 1000 + i)
+            __atomic_add_fetch(&words_right, 1, __ATOMIC_RELAXED);
     }
     fill(5);
 }

@@ -26,6 +26,16 @@ thread_local int settings::level;
 /* A C++ object with a constructor: must never be carried as bytes. */
 thread_local std::string user_name = "nobody";
 
+/* Has a destructor: refused unless forced. */
+struct ticket {
+    long number = 1;
+    ~ticket()
+    {
+        asm volatile("" ::: "memory");
+    }
+};
+thread_local ticket held_ticket;
+
 /* The key's variable is on the heap, as GLib's are: known only by who makes it. */
 extern "C" __attribute__((noinline, used)) pthread_key_t *make_request_key(void)
 {
@@ -48,6 +58,7 @@ static void *show(void *)
     printf("many_keys[39] %ld\n", (long)pthread_getspecific(many_keys[39]));
     printf("shared_name a %ld b %ld\n", *same_name_a(), *same_name_b());
     printf("user_name %s\n", user_name.c_str());
+    printf("held_ticket %ld\n", held_ticket.number);
     return nullptr;
 }
 
@@ -81,6 +92,7 @@ int main(int argc, char **argv)
     pthread_setspecific(many_keys[39], (void *)7);
     *same_name_a() = 8;
     *same_name_b() = 9;
+    held_ticket.number = 10;
     user_name = "a name that is too long for the object itself";
     pthread_create(&thread, nullptr, show, nullptr);
     pthread_join(thread, nullptr);

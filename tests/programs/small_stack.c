@@ -14,6 +14,14 @@ static void *leaf(void *place)
     return NULL;
 }
 
+/* Exit runs in this thread, with its stack. */
+static void *leaver(void *unused)
+{
+    expect("its second child sees", saw[2], 9);
+    set_current(0);
+    exit(verdict());
+}
+
 static void *middle(void *place)
 {
     pthread_t thread;
@@ -38,7 +46,7 @@ int main(int argc, char **argv)
     pthread_join(thread, NULL);
     expect("thread sees", saw[0], 7);
     expect("its child sees", saw[1], 8);
-    expect("its second child sees", saw[2], 9);
-    set_current(0);
-    return verdict();
+    pthread_create(&thread, &small, leaver, NULL);
+    pthread_join(thread, NULL);
+    return 3;
 }

@@ -1,5 +1,6 @@
-// Five tasks, a thread each, started in four ways: a thread sees the value of its start.
-// usage: stale_pool_pthread [CARRIER [pthread|c11|thread|async]]
+// Five tasks, a thread each, started in five ways: a thread sees the value of its start.
+// std: c++20
+// usage: stale_pool_pthread [CARRIER [pthread|c11|thread|jthread|async]]
 #include "stale_pool.h"
 #include <future>
 #include <string>
@@ -33,6 +34,7 @@ int main(int argc, char **argv)
     carrier_choose(argc > 1 ? argv[1] : "key");
     std::string way = argc > 2 ? argv[2] : "pthread";
     std::vector<std::thread> threads;
+    std::vector<std::jthread> jthreads;
     std::vector<std::future<void>> futures;
     pthread_t pthreads[TASKS];
     thrd_t c11[TASKS];
@@ -45,6 +47,8 @@ int main(int argc, char **argv)
             thrd_create(&c11[i], c11_task, &jobs[i]);
         else if (way == "thread")
             threads.emplace_back(task, &jobs[i]);
+        else if (way == "jthread")
+            jthreads.emplace_back(task, &jobs[i]);
         else
             futures.push_back(std::async(std::launch::async, task, &jobs[i]));
     }
@@ -56,6 +60,8 @@ int main(int argc, char **argv)
             thrd_join(c11[i], nullptr);
         else if (way == "thread")
             threads[i].join();
+        else if (way == "jthread")
+            jthreads[i].join();
         else
             futures[i].get();
     }

@@ -1,0 +1,341 @@
+/*
+ * The policies. See policy.h for what each does.
+ *
+ * Rules: copies come from the program's allocator, because a task may take one over and free it;
+ * everything else is our own memory. Nothing foreign is called under the lock, which guards only
+ * the list of weak cells.
+ *
+ * copy=N reads no further than the object: a heap block ends where malloc_usable_size says (of the
+ * allocator that the program uses; it takes no lock in glibc, jemalloc, tcmalloc and mimalloc), a
+ * static object at its segment, one on the submitter's stack at the stack. An address that cannot
+ * be the start of a block is not copied: the inside of a block cannot be bounded.
+ */
+#include "slots/policy.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/arch.h"
+#include "base/elf.h"
+#include "base/lock.h"
+#include "base/mem.h"
+
+bool slots_have_held;
+
+/* ---- the program's allocator ---- */
+
+static struct {
+    void *(*allocate)(size_t size);
+    void (*release)(void *block);
+    size_t (*usable)(void *block);
+} heap;
+
+/* All three of one library: two allocators in one process must not be mixed. */
+static bool heap_find(void)
+{
+    struct elf_module module;
+
+    if (heap.usable)
+        return true;
+    if (!elf_lookup_global("malloc", NULL, &module, NULL))
+        return false;
+    heap.allocate = (void *(*)(size_t))elf_dynsym(&module, "malloc");
+    heap.release = (void (*)(void *))elf_dynsym(&module, "free");
+    heap.usable = (size_t(*)(void *))elf_dynsym(&module, "malloc_usable_size");
+    return heap.allocate && heap.release && heap.usable;
+}
+
+/* The end of the calling thread's stack: glibc puts the thread's block right above it. */
+extern void *__libc_stack_end;
+
+static uintptr_t stack_end(uintptr_t sp)
+{
+    uintptr_t block = (uintptr_t)arch_tp(), first = (uintptr_t)__libc_stack_end;
+    const uintptr_t widest = (uintptr_t)1 << 30;
+
+    if (block > sp && block - sp < widest)
+        return block;
+    return first > sp && first - sp < widest ? first : 0;
+}
+
+/* How many bytes from `object` on belong to it, at most `want`. */
+static size_t object_size(void *object, size_t want)
+{
+    uintptr_t address = (uintptr_t)object, sp = arch_sp(), end = 0;
+    struct elf_module module;
+
+    if (address < 4096)
+        return 0; /* a small number, not an object */
+    if (elf_module_at(object, &module)) {
+        for (size_t i = 0; i < module.phnum; i++) {
+            uintptr_t low = module.base + module.phdr[i].p_vaddr;
+
+            if (module.phdr[i].p_type == PT_LOAD && address >= low && address < low + module.phdr[i].p_memsz)
+                end = low + module.phdr[i].p_memsz;
+        }
+    } else if (address >= sp && address < stack_end(sp)) {
+        end = stack_end(sp);
+    } else if (address % 8 == 0) {
+        end = address + heap.usable(object);
+    }
+    if (end <= address)
+        return 0;
+    return end - address < want ? end - address : want;
+}
+
+static void *copy_object(void *object, size_t size)
+{
+    size_t have = object_size(object, size);
+    char *copy = have ? heap.allocate(size) : NULL;
+
+    if (!copy)
+        return NULL;
+    memcpy(copy, object, have);
+    memset(copy + have, 0, size - have);
+    return copy;
+}
+
+static void *copy_string(const char *string)
+{
+    size_t size = strlen(string) + 1;
+    void *copy = heap.allocate(size);
+
+    return copy ? memcpy(copy, string, size) : NULL;
+}
+
+/* ---- weak ---- */
+
+/*
+ * "This owner had this value": shared by all contexts that captured it. Invalid as soon as the owner
+ * is known to have another one. What is kept in a thread-local variable is looked at when it is
+ * asked for; the lock keeps the owner from going away meanwhile (policy_changed).
+ */
+struct cell {
+    struct cell *next;
+    const struct slot *slot;
+    const void *owner; /* NULL: the value is not good any more */
+    void *const *place;
+    void *value;
+    uint32_t held;
+};
+
+static struct lock cells_lock;
+static struct cell *cells;
+
+static void *cell_get(const struct slot *slot, void *value, const void *owner, void *const *place)
+{
+    struct cell *fresh = mem_alloc(sizeof *fresh), *cell;
+
+    lock_take(&cells_lock);
+    for (cell = cells; cell; cell = cell->next) {
+        if (cell->owner == owner && cell->slot == slot && cell->value == value)
+            break;
+    }
+    if (!cell && fresh) {
+        *fresh = (struct cell){cells, slot, owner, place, value, 0};
+        cell = cells = fresh;
+        fresh = NULL;
+    }
+    if (cell)
+        cell->held++;
+    lock_drop(&cells_lock);
+    mem_free(fresh, sizeof *fresh);
+    return cell;
+}
+
+static void *cell_value(struct cell *cell)
+{
+    void *value = NULL;
+
+    lock_take(&cells_lock);
+    if (cell->owner && cell->place && __atomic_load_n(cell->place, __ATOMIC_RELAXED) != cell->value)
+        cell->owner = NULL;
+    if (cell->owner)
+        value = cell->value;
+    lock_drop(&cells_lock);
+    return value;
+}
+
+static void cell_put(struct cell *cell)
+{
+    struct cell *gone = NULL;
+
+    lock_take(&cells_lock);
+    if (--cell->held == 0) {
+        struct cell **link = &cells;
+
+        while (*link != cell)
+            link = &(*link)->next;
+        *link = cell->next;
+        gone = cell;
+    }
+    lock_drop(&cells_lock);
+    mem_free(gone, sizeof *gone);
+}
+
+void policy_changed(const void *owner, const struct slot *slot)
+{
+    if (!__atomic_load_n(&cells, __ATOMIC_ACQUIRE))
+        return;
+    lock_take(&cells_lock);
+    for (struct cell *cell = cells; cell; cell = cell->next) {
+        if ((!owner || cell->owner == owner) && (!slot || cell->slot == slot))
+            cell->owner = NULL;
+    }
+    lock_drop(&cells_lock);
+}
+
+void policy_fork_lock(void)
+{
+    lock_take(&cells_lock);
+}
+
+void policy_fork_unlock(void)
+{
+    lock_drop(&cells_lock);
+}
+
+/* ---- the four steps ---- */
+
+typedef void *maker(void *value);
+typedef void ender(void *value);
+
+static void *make(const struct slot *slot, void *value)
+{
+    int saved_errno = errno;
+    void *made = NULL;
+
+    switch (slot->policy) {
+    case POLICY_COPY:
+        made = copy_object(value, slot->copy_size);
+        break;
+    case POLICY_STRING:
+        made = copy_string(value);
+        break;
+    case POLICY_CLONE:
+        made = ((maker *)slot->policy_function[0])(value);
+        break;
+    case POLICY_REF:
+        /* Many answer the object, some nothing (void): what they answer says nothing. */
+        ((maker *)slot->policy_function[0])(value);
+        made = value;
+        break;
+    default:
+        break;
+    }
+    errno = saved_errno;
+    return made;
+}
+
+static void end(const struct slot *slot, void *value)
+{
+    int saved_errno = errno;
+
+    if (slot->policy == POLICY_CLONE || slot->policy == POLICY_REF)
+        ((ender *)slot->policy_function[1])(value);
+    else
+        heap.release(value);
+    errno = saved_errno;
+}
+
+void *policy_hold(const struct slot *slot, void *value, const void *owner, void *const *place)
+{
+    if (!value)
+        return NULL;
+    return slot->policy == POLICY_WEAK ? cell_get(slot, value, owner, place) : make(slot, value);
+}
+
+void *policy_hold_again(const struct slot *slot, void *held)
+{
+    struct cell *cell = held;
+
+    lock_take(&cells_lock);
+    cell->held++;
+    lock_drop(&cells_lock);
+    return cell;
+}
+
+void *policy_lend(const struct slot *slot, void *held)
+{
+    if (!held)
+        return NULL;
+    return slot->policy == POLICY_WEAK ? cell_value(held) : make(slot, held);
+}
+
+void policy_take_back(const struct slot *slot, void *lent)
+{
+    if (lent && slot->policy != POLICY_WEAK)
+        end(slot, lent);
+}
+
+void policy_let_go(const struct slot *slot, void *held)
+{
+    if (!held)
+        return;
+    if (slot->policy == POLICY_WEAK)
+        cell_put(held);
+    else
+        end(slot, held);
+}
+
+/* ---- from the setting ---- */
+
+bool policy_check(struct slot *slot, struct slot_error *error, const char *text)
+{
+    const char *kind = slot->kind->name;
+    bool is_pair = slot->policy == POLICY_CLONE || slot->policy == POLICY_REF;
+    bool is_fn = !strcmp(kind, "fn") || !strcmp(kind, "swap");
+
+    error->at = text;
+    error->expected = NULL;
+    if (is_pair && !slot->policy_name[1])
+        error->expected = "both clone=FUNCTION and free=FUNCTION, or both ref=FUNCTION and unref=FUNCTION";
+    else if (!is_pair && slot->policy_name[1])
+        error->expected = "clone=FUNCTION before free=FUNCTION, ref=FUNCTION before unref=FUNCTION";
+    else if (slot->policy == POLICY_MOVE && strcmp(kind, "fn") != 0)
+        error->expected = "move with fn: only";
+    else if (slot->policy == POLICY_WEAK && is_fn)
+        error->expected = "another policy: what another thread's functions would answer cannot be asked (weak is for key: and tls:)";
+    else if (slot->policy != POLICY_SHARE && slot->policy != POLICY_MOVE && !is_fn && strcmp(kind, "key") != 0 &&
+             strcmp(kind, "tls") != 0)
+        error->expected = "no policy here: policies are for key:, tls:, fn: and swap:";
+    for (unsigned i = 0; i < 2 && !error->expected; i++) {
+        char *name = (char *)(uintptr_t)slot->policy_name[i];
+        const char *module;
+
+        if (!name)
+            continue;
+        slot_cut_module(name, &module);
+        if (!slot_name_add(&slot->policy_id[i], name, module, NULL, ELF_FUNC))
+            error->expected = "fewer names";
+    }
+    return !error->expected;
+}
+
+bool policy_resolve(struct slot *slot)
+{
+    if (slot->policy == POLICY_COPY || slot->policy == POLICY_STRING) {
+        if (heap_find())
+            return true;
+        slot->reason = "the program's allocator has no malloc_usable_size";
+        return false;
+    }
+    for (unsigned i = 0; i < 2; i++) {
+        struct elf_search found;
+
+        if (!slot->policy_name[i] || slot->policy_function[i])
+            continue;
+        if (!slot_name_find(slot->policy_id[i], &found)) {
+            slot->reason = i ? "no loaded module has the function of free= or unref="
+                             : "no loaded module has the function of clone= or ref=";
+            return false;
+        }
+        if (found.query.found.is_local && found.query.found.matches > 1) {
+            slot->reason = "several static functions have the name of its policy's function";
+            return false;
+        }
+        slot->policy_function[i] = elf_symbol_address(&found.query.found);
+        slot_pin(slot->policy_function[i]);
+    }
+    return true;
+}

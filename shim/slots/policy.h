@@ -1,0 +1,55 @@
+/*
+ * Values that live long enough (rule 16): what a context keeps of a slot whose policy is not share.
+ *
+ * Such a slot is *held*: a context keeps one word that stands for the value, made at capture and let
+ * go with the context; each attach is lent a value of its own, made from that word, which is taken
+ * back at detach only if the slot still holds it (rules 3 and 19). NULL stands for "no value".
+ *
+ *              hold                lend                take back         let go
+ *   copy=N     malloc and copy     malloc and copy     free              free
+ *   string     malloc and copy     malloc and copy     free              free
+ *   clone=F    F(value)            F(held)             free=F            free=F
+ *   ref=F      F(value)            F(held)             unref=F           unref=F
+ *   weak       a cell              the value, if the   -                 -
+ *                                  owner still has it
+ *
+ * What a task may free itself comes from the program's own allocator or functions; these and the
+ * program's are called with no lock held. A function that is referenced stays loaded.
+ */
+#ifndef BATON_SLOTS_POLICY_H
+#define BATON_SLOTS_POLICY_H
+
+#include "slots/slots.h"
+
+/* Some slot is held: captures build, attaches lend. */
+extern bool slots_have_held;
+
+static inline bool slot_is_held(const struct slot *slot)
+{
+    return slot->is_held;
+}
+
+/* Is the item's combination of kind and policy one that there is? Notes its functions' names. */
+bool policy_check(struct slot *slot, struct slot_error *error, const char *text);
+
+/* Finds the policy's functions. False: not all are loaded; slot->reason says which. */
+bool policy_resolve(struct slot *slot);
+
+/*
+ * owner: whose value it is (weak): a thread, or the attach of a task; place: where the value is kept
+ * if that can be looked at (tls), or NULL. NULL: it could not be made, the slot is carried empty.
+ */
+void *policy_hold(const struct slot *slot, void *value, const void *owner, void *const *place);
+void *policy_lend(const struct slot *slot, void *held);
+/* One more context that keeps what `held` stands for (a task hands on what it was lent): weak only. */
+void *policy_hold_again(const struct slot *slot, void *held);
+void policy_take_back(const struct slot *slot, void *lent);
+void policy_let_go(const struct slot *slot, void *held);
+
+/* weak: the owner (NULL: every owner) has changed the slot's value (slot NULL: all of its slots), or is gone. */
+void policy_changed(const void *owner, const struct slot *slot);
+
+void policy_fork_lock(void);
+void policy_fork_unlock(void);
+
+#endif

@@ -1,0 +1,99 @@
+"""Policies (rule D16): values that outlive their request, each ended exactly once."""
+import shutil
+import subprocess
+
+from harness import PROGRAMS, carry, idle, plain, run, skip, test
+
+ITEMS = {"key": "key:item_key", "owned": "key:item_owned", "tls": "tls:item_tls",
+         "fn": "fn:get=item_get,set=item_set"}
+POLICIES = {"copy": "copy=24", "string": "string", "clone": "clone=item_clone,free=item_free",
+            "ref": "ref=item_ref,unref=item_unref", "weak": "weak"}
+EVENTS = ("exits", "owner-replaces", "owner-cancels", "owner-deletes-key", "unchanged", "twice",
+          "task-replaces", "task-frees", "task-writes", "task-exits")
+NUMBER = {"owner-deletes-key": 0, "owner-cancels": None}
+
+
+def combinations():
+    for event in EVENTS:
+        for kind in ITEMS:
+            for policy in POLICIES:
+                if policy == "weak" and (kind == "fn" or event == "task-exits"):
+                    continue  # fn: refused; a thread that started before the owner let go has its value
+                if event == "owner-deletes-key" and kind in ("tls", "fn"):
+                    continue
+                yield kind, policy, event
+
+
+def seen(policy, event):
+    number = NUMBER.get(event, 7)
+    return 0 if policy == "weak" and event not in ("unchanged", "owner-cancels") else number
+
+
+def settings(kind, policy, **other):
+    return f"{ITEMS[kind]},{ {**POLICIES, **other}[policy] }"
+
+
+@test("D16: owner exits, cancels, replaces, deletes the key; task replaces, frees, writes, exits: ended once",
+      each=list(combinations()))
+def ended_once(kind, policy, event):
+    after = carry(settings(kind, policy), "policies", kind, policy, event).ok().quiet().clean()
+    if seen(policy, event) is not None:
+        after.says(f"task saw {seen(policy, event)}\n")
+
+
+@test("D16: without a policy the task has nothing of the request", each=ITEMS)
+def plain_run(kind):
+    for how in (plain, idle):
+        how("policies", kind, "clone", "exits").says("task saw 0\n")
+
+
+def asan():
+    path = subprocess.run(["gcc", "-print-file-name=libasan.so"], capture_output=True, text=True).stdout.strip()
+    return path if "/" in path else skip("libasan is not installed")
+
+
+@test("D16: the same under AddressSanitizer, with copy= larger than the object", each=list(combinations()))
+def under_asan(kind, policy, event):
+    after = carry(settings(kind, policy, copy="copy=4096"), "policies_address", kind, policy, event,
+                  before=[asan()]).ok().quiet().clean()
+    if seen(policy, event) is not None:
+        after.says(f"task saw {seen(policy, event)}\n")
+
+
+@test("D16: the same under valgrind: nothing lost, nothing freed twice", timeout=120,
+      each=[(kind, policy, event) for kind, policy, event in combinations()
+            if event in ("exits", "task-replaces", "task-frees") and (kind in ("owned", "tls"))])
+def under_valgrind(kind, policy, event):
+    if not shutil.which("valgrind"):
+        skip("no valgrind")
+    after = run("valgrind", "-q", "--error-exitcode=9", "--leak-check=full", "--errors-for-leak-kinds=definite",
+                PROGRAMS / "policies", kind, policy, event, env={"BATON_CARRY": settings(kind, policy)}, timeout=60)
+    after.ok().says(f"task saw {seen(policy, event)}\n")
+
+
+@test("D16: a library whose functions clone and free is kept loaded")
+def unload():
+    plain("policy_unload", PROGRAMS / "policy_codec.so").wrong().says("still loaded 0\n")
+    carry("key:codec_key,clone=codec_clone,free=codec_free", "policy_unload",
+          PROGRAMS / "policy_codec.so").ok().quiet().clean()
+
+
+@test("E22: a policy that cannot be is refused with its place", each=(
+    ("key:item_key,clone=item_clone", "both clone=FUNCTION and free=FUNCTION"),
+    ("key:item_key,free=item_free", "clone=FUNCTION before free=FUNCTION"),
+    ("key:item_key,ref=,unref=item_unref", "the name of a function"),
+    ("key:item_key,copy=0", "a number of bytes from 1 to 1048576"),
+    ("key:item_key,deep", "expected share, copy=N, string, clone=F,free=F, ref=F,unref=F, move or weak"),
+    ("key:item_key,move", "move with fn: only"),
+    ("fn:get=item_get,set=item_set,weak", "another policy"),
+    ("fn:get=item_get,set=item_set,free=item_free,string", "either free=FUNCTION"),
+))
+def refused(item, expected):
+    after = carry(item, "policies", "key", "copy", "exits").ok().says("task saw 0\n")
+    after.complains("BATON_CARRY=", expected)
+
+
+@test("E22: a policy's function that is not there leaves the slot empty and says so")
+def function_missing():
+    after = carry("key:item_key,clone=item_copy,free=item_free", "policies", "key", "clone", "exits").ok().quiet().clean()
+    after.says("task saw 0\n").slot_is("key:item_key,clone=item_copy,free=item_free", "unmatched")

@@ -1,0 +1,239 @@
+// A request's value is freed when the request ends; a task that outlives it still reads its own copy, and each is ended once.
+// libs: glib-2.0
+// usage: policies KIND POLICY EVENT
+// KIND: key, owned (a key with a destructor), tls, fn. POLICY: copy, string, clone, ref, weak. EVENT: see the table.
+#include "carrier.h"
+#include <glib.h>
+
+enum { LIVE = 0x11fe, DEAD = 0xdead };
+
+struct item {
+    long state, number, references;
+};
+
+pthread_key_t item_key, item_owned;
+__thread void *item_tls;
+static __thread void *behind_item;
+static const char *kind, *policy, *event;
+static long live, task_saw = -1, task_after = -1, end_errors;
+static struct gate gate = GATE_CLOSED;
+
+__attribute__((noinline, used)) void *item_get(void)
+{
+    return behind_item;
+}
+
+__attribute__((noinline, used)) void item_set(void *value)
+{
+    behind_item = value;
+}
+
+__attribute__((noinline)) static struct item *item_new(long number)
+{
+    struct item *item = malloc(sizeof(*item));
+    *item = (struct item){LIVE, number, 1};
+    __atomic_add_fetch(&live, 1, __ATOMIC_RELAXED);
+    return item;
+}
+
+__attribute__((noinline, used)) struct item *item_clone(struct item *item)
+{
+    return item_new(item->number);
+}
+
+__attribute__((noinline, used)) void item_free(struct item *item)
+{
+    end_errors += item->state != LIVE;
+    item->state = DEAD;
+    __atomic_sub_fetch(&live, 1, __ATOMIC_RELAXED);
+    free(item);
+}
+
+__attribute__((noinline, used)) void item_ref(struct item *item)
+{
+    __atomic_add_fetch(&item->references, 1, __ATOMIC_RELAXED);
+}
+
+__attribute__((noinline, used)) void item_unref(struct item *item)
+{
+    if (__atomic_sub_fetch(&item->references, 1, __ATOMIC_ACQ_REL) == 0)
+        item_free(item);
+}
+
+/* A value that its maker ends with `end`, whatever the policy. */
+static void *make(long number)
+{
+    char text[32];
+    if (strcmp(policy, "string") != 0)
+        return item_new(number);
+    snprintf(text, sizeof(text), "request %ld", number);
+    return strdup(text);
+}
+
+static void end(void *value)
+{
+    if (!strcmp(policy, "string"))
+        free(value);
+    else if (!strcmp(policy, "ref"))
+        item_unref(value);
+    else if (!strcmp(policy, "copy")) /* plain bytes: copies are not counted */
+        free(value);
+    else
+        item_free(value);
+}
+
+static long number_of(void *value)
+{
+    if (!value)
+        return 0;
+    if (!strcmp(policy, "string"))
+        return atol((char *)value + strlen("request "));
+    return ((struct item *)value)->state == LIVE ? ((struct item *)value)->number : -2;
+}
+
+static void *get(void)
+{
+    if (!strcmp(kind, "key"))
+        return pthread_getspecific(item_key);
+    if (!strcmp(kind, "owned"))
+        return pthread_getspecific(item_owned);
+    return !strcmp(kind, "tls") ? item_tls : item_get();
+}
+
+static void set(void *value)
+{
+    if (!strcmp(kind, "key"))
+        pthread_setspecific(item_key, value);
+    else if (!strcmp(kind, "owned"))
+        pthread_setspecific(item_owned, value);
+    else if (!strcmp(kind, "tls"))
+        item_tls = value;
+    else
+        item_set(value);
+}
+
+static int is(const char *name)
+{
+    return !strcmp(event, name);
+}
+
+static void task_body(void)
+{
+    void *mine = get(), *other;
+    task_saw = number_of(mine);
+    if (is("task-replaces") && mine) {
+        other = make(9);
+        set(other);
+        end(mine); /* taken over: who overwrites a value looks after it */
+        if (strcmp(kind, "owned") != 0) {
+            set(NULL);
+            end(other);
+        }
+    } else if (is("task-frees") && mine) {
+        set(NULL);
+        end(mine);
+    } else if (is("task-writes") && mine && strcmp(policy, "ref") != 0 && strcmp(policy, "weak") != 0) {
+        if (!strcmp(policy, "string"))
+            strcpy(mine, "request 3");
+        else
+            ((struct item *)mine)->number = 3;
+    } else if (is("task-exits")) {
+        pthread_exit(NULL);
+    }
+}
+
+static void work(gpointer data, gpointer pool)
+{
+    if (data == &gate) {
+        gate_wait(&gate); /* keeps the worker until the owner is done */
+        task_after = number_of(get());
+        return;
+    }
+    task_body();
+}
+
+static void *thread(void *arg)
+{
+    gate_wait(&gate);
+    task_body();
+    return NULL;
+}
+
+static GThreadPool *pool;
+static pthread_t child;
+
+static void *open_gate(void *arg)
+{
+    gate_open(&gate);
+    return NULL;
+}
+
+static void *owner(void *arg)
+{
+    void *value = make(7), *other = NULL;
+    set(value);
+    if (is("task-exits"))
+        pthread_create(&child, NULL, thread, NULL);
+    else
+        g_thread_pool_push(pool, &child, NULL);
+    if (is("twice") || is("task-writes"))
+        g_thread_pool_push(pool, &child, NULL);
+    if (is("owner-replaces")) {
+        other = make(8);
+        set(other);
+        end(value);
+        value = other;
+    } else if (is("owner-deletes-key")) {
+        end(value);
+        pthread_key_delete(!strcmp(kind, "owned") ? item_owned : item_key);
+        return NULL;
+    } else if (is("unchanged")) {
+        gate_open(&gate);
+        g_thread_pool_free(pool, FALSE, TRUE);
+        pool = NULL;
+    } else if (is("owner-cancels")) {
+        /* The worker stands at the gate until the queue is thrown away. */
+        pthread_create(&child, NULL, open_gate, NULL);
+        g_thread_pool_free(pool, TRUE, TRUE);
+        pthread_join(child, NULL);
+        pool = NULL;
+    }
+    if (!strcmp(kind, "owned"))
+        return NULL; /* its destructor */
+    set(NULL);
+    end(value);
+    return NULL;
+}
+
+static void destroy(void *value)
+{
+    end(value);
+}
+
+int main(int argc, char **argv)
+{
+    pthread_t thread;
+    if (argc < 4)
+        return 2;
+    kind = argv[1], policy = argv[2], event = argv[3];
+    pthread_key_create(&item_key, NULL);
+    pthread_key_create(&item_owned, destroy);
+    pool = g_thread_pool_new(work, NULL, 1, TRUE, NULL);
+    if (!is("task-exits")) {
+        g_thread_pool_push(pool, &gate, NULL);
+        gate_await(&gate, 1);
+    }
+    pthread_create(&thread, NULL, owner, NULL);
+    pthread_join(thread, NULL);
+    gate_open(&gate);
+    if (is("task-exits"))
+        pthread_join(child, NULL);
+    if (pool)
+        g_thread_pool_free(pool, FALSE, TRUE);
+    printf("task saw %ld\n", task_saw);
+    expect("worker has", task_after == -1 ? 0 : task_after, 0);
+    if (strcmp(policy, "copy") != 0)
+        expect("live", live, 0);
+    expect("ended twice", end_errors, 0);
+    return verdict();
+}

@@ -27,7 +27,7 @@ static void say_missing(const struct named_spec *spec, struct decision *out)
     for (unsigned i = 0; i < modules_count; i++) {
         if (spec->module && !elf_module_match(&modules[i].elf, spec->module))
             continue;
-        if (modules_clones(&modules[i], spec->function, clones, sizeof clones)) {
+        if (modules_clones(&modules[i], spec->function, 0, clones, sizeof clones)) {
             out->is_missing = false;
             refuse(out, "the compiler has made clones of it, which may have other arguments: %s in %s; name one to hook it",
                    clones, modules[i].elf.name);
@@ -66,7 +66,7 @@ static void plan_code(const struct named_spec *spec, const struct module *module
                module->elf.name);
         return;
     }
-    if (modules_clones(module, spec->function, clones, sizeof clones)) {
+    if (modules_clones(module, spec->function, symbol->value, clones, sizeof clones)) {
         if (!spec->is_unsafe) {
             refuse(out, "%s stands beside it in %s: calls of that would be missed; the option unsafe hooks it all the same",
                    clones, module->elf.name);

@@ -3,6 +3,7 @@
  * nothing), each mapped as it would be in a process, but for reading only.
  */
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -139,7 +140,9 @@ bool modules_load(const char *program)
     const struct elf_module *main_module = &modules[0].elf;
     const char *loader = NULL;
 
-    if (!map_module(interpreter ? interpreter : program)) {
+    char real[PATH_MAX];
+
+    if (!realpath(interpreter ? interpreter : program, real) || !map_module(real)) {
         fprintf(stderr, "baton: %s: not a program of this machine\n", program);
         return false;
     }
@@ -156,6 +159,7 @@ bool modules_load(const char *program)
 
 struct clones {
     const char *name;
+    uintptr_t address; /* in the file */
     char *buf;
     size_t n, len;
     unsigned count;
@@ -167,10 +171,12 @@ static void collect_clones(const struct elf_table *table, struct clones *clones)
     size_t len = strlen(clones->name);
     const char *name;
 
-    while (elf_cursor_next(&cursor, &name)) {
+    const elf_file_sym *symbol;
+
+    while ((symbol = elf_cursor_next(&cursor, &name))) {
         /* The cold part of a function is no entry of its own, and LTO's numbers are no clones. */
         if (strncmp(name, clones->name, len) != 0 || name[len] != '.' || strstr(name + len, ".cold") ||
-            !strncmp(name + len, ".lto_priv", 9))
+            !strncmp(name + len, ".lto_priv", 9) || symbol->st_value == clones->address)
             continue;
         clones->count++;
         if (clones->len < clones->n)
@@ -179,9 +185,10 @@ static void collect_clones(const struct elf_table *table, struct clones *clones)
     }
 }
 
-unsigned modules_clones(const struct module *module, const char *name, char *buf, size_t n)
+unsigned modules_clones(const struct module *module, const char *name, uintptr_t address, char *buf, size_t n)
 {
-    struct clones clones = {.name = name, .buf = buf, .n = n};
+    struct clones clones = {
+        .name = name, .address = address ? address - module->elf.base : 0, .buf = buf, .n = n};
     struct elf_file file, debug;
 
     buf[0] = '\0';

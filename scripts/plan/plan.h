@@ -17,8 +17,9 @@ extern unsigned modules_count;
 
 /* modules.c: the program and what the loader would load with it, mapped to be read. False: said why. */
 bool modules_load(const char *program);
-/* Names of functions NAME.something, the compiler's clones, written to BUF; how many. */
-unsigned modules_clones(const struct module *module, const char *name, char *buf, size_t n);
+/* Names of functions NAME.something, the compiler's clones, written to BUF; how many. Another name of
+ * the function at ADDRESS itself (0: none) is no clone. */
+unsigned modules_clones(const struct module *module, const char *name, uintptr_t address, char *buf, size_t n);
 /* Is this symbol exported, so that the loader decides who is called? */
 bool modules_exports(const struct module *module, const char *name);
 /* Is there a call of that name that the loader resolves? */

@@ -325,9 +325,7 @@ static __attribute__((noinline)) bool elf_file_open_link(const struct elf_module
     const char *folder = m->path, *slash;
     long n;
 
-    if (m->is_main) {
-        if ((n = sys_readlink(m->path, own, sizeof own - 1)) <= 0)
-            return false;
+    if (m->is_main && (n = sys_readlink(m->path, own, sizeof own - 1)) > 0) {
         own[n] = '\0';
         folder = own;
     }

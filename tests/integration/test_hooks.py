@@ -117,3 +117,39 @@ def std_function_inside(level):
     plain(program).wrong()
     after = carry(KEY, program, env={"BATON_HOOKS": f"{SUBMIT};{SUBMIT_REF}"}, launched=True).ok().quiet().clean()
     hooked(after, by="patch").says("ran 303 wrong 0 left 0 alive 0")
+
+
+FUNCTIONS = ("ints doubles two_ints two_doubles mixed big_result big_argument long_double complex variadic "
+             "recurse callback nothing").split()
+SHAPES = {
+    "entry": "abi_{}(kind=put,item=1,pair={})",
+    "wrap": "abi_{}(kind=get,item=ret,stack=24,pair={})",
+}
+
+
+def cpu_has(feature):
+    return f" {feature} " in open("/proc/cpuinfo").read()
+
+
+@test("the whole calling convention passes: entry and wrap thunks, by pointers, name and patch",
+      each=[(shape, by, carrier) for shape in SHAPES for by in ("got", "symbol", "patch")
+            for carrier in ("key", "tls")])
+def calling_convention(shape, by, carrier):
+    functions = compiled("abi_functions.o", "-O2", "-fPIC", "-c", "-Wno-psabi", "hooks_abi.c")
+    if by == "patch":
+        program = compiled("abi", "-O2", "-Wno-psabi", "hooks_abi_main.cc", functions, compiler="c++")
+    else:
+        library = compiled("libabi.so", "-shared", functions)
+        program = compiled("abi", "-O2", "-Wno-psabi", "hooks_abi_main.cc", library, f"-Wl,-rpath,{library.parent}",
+                           compiler="c++")
+    names = FUNCTIONS + ["avx"] * cpu_has("avx") + ["avx512"] * cpu_has("avx512f")
+    other = SHAPES["entry" if shape == "wrap" else "wrap"]
+    items = [SHAPES[shape].format(name, name) for name in names]
+    items += [other.format("no_such", name).replace("abi_no_such", f"no_such_{name}") for name in names]
+    words = ["tls"] if carrier == "tls" else []
+    plain(program, *words).ok().says("RIGHT")
+    after = carry("tls:request_id" if words else KEY, program, *words, env={"BATON_HOOKS": ";".join(items)},
+                  launched=by != "got").ok().quiet().says("RIGHT")
+    for hook in after.reported()["hooks"][:len(names)]:
+        if hook["by"] != by or not hook["fired"]:
+            after.fail(f"{hook['item']}: by {hook['by']}, fired {hook['fired']}, {hook['reason']}")

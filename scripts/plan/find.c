@@ -56,6 +56,11 @@ static void plan_code(const struct named_spec *spec, const struct module *module
 {
     char clones[160];
 
+    if (module->is_later) {
+        refuse(out, "it is inside of %s, which the program opens while it runs: only what it calls by name is seen",
+               module->elf.name);
+        return;
+    }
     if (symbol->is_local && symbol->matches > 1) {
         refuse(out, "%u static functions of that name in %s: say which by #FILE.c", symbol->matches,
                module->elf.name);
@@ -106,6 +111,12 @@ void decide(const struct named_spec *spec, unsigned index, struct decision *out)
         }
     }
     out->patch.hook = index;
+    if (!where && spec->how == HOW_SYMBOL) {
+        out->hook.by = HOW_SYMBOL;
+        snprintf(out->hook.module, sizeof out->hook.module, "a library that is opened later");
+        snprintf(out->note, sizeof out->note, "the name is there from the start: a program that asks whether it is will see it");
+        return;
+    }
     if (!where) {
         if (is_imported && !spec->module && (spec->how == HOW_AUTO || spec->how == HOW_SYMBOL)) {
             refuse(out, "it is asked for but defined by no library of the program");

@@ -119,6 +119,10 @@ int main(int argc, char **argv)
         return 0;
     if (!modules_load(argv[2]))
         return checks ? 1 : 0;
+    for (unsigned i = 0; i < count; i++) {
+        if (specs[i].module && strchr(specs[i].module, '/'))
+            modules_add(specs[i].module);
+    }
     for (unsigned i = 0; i < count; i++)
         decide(&specs[i], i, &decisions[i]);
     return checks ? check_hooks(count) | (config.errors != 0) : make_object(count);

@@ -157,6 +157,18 @@ bool modules_load(const char *program)
     return list_libraries(loader, modules[0].path);
 }
 
+bool modules_add(const char *path)
+{
+    for (unsigned i = 0; i < modules_count; i++) {
+        if (!strcmp(modules[i].path, path))
+            return true;
+    }
+    if (!map_module(path))
+        return false;
+    modules[modules_count - 1].is_later = true;
+    return true;
+}
+
 struct clones {
     const char *name;
     uintptr_t address; /* in the file */

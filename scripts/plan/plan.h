@@ -11,12 +11,15 @@ enum { MODULES_MAX = 512 };
 struct module {
     struct elf_module elf;
     char path[4096];
+    bool is_later; /* opened by the program while it runs */
 };
 extern struct module modules[MODULES_MAX];
 extern unsigned modules_count;
 
 /* modules.c: the program and what the loader would load with it, mapped to be read. False: said why. */
 bool modules_load(const char *program);
+/* A library that the program will open. */
+bool modules_add(const char *path);
 /* Names of functions NAME.something, the compiler's clones, written to BUF; how many. Another name of
  * the function at ADDRESS itself (0: none) is no clone. */
 unsigned modules_clones(const struct module *module, const char *name, uintptr_t address, char *buf, size_t n);

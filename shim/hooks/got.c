@@ -96,7 +96,12 @@ static bool write_pointer(const struct elf_module *module, void **place, void *v
 /* What the pointer leads to, or would once the lazy binder has run. */
 static void *target_of(const struct elf_module *module, const char *name, unsigned type, void *value)
 {
+    struct elf_module owner;
+
     if (type == RELOCATION_PLT && is_in(module, value) && value != elf_dynsym(module, name))
+        return next_find_for(name, (const void *)module->lo);
+    /* The generated object's stub knows no copy: this module's own scope does. */
+    if (elf_module_at(value, &owner) && named_is_generated(&owner))
         return next_find_for(name, (const void *)module->lo);
     return value;
 }

@@ -61,6 +61,8 @@ static void refuse(struct named_hook *hook, const char *format, ...)
 
 bool named_uses_got(const struct named_hook *hook)
 {
+    if (hook->is_open)
+        return true;
     return hook->state != HOOK_REFUSED && (hook->spec.how == HOW_AUTO || hook->spec.how == HOW_GOT) &&
            (hook->state == HOOK_UNMATCHED || hook->by == HOW_GOT);
 }
@@ -90,7 +92,8 @@ unsigned named_thunk(struct named_hook *hook, void *target)
     unsigned index = (unsigned)(hook - named_hooks);
     void *none = NULL;
 
-    if (atomic_compare_exchange_strong(&thunks[index].original, &none, target) || none == target)
+    if (!hook->is_open &&
+        (atomic_compare_exchange_strong(&thunks[index].original, &none, target) || none == target))
         return index;
     index = thunk_take(hook, THUNK_FUNCTION, target);
     return index ? index : (unsigned)(hook - named_hooks);
@@ -154,8 +157,8 @@ static void *replace_symbol(const char *name, void *address)
     for (unsigned i = 0; i < named_count && address; i++) {
         struct named_hook *hook = &named_hooks[i];
 
-        if (strcmp(hook->spec.function, name) != 0 || thunk_is_ours(address) || !named_uses_got(hook) ||
-            !named_accepts(hook, address))
+        if (strcmp(hook->spec.function, name) != 0 || thunk_is_ours(address) ||
+            (hook->state == HOOK_HOOKED && hook->by == HOW_PATCH) || !named_accepts(hook, address))
             continue;
         return thunk_address(named_thunk(hook, address), spec_wraps(&hook->spec));
     }
@@ -208,6 +211,7 @@ static void use_symbol(unsigned index)
         fmt_buf(hook->where, sizeof hook->where, "%s", hook->spec.function);
         hook->by = HOW_SYMBOL;
         hook->state = HOOK_HOOKED;
+        hook->is_open = true;
         return;
     }
     if (hook->spec.module && !elf_module_match(&module, hook->spec.module)) {
@@ -312,6 +316,9 @@ void named_init(void)
     named_real_dlsym = (void *(*)(void *, const char *))next_find_startup("dlsym");
     if (plan)
         use_plan(plan);
+    else
+        log_msg(LOG_LEVEL_WARN, "BATON_HOOKS without baton run: calls inside one module, and those of constructors, "
+                                "are not seen");
     loader_opened_hook = note_opened;
     is_ready = true;
     atomic_store(&is_stale, true);

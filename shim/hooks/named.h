@@ -28,6 +28,7 @@ struct named_hook {
     struct named_spec spec;
     enum named_state state;
     enum named_how by; /* HOW_SYMBOL, HOW_GOT, HOW_PATCH once hooked */
+    bool is_open;      /* by symbol, its library is not there yet: the caller decides which copy is meant */
     unsigned places;   /* pointers, stubs or entries that lead to us */
     unsigned callback; /* call, stdfunction: the thunk that callbacks run through; 0: none */
     char where[96];

@@ -1,6 +1,10 @@
 """BATON_HOOKS: functions that the user names, reached through pointers (plain LD_PRELOAD)."""
+import subprocess
+import tempfile
+from pathlib import Path
+
 from compile import compiled
-from harness import carry, plain, run, test
+from harness import carry, plain, skip, test
 
 KEY = "key:request_key"
 HOOKS = {
@@ -153,3 +157,65 @@ def calling_convention(shape, by, carrier):
     for hook in after.reported()["hooks"][:len(names)]:
         if hook["by"] != by or not hook["fired"]:
             after.fail(f"{hook['item']}: by {hook['by']}, fired {hook['fired']}, {hook['reason']}")
+
+
+THPOOL = "thpool_add_work(kind=call,fn=2,arg=3)"
+THPOOL_SOURCE = "/usr/share/cthreadpool/thpool.c"
+
+
+@test("C-Thread-Pool compiled into a program, with and without symbols",
+      each=[(compiler, level, pie) for compiler in ("gcc", "clang") for level in ("-O0", "-O1", "-O2", "-O3")
+            for pie in ("pie", "no-pie")])
+def thread_pool(compiler, level, pie):
+    if not Path(THPOOL_SOURCE).exists():
+        skip("cthreadpool-dev is not installed")
+    program = compiled("thpool", level, f"-{pie}", "-fPIE" if pie == "pie" else "-fno-pie",
+                       "-I/usr/include/cthreadpool", "hooks_thpool.c", THPOOL_SOURCE, compiler=compiler)
+    plain(program).wrong()
+    hooked(carry(KEY, program, env={"BATON_HOOKS": THPOOL}, launched=True).ok().quiet().clean(), by="patch")
+    with tempfile.TemporaryDirectory() as folder:
+        stripped = Path(folder) / "thpool"
+        debug = Path(folder) / "thpool.debug"
+        for command in (["objcopy", "--only-keep-debug", program, debug], ["strip", "-o", stripped, program],
+                        ["objcopy", f"--add-gnu-debuglink={debug}", stripped]):
+            subprocess.run(command, check=True)
+        hooked(carry(KEY, stripped, env={"BATON_HOOKS": THPOOL}, launched=True).ok().quiet().clean(), by="patch")
+        debug.unlink()
+        missing = carry("key:n=1", stripped, env={"BATON_HOOKS": THPOOL}, launched=True).quiet()
+        if missing.reported()["hooks"][0]["state"] != "unmatched":
+            missing.fail("without any symbol the function cannot be found")
+
+
+@test("A2: tasks that throw, exit, are cancelled or jump out leave the worker its own values",
+      each=["-O0", "-O2"])
+def ends(level):
+    program = compiled("ends", level, "-Wno-clobbered", "hooks_ends.cc", compiler="c++")
+    hooks = "item_submit(kind=submit,obj=2);item_run(kind=run,obj=1)"
+    plain(program).wrong()
+    after = carry(KEY, program, env={"BATON_HOOKS": hooks}, launched=True).ok().quiet()
+    hooked(after, by="patch")
+
+
+def plugins():
+    return [compiled(f"plugin_{name}.so", "-O2", "-shared", "-fPIC", "hooks_plugin.c", "hooks_pools.c")
+            for name in ("one", "two")]
+
+
+@test("plugins opened RTLD_LOCAL with the same names: constructors, dlsym and tables, by name")
+def plugin_by_name():
+    host = compiled("host", "-O2", "-rdynamic", "hooks_plugin_host.c")
+    plain(host, *plugins()).wrong()
+    one, two = plugins()
+    forced = HOOKS["call"].replace("kind=call", "kind=call,how=symbol")
+    after = carry(KEY, host, one, two, env={"BATON_HOOKS": forced}, launched=True).ok().quiet().clean()
+    hooked(after, by="symbol").says("constructor 0 dlsym 0 table 0")
+    named = HOOKS["call"].replace("call_submit", f"call_submit@{one}")
+    after = carry(KEY, host, one, env={"BATON_HOOKS": named}, launched=True).ok().quiet().clean()
+    hooked(after, by="symbol").says("constructor 0 dlsym 0 table 0")
+
+
+@test("plugins by plain LD_PRELOAD: dlsym and tables are seen, the constructor is not, and the report says so")
+def plugin_by_pointers():
+    host = compiled("host", "-O2", "-rdynamic", "hooks_plugin_host.c")
+    after = carry(KEY, host, *plugins(), env={"BATON_HOOKS": HOOKS["call"]}).wrong().quiet()
+    after.says("dlsym 0 table 0")

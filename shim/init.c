@@ -8,6 +8,7 @@
  */
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <unistd.h>
@@ -34,6 +35,7 @@ extern void *__dso_handle __attribute__((visibility("hidden")));
 void *__dso_handle = &__dso_handle;
 
 static struct config config;
+static _Atomic int is_active; /* something is carried */
 static enum { NOT_STARTED, STARTING, STARTED } start_state;
 static atomic_flag start_claimed = ATOMIC_FLAG_INIT;
 
@@ -91,13 +93,33 @@ bool baton_start(char **environment)
     hooks_init(&config, slots_count > 0, slots_columns > 0);
     if (config.errors && config.strict)
         _exit(EXIT_STRICT);
-    if (slots_count)
+    if (slots_count) {
         start_carrying();
+        is_active = 1;
+    }
     if (family_is_on(FAMILY_NAMED))
         named_init();
     __atomic_store_n(&start_state, STARTED, __ATOMIC_RELEASE);
     errno = saved_errno;
     return true;
+}
+
+/* The first use of include/baton.h in a program that carries nothing else. */
+void baton_activate(void)
+{
+    static atomic_flag claimed = ATOMIC_FLAG_INIT;
+    int saved_errno = errno;
+
+    if (is_active)
+        return;
+    if (baton_start(NULL) && !is_active && !atomic_flag_test_and_set(&claimed)) {
+        start_carrying();
+        hooks_switch_on();
+        is_active = 1;
+    }
+    while (!is_active && __atomic_load_n(&start_state, __ATOMIC_ACQUIRE) == STARTED)
+        sched_yield();
+    errno = saved_errno;
 }
 
 __attribute__((constructor)) static void construct(int argc, char **argv, char **environment)
@@ -113,12 +135,12 @@ __attribute__((destructor)) static void destruct(void)
 {
     if (start_state != STARTED)
         return;
-    if (slots_count && thread_self != &thread_unknown) {
+    if (is_active && thread_self != &thread_unknown) {
         named_let_go();
         context_drop_snapshot(thread_self);
         context_settle_debt(thread_self);
     }
-    if (slots_count)
+    if (is_active)
         atomic_fetch_or(&context_guard, GUARD_TEARDOWN);
     slots_say_unmatched();
     if (config.report)

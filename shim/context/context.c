@@ -16,6 +16,7 @@
 #include "context/record.h"
 #include "context/thread.h"
 #include "context/values.h"
+#include "context/vars.h"
 #include "slots/policy.h"
 #include "slots/slots.h"
 
@@ -107,6 +108,7 @@ static void context_free(struct context *context)
     }
     if (slots_owns_values)
         slots_release(context_copied(context));
+    vars_unref(context->vars);
     atomic_fetch_sub_explicit(&context_alive, 1, memory_order_relaxed);
     mem_free(context, context_size(false));
 }
@@ -214,6 +216,8 @@ static struct context *context_build(struct thread *thread, int64_t refs)
         context->key[column] = value;
         is_set |= value != NULL;
     }
+    context->vars = vars_ref(vars_now(thread));
+    is_set |= context->vars != NULL;
     if (slots_have_copied)
         is_set |= slots_capture(context_copied(context), thread, scope_lent(thread), scope_lent_from(thread));
     atomic_store_explicit(&contexts_built, 1, memory_order_relaxed);
@@ -269,7 +273,8 @@ static struct context *capture_own(struct thread *thread)
 {
     struct context *snap = thread->snap;
 
-    if (slots_always_build) {
+    /* A snapshot made in a run must not outlive it, and longjmp may leave one without telling. */
+    if (slots_always_build || thread->runs) {
         struct context *fresh = context_build(thread, 1);
 
         if (!fresh || !(fresh->flags & CONTEXT_EMPTY))
@@ -334,6 +339,8 @@ struct context *context_capture_slow(unsigned family)
         thread->bare[family][BARE_TEARDOWN]++;
         return NULL;
     }
+    if (thread->runs)
+        vars_drop_stale(thread, arch_sp());
     if (thread->over)
         scope_drop_stale(thread, (uintptr_t)__builtin_dwarf_cfa());
     if (guard & GUARD_STALE)

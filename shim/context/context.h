@@ -42,6 +42,7 @@ struct context {
     uint32_t hops;        /* handoffs since the chain began (BATON_MAX_HOPS) */
     uint32_t born_ms;     /* monotonic clock when the chain began, modulo 2^32 (BATON_MAX_AGE) */
     struct context *base; /* PRIVATE: the context it grew from, whose attach it serves */
+    struct vars_map *vars; /* variables of the C interface (slots/vars.h); one reference */
     void *key[];          /* slots_columns pointers, then slots_bytes of copied values,
                              then in a PRIVATE one a bit a column: set by the task */
 };
@@ -88,6 +89,9 @@ struct thread {
     struct level *levels;
     uint32_t levels_max;
     uint32_t suppress;         /* capture gives empty contexts while > 0 */
+    struct vars_map *vars;     /* the thread's own variables; one reference */
+    struct vars_run *runs;     /* contexts of the user's that it has entered, innermost first */
+    uint64_t vars_id;          /* identity of its own variables (context/vars.h), 0: none yet */
     char *saved;               /* stack of saved copied values, grows up */
     size_t saved_used, saved_max;
     uint64_t records_made, records_freed;
@@ -263,6 +267,10 @@ extern struct context *context_empty;
 /* Makes `context` the calling thread's; sp is arch_sp() of the guarded frame, flags MARK_*.
  * False: could not (no memory); nothing has changed, an OWNED reference stays the caller's. */
 bool scope_enter_slow(struct context *context, uintptr_t mark);
+/* The depth of the innermost attach's level, for scope_leave_level; after scope_enter_slow. */
+uint32_t scope_level(const struct thread *thread);
+/* Leaves the attach that was made with `mark` at that depth and all above it; false: it is left already. */
+bool scope_leave_level(struct thread *thread, uint32_t depth, uintptr_t mark);
 /* Leaves every attach at or below (deeper than) stack address `sp`. */
 void scope_leave_slow(struct thread *thread, uintptr_t sp);
 void scope_leave_here(uintptr_t sp); /* of the calling thread, whichever that is by now */

@@ -18,6 +18,7 @@ size_t context_size(bool is_private);
 
 struct private_part {
     struct context *frozen; /* what the task captured since its last set; one reference */
+    uint64_t vars_id;       /* identity of its variables (vars.h), 0: none yet */
     uint64_t set[];         /* a bit a column: the task has set it; then the lent values of held columns */
 };
 
@@ -58,6 +59,11 @@ struct context *context_visible(struct thread *thread);
 /* Of the innermost attach: what it lent of the copied slots, and the values that it lent from; NULL. */
 const void *scope_lent(const struct thread *thread);
 const void *scope_lent_from(const struct thread *thread);
+
+/* Makes the attached context one that may be written to. False: no memory. */
+bool scope_make_private(struct thread *thread);
+/* What the task captured is not what it sees any more. */
+void context_thaw(struct context *own);
 
 int scope_set_key(struct thread *thread, unsigned key, unsigned column, const void *value,
                   int (*real)(unsigned, const void *));

@@ -18,6 +18,7 @@
 #include "context/stack.h"
 #include "context/thread.h"
 #include "context/values.h"
+#include "context/vars.h"
 #include "slots/policy.h"
 #include "slots/slots.h"
 
@@ -85,6 +86,7 @@ struct context *context_private_new(struct context *base)
     /* Not its count of references: other threads are changing it. */
     memcpy(&own->flags, &base->flags, context_size(false) - offsetof(struct context, flags));
     own->flags = CONTEXT_PRIVATE;
+    vars_ref(own->vars);
     own->base = base;
     own->epoch = atomic_load_explicit(&slots_epoch, memory_order_acquire);
     for (unsigned column = 0; column < slots_columns; column++) {
@@ -106,7 +108,19 @@ void context_private_free(struct context *own)
         context_release(part->frozen);
     if (slots_have_held_keys)
         policy_changed(own, NULL);
+    vars_unref(own->vars);
     mem_free(own, context_size(true));
+}
+
+void context_thaw(struct context *own)
+{
+    struct private_part *part = context_private(own);
+    struct context *frozen = part->frozen;
+
+    if (!frozen)
+        return;
+    part->frozen = NULL;
+    context_release(frozen);
 }
 
 /* Values that the slots still hold are baton's to end; what a task took over is not (rule 19). */
@@ -228,6 +242,8 @@ static void level_pop(struct thread *thread)
     struct context *own = attached->flags & CONTEXT_PRIVATE ? attached : NULL;
     struct context *context = own ? own->base : attached;
 
+    if (own && thread->runs)
+        vars_leave_holder(thread, own);
     if (own && !(mark & MARK_THREAD)) {
         destroy_set_values(thread);
         if (thread->over != attached)
@@ -267,12 +283,32 @@ void scope_leave_here(uintptr_t sp)
     scope_leave_slow(thread_self, sp);
 }
 
+uint32_t scope_level(const struct thread *thread)
+{
+    return thread->depth;
+}
+
+bool scope_leave_level(struct thread *thread, uint32_t depth, uintptr_t mark)
+{
+    uintptr_t found;
+
+    if (!thread_is_attached(thread) || thread->depth < depth)
+        return false;
+    found = thread->depth == depth ? thread->mark : thread->levels[depth].mark;
+    if ((found & ~(uintptr_t)MARK_FLAGS) != mark)
+        return false;
+    while (thread_is_attached(thread) && thread->depth >= depth)
+        level_pop(thread);
+    return true;
+}
+
 /* Called by the personality of guarded frames (unwind.c). */
 void scope_unwind(uintptr_t sp)
 {
     struct thread *thread = thread_self;
     bool ends = false;
 
+    vars_leave(thread, sp);
     while (thread_is_attached(thread) && (thread->mark & ~(uintptr_t)MARK_FLAGS) <= sp) {
         ends = (thread->mark & MARK_THREAD) != 0;
         level_pop(thread);
@@ -353,6 +389,20 @@ const void *scope_lent_from(const struct thread *thread)
     return over ? context_copied(over->flags & CONTEXT_PRIVATE ? over->base : over) : NULL;
 }
 
+bool scope_make_private(struct thread *thread)
+{
+    struct context *own;
+
+    if (thread->over->flags & CONTEXT_PRIVATE)
+        return true;
+    own = context_private_new(thread->over);
+    if (!own)
+        return false;
+    thread->over = own;
+    thread->mark |= MARK_SLOW;
+    return true;
+}
+
 int scope_set_key(struct thread *thread, unsigned key, unsigned column, const void *value,
                   int (*real)(unsigned, const void *))
 {
@@ -369,19 +419,12 @@ int scope_set_key(struct thread *thread, unsigned key, unsigned column, const vo
     if (!(over->flags & CONTEXT_PRIVATE)) {
         if (over->key[column] == value && !(thread->mark & MARK_THREAD))
             return 0;
-        over = context_private_new(over);
-        if (!over)
+        if (!scope_make_private(thread))
             return 12; /* ENOMEM, as the real function answers */
-        thread->over = over;
-        thread->mark |= MARK_SLOW;
+        over = thread->over;
     }
     part = context_private(over);
-    if (part->frozen) {
-        struct context *frozen = part->frozen;
-
-        part->frozen = NULL;
-        context_release(frozen);
-    }
+    context_thaw(over);
     if (context_column_is_held(column) && context_column_slot(column)->policy == POLICY_WEAK)
         policy_changed(over, context_column_slot(column));
     over->key[column] = (void *)(uintptr_t)value;

@@ -16,6 +16,7 @@
 #include "context/cell.h"
 #include "context/record.h"
 #include "context/thread.h"
+#include "context/vars.h"
 #include "slots/policy.h"
 
 /*
@@ -95,6 +96,15 @@ void thread_leave(struct thread *thread)
     thread->suppress = 0;
     if (slots_have_held)
         policy_changed(thread, NULL);
+    vars_leave(thread, UINTPTR_MAX);
+    thread->vars_id = 0;
+    if (thread->vars) {
+        struct vars_map *vars = thread->vars;
+
+        thread->vars = NULL;
+        vars_unref(vars);
+        context_drop_snapshot(thread); /* the free functions may have handed over */
+    }
     thread_self = &thread_unknown;
     lock_take(&registry_lock);
     thread->next_free = registry_free;

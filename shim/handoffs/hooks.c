@@ -127,6 +127,16 @@ void *hooks_first(int id, const void *caller)
     return enter;
 }
 
+/* Stubs that were settled while nothing was carried lead to the bodies from now on. */
+void hooks_switch_on(void)
+{
+    is_carrying = true;
+    for (unsigned id = 0; id < HOOK_COUNT; id++) {
+        if (__atomic_load_n(&hook_table[id].real, __ATOMIC_ACQUIRE))
+            hook_settle((enum hook_id)id);
+    }
+}
+
 void hooks_init(const struct config *config, bool carries_anything, bool carries_keys)
 {
     is_carrying = carries_anything;

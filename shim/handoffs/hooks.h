@@ -75,6 +75,10 @@ bool family_is_on(enum family family);
  * being done). NULL: the C library's environ. Absent in unit tests, which start nothing. */
 bool baton_start(char **environment) __attribute__((weak, visibility("hidden")));
 
+/* init.c: carrying is wanted after all (include/baton.h is used). Cheap once it is on. */
+void baton_activate(void) __attribute__((weak, visibility("hidden")));
+void hooks_switch_on(void);
+
 /* Switches the table on: from now on `enter` of the families that are on leads to the bodies.
  * Wrong names in BATON_DISABLE are reported once. */
 void hooks_init(const struct config *config, bool carries_anything, bool carries_keys);

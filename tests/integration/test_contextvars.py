@@ -1,0 +1,76 @@
+"""Rule F26: contextvars in C (include/baton.h), by PEP 567's behaviour."""
+import re
+
+from harness import PROGRAMS, ROOT, carry, plain, run, skip, test
+
+REPORT = {"BATON_REPORT": "stderr"}
+EVERYWHERE = ("get_and_set", "reset", "reset_out_of_order", "used_token", "other_variable", "many", "ends", "thread_ends")
+ONLY_LOADED = ("other_context", "other_thread", "isolated_run", "empty_context", "nested_runs", "entered_elsewhere",
+               "iterate", "longjmp", "pthread_exit", "pool", "submit_in_run", "by_hand")
+
+
+def loaded(program, *args):
+    """Nothing is configured: the first use of the header switches carrying on."""
+    after = run(program, *args, env=REPORT)
+    for what in ("contexts_alive", "records_alive", "values_alive"):
+        after.matches(rf'"{what}":0,', "err")
+    return after
+
+
+@test("F26: tokens, defaults and ends of values, with and without the library", each=EVERYWHERE)
+def everywhere(mode):
+    plain("contextvars", mode).ok().quiet() if mode != "many" else plain("contextvars", mode)
+    loaded("contextvars", mode).ok()
+
+
+@test("F26: contexts, runs, handoffs: with the library; without it the program still runs", each=ONLY_LOADED)
+def contexts(mode):
+    plain("contextvars", mode).wrong().quiet()
+    loaded("contextvars", mode).ok()
+
+
+@test("F26: variables are carried beside slots, of every way of carrying", each=("key:one_key", "tls:nothing_tls",
+                                                                              "locale"))
+def beside_slots(item):
+    for mode in EVERYWHERE + ONLY_LOADED:
+        carry(item, "contextvars", mode).ok().clean()
+
+
+@test("F26: valgrind finds nothing lost and nothing used after its end", timeout=200,
+      each=("ends", "thread_ends", "many", "pool", "nested_runs", "by_hand"))
+def under_valgrind(mode):
+    after = run("valgrind", "-q", "--error-exitcode=9", PROGRAMS / "contextvars", mode, env=REPORT, timeout=90)
+    after.ok()
+
+
+@test("F26: five universes: the lines are those of the asyncio program")
+def universes():
+    original = plain("python3", ROOT / "tests" / "programs" / "universes.py").ok().quiet()
+    copy = run("universes").ok().quiet()
+    if copy.out != original.out:
+        copy.fail(f"the original says:\n{original.out}")
+    without = plain("universes").ok()
+    if without.out == original.out:
+        without.fail("without the library the variables are plain thread-locals")
+
+
+@test("F26: the header is C89, and C++", each=("contextvars_c89", "contextvars_cxx"))
+def languages(program):
+    loaded(program).ok()
+    if program == "contextvars_c89":
+        plain(program).ok().quiet()
+
+
+@test("F26: what is set in a run that an exception leaves stays inside")
+def exception():
+    loaded("contextvars_cxx").ok().says("outside 1 inside 2\n", "entered again 0\n")
+
+
+@test("F26: copying, and handing over, cost the same for 1 and for 3000 variables", timeout=120)
+def constant_cost():
+    for attempt in range(4):
+        few, many = (re.search(r"copy_ns (\S+) handoff_ns (\S+)", run("contextvars_cost", count).ok().out).groups()
+                     for count in (1, 3000))
+        if all(float(b) < 1.5 * float(a) for a, b in zip(few, many)):
+            return
+    raise AssertionError(f"1 variable: {few} ns, 3000 variables: {many} ns")

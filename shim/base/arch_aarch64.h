@@ -40,4 +40,8 @@ static inline __attribute__((always_inline)) char *arch_tp(void)
     return tp;
 }
 
+/* The eight bytes at an offset from the thread pointer, of any alignment. */
+typedef uint64_t arch_tp_word __attribute__((aligned(1), may_alias));
+#define ARCH_TP_WORD(offset) (*(arch_tp_word *)(void *)(arch_tp() + (offset)))
+
 #endif

@@ -21,6 +21,7 @@
 #include "context/vars.h"
 #include "slots/policy.h"
 #include "slots/slots.h"
+#include "slots/words.h"
 
 struct level {
     struct context *over; /* to put back */
@@ -171,7 +172,8 @@ bool scope_enter_slow(struct context *context, uintptr_t mark)
     }
     level->epoch = epoch;
     if (level->saved_at != SIZE_MAX) {
-        slots_save(thread->saved + level->saved_at, epoch);
+        if (!slots_are_words)
+            slots_save(thread->saved + level->saved_at, epoch);
         thread->saved_used += slots_saved_bytes;
     }
     level->over = thread->over;
@@ -179,7 +181,9 @@ bool scope_enter_slow(struct context *context, uintptr_t mark)
     thread->depth++;
     thread->over = attached;
     thread->mark = mark | MARK_SLOW;
-    if (slots_have_copied) /* the level may have moved: foreign code ran */
+    if (slots_are_words)
+        words_exchange(context_copied(context), thread->saved + level->saved_at);
+    else if (slots_have_copied) /* the level may have moved: foreign code ran */
         slots_write(context_copied(context), context->epoch,
                     thread->saved + thread->levels[thread->depth - 1].saved_at, epoch);
     return true;

@@ -15,6 +15,7 @@
 #include "base/lock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "slots/words.h"
 #include "slots/policy.h"
 
 /* One line a kind; each in the file of its name. */
@@ -32,6 +33,7 @@ struct slot slots[SLOTS_MAX];
 unsigned slots_count, slots_columns, slots_bytes, slots_saved_bytes;
 bool slots_have_copied, slots_always_build, slots_owns_values, slots_have_held_keys, slots_force;
 _Atomic bool slots_stale;
+bool slots_are_words;
 void *slots_initial;
 _Atomic uint32_t slots_epoch = 1;
 void (*slots_changed_hook)(bool may_have_values);
@@ -257,27 +259,15 @@ unsigned slots_init(struct config *config)
     }
     resolve_tries = RESOLVE_TRIES;
     slots_resolve();
-    /* Ranges of static TLS that touch are moved as one: give them room in the order of their address. */
-    for (;;) {
-        struct slot *lowest = NULL;
-
-        for (unsigned i = 0; i < slots_count; i++) {
-            struct slot *slot = &slots[i];
-
-            if (slot->kind == &slot_kind_tls && slot->tls.is_static && !slot->has_room &&
-                (!lowest || slot->tls.tp_offset < lowest->tls.tp_offset))
-                lowest = slot;
-        }
-        if (!lowest)
-            break;
-        lowest->has_room = true;
-        assign_room(lowest);
-    }
+    words_init(); /* first: they have the front of a block of values */
     for (unsigned i = 0; i < slots_count; i++) {
         if (!slots[i].has_room)
             assign_room(&slots[i]);
         slots[i].has_room = true;
     }
+    slots_are_words = words_are_any;
+    for (unsigned i = 0; i < slots_count; i++)
+        slots_are_words &= slots[i].is_planned || slots[i].state == SLOT_REFUSED;
     slots_saved_bytes = slots_have_held ? 2 * slots_bytes : slots_bytes;
     return errors;
 }
@@ -401,15 +391,16 @@ void slots_say_unmatched(void)
 
 /* ---- moving copied slots ---- */
 
+/* Moved one by one here; what words.c has planned it moves itself. */
 static bool is_moved(const struct slot *slot)
 {
-    return slot->column == SLOT_NO_COLUMN && slot->state == SLOT_BOUND;
+    return slot->column == SLOT_NO_COLUMN && slot->state == SLOT_BOUND && !slot->is_planned;
 }
 
 void slots_set_initial(void)
 {
     for (unsigned i = 0; i < slots_count; i++) {
-        if (is_moved(&slots[i]) && slots[i].kind->initial)
+        if ((is_moved(&slots[i]) || slots[i].is_planned) && slots[i].kind->initial)
             slots[i].kind->initial(&slots[i], (char *)slots_initial + slots[i].offset);
     }
 }
@@ -421,6 +412,7 @@ static bool is_moved_since(const struct slot *slot, uint32_t epoch)
 
 void slots_save(void *saved, uint32_t now)
 {
+    words_save(saved);
     for (unsigned i = 0; i < slots_count; i++) {
         if (is_moved_since(&slots[i], now) && slots[i].kind->read)
             slots[i].kind->read(&slots[i], (char *)saved + slots[i].offset);
@@ -429,7 +421,7 @@ void slots_save(void *saved, uint32_t now)
 
 bool slots_read(void *values)
 {
-    bool is_any_set = false;
+    bool is_any_set = words_read(values, slots_initial);
 
     for (unsigned i = 0; i < slots_count; i++) {
         if (is_moved(&slots[i]) && slots[i].kind->read)
@@ -465,6 +457,7 @@ bool slots_capture(void *values, const void *owner, const void *lent, const void
 
     if (!slots_have_held)
         return slots_read(values);
+    is_any_set = words_read(values, slots_initial);
     for (unsigned i = 0; i < slots_count; i++) {
         const struct slot *slot = &slots[i];
 
@@ -483,6 +476,10 @@ bool slots_same(const void *values)
 {
     char now[LATE_TLS_ROOM];
 
+    if (!words_same(values))
+        return false;
+    if (slots_are_words)
+        return true;
     for (unsigned i = 0; i < slots_count; i++) {
         const struct slot *slot = &slots[i];
 
@@ -542,6 +539,9 @@ static void take_back(const struct slot *slot, void **saved, void *lent, bool is
 
 void slots_write(void *values, uint32_t epoch, void *saved, uint32_t now)
 {
+    words_write(values);
+    if (slots_are_words)
+        return;
     for (unsigned i = 0; i < slots_count; i++) {
         const struct slot *slot = &slots[i];
 
@@ -557,7 +557,7 @@ void slots_write(void *values, uint32_t epoch, void *saved, uint32_t now)
 
 void slots_restore(void *saved, const void *borrowed, uint32_t epoch)
 {
-    for (unsigned i = slots_count; i-- > 0;) {
+    for (unsigned i = slots_are_words ? 0 : slots_count; i-- > 0;) {
         const struct slot *slot = &slots[i];
         char now[LATE_TLS_ROOM];
 
@@ -577,6 +577,10 @@ void slots_restore(void *saved, const void *borrowed, uint32_t epoch)
         if (slot->is_made)
             slot->kind->release(slot, (char *)saved + slot->offset);
     }
+    if (borrowed)
+        words_restore_borrowed(saved, borrowed);
+    else
+        words_restore(saved);
 }
 
 void slots_release(void *values)

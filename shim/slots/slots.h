@@ -106,6 +106,7 @@ struct slot {
     const char *item; /* as the user wrote it */
     enum slot_state state;
     bool has_room;      /* offset is assigned */
+    bool is_planned;    /* moved by words.c */
     const char *reason; /* why refused, or why still waiting; static text */
     char where[96];     /* once bound: module and symbol, for the report */
 
@@ -160,6 +161,7 @@ extern unsigned slots_bytes;       /* copied bytes in every context */
 extern unsigned slots_saved_bytes; /* what an attach remembers of the copied slots */
 extern bool slots_have_held_keys;  /* attaching lends values of keys */
 extern bool slots_have_copied;     /* some slot is copied */
+extern bool slots_are_words;       /* every slot is a plain thread-local word (words.h) */
 extern bool slots_always_build;    /* some slot's value cannot be shared between two captures */
 
 /* Parses BATON_CARRY. Wrong items are reported once (rule 22) and left out; returns how many. */

@@ -378,14 +378,30 @@ bool context_is_too_old(const struct context *context)
     return limit_age_ms && context->hops && now_ms() - context->born_ms > limit_age_ms;
 }
 
-struct context *context_capture_signal(void)
+struct context *context_capture_signal(unsigned family)
 {
     struct thread *thread = thread_self;
     struct context *context = thread_is_attached(thread) ? thread->over : thread->snap;
 
-    if (!context || context->flags & CONTEXT_PRIVATE || atomic_load_explicit(&context_guard, memory_order_relaxed))
+    if (!context || context->flags & (CONTEXT_PRIVATE | CONTEXT_ONCE) || thread->suppress ||
+        atomic_load_explicit(&context_guard, memory_order_relaxed))
         return NULL;
+    if (context->flags & CONTEXT_EMPTY)
+        thread->empty[family]++;
+    else
+        thread->carried[family]++;
     return context_ref(context);
+}
+
+void context_unref_signal(struct context *context)
+{
+    atomic_fetch_sub_explicit(&context->refs, 1, memory_order_release);
+}
+
+void context_count_bare_signal(unsigned family)
+{
+    if (thread_self != &thread_unknown)
+        thread_self->bare[family][BARE_SIGNAL]++;
 }
 
 void context_rollback(unsigned family, struct context *context)

@@ -224,7 +224,11 @@ static inline __attribute__((always_inline)) struct context *context_take_ready(
 
 /* As context_capture, but only if it can be done with one atomic operation and nothing else; for
  * functions that a signal handler may call. NULL otherwise. */
-struct context *context_capture_signal(void);
+struct context *context_capture_signal(unsigned family);
+/* Lets such a reference go again, by the thread that took it, which still has another. */
+void context_unref_signal(struct context *context);
+/* In a signal handler nothing could be captured. */
+void context_count_bare_signal(unsigned family);
 
 /* One more reference to a context that the caller has a reference to. */
 struct context *context_ref(struct context *context);

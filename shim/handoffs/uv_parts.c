@@ -48,3 +48,31 @@ struct uv_carried uv_request_take_aside(struct uv_request *request, bool keep)
         cell_free(cell);
     return carried;
 }
+
+static struct map repeats;
+
+struct repeat *uv_repeat_of_aside(void *handle)
+{
+    return map_find(&repeats, handle);
+}
+
+bool uv_repeat_set(void *any, struct repeat *repeat, const void *caller)
+{
+    struct uv_handle *handle = any;
+
+    if (!uv_has_words(caller))
+        return map_put(&repeats, handle, repeat, NULL);
+    handle->reserved[WORD_REPEAT] = repeat;
+    handle->reserved[WORD_CHECK] = (void *)((uintptr_t)handle ^ (uintptr_t)repeat ^ (uintptr_t)UV_CHECK);
+    return true;
+}
+
+void uv_repeat_clear(void *any)
+{
+    struct uv_handle *handle = any;
+
+    if (unlikely(atomic_load_explicit(&uv_words, memory_order_relaxed) != UV_WORDS_FREE))
+        map_take(&repeats, handle);
+    else
+        handle->reserved[WORD_CHECK] = handle->reserved[WORD_REPEAT] = NULL;
+}

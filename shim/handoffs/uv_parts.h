@@ -106,4 +106,32 @@ static inline void uv_request_rollback(enum family family, void *request)
     context_rollback(family, uv_request_take(request).context);
 }
 
+/* ---- handles ---- */
+
+/* A call of the program with a callback of its own, not one that libuv makes to itself. */
+#define UV_IS_OURS(object, callback, trampoline, name)                                              \
+    (likely((object) && (callback)) && (void *)(callback) != (void *)(trampoline) &&                \
+     !caller_is_inside(&uv_place, (void *)REAL(name), __builtin_return_address(0)))
+
+enum { UV_CHECK = 0x5bad0b07 };
+
+struct repeat *uv_repeat_of_aside(void *handle);
+/* The handle's repeat; NULL: it has none. */
+static inline struct repeat *uv_repeat_of(void *any)
+{
+    struct uv_handle *handle = any;
+
+    if (unlikely(atomic_load_explicit(&uv_words, memory_order_relaxed) != UV_WORDS_FREE))
+        return uv_repeat_of_aside(handle);
+    if ((uintptr_t)handle->reserved[WORD_CHECK] !=
+        ((uintptr_t)handle ^ (uintptr_t)handle->reserved[WORD_REPEAT] ^ (uintptr_t)UV_CHECK))
+        return NULL;
+    return handle->reserved[WORD_REPEAT];
+}
+
+/* False: no memory. */
+bool uv_repeat_set(void *handle, struct repeat *repeat, const void *caller);
+/* Whatever the handle's memory holds, it is nothing of ours any more. */
+void uv_repeat_clear(void *handle);
+
 #endif

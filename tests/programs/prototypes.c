@@ -22,6 +22,17 @@ _Static_assert(offsetof(uv_handle_t, data) == 0 && offsetof(uv_handle_t, loop) =
                    offsetof(uv_handle_t, u) == 48 && sizeof(((uv_handle_t *)0)->u) == 32,
                "uv_handle_t has changed");
 
+/* uv_stat_t has no tag: a row cannot name it. */
+struct uv_stat_t;
+#define uv_fs_poll_start row_uv_fs_poll_start
+extern int row_uv_fs_poll_start(uv_fs_poll_t *,
+                                void (*)(uv_fs_poll_t *, int, const struct uv_stat_t *, const struct uv_stat_t *),
+                                const char *, unsigned);
+
+/* The options of uv_spawn that handoffs/uv_handle.c copies. */
+_Static_assert(sizeof(uv_process_options_t) == 64 && offsetof(uv_process_options_t, exit_cb) == 0,
+               "uv_process_options_t has changed");
+
 #define WANT_PTHREAD 1
 #define WANT_KEYS 1
 #define WANT_LOADER 1

@@ -8,7 +8,8 @@
 
 #include "plan.h"
 
-static void refuse(struct decision *out, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void refuse(struct decision *out, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 static void refuse(struct decision *out, const char *format, ...)
 {
     va_list args;
@@ -29,7 +30,9 @@ static void say_missing(const struct named_spec *spec, struct decision *out)
             continue;
         if (modules_clones(&modules[i], spec->function, 0, clones, sizeof clones)) {
             out->is_missing = false;
-            refuse(out, "the compiler has made clones of it, which may have other arguments: %s in %s; name one to hook it",
+            refuse(out,
+                   "the compiler has made clones of it, which may have other arguments: %s in %s; "
+                   "name one to hook it",
                    clones, modules[i].elf.name);
             return;
         }
@@ -42,7 +45,8 @@ static void say_missing(const struct named_spec *spec, struct decision *out)
             return;
         }
     }
-    refuse(out, "no function of that name%s", spec->module ? " in such a module" : "; a library that is opened later may have it");
+    refuse(out, "no function of that name%s",
+           spec->module ? " in such a module" : "; a library that is opened later may have it");
 }
 
 /* A function that a library exports: the loader decides who is called. */
@@ -51,13 +55,15 @@ static bool is_reached_by_name(const struct module *module, const char *name)
     return !module->elf.is_main && modules_exports(module, name);
 }
 
-static void plan_code(const struct named_spec *spec, const struct module *module, const struct elf_symbol *symbol,
-                      struct decision *out)
+static void plan_code(const struct named_spec *spec, const struct module *module,
+                      const struct elf_symbol *symbol, struct decision *out)
 {
     char clones[160];
 
     if (module->is_later) {
-        refuse(out, "it is inside of %s, which the program opens while it runs: only what it calls by name is seen",
+        refuse(out,
+               "it is inside of %s, which the program opens while it runs: only what it calls by "
+               "name is seen",
                module->elf.name);
         return;
     }
@@ -67,27 +73,34 @@ static void plan_code(const struct named_spec *spec, const struct module *module
         return;
     }
     if (symbol->is_local && spec_relies_on_arguments(spec) && !spec->is_unsafe) {
-        refuse(out, "it is static in %s, so the compiler may have changed its arguments; the option unsafe hooks it all the same",
+        refuse(out,
+               "it is static in %s, so the compiler may have changed its arguments; the option "
+               "unsafe hooks it all the same",
                module->elf.name);
         return;
     }
     if (modules_clones(module, spec->function, symbol->value, clones, sizeof clones)) {
         if (!spec->is_unsafe) {
-            refuse(out, "%s stands beside it in %s: calls of that would be missed; the option unsafe hooks it all the same",
+            refuse(out,
+                   "%s stands beside it in %s: calls of that would be missed; the option unsafe "
+                   "hooks it all the same",
                    clones, module->elf.name);
             return;
         }
         snprintf(out->note, sizeof out->note, "calls of %s are not seen", clones);
     }
-    if (elf_has_symbol(&module->elf, "runtime.buildVersion") && elf_has_symbol(&module->elf, "runtime.goexit")) {
-        refuse(out, "%s is a Go program: its functions run on stacks of their own", module->elf.name);
+    if (elf_has_symbol(&module->elf, "runtime.buildVersion") &&
+        elf_has_symbol(&module->elf, "runtime.goexit")) {
+        refuse(out, "%s is a Go program: its functions run on stacks of their own",
+               module->elf.name);
         return;
     }
     if (symbol->is_ifunc) {
         refuse(out, "it is an indirect function: the loader chooses its code");
         return;
     }
-    if (patch_plan(module, symbol->value, symbol->size, &out->patch, out->hook.reason, sizeof out->hook.reason))
+    if (patch_plan(module, symbol->value, symbol->size, &out->patch, out->hook.reason,
+                   sizeof out->hook.reason))
         out->hook.by = HOW_PATCH;
 }
 
@@ -114,7 +127,8 @@ void decide(const struct named_spec *spec, unsigned index, struct decision *out)
     if (!where && spec->how == HOW_SYMBOL) {
         out->hook.by = HOW_SYMBOL;
         snprintf(out->hook.module, sizeof out->hook.module, "a library that is opened later");
-        snprintf(out->note, sizeof out->note, "the name is there from the start: a program that asks whether it is will see it");
+        snprintf(out->note, sizeof out->note,
+                 "the name is there from the start: a program that asks whether it is will see it");
         return;
     }
     if (!where) {
@@ -127,7 +141,8 @@ void decide(const struct named_spec *spec, unsigned index, struct decision *out)
     }
     snprintf(out->hook.module, sizeof out->hook.module, "%s", where->elf.name);
     if (first.is_local && modules_with_local > 1) {
-        refuse(out, "static functions of that name in %u modules: say which by @MODULE", modules_with_local);
+        refuse(out, "static functions of that name in %u modules: say which by @MODULE",
+               modules_with_local);
         return;
     }
     if (spec->kind == NAMED_STDFUNCTION && strstr(spec->function, "NSt3__1")) {
@@ -138,12 +153,14 @@ void decide(const struct named_spec *spec, unsigned index, struct decision *out)
     case HOW_GOT:
         out->hook.by = HOW_GOT;
         if (!is_imported)
-            refuse(out, "no module calls it through a pointer of the loader: how=patch would reach it");
+            refuse(out,
+                   "no module calls it through a pointer of the loader: how=patch would reach it");
         return;
     case HOW_SYMBOL:
         out->hook.by = HOW_SYMBOL;
         if (!is_reached_by_name(where, spec->function))
-            refuse(out, "%s in %s is not called by name: how=patch would reach it", spec->function, where->elf.name);
+            refuse(out, "%s in %s is not called by name: how=patch would reach it", spec->function,
+                   where->elf.name);
         return;
     case HOW_PATCH:
         plan_code(spec, where, &first, out);
@@ -152,8 +169,10 @@ void decide(const struct named_spec *spec, unsigned index, struct decision *out)
         if (is_reached_by_name(where, spec->function)) {
             out->hook.by = HOW_SYMBOL;
             if (!is_imported)
-                snprintf(out->note, sizeof out->note,
-                         "no module of the program calls it by name; calls inside %s need how=patch", where->elf.name);
+                snprintf(
+                    out->note, sizeof out->note,
+                    "no module of the program calls it by name; calls inside %s need how=patch",
+                    where->elf.name);
         } else {
             plan_code(spec, where, &first, out);
         }

@@ -30,14 +30,15 @@ static bool object_folder(char *path, size_t n)
     const char *runtime = getenv("XDG_RUNTIME_DIR");
     struct stat st;
 
-    if (runtime && *runtime == '/' && stat(runtime, &st) == 0 && st.st_uid == geteuid() && !(st.st_mode & 022) &&
-        !strpbrk(runtime, ": "))
+    if (runtime && *runtime == '/' && stat(runtime, &st) == 0 && st.st_uid == geteuid() &&
+        !(st.st_mode & 022) && !strpbrk(runtime, ": "))
         snprintf(path, n, "%s/baton", runtime);
     else
         snprintf(path, n, "/tmp/baton-%d", (int)geteuid());
     if (mkdir(path, 0700) != 0 && errno != EEXIST)
         return false;
-    return lstat(path, &st) == 0 && S_ISDIR(st.st_mode) && st.st_uid == geteuid() && !(st.st_mode & 077);
+    return lstat(path, &st) == 0 && S_ISDIR(st.st_mode) && st.st_uid == geteuid() &&
+           !(st.st_mode & 077);
 }
 
 static uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t len)
@@ -51,27 +52,27 @@ static int make_object(unsigned count)
 {
     char folder[4096], path[4200];
     uint64_t hash = 0xcbf29ce484222325u;
-    bool is_wanted = false;
 
     for (unsigned i = 0; i < count; i++) {
         const struct decision *decision = &decisions[i];
 
-        is_wanted |= decision->hook.by == HOW_SYMBOL || decision->hook.by == HOW_PATCH;
         hash = hash_bytes(hash, specs[i].item, strlen(specs[i].item) + 1);
         hash = hash_bytes(hash, &decision->hook, sizeof decision->hook);
         hash = hash_bytes(hash, &decision->patch, sizeof decision->patch);
         if (decision->hook.by == HOW_AUTO && !decision->is_missing)
-            fprintf(stderr, "baton: BATON_HOOKS=\"%s\": not hooked: %s\n", specs[i].item, decision->hook.reason);
+            fprintf(stderr, "baton: BATON_HOOKS=\"%s\": not hooked: %s\n", specs[i].item,
+                    decision->hook.reason);
     }
-    if (!is_wanted)
-        return 0;
     if (!object_folder(folder, sizeof folder)) {
-        fprintf(stderr, "baton: %s: not a folder of ours alone; hooks by name and patches are left out\n", folder);
+        fprintf(stderr,
+                "baton: %s: not a folder of ours alone; hooks by name and patches are left out\n",
+                folder);
         return 0;
     }
     snprintf(path, sizeof path, "%s/%016lx.so", folder, (unsigned long)hash);
     if (access(path, R_OK) != 0 && !object_write(path, specs, decisions, count)) {
-        fprintf(stderr, "baton: %s: cannot be written: %s; hooks by name and patches are left out\n", path,
+        fprintf(stderr,
+                "baton: %s: cannot be written: %s; hooks by name and patches are left out\n", path,
                 strerror(errno));
         return 0;
     }
@@ -79,18 +80,18 @@ static int make_object(unsigned count)
     return 0;
 }
 
-static int check_hooks(unsigned count)
+static bool check_hooks(unsigned count)
 {
     static const char *const ways[] = {"", "by name, in the object that baton run writes",
                                        "by the loader's pointers (GOT)", "by a patch of its entry"};
-    int failed = 0;
+    bool is_fine = true;
 
     for (unsigned i = 0; i < count; i++) {
         const struct decision *decision = &decisions[i];
 
         if (decision->hook.by == HOW_AUTO) {
             printf("%s\n    not hooked: %s\n", specs[i].item, decision->hook.reason);
-            failed = 1;
+            is_fine = false;
         } else {
             printf("%s\n    found in %s, hooked %s\n", specs[i].item, decision->hook.module,
                    ways[decision->hook.by]);
@@ -98,13 +99,14 @@ static int check_hooks(unsigned count)
         if (decision->note[0])
             printf("    note: %s\n", decision->note);
     }
-    return failed;
+    return is_fine;
 }
 
 int main(int argc, char **argv)
 {
     struct config config;
     unsigned count;
+    bool is_fine;
     bool checks = argc == 3 && !strcmp(argv[1], "check");
 
     if (argc != 3 || (!checks && strcmp(argv[1], "object") != 0)) {
@@ -125,5 +127,9 @@ int main(int argc, char **argv)
     }
     for (unsigned i = 0; i < count; i++)
         decide(&specs[i], i, &decisions[i]);
-    return checks ? check_hooks(count) | (config.errors != 0) : make_object(count);
+    if (!checks)
+        return make_object(count);
+    is_fine = carry_check(&config);
+    is_fine &= check_hooks(count);
+    return !is_fine || config.errors;
 }

@@ -33,7 +33,8 @@ static bool map_module(const char *path)
     fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return false;
-    if (pread(fd, &header, sizeof header, 0) != sizeof header || memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 ||
+    if (pread(fd, &header, sizeof header, 0) != sizeof header ||
+        memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 ||
         header.e_ident[EI_CLASS] != (sizeof(void *) == 8 ? ELFCLASS64 : ELFCLASS32) ||
         header.e_phentsize != sizeof *phdr || !(phdr = calloc(header.e_phnum, sizeof *phdr))) {
         close(fd);
@@ -56,10 +57,12 @@ static bool map_module(const char *path)
         close(fd);
         return false;
     }
-    memory = mmap(NULL, high - low, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    memory = mmap(NULL, high - low, PROT_READ | PROT_WRITE,
+                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     for (unsigned i = 0; memory != MAP_FAILED && i < header.e_phnum; i++) {
-        if (phdr[i].p_type == PT_LOAD && pread(fd, memory + (phdr[i].p_vaddr - low), phdr[i].p_filesz,
-                                               (off_t)phdr[i].p_offset) != (ssize_t)phdr[i].p_filesz)
+        if (phdr[i].p_type == PT_LOAD &&
+            pread(fd, memory + (phdr[i].p_vaddr - low), phdr[i].p_filesz,
+                  (off_t)phdr[i].p_offset) != (ssize_t)phdr[i].p_filesz)
             memory = MAP_FAILED;
     }
     close(fd);
@@ -151,7 +154,8 @@ bool modules_load(const char *program)
             loader = (const char *)(main_module->base + main_module->phdr[i].p_vaddr);
     }
     if (!loader) {
-        fprintf(stderr, "baton: %s: statically linked, no library can be loaded with it\n", program);
+        fprintf(stderr, "baton: %s: statically linked, no library can be loaded with it\n",
+                program);
         return false;
     }
     return list_libraries(loader, modules[0].path);
@@ -187,17 +191,19 @@ static void collect_clones(const struct elf_table *table, struct clones *clones)
 
     while ((symbol = elf_cursor_next(&cursor, &name))) {
         /* The cold part of a function is no entry of its own, and LTO's numbers are no clones. */
-        if (strncmp(name, clones->name, len) != 0 || name[len] != '.' || strstr(name + len, ".cold") ||
-            !strncmp(name + len, ".lto_priv", 9) || symbol->st_value == clones->address)
+        if (strncmp(name, clones->name, len) != 0 || name[len] != '.' ||
+            strstr(name + len, ".cold") || !strncmp(name + len, ".lto_priv", 9) ||
+            symbol->st_value == clones->address)
             continue;
         clones->count++;
         if (clones->len < clones->n)
-            clones->len += (size_t)snprintf(clones->buf + clones->len, clones->n - clones->len, "%s%s",
-                                            clones->len ? ", " : "", name);
+            clones->len += (size_t)snprintf(clones->buf + clones->len, clones->n - clones->len,
+                                            "%s%s", clones->len ? ", " : "", name);
     }
 }
 
-unsigned modules_clones(const struct module *module, const char *name, uintptr_t address, char *buf, size_t n)
+unsigned modules_clones(const struct module *module, const char *name, uintptr_t address, char *buf,
+                        size_t n)
 {
     struct clones clones = {
         .name = name, .address = address ? address - module->elf.base : 0, .buf = buf, .n = n};

@@ -22,7 +22,8 @@ enum { STUB_SIZE = 16, THUNK_SIZE = 16, THUNKS = 256, PAGE = 4096 };
 
 static void write_stub(unsigned char *stub, uint64_t stub_address, uint64_t slot_address)
 {
-    static const unsigned char code[6] = {0xf3, 0x0f, 0x1e, 0xfa, 0xff, 0x25}; /* endbr64; jmp *slot */
+    static const unsigned char code[6] = {0xf3, 0x0f, 0x1e,
+                                          0xfa, 0xff, 0x25}; /* endbr64; jmp *slot */
     int32_t distance = (int32_t)(slot_address - (stub_address + 10));
 
     memcpy(stub, code, sizeof code);
@@ -54,8 +55,8 @@ static size_t add_string(struct image *strings, const char *text)
     return add(strings, text, strlen(text) + 1, 1);
 }
 
-static size_t add_plan(struct image *image, const struct named_spec *specs, const struct decision *decisions,
-                       unsigned count, size_t *size)
+static size_t add_plan(struct image *image, const struct named_spec *specs,
+                       const struct decision *decisions, unsigned count, size_t *size)
 {
     struct plan plan = {.magic = PLAN_MAGIC, .hooks = count};
     size_t start = add(image, NULL, sizeof plan, 8);
@@ -72,9 +73,11 @@ static size_t add_plan(struct image *image, const struct named_spec *specs, cons
         plan.patches++;
     }
     for (unsigned i = 0; i < count; i++) {
-        struct plan_hook *hook = (struct plan_hook *)(void *)(image->data + start + sizeof plan) + i;
+        struct plan_hook *hook = (struct plan_hook *)(void *)(image->data + start + sizeof plan) +
+                                 i;
 
-        hook->name = (uint32_t)(add(image, specs[i].function, strlen(specs[i].function) + 1, 1) - start);
+        hook->name =
+            (uint32_t)(add(image, specs[i].function, strlen(specs[i].function) + 1, 1) - start);
         hook->is_missing = decisions[i].is_missing;
     }
     *size = image->len - start;
@@ -102,7 +105,8 @@ static bool write_file(const char *path, const struct image *image)
     return true;
 }
 
-bool object_write(const char *path, const struct named_spec *specs, const struct decision *decisions, unsigned count)
+bool object_write(const char *path, const struct named_spec *specs,
+                  const struct decision *decisions, unsigned count)
 {
     static unsigned char room[1 << 18], string_room[1 << 16];
     struct image image = {room, 0, sizeof room}, strings = {string_room, 0, sizeof string_room};
@@ -112,7 +116,8 @@ bool object_write(const char *path, const struct named_spec *specs, const struct
     uint32_t hash[2 + 1 + NAMED_MAX + 3];
     ElfW(Ehdr) header = {.e_type = ET_DYN, .e_machine = OBJECT_MACHINE, .e_version = EV_CURRENT};
     ElfW(Phdr) segments[5] = {0};
-    size_t plan_at, plan_size, text_at, symbols_at, strings_at, hash_at, relocations_at, slots_at, dynamic_at;
+    size_t plan_at, plan_size, text_at, symbols_at, strings_at, hash_at, relocations_at, slots_at,
+        dynamic_at;
     size_t soname, read_end;
 
     for (unsigned i = 0; i < count; i++) {
@@ -184,19 +189,31 @@ bool object_write(const char *path, const struct named_spec *specs, const struct
     };
     dynamic_at = add(&image, dynamic, sizeof dynamic, 8);
 
-    segments[0] = (ElfW(Phdr)){.p_type = PT_LOAD, .p_flags = PF_R | PF_X, .p_filesz = read_end, .p_memsz = read_end,
+    segments[0] = (ElfW(Phdr)){.p_type = PT_LOAD,
+                               .p_flags = PF_R | PF_X,
+                               .p_filesz = read_end,
+                               .p_memsz = read_end,
                                .p_align = PAGE};
-    segments[1] = (ElfW(Phdr)){.p_type = PT_LOAD, .p_flags = PF_R | PF_W, .p_offset = slots_at, .p_vaddr = slots_at,
-                               .p_paddr = slots_at, .p_align = PAGE};
+    segments[1] = (ElfW(Phdr)){.p_type = PT_LOAD,
+                               .p_flags = PF_R | PF_W,
+                               .p_offset = slots_at,
+                               .p_vaddr = slots_at,
+                               .p_paddr = slots_at,
+                               .p_align = PAGE};
     segments[1].p_filesz = segments[1].p_memsz = image.len - slots_at;
     segments[2] = segments[1];
     segments[2].p_type = PT_GNU_RELRO;
     segments[2].p_flags = PF_R;
     segments[2].p_memsz = PAGE;
     segments[2].p_filesz = image.len - slots_at;
-    segments[3] = (ElfW(Phdr)){.p_type = PT_DYNAMIC, .p_flags = PF_R | PF_W, .p_offset = dynamic_at,
-                               .p_vaddr = dynamic_at, .p_paddr = dynamic_at, .p_filesz = sizeof dynamic,
-                               .p_memsz = sizeof dynamic, .p_align = 8};
+    segments[3] = (ElfW(Phdr)){.p_type = PT_DYNAMIC,
+                               .p_flags = PF_R | PF_W,
+                               .p_offset = dynamic_at,
+                               .p_vaddr = dynamic_at,
+                               .p_paddr = dynamic_at,
+                               .p_filesz = sizeof dynamic,
+                               .p_memsz = sizeof dynamic,
+                               .p_align = 8};
     segments[4] = (ElfW(Phdr)){.p_type = PT_GNU_STACK, .p_flags = PF_R | PF_W, .p_align = 16};
     memcpy(header.e_ident, ELFMAG, SELFMAG);
     header.e_ident[EI_CLASS] = ELFCLASS64;

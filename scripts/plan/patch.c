@@ -38,7 +38,8 @@ static bool put(struct planning *p, const void *bytes, size_t len)
     return true;
 }
 
-static bool fix(struct planning *p, unsigned at, unsigned end, enum plan_fixup_kind kind, uint64_t target)
+static bool fix(struct planning *p, unsigned at, unsigned end, enum plan_fixup_kind kind,
+                uint64_t target)
 {
     struct plan_fixup *fixup = &p->patch->fixup[p->patch->fixups];
 
@@ -130,7 +131,8 @@ static bool rebuild(struct planning *p, const unsigned char *code, uint64_t addr
         if (uses_rsp)
             return no(p, "it calls through its stack among its first instructions");
         at = p->patch->island_len;
-        bytes[insn->raw.modrm.offset] = (unsigned char)((bytes[insn->raw.modrm.offset] & 0xc7) | 4 << 3);
+        bytes[insn->raw.modrm.offset] =
+            (unsigned char)((bytes[insn->raw.modrm.offset] & 0xc7) | 4 << 3);
         if (!put(p, bytes, insn->length))
             return false;
     } else if (is_relative(insn)) {
@@ -138,10 +140,10 @@ static bool rebuild(struct planning *p, const unsigned char *code, uint64_t addr
 
         if (insn->mnemonic == ZYDIS_MNEMONIC_JMP)
             return put_jump(p, (const unsigned char *)"\xe9", 1, relative_target(insn, address));
-        if (insn->meta.category != ZYDIS_CATEGORY_COND_BR || insn->mnemonic == ZYDIS_MNEMONIC_JCXZ ||
-            insn->mnemonic == ZYDIS_MNEMONIC_JECXZ || insn->mnemonic == ZYDIS_MNEMONIC_JRCXZ ||
-            insn->mnemonic == ZYDIS_MNEMONIC_LOOP || insn->mnemonic == ZYDIS_MNEMONIC_LOOPE ||
-            insn->mnemonic == ZYDIS_MNEMONIC_LOOPNE)
+        if (insn->meta.category != ZYDIS_CATEGORY_COND_BR ||
+            insn->mnemonic == ZYDIS_MNEMONIC_JCXZ || insn->mnemonic == ZYDIS_MNEMONIC_JECXZ ||
+            insn->mnemonic == ZYDIS_MNEMONIC_JRCXZ || insn->mnemonic == ZYDIS_MNEMONIC_LOOP ||
+            insn->mnemonic == ZYDIS_MNEMONIC_LOOPE || insn->mnemonic == ZYDIS_MNEMONIC_LOOPNE)
             return no(p, "one of its first instructions cannot be moved");
         opcode[1] = (unsigned char)(0x80 | (insn->opcode & 0x0f));
         return put_jump(p, opcode, 2, relative_target(insn, address));
@@ -184,8 +186,8 @@ static bool body_is_fine(struct planning *p, const ZydisDecoder *decoder, const 
     return true;
 }
 
-bool patch_plan(const struct module *module, uintptr_t function, size_t size, struct plan_patch *out, char *reason,
-                size_t n)
+bool patch_plan(const struct module *module, uintptr_t function, size_t size,
+                struct plan_patch *out, char *reason, size_t n)
 {
     static const unsigned char landing_pad[4] = {0xf3, 0x0f, 0x1e, 0xfa};
     struct planning p = {.patch = out, .reason = reason, .n = n};
@@ -213,10 +215,13 @@ bool patch_plan(const struct module *module, uintptr_t function, size_t size, st
         size -= sizeof landing_pad;
     }
     p.start = address + (uint64_t)(code - (const unsigned char *)function);
+    if (size < JUMP_LEN)
+        return no(&p, "it is shorter than the five bytes that a jump needs");
     while (window < JUMP_LEN) {
         if (window >= size)
             return no(&p, "it is shorter than the five bytes that a jump needs");
-        if (!ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoder, code + window, size - window, &insn, operands)))
+        if (!ZYAN_SUCCESS(
+                ZydisDecoderDecodeFull(&decoder, code + window, size - window, &insn, operands)))
             return no(&p, "it has bytes that are no instructions");
         window += insn.length;
         if (window < JUMP_LEN && ends_flow(&insn))
@@ -253,10 +258,11 @@ bool patch_plan(const struct module *module, uintptr_t function, size_t size, st
     return true;
 }
 #else
-bool patch_plan(const struct module *module, uintptr_t function, size_t size, struct plan_patch *out, char *reason,
-                size_t n)
+bool patch_plan(const struct module *module, uintptr_t function, size_t size,
+                struct plan_patch *out, char *reason, size_t n)
 {
-    snprintf(reason, n, "it is inside of %s, whose code would have to be patched: not supported here",
+    snprintf(reason, n,
+             "it is inside of %s, whose code would have to be patched: not supported here",
              module->elf.name);
     return false;
 }

@@ -22,7 +22,8 @@ bool modules_load(const char *program);
 bool modules_add(const char *path);
 /* Names of functions NAME.something, the compiler's clones, written to BUF; how many. Another name of
  * the function at ADDRESS itself (0: none) is no clone. */
-unsigned modules_clones(const struct module *module, const char *name, uintptr_t address, char *buf, size_t n);
+unsigned modules_clones(const struct module *module, const char *name, uintptr_t address, char *buf,
+                        size_t n);
 /* Is this symbol exported, so that the loader decides who is called? */
 bool modules_exports(const struct module *module, const char *name);
 /* Is there a call of that name that the loader resolves? */
@@ -38,10 +39,14 @@ struct decision {
 void decide(const struct named_spec *spec, unsigned index, struct decision *out);
 
 /* patch.c: plans the displacement of a function's first instructions. False: REASON says why not. */
-bool patch_plan(const struct module *module, uintptr_t function, size_t size, struct plan_patch *out, char *reason,
-                size_t n);
+bool patch_plan(const struct module *module, uintptr_t function, size_t size,
+                struct plan_patch *out, char *reason, size_t n);
+
+/* carry.c: says what becomes of the items of BATON_CARRY. False: not all of them will work. */
+bool carry_check(struct config *config);
 
 /* object.c: writes the object; true when it is there. */
-bool object_write(const char *path, const struct named_spec *specs, const struct decision *decisions, unsigned count);
+bool object_write(const char *path, const struct named_spec *specs,
+                  const struct decision *decisions, unsigned count);
 
 #endif

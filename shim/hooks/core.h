@@ -35,7 +35,8 @@ extern const char baton_named_bank[] __attribute__((visibility("default")));
 
 static inline void *thunk_address(unsigned index, bool is_wrapping)
 {
-    return (void *)(uintptr_t)(baton_named_bank + THUNK_SIZE * (index + (is_wrapping ? THUNKS : 0)));
+    return (void *)(uintptr_t)(baton_named_bank +
+                               THUNK_SIZE * (index + (is_wrapping ? THUNKS : 0)));
 }
 
 static inline bool thunk_is_ours(const void *address)

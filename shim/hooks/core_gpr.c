@@ -62,8 +62,8 @@ static bool leave(struct wrap *wrap, bool is_slow)
 
     if (!context)
         return true;
-    if (thread->over == context && thread->mark == ((uintptr_t)wrap | MARK_OWNED) && thread->depth == 0 &&
-        guard_is_clear() && release_is_fast(thread, context)) {
+    if (thread->over == context && thread->mark == ((uintptr_t)wrap | MARK_OWNED) &&
+        thread->depth == 0 && guard_is_clear() && release_is_fast(thread, context)) {
         thread->over = NULL;
         thread->debt--;
         return true;
@@ -76,17 +76,19 @@ static bool leave(struct wrap *wrap, bool is_slow)
 
 /* ---- kind=call ---- */
 
-static bool submit_call(struct named_hook *hook, struct thunk_frame *frame, struct wrap *wrap, bool is_slow)
+static bool submit_call(struct named_hook *hook, struct thunk_frame *frame, struct wrap *wrap,
+                        bool is_slow)
 {
-    uint64_t *fn = frame_argument(frame, hook->spec.fn), *arg = frame_argument(frame, hook->spec.arg);
+    uint64_t *fn = frame_argument(frame, hook->spec.fn),
+             *arg = frame_argument(frame, hook->spec.arg);
     struct thread *thread = thread_self;
     struct context *context;
     void *node;
 
     if (!*fn || thunk_is_ours((void *)*fn) || !hook->callback)
         return true;
-    if (!is_slow &&
-        (hook->spec.is_repeating || !capture_is_fast(thread) || thread->record_next == thread->record_end))
+    if (!is_slow && (hook->spec.is_repeating || !capture_is_fast(thread) ||
+                     thread->record_next == thread->record_end))
         return false;
     context = context_capture(FAMILY_NAMED);
     if (!context)
@@ -125,9 +127,11 @@ static bool submit_call(struct named_hook *hook, struct thunk_frame *frame, stru
  * The compiler may know that the function leaves these registers alone and use them again for its
  * next call: they hold the program's own values when the function returns (SURFACE_CPP A2.4).
  */
-static void put_back_arguments(const struct named_hook *hook, struct thunk_frame *frame, const struct wrap *wrap)
+static void put_back_arguments(const struct named_hook *hook, struct thunk_frame *frame,
+                               const struct wrap *wrap)
 {
-    uint64_t *fn = frame_argument(frame, hook->spec.fn), *arg = frame_argument(frame, hook->spec.arg);
+    uint64_t *fn = frame_argument(frame, hook->spec.fn),
+             *arg = frame_argument(frame, hook->spec.arg);
 
     if (!wrap->ours[0])
         return;
@@ -137,7 +141,8 @@ static void put_back_arguments(const struct named_hook *hook, struct thunk_frame
         *arg = wrap->theirs[1];
 }
 
-static void *run_call(struct named_hook *hook, struct thunk_frame *frame, struct wrap *wrap, bool is_slow)
+static void *run_call(struct named_hook *hook, struct thunk_frame *frame, struct wrap *wrap,
+                      bool is_slow)
 {
     uint64_t *place = frame_argument(frame, hook->spec.cbarg);
     struct record *record = (struct record *)*place, taken;
@@ -152,7 +157,8 @@ static void *run_call(struct named_hook *hook, struct thunk_frame *frame, struct
     return taken.function;
 }
 
-static void *run_repeat(struct named_hook *hook, struct thunk_frame *frame, struct wrap *wrap, bool is_slow)
+static void *run_repeat(struct named_hook *hook, struct thunk_frame *frame, struct wrap *wrap,
+                        bool is_slow)
 {
     uint64_t *place = frame_argument(frame, hook->spec.cbarg);
     struct repeat *repeat = (struct repeat *)*place;
@@ -189,7 +195,8 @@ static bool keep_object(struct named_hook *hook, uintptr_t key, bool is_slow, bo
         /* As context_capture, but undone without a trace when the table has no room at hand. */
         struct thread *thread = thread_self;
 
-        if (table_put(hook->spec.pair_id, key, thread->snap, hook->spec.is_fifo, false, &old) != TABLE_DONE)
+        if (table_put(hook->spec.pair_id, key, thread->snap, hook->spec.is_fifo, false, &old) !=
+            TABLE_DONE)
             return false;
         if (old)
             return true; /* a signal handler, in the middle of another one's handoff */
@@ -239,7 +246,8 @@ static bool submit_field(struct named_hook *hook, struct thunk_frame *frame, boo
     return true;
 }
 
-static void *run_field(struct thunk *thunk, struct thunk_frame *frame, struct wrap *wrap, bool is_slow)
+static void *run_field(struct thunk *thunk, struct thunk_frame *frame, struct wrap *wrap,
+                       bool is_slow)
 {
     const struct named_hook *hook = thunk->hook;
     uint64_t key = *frame_argument(frame, hook->spec.cbarg);
@@ -260,7 +268,8 @@ static void *run_field(struct thunk *thunk, struct thunk_frame *frame, struct wr
     return original;
 }
 
-static bool run_object(struct named_hook *hook, struct thunk_frame *frame, struct wrap *wrap, bool is_slow)
+static bool run_object(struct named_hook *hook, struct thunk_frame *frame, struct wrap *wrap,
+                       bool is_slow)
 {
     struct context *context;
 
@@ -283,7 +292,8 @@ static bool let_go(bool is_slow)
 
     if (!thread->over || (thread->mark & MARK_FLAGS & ~(uintptr_t)MARK_SLOW) != MARK_ADOPTED)
         return true;
-    if (!(thread->mark & MARK_SLOW) && thread->depth == 0 && guard_is_clear() && release_is_fast(thread, thread->over)) {
+    if (!(thread->mark & MARK_SLOW) && thread->depth == 0 && guard_is_clear() &&
+        release_is_fast(thread, thread->over)) {
         thread->over = NULL;
         thread->debt--;
         return true;
@@ -295,7 +305,8 @@ static bool let_go(bool is_slow)
 }
 
 /* The item came out: its context stays until this thread's next get. */
-static bool adopt(struct named_hook *hook, struct thunk_frame *frame, const struct wrap *wrap, bool is_slow)
+static bool adopt(struct named_hook *hook, struct thunk_frame *frame, const struct wrap *wrap,
+                  bool is_slow)
 {
     uint64_t key;
     struct context *context;
@@ -342,7 +353,8 @@ void named_let_go(void)
 
 /* ---- the thunks ---- */
 
-static void *enter_function(struct thunk *thunk, struct thunk_frame *frame, struct wrap *wrap, bool is_slow)
+static void *enter_function(struct thunk *thunk, struct thunk_frame *frame, struct wrap *wrap,
+                            bool is_slow)
 {
     void *original = atomic_load_explicit(&thunk->original, memory_order_acquire);
     struct named_hook *hook;

@@ -13,12 +13,13 @@ struct thunk_frame {
 };
 
 enum {
-    FRAME_POINTER = 6,         /* the DWARF number of rbp */
-    FRAME_BELOW_POINTER = 72,  /* from the frame pointer down to the frame */
-    THUNK_SIZE = 16,           /* bytes of code of one thunk */
+    FRAME_POINTER = 6,        /* the DWARF number of rbp */
+    FRAME_BELOW_POINTER = 72, /* from the frame pointer down to the frame */
+    THUNK_SIZE = 16,          /* bytes of code of one thunk */
 };
 
-static inline __attribute__((always_inline)) uint64_t *frame_argument(struct thunk_frame *frame, unsigned position)
+static inline __attribute__((always_inline)) uint64_t *frame_argument(struct thunk_frame *frame,
+                                                                      unsigned position)
 {
     switch (position) {
     case 1:
@@ -36,7 +37,8 @@ static inline __attribute__((always_inline)) uint64_t *frame_argument(struct thu
     }
 }
 
-static inline __attribute__((always_inline)) uint64_t *frame_result(struct thunk_frame *frame, bool is_second)
+static inline __attribute__((always_inline)) uint64_t *frame_result(struct thunk_frame *frame,
+                                                                    bool is_second)
 {
     return is_second ? &frame->rdx : &frame->rax;
 }

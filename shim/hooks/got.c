@@ -80,11 +80,13 @@ static void find_relro(const struct elf_module *module, uintptr_t *start, uintpt
 
 static bool write_pointer(const struct elf_module *module, void **place, void *value)
 {
-    uintptr_t start, end, page = (uintptr_t)sysconf(_SC_PAGESIZE), from = (uintptr_t)place & ~(page - 1);
+    uintptr_t start, end, page = (uintptr_t)sysconf(_SC_PAGESIZE),
+                          from = (uintptr_t)place & ~(page - 1);
     bool is_read_only;
 
     find_relro(module, &start, &end);
-    is_read_only = (uintptr_t)place >= (start & ~(page - 1)) && (uintptr_t)place < (end & ~(page - 1));
+    is_read_only = (uintptr_t)place >= (start & ~(page - 1)) &&
+                   (uintptr_t)place < (end & ~(page - 1));
     if (is_read_only && SYS_CALL(mprotect, from, page, PROT_READ | PROT_WRITE) < 0)
         return false;
     __atomic_store_n(place, value, __ATOMIC_RELEASE);
@@ -94,7 +96,8 @@ static bool write_pointer(const struct elf_module *module, void **place, void *v
 }
 
 /* What the pointer leads to, or would once the lazy binder has run. */
-static void *target_of(const struct elf_module *module, const char *name, unsigned type, void *value)
+static void *target_of(const struct elf_module *module, const char *name, unsigned type,
+                       void *value)
 {
     struct elf_module owner;
 
@@ -106,8 +109,8 @@ static void *target_of(const struct elf_module *module, const char *name, unsign
     return value;
 }
 
-static void patch_pointer(const struct elf_module *module, struct named_hook *hook, const char *name, unsigned type,
-                          void **place)
+static void patch_pointer(const struct elf_module *module, struct named_hook *hook,
+                          const char *name, unsigned type, void **place)
 {
     void *value = __atomic_load_n(place, __ATOMIC_ACQUIRE), *target;
     unsigned index;
@@ -138,7 +141,8 @@ static struct named_hook *hook_of(const char *name)
     for (unsigned i = 0; i < named_count; i++) {
         struct named_hook *hook = &named_hooks[i];
 
-        if (named_uses_got(hook) && hook->spec.function[0] == name[0] && !strcmp(hook->spec.function, name))
+        if (named_uses_got(hook) && hook->spec.function[0] == name[0] &&
+            !strcmp(hook->spec.function, name))
             return hook;
     }
     return NULL;
@@ -158,7 +162,8 @@ static int patch_module(const struct elf_module *module, void *arg)
             const elf_sym *symbol;
             struct named_hook *hook;
 
-            if (type != RELOCATION_PLT && type != RELOCATION_GOT && (type != RELOCATION_POINTER || rela->r_addend))
+            if (type != RELOCATION_PLT && type != RELOCATION_GOT &&
+                (type != RELOCATION_POINTER || rela->r_addend))
                 continue;
             symbol = &module->dynsym[ELF64_R_SYM(rela->r_info)];
             if (symbol->st_name >= module->dynstr_len)

@@ -10,7 +10,8 @@ void got_patch_modules(void);
 
 /* dlsym as the program's modules call it, and as it is (thunks_ARCH.S jumps there). */
 void named_dlsym(void);
-extern void *(*named_real_dlsym)(void *handle, const char *name) __attribute__((visibility("hidden")));
+extern void *(*named_real_dlsym)(void *handle, const char *name)
+    __attribute__((visibility("hidden")));
 
 /* Is the hook one whose pointers are to be looked for? */
 bool named_uses_got(const struct named_hook *hook);

@@ -26,8 +26,8 @@ struct named_hook named_hooks[NAMED_MAX];
 unsigned named_count;
 
 void *(*named_real_dlsym)(void *handle, const char *name);
-static bool is_ready;           /* hooks may be looked for */
-static atomic_bool is_stale;    /* something was loaded since */
+static bool is_ready;        /* hooks may be looked for */
+static atomic_bool is_stale; /* something was loaded since */
 static struct lock look_lock;
 
 /* ---- settings ---- */
@@ -47,7 +47,8 @@ void named_read(struct config *config)
 
 /* ---- what is hooked how ---- */
 
-static void refuse(struct named_hook *hook, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void refuse(struct named_hook *hook, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 static void refuse(struct named_hook *hook, const char *format, ...)
 {
     va_list args;
@@ -63,7 +64,8 @@ bool named_uses_got(const struct named_hook *hook)
 {
     if (hook->is_open)
         return true;
-    return hook->state != HOOK_REFUSED && (hook->spec.how == HOW_AUTO || hook->spec.how == HOW_GOT) &&
+    return hook->state != HOOK_REFUSED &&
+           (hook->spec.how == HOW_AUTO || hook->spec.how == HOW_GOT) &&
            (hook->state == HOOK_UNMATCHED || hook->by == HOW_GOT);
 }
 
@@ -80,7 +82,8 @@ bool named_accepts(struct named_hook *hook, const void *target)
 {
     struct elf_module module;
 
-    if (hook->state == HOOK_REFUSED || !elf_module_at(target, &module) || named_is_generated(&module) ||
+    if (hook->state == HOOK_REFUSED || !elf_module_at(target, &module) ||
+        named_is_generated(&module) ||
         (hook->spec.module && !elf_module_match(&module, hook->spec.module)))
         return false;
     note_hooked(hook, HOW_GOT, &module);
@@ -169,7 +172,8 @@ static void *replace_symbol(const char *name, void *address)
  * A program asks for a function that the user named: it gets the thunk in front of it. NULL: go on to
  * the real dlsym, which also sets the error when there is no such function.
  */
-__attribute__((used, visibility("hidden"))) void *named_note_dlsym(void *handle, const char *name, const void *caller);
+__attribute__((used, visibility("hidden"))) void *named_note_dlsym(void *handle, const char *name,
+                                                                   const void *caller);
 void *named_note_dlsym(void *handle, const char *name, const void *caller)
 {
     void *address;
@@ -191,7 +195,8 @@ static bool is_own_hook(const char *name)
 }
 
 /* DT_INIT of the generated object, which is initialised before every other library (initfirst). */
-__attribute__((used, visibility("hidden"))) void named_start_early(int argc, char **argv, char **environment);
+__attribute__((used, visibility("hidden"))) void named_start_early(int argc, char **argv,
+                                                                   char **environment);
 void named_start_early(int argc, char **argv, char **environment)
 {
     if (baton_start)
@@ -216,8 +221,8 @@ static void use_symbol(unsigned index)
     }
     if (hook->spec.module && !elf_module_match(&module, hook->spec.module)) {
         thunks[index].hook = NULL; /* another one's function: calls pass through */
-        fmt_buf(hook->reason, sizeof hook->reason, "the function of that name that is called is the one in %s",
-                module.name);
+        fmt_buf(hook->reason, sizeof hook->reason,
+                "the function of that name that is called is the one in %s", module.name);
         return;
     }
     atomic_store(&thunks[index].original, original);
@@ -238,7 +243,8 @@ static void use_patch(const struct plan *plan, unsigned index)
 
     if (!patch)
         return;
-    original = patch_apply(patch, thunk_address(index, is_wrapping), &module, reason, sizeof reason);
+    original =
+        patch_apply(patch, thunk_address(index, is_wrapping), &module, reason, sizeof reason);
     if (original) {
         atomic_store(&thunks[index].original, original);
         note_hooked(hook, HOW_PATCH, &module);
@@ -264,7 +270,8 @@ static void use_plan(const struct plan *plan)
             use_patch(plan, i);
             break;
         case HOW_AUTO: /* said by baton run already */
-            fmt_buf(hook->reason, sizeof hook->reason, "%.*s", (int)sizeof planned->reason - 1, planned->reason);
+            fmt_buf(hook->reason, sizeof hook->reason, "%.*s", (int)sizeof planned->reason - 1,
+                    planned->reason);
             if (!planned->is_missing)
                 hook->state = HOOK_REFUSED;
             break;
@@ -309,7 +316,8 @@ void named_init(void)
         }
         thunks[i].hook = hook;
         if (hook->spec.kind == NAMED_CALL)
-            hook->callback = thunk_take(hook, hook->spec.is_repeating ? THUNK_REPEAT : THUNK_CALL, NULL);
+            hook->callback =
+                thunk_take(hook, hook->spec.is_repeating ? THUNK_REPEAT : THUNK_CALL, NULL);
         else if (hook->spec.kind == NAMED_STDFUNCTION)
             hook->callback = thunk_take(hook, THUNK_STDFUNCTION, NULL);
     }
@@ -317,8 +325,10 @@ void named_init(void)
     if (plan)
         use_plan(plan);
     else
-        log_msg(LOG_LEVEL_WARN, "BATON_HOOKS without baton run: calls inside one module, and those of constructors, "
-                                "are not seen");
+        log_msg(
+            LOG_LEVEL_WARN,
+            "BATON_HOOKS without baton run: calls inside one module, and those of constructors, "
+            "are not seen");
     loader_opened_hook = note_opened;
     is_ready = true;
     atomic_store(&is_stale, true);
@@ -332,9 +342,10 @@ const char *named_reason(const struct named_hook *hook)
     if (hook->state == HOOK_UNMATCHED)
         return hook->reason[0] ? hook->reason : "no pointer to such a function was found";
     if (!atomic_load(&hook->fired))
-        return hook->by == HOW_GOT ? "never fired: no call went through the pointers that were hooked (calls "
-                                     "inside one module, inlined calls and constructors do not)"
-                                   : "never fired: it was not called, or its calls were inlined";
+        return hook->by == HOW_GOT
+                   ? "never fired: no call went through the pointers that were hooked (calls "
+                     "inside one module, inlined calls and constructors do not)"
+                   : "never fired: it was not called, or its calls were inlined";
     return "";
 }
 

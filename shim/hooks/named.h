@@ -28,7 +28,8 @@ struct named_hook {
     struct named_spec spec;
     enum named_state state;
     enum named_how by; /* HOW_SYMBOL, HOW_GOT, HOW_PATCH once hooked */
-    bool is_open;      /* by symbol, its library is not there yet: the caller decides which copy is meant */
+    bool
+        is_open; /* by symbol, its library is not there yet: the caller decides which copy is meant */
     unsigned places;   /* pointers, stubs or entries that lead to us */
     unsigned callback; /* call, stdfunction: the thunk that callbacks run through; 0: none */
     char where[96];
@@ -43,9 +44,9 @@ enum thunk_role { THUNK_FUNCTION, THUNK_CALL, THUNK_REPEAT, THUNK_FIELD, THUNK_S
 enum { THUNKS = 256 };
 
 struct thunk {
-    struct named_hook *hook; /* NULL: passes through */
+    struct named_hook *hook;  /* NULL: passes through */
     _Atomic(void *) original; /* NULL: the caller decides, or it is not known yet */
-    const char *name;        /* of a function that a generated object names */
+    const char *name;         /* of a function that a generated object names */
     enum thunk_role role;
 };
 extern struct thunk thunks[THUNKS];
@@ -79,8 +80,8 @@ enum table_answer { TABLE_DONE, TABLE_SLOW };
  * Remembers context for (pair, key). In *old: a context that it replaced or pushed out, which the
  * caller lets go and counts. TABLE_SLOW: nothing done, needs may_be_slow.
  */
-enum table_answer table_put(uint32_t pair, uintptr_t key, struct context *context, bool is_fifo, bool may_be_slow,
-                            struct context **old);
+enum table_answer table_put(uint32_t pair, uintptr_t key, struct context *context, bool is_fifo,
+                            bool may_be_slow, struct context **old);
 /* Takes the oldest one out; NULL: there is none. Never slow. */
 struct context *table_take(uint32_t pair, uintptr_t key);
 void table_fork_lock(void);

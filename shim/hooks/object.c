@@ -20,7 +20,8 @@ bool named_is_generated(const struct elf_module *module)
 
 static size_t plan_room(const struct plan *plan)
 {
-    return sizeof *plan + plan->hooks * sizeof(struct plan_hook) + plan->patches * sizeof(struct plan_patch);
+    return sizeof *plan + plan->hooks * sizeof(struct plan_hook) +
+           plan->patches * sizeof(struct plan_patch);
 }
 
 static int visit(const struct elf_module *module, void *arg)
@@ -28,7 +29,8 @@ static int visit(const struct elf_module *module, void *arg)
     struct elf_symbol symbol;
     const struct plan *plan;
 
-    if (!named_is_generated(module) || !elf_dynsym_find(module, PLAN_SYMBOL, NULL, ELF_ANY, &symbol))
+    if (!named_is_generated(module) ||
+        !elf_dynsym_find(module, PLAN_SYMBOL, NULL, ELF_ANY, &symbol))
         return 0;
     plan = (const struct plan *)symbol.value;
     if (symbol.size < sizeof *plan || plan->magic != PLAN_MAGIC || plan->size > symbol.size ||
@@ -58,7 +60,8 @@ const struct plan_hook *object_hook(const struct plan *plan, unsigned index)
 const struct plan_patch *object_patch(const struct plan *plan, unsigned index)
 {
     const struct plan_patch *patches =
-        (const struct plan_patch *)(((uintptr_t)object_hook(plan, plan->hooks) + 7) & ~(uintptr_t)7);
+        (const struct plan_patch *)(((uintptr_t)object_hook(plan, plan->hooks) + 7) &
+                                    ~(uintptr_t)7);
 
     for (unsigned i = 0; i < plan->patches; i++) {
         if (patches[i].hook == index)

@@ -18,6 +18,7 @@ const char *object_name(unsigned index);
  * was. NULL: nothing was changed, `reason` says why; "" when the module is not loaded. `where` gets
  * the module.
  */
-void *patch_apply(const struct plan_patch *patch, void *thunk, struct elf_module *where, char *reason, size_t n);
+void *patch_apply(const struct plan_patch *patch, void *thunk, struct elf_module *where,
+                  char *reason, size_t n);
 
 #endif

@@ -39,8 +39,8 @@ static int visit_module(const struct elf_module *module, void *arg)
     size_t len;
     const uint8_t *id = elf_module_build_id(module, &len);
 
-    if (!id || len != wanted->patch->build_id_len || memcmp(id, wanted->patch->build_id, len) != 0 ||
-        !elf_module_is_startup(module))
+    if (!id || len != wanted->patch->build_id_len ||
+        memcmp(id, wanted->patch->build_id, len) != 0 || !elf_module_is_startup(module))
         return 0;
     *wanted->out = *module;
     return 1;
@@ -165,8 +165,8 @@ static bool page_near(uintptr_t target)
         sys_close(fd);
         return false;
     }
-    at = SYS_CALL(mmap, hole, (size_t)PAGE, PROT_READ | PROT_EXEC, MAP_SHARED | 0x100000 /* MAP_FIXED_NOREPLACE */,
-                  fd, 0L);
+    at = SYS_CALL(mmap, hole, (size_t)PAGE, PROT_READ | PROT_EXEC,
+                  MAP_SHARED | 0x100000 /* MAP_FIXED_NOREPLACE */, fd, 0L);
     if (at != (long)hole) {
         if (at > 0)
             sys_unmap((void *)at, PAGE);
@@ -183,8 +183,8 @@ static bool page_near(uintptr_t target)
 
 /* ---- writing ---- */
 
-static bool fix_island(const struct plan_patch *patch, const struct elf_module *module, uintptr_t island,
-                       uint8_t *bytes)
+static bool fix_island(const struct plan_patch *patch, const struct elf_module *module,
+                       uintptr_t island, uint8_t *bytes)
 {
     for (unsigned i = 0; i < patch->fixups; i++) {
         const struct plan_fixup *fixup = &patch->fixup[i];
@@ -216,7 +216,8 @@ static bool write_code(uintptr_t address, const void *bytes, size_t len)
     return is_written && !memcmp((const void *)address, bytes, len);
 }
 
-void *patch_apply(const struct plan_patch *patch, void *thunk, struct elf_module *where, char *reason, size_t n)
+void *patch_apply(const struct plan_patch *patch, void *thunk, struct elf_module *where,
+                  char *reason, size_t n)
 {
     static const uint8_t jump_far[6] = {0xff, 0x25}; /* jmp *0(%rip): the address follows */
     uint8_t bytes[PLAN_ISLAND + DETOUR_SIZE] = {0}, entry[PLAN_WINDOW];
@@ -226,12 +227,15 @@ void *patch_apply(const struct plan_patch *patch, void *thunk, struct elf_module
     int32_t distance;
 
     reason[0] = '\0';
-    if (patch->island_len > PLAN_ISLAND || patch->fixups > PLAN_FIXUPS || patch->window > PLAN_WINDOW ||
-        patch->window < JUMP_SIZE || !elf_each_module(visit_module, &wanted))
+    if (patch->island_len > PLAN_ISLAND || patch->fixups > PLAN_FIXUPS ||
+        patch->window > PLAN_WINDOW || patch->window < JUMP_SIZE ||
+        !elf_each_module(visit_module, &wanted))
         return NULL;
     code = where->base + patch->address;
-    if (!is_code(where, code, patch->window) || memcmp((const void *)code, patch->expected, patch->window) != 0)
-        return no(reason, n, "its code is not what the plan was made for: something else has changed it");
+    if (!is_code(where, code, patch->window) ||
+        memcmp((const void *)code, patch->expected, patch->window) != 0)
+        return no(reason, n,
+                  "its code is not what the plan was made for: something else has changed it");
     if (!is_alone())
         return no(reason, n, "several threads run already");
     if (!page_near(code))

@@ -13,13 +13,19 @@
 
 #define PLAN_SYMBOL "baton_named_plan"
 
-enum { PLAN_MAGIC = 0x314e5442 /* "BTN1" */, PLAN_FIXUPS = 8, PLAN_WINDOW = 32, PLAN_ISLAND = 192, PLAN_REASON = 200 };
+enum {
+    PLAN_MAGIC = 0x314e5442 /* "BTN1" */,
+    PLAN_FIXUPS = 8,
+    PLAN_WINDOW = 32,
+    PLAN_ISLAND = 192,
+    PLAN_REASON = 200
+};
 
 enum plan_fixup_kind { FIXUP_RELATIVE, FIXUP_ABSOLUTE };
 
 struct plan_fixup {
-    uint8_t at;   /* in the island: four bytes, or eight of an absolute address */
-    uint8_t end;  /* relative: where the instruction ends */
+    uint8_t at;  /* in the island: four bytes, or eight of an absolute address */
+    uint8_t end; /* relative: where the instruction ends */
     uint8_t kind;
     uint8_t unused[5];
     uint64_t target; /* address in the module's file */
@@ -36,8 +42,8 @@ struct plan_patch {
 };
 
 struct plan_hook {
-    uint32_t name; /* the function's, from the start of the plan */
-    uint8_t by;    /* enum named_how; HOW_AUTO: not hooked */
+    uint32_t name;      /* the function's, from the start of the plan */
+    uint8_t by;         /* enum named_how; HOW_AUTO: not hooked */
     uint8_t is_missing; /* no such function was found at all */
     uint8_t unused[2];
     char module[100];

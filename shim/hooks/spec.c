@@ -107,7 +107,9 @@ static bool read_option(char *name, const char *value, struct named_spec *out, u
         if (strcmp(name, positions[i].name) != 0)
             continue;
         *seen |= positions[i].bit;
-        return value && read_position(value, places[i]) ? true : fail(error, value ? value : name, position_expected);
+        return value && read_position(value, places[i])
+                   ? true
+                   : fail(error, value ? value : name, position_expected);
     }
     if (!value && !strcmp(name, "repeat")) {
         *seen |= O_REPEAT;
@@ -125,7 +127,8 @@ static bool read_option(char *name, const char *value, struct named_spec *out, u
     }
     if (value && !strcmp(name, "item")) {
         *seen |= O_ITEM;
-        return read_item(value, out) ? true : fail(error, value, "ret, ret2, N or *N with N from 1 to 6");
+        return read_item(value, out) ? true
+                                     : fail(error, value, "ret, ret2, N or *N with N from 1 to 6");
     }
     if (value && !strcmp(name, "off")) {
         *seen |= O_OFF;
@@ -156,7 +159,8 @@ static bool read_option(char *name, const char *value, struct named_spec *out, u
         }
         return fail(error, value, "auto, symbol, got or patch");
     }
-    return fail(error, name, "kind, fn, arg, cbarg, repeat, obj, fifo, item, off, pair, stack, how or unsafe");
+    return fail(error, name,
+                "kind, fn, arg, cbarg, repeat, obj, fifo, item, off, pair, stack, how or unsafe");
 }
 
 static bool read_kind(const char *text, enum named_kind *into)
@@ -192,7 +196,8 @@ static bool read_name(char *text, struct named_spec *out, struct spec_error *err
         return fail(error, text, "the name of a function");
     for (; *text; text++) {
         if (*text <= ' ' || strchr("(),=;:*", *text))
-            return fail(error, text, "the name of a function as the linker knows it (nm), then (kind=...)");
+            return fail(error, text,
+                        "the name of a function as the linker knows it (nm), then (kind=...)");
     }
     return true;
 }
@@ -268,7 +273,8 @@ size_t spec_pair(struct named_spec *specs, size_t count)
         specs[i].pair_id = (uint32_t)i;
         for (size_t j = count; j-- > 0;) {
             if (!kinds[specs[i].kind].partner || !kinds[specs[j].kind].partner ||
-                is_queue(specs[i].kind) != is_queue(specs[j].kind) || strcmp(specs[i].pair, specs[j].pair) != 0)
+                is_queue(specs[i].kind) != is_queue(specs[j].kind) ||
+                strcmp(specs[i].pair, specs[j].pair) != 0)
                 continue;
             specs[i].pair_id = (uint32_t)j; /* ends as the first of the pair */
             has_partner |= specs[i].kind != specs[j].kind;
@@ -303,11 +309,13 @@ unsigned spec_read_all(struct config *config, struct named_spec *specs)
         if (spec_parse(text, &specs[count], &error))
             count++;
         else
-            config_item_error(config, item, (size_t)(error.at - text), "expected %s", error.expected);
+            config_item_error(config, item, (size_t)(error.at - text), "expected %s",
+                              error.expected);
     }
     while ((lonely = spec_pair(specs, count)) < count) {
         config_item_error(config, items[lonely], 0, "expected an item with %s%s%s to go with it",
-                          spec_partner(specs[lonely].kind), *specs[lonely].pair ? ",pair=" : "", specs[lonely].pair);
+                          spec_partner(specs[lonely].kind), *specs[lonely].pair ? ",pair=" : "",
+                          specs[lonely].pair);
         memmove(&specs[lonely], &specs[lonely + 1], (count - lonely - 1) * sizeof *specs);
         memmove(&items[lonely], &items[lonely + 1], (count - lonely - 1) * sizeof *items);
         count--;

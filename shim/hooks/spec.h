@@ -11,7 +11,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum named_kind { NAMED_CALL, NAMED_SUBMIT, NAMED_RUN, NAMED_PUT, NAMED_GET, NAMED_FIELD, NAMED_STDFUNCTION };
+enum named_kind {
+    NAMED_CALL,
+    NAMED_SUBMIT,
+    NAMED_RUN,
+    NAMED_PUT,
+    NAMED_GET,
+    NAMED_FIELD,
+    NAMED_STDFUNCTION
+};
 enum named_how { HOW_AUTO, HOW_SYMBOL, HOW_GOT, HOW_PATCH };
 enum named_item { ITEM_ARGUMENT, ITEM_POINTED, ITEM_RESULT, ITEM_RESULT2 };
 
@@ -24,11 +32,11 @@ struct named_spec {
     const char *module; /* NULL: any */
     enum named_kind kind;
     enum named_how how;
-    uint8_t fn, arg;          /* call */
-    uint8_t obj;              /* submit, run, field, stdfunction; put and get: the item's argument */
-    uint8_t cbarg;            /* the callback's argument that is ours */
-    enum named_item item_at;  /* get */
-    uint8_t stack;            /* words of the caller's stack that a wrapped function gets */
+    uint8_t fn, arg;         /* call */
+    uint8_t obj;             /* submit, run, field, stdfunction; put and get: the item's argument */
+    uint8_t cbarg;           /* the callback's argument that is ours */
+    enum named_item item_at; /* get */
+    uint8_t stack;           /* words of the caller's stack that a wrapped function gets */
     bool is_repeating, is_fifo, is_unsafe;
     uint32_t off;     /* field */
     const char *pair; /* as written; "" when none is */
@@ -57,7 +65,8 @@ const char *spec_partner(enum named_kind kind);
  * must have the arguments that its source says. */
 static inline bool spec_relies_on_arguments(const struct named_spec *spec)
 {
-    return spec->kind == NAMED_CALL || spec->kind == NAMED_FIELD || spec->kind == NAMED_STDFUNCTION ||
+    return spec->kind == NAMED_CALL || spec->kind == NAMED_FIELD ||
+           spec->kind == NAMED_STDFUNCTION ||
            (spec->kind == NAMED_GET && spec->item_at == ITEM_POINTED);
 }
 

@@ -79,8 +79,8 @@ static bool refill(struct shard *shard)
     return true;
 }
 
-enum table_answer table_put(uint32_t pair, uintptr_t key, struct context *context, bool is_fifo, bool may_be_slow,
-                            struct context **old)
+enum table_answer table_put(uint32_t pair, uintptr_t key, struct context *context, bool is_fifo,
+                            bool may_be_slow, struct context **old)
 {
     uint64_t code = hash(pair, key);
     struct shard *shard = shard_of(code);
@@ -97,7 +97,8 @@ enum table_answer table_put(uint32_t pair, uintptr_t key, struct context *contex
         shard_lock(shard);
         place = bucket_of(shard, code);
         if (!is_fifo) {
-            for (entry = *place; entry && (entry->key != key || entry->pair != pair); entry = entry->next)
+            for (entry = *place; entry && (entry->key != key || entry->pair != pair);
+                 entry = entry->next)
                 ;
             if (entry) {
                 if (may_be_slow) {

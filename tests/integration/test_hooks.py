@@ -4,7 +4,7 @@ import tempfile
 from pathlib import Path
 
 from compile import compiled
-from harness import carry, plain, skip, test
+from harness import ROOT, carry, plain, skip, test
 
 KEY = "key:request_key"
 HOOKS = {
@@ -219,3 +219,38 @@ def plugin_by_pointers():
     host = compiled("host", "-O2", "-rdynamic", "hooks_plugin_host.c")
     after = carry(KEY, host, *plugins(), env={"BATON_HOOKS": HOOKS["call"]}).wrong().quiet()
     after.says("dlsym 0 table 0")
+
+
+MDWE = """
+import ctypes, os, sys
+if ctypes.CDLL(None).prctl(65, 1, 0, 0, 0): # PR_SET_MDWE, PR_MDWE_REFUSE_EXEC_GAIN
+    sys.exit(77)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
+@test("patches under PR_SET_MDWE: no page becomes executable or writable that was not")
+def no_new_code():
+    after = carry(KEY, "python3", "-c", MDWE, ROOT / "scripts" / "baton", "run", "--", whole(), "call", "list",
+                  env={"BATON_HOOKS": HOOKS["call"] + ";" + HOOKS["list"]}, preload=False)
+    if after.code == 77:
+        skip("this kernel has no PR_SET_MDWE")
+    after.ok().says("ran 2000 wrong 0")
+
+
+@test("no page of the process is writable and executable, and what is executed is unchanged but for entries")
+def no_writable_code():
+    after = carry(KEY, whole(), "maps", "call", env={"BATON_HOOKS": HOOKS["call"]}, launched=True).ok()
+    hooked(after, by="patch").never_says("rwx").says("r-x")
+
+
+@test("each hook counts: a replaced task is evicted, a hook that never fires is said", each=["got", "patch"])
+def counts(by):
+    program = linked() if by == "got" else whole()
+    hooks = ";".join([HOOKS["ring"], HOOKS["call"]])
+    after = carry(KEY, program, "twice", env={"BATON_HOOKS": hooks}, launched=by == "patch").says("ran 2 wrong 0")
+    put, get, unused = after.clean().reported()["hooks"]
+    if (put["fired"], put["carried"], put["evicted"]) != (3, 3, 1) or (get["fired"], get["carried"]) != (3, 2):
+        after.fail("expected three puts, one evicted, three gets, two with a context")
+    if unused["fired"] or "never fired" not in unused["reason"]:
+        after.fail("a hook that never fired must be said")

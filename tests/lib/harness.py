@@ -140,6 +140,12 @@ class Result:
                           f"{getattr(other, what)!r}\n")
         return self
 
+    def same_output_as(self, other):
+        """As same_as, but a message on stderr is allowed."""
+        if (self.code, self.out) != (other.code, other.out):
+            self.fail(f"differs from the other run: exit {other.code}, stdout {other.out!r}")
+        return self
+
     # What the report says.
 
     def reported(self):

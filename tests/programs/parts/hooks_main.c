@@ -131,6 +131,14 @@ static void *ring_worker(void *unused)
     }
 }
 
+static volatile int gate;
+static void *start_ring_worker(void *unused)
+{
+    while (!gate)
+        sched_yield();
+    return ring_worker(NULL);
+}
+
 static void mode_ring(void)
 {
     static struct task end;
@@ -174,6 +182,36 @@ static void mode_fifo(void)
     pthread_join(thread, NULL);
 }
 
+/* One task waits twice in a queue that is not fifo: the later request counts, once. */
+static void once_run(struct task *task)
+{
+    see(ran ? 0 : 2);
+}
+
+static void mode_twice(void)
+{
+    static struct task task = {NULL, once_run, 0}, end;
+    pthread_t thread;
+    pthread_create(&thread, NULL, start_ring_worker, NULL);
+    for (long i = 1; i <= 2; i++) {
+        set(i);
+        ring_put(&task);
+    }
+    set(0);
+    ring_put(&end);
+    gate = 1;
+    pthread_join(thread, NULL);
+}
+
+static void mode_maps(void)
+{
+    char line[512];
+    FILE *maps = fopen("/proc/self/maps", "r");
+    while (fgets(line, sizeof(line), maps))
+        fputs(line, stdout);
+    fclose(maps);
+}
+
 static void mode_ring_into(void)
 {
     is_into = 1;
@@ -187,7 +225,7 @@ int main(int argc, char **argv)
         void (*run)(void);
     } modes[] = {{"call", mode_call},         {"list", mode_list},   {"ring", mode_ring},
                  {"ring_into", mode_ring_into}, {"field", mode_field}, {"again", mode_again},
-                 {"fifo", mode_fifo}};
+                 {"fifo", mode_fifo},         {"twice", mode_twice}, {"maps", mode_maps}};
     pthread_key_create(&request_key, NULL);
     uses_tls = argc > 1 && !strcmp(argv[1], "tls");
     for (int i = 1; i < argc; i++)

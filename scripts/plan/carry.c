@@ -1,0 +1,120 @@
+/*
+ * Items of BATON_CARRY, looked for in the program's files: where the variable or function is, or what
+ * names are near. What only shows when the program runs is said to.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "plan.h"
+#include "slots/slots.h"
+
+static bool is_meant(const struct module *module, const char *user)
+{
+    return !user || elf_module_match(&module->elf, user);
+}
+
+static bool say_near(const char *name, const char *user_module, unsigned want)
+{
+    char near[128];
+
+    for (unsigned i = 0; i < modules_count; i++) {
+        if (is_meant(&modules[i], user_module) &&
+            elf_nearest(&modules[i].elf, name, want, near, sizeof near)) {
+            printf("    %s: not found; near is %s in %s\n", name, near, modules[i].elf.name);
+            return false;
+        }
+    }
+    printf("    %s: not found%s\n", name,
+           user_module ? " in such a module" : "; a library that is opened later may have it");
+    return false;
+}
+
+/* What thread-local objects of C++ have beside them when bytes are not all there is to them. */
+static bool has_constructor(const struct module *module, const char *name)
+{
+    char guard[512];
+
+    if (strncmp(name, "_Z", 2) != 0) /* a plain name is mangled only in its initialiser's */
+        snprintf(guard, sizeof guard, "_ZTH%zu%s", strlen(name), name);
+    else
+        snprintf(guard, sizeof guard, "_ZTH%s", name + 2);
+    return elf_has_symbol(&module->elf, guard);
+}
+
+static bool check_name(const char *name, const char *user_module, const char *file, unsigned want)
+{
+    struct elf_symbol symbol, first;
+    const struct module *where = NULL;
+    const char *reason;
+
+    for (unsigned i = 0; i < modules_count; i++) {
+        if (!is_meant(&modules[i], user_module) ||
+            !elf_find_symbol(&modules[i].elf, name, file, want, &symbol))
+            continue;
+        if (!where || (first.is_local && !symbol.is_local)) {
+            where = &modules[i];
+            first = symbol;
+        }
+    }
+    if (!where)
+        return say_near(name, user_module, want);
+    reason = slot_deny_reason(name, where->elf.name);
+    if (reason) {
+        printf("    %s: refused: %s\n", name, reason);
+        return false;
+    }
+    if (first.is_local && first.matches > 1) {
+        printf("    %s: refused: %u static ones of that name in %s\n", name, first.matches,
+               where->elf.name);
+        return false;
+    }
+    if (want == ELF_TLS && has_constructor(where, name)) {
+        printf(
+            "    %s: refused: a C++ object with a constructor in %s: its bytes are not its value\n",
+            name, where->elf.name);
+        return false;
+    }
+    printf("    %s: found in %s, %s\n", name, where->elf.name,
+           first.source == ELF_FROM_DYNSYM   ? "exported"
+           : first.source == ELF_FROM_SYMTAB ? "in its symbol table"
+                                             : "in its debug file");
+    return true;
+}
+
+static bool check_slot(const struct slot *slot)
+{
+    bool is_fine = true;
+
+    puts(slot->item);
+    if (slot->state == SLOT_REFUSED) {
+        printf("    refused: %s\n", slot->reason);
+        return false;
+    }
+    if (!strcmp(slot->kind->name, "tls") && slot->tls.name)
+        is_fine = check_name(slot->tls.name, slot->tls.module, slot->tls.file, ELF_TLS);
+    else if (!strcmp(slot->kind->name, "key") && slot->key.name)
+        is_fine = check_name(slot->key.name, slot->key.module, NULL,
+                             slot->key.by_creator ? ELF_FUNC : ELF_OBJECT);
+    else if (!strcmp(slot->kind->name, "fn") || !strcmp(slot->kind->name, "swap")) {
+        for (unsigned i = 0; i < 3; i++) {
+            if (slot->fn.name[i])
+                is_fine &= check_name(slot->fn.name[i], slot->fn.module[i], NULL, ELF_FUNC);
+        }
+    } else
+        puts("    known when the program runs");
+    for (unsigned i = 0; i < 2; i++) {
+        if (slot->policy_name[i])
+            is_fine &= check_name(slot->policy_name[i], NULL, NULL, ELF_FUNC);
+    }
+    return is_fine;
+}
+
+bool carry_check(struct config *config)
+{
+    bool is_fine = true;
+
+    slots_init(config); /* tells wrong items */
+    for (unsigned i = 0; i < slots_count; i++)
+        is_fine &= check_slot(&slots[i]);
+    return is_fine;
+}

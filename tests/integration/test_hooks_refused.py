@@ -1,0 +1,149 @@
+"""BATON_HOOKS: what is refused, and what `baton check` says of it without running the program."""
+import subprocess
+
+from compile import compiled
+from harness import ROOT, Failure, carry, idle, plain, skip, test
+
+KEY = "key:request_key"
+
+
+def program(*flags):
+    return compiled("refused", "-O2", *flags, "hooks_refused.c", "hooks_refused_other.c")
+
+
+def check(*words):
+    return subprocess.run([ROOT / "scripts" / "baton", "check", *map(str, words)], capture_output=True, text=True,
+                          timeout=30)
+
+
+def expect(result, code, *texts):
+    for text in texts:
+        if text not in result.stdout + result.stderr:
+            raise Failure(f"expected {text!r}, got\n{result.stdout}{result.stderr}")
+    if result.returncode != code:
+        raise Failure(f"expected exit {code}, got {result.returncode}\n{result.stdout}{result.stderr}")
+
+
+REFUSED = {
+    "too_short(kind=run,obj=1)": "shorter than the five bytes",
+    "no_length(kind=run,obj=1)": "the length of its code is not known",
+    "to_entry(kind=run,obj=1)": "it jumps back to its entry",
+    "rubbish(kind=run,obj=1)": "bytes that are no instructions",
+    "early_call(kind=run,obj=1)": "calls another function among its first five bytes",
+    "counter_jump(kind=run,obj=1)": "cannot be moved",
+    "twice(kind=run,obj=1)": "2 static functions of that name",
+    "local(kind=call,fn=2,arg=3)": "it is static in refused",
+    "wholf(kind=run,obj=1)": "near is whole in refused",
+    "whole(kind=run,obj=1,how=got)": "no module calls it through a pointer of the loader",
+    "whole(kind=run,obj=1,how=symbol)": "is not called by name",
+}
+PARTNER = "whole(kind=submit,obj=1)"
+
+
+def with_partner(item):
+    """kind=run wants a kind=submit beside it."""
+    return [item] if "kind=run" not in item else [item, "partner_of_run(kind=submit,obj=1)"]
+
+
+@test("what cannot be hooked safely is refused, and check says why", each=REFUSED)
+def refused(item):
+    reason = REFUSED[item]
+    expect(check(*with_partner(item), program()), 1, f"{item}\n    not hooked: ", reason)
+    hooks = ";".join(with_partner(item))
+    after = carry(KEY, program(), env={"BATON_HOOKS": hooks}, launched=True)
+    after.same_output_as(plain(program()))
+    if "near is" in reason: # a name that is nowhere: silent, programs inherit their settings
+        after.quiet()
+    else:
+        after.complains(reason)
+    hook = after.reported()["hooks"][0]
+    if hook["state"] == "hooked" or reason not in hook["reason"]:
+        after.fail(f"the report says {hook['state']}: {hook['reason']}")
+
+
+@test("the compiler's clones are found and named")
+def clones():
+    built = compiled("refused", "-O3", "hooks_refused.c", "hooks_refused_other.c")
+    names = subprocess.run(["nm", built], capture_output=True, text=True, check=True).stdout
+    if "cloned." not in names:
+        skip("this compiler makes no clone of it")
+    clone = next(line.split()[2] for line in names.splitlines() if "cloned." in line)
+    result = check("cloned(kind=put,item=1);other(kind=get,item=ret)", built)
+    expect(result, 1, "clones", clone)
+    result = check(f"{clone}(kind=put,item=1);whole(kind=get,item=ret)", built)
+    expect(result, 0, "by a patch of its entry")
+
+
+@test("unsafe hooks a static function all the same; #FILE.c tells two of a name apart")
+def unsafe():
+    expect(check("local(kind=call,fn=2,arg=3,unsafe)", program()), 0, "by a patch")
+    expect(check("twice#hooks_refused.c(kind=put,item=1)", "twice#hooks_refused_other.c(kind=get,item=ret)", program()),
+           0, "by a patch")
+
+
+@test("patches need one thread: a program that starts one before everything else is left alone")
+def several_threads():
+    built = program("-DEARLY_THREAD")
+    hooks = "whole(kind=put,item=1);local(kind=get,item=ret)"
+    after = carry(KEY, built, env={"BATON_HOOKS": hooks}, launched=True)
+    after.same_output_as(plain(built)).complains("several threads run already")
+
+
+@test("the plan is of one file: another one of the same name runs as ever")
+def other_file():
+    built = program()
+    other = compiled("refused", "-O1", "hooks_refused.c", "hooks_refused_other.c")
+    hooks = "local(kind=put,item=1);whole(kind=get,item=ret)"
+    made = subprocess.run([ROOT / "build" / "baton-plan", "object", built], capture_output=True, text=True,
+                          env={"BATON_HOOKS": hooks, "PATH": "/usr/bin:/bin"}, check=True).stdout.strip()
+    after = carry(KEY, other, env={"BATON_HOOKS": hooks}, before=[made]).quiet()
+    after.same_output_as(plain(other))
+    for hook in after.reported()["hooks"]:
+        if hook["state"] == "hooked":
+            after.fail("a patch was applied to a program that it was not planned for")
+
+
+@test("the object alone, or with other settings, lets calls pass")
+def other_settings():
+    pools = compiled("libpools.so", "-O2", "-shared", "-fPIC", "hooks_pools.c")
+    built = compiled("pools", "-O2", "-Wl,-z,lazy,-z,norelro", "hooks_main.c", pools, f"-Wl,-rpath,{pools.parent}")
+    hooks = "list_submit(kind=submit,obj=2);task_execute(kind=run,obj=1);call_submit(kind=call,fn=2,arg=3)"
+    made = subprocess.run([ROOT / "build" / "baton-plan", "object", built], capture_output=True, text=True,
+                          env={"BATON_HOOKS": hooks, "PATH": "/usr/bin:/bin"}, check=True).stdout.strip()
+    idle(built, "call", "list", before=[made]).says("ran 2000").quiet()
+    after = carry(KEY, built, "call", "list", env={"BATON_HOOKS": "call_submit(kind=call,fn=2,arg=3)"},
+                  before=[made]).says("ran 2000")
+    if "has changed since" not in after.reported()["hooks"][0]["reason"]:
+        after.fail("the report must say that the settings are not those of the object")
+
+
+@test("mistakes in BATON_HOOKS name the place and what was expected", each=[
+    ("f", "(kind=...)"), ("f(kind=call,fn=2)", "fn=N and arg=N"), ("f(kind=cal,fn=2,arg=3)", "call, submit, run"),
+    ("f(kind=call,fn=7,arg=3)", "from 1 to 6"), ("f(kind=call,fn=2,arg=2)", "two different positions"),
+    ("f(kind=submit,obj=1)", "kind=run"), ("f(kind=get,item=ret)", "kind=put"), ("f(kind=field,obj=1)", "off=BYTES"),
+    ("f(kind=field,obj=1,off=3)", "a multiple of 8"), ("f(kind=call,fn=2,arg=3", "a closing )"),
+    ("f(kind=call,fn=2,arg=3,fifo)", "only options of this kind"), ("f(kind=call,fn=2,arg=3,how=magic)", "how" ),
+    ("f(kind=call,fn=2,arg=3,stack=99)", "up to 64"), ("(kind=call,fn=2,arg=3)", "the name of a function"),
+])
+def mistakes(item, expected):
+    after = carry(KEY, "/bin/true", env={"BATON_HOOKS": item})
+    after.ok().complains(f'BATON_HOOKS="{item}"', expected if expected != "how" else "auto, symbol, got or patch")
+    strict = idle("/bin/true", env={"BATON_HOOKS": item, "BATON_CARRY": KEY, "BATON_STRICT": 1})
+    strict.exits(64)
+
+
+@test("functions that baton hooks itself are refused")
+def own_functions():
+    after = carry(KEY, "/bin/true", env={"BATON_HOOKS": "pthread_create(kind=call,fn=3,arg=4)"})
+    after.ok().complains("baton hooks this function itself")
+
+
+@test("check: items of BATON_CARRY, near names, statically linked programs")
+def check_carry():
+    built = program()
+    expect(check("--carry", KEY, built), 0, "request_key: found in refused")
+    expect(check("--carry", "key:request_kez", built), 1, "near is request_key in refused")
+    expect(check("--carry", "tls:no_such_thing_anywhere", built), 1, "not found")
+    static = compiled("static", "-static", "hooks_static.c")
+    expect(check("--carry", KEY, static), 1, "statically linked")
+    expect(check("--carry", KEY, "/etc/passwd"), 126)

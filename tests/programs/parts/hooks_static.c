@@ -1,0 +1,5 @@
+/* No loader, no library. */
+int main(void)
+{
+    return 0;
+}

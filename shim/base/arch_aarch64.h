@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <ucontext.h>
 
 static inline void arch_pause(void)
 {
@@ -29,6 +30,19 @@ static inline __attribute__((always_inline)) void arch_sp_store(uintptr_t *word,
 static inline __attribute__((always_inline)) bool arch_sp_is(const uintptr_t *word, unsigned flags)
 {
     return *word == arch_sp() + flags;
+}
+
+/* The stack pointer that setcontext would load. */
+static inline __attribute__((always_inline)) uintptr_t arch_context_sp(const ucontext_t *context)
+{
+    return (uintptr_t)context->uc_mcontext.sp;
+}
+
+/* The stack pointer that longjmp would load, 0: not known (mangled with a variable of the loader's). */
+static inline uintptr_t arch_jump_sp(const void *environment)
+{
+    (void)environment;
+    return 0;
 }
 
 /* The thread pointer: TLS variant I puts the static blocks above it. */

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <ucontext.h>
 
 static inline void arch_pause(void)
 {
@@ -51,6 +52,24 @@ static inline __attribute__((always_inline)) bool arch_sp_is(const uintptr_t *wo
         return *word == arch_sp_plus(flags);
     __asm__ volatile("cmp %%rsp, %1" : "=@cce"(is_same) : "m"(*word));
     return is_same;
+}
+
+/* The stack pointer that setcontext would load. */
+static inline __attribute__((always_inline)) uintptr_t arch_context_sp(const ucontext_t *context)
+{
+    return (uintptr_t)context->uc_mcontext.gregs[REG_RSP];
+}
+
+/*
+ * The stack pointer that longjmp would load, 0: not known. glibc mangles it with a secret in the
+ * thread block (PTR_MANGLE of sysdeps/unix/sysv/linux/x86_64/pointer_guard.h; JB_RSP is word 6).
+ */
+static inline uintptr_t arch_jump_sp(const void *environment)
+{
+    uintptr_t word = ((const uintptr_t *)environment)[6], secret;
+
+    __asm__("mov %%fs:0x30, %0" : "=r"(secret));
+    return (word >> 17 | word << 47) ^ secret;
 }
 
 /* The thread pointer: TLS variant II puts the static blocks below it. */

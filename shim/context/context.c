@@ -14,6 +14,7 @@
 #include "context/cell.h"
 #include "context/private.h"
 #include "context/record.h"
+#include "context/strand.h"
 #include "context/thread.h"
 #include "context/values.h"
 #include "context/vars.h"
@@ -558,6 +559,7 @@ void context_fork_lock(void)
     map_fork_lock();
     slots_fork_lock();
     thread_fork_lock();
+    strand_fork_lock();
     values_fork_lock();
     cell_fork_lock();
     record_fork_lock();
@@ -570,6 +572,7 @@ void context_fork_unlock(bool is_child)
     record_fork_unlock();
     cell_fork_unlock();
     values_fork_unlock();
+    strand_fork_unlock();
     thread_fork_unlock(is_child);
     slots_fork_unlock();
     map_fork_unlock();

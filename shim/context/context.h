@@ -65,16 +65,36 @@ enum { FAMILIES_MAX = 48 };
 
 struct level;
 struct record_chunk;
+struct strands;
 
 /*
  * What baton knows of one thread. Blocks are taken from a registry at a thread's first contact and
  * given back when the thread ends; they are never freed, so the report can add up their counters.
  * Written only by the thread that holds the block, except where noted.
  */
+#define THREAD_STATE                                                                               \
+    struct context *over; /* attached context that the overlay reads, NULL: none attached;         \
+                             OVER_UNKNOWN in the stand-in of threads not met yet */                \
+    uintptr_t mark;       /* stack pointer of the innermost attach | MARK_ flags; 0 when none */   \
+    struct level *levels;                                                                          \
+    uint32_t levels_max;                                                                           \
+    uint32_t depth; /* levels in use */                                                            \
+    char *saved;    /* stack of saved copied values, grows up */                                   \
+    size_t saved_used, saved_max;                                                                  \
+    struct vars_run *runs; /* contexts of the user's that have been entered, innermost first */
+
+/* What is attached: it belongs to the stack that runs and goes aside with it (strand.h). */
+struct thread_state {
+    THREAD_STATE
+};
+
 struct thread {
-    struct context *over;      /* attached context that the overlay reads, NULL: none attached;
-                                  OVER_UNKNOWN in the stand-in of threads not met yet */
-    uintptr_t mark;            /* stack pointer of the innermost attach | MARK_ flags; 0 when none */
+    union {
+        struct {
+            THREAD_STATE
+        };
+        struct thread_state state;
+    };
     struct context *snap;      /* cached snapshot of the thread's own values */
     int32_t prepaid;           /* references in hand for snap; 0 when there is none */
     int32_t debt;              /* releases of debt_context not yet told to its counter */
@@ -83,17 +103,12 @@ struct thread {
     char *record_next, *record_end; /* bump allocation of handoff records (record.h) */
     struct record_chunk *freed_chunk; /* records of that chunk freed here, not yet told */
     uint32_t freed;
+    uint32_t suppress;         /* capture gives empty contexts while > 0 */
     void *cells;               /* free cells at hand (cell.h) */
     uint32_t cells_count;
-    uint32_t depth;            /* levels in use */
-    struct level *levels;
-    uint32_t levels_max;
-    uint32_t suppress;         /* capture gives empty contexts while > 0 */
     struct vars_map *vars;     /* the thread's own variables; one reference */
-    struct vars_run *runs;     /* contexts of the user's that it has entered, innermost first */
     uint64_t vars_id;          /* identity of its own variables (context/vars.h), 0: none yet */
-    char *saved;               /* stack of saved copied values, grows up */
-    size_t saved_used, saved_max;
+    struct strands *strands;   /* its stacks, once it has switched */
     uint64_t records_made, records_freed;
     struct thread *next_all;   /* registry, append only */
     struct thread *next_free;

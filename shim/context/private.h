@@ -64,6 +64,7 @@ const void *scope_lent_from(const struct thread *thread);
 bool scope_make_private(struct thread *thread);
 /* What the task captured is not what it sees any more. */
 void context_thaw(struct context *own);
+extern const size_t scope_level_size; /* of thread.levels */
 
 int scope_set_key(struct thread *thread, unsigned key, unsigned column, const void *value,
                   int (*real)(unsigned, const void *));

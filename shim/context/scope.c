@@ -30,6 +30,8 @@ struct level {
     uint32_t epoch;  /* slots that were bound later were not saved */
 };
 
+const size_t scope_level_size = sizeof(struct level);
+
 enum { LEVELS_FIRST = 16, DESTRUCTOR_ROUNDS = 4 /* PTHREAD_DESTRUCTOR_ITERATIONS */ };
 
 static bool grow(void **block, size_t *have, size_t want)

@@ -15,6 +15,7 @@
 #include "base/mem.h"
 #include "context/cell.h"
 #include "context/record.h"
+#include "context/strand.h"
 #include "context/thread.h"
 #include "context/vars.h"
 #include "slots/policy.h"
@@ -89,6 +90,7 @@ void thread_leave(struct thread *thread)
     if (thread == &thread_unknown)
         return;
     scope_leave_slow(thread, UINTPTR_MAX & ~(uintptr_t)MARK_FLAGS);
+    strand_thread_ends(thread);
     context_drop_snapshot(thread);
     context_settle_debt(thread);
     record_flush(thread);

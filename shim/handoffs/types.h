@@ -3,6 +3,8 @@
 #define BATON_HANDOFFS_TYPES_H
 
 union pthread_attr_t;
+struct ucontext_t;
+struct __jmp_buf_tag;
 struct _GError;
 struct _GIOChannel;
 struct _GMainContext;

@@ -1,0 +1,31 @@
+"""Coroutines of the C library: contexts stay with the stack they belong to."""
+from harness import CARRIERS, carry, idle, plain, test
+
+MODES = {
+    "switch": "coroutines that take turns keep what they set",
+    "arguments": "entry functions get their arguments",
+    "link": "uc_link leads from coroutine to coroutine and out",
+    "nested": "coroutines that make and drive coroutines",
+    "stack_in_stack": "a coroutine whose stack is an array of its maker",
+    "move": "coroutines move from thread to thread",
+    "reuse": "an unfinished coroutine is dropped when its stack is used again",
+    "setcontext": "coroutines that leave by setcontext",
+    "jump": "stacks that are switched by _longjmp once entered",
+    "jump_inside": "jumps that stay on their stack change nothing",
+    "threads": "coroutines start threads, threads drive coroutines",
+    "many": "300 coroutines",
+}
+
+
+@test("C15: contexts follow coroutines", each=[(mode, kind) for mode in MODES for kind in CARRIERS])
+def coroutine(mode, kind):
+    for run in (plain, idle):
+        run("ucontext", mode, kind).wrong()
+    carry(CARRIERS[kind], "ucontext", mode, kind).ok().quiet().clean().carried("ucontext")
+
+
+@test("C15: five universes as coroutines on one thread", each=CARRIERS)
+def five_universes(kind):
+    for run in (plain, idle):
+        run("five_universes_ucontext", kind).wrong()
+    carry(CARRIERS[kind], "five_universes_ucontext", kind).ok().quiet().clean()

@@ -13,7 +13,11 @@ struct _GSourceCallbackFuncs;
 struct _GThread;
 struct _GThreadPool;
 struct addrinfo;
+struct event;
+struct event_base;
+struct evthread_lock_callbacks;
 struct sockaddr;
+struct timeval;
 struct uv_async_s;
 struct uv_buf_t;
 struct uv_check_s;
@@ -45,5 +49,8 @@ struct uv_udp_s;
 struct uv_udp_send_s;
 struct uv_work_s;
 struct uv_write_s;
+
+/* A function that answers a function cannot be written in a row. */
+typedef void event_callback_function(int fd, short what, void *arg);
 
 #endif

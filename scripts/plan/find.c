@@ -167,8 +167,16 @@ void decide(const struct named_spec *spec, unsigned index, struct decision *out)
         return;
     case HOW_AUTO:
         if (is_reached_by_name(where, spec->function)) {
+            if (!where->is_later && modules_calls_directly(where, first.value)) {
+                plan_code(spec, where, &first, out);
+                if (out->hook.by == HOW_PATCH)
+                    return;
+                snprintf(out->note, sizeof out->note, "calls inside %s are not seen: %.150s",
+                         where->elf.name, out->hook.reason);
+                out->hook.reason[0] = '\0';
+            }
             out->hook.by = HOW_SYMBOL;
-            if (!is_imported)
+            if (!is_imported && !out->note[0])
                 snprintf(
                     out->note, sizeof out->note,
                     "no module of the program calls it by name; calls inside %s need how=patch",

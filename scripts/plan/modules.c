@@ -241,3 +241,26 @@ bool modules_imports(const struct module *module, const char *name)
     }
     return false;
 }
+
+/* Any near call or jump to it: looked for byte by byte, because only whether there is one matters. */
+bool modules_calls_directly(const struct module *module, uintptr_t function)
+{
+#if defined(__x86_64__)
+    for (size_t i = 0; i < module->elf.phnum; i++) {
+        const elf_phdr *p = &module->elf.phdr[i];
+        const unsigned char *code = (const unsigned char *)(module->elf.base + p->p_vaddr);
+        int32_t distance;
+
+        if (p->p_type != PT_LOAD || !(p->p_flags & PF_X))
+            continue;
+        for (size_t at = 0; at + 5 <= p->p_filesz; at++) {
+            if ((code[at] & 0xfe) != 0xe8)
+                continue;
+            memcpy(&distance, code + at + 1, 4);
+            if ((uintptr_t)(code + at + 5) + (uintptr_t)(intptr_t)distance == function)
+                return true;
+        }
+    }
+#endif
+    return false;
+}

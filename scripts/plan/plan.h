@@ -26,6 +26,8 @@ unsigned modules_clones(const struct module *module, const char *name, uintptr_t
                         size_t n);
 /* Is this symbol exported, so that the loader decides who is called? */
 bool modules_exports(const struct module *module, const char *name);
+/* Does the module call its own function without asking the loader (-Bsymbolic)? */
+bool modules_calls_directly(const struct module *module, uintptr_t function);
 /* Is there a call of that name that the loader resolves? */
 bool modules_imports(const struct module *module, const char *name);
 

@@ -221,12 +221,16 @@ static bool submit_object(struct named_hook *hook, struct thunk_frame *frame, bo
  * found by no address, and still runs. */
 static bool submit_field(struct named_hook *hook, struct thunk_frame *frame, bool is_slow)
 {
-    uint64_t key = *frame_argument(frame, hook->spec.obj);
-    void **field = (void **)(key + hook->spec.off);
+    uint64_t object = *frame_argument(frame, hook->spec.obj), key = object;
+    void **field = (void **)(object + hook->spec.off);
     unsigned index = 0;
     bool is_kept;
 
-    if (!key || !*field)
+    if (!object || !*field)
+        return true;
+    if (hook->spec.has_data)
+        key = *(const uint64_t *)(object + hook->spec.data);
+    if (!key)
         return true;
     if (!thunk_is_ours(*field)) {
         index = thunk_find(hook, THUNK_FIELD, *field);
@@ -261,9 +265,12 @@ static void *run_field(struct thunk *thunk, struct thunk_frame *frame, struct wr
         wrap->stack_words = JUMP;
         return original;
     }
-    void **field = (void **)(key + hook->spec.off);
-    if (*field == thunk_address((unsigned)(thunk - thunks), true))
-        *field = original;
+    if (!hook->spec.has_data) { /* else it is not known where the object is: the field stays ours */
+        void **field = (void **)(key + hook->spec.off);
+
+        if (*field == thunk_address((unsigned)(thunk - thunks), true))
+            *field = original;
+    }
     enter(wrap, context);
     return original;
 }

@@ -119,7 +119,11 @@ void *named_original(unsigned index, const void *caller)
     if (!original) {
         const char *name = thunk->hook ? thunk->hook->spec.function : object_name(index);
 
-        original = name ? next_find_for(name, caller) : NULL;
+        original = name ? next_find_startup(name) : NULL;
+        if (original && !thunk->hook)
+            atomic_store(&thunk->original, original); /* nothing is hooked: only the way is asked for */
+        if (name && !original)
+            original = next_find_for(name, caller);
     }
     return original ? original : (void *)no_function;
 }

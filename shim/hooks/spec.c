@@ -21,6 +21,7 @@ enum option {
     O_ITEM = 64,
     O_OFF = 128,
     O_PAIR = 256,
+    O_DATA = 512,
 };
 
 struct kind_row {
@@ -37,7 +38,7 @@ static const struct kind_row kinds[] = {
     {"run", O_OBJ, O_PAIR, "obj=N: the object that is run", "kind=submit"},
     {"put", O_ITEM, O_FIFO | O_PAIR, "item=N: what is put into the queue", "kind=get"},
     {"get", O_ITEM, O_PAIR, "item=ret, ret2, N or *N: what is taken out of the queue", "kind=put"},
-    {"field", O_OBJ | O_OFF, O_CBARG, "obj=N and off=BYTES: where the function pointer is", NULL},
+    {"field", O_OBJ | O_OFF, O_CBARG | O_DATA, "obj=N and off=BYTES: where the function pointer is", NULL},
     {"stdfunction", O_OBJ, O_CBARG, "obj=N: the std::function", NULL},
 };
 enum { KINDS = sizeof kinds / sizeof kinds[0] };
@@ -137,6 +138,13 @@ static bool read_option(char *name, const char *value, struct named_spec *out, u
         out->off = number;
         return true;
     }
+    if (value && !strcmp(name, "data")) {
+        *seen |= O_DATA;
+        out->has_data = true;
+        if (!read_number(value, 1 << 20, &out->data) || out->data % sizeof(void *))
+            return fail(error, value, "a number of bytes, a multiple of 8");
+        return true;
+    }
     if (value && !strcmp(name, "pair")) {
         *seen |= O_PAIR;
         out->pair = value;
@@ -160,7 +168,7 @@ static bool read_option(char *name, const char *value, struct named_spec *out, u
         return fail(error, value, "auto, symbol, got or patch");
     }
     return fail(error, name,
-                "kind, fn, arg, cbarg, repeat, obj, fifo, item, off, pair, stack, how or unsafe");
+                "kind, fn, arg, cbarg, repeat, obj, fifo, item, off, data, pair, stack, how or unsafe");
 }
 
 static bool read_kind(const char *text, enum named_kind *into)

@@ -38,6 +38,8 @@ struct named_spec {
     enum named_item item_at; /* get */
     uint8_t stack;           /* words of the caller's stack that a wrapped function gets */
     bool is_repeating, is_fifo, is_unsafe;
+    bool has_data; /* field: the callback gets what the object holds at `data`, not the object */
+    uint32_t data;
     uint32_t off;     /* field */
     const char *pair; /* as written; "" when none is */
     uint32_t pair_id; /* the same number for all items of one pair */

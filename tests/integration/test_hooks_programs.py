@@ -1,0 +1,131 @@
+"""BATON_HOOKS: real programs with pools of their own, as the distribution ships them."""
+import contextlib
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import urllib.request
+from pathlib import Path
+
+from compile import compiled
+from harness import ROOT, Failure, skip, test
+
+NGINX = "ngx_thread_task_post(kind=field,obj=2,off=24,data=16)"
+LLD = "_ZN4llvm8parallel6detail9TaskGroup5spawnESt8functionIFvvEE(kind=stdfunction,obj=2)"
+
+
+def agent():
+    return compiled("agent.so", "-O1", "-shared", "-fPIC", "hooks_agent.c")
+
+
+def environment(folder, hooks):
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("BATON_", "LD_"))}
+    return {**inherited, "AGENT_LOG": str(folder / "agent.log"), "BATON_CARRY": "tls:agent_request",
+            "BATON_HOOKS": hooks, "BATON_REPORT": str(folder / "report"), "BATON_INHERIT": "none",
+            "LD_PRELOAD": str(agent()), "LC_ALL": "C"}
+
+
+def launched(*words):
+    return [str(ROOT / "scripts" / "baton"), "run", "--", *map(str, words)]
+
+
+def free_port():
+    with socket.socket() as end:
+        end.bind(("127.0.0.1", 0))
+        return end.getsockname()[1]
+
+
+CONF = """
+daemon off; master_process off; error_log {folder}/error.log; pid {folder}/pid; env AGENT_LOG;
+thread_pool default threads=3;
+events {{ worker_connections 64; }}
+http {{
+    access_log off; sendfile off; aio threads;
+    client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/fastcgi;
+    uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
+    server {{ listen 127.0.0.1:{port}; root {folder}/root; }}
+}}
+"""
+
+
+def serve(folder, hooks):
+    """Which request each worker thread worked for, by file: {file: {requests}}."""
+    port = free_port()
+    (folder / "root").mkdir()
+    for name in range(1, 6):
+        (folder / "root" / str(name)).write_bytes(os.urandom(200000))
+    (folder / "conf").write_text(CONF.format(folder=folder, port=port))
+    server = subprocess.Popen(launched("nginx", "-c", folder / "conf"), env=environment(folder, hooks),
+                              stderr=subprocess.PIPE)
+    try:
+        for _ in range(100):
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+                break
+            time.sleep(0.1)
+        for name in list(range(1, 6)) * 4:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/{name}", timeout=10) as answer:
+                if answer.read() != (folder / "root" / str(name)).read_bytes():
+                    raise Failure(f"file {name} came back changed")
+        server.send_signal(signal.SIGQUIT)
+        _, err = server.communicate(timeout=10)
+    finally:
+        server.kill()
+    if server.returncode or err:
+        raise Failure(f"nginx: exit {server.returncode}, {err.decode()}")
+    seen = {}
+    for name, request in re.findall(r"/root/(\d+) (\d+)$", (folder / "agent.log").read_text(), re.M):
+        seen.setdefault(int(name), set()).add(int(request))
+    return seen
+
+
+@test("nginx's thread pool: workers that read a file know its request", timeout=90)
+def nginx():
+    if not shutil.which("nginx"):
+        skip("nginx is not installed")
+    with tempfile.TemporaryDirectory() as folder:
+        seen = serve(Path(folder), "")
+        if seen != {name: {0} for name in range(1, 6)} and seen != {name: {7} for name in range(1, 6)}:
+            raise Failure(f"without the hook the workers know nothing: {seen}")
+    with tempfile.TemporaryDirectory() as folder:
+        seen = serve(Path(folder), NGINX)
+        if seen != {name: {name} for name in range(1, 6)}:
+            raise Failure(f"expected every file read for its own request: {seen}")
+        report = (Path(folder) / "report").read_text()
+        if '"by":"patch"' not in report or '"contexts_alive":0' not in report:
+            raise Failure(report)
+
+
+def link(folder, hooks):
+    for number in range(40):
+        source = folder / f"part{number}.c"
+        source.write_text(f'const char *text{number} = "text {number}"; int f{number}(int x) {{ return x + {number}; }}\n')
+    (folder / "main.c").write_text("int main(void) { return 0; }\n")
+    subprocess.run(["cc", "-c", "-g", *(path.name for path in folder.glob("*.c"))], cwd=folder, check=True)
+    objects = sorted(path.name for path in folder.glob("*.o"))
+    # LLD_IN_TEST: it ends by returning, with its destructors.
+    made = subprocess.run(launched("ld.lld-14", "--threads=3", "-e", "main", "--icf=all", "--build-id=sha1",
+                                   "--gdb-index", "-o", "out", *objects), cwd=folder, timeout=60,
+                          env={**environment(folder, hooks), "LLD_IN_TEST": "1"}, capture_output=True, text=True)
+    if made.returncode or made.stderr:
+        raise Failure(f"ld.lld: exit {made.returncode}, {made.stderr}")
+    counts = re.findall(r"without (\d+) with (\d+)", (folder / "agent.log").read_text())
+    return max(int(count[1]) for count in counts), (folder / "report").read_text(), (folder / "out").read_bytes()
+
+
+@test("LLVM's task groups in ld.lld: tasks run with the context of the linker's thread", timeout=120)
+def lld():
+    if not shutil.which("ld.lld-14"):
+        skip("lld is not installed")
+    with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as other:
+        before, _, plain_output = link(Path(one), "")
+        after, report, output = link(Path(other), LLD)
+    if before:
+        raise Failure("without the hook no worker has the context")
+    if not after or '"by":"patch"' not in report or '"contexts_alive":0' not in report:
+        raise Failure(f"{after} with a context; {report}")
+    if len(output) != len(plain_output):
+        raise Failure("the linker made something else")

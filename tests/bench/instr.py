@@ -32,7 +32,8 @@ def cells_of(row):
 def _jobs_of(row, preload_first, batches):
     mode = row.get("mode", "same")
     options = {"kind": row["kind"], "mode": mode, "batches": batches,
-               "destructor": 1 if row.get("destructor") else 0}
+               "destructor": 1 if row.get("destructor") else 0,
+               "inside": 1 if row.get("inside") else 0}
     jobs = []
     for carried, count in cells_of(row):
         items = measure.carry(row["kind"], carried) if carried else ""

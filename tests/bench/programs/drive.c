@@ -38,6 +38,7 @@ static struct {
     const char *dir; /* of libraries to load first */
     int libraries;
     bool destructor;
+    bool inside; /* everything happens in a thread that inherited values */
 } options = {.what = "check", .batch = 256, .batches = 16, .sets = {1}, .set_count = 1};
 
 static int slots_set_now;   /* the slots that hold a value */
@@ -104,8 +105,12 @@ void drive_gate(void)
 
 static void set_values(int count)
 {
-    for (int i = 0; i < SLOT_MAX && !options.way->has_own_values; i++)
-        slots_set(options.kind, i, i < count ? value_of(i) : 0);
+    for (int i = 0; i < SLOT_MAX && !options.way->has_own_values; i++) {
+        long value = i < count ? value_of(i) : 0;
+
+        if (slots_get(options.kind, i) != value)
+            slots_set(options.kind, i, value);
+    }
     slots_set_now = count;
     for (size_t i = 0; i < 2 * options.batch; i++)
         expected[i] = value_of(0);
@@ -366,6 +371,24 @@ static void load_libraries(void)
     }
 }
 
+static void *measure_inside(void *unused)
+{
+    (void)unused;
+    measure();
+    return NULL;
+}
+
+/* The values are the creator's; the thread changes nothing (set_values writes what is there). */
+static void measure_in_thread(void)
+{
+    pthread_t thread;
+
+    set_values(options.sets[0]);
+    if (pthread_create(&thread, NULL, measure_inside, NULL))
+        exit(3);
+    pthread_join(thread, NULL);
+}
+
 /* ---- options ---- */
 
 static void usage(const char *problem)
@@ -374,7 +397,7 @@ static void usage(const char *problem)
             "drive: %s\n"
             "way=NAME what=count|cpu|bytes|check|threads kind=key|tls|row\n"
             "mode=same|changed|task|nested set=K,K.. batch=N batches=N threads=N\n"
-            "dir=FOLDER libraries=N destructor=0|1\n",
+            "dir=FOLDER libraries=N destructor=0|1 inside=0|1\n",
             problem);
     exit(2);
 }
@@ -421,6 +444,8 @@ static void parse_option(char *option)
         options.dir = value;
     } else if (!strcmp(option, "libraries")) {
         options.libraries = atoi(value);
+    } else if (!strcmp(option, "inside")) {
+        options.inside = atoi(value) != 0;
     } else if (!strcmp(option, "destructor")) {
         options.destructor = atoi(value) != 0;
     } else {
@@ -445,6 +470,8 @@ int main(int argc, char **argv)
     options.way->setup(options.batch);
     if (!strcmp(options.what, "threads"))
         measure_threads();
+    else if (options.inside)
+        measure_in_thread();
     else if (options.way->around)
         options.way->around(measure);
     else

@@ -8,6 +8,7 @@
 #include "handoffs/hooks.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "context/context.h"
@@ -76,6 +77,23 @@ void *hooks_real_for(enum hook_id id, const void *caller)
     return real ? real : (void *)missing_function;
 }
 
+static _Atomic bool is_awake[HOOK_COUNT];
+
+static bool is_asleep(enum hook_id id)
+{
+    return id == HOOK_uv_async_send && !atomic_load(&is_awake[id]);
+}
+
+void hooks_wake(enum hook_id id)
+{
+    struct hook *hook = &hook_table[id];
+
+    if (atomic_exchange(&is_awake[id], true))
+        return;
+    if (__atomic_load_n(&hook->real, __ATOMIC_ACQUIRE) && family_is_on(hook_infos[id].family))
+        __atomic_store_n(&hook->enter, hook_body(id), __ATOMIC_RELEASE);
+}
+
 /*
  * Decides where the stub of `id` leads, if that can be decided for good: a function that came with
  * the program. One that came by dlopen may be unloaded or get a second copy, so its stub leads to
@@ -89,9 +107,11 @@ static void *hook_settle(enum hook_id id)
 
     if (!real)
         return hooks_real_for(id, NULL) == (void *)missing_function ? NULL : hook_body(id);
-    enter = family_is_on(hook_infos[id].family) ? hook_body(id) : real;
-    __atomic_store_n(&hook->real, real, __ATOMIC_RELEASE);
-    __atomic_store_n(&hook->enter, enter, __ATOMIC_RELEASE);
+    __atomic_store_n(&hook->real, real, __ATOMIC_SEQ_CST);
+    do { /* again if it was woken meanwhile */
+        enter = family_is_on(hook_infos[id].family) && !is_asleep(id) ? hook_body(id) : real;
+        __atomic_store_n(&hook->enter, enter, __ATOMIC_SEQ_CST);
+    } while (enter == real && family_is_on(hook_infos[id].family) && !is_asleep(id));
     return enter;
 }
 

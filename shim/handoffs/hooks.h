@@ -66,6 +66,13 @@ void *hooks_real_for(enum hook_id id, const void *caller);
                                                          : hooks_real_for(HOOK_##name, caller)))
 /* Of a function of the C library: known when its body is reached, there is no second copy. */
 #define REAL_LIBC(name) REAL_KNOWN(name)
+
+/*
+ * uv_async_send sleeps: libuv calls it for each finished request, and it has nothing to do before the
+ * program has an async handle of its own. Until hooks_wake its stub leads to the real function.
+ */
+void hooks_wake(enum hook_id id);
+
 const char *hooks_name(enum hook_id id);
 enum family hooks_family(enum hook_id id);
 const char *family_name(enum family family);

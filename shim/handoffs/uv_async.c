@@ -40,6 +40,7 @@ int hook_uv_async_init(struct uv_loop_s *loop, struct uv_async_s *async, async_c
         cell_free(repeat);
         return REAL(uv_async_init)(loop, async, callback);
     }
+    hooks_wake(HOOK_uv_async_send);
     error = REAL(uv_async_init)(loop, async, run_async);
     if (error) {
         uv_repeat_clear(async);

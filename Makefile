@@ -22,7 +22,7 @@ WARN     = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wno-
 BASE     = -std=gnu11 -fPIC -fvisibility=hidden -ftls-model=initial-exec -fasynchronous-unwind-tables \
            -foptimize-sibling-calls -fno-strict-aliasing -D_GNU_SOURCE -DBATON_VERSION='"$(VERSION)"' -Ishim -Iinclude
 
-SRC_C   := $(wildcard shim/*.c shim/*/*.c)
+SRC_C   := $(filter-out shim/adapters/%,$(wildcard shim/*.c shim/*/*.c))
 # The machine that is built for, which need not be this one.
 ARCH    := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine)))
 SRC_S   := $(wildcard shim/*/*_$(ARCH).S)
@@ -32,7 +32,7 @@ CORE    := $(filter $(B)/shim/base/% $(B)/shim/slots/% $(B)/shim/context/%,$(OBJ
 
 .DEFAULT_GOAL := all
 .PHONY: all
-all: $(B)/libbaton.so $(B)/baton-plan  ## build/libbaton.so
+all: $(B)/libbaton.so $(B)/baton-plan adapters  ## build/libbaton.so
 
 # Changed flags rebuild everything: `make CFLAGS=-O0` after `make` must not mix objects.
 FLAGS    = $(CC) $(CPPFLAGS) $(BASE) $(WARN) $(CFLAGS) $(LDFLAGS)
@@ -78,6 +78,26 @@ $(PLAN_OBJ): BASE += -Iscripts/plan $(if $(ZYDIS),-DHAVE_ZYDIS)
 $(B)/baton-plan: $(PLAN_OBJ) $(B)/shim/hooks/spec.o $(B)/libbaton_core.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(if $(ZYDIS),-lZydis)
+
+# Adapters: each is a shared object of its own, from one source and include/baton_adapter.h, as a user
+# would build one. One whose library's headers are not here is left out.
+ADAPTER_SRC := $(wildcard shim/adapters/*.c shim/adapters/*.cc)
+ADAPTERS    := $(addprefix $(B)/adapters/,$(addsuffix .so,$(basename $(notdir $(ADAPTER_SRC)))))
+ADAPTER_FLAGS = -shared -fPIC -fvisibility=hidden -D_GNU_SOURCE -Iinclude -Wall -Wextra -Wno-unused-parameter
+.PHONY: adapters
+adapters: $(ADAPTERS)
+
+$(B)/adapters/%.so: shim/adapters/%.c include/baton_adapter.h $(B)/flags
+	@mkdir -p $(@D)
+	$(call say,ADAPTER,$<)
+	$(Q)$(CC) $(CPPFLAGS) -std=gnu11 $(ADAPTER_FLAGS) $(CFLAGS) $(LDFLAGS) $< -o $@
+
+$(B)/adapters/%.so: shim/adapters/%.cc include/baton_adapter.h $(B)/flags
+	@mkdir -p $(@D)
+	$(call say,ADAPTER,$<)
+	$(Q)if sed -n 's|^// needs: \(.*\)|#include <\1>|p' $< | $(CXX) $(CPPFLAGS) -std=c++17 -E -x c++ - >/dev/null 2>&1; then \
+	  $(CXX) $(CPPFLAGS) -std=c++17 $(ADAPTER_FLAGS) $(CFLAGS) $(LDFLAGS) $< -o $@; \
+	else rm -f $@; printf '  %-7s %s (no headers)\n' LEFT $<; fi
 
 # What the benchmarks need is installed before they are built.
 bench: setup  ## measure against the peers and the saved run: tables, JSON, plots
@@ -143,6 +163,8 @@ install: all  ## PREFIX=/usr/local DESTDIR=
 	  $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man7
 	install -m 755 $(B)/libbaton.so $(DESTDIR)$(PREFIX)/lib/baton/libbaton.so
 	install -m 755 $(B)/baton-plan $(DESTDIR)$(PREFIX)/lib/baton/baton-plan
+	install -d $(DESTDIR)$(PREFIX)/lib/baton/adapters
+	install -m 755 $(wildcard $(ADAPTERS)) $(DESTDIR)$(PREFIX)/lib/baton/adapters/
 	sed 's/^version=.*/version=$(VERSION)/' scripts/baton > $(DESTDIR)$(PREFIX)/bin/baton
 	chmod 755 $(DESTDIR)$(PREFIX)/bin/baton
 	install -m 644 scripts/baton.d/* $(DESTDIR)$(PREFIX)/lib/baton/

@@ -202,6 +202,7 @@ static struct context *context_build(struct thread *thread, int64_t refs)
 
     if (!context)
         return NULL;
+    thread->building = arch_sp();
     context->epoch = atomic_load_explicit(&slots_epoch, memory_order_acquire);
     for (unsigned column = 0; column < slots_columns; column++) {
         void *value = visible_key(thread, column);
@@ -221,6 +222,7 @@ static struct context *context_build(struct thread *thread, int64_t refs)
     is_set |= context->vars != NULL;
     if (slots_have_copied)
         is_set |= slots_capture(context_copied(context), thread, scope_lent(thread), scope_lent_from(thread));
+    thread->building = 0;
     atomic_store_explicit(&contexts_built, 1, memory_order_relaxed);
     if (slots_always_build)
         context->flags |= CONTEXT_ONCE;
@@ -338,6 +340,10 @@ struct context *context_capture_slow(unsigned family)
         return NULL;
     if (guard & (GUARD_TEARDOWN | GUARD_OFF)) {
         thread->bare[family][BARE_TEARDOWN]++;
+        return NULL;
+    }
+    if (thread->building && arch_sp() < thread->building) { /* a getter or an adapter hands over */
+        thread->bare[family][BARE_ERROR]++;
         return NULL;
     }
     if (thread->runs)

@@ -19,13 +19,14 @@
 #include "slots/policy.h"
 
 /* One line a kind; each in the file of its name. */
-extern const struct slot_kind slot_kind_key, slot_kind_tls, slot_kind_fn, slot_kind_swap;
+extern const struct slot_kind slot_kind_key, slot_kind_tls, slot_kind_fn, slot_kind_swap, slot_kind_adapter;
 
 static const struct slot_kind *const kinds[] = {
     &slot_kind_key,
     &slot_kind_tls,
     &slot_kind_fn,
     &slot_kind_swap,
+    &slot_kind_adapter,
 };
 enum { KINDS = sizeof kinds / sizeof kinds[0], LATE_TLS_ROOM = 256, RESOLVE_TRIES = 64 };
 

@@ -1,0 +1,127 @@
+// needs: boost/log/core/core.hpp
+// Boost.Log: the thread's attributes.
+// Scoped attributes (BOOST_LOG_SCOPED_THREAD_ATTR) keep an iterator into the thread's set, and a
+// worker may be inside of one when it runs another task: so attributes that are there are changed in
+// place and put back, never removed. One that the task must not see gets a value that is empty, which
+// filters and formatters treat as missing.
+#define BOOST_LOG_DYN_LINK 1
+#include <boost/log/attributes/attribute.hpp>
+#include <boost/log/attributes/attribute_set.hpp>
+#include <boost/log/core/core.hpp>
+#include <vector>
+
+#include "baton_adapter.h"
+
+namespace log = boost::log;
+
+namespace {
+
+/* The value of an attribute that is hidden. */
+struct nothing_impl : log::attribute::impl {
+    log::attribute_value get_value() override
+    {
+        return log::attribute_value();
+    }
+};
+
+struct nothing : log::attribute {
+    nothing() : log::attribute(new nothing_impl) {}
+};
+
+struct change {
+    log::attribute_name name;
+    bool is_added;
+    log::attribute before;
+};
+
+typedef std::vector<change> changes;
+
+bool is_hidden(const log::attribute &attribute)
+{
+    return !attribute.get_value();
+}
+
+void set(changes &made, const log::attribute_name &name, const log::attribute &value)
+{
+    auto core = log::core::get();
+    auto place = core->add_thread_attribute(name, value);
+    change one = {name, place.second, log::attribute()};
+    if (!place.second) {
+        one.before = place.first->second;
+        place.first->second = value;
+    }
+    made.push_back(one);
+}
+
+void undo(changes &made)
+{
+    auto core = log::core::get();
+    for (auto one = made.rbegin(); one != made.rend(); ++one) {
+        /* Finds it; or adds it, if the task has removed it. */
+        auto place = core->add_thread_attribute(one->name, nothing());
+        if (one->is_added)
+            core->remove_thread_attribute(place.first);
+        else
+            place.first->second = one->before;
+    }
+}
+
+enum baton_adapter_result capture(void **captured)
+try {
+    log::attribute_set now = log::core::get()->get_thread_attributes();
+    for (auto one = now.begin(); one != now.end();) {
+        if (is_hidden(one->second))
+            now.erase(one++);
+        else
+            ++one;
+    }
+    if (now.empty())
+        return BATON_ADAPTER_NONE;
+    *captured = new log::attribute_set(now);
+    return BATON_ADAPTER_OK;
+} catch (...) {
+    return BATON_ADAPTER_FAILED;
+}
+
+enum baton_adapter_result attach(void *captured, void **attached)
+{
+    changes *made = nullptr;
+    try {
+        const log::attribute_set none;
+        const log::attribute_set &wanted = captured ? *static_cast<log::attribute_set *>(captured) : none;
+        const log::attribute_set there = log::core::get()->get_thread_attributes();
+        made = new changes;
+        made->reserve(wanted.size() + there.size());
+        for (const auto &one : there)
+            if (wanted.find(one.first) == wanted.end())
+                set(*made, one.first, nothing());
+        for (const auto &one : wanted)
+            set(*made, one.first, one.second);
+    } catch (...) {
+        if (made)
+            undo(*made);
+        delete made;
+        return BATON_ADAPTER_FAILED;
+    }
+    *attached = made;
+    return BATON_ADAPTER_OK;
+}
+
+void detach(void *attached)
+{
+    changes *made = static_cast<changes *>(attached);
+    try {
+        undo(*made);
+    } catch (...) {
+    }
+    delete made;
+}
+
+void release(void *captured)
+{
+    delete static_cast<log::attribute_set *>(captured);
+}
+
+} // namespace
+
+const struct baton_adapter baton_adapter = {BATON_ADAPTER_VERSION, "boost-log", nullptr, capture, attach, detach, release};

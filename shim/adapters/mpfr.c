@@ -1,0 +1,82 @@
+// MPFR: the default precision, rounding mode and exponent range of the thread.
+// Flags are results, not settings: they stay the thread's.
+#include <dlfcn.h>
+#include <stdlib.h>
+
+#include "baton_adapter.h"
+
+struct settings {
+    long precision, least, most;
+    int rounding;
+};
+
+static struct {
+    long (*get_precision)(void);
+    void (*set_precision)(long);
+    int (*get_rounding)(void);
+    void (*set_rounding)(int);
+    long (*get_least)(void);
+    int (*set_least)(long);
+    long (*get_most)(void);
+    int (*set_most)(long);
+} mpfr;
+
+static const char *start(void)
+{
+    static const char *const names[] = {"mpfr_get_default_prec",          "mpfr_set_default_prec",
+                                        "mpfr_get_default_rounding_mode", "mpfr_set_default_rounding_mode",
+                                        "mpfr_get_emin",                  "mpfr_set_emin",
+                                        "mpfr_get_emax",                  "mpfr_set_emax"};
+    void **place = (void **)&mpfr;
+
+    for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (!(place[i] = dlsym(RTLD_DEFAULT, names[i])))
+            return "libmpfr is not loaded";
+    }
+    return NULL;
+}
+
+static struct settings now(void)
+{
+    return (struct settings){mpfr.get_precision(), mpfr.get_least(), mpfr.get_most(), mpfr.get_rounding()};
+}
+
+static void apply(const struct settings *settings)
+{
+    mpfr.set_precision(settings->precision);
+    mpfr.set_rounding(settings->rounding);
+    mpfr.set_least(settings->least);
+    mpfr.set_most(settings->most);
+}
+
+static enum baton_adapter_result capture(void **captured)
+{
+    struct settings *settings = malloc(sizeof *settings);
+
+    if (!settings)
+        return BATON_ADAPTER_FAILED;
+    *settings = now();
+    *captured = settings;
+    return BATON_ADAPTER_OK;
+}
+
+static enum baton_adapter_result attach(void *captured, void **attached)
+{
+    static const struct settings fresh = {53, 1 - (1L << 62), (1L << 62) - 1, 0}; /* of a thread that set nothing */
+    struct settings *before = malloc(sizeof *before);
+
+    if (!before)
+        return BATON_ADAPTER_FAILED;
+    *before = now();
+    apply(captured ? captured : &fresh);
+    *attached = before;
+    return BATON_ADAPTER_OK;
+}
+
+static void detach(void *attached)
+{
+    apply(attached);
+    free(attached);
+}
+
+const struct baton_adapter baton_adapter = {BATON_ADAPTER_VERSION, "mpfr", start, capture, attach, detach, free};

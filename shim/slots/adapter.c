@@ -1,0 +1,161 @@
+/*
+ * adapter:NAME and adapter:/path/to/file.so: contexts that only code of their own can carry
+ * (include/baton_adapter.h). A held slot whose word is the adapter's object.
+ *
+ * NAME is a file of the folder adapters/ beside this library. It is loaded when the setting is read;
+ * if it cannot be (the library that it adapts is not there yet), again after each dlopen.
+ */
+#include "baton_adapter.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/elf.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "slots/slots.h"
+
+enum { PATH_SIZE = 4096 };
+
+/* other.pointer: the adapter's table, and the path. */
+static const struct baton_adapter *table_of(const struct slot *slot)
+{
+    return slot->other.pointer[0];
+}
+
+/* The folder of this library, with its last '/'. LD_PRELOAD may name it from where the program was started. */
+static size_t own_folder(char *path)
+{
+    struct elf_module module;
+    const char *slash;
+    size_t at = 0;
+
+    if (!elf_module_at((const void *)own_folder, &module) || !(slash = strrchr(module.path, '/')))
+        return 0;
+    if (module.path[0] != '/') {
+        if (!getcwd(path, PATH_SIZE / 2))
+            return 0;
+        at = strlen(path);
+        path[at++] = '/';
+    }
+    if (at + (size_t)(slash - module.path) + 64 > PATH_SIZE)
+        return 0;
+    memcpy(path + at, module.path, (size_t)(slash - module.path) + 1);
+    return at + (size_t)(slash - module.path) + 1;
+}
+
+static bool adapter_parse(struct slot *slot, char *text, struct slot_error *error)
+{
+    char *path = mem_alloc(PATH_SIZE);
+    int saved_errno = errno;
+    size_t at = 0;
+
+    slot->size = sizeof(void *);
+    if (!path)
+        return false;
+    if (!strchr(text, '/')) {
+        at = own_folder(path);
+        if (at)
+            fmt_buf(path + at, PATH_SIZE - at, "adapters/%s.so", text);
+    } else if (text[0] != '/' && getcwd(path, PATH_SIZE / 2)) {
+        at = strlen(path);
+        fmt_buf(path + at, PATH_SIZE - at, "/%s", text);
+    } else {
+        at = 1;
+        fmt_buf(path, PATH_SIZE, "%s", text);
+    }
+    if (!*text || !at || access(path, R_OK) != 0) {
+        *error = (struct slot_error){"the name of an adapter (a file in lib/baton/adapters, without .so) or the path "
+                                     "of a shared object", text};
+        errno = saved_errno;
+        mem_free(path, PATH_SIZE);
+        return false;
+    }
+    errno = saved_errno;
+    slot->other.pointer[1] = path;
+    return true;
+}
+
+static void adapter_resolve(struct slot *slot)
+{
+    const char *path = slot->other.pointer[1], *why;
+    const struct baton_adapter *table = slot->other.pointer[0];
+
+    if (!table) {
+        void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+
+        if (!library) {
+            why = dlerror();
+            log_msg(LOG_LEVEL_INFO, "%s: %s", slot->item, why ? why : "cannot be loaded");
+            slot->reason = "cannot be loaded, perhaps because its library is not (BATON_LOG=info says more)";
+            return;
+        }
+        table = dlsym(library, "baton_adapter");
+        if (!table) {
+            slot_refuse(slot, "not an adapter: it exports no baton_adapter");
+            return;
+        }
+        if (table->version != BATON_ADAPTER_VERSION || !table->capture || !table->attach || !table->detach ||
+            !table->release) {
+            slot_refuse(slot, "an adapter of another version, or without capture, attach, detach or release");
+            return;
+        }
+    }
+    slot->other.pointer[0] = (void *)(uintptr_t)table;
+    why = table->start ? table->start() : NULL;
+    if (why) {
+        slot->reason = why;
+        return;
+    }
+    slot_bound(slot, path, table->name ? table->name : "adapter");
+}
+
+static bool adapter_hold(const struct slot *slot, void **held)
+{
+    int saved_errno = errno;
+
+    *held = NULL;
+    if (table_of(slot)->capture(held) != BATON_ADAPTER_OK)
+        *held = NULL;
+    errno = saved_errno;
+    return *held != NULL;
+}
+
+static bool adapter_lend(const struct slot *slot, void *held, void **lent)
+{
+    int saved_errno = errno;
+    bool is_attached;
+
+    *lent = NULL;
+    is_attached = table_of(slot)->attach(held, lent) == BATON_ADAPTER_OK;
+    errno = saved_errno;
+    return is_attached;
+}
+
+static void adapter_take_back(const struct slot *slot, void *lent)
+{
+    int saved_errno = errno;
+
+    table_of(slot)->detach(lent);
+    errno = saved_errno;
+}
+
+static void adapter_let_go(const struct slot *slot, void *held)
+{
+    int saved_errno = errno;
+
+    table_of(slot)->release(held);
+    errno = saved_errno;
+}
+
+const struct slot_kind slot_kind_adapter = {
+    .name = "adapter",
+    .parse = adapter_parse,
+    .resolve = adapter_resolve,
+    .hold = adapter_hold,
+    .lend = adapter_lend,
+    .take_back = adapter_take_back,
+    .let_go = adapter_let_go,
+};

@@ -1,0 +1,59 @@
+"""Adapters (issue of values): contexts of real libraries, through code of their own."""
+import shutil
+
+from harness import BUILD, PROGRAMS, carry, idle, plain, run, skip, test
+
+ADAPTERS = {"log4cxx": "adapter_log4cxx", "log4cplus": "adapter_log4cplus", "boost-log": "adapter_boost_log",
+            "openssl-libctx": "adapter_openssl", "mpfr": "adapter_mpfr", "otel-thread-ctx": "adapter_otel",
+            "custom-labels": "adapter_labels"}
+
+
+def item(name):
+    if not (BUILD / "adapters" / f"{name}.so").exists():
+        skip(f"adapter {name} was not built here")
+    return f"adapter:{name}"
+
+
+@test("adapter: the context of a request is its task's, also of a task's own handoffs, and nobody else's", each=ADAPTERS)
+def adapter(name):
+    for how in (plain, idle):
+        how(ADAPTERS[name]).wrong()
+    carry(item(name), ADAPTERS[name]).ok().quiet().clean().slot_is(f"adapter:{name}", "bound")
+
+
+@test("D19: a record or set that the task took over is the task's to free", each=("otel-thread-ctx", "custom-labels"))
+def taken_over(name):
+    carry(item(name), ADAPTERS[name], "takes").says("submitter has 7").clean()
+
+
+@test("adapters under valgrind: every object is ended once", timeout=200,
+      each=[(name, *args) for name in ADAPTERS for args in ((), ("takes",))
+            if not args or name in ("otel-thread-ctx", "custom-labels")])
+def under_valgrind(name, *args):
+    if not shutil.which("valgrind"):
+        skip("no valgrind")
+    after = run("valgrind", "-q", "--error-exitcode=9", "--leak-check=full", "--errors-for-leak-kinds=definite",
+                PROGRAMS / ADAPTERS[name], *args, env={"BATON_CARRY": item(name)}, timeout=100)
+    if after.code == 9:
+        after.fail("valgrind complains")
+
+
+@test("an adapter of the user's, in C++, that keeps a scope object around each task")
+def users_own():
+    path = f"adapter:{PROGRAMS / 'scope_adapter.so'}"
+    plain("scope_program").wrong()
+    carry(path, "scope_program").ok().quiet().clean().slot_is(path, "bound")
+
+
+@test("an adapter whose library is not there waits, and the program is as without it", each=("log4cxx", "mpfr"))
+def library_missing(name):
+    after = carry(item(name), "stale_pool_glib", "key", "exclusive").wrong().quiet().clean()
+    after.slot_is(f"adapter:{name}", "unmatched")
+
+
+@test("E22: an adapter that is not there, or not an adapter, is refused")
+def not_an_adapter():
+    carry("adapter:nonsense", "scope_program").wrong().complains("adapter:nonsense", "the name of an adapter")
+    carry("adapter:/nowhere/at_all.so", "scope_program").wrong().complains("the name of an adapter")
+    path = PROGRAMS / "policy_codec.so"
+    carry(f"adapter:{path}", "scope_program").wrong().complains("it exports no baton_adapter")

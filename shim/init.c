@@ -20,6 +20,7 @@
 #include "context/values.h"
 #include "handoffs/hooks.h"
 #include "handoffs/next.h"
+#include "handoffs/notice.h"
 #include "handoffs/inherit.h"
 #include "hooks/named.h"
 #include "observe/report.h"
@@ -42,18 +43,21 @@ static atomic_flag start_claimed = ATOMIC_FLAG_INIT;
 static void before_fork(void)
 {
     named_fork_lock();
+    notice_fork_lock();
     context_fork_lock();
 }
 
 static void after_fork_parent(void)
 {
     context_fork_unlock(false);
+    notice_fork_unlock();
     named_fork_unlock(false);
 }
 
 static void after_fork_child(void)
 {
     context_fork_unlock(true);
+    notice_fork_unlock();
     named_fork_unlock(true);
 }
 

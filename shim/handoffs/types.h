@@ -4,6 +4,10 @@
 
 union pthread_attr_t;
 struct ucontext_t;
+struct sigevent;
+struct gaicb;
+struct aiocb;
+struct aiocb64;
 struct __jmp_buf_tag;
 struct _GError;
 struct _GIOChannel;

@@ -1,0 +1,28 @@
+"""SIGEV_THREAD: callbacks of timers, asynchronous I/O, look-ups and queues run in their maker's context."""
+from harness import CARRIERS, carry, idle, plain, test
+
+MODES = {
+    "timer": "timer",
+    "repeat": "timer",
+    "delete_in_callback": "timer",
+    "timer_errors": "timer",
+    "aio": "aio",
+    "aio64": "aio",
+    "aio_cancel": "aio",
+    "list": "aio",
+    "lookup": "getaddrinfo_a",
+    "queue": "mq",
+}
+
+
+@test("A8, A9: callbacks by SIGEV_THREAD", each=[(mode, kind) for mode in MODES for kind in CARRIERS])
+def callbacks(mode, kind):
+    for run in (plain, idle):
+        run("sigevent", mode, kind).wrong()
+    carry(CARRIERS[kind], "sigevent", mode, kind).ok().quiet().clean().carried(MODES[mode])
+
+
+@test("A9: BATON_PERIODIC=off lets repeating timers run bare")
+def periodic_off():
+    after = carry(CARRIERS["key"], "sigevent", "repeat", env={"BATON_PERIODIC": "off"}).wrong().quiet().clean()
+    after.bare("timer").says("call sees 0 WRONG")

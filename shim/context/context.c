@@ -93,7 +93,7 @@ static uint32_t now_ms(void)
 
 /* ---- the end of a context ---- */
 
-static void context_free(struct context *context)
+void context_free(struct context *context)
 {
     unsigned flags = context->flags;
 

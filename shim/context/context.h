@@ -41,11 +41,14 @@ struct context {
     uint32_t epoch;       /* key_epoch when it was built */
     uint32_t hops;        /* handoffs since the chain began (BATON_MAX_HOPS) */
     uint32_t born_ms;     /* monotonic clock when the chain began, modulo 2^32 (BATON_MAX_AGE) */
-    struct context *base; /* PRIVATE: the context it grew from, whose attach it serves */
     struct vars_map *vars; /* variables of the C interface (slots/vars.h); one reference */
+    struct context *base; /* PRIVATE: the context it grew from, whose attach it serves */
     void *key[];          /* slots_columns pointers, then slots_bytes of copied values,
                              then in a PRIVATE one a bit a column: set by the task */
 };
+
+_Static_assert(offsetof(struct context, key) == offsetof(struct context, base) + sizeof(void *),
+               "the hooked getspecific counts columns from base");
 
 /* Why a handoff ran bare: names in report.c. */
 enum bare_reason {
@@ -112,8 +115,11 @@ struct thread {
     struct strands *strands;   /* its stacks, once it has switched */
     uint64_t records_made, records_freed;
     struct thread *next_all;   /* registry, append only */
+    struct thread *spare;      /* blocks for threads that this one starts, by next_free */
+    /* What the thread starts with: written by its creator, read once by the thread. */
+    void *start_function, *start_data;
+    struct context *start_context;
     struct thread *next_free;
-    bool is_ending;
     uint64_t carried[FAMILIES_MAX];
     uint64_t empty[FAMILIES_MAX];
     uint32_t bare[FAMILIES_MAX][BARE_REASONS];
@@ -238,6 +244,21 @@ static inline __attribute__((always_inline)) struct context *context_take_ready(
     return thread->snap;
 }
 
+/*
+ * The same two with the counting down in the test, an instruction less: after false, a context_capture
+ * must follow, which puts `prepaid` right again.
+ */
+static inline __attribute__((always_inline)) bool context_claim(struct thread *thread)
+{
+    return likely(thread_is_plain(thread) && --thread->prepaid >= 0);
+}
+
+static inline __attribute__((always_inline)) struct context *context_take_claimed(struct thread *thread, unsigned family)
+{
+    thread->tally[family]++;
+    return thread->snap;
+}
+
 /* As context_capture, but only if it can be done with one atomic operation and nothing else; for
  * functions that a signal handler may call. NULL otherwise. */
 struct context *context_capture_signal(unsigned family);
@@ -257,6 +278,15 @@ static inline __attribute__((always_inline)) void context_release_on(struct thre
 {
     if (unlikely(context != thread->debt_context || --thread->debt == 0))
         context_release_slow(thread, context);
+}
+
+void context_free(struct context *context);
+
+/* The same at once, where a thread ends and has nothing to batch with. */
+static inline __attribute__((always_inline)) void context_release_now(struct context *context)
+{
+    if (unlikely(atomic_fetch_sub_explicit(&context->refs, 1, memory_order_acq_rel) == 1))
+        context_free(context);
 }
 
 static inline void context_release(struct context *context)
@@ -367,7 +397,9 @@ struct thread *scope_enter_any(struct context *context, uintptr_t mark);
             struct context *left_ = (self)->over;                         \
                                                                           \
             (self)->over = NULL;                                          \
-            if ((flags) & MARK_OWNED)                                     \
+            if ((flags) & MARK_THREAD)                                    \
+                context_release_now(left_);                               \
+            else if ((flags) & MARK_OWNED)                                \
                 context_release_on(self, left_);                          \
         } else {                                                          \
             scope_leave_here(arch_sp());                                  \

@@ -145,7 +145,7 @@ static void take_back_lent(struct context *own, bool is_thread)
 
 bool scope_enter_slow(struct context *context, uintptr_t mark)
 {
-    struct thread *thread = thread_enter_kind((mark & MARK_THREAD) != 0);
+    struct thread *thread = mark & MARK_THREAD ? thread_begin() : thread_enter();
     uintptr_t guard = atomic_load_explicit(&context_guard, memory_order_acquire);
     struct context *attached = context;
     struct level *level;

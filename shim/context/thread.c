@@ -1,8 +1,9 @@
 /*
  * The registry of thread blocks.
  *
- * A block belongs to one living thread at a time. Threads that we start give theirs back in
- * thread_leave at the end of the trampoline; all others (pool workers, the C library's helpers,
+ * A block belongs to one living thread at a time, or is spare. Whoever starts a thread through us
+ * gives it a spare block that also carries what the thread starts with; it gives the block back in
+ * thread_leave at the end of the trampoline. All others (pool workers, the C library's helpers,
  * threads whose key destructors use hooks once more) through the destructor of one pthread key of
  * our own. Blocks are recycled and never freed: their counters add up over the process's life.
  */
@@ -29,8 +30,11 @@ struct thread thread_unknown = {.over = OVER_UNKNOWN, .cells_count = UINT32_MAX}
 
 __thread struct thread *thread_self = &thread_unknown;
 
+enum { BLOCKS_BATCH = 8 };
+
 static struct lock registry_lock;
-static struct thread *registry_all, *registry_free;
+static struct thread *registry_all;
+static struct thread *_Atomic registry_free;
 
 static pthread_key_t leave_key;
 static bool has_leave_key;
@@ -51,44 +55,98 @@ void thread_init(int (*key_create)(pthread_key_t *, void (*)(void *)), int (*set
 
 struct thread *thread_enter(void)
 {
-    return thread_self != &thread_unknown ? thread_self : thread_enter_kind(false);
-}
-
-struct thread *thread_enter_kind(bool leaves_by_itself)
-{
-    struct thread *thread = thread_self;
-
-    if (thread != &thread_unknown)
-        return thread;
-    lock_take(&registry_lock);
-    thread = registry_free;
-    if (thread)
-        registry_free = thread->next_free;
-    lock_drop(&registry_lock);
-    if (!thread) {
-        thread = mem_alloc(sizeof *thread);
-        if (!thread)
-            return NULL;
-        thread->tally = thread->carried;
-        lock_take(&registry_lock);
-        thread->next_all = registry_all;
-        registry_all = thread;
-        lock_drop(&registry_lock);
-    }
-    thread_self = thread;
-    if (!leaves_by_itself && has_leave_key) {
+    if (thread_self != &thread_unknown)
+        return thread_self;
+    if (!thread_begin())
+        return NULL;
+    if (has_leave_key) {
         int saved_errno = errno;
 
-        real_setspecific(leave_key, thread);
+        real_setspecific(leave_key, thread_self);
         errno = saved_errno;
     }
+    return thread_self;
+}
+
+static struct thread *thread_new(void)
+{
+    struct thread *thread = mem_alloc(sizeof *thread);
+
+    if (!thread)
+        return NULL;
+    thread->tally = thread->carried;
+    lock_take(&registry_lock);
+    thread->next_all = registry_all;
+    registry_all = thread;
+    lock_drop(&registry_lock);
     return thread;
 }
 
-void thread_leave(struct thread *thread)
+/*
+ * A block that nobody has, with its own next_free cut off; *rest are more of them. The stack of free
+ * blocks is pushed to by one and taken whole, so that no block can come back in between.
+ */
+static struct thread *thread_find(struct thread **rest)
 {
-    if (thread == &thread_unknown)
-        return;
+    struct thread *thread = atomic_exchange_explicit(&registry_free, NULL, memory_order_acquire);
+
+    *rest = NULL;
+    if (!thread) {
+        /* A program that starts and joins one thread at a time then looks here once in a batch. */
+        for (unsigned i = 0; i < BLOCKS_BATCH; i++) {
+            struct thread *fresh = thread_new();
+
+            if (!fresh)
+                break;
+            fresh->next_free = thread;
+            thread = fresh;
+        }
+        if (!thread)
+            return NULL;
+    }
+    *rest = thread->next_free;
+    thread->next_free = NULL;
+    return thread;
+}
+
+struct thread *thread_spare_slow(struct thread *creator)
+{
+    return creator == &thread_unknown ? NULL : thread_find(&creator->spare);
+}
+
+struct thread *thread_begin(void)
+{
+    struct thread *thread, *rest;
+
+    if (thread_self != &thread_unknown)
+        return thread_self;
+    thread = thread_find(&rest);
+    if (!thread)
+        return NULL;
+    thread->spare = rest;
+    thread_self = thread;
+    return thread;
+}
+
+static void thread_push(struct thread *thread)
+{
+    struct thread *next = atomic_load_explicit(&registry_free, memory_order_relaxed);
+
+    do
+        thread->next_free = next;
+    while (!atomic_compare_exchange_weak_explicit(&registry_free, &next, thread, memory_order_release,
+                                                  memory_order_relaxed));
+}
+
+static void thread_give_back(struct thread *thread)
+{
+    thread_self = &thread_unknown;
+    thread_push(thread);
+}
+
+/* The end of a thread that did more than run. */
+static __attribute__((noinline)) void thread_let_go(struct thread *thread)
+{
     scope_leave_slow(thread, UINTPTR_MAX & ~(uintptr_t)MARK_FLAGS);
     strand_thread_ends(thread);
     context_drop_snapshot(thread);
@@ -107,11 +165,26 @@ void thread_leave(struct thread *thread)
         vars_unref(vars);
         context_drop_snapshot(thread); /* the free functions may have handed over */
     }
-    thread_self = &thread_unknown;
-    lock_take(&registry_lock);
-    thread->next_free = registry_free;
-    registry_free = thread;
-    lock_drop(&registry_lock);
+    while (thread->spare) {
+        struct thread *spare = thread->spare;
+
+        thread->spare = spare->next_free;
+        thread_push(spare);
+    }
+    thread_give_back(thread);
+}
+
+void thread_leave(struct thread *thread)
+{
+    if (unlikely(thread == &thread_unknown))
+        return;
+    if (unlikely(((uintptr_t)thread->over | (uintptr_t)thread->snap | (uintptr_t)thread->debt_context |
+                  (uintptr_t)thread->freed_chunk | (uintptr_t)thread->cells | (uintptr_t)thread->spare |
+                  (uintptr_t)thread->strands | (uintptr_t)thread->vars | thread->vars_id | thread->suppress |
+                  slots_have_held) != 0))
+        thread_let_go(thread);
+    else
+        thread_give_back(thread);
 }
 
 void thread_each(void (*visit)(struct thread *thread, void *arg), void *arg)
@@ -137,7 +210,7 @@ void thread_fork_lock(void)
 void thread_fork_unlock(bool is_child)
 {
     if (is_child) {
-        registry_free = NULL;
+        atomic_store(&registry_free, NULL);
         registry_all = NULL;
         if (thread_self != &thread_unknown) {
             thread_self->next_all = NULL;

@@ -7,8 +7,28 @@
 /* Makes our own key, with the real functions; once, before any thread_enter. */
 void thread_init(int (*key_create)(unsigned *, void (*)(void *)), int (*setspecific)(unsigned, const void *));
 
-/* As thread_enter; leaves_by_itself: a trampoline of ours calls thread_leave at the thread's end. */
-struct thread *thread_enter_kind(bool leaves_by_itself);
+/* As thread_enter, for threads whose trampoline of ours calls thread_leave at their end. */
+struct thread *thread_begin(void);
+
+/* A block for a thread that `creator` is about to start; NULL: no memory. It goes back by
+ * thread_spare_return if the thread is not started. */
+struct thread *thread_spare_slow(struct thread *creator);
+
+static inline __attribute__((always_inline)) struct thread *thread_spare(struct thread *creator)
+{
+    struct thread *thread = creator->spare;
+
+    if (unlikely(!thread))
+        return thread_spare_slow(creator);
+    creator->spare = thread->next_free;
+    return thread;
+}
+
+static inline void thread_spare_return(struct thread *creator, struct thread *thread)
+{
+    thread->next_free = creator->spare;
+    creator->spare = thread;
+}
 
 void context_drop_snapshot(struct thread *thread);
 void context_settle_debt(struct thread *thread);

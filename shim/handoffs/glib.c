@@ -333,69 +333,67 @@ void hook_g_thread_pool_free(struct _GThreadPool *pool, int is_immediate, int wa
 static GUARDED void *run_thread(void *arg)
 {
     GUARDED_FRAME();
-    struct record record = record_take_in_new_thread(arg);
-    void *(*function)(void *) = (void *(*)(void *))record.function;
+    struct thread *self = arg;
     void *result;
 
-    SCOPE_RUN(record.context, MARK_OWNED | MARK_THREAD, result = function(record.data));
-    thread_leave(thread_self);
+    START_RUN(self, result = ((void *(*)(void *))self->start_function)(self->start_data));
     return result;
 }
 
-static struct record *thread_record(const void *caller, void *(*function)(void *), void *data)
+static struct thread *capture_thread(const void *caller, void *(*function)(void *), void *data)
 {
     if (!function || !thread_inherits(caller))
         return NULL;
-    return record_capture(FAMILY_GLIB_THREAD, (void *)function, data);
+    return start_capture(FAMILY_GLIB_THREAD, (void *)function, data);
 }
 
 /* g_thread_new ends the program when no thread can be made: there is nothing to take back then. */
 struct _GThread *hook_g_thread_new(const char *name, void *(*function)(void *), void *data)
 {
-    struct record *record = thread_record(__builtin_return_address(0), function, data);
+    struct thread *started = capture_thread(__builtin_return_address(0), function, data);
 
-    if (!record)
+    if (!started)
         return REAL(g_thread_new)(name, function, data);
-    return REAL(g_thread_new)(name, run_thread, record);
+    return REAL(g_thread_new)(name, run_thread, started);
 }
 
 struct _GThread *hook_g_thread_try_new(const char *name, void *(*function)(void *), void *data,
                                        struct _GError **error)
 {
-    struct record *record = thread_record(__builtin_return_address(0), function, data);
+    struct thread *started = capture_thread(__builtin_return_address(0), function, data);
     struct _GThread *thread;
 
-    if (!record)
+    if (!started)
         return REAL(g_thread_try_new)(name, function, data, error);
-    thread = REAL(g_thread_try_new)(name, run_thread, record, error);
+    thread = REAL(g_thread_try_new)(name, run_thread, started, error);
     if (!thread)
-        record_rollback(FAMILY_GLIB_THREAD, record);
+        start_rollback(FAMILY_GLIB_THREAD, started, 0);
     return thread;
 }
 
 struct _GThread *hook_g_thread_create(void *(*function)(void *), void *data, int joinable, struct _GError **error)
 {
-    struct record *record = thread_record(__builtin_return_address(0), function, data);
+    struct thread *started = capture_thread(__builtin_return_address(0), function, data);
     struct _GThread *thread;
 
-    if (!record)
+    if (!started)
         return REAL(g_thread_create)(function, data, joinable, error);
-    thread = REAL(g_thread_create)(run_thread, record, joinable, error);
+    thread = REAL(g_thread_create)(run_thread, started, joinable, error);
     if (!thread)
-        record_rollback(FAMILY_GLIB_THREAD, record);
+        start_rollback(FAMILY_GLIB_THREAD, started, 0);
     return thread;
 }
 
 struct _GThread *hook_g_thread_create_full(void *(*function)(void *), void *data, unsigned long stack_size,
                                            int joinable, int bound, int priority, struct _GError **error)
 {
-    struct record *record = thread_record(__builtin_return_address(0), function, data);
+    struct thread *started = capture_thread(__builtin_return_address(0), function, data);
     struct _GThread *thread;
 
-    if (!record)
+    if (!started)
         return REAL(g_thread_create_full)(function, data, stack_size, joinable, bound, priority, error);
-    thread = REAL(g_thread_create_full)(run_thread, record, stack_size, joinable, bound, priority, error);
+    thread = REAL(g_thread_create_full)(run_thread, started, stack_size, joinable, bound, priority, error);
     if (!thread)
-        record_rollback(FAMILY_GLIB_THREAD, record);
+        start_rollback(FAMILY_GLIB_THREAD, started, 0);
     return thread;
 }

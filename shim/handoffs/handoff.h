@@ -61,14 +61,6 @@ static inline __attribute__((always_inline)) struct record record_take(struct re
     return taken;
 }
 
-/* The same at the start of a thread of ours. Its block first: freeing the record would give it one
- * that glibc has to clean up, which is dear (700 instructions). */
-static inline struct record record_take_in_new_thread(struct record *record)
-{
-    thread_enter_kind(true);
-    return record_take(record);
-}
-
 /*
  * Memory of a handoff that lives long (a timer, a watch, a coroutine), where a record of the arena
  * would keep its chunk. Zeroed, counted in the report's records_alive; NULL: no memory.
@@ -92,4 +84,72 @@ static inline void handoff_free(void *block, size_t size)
         thread->records_freed++;
 }
 
+/*
+ * Threads: what to run rides in the block that the new thread takes, so nothing is allocated or
+ * freed for it. NULL: start it bare (counted).
+ */
+static inline __attribute__((always_inline)) struct thread *start_capture(enum family family, void *function,
+                                                                          void *data)
+{
+    struct context *context = context_capture(family);
+    struct thread *self, *thread;
+
+    if (unlikely(!context))
+        return NULL;
+    self = thread_self;
+    thread = thread_spare(self);
+    if (unlikely(!thread)) {
+        context_rollback(family, context);
+        context_count_bare(family, BARE_MEMORY);
+        return NULL;
+    }
+    thread->start_function = function;
+    thread->start_data = data;
+    thread->start_context = context;
+    self->records_made++;
+    return thread;
+}
+
+/* The same with nothing but the fast paths: for the creating functions' bodies. */
+static inline __attribute__((always_inline)) bool start_is_fast(struct thread *self)
+{
+    return self->spare && context_claim(self); /* if not, start_capture must follow */
+}
+
+static inline __attribute__((always_inline)) struct thread *start_fast(struct thread *self, enum family family,
+                                                                       void *function, void *data)
+{
+    struct thread *thread = self->spare;
+
+    self->spare = thread->next_free;
+    thread->start_function = function;
+    thread->start_data = data;
+    thread->start_context = context_take_claimed(self, family);
+    self->records_made++;
+    return thread;
+}
+
+/* The thread could not be started: as if nothing had been captured. Answers `error`. */
+int start_rollback(enum family family, struct thread *thread, int error);
+
+/*
+ * The body of a thread's trampoline, a GUARDED function: CALL runs thread->start_function. Whoever
+ * leaves early is unwound through the frame, and scope_unwind gives the block back.
+ */
+#define START_RUN(thread, CALL)                                                                          \
+    do {                                                                                                 \
+        thread_self = (thread);                                                                          \
+        (thread)->records_freed++;                                                                       \
+        SCOPE_RUN((thread)->start_context, MARK_OWNED | MARK_THREAD, CALL);                              \
+        thread_leave(thread);                                                                            \
+    } while (0)
+
+/* Where the trampoline itself has seen that the attach is a fast one. */
+#define START_RUN_FAST(thread, CALL)                                                                     \
+    do {                                                                                                 \
+        thread_self = (thread);                                                                          \
+        (thread)->records_freed++;                                                                       \
+        SCOPE_RUN_PLAIN((thread), (thread)->start_context, MARK_OWNED | MARK_THREAD, CALL);               \
+        thread_leave(thread);                                                                            \
+    } while (0)
 #endif

@@ -18,41 +18,36 @@ static const char *const pool_libraries[] = {
     "libvips",     "libisc",     "libldap",        "libboost_asio",    "libnode",
 };
 
-static enum config_inherit inherit = INHERIT_APP;
+static enum config_inherit inherit_setting = INHERIT_APP;
+const void *_Atomic inherit_callers[INHERIT_CALLERS];
 
 void inherit_init(enum config_inherit setting)
 {
-    inherit = setting;
+    inherit_setting = setting;
 }
-
-/*
- * By return address, remembered: a word is the address shifted left with the answer in bit 0, so it
- * is read and written whole. Libraries of the program stay; those loaded later are not remembered.
- */
-enum { CALLERS = 64 };
-static _Atomic uintptr_t callers[CALLERS];
 
 bool caller_is_pool_library(const void *address)
 {
-    _Atomic uintptr_t *place = &callers[((uintptr_t)address >> 4) % CALLERS];
-    uintptr_t word = atomic_load_explicit(place, memory_order_relaxed);
     struct elf_module module;
-    bool is_pool = false;
 
-    if (word >> 1 == (uintptr_t)address)
-        return word & 1;
-    if (!elf_module_at(address, &module))
+    if (!elf_module_at(address, &module) || module.is_main)
         return false;
-    for (unsigned i = 0; i < sizeof pool_libraries / sizeof pool_libraries[0]; i++)
-        is_pool |= !module.is_main && elf_module_match(&module, pool_libraries[i]);
-    if (elf_module_is_startup(&module))
-        atomic_store_explicit(place, (uintptr_t)address << 1 | is_pool, memory_order_relaxed);
-    return is_pool;
+    for (unsigned i = 0; i < sizeof pool_libraries / sizeof pool_libraries[0]; i++) {
+        if (elf_module_match(&module, pool_libraries[i]))
+            return true;
+    }
+    return false;
 }
 
-bool thread_inherits(const void *caller)
+bool thread_inherits_slow(const void *caller)
 {
-    if (likely(inherit == INHERIT_APP))
-        return !caller_is_pool_library(caller);
-    return inherit == INHERIT_ALL;
+    struct elf_module module;
+
+    if (inherit_setting != INHERIT_APP)
+        return inherit_setting == INHERIT_ALL;
+    if (caller_is_pool_library(caller))
+        return false;
+    if (elf_module_at(caller, &module) && elf_module_is_startup(&module))
+        atomic_store_explicit(inherit_place(caller), caller, memory_order_relaxed);
+    return true;
 }

@@ -53,11 +53,13 @@ void hook_tss_delete(unsigned key)
 #define GETSPECIFIC(name)                                                              \
     void *hook_##name(unsigned key)                                                    \
     {                                                                                  \
-        if (likely(key < KEYS_MAX) && unlikely(key_column[key])) {                     \
+        size_t column;                                                                 \
+                                                                                       \
+        if (likely(key < KEYS_MAX) && unlikely(column = key_column[key])) {            \
             const struct thread *thread = thread_self;                                 \
                                                                                        \
             if (thread_is_attached(thread))                                            \
-                return thread->over->key[key_column[key] - 1];                         \
+                return (void *)(&thread->over->base)[column]; /* key[column - 1] */    \
         }                                                                              \
         return REAL_LIBC(name)(key);                                                   \
     }

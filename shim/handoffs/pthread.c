@@ -12,55 +12,73 @@
 #include "handoffs/handoff.h"
 #include "handoffs/inherit.h"
 
+typedef void *start_routine(void *arg);
+
+static GUARDED void *run_thread_slow(struct thread *self)
+{
+    GUARDED_FRAME();
+    void *result;
+
+    START_RUN(self, result = ((start_routine *)self->start_function)(self->start_data));
+    return result;
+}
+
 static GUARDED void *run_thread(void *arg)
 {
     GUARDED_FRAME();
-    struct record record = record_take_in_new_thread(arg);
-    void *(*start)(void *) = (void *(*)(void *))record.function;
+    struct thread *self = arg;
     void *result;
 
-    SCOPE_RUN(record.context, MARK_OWNED | MARK_THREAD, result = start(record.data));
-    thread_leave(thread_self);
+    if (unlikely(!thread_is_plain(self)))
+        return run_thread_slow(self);
+    START_RUN_FAST(self, result = ((start_routine *)self->start_function)(self->start_data));
     return result;
 }
 
 static GUARDED int run_c11_thread(void *arg)
 {
     GUARDED_FRAME();
-    struct record record = record_take_in_new_thread(arg);
-    int (*start)(void *) = (int (*)(void *))record.function;
+    struct thread *self = arg;
     int result;
 
-    SCOPE_RUN(record.context, MARK_OWNED | MARK_THREAD, result = start(record.data));
-    thread_leave(thread_self);
+    START_RUN(self, result = ((int (*)(void *))self->start_function)(self->start_data));
     return result;
 }
 
-int hook_pthread_create(unsigned long *thread, const union pthread_attr_t *attributes, void *(*start)(void *),
-                        void *arg)
+static __attribute__((noinline)) int create_slow(unsigned long *thread, const union pthread_attr_t *attributes,
+                                                 start_routine *start, void *arg, const void *caller)
 {
-    struct record *record;
+    struct thread *started;
     int error;
 
-    if (!start || !thread_inherits(__builtin_return_address(0)) ||
-        !(record = record_capture(FAMILY_PTHREAD, (void *)start, arg)))
+    if (!start || !thread_inherits(caller) || !(started = start_capture(FAMILY_PTHREAD, (void *)start, arg)))
         return REAL(pthread_create)(thread, attributes, start, arg);
-    error = REAL(pthread_create)(thread, attributes, run_thread, record);
-    if (unlikely(error))
-        record_rollback(FAMILY_PTHREAD, record);
-    return error;
+    error = REAL(pthread_create)(thread, attributes, run_thread, started);
+    return error ? start_rollback(FAMILY_PTHREAD, started, error) : 0;
+}
+
+int hook_pthread_create(unsigned long *thread, const union pthread_attr_t *attributes, start_routine *start,
+                        void *arg)
+{
+    struct thread *self = thread_self, *started;
+    int error;
+
+    if (unlikely(!start || !thread_inherits_surely(__builtin_return_address(0)) || !hook_table[HOOK_pthread_create].real ||
+                 !start_is_fast(self)))
+        return create_slow(thread, attributes, start, arg, __builtin_return_address(0));
+    started = start_fast(self, FAMILY_PTHREAD, (void *)start, arg);
+    error = ((REAL_TYPE(pthread_create))hook_table[HOOK_pthread_create].real)(thread, attributes, run_thread, started);
+    return unlikely(error) ? start_rollback(FAMILY_PTHREAD, started, error) : 0;
 }
 
 int hook_thrd_create(unsigned long *thread, int (*start)(void *), void *arg)
 {
-    struct record *record;
+    struct thread *started;
     int error;
 
     if (!start || !thread_inherits(__builtin_return_address(0)) ||
-        !(record = record_capture(FAMILY_PTHREAD, (void *)start, arg)))
+        !(started = start_capture(FAMILY_PTHREAD, (void *)start, arg)))
         return REAL(thrd_create)(thread, start, arg);
-    error = REAL(thrd_create)(thread, run_c11_thread, record);
-    if (unlikely(error))
-        record_rollback(FAMILY_PTHREAD, record);
-    return error;
+    error = REAL(thrd_create)(thread, run_c11_thread, started);
+    return unlikely(error) ? start_rollback(FAMILY_PTHREAD, started, error) : 0;
 }

@@ -12,41 +12,97 @@
 typedef void work_callback(struct uv_work_s *);
 typedef void after_callback(struct uv_work_s *, int);
 
-static GUARDED void run_work(struct uv_work_s *request)
+/*
+ * Requests that keep their record in their own words take the quick trampolines, which read it there;
+ * run_work_any and run_after_any do the same for every request, and where the quick way is not open.
+ */
+static GUARDED void run_work_any(struct uv_work_s *request)
 {
     GUARDED_FRAME();
     struct uv_carried carried = uv_request_look((struct uv_request *)request, true);
-    work_callback *work = (work_callback *)carried.function;
 
-    SCOPE_RUN(carried.context, 0, work(request));
+    SCOPE_RUN(carried.context, 0, ((work_callback *)carried.function)(request));
+}
+
+static GUARDED void run_work(struct uv_work_s *request)
+{
+    GUARDED_FRAME();
+    struct thread *thread = thread_self;
+    struct uv_request *words = (struct uv_request *)request;
+
+    if (unlikely(!thread_is_plain(thread))) {
+        run_work_any(request);
+        return;
+    }
+    SCOPE_RUN_PLAIN(thread, words->reserved[WORD_CONTEXT], 0,
+                    ((work_callback *)words->reserved[WORD_FUNCTION])(request));
+}
+
+static GUARDED void run_after_any(struct uv_work_s *request, int status)
+{
+    GUARDED_FRAME();
+    struct uv_carried carried = uv_request_take(request);
+
+    if (carried.after)
+        SCOPE_RUN(carried.context, MARK_OWNED, ((after_callback *)carried.after)(request, status));
+    else
+        context_release(carried.context);
 }
 
 static GUARDED void run_after(struct uv_work_s *request, int status)
 {
     GUARDED_FRAME();
-    struct uv_carried carried = uv_request_take(request);
-    struct context *context = carried.context;
-    after_callback *after = (after_callback *)carried.after;
+    struct thread *thread = thread_self;
+    struct uv_request *words = (struct uv_request *)request;
+    after_callback *after;
 
-    if (!after) {
-        context_release(context);
+    if (unlikely(!thread_is_plain(thread) || !(after = (after_callback *)words->reserved[WORD_AFTER]))) {
+        run_after_any(request, status);
         return;
     }
-    SCOPE_RUN(context, MARK_OWNED, after(request, status));
+    SCOPE_RUN_PLAIN(thread, words->reserved[WORD_CONTEXT], MARK_OWNED, after(request, status));
+}
+
+/* Jumped to by the hooks, so its caller is theirs. */
+static __attribute__((noinline)) int queue_any(struct uv_loop_s *loop, struct uv_work_s *request,
+                                               work_callback *work, after_callback *after)
+{
+    int error;
+
+    if (!work || !uv_request_capture(FAMILY_UV_WORK, request, (void *)work, (void *)after,
+                                     __builtin_return_address(0)))
+        return REAL(uv_queue_work)(loop, request, work, after);
+    error = REAL(uv_queue_work)(loop, request, run_work_any, run_after_any);
+    if (error)
+        uv_request_rollback(FAMILY_UV_WORK, request);
+    return error;
+}
+
+/*
+ * Where the stub leads once it is known that requests have words to spare and where the real function
+ * is. It goes there by a jump, because that fails for a missing work callback only.
+ */
+static int queue_in_words(struct uv_loop_s *loop, struct uv_work_s *request, work_callback *work,
+                          after_callback *after)
+{
+    struct uv_request *words = (struct uv_request *)request;
+    struct thread *thread = thread_self;
+
+    if (unlikely(!work || !context_claim(thread)))
+        return queue_any(loop, request, work, after);
+    words->reserved[WORD_FUNCTION] = (void *)work;
+    words->reserved[WORD_AFTER] = (void *)after;
+    words->reserved[WORD_CONTEXT] = context_take_claimed(thread, FAMILY_UV_WORK);
+    return REAL_KNOWN(uv_queue_work)(loop, request, run_work, run_after);
 }
 
 int hook_uv_queue_work(struct uv_loop_s *loop, struct uv_work_s *request, work_callback *work,
                        after_callback *after)
 {
-    int error;
-
-    if (unlikely(!work) || !uv_request_capture(FAMILY_UV_WORK, request, (void *)work, (void *)after,
-                                               __builtin_return_address(0)))
-        return REAL(uv_queue_work)(loop, request, work, after);
-    error = REAL(uv_queue_work)(loop, request, run_work, run_after);
-    if (unlikely(error))
-        uv_request_rollback(FAMILY_UV_WORK, request);
-    return error;
+    /* Only the library that came with the program: a later one may be of another version. */
+    if (uv_has_words(__builtin_return_address(0)) && REAL_KNOWN(uv_queue_work))
+        __atomic_store_n(&hook_table[HOOK_uv_queue_work].enter, (void *)queue_in_words, __ATOMIC_RELEASE);
+    return queue_any(loop, request, work, after);
 }
 
 /* ---- threads ---- */
@@ -54,41 +110,34 @@ int hook_uv_queue_work(struct uv_loop_s *loop, struct uv_work_s *request, work_c
 static GUARDED void run_thread(void *arg)
 {
     GUARDED_FRAME();
-    struct record record = record_take(arg);
-    void (*entry)(void *) = (void (*)(void *))record.function;
+    struct thread *self = arg;
 
-    thread_enter_kind(true);
-    SCOPE_RUN(record.context, MARK_OWNED | MARK_THREAD, entry(record.data));
-    thread_leave(thread_self);
+    START_RUN(self, ((void (*)(void *))self->start_function)(self->start_data));
 }
 
 int hook_uv_thread_create(unsigned long *thread, void (*entry)(void *), void *arg)
 {
-    struct record *record = NULL;
+    struct thread *started = NULL;
     int error;
 
     if (entry && thread_inherits(__builtin_return_address(0)))
-        record = record_capture(FAMILY_UV_THREAD, (void *)entry, arg);
-    if (!record)
+        started = start_capture(FAMILY_UV_THREAD, (void *)entry, arg);
+    if (!started)
         return REAL(uv_thread_create)(thread, entry, arg);
-    error = REAL(uv_thread_create)(thread, run_thread, record);
-    if (unlikely(error))
-        record_rollback(FAMILY_UV_THREAD, record);
-    return error;
+    error = REAL(uv_thread_create)(thread, run_thread, started);
+    return error ? start_rollback(FAMILY_UV_THREAD, started, error) : 0;
 }
 
 int hook_uv_thread_create_ex(unsigned long *thread, const struct uv_thread_options_s *options,
                              void (*entry)(void *), void *arg)
 {
-    struct record *record = NULL;
+    struct thread *started = NULL;
     int error;
 
     if (entry && thread_inherits(__builtin_return_address(0)))
-        record = record_capture(FAMILY_UV_THREAD, (void *)entry, arg);
-    if (!record)
+        started = start_capture(FAMILY_UV_THREAD, (void *)entry, arg);
+    if (!started)
         return REAL(uv_thread_create_ex)(thread, options, entry, arg);
-    error = REAL(uv_thread_create_ex)(thread, options, run_thread, record);
-    if (unlikely(error))
-        record_rollback(FAMILY_UV_THREAD, record);
-    return error;
+    error = REAL(uv_thread_create_ex)(thread, options, run_thread, started);
+    return error ? start_rollback(FAMILY_UV_THREAD, started, error) : 0;
 }

@@ -86,7 +86,7 @@ static GUARDED __attribute__((unused)) void *core_thread_main(void *arg)
     struct core_start start = *(struct core_start *)arg;
 
     free(arg);
-    thread_enter_kind(true);
+    thread_begin();
     SCOPE_RUN(start.context, MARK_OWNED | MARK_THREAD, start.call(start.arg));
     thread_leave(thread_self);
     return NULL;

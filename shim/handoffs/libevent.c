@@ -27,6 +27,18 @@ enum { EVENT_PERSIST = 0x10 };
 
 static struct library_place event_place;
 static _Atomic bool is_threaded;
+/* The quick ways hold: no threads, and struct event is laid out as we know it. */
+static _Atomic unsigned is_quick;
+enum { LAYOUT_FIRST = 0x02010800, LAYOUT_LAST = 0x02010cff };
+
+/* The head of struct event in 2.1.8 to 2.1.12 (event_struct.h; compared by the prototypes test). */
+struct event_head {
+    void *links[2];
+    short flags;
+    unsigned char priority, closure;
+    event_callback *callback;
+    void *arg;
+};
 static struct lock event_lock;
 static struct map assigned; /* events in the program's memory */
 
@@ -49,19 +61,23 @@ static inline void unlock_events(bool is_locked)
 /* evthread_use_pthreads and every other way to have threads end here, before there are any. */
 int hook_evthread_set_lock_callbacks(const struct evthread_lock_callbacks *callbacks)
 {
-    if (callbacks)
+    if (callbacks) {
         atomic_store(&is_threaded, true);
+        atomic_store(&is_quick, 0);
+    }
     return REAL(evthread_set_lock_callbacks)(callbacks);
 }
 
 /* ---- running ---- */
 
 /* Another thread may arm, disarm or end the repeat during the call. */
-static GUARDED void run_threaded(int fd, short what, struct repeat *repeat, struct context *active)
+static GUARDED void run_threaded(int fd, short what, void *arg)
 {
     GUARDED_FRAME();
-    event_callback *callback;
+    struct repeat *repeat = arg;
+    struct context *active = __atomic_exchange_n(&repeat->more, NULL, __ATOMIC_ACQ_REL);
     struct context *context, *dropped = NULL;
+    event_callback *callback;
     bool keeps, is_ended;
     uint32_t arms;
     void *data;
@@ -115,7 +131,7 @@ static GUARDED void run_threaded(int fd, short what, struct repeat *repeat, stru
         cell_free(repeat);
 }
 
-static GUARDED void run_event(int fd, short what, void *arg)
+static GUARDED void run_event_slow(int fd, short what, void *arg)
 {
     GUARDED_FRAME();
     struct repeat *repeat = arg;
@@ -123,11 +139,6 @@ static GUARDED void run_event(int fd, short what, void *arg)
     struct context *active = repeat->more;
     void *data = repeat->data;
 
-    if (unlikely(atomic_load_explicit(&is_threaded, memory_order_relaxed))) {
-        active = __atomic_exchange_n(&repeat->more, NULL, __ATOMIC_ACQ_REL);
-        run_threaded(fd, what, repeat, active);
-        return;
-    }
     if (active) {
         repeat->more = NULL;
         if (!(repeat->number & EVENT_PERSIST))
@@ -140,7 +151,42 @@ static GUARDED void run_event(int fd, short what, void *arg)
     }
 }
 
+/* The quick way, without threads, keeps nothing across the call but the thread's block. */
+static GUARDED void run_event(int fd, short what, void *arg)
+{
+    GUARDED_FRAME();
+    struct repeat *repeat = arg;
+    struct thread *thread = thread_self;
+    struct context *context = repeat->more;
+
+    if (unlikely(!thread_is_plain(thread))) {
+        run_event_slow(fd, what, arg);
+        return;
+    }
+    if (context && (!repeat->context || repeat->number & EVENT_PERSIST)) {
+        repeat->more = NULL;
+    } else if (!context && repeat->context && !(repeat->number & EVENT_PERSIST)) {
+        context = repeat->context;
+        repeat->context = NULL;
+    } else {
+        run_event_slow(fd, what, arg);
+        return;
+    }
+    SCOPE_RUN_PLAIN(thread, context, MARK_OWNED, ((event_callback *)repeat->function)(fd, what, repeat->data));
+}
+
 /* ---- an event's repeat ---- */
+
+static bool is_ours(event_callback *callback)
+{
+    return callback == run_event || callback == run_threaded;
+}
+
+/* Threads are there before the first base: an event that was made without them is used without. */
+static event_callback *our_callback(void)
+{
+    return atomic_load_explicit(&is_threaded, memory_order_relaxed) ? run_threaded : run_event;
+}
 
 /* NULL: the event has a callback of somebody else. */
 static inline struct repeat *repeat_of(const struct event *event, const void *caller)
@@ -148,7 +194,7 @@ static inline struct repeat *repeat_of(const struct event *event, const void *ca
     void *(*get_arg)(const struct event *) = NEXT(void *(*)(const struct event *), "event_get_callback_arg", caller);
 
     if (unlikely(!get_arg) ||
-        NEXT(event_callback * (*)(const struct event *), "event_get_callback", caller)(event) != run_event)
+        !is_ours(NEXT(event_callback * (*)(const struct event *), "event_get_callback", caller)(event)))
         return NULL;
     return get_arg(event);
 }
@@ -215,6 +261,11 @@ static struct repeat *new_repeat(event_callback *callback, void *arg, short even
 
     if (NEXT(void *(*)(const struct event *), "event_get_callback_arg", caller))
         repeat = repeat_new(FAMILY_LIBEVENT, (void *)callback, arg);
+    if (unlikely(!is_quick && !atomic_load(&is_threaded))) {
+        unsigned version = NEXT(unsigned (*)(void), "event_get_version_number", caller)();
+
+        is_quick = version >= LAYOUT_FIRST && version <= LAYOUT_LAST;
+    }
     if (repeat) {
         repeat->number = (uint16_t)events;
         repeat->flags = events & EVENT_PERSIST ? 0 : REPEAT_ONCE;
@@ -239,7 +290,7 @@ struct event *hook_event_new(struct event_base *base, int fd, short events, even
         repeat = new_repeat(callback, arg, events, caller);
     if (!repeat)
         return REAL(event_new)(base, fd, events, callback, arg);
-    event = REAL(event_new)(base, fd, events, run_event, repeat);
+    event = REAL(event_new)(base, fd, events, our_callback(), repeat);
     if (!event)
         cell_free(repeat);
     else if (unlikely(is_self(arg, caller)))
@@ -279,7 +330,7 @@ int hook_event_assign(struct event *event, struct event_base *base, int fd, shor
     struct repeat *repeat = NULL;
     int error;
 
-    if (callback == run_event || IS_INSIDE(event_assign))
+    if (is_ours(callback) || IS_INSIDE(event_assign))
         return REAL(event_assign)(event, base, fd, events, callback, arg);
     if (callback)
         repeat = assign(event, callback, arg, events, __builtin_return_address(0));
@@ -287,7 +338,7 @@ int hook_event_assign(struct event *event, struct event_base *base, int fd, shor
         unassign(event);
         return REAL(event_assign)(event, base, fd, events, callback, arg);
     }
-    error = REAL(event_assign)(event, base, fd, events, run_event, repeat);
+    error = REAL(event_assign)(event, base, fd, events, our_callback(), repeat);
     if (error)
         unassign(event);
     return error;
@@ -297,14 +348,14 @@ void hook_event_set(struct event *event, int fd, short events, event_callback *c
 {
     struct repeat *repeat = NULL;
 
-    if (callback != run_event && !IS_INSIDE(event_set)) {
+    if (!is_ours(callback) && !IS_INSIDE(event_set)) {
         if (callback)
             repeat = assign(event, callback, arg, events, __builtin_return_address(0));
         if (!repeat)
             unassign(event);
     }
     if (repeat)
-        REAL(event_set)(event, fd, events, run_event, repeat);
+        REAL(event_set)(event, fd, events, our_callback(), repeat);
     else
         REAL(event_set)(event, fd, events, callback, arg);
 }
@@ -366,37 +417,78 @@ int hook_event_free_finalize(unsigned flags, struct event *event, finalizer *fun
 
 /* ---- adding, activating, deleting ---- */
 
-int hook_event_add(struct event *event, const struct timeval *timeout)
+static __attribute__((noinline)) int add_slow(struct event *event, const struct timeval *timeout,
+                                              const void *caller)
 {
-    struct repeat *repeat = NULL;
+    struct repeat *repeat = event ? repeat_of(event, caller) : NULL;
     struct context *context;
     uint8_t flags;
     int error;
 
-    if (likely(event) && !IS_INSIDE(event_add))
-        repeat = repeat_of(event, __builtin_return_address(0));
-    if (unlikely(!repeat))
-        return REAL(event_add)(event, timeout);
+    if (!repeat)
+        return REAL_FOR(event_add, caller)(event, timeout);
     context = repeat_capture(FAMILY_LIBEVENT, !(repeat->number & EVENT_PERSIST), &flags);
     arm(repeat, context, flags); /* before: another thread may run it at once */
-    error = REAL(event_add)(event, timeout);
-    if (unlikely(error) && context) {
+    error = REAL_FOR(event_add, caller)(event, timeout);
+    if (error && context) {
         context_rollback(FAMILY_LIBEVENT, context_ref(context));
         disarm(repeat);
     }
     return error;
 }
 
-void hook_event_active(struct event *event, int result, short calls)
+static inline struct repeat *quick_repeat(const struct event *event)
 {
-    struct repeat *repeat = NULL;
+    const struct event_head *head = (const struct event_head *)(const void *)event;
+
+    if (unlikely(!is_quick || head->callback != run_event))
+        return NULL;
+    if (!head->arg)
+        __builtin_unreachable();
+    return head->arg;
+}
+
+/* libevent adds, activates and deletes events of its own by these functions; they are not ours. */
+int hook_event_add(struct event *event, const struct timeval *timeout)
+{
+    struct repeat *repeat = event ? quick_repeat(event) : NULL;
+    struct context *context;
+    int error;
+
+    if (unlikely(!repeat || repeat->context || repeat->running || repeat->number & EVENT_PERSIST ||
+                 !REAL_KNOWN(event_add) || !(context = context_try_capture(FAMILY_LIBEVENT))))
+        return add_slow(event, timeout, __builtin_return_address(0));
+    repeat->context = context;
+    error = REAL_KNOWN(event_add)(event, timeout);
+    if (unlikely(error)) {
+        context_rollback(FAMILY_LIBEVENT, context_ref(context));
+        disarm(repeat);
+    }
+    return error;
+}
+
+static __attribute__((noinline)) void active_slow(struct event *event, int result, short calls, const void *caller)
+{
+    struct repeat *repeat = repeat_of(event, caller);
     struct context *context;
 
-    if (likely(event) && !IS_INSIDE(event_active))
-        repeat = repeat_of(event, __builtin_return_address(0));
-    if (likely(repeat) && (context = context_capture(FAMILY_LIBEVENT)))
+    if (repeat && (context = context_capture(FAMILY_LIBEVENT)))
         activate(repeat, context);
-    REAL(event_active)(event, result, calls);
+    REAL_FOR(event_active, caller)(event, result, calls);
+}
+
+void hook_event_active(struct event *event, int result, short calls)
+{
+    struct repeat *repeat = quick_repeat(event);
+    struct context *context;
+
+    if (unlikely(!repeat || repeat->more || !REAL_KNOWN(event_active) ||
+                 !(context = context_try_capture(FAMILY_LIBEVENT)))) {
+        active_slow(event, result, calls, __builtin_return_address(0));
+        return;
+    }
+    repeat->more = context;
+    REAL_KNOWN(event_active)(event, result, calls);
 }
 
 #define DEL(name)                                                                                         \
@@ -405,7 +497,7 @@ void hook_event_active(struct event *event, int result, short calls)
         struct repeat *repeat = NULL;                                                                     \
         int error;                                                                                        \
                                                                                                           \
-        if (likely(event) && !IS_INSIDE(name))                                                            \
+        if (likely(event))                                                                                \
             repeat = repeat_of(event, __builtin_return_address(0));                                       \
         error = REAL(name)(event);                                                                        \
         if (repeat)                                                                                       \
@@ -423,7 +515,7 @@ event_callback *hook_event_get_callback(const struct event *event)
 {
     event_callback *callback = REAL(event_get_callback)(event);
 
-    if (callback != run_event)
+    if (!is_ours(callback))
         return callback;
     return (event_callback *)repeat_of(event, __builtin_return_address(0))->function;
 }

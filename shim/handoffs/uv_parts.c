@@ -63,7 +63,7 @@ bool uv_repeat_set(void *any, struct repeat *repeat, const void *caller)
     if (!uv_has_words(caller))
         return map_put(&repeats, handle, repeat, NULL);
     handle->reserved[WORD_REPEAT] = repeat;
-    handle->reserved[WORD_CHECK] = (void *)((uintptr_t)handle ^ (uintptr_t)repeat ^ (uintptr_t)UV_CHECK);
+    handle->reserved[WORD_CHECK] = (void *)((uintptr_t)handle ^ (uintptr_t)UV_CHECK);
     return true;
 }
 

@@ -35,10 +35,10 @@ struct uv_handle {
 enum { WORD_FUNCTION = 3, WORD_AFTER = 4, WORD_CONTEXT = 5 };
 enum { WORD_CLOSE_CONTEXT = 0, WORD_CLOSE = 1, WORD_CHECK = 2, WORD_REPEAT = 3 };
 
-extern struct library_place uv_place;
+extern struct library_place uv_place __attribute__((visibility("hidden")));
 
 enum uv_words { UV_WORDS_UNKNOWN, UV_WORDS_FREE, UV_WORDS_TAKEN };
-extern _Atomic unsigned uv_words;
+extern _Atomic unsigned uv_words __attribute__((visibility("hidden")));
 void uv_find_version(const void *caller);
 
 /* To be asked before anything below; `caller` is of the program or of libuv. */
@@ -123,8 +123,7 @@ static inline struct repeat *uv_repeat_of(void *any)
 
     if (unlikely(atomic_load_explicit(&uv_words, memory_order_relaxed) != UV_WORDS_FREE))
         return uv_repeat_of_aside(handle);
-    if ((uintptr_t)handle->reserved[WORD_CHECK] !=
-        ((uintptr_t)handle ^ (uintptr_t)handle->reserved[WORD_REPEAT] ^ (uintptr_t)UV_CHECK))
+    if ((uintptr_t)handle->reserved[WORD_CHECK] != ((uintptr_t)handle ^ (uintptr_t)UV_CHECK))
         return NULL;
     return handle->reserved[WORD_REPEAT];
 }

@@ -58,4 +58,20 @@ static inline __attribute__((always_inline)) char *arch_tp(void)
 typedef uint64_t arch_tp_word __attribute__((aligned(1), may_alias));
 #define ARCH_TP_WORD(offset) (*(arch_tp_word *)(void *)(arch_tp() + (offset)))
 
+/* The control bits of floating point: FPCR. Its flags are in a register of their own (FPSR). */
+#define ARCH_FENV_DEFAULT UINT64_C(0)
+
+static inline uint64_t arch_fenv_read(void)
+{
+    uint64_t fpcr;
+
+    __asm__ volatile("mrs %0, fpcr" : "=r"(fpcr));
+    return fpcr;
+}
+
+static inline void arch_fenv_write(uint64_t fenv)
+{
+    __asm__ volatile("msr fpcr, %0" : : "r"(fenv));
+}
+
 #endif

@@ -85,4 +85,38 @@ static inline __attribute__((always_inline)) char *arch_tp(void)
 typedef uint64_t arch_tp_word __attribute__((aligned(1), may_alias));
 #define ARCH_TP_WORD(offset) (*(arch_tp_word __seg_fs *)(uintptr_t)(offset))
 
+/*
+ * The control bits of floating point in one word: MXCSR (without its flags, bits 0 to 5) below, the
+ * x87 control word above. The default is that of a new process.
+ */
+#define ARCH_FENV_DEFAULT (UINT64_C(0x037f) << 32 | 0x1f80)
+
+static inline uint64_t arch_fenv_read(void)
+{
+    uint32_t mxcsr;
+    uint16_t control;
+
+    __asm__ volatile("stmxcsr %0" : "=m"(mxcsr));
+    __asm__ volatile("fnstcw %0" : "=m"(control));
+    return (uint64_t)control << 32 | (mxcsr & ~UINT32_C(0x3f));
+}
+
+/*
+ * The flags stay as they are, with one exception: an x87 exception that is not masked any more while
+ * its flag is up would be raised by the next x87 instruction, for something that happened long ago.
+ */
+static inline void arch_fenv_write(uint64_t fenv)
+{
+    uint32_t mxcsr;
+    uint16_t control = (uint16_t)(fenv >> 32), status;
+
+    __asm__ volatile("stmxcsr %0" : "=m"(mxcsr));
+    mxcsr = (mxcsr & 0x3f) | (uint32_t)fenv;
+    __asm__ volatile("ldmxcsr %0" : : "m"(mxcsr));
+    __asm__ volatile("fnstsw %0" : "=m"(status));
+    if (status & ~control & 0x3f)
+        __asm__ volatile("fnclex");
+    __asm__ volatile("fldcw %0" : : "m"(control));
+}
+
 #endif

@@ -19,7 +19,8 @@
 #include "slots/policy.h"
 
 /* One line a kind; each in the file of its name. */
-extern const struct slot_kind slot_kind_key, slot_kind_tls, slot_kind_fn, slot_kind_swap, slot_kind_adapter;
+extern const struct slot_kind slot_kind_key, slot_kind_tls, slot_kind_fn, slot_kind_swap, slot_kind_adapter,
+    slot_kind_locale, slot_kind_fenv, slot_kind_name, slot_kind_ioprio;
 
 static const struct slot_kind *const kinds[] = {
     &slot_kind_key,
@@ -27,6 +28,10 @@ static const struct slot_kind *const kinds[] = {
     &slot_kind_fn,
     &slot_kind_swap,
     &slot_kind_adapter,
+    &slot_kind_locale,
+    &slot_kind_fenv,
+    &slot_kind_name,
+    &slot_kind_ioprio,
 };
 enum { KINDS = sizeof kinds / sizeof kinds[0], LATE_TLS_ROOM = 256, RESOLVE_TRIES = 64 };
 
@@ -158,7 +163,7 @@ static bool option_is_kinds_own(const struct slot_kind *kind, const char *option
     if (kind == &slot_kind_fn)
         return take_prefix(option, "get=", &rest) || take_prefix(option, "set=", &rest) ||
                take_prefix(option, "free=", &rest);
-    return !strcmp(option, "dup");
+    return kind == &slot_kind_locale && take_prefix(option, "dup", &rest);
 }
 
 /*

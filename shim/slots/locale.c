@@ -1,0 +1,55 @@
+/*
+ * locale[,dup]: the thread's locale of uselocale.
+ *
+ * A thread that has none of its own uses the program's (LC_GLOBAL_LOCALE): that is an empty slot. The
+ * submitter may free its locale while a task has it; with dup every context and every task has a copy.
+ */
+#include <locale.h>
+#include <string.h>
+
+#include "slots/slots.h"
+
+static bool locale_parse(struct slot *slot, char *text, struct slot_error *error)
+{
+    slot->size = sizeof(locale_t);
+    if (!strcmp(text, ",dup")) {
+        slot->policy = POLICY_CLONE;
+        slot->policy_function[0] = (void *)duplocale;
+        slot->policy_function[1] = (void *)freelocale;
+    } else if (*text) {
+        *error = (struct slot_error){"locale or locale,dup", text};
+        return false;
+    }
+    return true;
+}
+
+static void locale_resolve(struct slot *slot)
+{
+    slot_bound(slot, "the C library", "uselocale");
+}
+
+static bool locale_read(const struct slot *slot, void *value)
+{
+    locale_t now = uselocale((locale_t)0);
+
+    if (now == LC_GLOBAL_LOCALE)
+        now = (locale_t)0;
+    memcpy(value, &now, sizeof now);
+    return now != (locale_t)0;
+}
+
+static void locale_write(const struct slot *slot, void *value)
+{
+    locale_t wanted;
+
+    memcpy(&wanted, value, sizeof wanted);
+    uselocale(wanted ? wanted : LC_GLOBAL_LOCALE);
+}
+
+const struct slot_kind slot_kind_locale = {
+    .name = "locale",
+    .parse = locale_parse,
+    .resolve = locale_resolve,
+    .read = locale_read,
+    .write = locale_write,
+};

@@ -28,7 +28,7 @@ ARCH    := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine)))
 SRC_S   := $(wildcard shim/*/*_$(ARCH).S)
 OBJ     := $(SRC_C:%.c=$(B)/%.o) $(SRC_S:%.S=$(B)/%.o)
 # The unit suites link the lower rooms only: the rooms above take over pthread_create and its like.
-CORE    := $(filter $(B)/shim/base/% $(B)/shim/slots/% $(B)/shim/context/%,$(OBJ))
+CORE    := $(filter $(B)/shim/base/% $(B)/shim/slots/% $(B)/shim/context/% $(B)/shim/hooks/spec.o,$(OBJ))
 
 .DEFAULT_GOAL := all
 .PHONY: all
@@ -75,7 +75,7 @@ PLAN_SRC := $(wildcard scripts/plan/*.c)
 PLAN_OBJ := $(PLAN_SRC:%.c=$(B)/%.o)
 ZYDIS    := $(if $(and $(filter x86_64,$(ARCH)),$(wildcard /usr/include/Zydis/Zydis.h /usr/local/include/Zydis/Zydis.h)),yes)
 $(PLAN_OBJ): BASE += -Iscripts/plan $(if $(ZYDIS),-DHAVE_ZYDIS)
-$(B)/baton-plan: $(PLAN_OBJ) $(B)/shim/hooks/spec.o $(B)/libbaton_core.a
+$(B)/baton-plan: $(PLAN_OBJ) $(B)/libbaton_core.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(if $(ZYDIS),-lZydis)
 

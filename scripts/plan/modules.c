@@ -228,16 +228,68 @@ bool modules_exports(const struct module *module, const char *name)
     return elf_dynsym_find(&module->elf, name, NULL, ELF_FUNC, &symbol);
 }
 
+static bool is_in_table(const struct elf_table *table, uintptr_t address, size_t len)
+{
+    struct elf_cursor cursor = {.table = table, .want = ELF_FUNC | ELF_NOTYPE | ELF_OBJECT};
+    const elf_file_sym *symbol;
+    const char *name;
+
+    while ((symbol = elf_cursor_next(&cursor, &name))) {
+        if (symbol->st_value < address + len && symbol->st_value + symbol->st_size > address &&
+            symbol->st_size)
+            return true;
+        if (symbol->st_value > address && symbol->st_value < address + len)
+            return true;
+    }
+    return false;
+}
+
+bool modules_is_free(const struct module *module, uintptr_t address, size_t len)
+{
+    struct elf_file file, debug;
+    bool is_free = false;
+
+    address -= module->elf.base;
+    elf_file_open_module(&module->elf, &file);
+    if (file.symtab.count) {
+        is_free = !is_in_table(&file.symtab, address, len);
+    } else if (elf_file_open_debug(&module->elf, &file, &debug)) {
+        is_free = debug.symtab.count && !is_in_table(&debug.symtab, address, len);
+        elf_file_close(&debug);
+    }
+    elf_file_close(&file);
+    return is_free;
+}
+
+/* The names that relocations of pointers are for, wherever they are defined. */
 bool modules_imports(const struct module *module, const char *name)
 {
-    struct elf_table table = elf_module_table(&module->elf);
+    const struct elf_module *elf = &module->elf;
+    const ElfW(Rela) * tables[2] = {NULL, NULL};
+    size_t sizes[2] = {0, 0};
 
-    for (size_t i = 0; i < table.count; i++) {
-        const elf_file_sym *symbol = &table.sym[i];
+    for (const elf_dyn *entry = elf->dynamic; entry && entry->d_tag != DT_NULL; entry++) {
+        if (entry->d_tag == DT_JMPREL)
+            tables[0] = (const ElfW(Rela) *)(elf->base + entry->d_un.d_ptr);
+        else if (entry->d_tag == DT_PLTRELSZ)
+            sizes[0] = entry->d_un.d_val;
+        else if (entry->d_tag == DT_RELA)
+            tables[1] = (const ElfW(Rela) *)(elf->base + entry->d_un.d_ptr);
+        else if (entry->d_tag == DT_RELASZ)
+            sizes[1] = entry->d_un.d_val;
+    }
+    for (unsigned table = 0; table < 2; table++) {
+        uintptr_t start = (uintptr_t)tables[table];
 
-        if (symbol->st_shndx == SHN_UNDEF && symbol->st_name && symbol->st_name < table.str_len &&
-            !strcmp(table.str + symbol->st_name, name))
-            return true;
+        if (start < elf->lo || start + sizes[table] > elf->hi || !elf->dynsym)
+            continue;
+        for (size_t i = 0; i < sizes[table] / sizeof(ElfW(Rela)); i++) {
+            size_t index = ELF64_R_SYM(tables[table][i].r_info);
+
+            if (index && elf->dynsym[index].st_name < elf->dynstr_len &&
+                !strcmp(elf->dynstr + elf->dynsym[index].st_name, name))
+                return true;
+        }
     }
     return false;
 }

@@ -4,7 +4,8 @@
  * be wrong is looked for in the whole function; in doubt nothing is patched (SURFACE_CPP A2.2).
  *
  * The landing pad (endbr64) stays. A call among the displaced instructions becomes push and jump, so
- * that it returns into the function itself and no unwinder meets the island.
+ * that it returns into the function itself and no unwinder meets the island. Where five bytes are
+ * too many, two do, if there is filling before the function for the long jump.
  */
 #include <stdio.h>
 #include <string.h>
@@ -14,7 +15,7 @@
 #if defined(__x86_64__) && defined(HAVE_ZYDIS)
 #include <Zydis/Zydis.h>
 
-enum { JUMP_LEN = 5, FUNCTION_MAX = 1 << 20 };
+enum { JUMP_LEN = 5, SHORT_LEN = 2, FUNCTION_MAX = 1 << 20 };
 
 struct planning {
     struct plan_patch *patch;
@@ -186,19 +187,94 @@ static bool body_is_fine(struct planning *p, const ZydisDecoder *decoder, const 
     return true;
 }
 
-bool patch_plan(const struct module *module, uintptr_t function, size_t size,
-                struct plan_patch *out, char *reason, size_t n)
+static const unsigned char landing_pad[4] = {0xf3, 0x0f, 0x1e, 0xfa};
+
+/* Displaces at least `jump_len` bytes of CODE, the function without its landing pad. */
+static bool displace(struct planning *p, const ZydisDecoder *decoder, const unsigned char *code,
+                     uint64_t function, size_t size, size_t jump_len)
 {
-    static const unsigned char landing_pad[4] = {0xf3, 0x0f, 0x1e, 0xfa};
-    struct planning p = {.patch = out, .reason = reason, .n = n};
-    const unsigned char *code = (const unsigned char *)function;
-    uint64_t address = function - module->elf.base;
+    struct plan_patch *out = p->patch;
     ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
     ZydisDecodedInstruction insn;
     struct pending_call call = {0, 0};
+    size_t window = 0, slots;
+
+    out->island_len = out->fixups = 0;
+    if (size < jump_len)
+        return no(p, "it is shorter than the five bytes that a jump needs");
+    while (window < jump_len) {
+        if (!ZYAN_SUCCESS(
+                ZydisDecoderDecodeFull(decoder, code + window, size - window, &insn, operands)))
+            return no(p, "it has bytes that are no instructions");
+        window += insn.length;
+        if (window < jump_len && ends_flow(&insn))
+            return no(p, "it ends or goes elsewhere before the five bytes that a jump needs");
+    }
+    p->end = p->start + window;
+    if (!body_is_fine(p, decoder, code, p->start, function, size))
+        return false;
+    out->address = p->start;
+    out->window = (uint8_t)window;
+    memcpy(out->expected, code, window);
+    if (!put(p, landing_pad, sizeof landing_pad))
+        return false;
+    for (size_t at = 0; at < window; at += insn.length) {
+        ZydisDecoderDecodeFull(decoder, code + at, size - at, &insn, operands);
+        if (!rebuild(p, code + at, p->start + at, &insn, operands, &call))
+            return false;
+    }
+    if (!put_jump(p, (const unsigned char *)"\xe9", 1, p->end))
+        return false;
+    if (call.at) {
+        static const unsigned char zeros[16];
+        int32_t distance;
+
+        slots = (out->island_len + 7u) & ~7u;
+        if (!put(p, zeros, slots - out->island_len + 8))
+            return false;
+        distance = (int32_t)(slots - (call.at + 4));
+        memcpy(out->island + call.at, &distance, 4);
+        return fix(p, (unsigned)slots, (unsigned)slots + 8, FIXUP_ABSOLUTE, call.back);
+    }
+    return true;
+}
+
+/*
+ * Are the five bytes before the function nothing but filling between two functions? They must decode
+ * as such, up to the function, and belong to no symbol.
+ */
+static bool has_padding(const struct module *module, const ZydisDecoder *decoder,
+                        uintptr_t function)
+{
+    if (function - module->elf.lo < 32 || !modules_is_free(module, function - JUMP_LEN, JUMP_LEN))
+        return false;
+    for (size_t len = JUMP_LEN; len <= 16; len++) {
+        const unsigned char *code = (const unsigned char *)function - len;
+        ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
+        ZydisDecodedInstruction insn;
+        size_t at = 0;
+
+        while (
+            at < len &&
+            ZYAN_SUCCESS(ZydisDecoderDecodeFull(decoder, code + at, len - at, &insn, operands)) &&
+            (insn.mnemonic == ZYDIS_MNEMONIC_NOP || insn.mnemonic == ZYDIS_MNEMONIC_INT3))
+            at += insn.length;
+        if (at == len)
+            return true;
+    }
+    return false;
+}
+
+bool patch_plan(const struct module *module, uintptr_t function, size_t size,
+                struct plan_patch *out, char *reason, size_t n)
+{
+    struct planning p = {.patch = out, .reason = reason, .n = n};
+    const unsigned char *code = (const unsigned char *)function;
+    uint64_t address = function - module->elf.base;
     ZydisDecoder decoder;
+    char first_reason[PLAN_REASON];
     const uint8_t *id;
-    size_t id_len, window = 0, slots;
+    size_t id_len;
 
     if (!size || size > FUNCTION_MAX)
         return no(&p, "the length of its code is not known");
@@ -209,53 +285,26 @@ bool patch_plan(const struct module *module, uintptr_t function, size_t size,
         snprintf(reason, n, "%s has no build-id to recognise it by", module->elf.name);
         return false;
     }
+    memcpy(out->build_id, id, id_len);
+    out->build_id_len = (uint8_t)id_len;
     ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
     if (size >= sizeof landing_pad && !memcmp(code, landing_pad, sizeof landing_pad)) {
         code += sizeof landing_pad;
         size -= sizeof landing_pad;
     }
     p.start = address + (uint64_t)(code - (const unsigned char *)function);
-    if (size < JUMP_LEN)
-        return no(&p, "it is shorter than the five bytes that a jump needs");
-    while (window < JUMP_LEN) {
-        if (window >= size)
-            return no(&p, "it is shorter than the five bytes that a jump needs");
-        if (!ZYAN_SUCCESS(
-                ZydisDecoderDecodeFull(&decoder, code + window, size - window, &insn, operands)))
-            return no(&p, "it has bytes that are no instructions");
-        window += insn.length;
-        if (window < JUMP_LEN && ends_flow(&insn))
-            return no(&p, "it ends or goes elsewhere before the five bytes that a jump needs");
+    if (displace(&p, &decoder, code, address, size, JUMP_LEN))
+        return true;
+    /* Two bytes do where there is room for the long jump right before the function. */
+    snprintf(first_reason, sizeof first_reason, "%s", reason);
+    if (has_padding(module, &decoder, function) &&
+        displace(&p, &decoder, code, address, size, SHORT_LEN)) {
+        out->padding = address - JUMP_LEN;
+        memcpy(out->padding_expected, (const void *)(function - JUMP_LEN), JUMP_LEN);
+        reason[0] = '\0';
+        return true;
     }
-    p.end = p.start + window;
-    if (!body_is_fine(&p, &decoder, code, p.start, address, size))
-        return false;
-    memcpy(out->build_id, id, id_len);
-    out->build_id_len = (uint8_t)id_len;
-    out->address = p.start;
-    out->window = (uint8_t)window;
-    memcpy(out->expected, code, window);
-    if (!put(&p, landing_pad, sizeof landing_pad))
-        return false;
-    for (size_t at = 0; at < window; at += insn.length) {
-        ZydisDecoderDecodeFull(&decoder, code + at, size - at, &insn, operands);
-        if (!rebuild(&p, code + at, p.start + at, &insn, operands, &call))
-            return false;
-    }
-    if (!put_jump(&p, (const unsigned char *)"\xe9", 1, p.end))
-        return false;
-    if (call.at) {
-        static const unsigned char zeros[16];
-        int32_t distance;
-
-        slots = (out->island_len + 7u) & ~7u;
-        if (!put(&p, zeros, slots - out->island_len + 8))
-            return false;
-        distance = (int32_t)(slots - (call.at + 4));
-        memcpy(out->island + call.at, &distance, 4);
-        return fix(&p, (unsigned)slots, (unsigned)slots + 8, FIXUP_ABSOLUTE, call.back);
-    }
-    return true;
+    return no(&p, first_reason);
 }
 #else
 bool patch_plan(const struct module *module, uintptr_t function, size_t size,

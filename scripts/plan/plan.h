@@ -28,6 +28,8 @@ unsigned modules_clones(const struct module *module, const char *name, uintptr_t
 bool modules_exports(const struct module *module, const char *name);
 /* Does the module call its own function without asking the loader (-Bsymbolic)? */
 bool modules_calls_directly(const struct module *module, uintptr_t function);
+/* Do these bytes belong to no function? False also when the module's symbols are not to be had. */
+bool modules_is_free(const struct module *module, uintptr_t address, size_t len);
 /* Is there a call of that name that the loader resolves? */
 bool modules_imports(const struct module *module, const char *name);
 

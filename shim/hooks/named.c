@@ -121,7 +121,8 @@ void *named_original(unsigned index, const void *caller)
 
         original = name ? next_find_startup(name) : NULL;
         if (original && !thunk->hook)
-            atomic_store(&thunk->original, original); /* nothing is hooked: only the way is asked for */
+            atomic_store(&thunk->original,
+                         original); /* nothing is hooked: only the way is asked for */
         if (name && !original)
             original = next_find_for(name, caller);
     }

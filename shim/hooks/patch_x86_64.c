@@ -12,7 +12,7 @@
 #include "base/sys.h"
 #include "hooks/object.h"
 
-enum { PAGE = 4096, DETOUR_SIZE = 16, JUMP_SIZE = 5, REACH = 0x7f000000 };
+enum { PAGE = 4096, DETOUR_SIZE = 16, JUMP_SIZE = 5, SHORT_SIZE = 2, REACH = 0x7f000000 };
 
 static struct {
     int fd;
@@ -216,24 +216,60 @@ static bool write_code(uintptr_t address, const void *bytes, size_t len)
     return is_written && !memcmp((const void *)address, bytes, len);
 }
 
+/* Five bytes of a jump from code to target. */
+static void make_jump(uint8_t *bytes, uintptr_t code, uintptr_t target)
+{
+    int32_t distance = (int32_t)(target - (code + JUMP_SIZE));
+
+    bytes[0] = 0xe9;
+    memcpy(bytes + 1, &distance, 4);
+}
+
+static bool is_as_planned(const struct plan_patch *patch, const struct elf_module *module)
+{
+    uintptr_t code = module->base + patch->address, padding = module->base + patch->padding;
+
+    if (!is_code(module, code, patch->window) ||
+        memcmp((const void *)code, patch->expected, patch->window) != 0)
+        return false;
+    return !patch->padding || (is_code(module, padding, JUMP_SIZE) && code - padding < 120 &&
+                               !memcmp((const void *)padding, patch->padding_expected, JUMP_SIZE));
+}
+
+/* The entry last: from then on calls go to the island. */
+static bool write_entry(const struct plan_patch *patch, const struct elf_module *module,
+                        uintptr_t detour)
+{
+    uintptr_t code = module->base + patch->address, padding = module->base + patch->padding;
+    uint8_t entry[PLAN_WINDOW], jump[JUMP_SIZE];
+
+    memset(entry, 0x90, sizeof entry);
+    if (!patch->padding) {
+        make_jump(entry, code, detour);
+        return write_code(code, entry, patch->window);
+    }
+    make_jump(jump, padding, detour);
+    entry[0] = 0xeb;
+    entry[1] = (uint8_t)(padding - (code + SHORT_SIZE));
+    return write_code(padding, jump, sizeof jump) && write_code(code, entry, patch->window);
+}
+
 void *patch_apply(const struct plan_patch *patch, void *thunk, struct elf_module *where,
                   char *reason, size_t n)
 {
     static const uint8_t jump_far[6] = {0xff, 0x25}; /* jmp *0(%rip): the address follows */
-    uint8_t bytes[PLAN_ISLAND + DETOUR_SIZE] = {0}, entry[PLAN_WINDOW];
+    uint8_t bytes[PLAN_ISLAND + DETOUR_SIZE] = {0};
     struct wanted wanted = {patch, where};
     uintptr_t code, island, detour;
     unsigned detour_at = (patch->island_len + 7u) & ~7u;
-    int32_t distance;
 
     reason[0] = '\0';
     if (patch->island_len > PLAN_ISLAND || patch->fixups > PLAN_FIXUPS ||
-        patch->window > PLAN_WINDOW || patch->window < JUMP_SIZE ||
+        patch->window > PLAN_WINDOW || patch->window < (patch->padding ? SHORT_SIZE : JUMP_SIZE) ||
         !elf_each_module(visit_module, &wanted))
         return NULL;
     code = where->base + patch->address;
-    if (!is_code(where, code, patch->window) ||
-        memcmp((const void *)code, patch->expected, patch->window) != 0)
+    if (!is_as_planned(patch, where))
         return no(reason, n,
                   "its code is not what the plan was made for: something else has changed it");
     if (!is_alone())
@@ -250,11 +286,7 @@ void *patch_apply(const struct plan_patch *patch, void *thunk, struct elf_module
     if (SYS_CALL(pwrite64, page.fd, bytes, (size_t)detour_at + DETOUR_SIZE, (long)page.used) !=
         (long)detour_at + DETOUR_SIZE)
         return no(reason, n, "no memory for code near to it");
-    memset(entry, 0x90, sizeof entry);
-    entry[0] = 0xe9;
-    distance = (int32_t)(detour - (code + JUMP_SIZE));
-    memcpy(entry + 1, &distance, 4);
-    if (!write_code(code, entry, patch->window))
+    if (!write_entry(patch, where, detour))
         return no(reason, n, "/proc/self/mem cannot be written to: the system forbids patches");
     page.used += (detour_at + DETOUR_SIZE + 15u) & ~15u;
     return (void *)island;

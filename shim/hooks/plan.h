@@ -37,6 +37,10 @@ struct plan_patch {
     uint8_t build_id[32];
     uint64_t address; /* of the first byte that is replaced, in the module's file */
     uint8_t expected[PLAN_WINDOW];
+    /* Not 0: a jump of two bytes at the entry leads to the padding before the function, five bytes
+     * at this address, which get the jump to the island. */
+    uint64_t padding;
+    uint8_t padding_expected[8];
     uint8_t island[PLAN_ISLAND]; /* the displaced instructions, then a jump back */
     struct plan_fixup fixup[PLAN_FIXUPS];
 };

@@ -38,7 +38,8 @@ static const struct kind_row kinds[] = {
     {"run", O_OBJ, O_PAIR, "obj=N: the object that is run", "kind=submit"},
     {"put", O_ITEM, O_FIFO | O_PAIR, "item=N: what is put into the queue", "kind=get"},
     {"get", O_ITEM, O_PAIR, "item=ret, ret2, N or *N: what is taken out of the queue", "kind=put"},
-    {"field", O_OBJ | O_OFF, O_CBARG | O_DATA, "obj=N and off=BYTES: where the function pointer is", NULL},
+    {"field", O_OBJ | O_OFF, O_CBARG | O_DATA, "obj=N and off=BYTES: where the function pointer is",
+     NULL},
     {"stdfunction", O_OBJ, O_CBARG, "obj=N: the std::function", NULL},
 };
 enum { KINDS = sizeof kinds / sizeof kinds[0] };
@@ -167,8 +168,9 @@ static bool read_option(char *name, const char *value, struct named_spec *out, u
         }
         return fail(error, value, "auto, symbol, got or patch");
     }
-    return fail(error, name,
-                "kind, fn, arg, cbarg, repeat, obj, fifo, item, off, data, pair, stack, how or unsafe");
+    return fail(
+        error, name,
+        "kind, fn, arg, cbarg, repeat, obj, fifo, item, off, data, pair, stack, how or unsafe");
 }
 
 static bool read_kind(const char *text, enum named_kind *into)
@@ -182,7 +184,7 @@ static bool read_kind(const char *text, enum named_kind *into)
     return false;
 }
 
-/* FUNCTION[#FILE.c][@MODULE], cut at its marks. */
+/* FUNCTION[@MODULE][#FILE.c], in either order, cut at the marks. */
 static bool read_name(char *text, struct named_spec *out, struct spec_error *error)
 {
     char *at = strchr(text, '@'), *hash = strchr(text, '#');
@@ -190,15 +192,15 @@ static bool read_name(char *text, struct named_spec *out, struct spec_error *err
     if (at) {
         *at = '\0';
         out->module = at + 1;
-        if (!*out->module)
-            return fail(error, out->module, "the name of a module");
     }
-    if (hash && (!at || hash < at)) {
+    if (hash) {
         *hash = '\0';
         out->file = hash + 1;
-        if (!*out->file)
-            return fail(error, out->file, "the name of a source file");
     }
+    if (at && !*out->module)
+        return fail(error, out->module, "the name of a module");
+    if (hash && !*out->file)
+        return fail(error, out->file, "the name of a source file");
     out->function = text;
     if (!*text)
         return fail(error, text, "the name of a function");

@@ -1,6 +1,6 @@
 /* The items of BATON_HOOKS, read into structs. Shared by the library and by baton-plan.
  *
- *   FUNCTION[#FILE.c][@MODULE](kind=KIND,option=value,...)
+ *   FUNCTION[@MODULE][#FILE.c](kind=KIND,option=value,...)
  *
  * Nothing is looked for here; positions are 1 to 6, the integer registers that carry arguments.
  */

@@ -187,9 +187,9 @@ def thread_pool(compiler, level, pie):
 
 
 @test("A2: tasks that throw, exit, are cancelled or jump out leave the worker its own values",
-      each=["-O0", "-O2"])
-def ends(level):
-    program = compiled("ends", level, "-Wno-clobbered", "hooks_ends.cc", compiler="c++")
+      each=[(compiler, level) for compiler in ("g++", "clang++") for level in ("-O0", "-O2")])
+def ends(compiler, level):
+    program = compiled("ends", level, "hooks_ends.cc", compiler=compiler)
     hooks = "item_submit(kind=submit,obj=2);item_run(kind=run,obj=1)"
     plain(program).wrong()
     after = carry(KEY, program, env={"BATON_HOOKS": hooks}, launched=True).ok().quiet()
@@ -254,3 +254,67 @@ def counts(by):
         after.fail("expected three puts, one evicted, three gets, two with a context")
     if unused["fired"] or "never fired" not in unused["reason"]:
         after.fail("a hook that never fired must be said")
+
+
+MORE = {
+    "repeat": "watch_add(kind=call,fn=2,arg=3,cbarg=3,repeat)",
+    "first": "first_put(kind=put,item=2,pair=first);first_get(kind=get,item=ret2,pair=first)",
+    "second": "second_put(kind=put,item=1,pair=second);second_begin(kind=get,item=2,pair=second)",
+    "job": "job_post(kind=field,obj=2,off=16,data=8)",
+}
+
+
+@test("repeat, pair, ret2, an item as argument, data in an object, fork", each=["-O0", "-O1", "-O2"])
+def more_shapes(level):
+    program = compiled("more", level, "hooks_more.c")
+    plain(program).wrong()
+    after = carry(KEY, program, env={"BATON_HOOKS": ";".join(MORE.values())}, launched=True).ok().quiet()
+    hooked(after, by="patch").says("wrong 0")
+    bare = carry(KEY, program, env={"BATON_HOOKS": MORE["repeat"], "BATON_PERIODIC": "off"}, launched=True)
+    bare.never_says("the worker keeps its own")
+
+
+@test("callers in the same unit, which keep values in registers that the function leaves alone",
+      each=[(compiler, level) for compiler in ("gcc", "clang") for level in ("-O1", "-O2")])
+def one_unit(compiler, level):
+    program = compiled("single", level, "-fno-inline", "-no-pie", "-fno-pie", "hooks_single.c", compiler=compiler)
+    plain(program).wrong()
+    hooked(carry(KEY, program, env={"BATON_HOOKS": HOOKS["call"]}, launched=True).ok().quiet().clean(), by="patch")
+    for mode in ("list", "ring", "field"):
+        hooked(carry(KEY, program, mode, env={"BATON_HOOKS": HOOKS[mode]}, launched=True).ok().clean(), by="patch")
+
+
+@test("how=got and how=symbol instead of what baton run would choose")
+def chosen_ways():
+    program = linked()
+    for way in ("got", "symbol"):
+        hooks = HOOKS["list"].replace(",obj", f",how={way},obj")
+        hooked(carry(KEY, program, "list", env={"BATON_HOOKS": hooks}, launched=True).ok().quiet().clean(), by=way)
+    hooks = HOOKS["list"].replace(",obj", ",how=patch,obj")
+    hooked(carry(KEY, program, "list", env={"BATON_HOOKS": hooks}, launched=True).ok().quiet().clean(), by="patch")
+
+
+FLAGS = {
+    "cet": ["-fcf-protection=full"],
+    "protector": ["-fstack-protector-all"],
+    "entry": ["-fpatchable-function-entry=8,2"],
+    "profile": ["-pg", "-mfentry"],
+    "size": ["-Os"],
+    "frame": ["-fno-omit-frame-pointer"],
+}
+
+
+@test("prologues that compilers are told to make", each=[(compiler, flags) for compiler in ("gcc", "clang")
+                                                         for flags in FLAGS])
+def prologues(compiler, flags):
+    program = whole("-O2", *FLAGS[flags], compiler=compiler)
+    hooks = HOOKS["call"] + ";" + HOOKS["list"]
+    if flags == "size": # functions stand close together, and the one that runs a task is too short
+        hooks = HOOKS["call"] + ";" + HOOKS["field"]
+        list_mode = "field"
+    else:
+        list_mode = "list"
+    with tempfile.TemporaryDirectory() as folder: # -pg writes a file there
+        plain(program, "call", list_mode, cwd=folder).wrong()
+        after = carry(KEY, program, "call", list_mode, env={"BATON_HOOKS": hooks}, launched=True, cwd=folder)
+        hooked(after.ok().clean(), by="patch")

@@ -147,3 +147,9 @@ def check_carry():
     static = compiled("static", "-static", "hooks_static.c")
     expect(check("--carry", KEY, static), 1, "statically linked")
     expect(check("--carry", KEY, "/etc/passwd"), 126)
+
+
+@test("functions of Go programs are refused")
+def go():
+    built = compiled("go", "hooks_go.c")
+    expect(check("submit(kind=put,item=1);other(kind=get,item=ret)", built), 1, "is a Go program")

@@ -1,0 +1,119 @@
+// promise: items of BATON_HOOKS mean what the manual says, and a wrong one is told where it is wrong
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "hooks/spec.h"
+
+static char text[512];
+
+static struct named_spec parse(const char *item)
+{
+    struct named_spec spec = {.item = item};
+    struct spec_error error = {NULL, NULL};
+
+    strcpy(text, item);
+    ck_assert_msg(spec_parse(text, &spec, &error), "%s: expected %s", item, error.expected);
+    return spec;
+}
+
+static void expect_wrong(const char *item, size_t at, const char *expected)
+{
+    struct named_spec spec = {.item = item};
+    struct spec_error error = {NULL, NULL};
+
+    strcpy(text, item);
+    ck_assert_msg(!spec_parse(text, &spec, &error), "%s passed", item);
+    ck_assert_msg(strstr(error.expected, expected) != NULL, "%s: %s", item, error.expected);
+    ck_assert_uint_eq((size_t)(error.at - text), at);
+}
+
+START_TEST(test_spec_call)
+{
+    struct named_spec spec = parse("submit@libpool#pool.c(kind=call,fn=2,arg=3,cbarg=4,repeat,stack=5,how=patch,unsafe)");
+
+    ck_assert_str_eq(spec.function, "submit");
+    ck_assert_str_eq(spec.module, "libpool");
+    ck_assert_str_eq(spec.file, "pool.c");
+    ck_assert(spec.kind == NAMED_CALL && spec.fn == 2 && spec.arg == 3 && spec.cbarg == 4 && spec.stack == 5);
+    ck_assert(spec.is_repeating && spec.is_unsafe && spec.how == HOW_PATCH);
+    ck_assert(spec_relies_on_arguments(&spec) && !spec_wraps(&spec));
+    spec = parse("submit#pool.c@libpool(kind=call,fn=2,arg=3)");
+    ck_assert_str_eq(spec.module, "libpool");
+    ck_assert_str_eq(spec.file, "pool.c");
+    ck_assert(spec.cbarg == 1 && spec.how == HOW_AUTO);
+}
+END_TEST
+
+START_TEST(test_spec_items)
+{
+    struct named_spec spec = parse("get(kind=get,item=ret)");
+
+    ck_assert(spec.item_at == ITEM_RESULT && spec_wraps(&spec) && !spec_relies_on_arguments(&spec));
+    ck_assert(parse("get(kind=get,item=ret2)").item_at == ITEM_RESULT2);
+    spec = parse("get(kind=get,item=*3)");
+    ck_assert(spec.item_at == ITEM_POINTED && spec.obj == 3 && spec_relies_on_arguments(&spec));
+    spec = parse("get(kind=get,item=6)");
+    ck_assert(spec.item_at == ITEM_ARGUMENT && spec.obj == 6);
+    spec = parse("post(kind=field,obj=2,off=24,data=16)");
+    ck_assert(spec.off == 24 && spec.has_data && spec.data == 16);
+}
+END_TEST
+
+START_TEST(test_spec_wrong)
+{
+    expect_wrong("f", 1, "(kind=...)");
+    expect_wrong("f(kind=call", 11, "a closing )");
+    expect_wrong("f(kind=calling)", 7, "call, submit");
+    expect_wrong("f(kind=call,fn=0,arg=1)", 15, "from 1 to 6");
+    expect_wrong("f(kind=call,fn=1,arg=7)", 21, "from 1 to 6");
+    expect_wrong("f(kind=run,obj=1,what)", 17, "kind, fn, arg");
+    expect_wrong("f(kind=run)", 10, "obj=N");
+    expect_wrong("f@(kind=run,obj=1)", 2, "module");
+    expect_wrong("f(kind=run,obj=1)x", 17, "nothing after");
+    expect_wrong("f(kind=put,item=ret)", 2, "what is put");
+    expect_wrong("f(kind=run,obj=1,fifo)", 2, "options of this kind");
+    expect_wrong("f(kind=field,obj=1,off=2)", 23, "multiple of 8");
+    expect_wrong("(kind=run,obj=1)", 0, "name of a function");
+}
+END_TEST
+
+START_TEST(test_spec_pairs)
+{
+    struct named_spec specs[6];
+
+    specs[0] = parse("a(kind=submit,obj=1)");
+    specs[1] = parse("b(kind=run,obj=1)");
+    specs[2] = parse("c(kind=put,item=1)");
+    specs[3] = parse("d(kind=get,item=ret)");
+    specs[4] = parse("e(kind=call,fn=1,arg=2)");
+    for (int i = 0; i < 5; i++)
+        specs[i].pair = "";
+    ck_assert_uint_eq(spec_pair(specs, 5), 5);
+    ck_assert(specs[0].pair_id == specs[1].pair_id && specs[2].pair_id == specs[3].pair_id);
+    ck_assert(specs[0].pair_id != specs[2].pair_id && specs[4].pair_id != specs[0].pair_id);
+    specs[1].pair = "other";
+    ck_assert_uint_eq(spec_pair(specs, 5), 0);
+    specs[0].pair = "other";
+    ck_assert_uint_eq(spec_pair(specs, 5), 5);
+    ck_assert_uint_eq(spec_pair(specs, 3), 2);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("spec");
+    TCase *tests = tcase_create("spec");
+    SRunner *runner = srunner_create(suite);
+    int failed;
+
+    tcase_add_test(tests, test_spec_call);
+    tcase_add_test(tests, test_spec_items);
+    tcase_add_test(tests, test_spec_wrong);
+    tcase_add_test(tests, test_spec_pairs);
+    suite_add_tcase(suite, tests);
+    srunner_run_all(runner, CK_NORMAL);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed != 0;
+}

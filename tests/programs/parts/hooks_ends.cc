@@ -19,7 +19,7 @@ extern "C" __attribute__((noinline)) void item_submit(item **place, item *given)
     *place = given;
 }
 
-extern "C" __attribute__((noinline)) void item_run(item *task)
+extern "C" __attribute__((noinline, aligned(64))) void item_run(item *task)
 {
     task->run(task);
     __asm__ volatile("" ::: "memory");

@@ -16,6 +16,7 @@
 #include "base/config.h"
 #include "base/log.h"
 #include "context/context.h"
+#include "context/dangling.h"
 #include "context/thread.h"
 #include "context/values.h"
 #include "handoffs/hooks.h"
@@ -91,6 +92,10 @@ bool baton_start(char **environment)
     for (size_t i = 0; i < config.carry.count; i++) {
         if (!strncmp(config.carry.items[i].text, "key:by=", 7))
             stack_start();
+    }
+    if (config.strict && config.carry.count) {
+        stack_start();
+        dangling_on = true;
     }
     slots_init(&config);
     named_read(&config);

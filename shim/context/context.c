@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "context/cell.h"
 #include "context/private.h"
+#include "context/dangling.h"
 #include "context/record.h"
 #include "context/strand.h"
 #include "context/thread.h"
@@ -76,6 +77,8 @@ void context_init(uint32_t max_age_ms, uint32_t max_hops)
     key_destructor_hook = destroy_later;
     if (slots_have_copied || slots_have_held_keys)
         guard |= GUARD_COPIED;
+    if (dangling_on)
+        slots_always_build = true; /* so that who holds a value is known at every moment */
     if (max_age_ms || max_hops)
         guard |= GUARD_LIMITS;
     if (slots_stale)
@@ -107,6 +110,8 @@ void context_free(struct context *context)
         if (context_column_is_held(column))
             policy_let_go(context_column_slot(column), context->key[column]);
     }
+    if (dangling_on)
+        dangling_let_go(context);
     if (slots_owns_values)
         slots_release(context_copied(context));
     vars_unref(context->vars);
@@ -215,6 +220,8 @@ static struct context *context_build(struct thread *thread, int64_t refs)
             else
                 value = NULL;
         }
+        if (value && dangling_on && !context_column_is_held(column))
+            dangling_hold(context, column, value);
         context->key[column] = value;
         is_set |= value != NULL;
     }
@@ -451,7 +458,11 @@ int context_set_key(unsigned key, unsigned column, const void *value, int (*real
     if (thread_is_attached(thread))
         scope_drop_stale(thread, (uintptr_t)__builtin_dwarf_cfa());
     if (!thread_is_attached(thread)) {
+        void *old = dangling_on ? key_read_native(key) : NULL;
+
         error = real(key, value);
+        if (old && error == 0 && !context_column_is_held(column))
+            dangling_replaced(column, old, value);
         if (error == 0 && slots_have_held_keys && key_bindings[column].slot->policy == POLICY_WEAK &&
             thread != &thread_unknown)
             policy_changed(thread, key_bindings[column].slot);

@@ -14,6 +14,7 @@
 
 #include "base/mem.h"
 #include "context/context.h"
+#include "context/dangling.h"
 #include "context/private.h"
 #include "context/stack.h"
 #include "context/thread.h"
@@ -433,6 +434,8 @@ int scope_set_key(struct thread *thread, unsigned key, unsigned column, const vo
     context_thaw(over);
     if (context_column_is_held(column) && context_column_slot(column)->policy == POLICY_WEAK)
         policy_changed(over, context_column_slot(column));
+    if (dangling_on && part->set[column / 64] >> column % 64 & 1 && !context_column_is_held(column))
+        dangling_replaced(column, over->key[column], value);
     over->key[column] = (void *)(uintptr_t)value;
     part->set[column / 64] |= (uint64_t)1 << column % 64;
     return 0;

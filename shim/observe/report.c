@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "context/context.h"
+#include "context/dangling.h"
 #include "context/values.h"
 #include "handoffs/hooks.h"
 #include "hooks/named.h"
@@ -125,6 +126,8 @@ static void add_slots(struct text *text)
         add_string(text, slot->where);
         add(text, ",\"reason\":");
         add_string(text, slot->state != SLOT_BOUND && slot->reason ? slot->reason : "");
+        if (dangling_on && slot->column != SLOT_NO_COLUMN)
+            add(text, ",\"dangling\":%u", dangling_count(slot->column));
         add(text, "}");
     }
     add(text, "]");

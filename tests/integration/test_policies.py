@@ -97,3 +97,20 @@ def refused(item, expected):
 def function_missing():
     after = carry("key:item_key,clone=item_copy,free=item_free", "policies", "key", "clone", "exits").ok().quiet().clean()
     after.says("task saw 0\n").slot_is("key:item_key,clone=item_copy,free=item_free", "unmatched")
+
+
+@test("strict: a value that is replaced while handoffs hold it is said, with slot, place, count and what to do",
+      each=(("replaced", "replaced"), ("cleared", "set to NULL")))
+def dangling(mode, word):
+    after = carry("key:item_key", "dangling", mode, env={"BATON_STRICT": "1"}).ok().clean()
+    after.complains(f'BATON_CARRY="key:item_key": a value was {word} while 3 handoffs still hold it, handed over in '
+                    "serve_request+0x", "of dangling", "clone=F,free=F")
+    if after.err.count("handoffs still hold") != 1 or after.slot("key:item_key").get("dangling") != 1:
+        after.fail("said once, and counted")
+
+
+@test("strict: nothing is said of a value that nobody holds, of a number, of a copy, or without strict", each=(
+    ("waits", "key:item_key", "1"), ("number", "key:item_key", "1"), ("replaced", "key:item_key,copy=8", "1"),
+    ("cleared", "key:item_key,weak", "1"), ("replaced", "key:item_key", "0")))
+def not_dangling(mode, item, strict):
+    carry(item, "dangling", mode, env={"BATON_STRICT": strict}).ok().quiet().clean()

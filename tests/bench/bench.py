@@ -462,6 +462,11 @@ def main():
     print("\n".join(problems) if problems else "nothing")
     draw(results["sections"], PLOTS if arguments.save else os.path.join(measure.BENCH, "plots"))
     if arguments.save:
+        try: # sections that were not run stay as they were saved
+            with open(BASELINE) as file:
+                results["sections"] = dict(json.load(file)["sections"], **results["sections"])
+        except (OSError, KeyError, ValueError):
+            pass
         with open(BASELINE, "w") as file:
             json.dump(results, file, indent=1)
             file.write("\n")

@@ -28,5 +28,5 @@ command_check() {
     # shellcheck source=scripts/baton.d/run.sh
     . "$parts/run.sh"
     run_find "$1"
-    exec "$planner" check "$program"
+    LD_PRELOAD="" exec "$planner" check "$program"
 }

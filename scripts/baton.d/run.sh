@@ -93,7 +93,7 @@ object=
 run_plan() {
     planner=${library%/*}/baton-plan
     [ -x "$planner" ] || return 0
-    object=$("$planner" object "$program") || object=
+    object=$(LD_PRELOAD="" "$planner" object "$program") || object=
 }
 
 # libasan refuses to work when another library precedes it: it comes first, then we, then the rest.

@@ -80,6 +80,24 @@ static int make_object(unsigned count)
     return 0;
 }
 
+/* One name can lead to one thunk only. */
+static void refuse_twice(unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        for (unsigned j = 0; j < i; j++) {
+            if (decisions[i].hook.by == HOW_AUTO || decisions[i].hook.by != decisions[j].hook.by ||
+                decisions[i].hook.by == HOW_GOT ||
+                strcmp(specs[i].function, specs[j].function) != 0 ||
+                (decisions[i].hook.by == HOW_PATCH &&
+                 decisions[i].patch.address != decisions[j].patch.address))
+                continue;
+            decisions[i].hook.by = HOW_AUTO;
+            snprintf(decisions[i].hook.reason, sizeof decisions[i].hook.reason,
+                     "another item names this function already");
+        }
+    }
+}
+
 static bool check_hooks(unsigned count)
 {
     static const char *const ways[] = {"", "by name, in the object that baton run writes",
@@ -127,6 +145,7 @@ int main(int argc, char **argv)
     }
     for (unsigned i = 0; i < count; i++)
         decide(&specs[i], i, &decisions[i]);
+    refuse_twice(count);
     if (!checks)
         return make_object(count);
     is_fine = carry_check(&config);

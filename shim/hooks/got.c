@@ -121,7 +121,8 @@ static void patch_pointer(const struct elf_module *module, struct named_hook *ho
     if (!target || thunk_is_ours(target) || !named_accepts(hook, target))
         return;
     index = named_thunk(hook, target);
-    if (write_pointer(module, place, thunk_address(index, spec_wraps(&hook->spec)))) {
+    if (index < THUNKS &&
+        write_pointer(module, place, thunk_address(index, spec_wraps(&hook->spec)))) {
         hook->places++;
         log_msg(LOG_LEVEL_DEBUG, "%s: hooked a pointer in %s", hook->spec.item, module->name);
     }
@@ -136,18 +137,6 @@ static void patch_dlsym(const struct elf_module *module, void **place)
         write_pointer(module, place, (void *)named_dlsym);
 }
 
-static struct named_hook *hook_of(const char *name)
-{
-    for (unsigned i = 0; i < named_count; i++) {
-        struct named_hook *hook = &named_hooks[i];
-
-        if (named_uses_got(hook) && hook->spec.function[0] == name[0] &&
-            !strcmp(hook->spec.function, name))
-            return hook;
-    }
-    return NULL;
-}
-
 static int patch_module(const struct elf_module *module, void *arg)
 {
     struct tables tables;
@@ -160,7 +149,7 @@ static int patch_module(const struct elf_module *module, void *arg)
             const elf_rela *rela = &tables.start[table][i];
             unsigned type = (unsigned)ELF64_R_TYPE(rela->r_info);
             const elf_sym *symbol;
-            struct named_hook *hook;
+            const char *name;
 
             if (type != RELOCATION_PLT && type != RELOCATION_GOT &&
                 (type != RELOCATION_POINTER || rela->r_addend))
@@ -168,12 +157,17 @@ static int patch_module(const struct elf_module *module, void *arg)
             symbol = &module->dynsym[ELF64_R_SYM(rela->r_info)];
             if (symbol->st_name >= module->dynstr_len)
                 continue;
-            if (!strcmp(module->dynstr + symbol->st_name, "dlsym"))
+            name = module->dynstr + symbol->st_name;
+            if (!strcmp(name, "dlsym"))
                 patch_dlsym(module, (void **)(module->base + rela->r_offset));
-            hook = hook_of(module->dynstr + symbol->st_name);
-            if (hook)
-                patch_pointer(module, hook, module->dynstr + symbol->st_name, type,
-                              (void **)(module->base + rela->r_offset));
+            for (unsigned item = 0; item < named_count; item++) {
+                struct named_hook *hook = &named_hooks[item];
+
+                if (hook->spec.function[0] == name[0] && !strcmp(hook->spec.function, name) &&
+                    named_uses_got(hook))
+                    patch_pointer(module, hook, name, type,
+                                  (void **)(module->base + rela->r_offset));
+            }
         }
     }
     return 0;

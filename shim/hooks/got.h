@@ -17,7 +17,7 @@ extern void *(*named_real_dlsym)(void *handle, const char *name)
 bool named_uses_got(const struct named_hook *hook);
 /* Is `target`, which a pointer of the hook's name leads to, the function that the item means? */
 bool named_accepts(struct named_hook *hook, const void *target);
-/* The thunk in front of this copy of the function. */
+/* The thunk in front of this copy of the function; THUNKS: the bank is full. */
 unsigned named_thunk(struct named_hook *hook, void *target);
 /* Is it the object that `baton run` wrote? */
 bool named_is_generated(const struct elf_module *module); /* object.c */

@@ -99,7 +99,7 @@ unsigned named_thunk(struct named_hook *hook, void *target)
         (atomic_compare_exchange_strong(&thunks[index].original, &none, target) || none == target))
         return index;
     index = thunk_take(hook, THUNK_FUNCTION, target);
-    return index ? index : (unsigned)(hook - named_hooks);
+    return index ? index : THUNKS;
 }
 
 static void *no_function(void)
@@ -164,11 +164,13 @@ static void *replace_symbol(const char *name, void *address)
 {
     for (unsigned i = 0; i < named_count && address; i++) {
         struct named_hook *hook = &named_hooks[i];
+        unsigned index;
 
         if (strcmp(hook->spec.function, name) != 0 || thunk_is_ours(address) ||
             (hook->state == HOOK_HOOKED && hook->by == HOW_PATCH) || !named_accepts(hook, address))
             continue;
-        return thunk_address(named_thunk(hook, address), spec_wraps(&hook->spec));
+        index = named_thunk(hook, address);
+        return index < THUNKS ? thunk_address(index, spec_wraps(&hook->spec)) : address;
     }
     return address;
 }
@@ -345,7 +347,11 @@ const char *named_reason(const struct named_hook *hook)
     if (hook->state == HOOK_REFUSED)
         return hook->reason;
     if (hook->state == HOOK_UNMATCHED)
-        return hook->reason[0] ? hook->reason : "no pointer to such a function was found";
+        return hook->reason[0] ? hook->reason
+               : object_plan()
+                   ? "no pointer to such a function was found"
+                   : "no pointer to such a function was found; functions inside of a module need "
+                     "baton run";
     if (!atomic_load(&hook->fired))
         return hook->by == HOW_GOT
                    ? "never fired: no call went through the pointers that were hooked (calls "

@@ -115,9 +115,10 @@ def patched_copied(mode):
     hooked(carry("tls:request_id", whole(), "tls", mode, env=hooks, launched=True).ok().clean(), by="patch")
 
 
-@test("a C++ pool inside the program, every level", each=["-O0", "-O1", "-O2", "-O3"])
-def std_function_inside(level):
-    program = compiled("pool", level, "hooks_function.cc", compiler="c++")
+@test("a C++ pool inside the program, every level",
+      each=[(compiler, level) for compiler in ("g++", "clang++") for level in ("-O0", "-O1", "-O2", "-O3")])
+def std_function_inside(compiler, level):
+    program = compiled("pool", level, "-std=c++17", "hooks_function.cc", compiler=compiler)
     plain(program).wrong()
     after = carry(KEY, program, env={"BATON_HOOKS": f"{SUBMIT};{SUBMIT_REF}"}, launched=True).ok().quiet().clean()
     hooked(after, by="patch").says("ran 303 wrong 0 left 0 alive 0")
@@ -148,7 +149,7 @@ def calling_convention(shape, by, carrier):
                            compiler="c++")
     names = FUNCTIONS + ["avx"] * cpu_has("avx") + ["avx512"] * cpu_has("avx512f")
     other = SHAPES["entry" if shape == "wrap" else "wrap"]
-    items = [SHAPES[shape].format(name, name) for name in names]
+    items = [SHAPES[shape].format(name, name).replace("kind", f"how={by},kind") for name in names]
     items += [other.format("no_such", name).replace("abi_no_such", f"no_such_{name}") for name in names]
     words = ["tls"] if carrier == "tls" else []
     plain(program, *words).ok().says("RIGHT")

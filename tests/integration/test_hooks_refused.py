@@ -132,6 +132,23 @@ def mistakes(item, expected):
     strict.exits(64)
 
 
+@test("two items cannot hook one function")
+def twice():
+    built = program()
+    expect(check("whole(kind=put,item=1)", "whole(kind=get,item=ret)", built), 1, "another item names this function")
+
+
+@test("baton run inside of baton run: the inner settings count")
+def nested_launchers():
+    pools = compiled("libpools.so", "-O2", "-shared", "-fPIC", "hooks_pools.c")
+    built = compiled("pools", "-O2", "-Wl,-z,lazy,-z,norelro", "hooks_main.c", pools, f"-Wl,-rpath,{pools.parent}")
+    inner = [ROOT / "scripts" / "baton", "run", "--hook", "call_submit(kind=call,fn=2,arg=3)", "--", built, "call", "list"]
+    hooks = "list_submit(kind=submit,obj=2);task_execute(kind=run,obj=1)"
+    after = carry(KEY, "/usr/bin/env", *inner, env={"BATON_HOOKS": hooks}, launched=True).ok().quiet()
+    if len(after.reported()["hooks"]) != 3:
+        after.fail("expected the three hooks of both")
+
+
 @test("functions that baton hooks itself are refused")
 def own_functions():
     after = carry(KEY, "/bin/true", env={"BATON_HOOKS": "pthread_create(kind=call,fn=3,arg=4)"})

@@ -19,6 +19,7 @@
 #include "context/dangling.h"
 #include "context/thread.h"
 #include "context/values.h"
+#include "handoffs/apr.h"
 #include "handoffs/hooks.h"
 #include "handoffs/next.h"
 #include "handoffs/notice.h"
@@ -45,12 +46,14 @@ static void before_fork(void)
 {
     named_fork_lock();
     notice_fork_lock();
+    apr_fork_lock();
     context_fork_lock();
 }
 
 static void after_fork_parent(void)
 {
     context_fork_unlock(false);
+    apr_fork_unlock();
     notice_fork_unlock();
     named_fork_unlock(false);
 }
@@ -58,6 +61,7 @@ static void after_fork_parent(void)
 static void after_fork_child(void)
 {
     context_fork_unlock(true);
+    apr_fork_unlock();
     notice_fork_unlock();
     named_fork_unlock(true);
 }

@@ -47,7 +47,13 @@ bool thread_inherits_slow(const void *caller)
         return inherit_setting == INHERIT_ALL;
     if (caller_is_pool_library(caller))
         return false;
-    if (elf_module_at(caller, &module) && elf_module_is_startup(&module))
+    if (!elf_module_at(caller, &module))
+        return true;
+    /* Ourselves: a library that one of our hooks has called jumped to pthread_create, as libapr does.
+     * That hook has captured already (rule 6). */
+    if ((uintptr_t)&inherit_callers >= module.lo && (uintptr_t)&inherit_callers < module.hi)
+        return false;
+    if (elf_module_is_startup(&module))
         atomic_store_explicit(inherit_place(caller), caller, memory_order_relaxed);
     return true;
 }

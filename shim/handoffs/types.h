@@ -3,6 +3,10 @@
 #define BATON_HANDOFFS_TYPES_H
 
 union pthread_attr_t;
+struct apr_pool_t;
+struct apr_thread_pool;
+struct apr_thread_t;
+struct apr_threadattr_t;
 struct ucontext_t;
 struct sigevent;
 struct gaicb;

@@ -62,7 +62,7 @@ $(B)/libbaton.map: shim/handoffs/exports.map.in shim/handoffs/hooks.def
 
 $(B)/libbaton.so: $(OBJ) $(B)/libbaton.map
 	$(call say,LD,$@)
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -shared -nostartfiles -Wl,-z,defs -Wl,-z,now -Wl,-z,relro \
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -shared -nostartfiles -Wl,-z,defs -Wl,-z,lazy -Wl,-z,relro \
 	  -Wl,--hash-style=gnu -Wl,-soname,libbaton.so -Wl,--version-script=$(B)/libbaton.map -o $@ $(OBJ)
 
 $(B)/libbaton_core.a: $(CORE)

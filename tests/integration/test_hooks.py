@@ -4,7 +4,7 @@ import tempfile
 from pathlib import Path
 
 from compile import compiled
-from harness import ROOT, carry, plain, skip, test
+from harness import ROOT, carry, plain, run, skip, test
 
 KEY = "key:request_key"
 HOOKS = {
@@ -262,10 +262,11 @@ MORE = {
     "first": "first_put(kind=put,item=2,pair=first);first_get(kind=get,item=ret2,pair=first)",
     "second": "second_put(kind=put,item=1,pair=second);second_begin(kind=get,item=2,pair=second)",
     "job": "job_post(kind=field,obj=2,off=16,data=8)",
+    "queue": "queue_put(kind=put,item=1,pair=queue);queue_get(kind=get,item=ret,pair=queue)",
 }
 
 
-@test("repeat, pair, ret2, an item as argument, data in an object, fork", each=["-O0", "-O1", "-O2"])
+@test("repeat, pair, ret2, an item as argument, data in an object, fork, a worker cancelled while it waits", each=["-O0", "-O1", "-O2"])
 def more_shapes(level):
     program = compiled("more", level, "hooks_more.c")
     plain(program).wrong()
@@ -319,3 +320,21 @@ def prologues(compiler, flags):
         plain(program, "call", list_mode, cwd=folder).wrong()
         after = carry(KEY, program, "call", list_mode, env={"BATON_HOOKS": hooks}, launched=True, cwd=folder)
         hooked(after.ok().clean(), by="patch")
+
+
+@test("programs built with a sanitizer", each=["address", "undefined", "thread"])
+def sanitized(name):
+    program = whole("-O1", f"-fsanitize={name}")
+    hooks = HOOKS["call"] + ";" + HOOKS["list"]
+    after = carry(KEY, program, "call", "list", env={"BATON_HOOKS": hooks}, launched=True)
+    if "unexpected memory mapping" in after.err:
+        skip("this system's addresses are more random than libtsan knows")
+    hooked(after.ok(), by="patch").says("ran 2000 wrong 0")
+
+
+@test("hooks and nothing to carry: the program runs as ever")
+def nothing_to_carry():
+    for program in (whole(), linked()):
+        after = run(program, "call", "list", "field", env={"BATON_HOOKS": HOOKS["call"] + ";" + HOOKS["list"]},
+                    launched=True).quiet()
+        after.says("ran 3000")

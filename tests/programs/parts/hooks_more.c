@@ -191,6 +191,93 @@ static void jobs(void)
     }
 }
 
+/* ---- a queue whose waiting workers are cancelled ---- */
+
+static pthread_mutex_t queue_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t queue_there = PTHREAD_COND_INITIALIZER;
+static void *queued[8];
+static int queued_count, taken_count, waiting;
+
+static void unlock(void *unused)
+{
+    waiting--;
+    pthread_mutex_unlock(&queue_lock);
+}
+
+HERE void queue_put(void *item)
+{
+    pthread_mutex_lock(&queue_lock);
+    queued[queued_count++] = item;
+    pthread_cond_signal(&queue_there);
+    pthread_mutex_unlock(&queue_lock);
+}
+
+HERE void *queue_get(void)
+{
+    void *item;
+    pthread_mutex_lock(&queue_lock);
+    waiting++;
+    pthread_cleanup_push(unlock, NULL);
+    while (taken_count == queued_count)
+        pthread_cond_wait(&queue_there, &queue_lock);
+    item = queued[taken_count++];
+    pthread_cleanup_pop(1);
+    return item;
+}
+
+static pthread_key_t end_key;
+static void at_end(void *unused)
+{
+    expect("a key's destructor, after the worker has let go", 0);
+}
+
+static void *queue_worker(void *unused)
+{
+    pthread_setspecific(end_key, &end_key);
+    for (;;) {
+        long *item = queue_get();
+        expect("queue", *item);
+        set(9);
+        *item = 0;
+    }
+}
+
+static int is_waiting(void)
+{
+    pthread_mutex_lock(&queue_lock);
+    int result = waiting == 1 && taken_count == queued_count;
+    pthread_mutex_unlock(&queue_lock);
+    return result;
+}
+
+static void cancelled(void)
+{
+    static long items[4];
+    pthread_key_create(&end_key, at_end);
+    for (int i = 0; i < 4; i++) {
+        pthread_t thread;
+        void *result;
+        pthread_create(&thread, NULL, queue_worker, NULL);
+        items[i] = 70 + i;
+        set(items[i]);
+        queue_put(&items[i]);
+        set(0);
+        while (!is_waiting())
+            usleep(100);
+        pthread_cancel(thread);
+        pthread_join(thread, &result);
+        if (items[i] || result != PTHREAD_CANCELED)
+            wrong++;
+    }
+    /* The main thread takes one too, and ends with it. */
+    items[0] = 90;
+    set(90);
+    queue_put(&items[0]);
+    set(4);
+    queue_get();
+    expect("the main thread as a worker", 90);
+}
+
 /* ---- fork ---- */
 
 static void forks(void)
@@ -230,6 +317,7 @@ int main(void)
     queues();
     jobs();
     forks();
+    cancelled();
     printf("wrong %d\n", wrong);
     return wrong != 0;
 }

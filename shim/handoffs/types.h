@@ -21,6 +21,8 @@ struct _GSourceCallbackFuncs;
 struct _GThread;
 struct _GThreadPool;
 struct addrinfo;
+struct bufferevent;
+struct evconnlistener;
 struct event;
 struct event_base;
 struct evthread_lock_callbacks;

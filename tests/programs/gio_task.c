@@ -122,8 +122,12 @@ static gpointer serve(gpointer stream)
     char *guid = g_dbus_generate_guid();
     g_main_context_push_thread_default(context);
     server_loop = g_main_loop_new(context, FALSE);
-    server = g_dbus_connection_new_sync(stream, guid, G_DBUS_CONNECTION_FLAGS_AUTHENTICATION_SERVER, NULL, NULL, NULL);
+    server = g_dbus_connection_new_sync(stream, guid,
+                                        G_DBUS_CONNECTION_FLAGS_AUTHENTICATION_SERVER |
+                                            G_DBUS_CONNECTION_FLAGS_DELAY_MESSAGE_PROCESSING,
+                                        NULL, NULL, NULL);
     g_dbus_connection_register_object(server, "/a", info->interfaces[0], &table, NULL, NULL, NULL);
+    g_dbus_connection_start_message_processing(server);
     g_main_loop_run(server_loop);
     g_object_unref(server);
     g_dbus_node_info_unref(info);

@@ -34,7 +34,8 @@ extern "C" {
 
 typedef struct baton_var baton_var;         /* a variable; lives as long as the process */
 typedef struct baton_context baton_context; /* a set of variables' values of your own */
-typedef struct baton_handoff baton_handoff; /* what a thread carried at one moment: slots and variables */
+typedef struct baton_handoff
+    baton_handoff; /* what a thread carried at one moment: slots and variables */
 
 /* What a set has replaced. Yours to give a place (static, stack, heap); its members are not yours. One
  * that is not given to baton_reset must be given to baton_token_drop. Do not copy one. */
@@ -145,7 +146,8 @@ BATON_INTERNAL void baton_internal_end(void *cell)
     free(value);
 }
 
-BATON_INTERNAL baton_var *baton_internal_new(const char *name, void *initial, void (*free_value)(void *))
+BATON_INTERNAL baton_var *baton_internal_new(const char *name, void *initial,
+                                             void (*free_value)(void *))
 {
     struct baton_local_var *var = (struct baton_local_var *)malloc(sizeof *var);
 
@@ -210,7 +212,8 @@ BATON_INTERNAL baton_var *baton_var_new(const char *name, void *initial, void (*
 {
     const struct baton_api *api = baton_internal_api();
 
-    return api ? api->var_new(name, initial, free_value) : baton_internal_new(name, initial, free_value);
+    return api ? api->var_new(name, initial, free_value)
+               : baton_internal_new(name, initial, free_value);
 }
 
 /* The name that the variable was made with. */
@@ -395,7 +398,8 @@ BATON_INTERNAL unsigned long baton_context_count(baton_context *context)
 
 /* Calls visit(var, value, arg) for every variable that is set in it, in no order, until it answers
  * other than 0, which is the answer. It sees the context as it was at the call. */
-BATON_INTERNAL int baton_context_each(baton_context *context, int (*visit)(baton_var *, void *, void *), void *arg)
+BATON_INTERNAL int baton_context_each(baton_context *context,
+                                      int (*visit)(baton_var *, void *, void *), void *arg)
 {
     const struct baton_api *api = baton_internal_api();
 

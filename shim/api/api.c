@@ -125,7 +125,8 @@ static int reset(baton_var *var, baton_token *token)
         return BATON_ERROR_MEMORY;
     if (token->context != vars_where(thread))
         return BATON_ERROR_OTHER_CONTEXT;
-    is_made = old ? vars_with(vars_now(thread), old, &map) : vars_without(vars_now(thread), as_var(var), &map);
+    is_made = old ? vars_with(vars_now(thread), old, &map)
+                  : vars_without(vars_now(thread), as_var(var), &map);
     if (!is_made)
         return BATON_ERROR_MEMORY;
     vars_set_now(thread, map);
@@ -222,7 +223,8 @@ static int visit_entry(const struct vars_entry *entry, void *arg)
     return visit->function((baton_var *)(uintptr_t)entry->var, entry->value, visit->arg);
 }
 
-static int context_each(baton_context *context, int (*function)(baton_var *, void *, void *), void *arg)
+static int context_each(baton_context *context, int (*function)(baton_var *, void *, void *),
+                        void *arg)
 {
     struct vars_map *map = vars_context_map(as_vars(context));
     struct visit visit = {function, arg};

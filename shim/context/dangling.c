@@ -129,14 +129,18 @@ static void say(unsigned column, const void *site, unsigned count, bool is_freed
     if (!site || !elf_module_at(site, &module))
         fmt_buf(place, sizeof place, "at a place that is not known (libunwind.so.8 is not there)");
     else if (elf_function_at(site, &start, &end, function, sizeof function))
-        fmt_buf(place, sizeof place, "in %s+0x%lx of %s", function, (unsigned long)((uintptr_t)site - start), module.name);
+        fmt_buf(place, sizeof place, "in %s+0x%lx of %s", function,
+                (unsigned long)((uintptr_t)site - start), module.name);
     else
-        fmt_buf(place, sizeof place, "at %s+0x%lx", module.name, (unsigned long)((uintptr_t)site - module.base));
+        fmt_buf(place, sizeof place, "at %s+0x%lx", module.name,
+                (unsigned long)((uintptr_t)site - module.base));
     log_msg(LOG_LEVEL_ERROR,
-            "BATON_CARRY=\"%s\": a value was %s while %u %s it, handed over %s: if its memory is freed the task reads "
-            "what is not there; copy it (copy=N, string), clone=F,free=F, ref=F,unref=F, or drop it (weak)",
-            slot->item, is_freed ? "set to NULL" : "replaced", count, count == 1 ? "handoff still holds" : "handoffs still hold",
-            place);
+            "BATON_CARRY=\"%s\": a value was %s while %u %s it, handed over %s: if its memory is "
+            "freed the task reads "
+            "what is not there; copy it (copy=N, string), clone=F,free=F, ref=F,unref=F, or drop "
+            "it (weak)",
+            slot->item, is_freed ? "set to NULL" : "replaced", count,
+            count == 1 ? "handoff still holds" : "handoffs still hold", place);
 }
 
 void dangling_replaced(unsigned column, const void *value, const void *by)

@@ -21,7 +21,8 @@ static uint64_t new_id(void)
 
 static struct context *holder_of(const struct thread *thread)
 {
-    return thread_is_attached(thread) && thread->over->flags & CONTEXT_PRIVATE ? thread->over : NULL;
+    return thread_is_attached(thread) && thread->over->flags & CONTEXT_PRIVATE ? thread->over
+                                                                               : NULL;
 }
 
 struct vars_map *vars_now(const struct thread *thread)
@@ -46,7 +47,8 @@ uint64_t vars_where(struct thread *thread)
     return *id;
 }
 
-static void exchange(struct thread *thread, struct context *holder, struct vars_map *map, uint64_t id)
+static void exchange(struct thread *thread, struct context *holder, struct vars_map *map,
+                     uint64_t id)
 {
     struct vars_map **place = holder ? &holder->vars : &thread->vars;
     struct vars_map *old = *place;
@@ -151,7 +153,8 @@ void vars_leave_holder(struct thread *thread, const struct context *holder)
         run_pop(thread);
 }
 
-GUARDED enum vars_run_error vars_run(struct vars_context *context, void (*function)(void *), void *arg)
+GUARDED enum vars_run_error vars_run(struct vars_context *context, void (*function)(void *),
+                                     void *arg)
 {
     GUARDED_FRAME();
     struct thread *thread = thread_enter();
@@ -163,15 +166,16 @@ GUARDED enum vars_run_error vars_run(struct vars_context *context, void (*functi
         mem_free(run, sizeof *run);
         return VARS_RUN_MEMORY;
     }
-    if (!atomic_compare_exchange_strong_explicit(&context->is_entered, &expected, 1, memory_order_acquire,
-                                                 memory_order_relaxed)) {
+    if (!atomic_compare_exchange_strong_explicit(&context->is_entered, &expected, 1,
+                                                 memory_order_acquire, memory_order_relaxed)) {
         mem_free(run, sizeof *run);
         return VARS_RUN_ENTERED;
     }
     holder = holder_of(thread);
     atomic_fetch_add_explicit(&context->refs, 1, memory_order_relaxed);
-    *run = (struct vars_run){thread->runs, context, arch_sp(), holder, vars_ref(vars_now(thread)),
-                             *id_at(thread, holder)};
+    *run = (struct vars_run){
+        thread->runs,          context, arch_sp(), holder, vars_ref(vars_now(thread)),
+        *id_at(thread, holder)};
     thread->runs = run;
     exchange(thread, holder, vars_context_map(context), context->id);
     function(arg);

@@ -67,8 +67,10 @@ static bool adapter_parse(struct slot *slot, char *text, struct slot_error *erro
         fmt_buf(path, PATH_SIZE, "%s", text);
     }
     if (!*text || !at || access(path, R_OK) != 0) {
-        *error = (struct slot_error){"the name of an adapter (a file in lib/baton/adapters, without .so) or the path "
-                                     "of a shared object", text};
+        *error = (struct slot_error){
+            "the name of an adapter (a file in lib/baton/adapters, without .so) or the path "
+            "of a shared object",
+            text};
         errno = saved_errno;
         mem_free(path, PATH_SIZE);
         return false;
@@ -89,7 +91,8 @@ static void adapter_resolve(struct slot *slot)
         if (!library) {
             why = dlerror();
             log_msg(LOG_LEVEL_INFO, "%s: %s", slot->item, why ? why : "cannot be loaded");
-            slot->reason = "cannot be loaded, perhaps because its library is not (BATON_LOG=info says more)";
+            slot->reason =
+                "cannot be loaded, perhaps because its library is not (BATON_LOG=info says more)";
             return;
         }
         table = dlsym(library, "baton_adapter");
@@ -97,9 +100,11 @@ static void adapter_resolve(struct slot *slot)
             slot_refuse(slot, "not an adapter: it exports no baton_adapter");
             return;
         }
-        if (table->version != BATON_ADAPTER_VERSION || !table->capture || !table->attach || !table->detach ||
-            !table->release) {
-            slot_refuse(slot, "an adapter of another version, or without capture, attach, detach or release");
+        if (table->version != BATON_ADAPTER_VERSION || !table->capture || !table->attach ||
+            !table->detach || !table->release) {
+            slot_refuse(
+                slot,
+                "an adapter of another version, or without capture, attach, detach or release");
             return;
         }
     }

@@ -174,11 +174,13 @@ static struct node *node_put(const struct node *node, unsigned place, uintptr_t 
     return copy;
 }
 
-static struct node *node_with(const struct node *node, struct vars_entry *entry, unsigned level, bool *is_new)
+static struct node *node_with(const struct node *node, struct vars_entry *entry, unsigned level,
+                              bool *is_new)
 {
     uint32_t hash = entry->var->hash;
     unsigned place = place_of(hash, level);
-    uintptr_t child = node && node->bits >> place & 1 ? node->child[index_of(node->bits, place)] : 0;
+    uintptr_t child = node && node->bits >> place & 1 ? node->child[index_of(node->bits, place)]
+                                                      : 0;
     struct node *below;
 
     if (!child || (is_entry(child) && as_entry(child)->var == entry->var)) {
@@ -187,7 +189,8 @@ static struct node *node_with(const struct node *node, struct vars_entry *entry,
     }
     if (is_entry(child)) {
         struct vars_entry *other = as_entry(child);
-        struct node *with_other = node_put(NULL, place_of(other->var->hash, level + 1), (uintptr_t)vars_entry_ref(other) + 1);
+        struct node *with_other = node_put(NULL, place_of(other->var->hash, level + 1),
+                                           (uintptr_t)vars_entry_ref(other) + 1);
 
         if (!with_other)
             return NULL;
@@ -200,7 +203,8 @@ static struct node *node_with(const struct node *node, struct vars_entry *entry,
 }
 
 /* Without a variable that is known to be there. *is_empty: nothing is left, the answer is NULL. */
-static struct node *node_without(const struct node *node, const struct var *var, unsigned level, bool *is_empty)
+static struct node *node_without(const struct node *node, const struct var *var, unsigned level,
+                                 bool *is_empty)
 {
     unsigned place = place_of(var->hash, level), at = index_of(node->bits, place), to = 0;
     uintptr_t child = node->child[at];
@@ -313,7 +317,8 @@ uint32_t vars_count(const struct vars_map *map)
     return map ? map->count : 0;
 }
 
-static int node_each(const struct node *node, int (*visit)(const struct vars_entry *, void *), void *arg)
+static int node_each(const struct node *node, int (*visit)(const struct vars_entry *, void *),
+                     void *arg)
 {
     int answer = 0;
 
@@ -323,7 +328,8 @@ static int node_each(const struct node *node, int (*visit)(const struct vars_ent
     return answer;
 }
 
-int vars_each(const struct vars_map *map, int (*visit)(const struct vars_entry *, void *), void *arg)
+int vars_each(const struct vars_map *map, int (*visit)(const struct vars_entry *, void *),
+              void *arg)
 {
     return map ? node_each(map->root, visit, arg) : 0;
 }

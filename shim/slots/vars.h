@@ -50,6 +50,7 @@ bool vars_without(struct vars_map *map, const struct var *var, struct vars_map *
 
 uint32_t vars_count(const struct vars_map *map);
 /* Until visit answers other than 0, which is the answer. */
-int vars_each(const struct vars_map *map, int (*visit)(const struct vars_entry *entry, void *arg), void *arg);
+int vars_each(const struct vars_map *map, int (*visit)(const struct vars_entry *entry, void *arg),
+              void *arg);
 
 #endif

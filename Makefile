@@ -22,9 +22,10 @@ WARN     = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wno-
 BASE     = -std=gnu11 -fPIC -fvisibility=hidden -ftls-model=initial-exec -fasynchronous-unwind-tables \
            -foptimize-sibling-calls -fno-strict-aliasing -D_GNU_SOURCE -DBATON_VERSION='"$(VERSION)"' -Ishim -Iinclude
 
-SRC_C   := $(filter-out shim/adapters/%,$(wildcard shim/*.c shim/*/*.c))
 # The machine that is built for, which need not be this one.
 ARCH    := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine)))
+OTHERS  := $(filter-out $(ARCH),x86_64 aarch64)
+SRC_C   := $(filter-out shim/adapters/% $(foreach other,$(OTHERS),%_$(other).c),$(wildcard shim/*.c shim/*/*.c))
 SRC_S   := $(wildcard shim/*/*_$(ARCH).S)
 OBJ     := $(SRC_C:%.c=$(B)/%.o) $(SRC_S:%.S=$(B)/%.o)
 # The unit suites link the lower rooms only: the rooms above take over pthread_create and its like.

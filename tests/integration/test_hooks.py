@@ -338,3 +338,18 @@ def nothing_to_carry():
         after = run(program, "call", "list", "field", env={"BATON_HOOKS": HOOKS["call"] + ";" + HOOKS["list"]},
                     launched=True).quiet()
         after.says("ran 3000")
+
+
+@test("first instructions that have to be moved with care do what they did", each=["put", "get"])
+def moved_instructions(kind):
+    program = compiled("prologues", "-O1", "hooks_prologues.c")
+    before = plain(program).ok()
+    items = [f"p_{number}(kind=put,item=1,pair={number})" if kind == "put" else
+             f"p_{number}(kind=get,item=ret,pair={number})" for number in range(20)]
+    others = [item.replace("p_", "no_", 1).replace("put,item=1", "get,item=ret") if kind == "put" else
+              item.replace("p_", "no_", 1).replace("get,item=ret", "put,item=1") for item in items]
+    after = carry(KEY, program, env={"BATON_HOOKS": ";".join(items + others)}, launched=True).quiet()
+    after.same_output_as(before)
+    for hook in after.reported()["hooks"][:20]:
+        if hook["by"] != "patch" or not hook["fired"]:
+            after.fail(f"{hook['item']}: {hook['state']}, fired {hook['fired']}, {hook['reason']}")

@@ -23,7 +23,8 @@
 
 typedef void event_callback(int fd, short what, void *arg);
 
-enum { EVENT_PERSIST = 0x10 };
+/* In repeat.number: the event's kind, and above it how many calls that make it pending are under way. */
+enum { EVENT_PERSIST = 0x10, EVENT_ADDING = 0x10000 };
 
 static struct library_place event_place;
 static _Atomic bool is_threaded;
@@ -70,26 +71,40 @@ int hook_evthread_set_lock_callbacks(const struct evthread_lock_callbacks *callb
 
 /* ---- running ---- */
 
-/* Another thread may arm, disarm or end the repeat during the call. */
+/* Lock held: neither a run nor an adding call needs the repeat any more, and its event is gone. */
+static bool is_left(const struct repeat *repeat)
+{
+    return repeat->flags & REPEAT_ENDED && !repeat->running && repeat->number < EVENT_ADDING;
+}
+
+/*
+ * Another thread may arm, disarm or end the repeat during the call. While one is adding or activating
+ * the event, what it has armed may be meant for the next run: then this one only borrows.
+ */
 static GUARDED void run_threaded(int fd, short what, void *arg)
 {
     GUARDED_FRAME();
     struct repeat *repeat = arg;
-    struct context *active = __atomic_exchange_n(&repeat->more, NULL, __ATOMIC_ACQ_REL);
-    struct context *context, *dropped = NULL;
+    struct context *context, *active, *dropped = NULL;
     event_callback *callback;
-    bool keeps, is_ended;
+    bool keeps, is_ended, is_adding;
     uint32_t arms;
     void *data;
 
     lock_take(&event_lock);
     callback = (event_callback *)repeat->function;
     data = repeat->data;
+    is_adding = repeat->number >= EVENT_ADDING;
+    active = repeat->more;
+    if (active && is_adding)
+        context_ref(active);
+    else
+        repeat->more = NULL;
     context = active;
     keeps = !active && !(repeat->flags & REPEAT_ONCE) && repeat->context && !repeat->running;
     if (keeps) {
         context = context_ref(repeat->context);
-    } else if (repeat->flags & REPEAT_ONCE) {
+    } else if (repeat->flags & REPEAT_ONCE && !is_adding) {
         dropped = repeat->context;
         repeat->context = NULL;
         repeat->arms++;
@@ -123,7 +138,7 @@ static GUARDED void run_threaded(int fd, short what, void *arg)
         repeat->context = context;
         context = old;
     }
-    is_ended = repeat->flags & REPEAT_ENDED && !repeat->running;
+    is_ended = is_left(repeat);
     lock_drop(&event_lock);
     if (keeps)
         context_release(context);
@@ -199,6 +214,20 @@ static inline struct repeat *repeat_of(const struct event *event, const void *ca
     return get_arg(event);
 }
 
+/* Around a call that makes the event pending or active: its callback may free it before that returns. */
+static void adding(struct repeat *repeat, int change)
+{
+    bool is_locked = lock_events(), is_ended = false;
+
+    if (is_locked) {
+        repeat->number += (uint32_t)change;
+        is_ended = is_left(repeat);
+    }
+    unlock_events(is_locked);
+    if (is_ended)
+        cell_free(repeat);
+}
+
 /* Gives the repeat a context, or none. */
 static void arm(struct repeat *repeat, struct context *context, uint8_t flags)
 {
@@ -225,7 +254,10 @@ static void activate(struct repeat *repeat, struct context *context)
         old = repeat->more;
         repeat->more = context;
     } else {
-        old = __atomic_exchange_n(&repeat->more, (void *)context, __ATOMIC_ACQ_REL);
+        lock_take(&event_lock);
+        old = repeat->more;
+        repeat->more = context;
+        lock_drop(&event_lock);
     }
     if (old)
         context_release(old);
@@ -245,7 +277,7 @@ static void end(struct repeat *repeat)
 
     disarm(repeat);
     is_locked = lock_events();
-    is_running = repeat->running != 0;
+    is_running = repeat->running || repeat->number >= EVENT_ADDING;
     if (is_running)
         repeat->flags |= REPEAT_ENDED;
     unlock_events(is_locked);
@@ -428,12 +460,14 @@ static __attribute__((noinline)) int add_slow(struct event *event, const struct 
     if (!repeat)
         return REAL_FOR(event_add, caller)(event, timeout);
     context = repeat_capture(FAMILY_LIBEVENT, !(repeat->number & EVENT_PERSIST), &flags);
+    adding(repeat, EVENT_ADDING);
     arm(repeat, context, flags); /* before: another thread may run it at once */
     error = REAL_FOR(event_add, caller)(event, timeout);
     if (error && context) {
         context_rollback(FAMILY_LIBEVENT, context_ref(context));
         disarm(repeat);
     }
+    adding(repeat, -EVENT_ADDING);
     return error;
 }
 
@@ -472,9 +506,14 @@ static __attribute__((noinline)) void active_slow(struct event *event, int resul
     struct repeat *repeat = repeat_of(event, caller);
     struct context *context;
 
-    if (repeat && (context = context_capture(FAMILY_LIBEVENT)))
-        activate(repeat, context);
+    if (!repeat || !(context = context_capture(FAMILY_LIBEVENT))) {
+        REAL_FOR(event_active, caller)(event, result, calls);
+        return;
+    }
+    adding(repeat, EVENT_ADDING);
+    activate(repeat, context);
     REAL_FOR(event_active, caller)(event, result, calls);
+    adding(repeat, -EVENT_ADDING);
 }
 
 void hook_event_active(struct event *event, int result, short calls)

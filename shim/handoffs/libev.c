@@ -1,0 +1,201 @@
+/*
+ * libev: a watcher's callback runs in the context of the call that started it.
+ *
+ * The callback lies in the program's own watcher (ev_init is a macro): starting a watcher exchanges it
+ * for ours, stopping it puts it back. What belongs to a watcher is in a table by its address, from
+ * start to stop; a watcher that libev stops itself, because it fires once, is put back by the
+ * callback, before the program's.
+ *
+ * Source of the behaviour: libev 4.33. Starting an active watcher does nothing. libev calls its own
+ * stop functions through the procedure linkage table. Watchers belong to their loop's thread. An
+ * ev_async has the context of ev_async_start, because ev_async_send may come from signal handlers.
+ * Programs that compile ev.c into themselves are not reached.
+ */
+#include "base/map.h"
+#include "handoffs/handoff.h"
+#include "handoffs/inside.h"
+#include "handoffs/repeat.h"
+
+typedef void watcher_callback(struct ev_loop *loop, void *watcher, int events);
+
+/* The head of every watcher, and what follows in timers (ev.h; compared by the prototypes test). */
+struct watcher {
+    int active, pending, priority;
+    void *data;
+    watcher_callback *callback;
+    double at, repeat;
+};
+
+static struct library_place ev_place;
+static struct map watchers;
+
+#define IS_INSIDE(name) caller_is_inside(&ev_place, (void *)REAL(name), __builtin_return_address(0))
+/* ev_stat has a timer of libev's own. */
+#define IS_OWN(name, watcher) caller_is_inside(&ev_place, (void *)REAL(name), (void *)(watcher)->callback)
+
+/* In a call of ev_*_again, which may go on to a start function by a jump. */
+static __thread bool is_in_again;
+
+static void put_back(struct watcher *watcher, struct repeat *repeat);
+
+static GUARDED void run_watcher(struct ev_loop *loop, void *any, int events)
+{
+    GUARDED_FRAME();
+    struct watcher *watcher = any;
+    struct repeat *repeat = map_find(&watchers, watcher);
+    watcher_callback *callback;
+    struct context *context;
+
+    if (unlikely(!repeat))
+        return; /* a copy of an active watcher: libev forbids it */
+    callback = (watcher_callback *)repeat->function;
+    if (watcher->active) {
+        REPEAT_RUN(repeat, callback(loop, watcher, events));
+        return;
+    }
+    /* Stopped by libev: this is the last time. */
+    context = repeat_borrow(repeat);
+    map_take(&watchers, watcher);
+    put_back(watcher, repeat);
+    if (context)
+        SCOPE_RUN(context, MARK_OWNED, callback(loop, watcher, events));
+    else
+        callback(loop, watcher, events);
+}
+
+static void put_back(struct watcher *watcher, struct repeat *repeat)
+{
+    if (watcher->callback == run_watcher)
+        watcher->callback = (watcher_callback *)repeat->function;
+    repeat_end(repeat);
+}
+
+/* Before the real start, which cannot fail. */
+static void start(struct watcher *watcher, bool is_once)
+{
+    struct repeat *repeat = map_find(&watchers, watcher);
+    uint8_t flags;
+    struct context *context = repeat_capture(FAMILY_LIBEV, is_once, &flags);
+
+    if (!repeat) {
+        if (!context && !(flags & REPEAT_BARE))
+            return;
+        repeat = repeat_new(FAMILY_LIBEV, NULL, NULL);
+        if (!repeat || !map_put(&watchers, watcher, repeat, NULL)) {
+            if (repeat)
+                cell_free(repeat);
+            if (context)
+                context_rollback(FAMILY_LIBEV, context);
+            context_count_bare(FAMILY_LIBEV, BARE_MEMORY);
+            return;
+        }
+    }
+    if (watcher->callback != run_watcher) {
+        repeat->function = (void *)watcher->callback;
+        watcher->callback = run_watcher;
+    }
+    repeat_arm(repeat, context, flags);
+}
+
+/* After the real stop. */
+static void stop(struct watcher *watcher)
+{
+    struct repeat *repeat = map_take(&watchers, watcher);
+
+    if (repeat)
+        put_back(watcher, repeat);
+}
+
+#define START(name, kind, is_once)                                                  \
+    void hook_##name(struct ev_loop *loop, struct kind *any)                        \
+    {                                                                               \
+        struct watcher *watcher = (struct watcher *)(void *)any;                    \
+                                                                                    \
+        if (!watcher->active && watcher->callback && !is_in_again &&                \
+            !IS_INSIDE(name) && !IS_OWN(name, watcher))                             \
+            start(watcher, is_once);                                                \
+        REAL(name)(loop, any);                                                      \
+    }
+
+#define STOP(name, kind)                                                            \
+    void hook_##name(struct ev_loop *loop, struct kind *any)                        \
+    {                                                                               \
+        bool is_inside = IS_INSIDE(name);                                           \
+                                                                                    \
+        REAL(name)(loop, any);                                                      \
+        if (!is_inside)                                                             \
+            stop((struct watcher *)(void *)any);                                    \
+    }
+
+#define BOTH(kind)                          \
+    START(kind##_start, kind, false)        \
+    STOP(kind##_stop, kind)
+
+START(ev_timer_start, ev_timer, watcher->repeat == 0)
+STOP(ev_timer_stop, ev_timer)
+BOTH(ev_io)
+BOTH(ev_periodic)
+BOTH(ev_signal)
+BOTH(ev_child)
+BOTH(ev_stat)
+BOTH(ev_idle)
+BOTH(ev_prepare)
+BOTH(ev_check)
+BOTH(ev_fork)
+BOTH(ev_cleanup)
+BOTH(ev_async)
+
+/* Starts a repeating timer, or starts it anew; stops one that does not repeat. */
+void hook_ev_timer_again(struct ev_loop *loop, struct ev_timer *timer)
+{
+    struct watcher *watcher = (struct watcher *)(void *)timer;
+    bool is_inside = IS_INSIDE(ev_timer_again);
+
+    if (!is_inside && watcher->repeat != 0 && watcher->callback && !IS_OWN(ev_timer_again, watcher))
+        start(watcher, false);
+    is_in_again = true;
+    REAL(ev_timer_again)(loop, timer);
+    is_in_again = false;
+    if (!is_inside && !watcher->active)
+        stop(watcher);
+}
+
+void hook_ev_periodic_again(struct ev_loop *loop, struct ev_periodic *periodic)
+{
+    struct watcher *watcher = (struct watcher *)(void *)periodic;
+
+    if (watcher->callback && !IS_INSIDE(ev_periodic_again))
+        start(watcher, false);
+    is_in_again = true;
+    REAL(ev_periodic_again)(loop, periodic);
+    is_in_again = false;
+}
+
+/* ---- once ---- */
+
+typedef void once_callback(int events, void *arg);
+
+static GUARDED void run_once(int events, void *arg)
+{
+    GUARDED_FRAME();
+    struct record *cell = arg;
+    struct record record = *cell;
+
+    cell_free(cell);
+    SCOPE_RUN(record.context, MARK_OWNED, ((once_callback *)record.function)(events, record.data));
+}
+
+void hook_ev_once(struct ev_loop *loop, int fd, int events, double timeout, once_callback *callback, void *arg)
+{
+    struct record *cell = callback ? cell_new() : NULL;
+    struct context *context = cell ? context_capture(FAMILY_LIBEV) : NULL;
+
+    if (!context) {
+        if (cell)
+            cell_free(cell);
+        REAL(ev_once)(loop, fd, events, timeout, callback, arg);
+        return;
+    }
+    *cell = (struct record){(void *)callback, arg, context};
+    REAL(ev_once)(loop, fd, events, timeout, run_once, cell);
+}

@@ -3,7 +3,7 @@
 
     bench.py [--only SECTION,..] [--save] [--quick]
 
-Sections: instructions bytes gated flight crowd startup peers. Results go to
+Sections: instructions bytes gated flight crowd startup variables peers. Results go to
 build/bench/results.json and are compared with baseline.json; --save makes them the baseline
 and draws the plots again.
 
@@ -326,8 +326,50 @@ def peer_table(quick):
     return {"table": table, "missing": missing, "slower_than": losses, "quoted": peers.QUOTED}
 
 
+PYTHON_COPY = """
+import contextvars, time
+for i in range(%d):
+    contextvars.ContextVar("var").set(i)
+best = 1e9
+for repeat in range(7):
+    began = time.perf_counter()
+    for i in range(20000):
+        contextvars.copy_context()
+    best = min(best, time.perf_counter() - began)
+print("copy_ns %%.1f" %% (best / 20000 * 1e9))
+"""
+
+
+def variables(quick):
+    heading("Do the variables of baton.h cost more when there are many (ns)?")
+    program = os.path.join(measure.BENCH, "variables")
+    environment = dict(os.environ, LD_PRELOAD=measure.SHIM)
+    out, problems = {}, []
+    print("%-10s %12s %22s %8s %16s" % ("variables", "copy+free", "capture+run+release", "set", "CPython's copy"))
+    for count in [1, 10, 100, 1000] + ([] if quick else [10000]):
+        best = {}
+        for _ in range(2 if quick else 4):
+            done = subprocess.run([program, str(count)], env=environment, text=True, timeout=60,
+                                  stdout=subprocess.PIPE, check=True)
+            words = done.stdout.split()
+            for name, value in zip(words[2::2], words[3::2]):
+                best[name] = min(best.get(name, 1e9), float(value))
+        done = subprocess.run([sys.executable, "-c", PYTHON_COPY % count], text=True, timeout=60,
+                              stdout=subprocess.PIPE, check=True)
+        best["cpython_copy_ns"] = float(done.stdout.split()[1])
+        out[str(count)] = best
+        print("%-10d %12.1f %22.1f %8.1f %16.1f" % (count, best["copy_ns"], best["handoff_ns"],
+                                                    best["set_ns"], best["cpython_copy_ns"]))
+        for name in ("copy_ns", "handoff_ns"):
+            if best[name] > 1.5 * out["1"][name] + 5:
+                problems.append("%s: %.1f ns with %d variables, %.1f with one" % (name, best[name], count,
+                                                                                 out["1"][name]))
+    return {"counts": out, "problems": problems}
+
+
 SECTIONS = {"instructions": instructions, "bytes": bytes_in_flight, "gated": gated,
-            "flight": flight, "crowd": crowd, "startup": startup, "peers": peer_table}
+            "flight": flight, "crowd": crowd, "startup": startup, "variables": variables,
+            "peers": peer_table}
 
 
 # ---- results, earlier results, pictures ----

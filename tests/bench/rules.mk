@@ -43,11 +43,16 @@ $(BENCH)/crowd: $(BENCH_SRC)/crowd.c $(BENCH_SRC)/slots.c $(BENCH)/libs/made
 	$(Q)$(BENCH_CC) -fno-toplevel-reorder -o $@ $(BENCH_SRC)/crowd.c $(BENCH_SRC)/slots.c \
 	  -Wl,--no-as-needed $(BENCH)/libs/*.so -Wl,-rpath,$(abspath $(BENCH)/libs) -pthread
 
+$(BENCH)/variables: tests/programs/contextvars_cost.c include/baton.h
+	@mkdir -p $(@D)
+	$(call say,BENCH,$@)
+	$(Q)$(BENCH_CC) -Wno-unused-parameter -Iinclude -o $@ $<
+
 .PHONY: bench-build bench bench-check
 bench-build: $(B)/libbaton.so $(BENCH_BUILT)
 
 # SAVE=1 makes this run the one that later runs are compared with, and draws the plots anew.
-bench: bench-build $(BENCH)/startup $(BENCH)/crowd
+bench: bench-build $(BENCH)/startup $(BENCH)/crowd $(BENCH)/variables
 	$(Q)B=$(B) python3 -B tests/bench/bench.py $(if $(SAVE),--save) $(if $(ONLY),--only $(ONLY))
 
 bench-check: bench-build

@@ -239,7 +239,7 @@ static int context_each(baton_context *context, int (*function)(baton_var *, voi
 static baton_handoff *capture(void)
 {
     int saved_errno = errno;
-    struct record *record = record_capture(FAMILY_API, NULL, NULL);
+    struct record *record = family_is_on(FAMILY_API) ? record_capture(FAMILY_API, NULL, NULL) : NULL;
 
     errno = saved_errno;
     return (baton_handoff *)(void *)record;
@@ -256,20 +256,26 @@ static uintptr_t mark_of(const baton_scope *scope)
     return ((uintptr_t)&scope->opaque[2] + MARK_FLAGS) & ~(uintptr_t)MARK_FLAGS;
 }
 
+/* The innermost attach has the lowest mark. Two scopes of one function may lie in any order. */
 static void attach(baton_handoff *handoff, baton_scope *scope)
 {
-    struct thread *thread;
+    struct thread *thread = self();
+    uintptr_t mark = mark_of(scope), innermost;
 
-    self();
-    if (!scope_enter_slow(context_of(handoff), mark_of(scope)))
+    if (thread && thread_is_attached(thread)) {
+        innermost = thread->mark & ~(uintptr_t)MARK_FLAGS;
+        if (innermost <= mark)
+            mark = innermost - (MARK_FLAGS + 1);
+    }
+    if (!scope_enter_slow(context_of(handoff), mark))
         return;
-    thread = thread_self;
-    scope->opaque[0] = scope_level(thread);
+    scope->opaque[0] = scope_level(thread_self);
+    scope->opaque[1] = mark;
 }
 
 static void detach(baton_scope *scope)
 {
-    scope_leave_level(thread_self, (uint32_t)scope->opaque[0], mark_of(scope));
+    scope_leave_level(thread_self, (uint32_t)scope->opaque[0], scope->opaque[1]);
 }
 
 static GUARDED void run(baton_handoff *handoff, void (*function)(void *), void *arg)

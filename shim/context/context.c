@@ -227,6 +227,8 @@ static struct context *context_build(struct thread *thread, int64_t refs)
     }
     context->vars = vars_ref(vars_now(thread));
     is_set |= context->vars != NULL;
+    if (context->vars && vars_end)
+        context->flags |= CONTEXT_COUNTED;
     if (slots_have_copied)
         is_set |= slots_capture(context_copied(context), thread, scope_lent(thread), scope_lent_from(thread));
     thread->building = 0;

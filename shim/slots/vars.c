@@ -27,6 +27,8 @@ struct vars_map {
     struct node *root;
 };
 
+bool vars_end;
+
 /* ---- variables and entries ---- */
 
 struct var *vars_new_var(const char *name, void *initial, void (*free_value)(void *))
@@ -42,6 +44,7 @@ struct var *vars_new_var(const char *name, void *initial, void (*free_value)(voi
     var->name = memcpy(var + 1, name, size);
     var->initial = initial;
     var->free_value = free_value;
+    vars_end |= free_value != NULL;
     return var;
 }
 

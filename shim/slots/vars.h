@@ -29,6 +29,9 @@ struct vars_entry {
 
 struct vars_map;
 
+/* Some variable has a free function: who holds values lets go of them at once. */
+extern bool vars_end;
+
 /* The name is copied. Never freed. NULL: no memory. */
 struct var *vars_new_var(const char *name, void *initial, void (*free_value)(void *));
 

@@ -457,6 +457,84 @@ static void mode_by_hand(void)
     baton_release(handoff);
 }
 
+/* Many threads, many contexts, values that end: every one once, nobody sees another's. */
+static baton_var *owned;
+static long made, storm_right, storm_tasks;
+static GThreadPool *storm_pool;
+
+static void storm_set(long number)
+{
+    long *value = malloc(sizeof(*value));
+    *value = number;
+    __atomic_add_fetch(&made, 1, __ATOMIC_RELAXED);
+    baton_set(owned, value, NULL);
+}
+
+static void storm_free(void *value)
+{
+    *(long *)value = -1;
+    free(value);
+    __atomic_add_fetch(&freed, 1, __ATOMIC_RELAXED);
+}
+
+static void storm_inside(void *number)
+{
+    storm_set((long)number + 1);
+    put(two, (long)number);
+}
+
+static void storm_task(gpointer data, gpointer user_data)
+{
+    long number = (long)data, *seen = baton_get(owned);
+    baton_context *context = baton_context_copy();
+    baton_token token;
+    void *inside = NULL;
+    int right = seen && *seen == number && (long)baton_get(one) == number;
+    long *value = malloc(sizeof(*value));
+    *value = 5;
+    __atomic_add_fetch(&made, 1, __ATOMIC_RELAXED);
+    baton_set(owned, value, &token);
+    baton_context_run(context, storm_inside, data);
+    right &= *(long *)baton_get(owned) == 5 && (long)baton_get(two) == 22;
+    right &= baton_context_find(context, owned, &inside) && *(long *)inside == number + 1;
+    right &= baton_reset(owned, &token) == BATON_OK && *(long *)baton_get(owned) == number;
+    if (number % 4 == 0) {
+        storm_set(number + 1);
+        put(one, number + 1);
+        __atomic_add_fetch(&storm_tasks, 1, __ATOMIC_RELAXED);
+        g_thread_pool_push(storm_pool, (gpointer)(number + 1), NULL);
+    }
+    baton_context_free(context);
+    __atomic_add_fetch(&storm_right, right, __ATOMIC_RELAXED);
+}
+
+static void *storm_submit(void *first)
+{
+    for (long i = 1; i <= 500; i++) {
+        storm_set((long)first + i);
+        put(one, (long)first + i);
+        __atomic_add_fetch(&storm_tasks, 1, __ATOMIC_RELAXED);
+        g_thread_pool_push(storm_pool, (gpointer)((long)first + i), NULL);
+    }
+    return NULL;
+}
+
+static void mode_storm(void)
+{
+    pthread_t threads[4];
+    owned = baton_var_new("owned", NULL, storm_free);
+    storm_pool = g_thread_pool_new(storm_task, NULL, 4, TRUE, NULL);
+    for (long i = 0; i < 4; i++)
+        pthread_create(&threads[i], NULL, storm_submit, (void *)(i * 10000));
+    for (int i = 0; i < 4; i++)
+        pthread_join(threads[i], NULL);
+    while (g_thread_pool_unprocessed(storm_pool))
+        sleep_ms(1);
+    g_thread_pool_free(storm_pool, FALSE, TRUE);
+    expect("wrong", storm_tasks - storm_right, 0);
+    expect("values left", made - freed, 0);
+}
+
 static const struct {
     const char *name;
     void (*run)(void);
@@ -481,6 +559,7 @@ static const struct {
     {"pool", mode_pool},
     {"submit_in_run", mode_submit_in_run},
     {"by_hand", mode_by_hand},
+    {"storm", mode_storm},
 };
 
 int main(int argc, char **argv)

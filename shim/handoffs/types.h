@@ -7,6 +7,7 @@ struct apr_pool_t;
 struct apr_thread_pool;
 struct apr_thread_t;
 struct apr_threadattr_t;
+struct ompt_start_tool_result_t;
 struct ucontext_t;
 struct sigevent;
 struct gaicb;

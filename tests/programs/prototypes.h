@@ -20,8 +20,10 @@
 #endif
 #undef HOOK
 
+int puts(const char *);
+
 int main(void)
 {
-    __builtin_puts("RIGHT");
+    puts("RIGHT");
     return 0;
 }

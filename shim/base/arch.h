@@ -26,6 +26,14 @@
 #else
 #define GUARDED __attribute__((noinline, noclone))
 #endif
+
+/* For the slow half of a hot function: compiled as if in another file, so that the fast half keeps
+ * its arguments in their registers. */
+#ifdef __clang__
+#define APART __attribute__((noinline))
+#else
+#define APART __attribute__((noinline, noclone, noipa))
+#endif
 #define GUARDED_FRAME() __asm__ volatile(".cfi_personality 0x9b,DW.ref.baton_personality")
 
 #endif

@@ -45,6 +45,12 @@ static inline uintptr_t arch_jump_sp(const void *environment)
     return 0;
 }
 
+/* x86-64 runs short of registers that carry no argument; here there are enough. */
+static inline __attribute__((always_inline)) uintptr_t arch_scratch(uintptr_t value)
+{
+    return value;
+}
+
 /* The thread pointer: TLS variant I puts the static blocks above it. */
 static inline __attribute__((always_inline)) char *arch_tp(void)
 {

@@ -72,6 +72,15 @@ static inline uintptr_t arch_jump_sp(const void *environment)
     return (word >> 17 | word << 47) ^ secret;
 }
 
+/* A value in a register that carries no argument: the compiler would push one aside for it. */
+static inline __attribute__((always_inline)) uintptr_t arch_scratch(uintptr_t value)
+{
+    register uintptr_t scratch __asm__("r11") = value;
+
+    __asm__("" : "+r"(scratch));
+    return scratch;
+}
+
 /* The thread pointer: TLS variant II puts the static blocks below it. */
 static inline __attribute__((always_inline)) char *arch_tp(void)
 {

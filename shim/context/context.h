@@ -165,7 +165,8 @@ extern _Atomic uintptr_t context_guard __attribute__((visibility("hidden")));
  */
 static inline __attribute__((always_inline)) bool thread_is_plain(const struct thread *thread)
 {
-    return likely((uintptr_t)thread->over == atomic_load_explicit(&context_guard, memory_order_relaxed));
+    return likely((uintptr_t)thread->over ==
+                  arch_scratch(atomic_load_explicit(&context_guard, memory_order_relaxed)));
 }
 
 static inline bool guard_is_clear(void)

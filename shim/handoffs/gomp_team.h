@@ -13,12 +13,6 @@
 
 struct loose_task;
 
-/* The rare half of a hook, kept out of the frequent one so that it costs that no registers. */
-#ifdef __clang__
-#define APART __attribute__((noinline))
-#else
-#define APART __attribute__((noinline, noclone, noipa))
-#endif
 
 /* On the stack of the thread that starts the region, or allocated (split start and end). */
 struct team {

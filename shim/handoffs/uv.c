@@ -64,7 +64,7 @@ static GUARDED void run_after(struct uv_work_s *request, int status)
 }
 
 /* Jumped to by the hooks, so its caller is theirs. */
-static __attribute__((noinline)) int queue_any(struct uv_loop_s *loop, struct uv_work_s *request,
+static APART int queue_any(struct uv_loop_s *loop, struct uv_work_s *request,
                                                work_callback *work, after_callback *after)
 {
     int error;

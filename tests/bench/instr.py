@@ -103,6 +103,22 @@ def limit_of(row, label):
     return row["limit"] + row.get("each", 0) * slots
 
 
+def held_of(row, label):
+    """What fails the check: the limit, or, where that is not reached yet, the figure that the row is
+    held at so that it cannot get worse ("held" in budgets.json; limit stays the aim)."""
+    limit = limit_of(row, label)
+    if limit is None or "held" not in row:
+        return limit
+    return max(limit, limit_of(dict(row, limit=row["held"]), label))
+
+
+def open_aims(row):
+    """Rows that are held above their limit: what is still to do, one line each."""
+    return ["%s, k=%s: %+.1f instructions, the aim is %+d" % (row["name"], label, fig["extra"], limit_of(row, label))
+            for label, fig in row.get("figures", {}).items()
+            if "held" in row and "error" not in fig and fig["extra"] > limit_of(row, label) + row.get("noise", 0.5)]
+
+
 def problems_of(row, counts_limits):
     """Every broken promise of a measured row, one line each."""
     problems = []
@@ -116,7 +132,7 @@ def problems_of(row, counts_limits):
             problems.append("%s: %s" % (where, fig["error"].splitlines()[0]))
             continue
         extras.append(fig["extra"])
-        limit = limit_of(row, label)
+        limit = held_of(row, label)
         if limit is not None and fig["extra"] > limit + noise:
             problems.append("%s: %+.1f instructions, at most %+d" % (where, fig["extra"], limit))
         for name, limit in counts_limits.items():
@@ -150,7 +166,7 @@ def print_table(measured, counts_limits):
             allowed = "" if limit is None else " (%d)" % limit
             wrong = " not hooked" if not measure.is_hooked(row["way"]) else " BARE" if fig["bad"] and label not in ("idle", "0") else ""
             words.append("%s: %+.1f%s%s" % (label, fig["extra"], allowed, wrong))
-        mark = "  <-- over" if problems_of(row, counts_limits) else ""
+        mark = "  <-- over" if problems_of(row, counts_limits) else "  (aim open)" if open_aims(row) else ""
         print("%-56s %7s  %s%s" % (row["name"], "-" if base is None else "%.0f" % base,
                                   "   ".join(words), mark))
     print()

@@ -8,6 +8,7 @@ struct apr_thread_pool;
 struct apr_thread_t;
 struct apr_threadattr_t;
 struct ompt_start_tool_result_t;
+struct pthreadpool;
 struct ucontext_t;
 struct sigevent;
 struct gaicb;

@@ -17,6 +17,12 @@ struct wrap {
     uint64_t ours[2], theirs[2]; /* arguments that we changed; get: [0] is its argument */
 };
 
+/* Where the attach of this call stands on the stack, for its mark. */
+static inline uintptr_t wrap_place(const struct wrap *wrap)
+{
+    return (uintptr_t)wrap & ~(uintptr_t)MARK_FLAGS;
+}
+
 /*
  * What to jump to or call; NULL: nothing done, call again with is_slow. The frame's registers are
  * what the real function gets. No frame remains of thunk_enter.

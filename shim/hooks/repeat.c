@@ -44,7 +44,7 @@ void repeat_enter(struct repeat *repeat, struct wrap *wrap)
 {
     struct context *context = starting_context(repeat);
 
-    if (context && !scope_enter_slow(context, (uintptr_t)wrap | MARK_KEEP)) {
+    if (context && !scope_enter_slow(context, wrap_place(wrap) | MARK_KEEP)) {
         context_release(context);
         context = NULL;
     }
@@ -57,7 +57,7 @@ void repeat_leave(struct repeat *repeat, struct wrap *wrap)
 
     if (!wrap->context)
         return;
-    next = scope_leave_keep(thread_self, (uintptr_t)wrap, wrap->context);
+    next = scope_leave_keep(thread_self, wrap_place(wrap), wrap->context);
     if (named_periodic) {
         struct context *last;
 

@@ -67,7 +67,7 @@ thunk_personality(int version, int actions, uint64_t exception_class,
         if (wrap->context && wrap->thunk->role == THUNK_REPEAT)
             repeat_leave(wrap->node, wrap);
         else if (wrap->context)
-            scope_leave_slow(thread_self, (uintptr_t)wrap);
+            scope_leave_slow(thread_self, wrap_place(wrap));
     }
     errno = saved_errno;
     return UNWIND_CONTINUE;

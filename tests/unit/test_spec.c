@@ -30,12 +30,14 @@ static void expect_wrong(const char *item, size_t at, const char *expected)
 
 START_TEST(test_spec_call)
 {
-    struct named_spec spec = parse("submit@libpool#pool.c(kind=call,fn=2,arg=3,cbarg=4,repeat,stack=5,how=patch,unsafe)");
+    struct named_spec spec = parse(
+        "submit@libpool#pool.c(kind=call,fn=2,arg=3,cbarg=4,repeat,stack=5,how=patch,unsafe)");
 
     ck_assert_str_eq(spec.function, "submit");
     ck_assert_str_eq(spec.module, "libpool");
     ck_assert_str_eq(spec.file, "pool.c");
-    ck_assert(spec.kind == NAMED_CALL && spec.fn == 2 && spec.arg == 3 && spec.cbarg == 4 && spec.stack == 5);
+    ck_assert(spec.kind == NAMED_CALL && spec.fn == 2 && spec.arg == 3 && spec.cbarg == 4 &&
+              spec.stack == 5);
     ck_assert(spec.is_repeating && spec.is_unsafe && spec.how == HOW_PATCH);
     ck_assert(spec_relies_on_arguments(&spec) && !spec_wraps(&spec));
     spec = parse("submit#pool.c@libpool(kind=call,fn=2,arg=3)");

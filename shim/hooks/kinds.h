@@ -1,0 +1,40 @@
+/* Between the thunks (core_gpr.c) and what each kind of hook does (kinds_gpr.c). */
+#ifndef BATON_HOOKS_KINDS_H
+#define BATON_HOOKS_KINDS_H
+
+#include "hooks/core.h"
+
+/* struct wrap.stack_words: leave no frame, jump to the target. */
+#define WRAP_JUMP UINT64_MAX
+
+static inline bool kinds_attach_is_fast(const struct thread *thread)
+{
+    return thread_is_plain(thread);
+}
+
+/* Attaches for the time of the wrapped call; takes over the reference. */
+void kinds_enter(struct wrap *wrap, struct context *context);
+/* After a task: false means call again with is_slow. */
+bool kinds_leave(struct wrap *wrap, bool is_slow);
+/* In front of a submit function; WRAP is NULL in an entry thunk. False: call again with is_slow. */
+bool kinds_submit_call(struct named_hook *hook, struct thunk_frame *frame, struct wrap *wrap,
+                       bool is_slow);
+void kinds_put_back_arguments(const struct named_hook *hook, struct thunk_frame *frame,
+                              const struct wrap *wrap);
+/* Around a callback: the function to call, NULL: call again with is_slow. */
+void *kinds_run_call(struct named_hook *hook, struct thunk_frame *frame, struct wrap *wrap,
+                     bool is_slow);
+void *kinds_run_repeat(struct named_hook *hook, struct thunk_frame *frame, struct wrap *wrap,
+                       bool is_slow);
+bool kinds_submit_object(struct named_hook *hook, struct thunk_frame *frame, bool is_slow);
+bool kinds_submit_field(struct named_hook *hook, struct thunk_frame *frame, bool is_slow);
+void *kinds_run_field(struct thunk *thunk, struct thunk_frame *frame, struct wrap *wrap,
+                      bool is_slow);
+bool kinds_run_object(struct named_hook *hook, struct thunk_frame *frame, struct wrap *wrap,
+                      bool is_slow);
+/* Before and after a get. */
+bool kinds_let_go(bool is_slow);
+bool kinds_adopt(struct named_hook *hook, struct thunk_frame *frame, const struct wrap *wrap,
+                 bool is_slow);
+
+#endif

@@ -1,0 +1,331 @@
+/*
+ * What each kind of hook does: in front of the real function, around it, around the callback.
+ *
+ * The rules of core_gpr.c hold: with is_slow false a function answers false or NULL before it has
+ * changed anything, if it would need more than this file, the table and the fast paths inlined here.
+ */
+#include "hooks/kinds.h"
+
+#include "base/mem.h"
+#include "context/private.h"
+#include "context/thread.h"
+#include "handoffs/handoff.h"
+
+static inline void count(_Atomic uint64_t *counter)
+{
+    atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
+}
+
+static inline bool capture_is_fast(const struct thread *thread)
+{
+    return thread_is_plain(thread) && thread->prepaid > 0;
+}
+
+static inline bool release_is_fast(const struct thread *thread, const struct context *context)
+{
+    return context == thread->debt_context && thread->debt > 1;
+}
+
+/* ---- around a task ---- */
+
+void kinds_enter(struct wrap *wrap, struct context *context)
+{
+    uintptr_t mark = wrap_place(wrap) | MARK_OWNED;
+
+    if (!scope_try_enter(thread_self, context, mark) && !scope_enter_slow(context, mark)) {
+        context_release(context);
+        return;
+    }
+    wrap->context = context;
+}
+
+bool kinds_leave(struct wrap *wrap, bool is_slow)
+{
+    struct thread *thread = thread_self;
+    struct context *context = wrap->context;
+
+    if (!context)
+        return true;
+    if (thread->over == context && thread->mark == (wrap_place(wrap) | MARK_OWNED) &&
+        thread->depth == 0 && guard_is_clear() && release_is_fast(thread, context)) {
+        thread->over = NULL;
+        thread->debt--;
+        return true;
+    }
+    if (!is_slow)
+        return false;
+    scope_leave_slow(thread, wrap_place(wrap));
+    return true;
+}
+
+/* ---- kind=call ---- */
+
+bool kinds_submit_call(struct named_hook *hook, struct thunk_frame *frame, struct wrap *wrap,
+                       bool is_slow)
+{
+    uint64_t *fn = frame_argument(frame, hook->spec.fn),
+             *arg = frame_argument(frame, hook->spec.arg);
+    struct thread *thread = thread_self;
+    struct context *context;
+    void *node;
+
+    if (!*fn || thunk_is_ours((void *)*fn) || !hook->callback)
+        return true;
+    if (!is_slow && (hook->spec.is_repeating || !capture_is_fast(thread) ||
+                     thread->record_next == thread->record_end))
+        return false;
+    context = context_capture(FAMILY_NAMED);
+    if (!context)
+        return true;
+    if (hook->spec.is_repeating) {
+        struct repeat *repeat = repeat_new((void *)*fn, (void *)*arg, context);
+
+        node = repeat;
+    } else {
+        struct record *record = record_new();
+
+        if (record)
+            *record = (struct record){(void *)*fn, (void *)*arg, context};
+        node = record;
+    }
+    if (!node) {
+        context_rollback(FAMILY_NAMED, context);
+        context_count_bare(FAMILY_NAMED, BARE_MEMORY);
+        return true;
+    }
+    if (wrap) {
+        wrap->theirs[0] = *fn;
+        wrap->theirs[1] = *arg;
+    }
+    *fn = (uint64_t)thunk_address(hook->callback, true);
+    *arg = (uint64_t)node;
+    if (wrap) {
+        wrap->ours[0] = *fn;
+        wrap->ours[1] = *arg;
+    }
+    count(&hook->carried);
+    return true;
+}
+
+/*
+ * The compiler may know that the function leaves these registers alone and use them again for its
+ * next call: they hold the program's own values when the function returns (SURFACE_CPP A2.4).
+ */
+void kinds_put_back_arguments(const struct named_hook *hook, struct thunk_frame *frame,
+                              const struct wrap *wrap)
+{
+    uint64_t *fn = frame_argument(frame, hook->spec.fn),
+             *arg = frame_argument(frame, hook->spec.arg);
+
+    if (!wrap->ours[0])
+        return;
+    if (*fn == wrap->ours[0])
+        *fn = wrap->theirs[0];
+    if (*arg == wrap->ours[1])
+        *arg = wrap->theirs[1];
+}
+
+void *kinds_run_call(struct named_hook *hook, struct thunk_frame *frame, struct wrap *wrap,
+                     bool is_slow)
+{
+    uint64_t *place = frame_argument(frame, hook->spec.cbarg);
+    struct record *record = (struct record *)*place, taken;
+    struct thread *thread = thread_self;
+    uintptr_t chunk = (uintptr_t)record & ~(uintptr_t)(RECORD_CHUNK_SIZE - 1);
+
+    if (!is_slow && (!kinds_attach_is_fast(thread) || chunk != (uintptr_t)thread->freed_chunk))
+        return NULL;
+    taken = record_take(record);
+    *place = (uint64_t)taken.data;
+    kinds_enter(wrap, taken.context);
+    return taken.function;
+}
+
+void *kinds_run_repeat(struct named_hook *hook, struct thunk_frame *frame, struct wrap *wrap,
+                       bool is_slow)
+{
+    uint64_t *place = frame_argument(frame, hook->spec.cbarg);
+    struct repeat *repeat = (struct repeat *)*place;
+
+    if (!is_slow)
+        return NULL;
+    *place = (uint64_t)repeat->data;
+    wrap->node = repeat;
+    repeat_enter(repeat, wrap);
+    return repeat->function;
+}
+
+/* ---- kind=submit, put, run, get, field: by the object's address ---- */
+
+/* True: done, and *is_kept says whether the object is in the table now. */
+static bool keep_object(struct named_hook *hook, uintptr_t key, bool is_slow, bool *is_kept)
+{
+    struct context *context, *old;
+
+    *is_kept = false;
+    if (!is_slow && !capture_is_fast(thread_self))
+        return false;
+    if (is_slow) {
+        context = context_capture(FAMILY_NAMED);
+        if (!context)
+            return true;
+        table_put(hook->spec.pair_id, key, context, hook->spec.is_fifo, true, &old);
+        if (old) {
+            count(&hook->evicted);
+            context_release(old);
+        }
+        *is_kept = old != context;
+    } else {
+        /* As context_capture, but undone without a trace when the table has no room at hand. */
+        struct thread *thread = thread_self;
+
+        if (table_put(hook->spec.pair_id, key, thread->snap, hook->spec.is_fifo, false, &old) !=
+            TABLE_DONE)
+            return false;
+        if (old)
+            return true; /* a signal handler, in the middle of another one's handoff */
+        thread->prepaid--;
+        thread->tally[FAMILY_NAMED]++;
+        *is_kept = true;
+    }
+    if (*is_kept)
+        count(&hook->carried);
+    return true;
+}
+
+bool kinds_submit_object(struct named_hook *hook, struct thunk_frame *frame, bool is_slow)
+{
+    uint64_t key = *frame_argument(frame, hook->spec.obj);
+    bool is_kept;
+
+    return !key || keep_object(hook, key, is_slow, &is_kept);
+}
+
+/* Each function that was seen in the field has a thunk, which knows it: an object that was copied is
+ * found by no address, and still runs. */
+bool kinds_submit_field(struct named_hook *hook, struct thunk_frame *frame, bool is_slow)
+{
+    uint64_t object = *frame_argument(frame, hook->spec.obj), key = object;
+    void **field = (void **)(object + hook->spec.off);
+    unsigned index = 0;
+    bool is_kept;
+
+    if (!object || !*field)
+        return true;
+    if (hook->spec.has_data)
+        key = *(const uint64_t *)(object + hook->spec.data);
+    if (!key)
+        return true;
+    if (!thunk_is_ours(*field)) {
+        index = thunk_find(hook, THUNK_FIELD, *field);
+        if (!index && !is_slow)
+            return false;
+        if (!index)
+            index = thunk_take(hook, THUNK_FIELD, *field);
+        if (!index) {
+            context_count_bare(FAMILY_NAMED, BARE_FULL);
+            return true;
+        }
+    }
+    if (!keep_object(hook, key, is_slow, &is_kept))
+        return false;
+    if (is_kept && index)
+        *field = thunk_address(index, true);
+    return true;
+}
+
+void *kinds_run_field(struct thunk *thunk, struct thunk_frame *frame, struct wrap *wrap,
+                      bool is_slow)
+{
+    const struct named_hook *hook = thunk->hook;
+    uint64_t key = *frame_argument(frame, hook->spec.cbarg);
+    void *original = atomic_load_explicit(&thunk->original, memory_order_relaxed);
+    struct context *context;
+
+    if (!is_slow && !kinds_attach_is_fast(thread_self))
+        return NULL;
+    context = table_take(hook->spec.pair_id, key);
+    if (!context) {
+        wrap->stack_words = WRAP_JUMP;
+        return original;
+    }
+    if (!hook->spec.has_data) { /* else it is not known where the object is: the field stays ours */
+        void **field = (void **)(key + hook->spec.off);
+
+        if (*field == thunk_address((unsigned)(thunk - thunks), true))
+            *field = original;
+    }
+    kinds_enter(wrap, context);
+    return original;
+}
+
+bool kinds_run_object(struct named_hook *hook, struct thunk_frame *frame, struct wrap *wrap,
+                      bool is_slow)
+{
+    struct context *context;
+
+    if (!is_slow && !kinds_attach_is_fast(thread_self))
+        return false;
+    context = table_take(hook->spec.pair_id, *frame_argument(frame, hook->spec.obj));
+    if (!context) {
+        wrap->stack_words = WRAP_JUMP;
+        return true;
+    }
+    count(&hook->carried);
+    kinds_enter(wrap, context);
+    return true;
+}
+
+/* The worker is done with what it took out last, and has its own values while it waits. */
+bool kinds_let_go(bool is_slow)
+{
+    struct thread *thread = thread_self;
+
+    if (!thread->over || (thread->mark & MARK_FLAGS & ~(uintptr_t)MARK_SLOW) != MARK_ADOPTED)
+        return true;
+    if (!(thread->mark & MARK_SLOW) && thread->depth == 0 && guard_is_clear() &&
+        release_is_fast(thread, thread->over)) {
+        thread->over = NULL;
+        thread->debt--;
+        return true;
+    }
+    if (!is_slow)
+        return false;
+    scope_leave_adopted(thread);
+    return true;
+}
+
+/* The item came out: its context stays until this thread's next get. */
+bool kinds_adopt(struct named_hook *hook, struct thunk_frame *frame, const struct wrap *wrap,
+                 bool is_slow)
+{
+    uint64_t key;
+    struct context *context;
+    struct thread *thread = thread_self;
+
+    if (!is_slow && !kinds_attach_is_fast(thread))
+        return false;
+    switch (hook->spec.item_at) {
+    case ITEM_RESULT:
+    case ITEM_RESULT2:
+        key = *frame_result(frame, hook->spec.item_at == ITEM_RESULT2);
+        break;
+    case ITEM_POINTED:
+        key = wrap->theirs[0] ? *(const uint64_t *)wrap->theirs[0] : 0;
+        break;
+    default:
+        key = wrap->theirs[0];
+    }
+    context = key ? table_take(hook->spec.pair_id, key) : NULL;
+    if (!context)
+        return true;
+    count(&hook->carried);
+    if (!scope_try_enter(thread, context, SCOPE_MARK_ADOPTED) && !scope_adopt(context))
+        context_release(context);
+    return true;
+}
+
+void named_let_go(void)
+{
+    kinds_let_go(true);
+}

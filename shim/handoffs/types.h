@@ -9,6 +9,8 @@ struct apr_thread_t;
 struct apr_threadattr_t;
 struct ompt_start_tool_result_t;
 struct pthreadpool;
+struct _VipsImage;
+struct _VipsThreadState;
 struct ucontext_t;
 struct sigevent;
 struct gaicb;

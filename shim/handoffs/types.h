@@ -2,6 +2,8 @@
 #ifndef BATON_HANDOFFS_TYPES_H
 #define BATON_HANDOFFS_TYPES_H
 
+#include <signal.h>
+
 union pthread_attr_t;
 struct apr_pool_t;
 struct apr_thread_pool;
@@ -47,6 +49,10 @@ struct evconnlistener;
 struct event;
 struct event_base;
 struct evthread_lock_callbacks;
+struct inotify_event;
+struct sd_event;
+struct sd_event_source;
+struct signalfd_siginfo;
 struct sockaddr;
 struct timeval;
 struct uv_async_s;

@@ -1,0 +1,35 @@
+"""sd-event: a source's callback runs in the context of the call that added it."""
+from harness import CARRIERS, carry, idle, plain, test
+
+KEY = CARRIERS["key"]
+
+
+def source(mode, kind, tasks):
+    for run in (plain, idle):
+        run("sdevent", mode, kind).wrong()
+    return carry(CARRIERS[kind], "sdevent", mode, kind).ok().quiet().clean().carried("sdevent", exactly=tasks)
+
+
+@test("A1: io, time, relative time, signal, child, inotify, defer, post, exit, floating sources", each=CARRIERS)
+def ways(kind):
+    source("ways", kind, tasks=11)
+
+
+@test("A9: what a callback sets is there when it runs the next time; it frees its source", each=CARRIERS)
+def keeps(kind):
+    source("keeps", kind, tasks=1)
+
+
+@test("A7: userdata, destroy and prepare callbacks are the program's own", each=CARRIERS)
+def getters(kind):
+    source("getters", kind, tasks=1)
+
+
+@test("A8: sources that never run, one that is refused, one that goes with its loop", each=CARRIERS)
+def dropped(kind):
+    source("dropped", kind, tasks=3)
+
+
+@test("the rows of sd-event have the types of its header")
+def prototypes():
+    plain("prototypes_sdevent").ok()

@@ -353,3 +353,32 @@ def moved_instructions(kind):
     for hook in after.reported()["hooks"][:20]:
         if hook["by"] != "patch" or not hook["fired"]:
             after.fail(f"{hook['item']}: {hook['state']}, fired {hook['fired']}, {hook['reason']}")
+
+
+INSIDE = {
+    "static": "-DPOOL=static __attribute__((noinline))",
+    "hidden": '-DPOOL=__attribute__((noinline,visibility("hidden")))',
+}
+
+
+@test("static and hidden functions, in the program and in a library",
+      each=[(compiler, kind, place) for compiler in ("gcc", "clang") for kind in INSIDE
+            for place in ("program", "library")])
+def inside(compiler, kind, place):
+    words = ["-O1", "-fno-inline", INSIDE[kind], "hooks_single.c"]
+    if place == "library":
+        library_of = compiled("libinside.so", *words, "-shared", "-fPIC", "-DLIBRARY", compiler=compiler)
+        program = compiled("inside", "hooks_library_main.c", library_of, f"-Wl,-rpath,{library_of.parent}",
+                           compiler=compiler)
+    else:
+        program = compiled("inside", *words, compiler=compiler)
+    # Of a static function clang may leave arguments out: then a keyed hook misses, and does no harm.
+    for mode in ("ring", "fifo") if (compiler, kind) == ("clang", "static") else ("list", "ring", "fifo"):
+        plain(program, mode).wrong()
+        after = carry(KEY, program, mode, env={"BATON_HOOKS": HOOKS[mode]}, launched=True).ok().quiet().clean()
+        hooked(after, by="patch")
+    refused = carry(KEY, program, "call", env={"BATON_HOOKS": HOOKS["call"]}, launched=True)
+    refused.wrong().complains("it is static or hidden")
+    if kind == "hidden": # the linker makes it local; its compiler did not know of that
+        hooks = HOOKS["call"].replace("arg=3", "arg=3,unsafe")
+        hooked(carry(KEY, program, "call", env={"BATON_HOOKS": hooks}, launched=True).ok().quiet().clean(), by="patch")

@@ -4,6 +4,10 @@
 #define main pools_main
 #include "hooks_main.c"
 #undef main
+#ifdef LIBRARY
+#define main library_main
+int library_main(int argc, char **argv);
+#endif
 
 /* The callback and its data stay in registers over the calls, which write neither. */
 __attribute__((noinline)) static int pass_on(void *pool, void (*function)(void *), void *argument)

@@ -7,7 +7,7 @@
  *             hooked pthread_getspecific reads the attached context before the thread's own value.
  *             Attach and detach cost the same for any number of columns (PERFORMANCE: an overlay
  *             that owns the read).
- *   copied    everything else, and keys whose readers bypass our pthread_getspecific. The slot owns
+ *   copied    everything else. The slot owns
  *             `size` bytes at `offset` of a context's copied part; attach saves the thread's bytes
  *             and writes the context's, detach writes the saved ones back.
  *

@@ -19,6 +19,17 @@ __attribute__((visibility("default"))) void codec_free(long *value)
     free(value);
 }
 
+/* Counts instead: the value is the program's. */
+__attribute__((visibility("default"))) void codec_ref(long *value)
+{
+    __atomic_add_fetch(codec_live, 1, __ATOMIC_RELAXED);
+}
+
+__attribute__((visibility("default"))) void codec_unref(long *value)
+{
+    __atomic_sub_fetch(codec_live, 1, __ATOMIC_RELAXED);
+}
+
 void codec_start(long *live)
 {
     codec_live = live;

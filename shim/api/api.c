@@ -239,7 +239,8 @@ static int context_each(baton_context *context, int (*function)(baton_var *, voi
 static baton_handoff *capture(void)
 {
     int saved_errno = errno;
-    struct record *record = family_is_on(FAMILY_API) ? record_capture(FAMILY_API, NULL, NULL) : NULL;
+    struct record *record = family_is_on(FAMILY_API) ? record_capture(FAMILY_API, NULL, NULL)
+                                                     : NULL;
 
     errno = saved_errno;
     return (baton_handoff *)(void *)record;

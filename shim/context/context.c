@@ -576,6 +576,8 @@ int64_t context_count_alive(void)
 void context_fork_lock(void)
 {
     map_fork_lock();
+    vars_fork_lock();
+    dangling_fork_lock();
     slots_fork_lock();
     thread_fork_lock();
     strand_fork_lock();
@@ -594,6 +596,8 @@ void context_fork_unlock(bool is_child)
     strand_fork_unlock();
     thread_fork_unlock(is_child);
     slots_fork_unlock();
+    dangling_fork_unlock();
+    vars_fork_unlock();
     map_fork_unlock();
     if (is_child)
         atomic_store(&context_alive, thread_self->snap ? 1 : 0);

@@ -183,3 +183,13 @@ unsigned dangling_count(unsigned column)
 {
     return replaced[column];
 }
+
+void dangling_fork_lock(void)
+{
+    lock_take(&holdings_lock);
+}
+
+void dangling_fork_unlock(void)
+{
+    lock_drop(&holdings_lock);
+}

@@ -20,4 +20,7 @@ void dangling_replaced(unsigned column, const void *value, const void *by);
 /* How many values of a column were replaced while handoffs held them. */
 unsigned dangling_count(unsigned column);
 
+void dangling_fork_lock(void);
+void dangling_fork_unlock(void);
+
 #endif

@@ -230,7 +230,8 @@ static void destroy_set_values(struct thread *thread)
                 continue; /* baton's: take_back_lent */
             own->key[column] = NULL;
             /* The borrowed value put back by the task is still its owner's (rule 19). */
-            if ((value == own->base->key[column] && !context_column_is_held(column)) || !binding->is_bound || binding->since > own->epoch || !destructor)
+            if ((value == own->base->key[column] && !context_column_is_held(column)) || !binding->is_bound ||
+                binding->since > own->epoch || !destructor)
                 continue;
             again = true;
             if (!values_defer(column, binding->since, value))

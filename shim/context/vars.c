@@ -5,12 +5,16 @@
  */
 #include "context/vars.h"
 
+#include "base/lock.h"
 #include "base/mem.h"
 #include "context/private.h"
 #include "context/stack.h"
 #include "context/thread.h"
 
 static _Atomic uint64_t last_id;
+
+/* Guards the maps of all contexts of the user's: one, so that fork can take it. */
+static struct lock maps_lock;
 
 static uint64_t new_id(void)
 {
@@ -66,10 +70,10 @@ static void context_set_map(struct vars_context *context, struct vars_map *map)
 {
     struct vars_map *old;
 
-    lock_take(&context->lock);
+    lock_take(&maps_lock);
     old = context->map;
     context->map = map;
-    lock_drop(&context->lock);
+    lock_drop(&maps_lock);
     vars_unref(old);
 }
 
@@ -114,9 +118,9 @@ struct vars_map *vars_context_map(struct vars_context *context)
 {
     struct vars_map *map;
 
-    lock_take(&context->lock);
+    lock_take(&maps_lock);
     map = vars_ref(context->map);
-    lock_drop(&context->lock);
+    lock_drop(&maps_lock);
     return map;
 }
 
@@ -181,4 +185,14 @@ GUARDED enum vars_run_error vars_run(struct vars_context *context, void (*functi
     function(arg);
     vars_leave(thread_self, arch_sp());
     return VARS_RUN_OK;
+}
+
+void vars_fork_lock(void)
+{
+    lock_take(&maps_lock);
+}
+
+void vars_fork_unlock(void)
+{
+    lock_drop(&maps_lock);
 }

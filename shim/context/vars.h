@@ -10,7 +10,6 @@
 #ifndef BATON_CONTEXT_VARS_H
 #define BATON_CONTEXT_VARS_H
 
-#include "base/lock.h"
 #include "context/context.h"
 #include "slots/vars.h"
 
@@ -19,8 +18,7 @@ struct vars_context {
     _Atomic int64_t refs;
     _Atomic int is_entered;
     uint64_t id;
-    struct lock lock; /* guards map: others may look while it runs */
-    struct vars_map *map;
+    struct vars_map *map; /* under a lock: others may look while it runs */
 };
 
 /* One entered context; off the stack, because longjmp may leave it without telling. */
@@ -54,5 +52,8 @@ enum vars_run_error vars_run(struct vars_context *context, void (*function)(void
 void vars_leave(struct thread *thread, uintptr_t sp);
 void vars_drop_stale(struct thread *thread, uintptr_t sp);
 void vars_leave_holder(struct thread *thread, const struct context *holder);
+
+void vars_fork_lock(void);
+void vars_fork_unlock(void);
 
 #endif

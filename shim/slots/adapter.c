@@ -122,8 +122,16 @@ static bool adapter_hold(const struct slot *slot, void **held)
     int saved_errno = errno;
 
     *held = NULL;
-    if (table_of(slot)->capture(held) != BATON_ADAPTER_OK)
+    switch (table_of(slot)->capture(held)) {
+    case BATON_ADAPTER_OK:
+        break;
+    case BATON_ADAPTER_NONE:
         *held = NULL;
+        break;
+    default:
+        *held = NULL;
+        slot_failed(slot);
+    }
     errno = saved_errno;
     return *held != NULL;
 }
@@ -135,6 +143,8 @@ static bool adapter_lend(const struct slot *slot, void *held, void **lent)
 
     *lent = NULL;
     is_attached = table_of(slot)->attach(held, lent) == BATON_ADAPTER_OK;
+    if (!is_attached)
+        slot_failed(slot);
     errno = saved_errno;
     return is_attached;
 }

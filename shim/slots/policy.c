@@ -236,6 +236,8 @@ static void *make(const struct slot *slot, void *value)
     default:
         break;
     }
+    if (!made)
+        slot_failed(slot);
     errno = saved_errno;
     return made;
 }

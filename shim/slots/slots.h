@@ -117,6 +117,7 @@ struct slot {
 
     bool is_made; /* copied: what read gives is a copy of its own, and must be released */
     bool is_held; /* a context keeps a word that stands for the value: policy.h */
+    _Atomic uint32_t failures; /* of making or attaching a value: the task ran without (rule 23) */
     enum slot_policy policy;
     size_t copy_size;           /* POLICY_COPY */
     const char *policy_name[2]; /* names of the policy's functions, NULL when none */
@@ -257,6 +258,8 @@ bool slot_read_offset(const char *text, uintptr_t *offset, const char **end);
 /* For kinds: what was found, for the report. */
 void slot_bound(struct slot *slot, const char *module, const char *symbol);
 void slot_refuse(struct slot *slot, const char *reason);
+/* For kinds and policies: a value could not be made or attached. */
+void slot_failed(const struct slot *slot);
 /* Keeps the module of an address loaded for good: what we call later must not be unmapped. */
 void slot_pin(const void *address);
 /* deny.c: why a name must not be carried (rule 20), or NULL. */

@@ -109,6 +109,14 @@ def function_missing():
     after.says("task saw 0\n").slot_is("key:item_key,clone=item_copy,free=item_free", "unmatched")
 
 
+@test("E23: a clone that cannot be made leaves the slot empty, and is counted")
+def clone_fails():
+    item = "key:item_key,clone=item_get,free=item_free"  # answers NULL: nothing is behind it
+    after = carry(item, "policies", "key", "clone", "exits").ok().quiet().clean().says("task saw 0\n")
+    if after.slot(item).get("failures") != 1:
+        after.fail("expected one failure of the slot")
+
+
 @test("strict: a value that is replaced while handoffs hold it is said, with slot, place, count and what to do",
       each=(("replaced", "replaced"), ("cleared", "set to NULL")))
 def dangling(mode, word):

@@ -199,7 +199,7 @@ static void exit_thread(void *unused)
     pthread_exit(NULL);
 }
 
-static struct context *captured(long number)
+static __attribute__((noinline)) struct context *captured(long number)
 {
     struct request request = begin(number);
     struct context *context = context_capture(FAMILY_UNIT);

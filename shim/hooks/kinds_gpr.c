@@ -169,27 +169,28 @@ static bool keep_object(struct named_hook *hook, uintptr_t key, bool is_slow, bo
         context = context_capture(FAMILY_NAMED);
         if (!context)
             return true;
-        table_put(hook->spec.pair_id, key, context, hook->spec.is_fifo, true, &old);
+        if (table_put(hook->spec.pair_id, key, context, hook->spec.is_fifo, true, &old) ==
+            TABLE_FULL) {
+            context_rollback(FAMILY_NAMED, context);
+            context_count_bare(FAMILY_NAMED, BARE_FULL);
+            return true;
+        }
         if (old) {
             count(&hook->evicted);
             context_release(old);
         }
-        *is_kept = old != context;
     } else {
-        /* As context_capture, but undone without a trace when the table has no room at hand. */
         struct thread *thread = thread_self;
 
+        /* As context_capture, but undone without a trace when the table has no room at hand. */
         if (table_put(hook->spec.pair_id, key, thread->snap, hook->spec.is_fifo, false, &old) !=
             TABLE_DONE)
             return false;
-        if (old)
-            return true; /* a signal handler, in the middle of another one's handoff */
         thread->prepaid--;
         thread->tally[FAMILY_NAMED]++;
-        *is_kept = true;
     }
-    if (*is_kept)
-        count(&hook->carried);
+    *is_kept = true;
+    count(&hook->carried);
     return true;
 }
 

@@ -74,11 +74,12 @@ void *named_original(unsigned index, const void *caller);
 
 /* ---- table_gpr.c: objects in flight, by their address ---- */
 
-enum table_answer { TABLE_DONE, TABLE_SLOW };
+enum table_answer { TABLE_DONE, TABLE_SLOW, TABLE_FULL };
 
 /*
  * Remembers context for (pair, key). In *old: a context that it replaced or pushed out, which the
- * caller lets go and counts. TABLE_SLOW: nothing done, needs may_be_slow.
+ * caller lets go and counts. TABLE_SLOW: nothing done, needs may_be_slow. TABLE_FULL: nothing done,
+ * there is no room (or this thread is in the table already, under a signal handler).
  */
 enum table_answer table_put(uint32_t pair, uintptr_t key, struct context *context, bool is_fifo,
                             bool may_be_slow, struct context **old);

@@ -14,7 +14,7 @@
 #include "base/mem.h"
 #include "hooks/named.h"
 
-enum { SHARDS = 16, BUCKETS = 128, ENTRIES_MAX = 8192, ENTRIES_AT_ONCE = 64 };
+enum { SHARDS = 16, BUCKETS = 1024, ENTRIES_MAX = 8192, ENTRIES_AT_ONCE = 64 };
 
 struct entry {
     struct entry *next;
@@ -87,10 +87,8 @@ enum table_answer table_put(uint32_t pair, uintptr_t key, struct context *contex
     struct entry **place, *entry;
 
     *old = NULL;
-    if (is_inside) {
-        *old = context;
-        return TABLE_DONE;
-    }
+    if (is_inside)
+        return TABLE_FULL;
     for (;;) {
         bool is_full;
 
@@ -115,10 +113,8 @@ enum table_answer table_put(uint32_t pair, uintptr_t key, struct context *contex
         shard_unlock(shard);
         if (!may_be_slow)
             return TABLE_SLOW;
-        if (!refill(shard)) {
-            *old = context; /* its own: there is no room for it */
-            return TABLE_DONE;
-        }
+        if (!refill(shard))
+            return TABLE_FULL;
     }
     if (shard->count >= ENTRIES_MAX && *place) {
         entry = *place;

@@ -222,6 +222,16 @@ def plugin_by_pointers():
     after.says("dlsym 0 table 0")
 
 
+@test("objects that are never run: past 131072 the oldest make room, and that is counted")
+def overfull():
+    program = compiled("many", "-O1", "hooks_many.c")
+    hooks = {"BATON_HOOKS": "many_submit(kind=submit,obj=1);many_run(kind=run,obj=1)"}
+    after = carry(KEY, program, env=hooks, launched=True).ok().quiet().clean()
+    submit, execute = hooked(after).reported()["hooks"]
+    if submit["carried"] != 200000 or not submit["evicted"] or execute["carried"] != 200000 - submit["evicted"]:
+        after.fail("what was put in is either taken out or evicted")
+
+
 MDWE = """
 import ctypes, os, sys
 if ctypes.CDLL(None).prctl(65, 1, 0, 0, 0): # PR_SET_MDWE, PR_MDWE_REFUSE_EXEC_GAIN

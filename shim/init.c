@@ -19,10 +19,10 @@
 #include "context/dangling.h"
 #include "context/thread.h"
 #include "context/values.h"
-#include "handoffs/apr.h"
 #include "handoffs/hooks.h"
 #include "handoffs/next.h"
 #include "handoffs/notice.h"
+#include "handoffs/waiting.h"
 #include "handoffs/inherit.h"
 #include "hooks/named.h"
 #include "observe/report.h"
@@ -46,14 +46,14 @@ static void before_fork(void)
 {
     named_fork_lock();
     notice_fork_lock();
-    apr_fork_lock();
+    waiting_fork_lock();
     context_fork_lock();
 }
 
 static void after_fork_parent(void)
 {
     context_fork_unlock(false);
-    apr_fork_unlock();
+    waiting_fork_unlock();
     notice_fork_unlock();
     named_fork_unlock(false);
 }
@@ -61,7 +61,7 @@ static void after_fork_parent(void)
 static void after_fork_child(void)
 {
     context_fork_unlock(true);
-    apr_fork_unlock();
+    waiting_fork_unlock();
     notice_fork_unlock();
     named_fork_unlock(true);
 }

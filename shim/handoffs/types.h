@@ -13,6 +13,7 @@ struct ompt_start_tool_result_t;
 struct pthreadpool;
 struct _VipsImage;
 struct _VipsThreadState;
+struct ldap_int_thread_pool_s;
 struct ucontext_t;
 struct sigevent;
 struct gaicb;

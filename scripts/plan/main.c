@@ -24,21 +24,41 @@ extern char **environ;
 static struct named_spec specs[NAMED_MAX];
 static struct decision decisions[NAMED_MAX];
 
-/* A folder that is ours alone: what lies in it is loaded into programs. */
+static bool is_ours(const char *path)
+{
+    struct stat st;
+
+    return lstat(path, &st) == 0 && S_ISDIR(st.st_mode) && st.st_uid == geteuid() &&
+           !(st.st_mode & 022);
+}
+
+static bool make_folder(const char *path)
+{
+    if (mkdir(path, 0755) != 0 && errno != EEXIST)
+        return false;
+    return is_ours(path);
+}
+
+/*
+ * A folder that only we can write to: what lies in it is loaded into programs. Others can read it,
+ * because a program may become another user and start more programs.
+ */
 static bool object_folder(char *path, size_t n)
 {
     const char *runtime = getenv("XDG_RUNTIME_DIR");
-    struct stat st;
 
-    if (runtime && *runtime == '/' && stat(runtime, &st) == 0 && st.st_uid == geteuid() &&
-        !(st.st_mode & 022) && !strpbrk(runtime, ": "))
+    umask(022);
+    if (geteuid() == 0) {
+        snprintf(path, n, "/run/baton");
+        if (make_folder(path))
+            return true;
+    } else if (runtime && *runtime == '/' && !strpbrk(runtime, ": ") && is_ours(runtime)) {
         snprintf(path, n, "%s/baton", runtime);
-    else
-        snprintf(path, n, "/tmp/baton-%d", (int)geteuid());
-    if (mkdir(path, 0700) != 0 && errno != EEXIST)
-        return false;
-    return lstat(path, &st) == 0 && S_ISDIR(st.st_mode) && st.st_uid == geteuid() &&
-           !(st.st_mode & 077);
+        if (make_folder(path))
+            return true;
+    }
+    snprintf(path, n, "/tmp/baton-%d", (int)geteuid());
+    return make_folder(path);
 }
 
 static uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t len)
@@ -65,7 +85,8 @@ static int make_object(unsigned count)
     }
     if (!object_folder(folder, sizeof folder)) {
         fprintf(stderr,
-                "baton: %s: not a folder of ours alone; hooks by name and patches are left out\n",
+                "baton: %s: not a folder that only this user can write to; hooks by name and "
+                "patches are left out\n",
                 folder);
         return 0;
     }

@@ -93,7 +93,7 @@ static bool write_file(const char *path, const struct image *image)
     bool is_written;
 
     snprintf(temporary, sizeof temporary, "%s.%d", path, (int)getpid());
-    fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
     if (fd < 0)
         return false;
     is_written = write(fd, image->data, image->len) == (ssize_t)image->len;

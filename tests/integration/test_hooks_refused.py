@@ -1,8 +1,10 @@
 """BATON_HOOKS: what is refused, and what `baton check` says of it without running the program."""
+import os
+import shutil
 import subprocess
 
 from compile import compiled
-from harness import ROOT, Failure, carry, idle, plain, skip, test
+from harness import ROOT, Failure, carry, idle, plain, run, skip, test
 
 KEY = "key:request_key"
 
@@ -170,3 +172,12 @@ def check_carry():
 def go():
     built = compiled("go", "hooks_go.c")
     expect(check("submit(kind=put,item=1);other(kind=get,item=ret)", built), 1, "is a Go program")
+
+
+@test("a program that becomes another user starts others without a word")
+def another_user():
+    if os.geteuid() != 0 or not shutil.which("setpriv"):
+        skip("needs root and setpriv")
+    hooks = "whole(kind=put,item=1);local(kind=get,item=ret)"
+    run("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "/bin/sh", "-c", "/bin/echo there; exit 3",
+        env={"BATON_HOOKS": hooks, "BATON_CARRY": KEY}, launched=True).exits(3).quiet().says("there")

@@ -70,10 +70,12 @@ static void after_fork_child(void)
 static void start_carrying(void)
 {
     key_read_native = (void *(*)(pthread_key_t))next_find_startup("pthread_getspecific");
-    key_write_native = (int (*)(pthread_key_t, const void *))next_find_startup("pthread_setspecific");
+    key_write_native =
+        (int (*)(pthread_key_t, const void *))next_find_startup("pthread_setspecific");
     key_forget_hook = values_forget;
     inherit_init(config.inherit);
-    thread_init((int (*)(unsigned *, void (*)(void *)))next_find_startup("pthread_key_create"), key_write_native);
+    thread_init((int (*)(unsigned *, void (*)(void *)))next_find_startup("pthread_key_create"),
+                key_write_native);
     context_init((uint32_t)((config.max_age_ns + 999999) / 1000000), config.max_hops);
     pthread_atfork(before_fork, after_fork_parent, after_fork_child);
 }

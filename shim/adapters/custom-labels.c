@@ -102,7 +102,8 @@ static struct labelset *clone(const struct labelset *set)
         if (!from->key.bytes)
             continue;
         made->count++;
-        if (!copy_string(&to->key, &from->key) || (from->value.bytes && !copy_string(&to->value, &from->value))) {
+        if (!copy_string(&to->key, &from->key) ||
+            (from->value.bytes && !copy_string(&to->value, &from->value))) {
             end(made);
             return NULL;
         }
@@ -164,5 +165,5 @@ static void release(void *captured)
     end(captured);
 }
 
-const struct baton_adapter baton_adapter = {BATON_ADAPTER_VERSION, "custom-labels", start, capture,
-                                            attach, detach, release};
+const struct baton_adapter baton_adapter = {
+    BATON_ADAPTER_VERSION, "custom-labels", start, capture, attach, detach, release};

@@ -23,10 +23,14 @@ static struct {
 
 static const char *start(void)
 {
-    static const char *const names[] = {"mpfr_get_default_prec",          "mpfr_set_default_prec",
-                                        "mpfr_get_default_rounding_mode", "mpfr_set_default_rounding_mode",
-                                        "mpfr_get_emin",                  "mpfr_set_emin",
-                                        "mpfr_get_emax",                  "mpfr_set_emax"};
+    static const char *const names[] = {"mpfr_get_default_prec",
+                                        "mpfr_set_default_prec",
+                                        "mpfr_get_default_rounding_mode",
+                                        "mpfr_set_default_rounding_mode",
+                                        "mpfr_get_emin",
+                                        "mpfr_set_emin",
+                                        "mpfr_get_emax",
+                                        "mpfr_set_emax"};
     void **place = (void **)&mpfr;
 
     for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++) {
@@ -38,7 +42,8 @@ static const char *start(void)
 
 static struct settings now(void)
 {
-    return (struct settings){mpfr.get_precision(), mpfr.get_least(), mpfr.get_most(), mpfr.get_rounding()};
+    return (struct settings){mpfr.get_precision(), mpfr.get_least(), mpfr.get_most(),
+                             mpfr.get_rounding()};
 }
 
 static void apply(const struct settings *settings)
@@ -62,7 +67,8 @@ static enum baton_adapter_result capture(void **captured)
 
 static enum baton_adapter_result attach(void *captured, void **attached)
 {
-    static const struct settings fresh = {53, 1 - (1L << 62), (1L << 62) - 1, 0}; /* of a thread that set nothing */
+    static const struct settings fresh = {53, 1 - (1L << 62), (1L << 62) - 1,
+                                          0}; /* of a thread that set nothing */
     struct settings *before = malloc(sizeof *before);
 
     if (!before)
@@ -79,4 +85,5 @@ static void detach(void *attached)
     free(attached);
 }
 
-const struct baton_adapter baton_adapter = {BATON_ADAPTER_VERSION, "mpfr", start, capture, attach, detach, free};
+const struct baton_adapter baton_adapter = {
+    BATON_ADAPTER_VERSION, "mpfr", start, capture, attach, detach, free};

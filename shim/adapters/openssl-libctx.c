@@ -35,5 +35,5 @@ static void release(void *captured)
 {
 }
 
-const struct baton_adapter baton_adapter = {BATON_ADAPTER_VERSION, "openssl-libctx", start, capture,
-                                            attach, detach, release};
+const struct baton_adapter baton_adapter = {
+    BATON_ADAPTER_VERSION, "openssl-libctx", start, capture, attach, detach, release};

@@ -94,5 +94,5 @@ static void detach(void *attached)
     free(scope);
 }
 
-const struct baton_adapter baton_adapter = {BATON_ADAPTER_VERSION, "otel-thread-ctx", start, capture,
-                                            attach, detach, free};
+const struct baton_adapter baton_adapter = {
+    BATON_ADAPTER_VERSION, "otel-thread-ctx", start, capture, attach, detach, free};

@@ -102,7 +102,8 @@ void *map_take(struct map *map, const void *key)
     if (map->room && map->entries[gap = probe(map, key)].key) {
         value = map->entries[gap].value;
         /* Entries behind the gap that would not be found any more move into it. */
-        for (size_t place = (gap + 1) & (map->room - 1); map->entries[place].key; place = (place + 1) & (map->room - 1)) {
+        for (size_t place = (gap + 1) & (map->room - 1); map->entries[place].key;
+             place = (place + 1) & (map->room - 1)) {
             size_t home = place_of(map, map->entries[place].key);
 
             if (((place - home) & (map->room - 1)) >= ((place - gap) & (map->room - 1))) {

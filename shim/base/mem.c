@@ -52,7 +52,7 @@ static unsigned mem_class(size_t size)
     unsigned class = 0;
 
     while (((size_t)1 << (CLASS_MIN_SHIFT + class)) < size)
-        class++;
+        class ++;
     return class;
 }
 

@@ -189,7 +189,8 @@ static void *visible_key(const struct thread *thread, unsigned column)
 static void *hold_key(struct thread *thread, unsigned column, void *value)
 {
     const struct slot *slot = context_column_slot(column);
-    const struct context *own = thread->over && thread->over->flags & CONTEXT_PRIVATE ? thread->over : NULL;
+    const struct context *own = thread->over && thread->over->flags & CONTEXT_PRIVATE ? thread->over
+                                                                                      : NULL;
 
     if (own && slot->policy == POLICY_WEAK && value == context_lent(own)[column])
         return policy_hold_again(slot, own->base->key[column]);
@@ -230,7 +231,8 @@ static struct context *context_build(struct thread *thread, int64_t refs)
     if (context->vars && vars_end)
         context->flags |= CONTEXT_COUNTED;
     if (slots_have_copied)
-        is_set |= slots_capture(context_copied(context), thread, scope_lent(thread), scope_lent_from(thread));
+        is_set |= slots_capture(context_copied(context), thread, scope_lent(thread),
+                                scope_lent_from(thread));
     thread->building = 0;
     atomic_store_explicit(&contexts_built, 1, memory_order_relaxed);
     if (slots_always_build)
@@ -261,7 +263,8 @@ static struct context *capture_attached(struct thread *thread)
     struct private_part *own = over->flags & CONTEXT_PRIVATE ? context_private(over) : NULL;
     struct context *frozen = own ? own->frozen : over;
 
-    if (frozen && !slots_always_build && !(slots_have_copied && !slots_same(context_copied(frozen))))
+    if (frozen && !slots_always_build &&
+        !(slots_have_copied && !slots_same(context_copied(frozen))))
         return context_ref(frozen);
     frozen = context_build(thread, 1);
     if (frozen) {
@@ -452,7 +455,8 @@ static void note_slots_changed(bool may_have_values)
         atomic_fetch_or(&context_guard, GUARD_EPOCH);
 }
 
-int context_set_key(unsigned key, unsigned column, const void *value, int (*real)(unsigned, const void *))
+int context_set_key(unsigned key, unsigned column, const void *value,
+                    int (*real)(unsigned, const void *))
 {
     struct thread *thread = thread_self;
     int error;
@@ -465,8 +469,8 @@ int context_set_key(unsigned key, unsigned column, const void *value, int (*real
         error = real(key, value);
         if (old && error == 0 && !context_column_is_held(column))
             dangling_replaced(column, old, value);
-        if (error == 0 && slots_have_held_keys && key_bindings[column].slot->policy == POLICY_WEAK &&
-            thread != &thread_unknown)
+        if (error == 0 && slots_have_held_keys &&
+            key_bindings[column].slot->policy == POLICY_WEAK && thread != &thread_unknown)
             policy_changed(thread, key_bindings[column].slot);
         if (error == 0 && thread->snap && thread->snap->key[column] != value)
             context_drop_snapshot(thread);

@@ -38,12 +38,12 @@ enum context_flags {
 struct context {
     _Atomic int64_t refs;
     uint32_t flags;
-    uint32_t epoch;       /* key_epoch when it was built */
-    uint32_t hops;        /* handoffs since the chain began (BATON_MAX_HOPS) */
-    uint32_t born_ms;     /* monotonic clock when the chain began, modulo 2^32 (BATON_MAX_AGE) */
+    uint32_t epoch;        /* key_epoch when it was built */
+    uint32_t hops;         /* handoffs since the chain began (BATON_MAX_HOPS) */
+    uint32_t born_ms;      /* monotonic clock when the chain began, modulo 2^32 (BATON_MAX_AGE) */
     struct vars_map *vars; /* variables of the C interface (slots/vars.h); one reference */
-    struct context *base; /* PRIVATE: the context it grew from, whose attach it serves */
-    void *key[];          /* slots_columns pointers, then slots_bytes of copied values,
+    struct context *base;  /* PRIVATE: the context it grew from, whose attach it serves */
+    void *key[];           /* slots_columns pointers, then slots_bytes of copied values,
                              then in a PRIVATE one a bit a column: set by the task */
 };
 
@@ -75,15 +75,16 @@ struct strands;
  * given back when the thread ends; they are never freed, so the report can add up their counters.
  * Written only by the thread that holds the block, except where noted.
  */
-#define THREAD_STATE                                                                               \
-    struct context *over; /* attached context that the overlay reads, NULL: none attached;         \
-                             OVER_UNKNOWN in the stand-in of threads not met yet */                \
-    uintptr_t mark;       /* stack pointer of the innermost attach | MARK_ flags; 0 when none */   \
-    struct level *levels;                                                                          \
-    uint32_t levels_max;                                                                           \
-    uint32_t depth; /* levels in use */                                                            \
-    char *saved;    /* stack of saved copied values, grows up */                                   \
-    size_t saved_used, saved_max;                                                                  \
+#define THREAD_STATE                                                                           \
+    struct context                                                                             \
+        *over;      /* attached context that the overlay reads, NULL: none attached;         \
+                             OVER_UNKNOWN in the stand-in of threads not met yet */ \
+    uintptr_t mark; /* stack pointer of the innermost attach | MARK_ flags; 0 when none */     \
+    struct level *levels;                                                                      \
+    uint32_t levels_max;                                                                       \
+    uint32_t depth; /* levels in use */                                                        \
+    char *saved;    /* stack of saved copied values, grows up */                               \
+    size_t saved_used, saved_max;                                                              \
     struct vars_run *runs; /* contexts of the user's that have been entered, innermost first */
 
 /* What is attached: it belongs to the stack that runs and goes aside with it (strand.h). */
@@ -98,24 +99,24 @@ struct thread {
         };
         struct thread_state state;
     };
-    struct context *snap;      /* cached snapshot of the thread's own values */
-    int32_t prepaid;           /* references in hand for snap; 0 when there is none */
-    int32_t debt;              /* releases of debt_context not yet told to its counter */
+    struct context *snap; /* cached snapshot of the thread's own values */
+    int32_t prepaid;      /* references in hand for snap; 0 when there is none */
+    int32_t debt;         /* releases of debt_context not yet told to its counter */
     struct context *debt_context;
-    uint64_t *tally;           /* carried[] or empty[] below, whichever snap counts for */
-    char *record_next, *record_end; /* bump allocation of handoff records (record.h) */
+    uint64_t *tally;                  /* carried[] or empty[] below, whichever snap counts for */
+    char *record_next, *record_end;   /* bump allocation of handoff records (record.h) */
     struct record_chunk *freed_chunk; /* records of that chunk freed here, not yet told */
     uint32_t freed;
-    uint32_t suppress;         /* capture gives empty contexts while > 0 */
-    void *cells;               /* free cells at hand (cell.h) */
+    uint32_t suppress; /* capture gives empty contexts while > 0 */
+    void *cells;       /* free cells at hand (cell.h) */
     uint32_t cells_count;
-    uintptr_t building;        /* stack pointer of the capture that reads slots now, 0: none */
-    struct vars_map *vars;     /* the thread's own variables; one reference */
-    uint64_t vars_id;          /* identity of its own variables (context/vars.h), 0: none yet */
-    struct strands *strands;   /* its stacks, once it has switched */
+    uintptr_t building;      /* stack pointer of the capture that reads slots now, 0: none */
+    struct vars_map *vars;   /* the thread's own variables; one reference */
+    uint64_t vars_id;        /* identity of its own variables (context/vars.h), 0: none yet */
+    struct strands *strands; /* its stacks, once it has switched */
     uint64_t records_made, records_freed;
-    struct thread *next_all;   /* registry, append only */
-    struct thread *spare;      /* blocks for threads that this one starts, by next_free */
+    struct thread *next_all; /* registry, append only */
+    struct thread *spare;    /* blocks for threads that this one starts, by next_free */
     /* What the thread starts with: written by its creator, read once by the thread. */
     void *start_function, *start_data;
     struct context *start_context;
@@ -133,7 +134,8 @@ static inline bool thread_is_attached(const struct thread *thread)
     return (uintptr_t)thread->over > (uintptr_t)OVER_UNKNOWN;
 }
 
-extern __thread struct thread *thread_self __attribute__((tls_model("initial-exec"), visibility("hidden")));
+extern __thread struct thread *thread_self
+    __attribute__((tls_model("initial-exec"), visibility("hidden")));
 extern struct thread thread_unknown;
 
 /* The calling thread's block, taken from the registry if need be; NULL when there is no memory. */
@@ -179,11 +181,14 @@ void context_init(uint32_t max_age_ms, uint32_t max_hops);
 
 /* Low bits of thread.mark: what the innermost attach is. */
 enum {
-    MARK_OWNED = 1,  /* the attach owns a reference and lets it go when it is left, however that happens */
+    MARK_OWNED =
+        1, /* the attach owns a reference and lets it go when it is left, however that happens */
     MARK_THREAD = 2, /* lasts as long as the thread: what the thread sets is its own */
     MARK_KEEP = 4,   /* repeating: what the callback sets goes to its next run */
     MARK_SLOW = 8,   /* has a level, or a private context: to be left by scope_leave_slow */
-    MARK_ADOPTED = MARK_OWNED | MARK_KEEP, /* no frame's: stays until scope_leave_adopted, or the scope around it is left */
+    MARK_ADOPTED =
+        MARK_OWNED |
+        MARK_KEEP, /* no frame's: stays until scope_leave_adopted, or the scope around it is left */
     MARK_FLAGS = 15, /* the stack pointer is a multiple of 16 where functions are called */
 };
 
@@ -238,7 +243,8 @@ static inline __attribute__((always_inline)) bool context_is_ready(const struct 
     return likely(thread_is_plain(thread) && thread->prepaid > 0);
 }
 
-static inline __attribute__((always_inline)) struct context *context_take_ready(struct thread *thread, unsigned family)
+static inline __attribute__((always_inline)) struct context *
+context_take_ready(struct thread *thread, unsigned family)
 {
     thread->prepaid--;
     thread->tally[family]++;
@@ -254,7 +260,8 @@ static inline __attribute__((always_inline)) bool context_claim(struct thread *t
     return likely(thread_is_plain(thread) && --thread->prepaid >= 0);
 }
 
-static inline __attribute__((always_inline)) struct context *context_take_claimed(struct thread *thread, unsigned family)
+static inline __attribute__((always_inline)) struct context *
+context_take_claimed(struct thread *thread, unsigned family)
 {
     thread->tally[family]++;
     return thread->snap;
@@ -275,7 +282,8 @@ struct context *context_ref(struct context *context);
  * Lets one reference go. Releases are told to the counter in batches: `debt` of the thread. The
  * last one frees the context and runs the destructors of values that waited for it.
  */
-static inline __attribute__((always_inline)) void context_release_on(struct thread *thread, struct context *context)
+static inline __attribute__((always_inline)) void context_release_on(struct thread *thread,
+                                                                     struct context *context)
 {
     if (unlikely(context != thread->debt_context || --thread->debt == 0))
         context_release_slow(thread, context);
@@ -338,8 +346,8 @@ void scope_drop_stale(struct thread *thread, uintptr_t sp);
  * exchange for the reference to `context`. */
 struct context *scope_leave_keep(struct thread *thread, uintptr_t sp, struct context *context);
 
-static inline __attribute__((always_inline)) bool scope_try_enter(struct thread *thread, struct context *context,
-                                                                  uintptr_t mark)
+static inline __attribute__((always_inline)) bool
+scope_try_enter(struct thread *thread, struct context *context, uintptr_t mark)
 {
     if (unlikely(!thread_is_plain(thread)))
         return false;
@@ -348,7 +356,8 @@ static inline __attribute__((always_inline)) bool scope_try_enter(struct thread 
     return true;
 }
 
-static inline __attribute__((always_inline)) bool scope_try_leave(struct thread *thread, struct context *context)
+static inline __attribute__((always_inline)) bool scope_try_leave(struct thread *thread,
+                                                                  struct context *context)
 {
     if (unlikely(thread->over != context || thread->mark & MARK_SLOW))
         return false;
@@ -366,45 +375,45 @@ struct thread *scope_enter_any(struct context *context, uintptr_t mark);
  * return. Leaving is as quick as entering if this frame's mark is still the innermost: neither did
  * the task set a key (MARK_SLOW) nor did a longjmp leave an attach of the task's own behind.
  */
-#define SCOPE_RUN(what, flags, CALL)                                      \
-    do {                                                                  \
-        struct thread *thread_ = thread_self;                             \
-        struct context *context_ = (what);                                \
-                                                                          \
-        if (likely(thread_is_plain(thread_))) {                           \
-            thread_->over = context_;                                     \
-            arch_sp_store(&thread_->mark, flags);                         \
-        } else {                                                          \
-            thread_ = scope_enter_any(context_, arch_sp() + (flags));     \
-        }                                                                 \
-        CALL;                                                             \
-        SCOPE_LEAVE(thread_, flags);                                      \
+#define SCOPE_RUN(what, flags, CALL)                                  \
+    do {                                                              \
+        struct thread *thread_ = thread_self;                         \
+        struct context *context_ = (what);                            \
+                                                                      \
+        if (likely(thread_is_plain(thread_))) {                       \
+            thread_->over = context_;                                 \
+            arch_sp_store(&thread_->mark, flags);                     \
+        } else {                                                      \
+            thread_ = scope_enter_any(context_, arch_sp() + (flags)); \
+        }                                                             \
+        CALL;                                                         \
+        SCOPE_LEAVE(thread_, flags);                                  \
     } while (0)
 
 /* The same on a thread that is known to be plain (thread_is_plain was asked). */
-#define SCOPE_RUN_PLAIN(self, what, flags, CALL)                          \
-    do {                                                                  \
-        struct thread *plain_ = (self);                                   \
-                                                                          \
-        plain_->over = (what);                                            \
-        arch_sp_store(&plain_->mark, flags);                              \
-        CALL;                                                             \
-        SCOPE_LEAVE(plain_, flags);                                       \
+#define SCOPE_RUN_PLAIN(self, what, flags, CALL) \
+    do {                                         \
+        struct thread *plain_ = (self);          \
+                                                 \
+        plain_->over = (what);                   \
+        arch_sp_store(&plain_->mark, flags);     \
+        CALL;                                    \
+        SCOPE_LEAVE(plain_, flags);              \
     } while (0)
 
-#define SCOPE_LEAVE(self, flags)                                          \
-    do {                                                                  \
-        if (likely(arch_sp_is(&(self)->mark, flags))) {                   \
-            struct context *left_ = (self)->over;                         \
-                                                                          \
-            (self)->over = NULL;                                          \
-            if ((flags) & MARK_THREAD)                                    \
-                context_release_now(left_);                               \
-            else if ((flags) & MARK_OWNED)                                \
-                context_release_on(self, left_);                          \
-        } else {                                                          \
-            scope_leave_here(arch_sp());                                  \
-        }                                                                 \
+#define SCOPE_LEAVE(self, flags)                        \
+    do {                                                \
+        if (likely(arch_sp_is(&(self)->mark, flags))) { \
+            struct context *left_ = (self)->over;       \
+                                                        \
+            (self)->over = NULL;                        \
+            if ((flags)&MARK_THREAD)                    \
+                context_release_now(left_);             \
+            else if ((flags)&MARK_OWNED)                \
+                context_release_on(self, left_);        \
+        } else {                                        \
+            scope_leave_here(arch_sp());                \
+        }                                               \
     } while (0)
 
 /*
@@ -412,22 +421,22 @@ struct thread *scope_enter_any(struct context *context, uintptr_t mark);
  * again after CALL, and SLOW (a call in tail position of a function that does the same by SCOPE_RUN)
  * is what remains. So no register is kept for the sake of a path that is not taken.
  */
-#define SCOPE_RUN_FAST(holder, flags, CALL, SLOW)                                             \
-    do {                                                                                      \
-        struct thread *after_;                                                                \
-        struct context *held_;                                                                \
-                                                                                              \
-        if (unlikely(!scope_try_enter(thread_self, *(holder), arch_sp() | (flags)))) {        \
-            SLOW;                                                                             \
-            return;                                                                           \
-        }                                                                                     \
-        CALL;                                                                                 \
-        after_ = thread_self;                                                                 \
-        held_ = *(holder);                                                                    \
-        if (unlikely(!scope_try_leave(after_, held_)))                                        \
-            scope_leave_slow(after_, arch_sp());                                              \
-        else if ((flags) & MARK_OWNED)                                                        \
-            context_release_on(after_, held_);                                                \
+#define SCOPE_RUN_FAST(holder, flags, CALL, SLOW)                                      \
+    do {                                                                               \
+        struct thread *after_;                                                         \
+        struct context *held_;                                                         \
+                                                                                       \
+        if (unlikely(!scope_try_enter(thread_self, *(holder), arch_sp() | (flags)))) { \
+            SLOW;                                                                      \
+            return;                                                                    \
+        }                                                                              \
+        CALL;                                                                          \
+        after_ = thread_self;                                                          \
+        held_ = *(holder);                                                             \
+        if (unlikely(!scope_try_leave(after_, held_)))                                 \
+            scope_leave_slow(after_, arch_sp());                                       \
+        else if ((flags)&MARK_OWNED)                                                   \
+            context_release_on(after_, held_);                                         \
     } while (0)
 
 /*
@@ -435,29 +444,32 @@ struct thread *scope_enter_any(struct context *context, uintptr_t mark);
  * callback set is in *holder afterwards. The caller keeps the record alive during CALL (a callback
  * may free what it was registered with): hold a reference and store back only if it still lives.
  */
-#define SCOPE_RUN_KEEP(holder, CALL)                                                                     \
-    do {                                                                                                 \
-        struct context *context_ = *(holder);                                                            \
-        struct thread *thread_ = thread_self;                                                            \
-        uintptr_t mark_ = arch_sp() | MARK_KEEP;                                                         \
-                                                                                                         \
-        if (likely(scope_try_enter(thread_, context_, mark_))) {                                         \
-            CALL;                                                                                        \
-            if (unlikely(!scope_try_leave(thread_, context_)))                                           \
-                *(holder) = scope_leave_keep(thread_self, mark_ & ~(uintptr_t)MARK_FLAGS, context_);     \
-        } else {                                                                                         \
-            bool entered_ = scope_enter_slow(context_, mark_);                                           \
-                                                                                                         \
-            CALL;                                                                                        \
-            if (entered_)                                                                                \
-                *(holder) = scope_leave_keep(thread_self, mark_ & ~(uintptr_t)MARK_FLAGS, context_);     \
-        }                                                                                                \
+#define SCOPE_RUN_KEEP(holder, CALL)                                                         \
+    do {                                                                                     \
+        struct context *context_ = *(holder);                                                \
+        struct thread *thread_ = thread_self;                                                \
+        uintptr_t mark_ = arch_sp() | MARK_KEEP;                                             \
+                                                                                             \
+        if (likely(scope_try_enter(thread_, context_, mark_))) {                             \
+            CALL;                                                                            \
+            if (unlikely(!scope_try_leave(thread_, context_)))                               \
+                *(holder) =                                                                  \
+                    scope_leave_keep(thread_self, mark_ & ~(uintptr_t)MARK_FLAGS, context_); \
+        } else {                                                                             \
+            bool entered_ = scope_enter_slow(context_, mark_);                               \
+                                                                                             \
+            CALL;                                                                            \
+            if (entered_)                                                                    \
+                *(holder) =                                                                  \
+                    scope_leave_keep(thread_self, mark_ & ~(uintptr_t)MARK_FLAGS, context_); \
+        }                                                                                    \
     } while (0)
 
 /* ---- keys under the overlay: for the hooks in handoffs/keys.c ---- */
 
 /* pthread_setspecific of a carried key; real: the C library's. Returns what real would. */
-int context_set_key(unsigned key, unsigned column, const void *value, int (*real)(unsigned, const void *));
+int context_set_key(unsigned key, unsigned column, const void *value,
+                    int (*real)(unsigned, const void *));
 
 /* ---- counts ---- */
 

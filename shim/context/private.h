@@ -19,7 +19,7 @@ size_t context_size(bool is_private);
 struct private_part {
     struct context *frozen; /* what the task captured since its last set; one reference */
     uint64_t vars_id;       /* identity of its variables (vars.h), 0: none yet */
-    uint64_t set[];         /* a bit a column: the task has set it; then the lent values of held columns */
+    uint64_t set[]; /* a bit a column: the task has set it; then the lent values of held columns */
 };
 
 /* What the task was lent in each column (policy.h); only where slots_have_held_keys. */

@@ -242,7 +242,8 @@ struct record *record_new_sure(void)
 
 static void chunk_freed(struct record_chunk *chunk, uint32_t count)
 {
-    if (atomic_fetch_add_explicit(&chunk->freed, count, memory_order_acq_rel) + count != RECORDS_IN_CHUNK)
+    if (atomic_fetch_add_explicit(&chunk->freed, count, memory_order_acq_rel) + count !=
+        RECORDS_IN_CHUNK)
         return;
     if (chunk->is_reserve) {
         atomic_store(&chunk->freed, 0);

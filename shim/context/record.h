@@ -17,7 +17,11 @@
 
 #include "context/context.h"
 
-enum { RECORD_CHUNK_SIZE = 8192, RECORD_SIZE = 24, RECORDS_IN_CHUNK = (RECORD_CHUNK_SIZE - 16) / RECORD_SIZE };
+enum {
+    RECORD_CHUNK_SIZE = 8192,
+    RECORD_SIZE = 24,
+    RECORDS_IN_CHUNK = (RECORD_CHUNK_SIZE - 16) / RECORD_SIZE
+};
 
 struct record {
     void *function;
@@ -44,7 +48,8 @@ static inline struct record *record_new(void)
 {
     struct thread *thread = thread_self;
 
-    return unlikely(thread->record_next == thread->record_end) ? record_new_slow() : record_bump(thread);
+    return unlikely(thread->record_next == thread->record_end) ? record_new_slow()
+                                                               : record_bump(thread);
 }
 
 static inline struct record_chunk *record_chunk_of(const struct record *record)

@@ -135,7 +135,8 @@ static void take_back_lent(struct context *own, bool is_thread)
     for (unsigned column = 0; column < slots_columns; column++) {
         void *lent;
 
-        if (!context_column_is_held(column) || !(lent = context_lent(own)[column]) || own->key[column] != lent)
+        if (!context_column_is_held(column) || !(lent = context_lent(own)[column]) ||
+            own->key[column] != lent)
             continue;
         if (is_thread && part->set[column / 64] >> column % 64 & 1)
             continue; /* the thread set it natively as well: the C library ends it */
@@ -230,13 +231,14 @@ static void destroy_set_values(struct thread *thread)
                 continue; /* baton's: take_back_lent */
             own->key[column] = NULL;
             /* The borrowed value put back by the task is still its owner's (rule 19). */
-            if ((value == own->base->key[column] && !context_column_is_held(column)) || !binding->is_bound ||
-                binding->since > own->epoch || !destructor)
+            if ((value == own->base->key[column] && !context_column_is_held(column)) ||
+                !binding->is_bound || binding->since > own->epoch || !destructor)
                 continue;
             again = true;
             if (!values_defer(column, binding->since, value))
                 destructor(value);
-            if (thread->over != own) /* the destructor jumped or left: nothing of this is ours any more */
+            if (thread->over !=
+                own) /* the destructor jumped or left: nothing of this is ours any more */
                 return;
         }
     }
@@ -263,8 +265,8 @@ static void level_pop(struct thread *thread)
         struct level *level = &thread->levels[thread->depth - 1];
 
         if (level->saved_at != SIZE_MAX) {
-            slots_restore(thread->saved + level->saved_at, mark & MARK_THREAD ? context_copied(context) : NULL,
-                          level->epoch);
+            slots_restore(thread->saved + level->saved_at,
+                          mark & MARK_THREAD ? context_copied(context) : NULL, level->epoch);
             thread->saved_used = level->saved_at;
         }
         thread->over = level->over;
@@ -374,7 +376,8 @@ struct context *scope_leave_keep(struct thread *thread, uintptr_t sp, struct con
     attached = thread->over;
     if (!attached || (thread->mark & ~(uintptr_t)MARK_FLAGS) != sp)
         return context; /* already left: an exception passed, or a stale drop */
-    if (attached->flags & CONTEXT_PRIVATE || (slots_have_copied && (slots_always_build || !slots_same(context_copied(context)))))
+    if (attached->flags & CONTEXT_PRIVATE ||
+        (slots_have_copied && (slots_always_build || !slots_same(context_copied(context)))))
         next = context_visible(thread);
     level_pop(thread);
     if (!next)
@@ -387,7 +390,9 @@ const void *scope_lent(const struct thread *thread)
 {
     const struct level *level = thread->depth ? &thread->levels[thread->depth - 1] : NULL;
 
-    return slots_have_held && level && level->saved_at != SIZE_MAX ? thread->saved + level->saved_at + slots_bytes : NULL;
+    return slots_have_held && level && level->saved_at != SIZE_MAX
+               ? thread->saved + level->saved_at + slots_bytes
+               : NULL;
 }
 
 const void *scope_lent_from(const struct thread *thread)

@@ -216,7 +216,8 @@ static struct strand *strand_take(void)
     return strand ? strand : mem_alloc(sizeof *strand);
 }
 
-struct strand *strand_new(uintptr_t low, size_t size, struct context *start, void *more, size_t more_size)
+struct strand *strand_new(uintptr_t low, size_t size, struct context *start, void *more,
+                          size_t more_size)
 {
     struct strand *strand, *old;
     bool is_listed;

@@ -19,13 +19,13 @@
 struct strand {
     struct thread_state state; /* while suspended */
     uintptr_t sp;              /* where it was left; how it is recognised first */
-    void *values;              /* copied values while suspended (slots_save); NULL: none are copied */
-    uint32_t epoch;            /* slots_epoch when they were saved */
+    void *values;   /* copied values while suspended (slots_save); NULL: none are copied */
+    uint32_t epoch; /* slots_epoch when they were saved */
     bool has_values;
-    bool is_unlisted;        /* its stack has been given to another strand while it ran */
-    uintptr_t low, size;     /* its stack; size 0: a home */
-    struct context *start;   /* of the entry function, until that has it */
-    void *more;              /* the family's, mem_alloc(more_size) */
+    bool is_unlisted;      /* its stack has been given to another strand while it ran */
+    uintptr_t low, size;   /* its stack; size 0: a home */
+    struct context *start; /* of the entry function, until that has it */
+    void *more;            /* the family's, mem_alloc(more_size) */
     size_t more_size;
 };
 
@@ -35,7 +35,8 @@ enum { STRANDS_RECENT = 64 };
 struct strands {
     struct strand *current;
     struct strand home;
-    struct strand *recent[STRANDS_RECENT]; /* by the program's context pointer: a guess, checked by sp */
+    struct strand
+        *recent[STRANDS_RECENT]; /* by the program's context pointer: a guess, checked by sp */
 };
 
 /* Not zero once a strand besides homes has been made: until then switches need not be looked at. */
@@ -46,7 +47,8 @@ extern _Atomic uint32_t strands_made __attribute__((visibility("hidden")));
  * the program's context `hint`. Takes over the reference to `start` and the block `more`. Drops what
  * was on that stack before. NULL: no memory, nothing taken.
  */
-struct strand *strand_new(uintptr_t low, size_t size, struct context *start, void *more, size_t more_size);
+struct strand *strand_new(uintptr_t low, size_t size, struct context *start, void *more,
+                          size_t more_size);
 void strand_made(struct strand *strand, const void *hint, uintptr_t sp);
 
 struct strand *strand_find_slow(struct strands *own, const void *hint, uintptr_t sp);
@@ -59,8 +61,8 @@ static inline unsigned strand_slot(const void *hint)
 }
 
 /* The strand whose stack `sp` is on: the thread's home if no other is known. */
-static inline __attribute__((always_inline)) struct strand *strand_find(struct strands *own, const void *hint,
-                                                                        uintptr_t sp)
+static inline __attribute__((always_inline)) struct strand *
+strand_find(struct strands *own, const void *hint, uintptr_t sp)
 {
     struct strand *guess = own->recent[strand_slot(hint)];
 
@@ -68,8 +70,8 @@ static inline __attribute__((always_inline)) struct strand *strand_find(struct s
 }
 
 /* Makes `to` what the calling thread runs; the switch itself must follow at once. */
-static inline __attribute__((always_inline)) void strand_switch(struct thread *thread, struct strands *own,
-                                                                struct strand *to)
+static inline __attribute__((always_inline)) void
+strand_switch(struct thread *thread, struct strands *own, struct strand *to)
 {
     struct strand *from = own->current;
 

@@ -46,7 +46,8 @@ static void thread_leave_at_exit(void *block)
         thread_leave(block);
 }
 
-void thread_init(int (*key_create)(pthread_key_t *, void (*)(void *)), int (*setspecific)(pthread_key_t, const void *))
+void thread_init(int (*key_create)(pthread_key_t *, void (*)(void *)),
+                 int (*setspecific)(pthread_key_t, const void *))
 {
     real_setspecific = setspecific;
     /* Keys from 32 on make setspecific allocate from the program's heap: then rather leak a block. */
@@ -134,8 +135,8 @@ static void thread_push(struct thread *thread)
 
     do
         thread->next_free = next;
-    while (!atomic_compare_exchange_weak_explicit(&registry_free, &next, thread, memory_order_release,
-                                                  memory_order_relaxed));
+    while (!atomic_compare_exchange_weak_explicit(&registry_free, &next, thread,
+                                                  memory_order_release, memory_order_relaxed));
 }
 
 static void thread_give_back(struct thread *thread)
@@ -178,10 +179,11 @@ void thread_leave(struct thread *thread)
 {
     if (unlikely(thread == &thread_unknown))
         return;
-    if (unlikely(((uintptr_t)thread->over | (uintptr_t)thread->snap | (uintptr_t)thread->debt_context |
-                  (uintptr_t)thread->freed_chunk | (uintptr_t)thread->cells | (uintptr_t)thread->spare |
-                  (uintptr_t)thread->strands | (uintptr_t)thread->vars | thread->vars_id | thread->suppress |
-                  slots_have_held) != 0))
+    if (unlikely(((uintptr_t)thread->over | (uintptr_t)thread->snap |
+                  (uintptr_t)thread->debt_context | (uintptr_t)thread->freed_chunk |
+                  (uintptr_t)thread->cells | (uintptr_t)thread->spare | (uintptr_t)thread->strands |
+                  (uintptr_t)thread->vars | thread->vars_id | thread->suppress | slots_have_held) !=
+                 0))
         thread_let_go(thread);
     else
         thread_give_back(thread);

@@ -5,7 +5,8 @@
 #include "context/context.h"
 
 /* Makes our own key, with the real functions; once, before any thread_enter. */
-void thread_init(int (*key_create)(unsigned *, void (*)(void *)), int (*setspecific)(unsigned, const void *));
+void thread_init(int (*key_create)(unsigned *, void (*)(void *)),
+                 int (*setspecific)(unsigned, const void *));
 
 /* As thread_enter, for threads whose trampoline of ours calls thread_leave at their end. */
 struct thread *thread_begin(void);

@@ -15,8 +15,8 @@ enum { UNWIND_CLEANUP_PHASE = 2, UNWIND_CONTINUE = 8 };
 struct _Unwind_Exception;
 struct _Unwind_Context;
 
-int baton_personality(int version, int actions, uint64_t exception_class, struct _Unwind_Exception *exception,
-                      struct _Unwind_Context *unwinding);
+int baton_personality(int version, int actions, uint64_t exception_class,
+                      struct _Unwind_Exception *exception, struct _Unwind_Context *unwinding);
 
 /*
  * The frame's stack pointer at its call, from the unwinder that is running: there may be several in
@@ -35,9 +35,9 @@ static uintptr_t frame_sp(struct _Unwind_Context *unwinding, const void *unwinde
     return get_cfa ? get_cfa(unwinding) : 0;
 }
 
-__attribute__((used, visibility("hidden"))) int baton_personality(int version, int actions, uint64_t exception_class,
-                                                                  struct _Unwind_Exception *exception,
-                                                                  struct _Unwind_Context *unwinding)
+__attribute__((used, visibility("hidden"))) int
+baton_personality(int version, int actions, uint64_t exception_class,
+                  struct _Unwind_Exception *exception, struct _Unwind_Context *unwinding)
 {
     if (actions & UNWIND_CLEANUP_PHASE) {
         uintptr_t sp = frame_sp(unwinding, __builtin_return_address(0));

@@ -33,7 +33,8 @@ static struct value **values_find(unsigned column, uint32_t since, void *pointer
     uint64_t hash = ((uintptr_t)pointer >> 4) * 0x9e3779b97f4a7c15u + column;
     struct value **link = &values_table[(hash >> 40) % BUCKETS];
 
-    while (*link && ((*link)->pointer != pointer || (*link)->column != column || (*link)->since != since))
+    while (*link &&
+           ((*link)->pointer != pointer || (*link)->column != column || (*link)->since != since))
         link = &(*link)->next;
     return link;
 }
@@ -52,7 +53,8 @@ bool values_hold(unsigned column, uint32_t since, void *pointer)
             return true;
         }
         if (fresh) {
-            *fresh = (struct value){.pointer = pointer, .since = since, .column = column, .held = 1};
+            *fresh =
+                (struct value){.pointer = pointer, .since = since, .column = column, .held = 1};
             *link = fresh;
             values_alive++;
             lock_drop(&values_lock);

@@ -12,7 +12,8 @@
 #include "handoffs/notice.h"
 
 /* One request; where not both are 64 bits wide, the layouts differ. */
-_Static_assert(sizeof(struct aiocb) == sizeof(struct aiocb64), "aiocb and aiocb64 are laid out alike");
+_Static_assert(sizeof(struct aiocb) == sizeof(struct aiocb64),
+               "aiocb and aiocb64 are laid out alike");
 
 static struct notice *request_begin(struct aiocb *request)
 {
@@ -36,15 +37,15 @@ static void request_undo(struct notice *notice, struct aiocb *request)
     errno = saved_errno;
 }
 
-#define REQUEST(NAME, ...)                                            \
-    do {                                                              \
-        struct aiocb *plain = (struct aiocb *)request;                \
-        struct notice *notice = request_begin(plain);                 \
-        int result = REAL(NAME)(__VA_ARGS__);                         \
-                                                                      \
-        if (notice && result != 0)                                    \
-            request_undo(notice, plain);                              \
-        return result;                                                \
+#define REQUEST(NAME, ...)                             \
+    do {                                               \
+        struct aiocb *plain = (struct aiocb *)request; \
+        struct notice *notice = request_begin(plain);  \
+        int result = REAL(NAME)(__VA_ARGS__);          \
+                                                       \
+        if (notice && result != 0)                     \
+            request_undo(notice, plain);               \
+        return result;                                 \
     } while (0)
 
 int hook_aio_read(struct aiocb *request)
@@ -102,7 +103,8 @@ static void list_undo(struct aiocb *const *list, int count)
             continue;
         notice = list[i]->aio_sigevent.sigev_value.sival_ptr;
         error = aio_error(list[i]);
-        if ((error == EINVAL || error == EAGAIN) && notice && list[i]->aio_sigevent.sigev_notify == SIGEV_THREAD &&
+        if ((error == EINVAL || error == EAGAIN) && notice &&
+            list[i]->aio_sigevent.sigev_notify == SIGEV_THREAD &&
             notice_is_placed(notice, &list[i]->aio_sigevent))
             request_undo(notice, list[i]);
     }
@@ -140,6 +142,6 @@ int hook_lio_listio(int mode, struct aiocb *const *list, int count, struct sigev
 
 int hook_lio_listio64(int mode, struct aiocb64 *const *list, int count, struct sigevent *event)
 {
-    return list_run((int (*)(int, struct aiocb *const *, int, struct sigevent *))REAL(lio_listio64), mode,
-                    (struct aiocb *const *)list, count, event);
+    return list_run((int (*)(int, struct aiocb *const *, int, struct sigevent *))REAL(lio_listio64),
+                    mode, (struct aiocb *const *)list, count, event);
 }

@@ -31,8 +31,8 @@ static GUARDED void *run_thread(struct apr_thread_t *thread, void *arg)
 }
 
 /* apr-util starts its workers through this: they are no threads of the program. */
-int hook_apr_thread_create(struct apr_thread_t **thread, struct apr_threadattr_t *attributes, apr_function *function,
-                           void *data, struct apr_pool_t *pool)
+int hook_apr_thread_create(struct apr_thread_t **thread, struct apr_threadattr_t *attributes,
+                           apr_function *function, void *data, struct apr_pool_t *pool)
 {
     struct thread *started = NULL;
     int error;
@@ -53,38 +53,39 @@ static GUARDED void *run_task(struct apr_thread_t *thread, void *arg)
     struct waiting task = waiting_take(arg);
     void *result;
 
-    SCOPE_RUN(task.context, MARK_OWNED, result = ((apr_function *)task.function)(thread, task.data));
+    SCOPE_RUN(task.context, MARK_OWNED,
+              result = ((apr_function *)task.function)(thread, task.data));
     return result;
 }
 
-#define PUSH(NAME, how)                                                                                              \
-    do {                                                                                                             \
-        struct waiting *task = NULL;                                                                                 \
-        int error;                                                                                                   \
-                                                                                                                     \
-        if (function && pool)                                                                                        \
-            task = waiting_new(FAMILY_APR, (void *)function, data, pool, owner);                                     \
-        if (!task)                                                                                                   \
-            return REAL(NAME)(pool, function, data, how, owner);                                                     \
-        error = REAL(NAME)(pool, run_task, task, how, owner);                                                        \
-        waiting_pushed(FAMILY_APR, task, owner, error == APR_NOTFOUND);                                              \
-        return error;                                                                                                \
+#define PUSH(NAME, how)                                                          \
+    do {                                                                         \
+        struct waiting *task = NULL;                                             \
+        int error;                                                               \
+                                                                                 \
+        if (function && pool)                                                    \
+            task = waiting_new(FAMILY_APR, (void *)function, data, pool, owner); \
+        if (!task)                                                               \
+            return REAL(NAME)(pool, function, data, how, owner);                 \
+        error = REAL(NAME)(pool, run_task, task, how, owner);                    \
+        waiting_pushed(FAMILY_APR, task, owner, error == APR_NOTFOUND);          \
+        return error;                                                            \
     } while (0)
 
-int hook_apr_thread_pool_push(struct apr_thread_pool *pool, apr_function *function, void *data, unsigned char priority,
-                              void *owner)
+int hook_apr_thread_pool_push(struct apr_thread_pool *pool, apr_function *function, void *data,
+                              unsigned char priority, void *owner)
 {
     PUSH(apr_thread_pool_push, priority);
 }
 
-int hook_apr_thread_pool_top(struct apr_thread_pool *pool, apr_function *function, void *data, unsigned char priority,
-                             void *owner)
+int hook_apr_thread_pool_top(struct apr_thread_pool *pool, apr_function *function, void *data,
+                             unsigned char priority, void *owner)
 {
     PUSH(apr_thread_pool_top, priority);
 }
 
-int hook_apr_thread_pool_schedule(struct apr_thread_pool *pool, apr_function *function, void *data, long delay_us,
-                                  void *owner)
+int hook_apr_thread_pool_schedule(struct apr_thread_pool *pool, apr_function *function, void *data,
+                                  long delay_us, void *owner)
 {
     PUSH(apr_thread_pool_schedule, delay_us);
 }

@@ -9,7 +9,8 @@
 #include "handoffs/handoff.h"
 #include "handoffs/inside.h"
 
-typedef void answer_callback(void *arg, int status, int timeouts, unsigned char *answer, int length);
+typedef void answer_callback(void *arg, int status, int timeouts, unsigned char *answer,
+                             int length);
 typedef void host_callback(void *arg, int status, int timeouts, struct hostent *host);
 typedef void name_callback(void *arg, int status, int timeouts, char *node, char *service);
 typedef void info_callback(void *arg, int status, int timeouts, struct ares_addrinfo *info);
@@ -41,7 +42,8 @@ static struct record take(void *arg)
     return record;
 }
 
-static GUARDED void run_answer(void *arg, int status, int timeouts, unsigned char *answer, int length)
+static GUARDED void run_answer(void *arg, int status, int timeouts, unsigned char *answer,
+                               int length)
 {
     GUARDED_FRAME();
     struct record record = take(arg);
@@ -55,7 +57,8 @@ static GUARDED void run_host(void *arg, int status, int timeouts, struct hostent
     GUARDED_FRAME();
     struct record record = take(arg);
 
-    SCOPE_RUN(record.context, MARK_OWNED, ((host_callback *)record.function)(record.data, status, timeouts, host));
+    SCOPE_RUN(record.context, MARK_OWNED,
+              ((host_callback *)record.function)(record.data, status, timeouts, host));
 }
 
 static GUARDED void run_name(void *arg, int status, int timeouts, char *node, char *service)
@@ -72,30 +75,35 @@ static GUARDED void run_info(void *arg, int status, int timeouts, struct ares_ad
     GUARDED_FRAME();
     struct record record = take(arg);
 
-    SCOPE_RUN(record.context, MARK_OWNED, ((info_callback *)record.function)(record.data, status, timeouts, info));
+    SCOPE_RUN(record.context, MARK_OWNED,
+              ((info_callback *)record.function)(record.data, status, timeouts, info));
 }
 
 #define EACH(...) __VA_ARGS__
 /* The callback is a trampoline already (one function went on to another by a jump). */
-#define QUERY(name, type, trampoline, params, args)                                                        \
-    void hook_##name(struct ares_channeldata *channel, EACH params, type *callback, void *arg)             \
-    {                                                                                                      \
-        struct record *cell =                                                                              \
-            callback == trampoline ? NULL : query((void *)REAL(name), (void *)callback, arg);              \
-                                                                                                           \
-        if (cell)                                                                                          \
-            REAL(name)(channel, EACH args, trampoline, cell);                                              \
-        else                                                                                               \
-            REAL(name)(channel, EACH args, callback, arg);                                                 \
+#define QUERY(name, type, trampoline, params, args)                                            \
+    void hook_##name(struct ares_channeldata *channel, EACH params, type *callback, void *arg) \
+    {                                                                                          \
+        struct record *cell =                                                                  \
+            callback == trampoline ? NULL : query((void *)REAL(name), (void *)callback, arg);  \
+                                                                                               \
+        if (cell)                                                                              \
+            REAL(name)(channel, EACH args, trampoline, cell);                                  \
+        else                                                                                   \
+            REAL(name)(channel, EACH args, callback, arg);                                     \
     }
 
-QUERY(ares_query, answer_callback, run_answer, (const char *name, int class, int type), (name, class, type))
-QUERY(ares_search, answer_callback, run_answer, (const char *name, int class, int type), (name, class, type))
-QUERY(ares_send, answer_callback, run_answer, (const unsigned char *query_, int length), (query_, length))
+QUERY(ares_query, answer_callback, run_answer, (const char *name, int class, int type),
+      (name, class, type))
+QUERY(ares_search, answer_callback, run_answer, (const char *name, int class, int type),
+      (name, class, type))
+QUERY(ares_send, answer_callback, run_answer, (const unsigned char *query_, int length),
+      (query_, length))
 QUERY(ares_gethostbyname, host_callback, run_host, (const char *name, int family), (name, family))
 QUERY(ares_gethostbyaddr, host_callback, run_host, (const void *address, int length, int family),
       (address, length, family))
-QUERY(ares_getnameinfo, name_callback, run_name, (const struct sockaddr *address, unsigned length, int flags),
-      (address, length, flags))
+QUERY(ares_getnameinfo, name_callback, run_name,
+      (const struct sockaddr *address, unsigned length, int flags), (address, length, flags))
 QUERY(ares_getaddrinfo, info_callback, run_info,
-      (const char *node, const char *service, const struct ares_addrinfo_hints *hints), (node, service, hints))
+      (const char *node, const char *service, const struct ares_addrinfo_hints *hints),
+      (node, service, hints))

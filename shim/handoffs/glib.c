@@ -62,13 +62,15 @@ static GUARDED void run_item_slow(struct record *item, void *user_data, unsigned
 }
 
 /* The quick way keeps nothing across a call but the thread's block. */
-static inline __attribute__((always_inline)) void run_item(unsigned kind, struct record *item, void *user_data)
+static inline __attribute__((always_inline)) void run_item(unsigned kind, struct record *item,
+                                                           void *user_data)
 {
     struct thread *thread = thread_self;
     struct context *context;
     void *data;
 
-    if (unlikely(!thread_is_plain(thread) || !record_is_near(thread, item) || !(context = item->context))) {
+    if (unlikely(!thread_is_plain(thread) || !record_is_near(thread, item) ||
+                 !(context = item->context))) {
         run_item_slow(item, user_data, kind);
         return;
     }
@@ -114,12 +116,15 @@ static const struct { pool_function *run; free_function *drop; } trampolines[KIN
 };
 /* clang-format on */
 
-extern const char bank_start[] __asm__("__start_baton_pool_bank") __attribute__((visibility("hidden")));
-extern const char bank_end[] __asm__("__stop_baton_pool_bank") __attribute__((visibility("hidden")));
+extern const char bank_start[] __asm__("__start_baton_pool_bank")
+    __attribute__((visibility("hidden")));
+extern const char bank_end[] __asm__("__stop_baton_pool_bank")
+    __attribute__((visibility("hidden")));
 
 static inline bool is_ours(const struct _GThreadPool *pool)
 {
-    return (uintptr_t)pool->func - (uintptr_t)bank_start < (uintptr_t)bank_end - (uintptr_t)bank_start;
+    return (uintptr_t)pool->func - (uintptr_t)bank_start <
+           (uintptr_t)bank_end - (uintptr_t)bank_start;
 }
 
 /* The number of the trampolines for a pair of functions, KINDS when there are too many pairs. */
@@ -153,24 +158,27 @@ static struct _GThreadPool *new_pool(const void *caller, pool_function *function
         if (function)
             context_count_bare(FAMILY_GLIB_POOL, BARE_FULL);
         if (!free_item)
-            return ((__typeof__(&hook_g_thread_pool_new))next_find_for("g_thread_pool_new", caller))(
-                function, user_data, max_threads, exclusive, error);
+            return ((__typeof__(&hook_g_thread_pool_new))next_find_for(
+                "g_thread_pool_new", caller))(function, user_data, max_threads, exclusive, error);
         return real(function, user_data, free_item, max_threads, exclusive, error);
     }
-    return real(trampolines[kind].run, user_data, trampolines[kind].drop, max_threads, exclusive, error);
+    return real(trampolines[kind].run, user_data, trampolines[kind].drop, max_threads, exclusive,
+                error);
 }
 
-struct _GThreadPool *hook_g_thread_pool_new(pool_function *function, void *user_data, int max_threads,
-                                            int exclusive, struct _GError **error)
+struct _GThreadPool *hook_g_thread_pool_new(pool_function *function, void *user_data,
+                                            int max_threads, int exclusive, struct _GError **error)
 {
-    return new_pool(__builtin_return_address(0), function, user_data, NULL, max_threads, exclusive, error);
+    return new_pool(__builtin_return_address(0), function, user_data, NULL, max_threads, exclusive,
+                    error);
 }
 
 struct _GThreadPool *hook_g_thread_pool_new_full(pool_function *function, void *user_data,
-                                                 free_function *free_item, int max_threads, int exclusive,
-                                                 struct _GError **error)
+                                                 free_function *free_item, int max_threads,
+                                                 int exclusive, struct _GError **error)
 {
-    return new_pool(__builtin_return_address(0), function, user_data, free_item, max_threads, exclusive, error);
+    return new_pool(__builtin_return_address(0), function, user_data, free_item, max_threads,
+                    exclusive, error);
 }
 
 /*
@@ -185,8 +193,8 @@ static __attribute__((noinline)) struct record *bare_record(void *data)
     return record;
 }
 
-static __attribute__((noinline)) int push_slow(struct _GThreadPool *pool, void *data, struct _GError **error,
-                                               const void *caller)
+static __attribute__((noinline)) int push_slow(struct _GThreadPool *pool, void *data,
+                                               struct _GError **error, const void *caller)
 {
     struct record *record;
 
@@ -226,10 +234,12 @@ static int compare_items(const void *a, const void *b, void *arg)
     const struct sorting *sorting = arg;
     const struct record *one = a, *other = b;
 
-    return sorting->compare(is_wake_up(a) ? a : one->data, is_wake_up(b) ? b : other->data, sorting->user_data);
+    return sorting->compare(is_wake_up(a) ? a : one->data, is_wake_up(b) ? b : other->data,
+                            sorting->user_data);
 }
 
-void hook_g_thread_pool_set_sort_function(struct _GThreadPool *pool, compare_function *compare, void *user_data)
+void hook_g_thread_pool_set_sort_function(struct _GThreadPool *pool, compare_function *compare,
+                                          void *user_data)
 {
     struct sorting *sorting;
 
@@ -270,9 +280,12 @@ struct queue_api {
 static bool find_queue_api(struct queue_api *api, const void *caller)
 {
     void **functions = (void **)api;
-    static const char *const names[] = {"g_async_queue_lock",          "g_async_queue_unlock",
-                                        "g_async_queue_length_unlocked", "g_async_queue_try_pop_unlocked",
-                                        "g_async_queue_push_unlocked", "g_async_queue_push_front_unlocked"};
+    static const char *const names[] = {"g_async_queue_lock",
+                                        "g_async_queue_unlock",
+                                        "g_async_queue_length_unlocked",
+                                        "g_async_queue_try_pop_unlocked",
+                                        "g_async_queue_push_unlocked",
+                                        "g_async_queue_push_front_unlocked"};
 
     for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++) {
         functions[i] = next_find_for(names[i], caller);
@@ -371,7 +384,8 @@ struct _GThread *hook_g_thread_try_new(const char *name, void *(*function)(void 
     return thread;
 }
 
-struct _GThread *hook_g_thread_create(void *(*function)(void *), void *data, int joinable, struct _GError **error)
+struct _GThread *hook_g_thread_create(void *(*function)(void *), void *data, int joinable,
+                                      struct _GError **error)
 {
     struct thread *started = capture_thread(__builtin_return_address(0), function, data);
     struct _GThread *thread;
@@ -384,15 +398,18 @@ struct _GThread *hook_g_thread_create(void *(*function)(void *), void *data, int
     return thread;
 }
 
-struct _GThread *hook_g_thread_create_full(void *(*function)(void *), void *data, unsigned long stack_size,
-                                           int joinable, int bound, int priority, struct _GError **error)
+struct _GThread *hook_g_thread_create_full(void *(*function)(void *), void *data,
+                                           unsigned long stack_size, int joinable, int bound,
+                                           int priority, struct _GError **error)
 {
     struct thread *started = capture_thread(__builtin_return_address(0), function, data);
     struct _GThread *thread;
 
     if (!started)
-        return REAL(g_thread_create_full)(function, data, stack_size, joinable, bound, priority, error);
-    thread = REAL(g_thread_create_full)(run_thread, started, stack_size, joinable, bound, priority, error);
+        return REAL(g_thread_create_full)(function, data, stack_size, joinable, bound, priority,
+                                          error);
+    thread = REAL(g_thread_create_full)(run_thread, started, stack_size, joinable, bound, priority,
+                                        error);
     if (!thread)
         start_rollback(FAMILY_GLIB_THREAD, started, 0);
     return thread;

@@ -33,7 +33,8 @@ struct _GSourceCallbackFuncs {
 };
 
 enum {
-    SOURCE_INDIRECT = REPEAT_OTHER, /* function and data are the program's callback funcs and their data */
+    SOURCE_INDIRECT =
+        REPEAT_OTHER, /* function and data are the program's callback funcs and their data */
     SOURCE_VOID = REPEAT_OTHER * 2, /* its callback answers nothing: it is removed after it ran */
 };
 
@@ -73,7 +74,8 @@ static void source_ref(void *data)
     struct dispatch *dispatch;
 
     /* Whoever else counts can only count down, and not before this dispatch is known to it. */
-    atomic_store_explicit(&repeat->refs, atomic_load_explicit(&repeat->refs, memory_order_relaxed) + 1,
+    atomic_store_explicit(&repeat->refs,
+                          atomic_load_explicit(&repeat->refs, memory_order_relaxed) + 1,
                           memory_order_relaxed);
     if (unlikely(repeat->flags & SOURCE_INDIRECT))
         ((struct _GSourceCallbackFuncs *)repeat->function)->ref(repeat->data);
@@ -96,7 +98,8 @@ static GUARDED long run_source(long a, long b, long c, long d, long e, long f)
 
     /* What lies below us was jumped out of while this dispatch went on. Not "or at": dispatch functions
      * end with a jump to their callback, and then we stand where ref stood. */
-    while (unlikely(dispatch && dispatch->frame < FRAME()) && stack_is_same(dispatch->frame, FRAME()))
+    while (unlikely(dispatch && dispatch->frame < FRAME()) &&
+           stack_is_same(dispatch->frame, FRAME()))
         dispatch = dispatch->outer;
     if (unlikely(!dispatch))
         return 0;
@@ -106,17 +109,20 @@ static GUARDED long run_source(long a, long b, long c, long d, long e, long f)
     return unlikely(repeat->flags & SOURCE_VOID) ? 0 : result;
 }
 
-static void source_get(void *data, struct _GSource *source, source_function **function, void **user_data)
+static void source_get(void *data, struct _GSource *source, source_function **function,
+                       void **user_data)
 {
     struct repeat *repeat = data;
 
     if (unlikely(repeat->flags & SOURCE_INDIRECT)) {
-        ((struct _GSourceCallbackFuncs *)repeat->function)->get(repeat->data, source, function, user_data);
+        ((struct _GSourceCallbackFuncs *)repeat->function)
+            ->get(repeat->data, source, function, user_data);
     } else {
         *function = (source_function *)repeat->function;
         *user_data = repeat->data;
     }
-    if (likely(dispatching && dispatching->repeat == repeat && !dispatching->function && *function)) {
+    if (likely(dispatching && dispatching->repeat == repeat && !dispatching->function &&
+               *function)) {
         dispatching->function = (void *)*function;
         *function = (source_function *)(void *)run_source;
     }
@@ -155,8 +161,8 @@ static struct library_named gio = {.name = "libgio-2.0"};
  * for the first who needs them and live on: they must not keep that one's context. What GIO does for
  * a task of the program has the task, or the program's function.
  */
-static struct context *source_context(const void *caller, const void *function, const void *data, bool is_once,
-                                      uint8_t *flags)
+static struct context *source_context(const void *caller, const void *function, const void *data,
+                                      bool is_once, uint8_t *flags)
 {
     struct context *context;
 
@@ -171,8 +177,8 @@ static struct context *source_context(const void *caller, const void *function, 
 }
 
 /* What a source gets in place of a callback; NULL: let it have the callback itself. */
-static struct repeat *source_repeat(const void *caller, void *function, void *data, notify_function *notify,
-                                    bool is_once)
+static struct repeat *source_repeat(const void *caller, void *function, void *data,
+                                    notify_function *notify, bool is_once)
 {
     uint8_t flags;
     struct context *context = source_context(caller, function, data, is_once, &flags);
@@ -193,7 +199,8 @@ static struct repeat *source_repeat(const void *caller, void *function, void *da
     return repeat;
 }
 
-#define SET_INDIRECT(caller) NEXT(REAL_TYPE(g_source_set_callback_indirect), "g_source_set_callback_indirect", caller)
+#define SET_INDIRECT(caller) \
+    NEXT(REAL_TYPE(g_source_set_callback_indirect), "g_source_set_callback_indirect", caller)
 
 void hook_g_source_set_callback(struct _GSource *source, source_function *function, void *data,
                                 notify_function *notify)
@@ -209,7 +216,8 @@ void hook_g_source_set_callback(struct _GSource *source, source_function *functi
         REAL(g_source_set_callback)(source, function, data, notify);
 }
 
-void hook_g_source_set_callback_indirect(struct _GSource *source, void *data, struct _GSourceCallbackFuncs *funcs)
+void hook_g_source_set_callback_indirect(struct _GSource *source, void *data,
+                                         struct _GSourceCallbackFuncs *funcs)
 {
     struct repeat *repeat = NULL;
 
@@ -232,8 +240,8 @@ typedef void priority_function(struct _GSource *source, int priority);
 typedef void unref_function(struct _GSource *source);
 
 /* Gives a fresh source its repeat and its place in a main context, and lets go of it. */
-static unsigned attach(const void *caller, struct _GSource *source, struct repeat *repeat, int priority,
-                       int default_priority, struct _GMainContext *context)
+static unsigned attach(const void *caller, struct _GSource *source, struct repeat *repeat,
+                       int priority, int default_priority, struct _GMainContext *context)
 {
     unsigned id;
 
@@ -264,23 +272,24 @@ typedef struct _GSource *new_signal(int number);
  * The body of one: CONSTRUCT is the call of the public constructor; REAL_CALL is what to do when there is
  * no context to carry or the arguments are wrong, which GLib shall say itself.
  */
-#define ADD(is_valid, function, data, notify, is_once, extra_flags, priority, default_priority, CONSTRUCT, REAL_CALL) \
-    do {                                                                                                        \
-        const void *caller = __builtin_return_address(0);                                                       \
-        struct repeat *repeat = NULL;                                                                           \
-        struct _GSource *source;                                                                                \
-                                                                                                                \
-        if (likely((function) && (is_valid)))                                                                              \
-            repeat = source_repeat(caller, (void *)(function), data, notify, is_once);                          \
-        if (unlikely(!repeat))                                                                                  \
-            return REAL_CALL;                                                                                   \
-        repeat->flags |= (extra_flags);                                                                         \
-        source = CONSTRUCT;                                                                                     \
-        if (unlikely(!source)) {                                                                                \
-            take_back(repeat);                                                                                     \
-            return REAL_CALL;                                                                                   \
-        }                                                                                                       \
-        return attach(caller, source, repeat, priority, default_priority, NULL);                                \
+#define ADD(is_valid, function, data, notify, is_once, extra_flags, priority, default_priority, \
+            CONSTRUCT, REAL_CALL)                                                               \
+    do {                                                                                        \
+        const void *caller = __builtin_return_address(0);                                       \
+        struct repeat *repeat = NULL;                                                           \
+        struct _GSource *source;                                                                \
+                                                                                                \
+        if (likely((function) && (is_valid)))                                                   \
+            repeat = source_repeat(caller, (void *)(function), data, notify, is_once);          \
+        if (unlikely(!repeat))                                                                  \
+            return REAL_CALL;                                                                   \
+        repeat->flags |= (extra_flags);                                                         \
+        source = CONSTRUCT;                                                                     \
+        if (unlikely(!source)) {                                                                \
+            take_back(repeat);                                                                  \
+            return REAL_CALL;                                                                   \
+        }                                                                                       \
+        return attach(caller, source, repeat, priority, default_priority, NULL);                \
     } while (0)
 
 #define NEW_IDLE() NEXT(new_idle *, "g_idle_source_new", caller)()
@@ -289,11 +298,12 @@ typedef struct _GSource *new_signal(int number);
 
 unsigned hook_g_idle_add(source_function *function, void *data)
 {
-    ADD(true, function, data, NULL, false, 0, PRIORITY_DEFAULT_IDLE, PRIORITY_DEFAULT_IDLE, NEW_IDLE(),
-        REAL(g_idle_add)(function, data));
+    ADD(true, function, data, NULL, false, 0, PRIORITY_DEFAULT_IDLE, PRIORITY_DEFAULT_IDLE,
+        NEW_IDLE(), REAL(g_idle_add)(function, data));
 }
 
-unsigned hook_g_idle_add_full(int priority, source_function *function, void *data, notify_function *notify)
+unsigned hook_g_idle_add_full(int priority, source_function *function, void *data,
+                              notify_function *notify)
 {
     ADD(true, function, data, notify, false, 0, priority, PRIORITY_DEFAULT_IDLE, NEW_IDLE(),
         REAL(g_idle_add_full)(priority, function, data, notify));
@@ -301,18 +311,18 @@ unsigned hook_g_idle_add_full(int priority, source_function *function, void *dat
 
 unsigned hook_g_idle_add_once(void (*function)(void *), void *data)
 {
-    ADD(true, function, data, NULL, true, SOURCE_VOID, PRIORITY_DEFAULT_IDLE, PRIORITY_DEFAULT_IDLE, NEW_IDLE(),
-        REAL(g_idle_add_once)(function, data));
+    ADD(true, function, data, NULL, true, SOURCE_VOID, PRIORITY_DEFAULT_IDLE, PRIORITY_DEFAULT_IDLE,
+        NEW_IDLE(), REAL(g_idle_add_once)(function, data));
 }
 
 unsigned hook_g_timeout_add(unsigned interval, source_function *function, void *data)
 {
-    ADD(true, function, data, NULL, false, 0, PRIORITY_DEFAULT, PRIORITY_DEFAULT, NEW_TIMEOUT(interval),
-        REAL(g_timeout_add)(interval, function, data));
+    ADD(true, function, data, NULL, false, 0, PRIORITY_DEFAULT, PRIORITY_DEFAULT,
+        NEW_TIMEOUT(interval), REAL(g_timeout_add)(interval, function, data));
 }
 
-unsigned hook_g_timeout_add_full(int priority, unsigned interval, source_function *function, void *data,
-                                 notify_function *notify)
+unsigned hook_g_timeout_add_full(int priority, unsigned interval, source_function *function,
+                                 void *data, notify_function *notify)
 {
     ADD(true, function, data, notify, false, 0, priority, PRIORITY_DEFAULT, NEW_TIMEOUT(interval),
         REAL(g_timeout_add_full)(priority, interval, function, data, notify));
@@ -320,18 +330,18 @@ unsigned hook_g_timeout_add_full(int priority, unsigned interval, source_functio
 
 unsigned hook_g_timeout_add_once(unsigned interval, void (*function)(void *), void *data)
 {
-    ADD(true, function, data, NULL, true, SOURCE_VOID, PRIORITY_DEFAULT, PRIORITY_DEFAULT, NEW_TIMEOUT(interval),
-        REAL(g_timeout_add_once)(interval, function, data));
+    ADD(true, function, data, NULL, true, SOURCE_VOID, PRIORITY_DEFAULT, PRIORITY_DEFAULT,
+        NEW_TIMEOUT(interval), REAL(g_timeout_add_once)(interval, function, data));
 }
 
 unsigned hook_g_timeout_add_seconds(unsigned interval, source_function *function, void *data)
 {
-    ADD(true, function, data, NULL, false, 0, PRIORITY_DEFAULT, PRIORITY_DEFAULT, NEW_SECONDS(interval),
-        REAL(g_timeout_add_seconds)(interval, function, data));
+    ADD(true, function, data, NULL, false, 0, PRIORITY_DEFAULT, PRIORITY_DEFAULT,
+        NEW_SECONDS(interval), REAL(g_timeout_add_seconds)(interval, function, data));
 }
 
-unsigned hook_g_timeout_add_seconds_full(int priority, unsigned interval, source_function *function, void *data,
-                                         notify_function *notify)
+unsigned hook_g_timeout_add_seconds_full(int priority, unsigned interval, source_function *function,
+                                         void *data, notify_function *notify)
 {
     ADD(true, function, data, notify, false, 0, priority, PRIORITY_DEFAULT, NEW_SECONDS(interval),
         REAL(g_timeout_add_seconds_full)(priority, interval, function, data, notify));
@@ -340,11 +350,12 @@ unsigned hook_g_timeout_add_seconds_full(int priority, unsigned interval, source
 unsigned hook_g_child_watch_add(int pid, void (*function)(int, int, void *), void *data)
 {
     ADD(pid > 0, function, data, NULL, true, 0, PRIORITY_DEFAULT, PRIORITY_DEFAULT,
-        NEXT(new_child *, "g_child_watch_source_new", caller)(pid), REAL(g_child_watch_add)(pid, function, data));
+        NEXT(new_child *, "g_child_watch_source_new", caller)(pid),
+        REAL(g_child_watch_add)(pid, function, data));
 }
 
-unsigned hook_g_child_watch_add_full(int priority, int pid, void (*function)(int, int, void *), void *data,
-                                     notify_function *notify)
+unsigned hook_g_child_watch_add_full(int priority, int pid, void (*function)(int, int, void *),
+                                     void *data, notify_function *notify)
 {
     ADD(pid > 0, function, data, notify, true, 0, priority, PRIORITY_DEFAULT,
         NEXT(new_child *, "g_child_watch_source_new", caller)(pid),
@@ -353,7 +364,8 @@ unsigned hook_g_child_watch_add_full(int priority, int pid, void (*function)(int
 
 typedef int io_function(struct _GIOChannel *channel, unsigned condition, void *data);
 
-unsigned hook_g_io_add_watch(struct _GIOChannel *channel, unsigned condition, io_function *function, void *data)
+unsigned hook_g_io_add_watch(struct _GIOChannel *channel, unsigned condition, io_function *function,
+                             void *data)
 {
     ADD(channel, function, data, NULL, false, 0, PRIORITY_DEFAULT, PRIORITY_DEFAULT,
         NEXT(new_io *, "g_io_create_watch", caller)(channel, condition),
@@ -377,8 +389,8 @@ unsigned hook_g_unix_fd_add(int fd, unsigned condition, fd_function *function, v
         REAL(g_unix_fd_add)(fd, condition, function, data));
 }
 
-unsigned hook_g_unix_fd_add_full(int priority, int fd, unsigned condition, fd_function *function, void *data,
-                                 notify_function *notify)
+unsigned hook_g_unix_fd_add_full(int priority, int fd, unsigned condition, fd_function *function,
+                                 void *data, notify_function *notify)
 {
     ADD(true, function, data, notify, false, 0, priority, PRIORITY_DEFAULT,
         NEXT(new_fd *, "g_unix_fd_source_new", caller)(fd, condition),
@@ -388,8 +400,8 @@ unsigned hook_g_unix_fd_add_full(int priority, int fd, unsigned condition, fd_fu
 /* As g_unix_signal_source_new has it; the others it refuses. */
 static bool can_watch(int number)
 {
-    return number == SIGHUP || number == SIGINT || number == SIGTERM || number == SIGUSR1 || number == SIGUSR2 ||
-           number == SIGWINCH;
+    return number == SIGHUP || number == SIGINT || number == SIGTERM || number == SIGUSR1 ||
+           number == SIGUSR2 || number == SIGWINCH;
 }
 
 unsigned hook_g_unix_signal_add(int number, source_function *function, void *data)
@@ -399,8 +411,8 @@ unsigned hook_g_unix_signal_add(int number, source_function *function, void *dat
         REAL(g_unix_signal_add)(number, function, data));
 }
 
-unsigned hook_g_unix_signal_add_full(int priority, int number, source_function *function, void *data,
-                                     notify_function *notify)
+unsigned hook_g_unix_signal_add_full(int priority, int number, source_function *function,
+                                     void *data, notify_function *notify)
 {
     ADD(can_watch(number), function, data, notify, false, 0, priority, PRIORITY_DEFAULT,
         NEXT(new_signal *, "g_unix_signal_source_new", caller)(number),
@@ -417,8 +429,9 @@ typedef void release_function(struct _GMainContext *context);
  * As GLib has it: at once when the calling thread runs the main context, or may run it now; that is no
  * handoff. Otherwise an idle source.
  */
-static void invoke(const void *caller, struct _GMainContext *context, int priority, source_function *function,
-                   void *data, notify_function *notify, REAL_TYPE(g_main_context_invoke_full) real)
+static void invoke(const void *caller, struct _GMainContext *context, int priority,
+                   source_function *function, void *data, notify_function *notify,
+                   REAL_TYPE(g_main_context_invoke_full) real)
 {
     struct _GMainContext *own;
     struct repeat *repeat;
@@ -447,7 +460,8 @@ static void invoke(const void *caller, struct _GMainContext *context, int priori
         attach(caller, NEW_IDLE(), repeat, priority, PRIORITY_DEFAULT_IDLE, context);
 }
 
-void hook_g_main_context_invoke(struct _GMainContext *context, source_function *function, void *data)
+void hook_g_main_context_invoke(struct _GMainContext *context, source_function *function,
+                                void *data)
 {
     const void *caller = __builtin_return_address(0);
 
@@ -455,8 +469,9 @@ void hook_g_main_context_invoke(struct _GMainContext *context, source_function *
            NEXT(REAL_TYPE(g_main_context_invoke_full), "g_main_context_invoke_full", caller));
 }
 
-void hook_g_main_context_invoke_full(struct _GMainContext *context, int priority, source_function *function,
-                                     void *data, notify_function *notify)
+void hook_g_main_context_invoke_full(struct _GMainContext *context, int priority,
+                                     source_function *function, void *data, notify_function *notify)
 {
-    invoke(__builtin_return_address(0), context, priority, function, data, notify, REAL(g_main_context_invoke_full));
+    invoke(__builtin_return_address(0), context, priority, function, data, notify,
+           REAL(g_main_context_invoke_full));
 }

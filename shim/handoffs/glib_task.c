@@ -59,7 +59,8 @@ static void remember(void *task, const void *caller)
         context_count_bare(FAMILY_GLIB_TASK, BARE_MEMORY);
         return;
     }
-    NEXT(void (*)(void *, void (*)(void *, void *), void *), "g_object_weak_ref", caller)(task, task_ends, NULL);
+    NEXT(void (*)(void *, void (*)(void *, void *), void *), "g_object_weak_ref", caller)
+    (task, task_ends, NULL);
 }
 
 void *hook_g_object_new(unsigned long type, const char *first, ...)
@@ -69,7 +70,8 @@ void *hook_g_object_new(unsigned long type, const char *first, ...)
     void *object;
 
     va_start(properties, first);
-    object = NEXT(void *(*)(unsigned long, const char *, va_list), "g_object_new_valist", caller)(type, first, properties);
+    object = NEXT(void *(*)(unsigned long, const char *, va_list), "g_object_new_valist",
+                  caller)(type, first, properties);
     va_end(properties);
     if (unlikely(object && is_task(type, caller)))
         remember(object, caller);

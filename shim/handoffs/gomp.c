@@ -48,8 +48,8 @@ static GUARDED void run_cancellable(void *arg)
 }
 
 /* Not inlined, as all that is rare: so the hooks below keep the program's arguments in registers. */
-static __attribute__((noinline)) omp_function *team_begin(struct team *team, omp_function *function, void *data,
-                                                          const void *caller)
+static __attribute__((noinline)) omp_function *team_begin(struct team *team, omp_function *function,
+                                                          void *data, const void *caller)
 {
     bool cancels = team_can_cancel(caller);
 
@@ -85,7 +85,8 @@ static void team_end(struct team *team)
     } while (0)
 
 /* The form of nearly all regions, and how it is entered once TEAM_SETTLE has settled it. */
-static APART void parallel_slow(omp_function *function, void *data, unsigned threads, unsigned flags)
+static APART void parallel_slow(omp_function *function, void *data, unsigned threads,
+                                unsigned flags)
 {
     REGION(, GOMP_parallel, NULL, threads, flags);
 }
@@ -103,7 +104,8 @@ static void parallel_plain(omp_function *function, void *data, unsigned threads,
     team.data = data;
     team.master = thread;
     team.context = context_take_ready(thread, FAMILY_GOMP);
-    ((REAL_TYPE(GOMP_parallel))hook_table[HOOK_GOMP_parallel].real)(run_member, &team, threads, flags);
+    ((REAL_TYPE(GOMP_parallel))hook_table[HOOK_GOMP_parallel].real)(run_member, &team, threads,
+                                                                    flags);
     context_release_on(thread_self, team.context);
 }
 
@@ -113,7 +115,8 @@ void hook_GOMP_parallel(omp_function *function, void *data, unsigned threads, un
     parallel_slow(function, data, threads, flags);
 }
 
-unsigned hook_GOMP_parallel_reductions(omp_function *function, void *data, unsigned threads, unsigned flags)
+unsigned hook_GOMP_parallel_reductions(omp_function *function, void *data, unsigned threads,
+                                       unsigned flags)
 {
     unsigned result;
 
@@ -121,22 +124,23 @@ unsigned hook_GOMP_parallel_reductions(omp_function *function, void *data, unsig
     return result;
 }
 
-void hook_GOMP_parallel_sections(omp_function *function, void *data, unsigned threads, unsigned count, unsigned flags)
+void hook_GOMP_parallel_sections(omp_function *function, void *data, unsigned threads,
+                                 unsigned count, unsigned flags)
 {
     REGION(, GOMP_parallel_sections, NULL, threads, count, flags);
 }
 
-#define LOOP(NAME)                                                                                         \
-    void hook_##NAME(omp_function *function, void *data, unsigned threads, long start, long end, long step, \
-                     long chunk, unsigned flags)                                                           \
-    {                                                                                                      \
-        REGION(, NAME, NULL, threads, start, end, step, chunk, flags);                                             \
+#define LOOP(NAME)                                                                               \
+    void hook_##NAME(omp_function *function, void *data, unsigned threads, long start, long end, \
+                     long step, long chunk, unsigned flags)                                      \
+    {                                                                                            \
+        REGION(, NAME, NULL, threads, start, end, step, chunk, flags);                           \
     }
-#define LOOP_RUNTIME(NAME)                                                                                 \
-    void hook_##NAME(omp_function *function, void *data, unsigned threads, long start, long end, long step, \
-                     unsigned flags)                                                                       \
-    {                                                                                                      \
-        REGION(, NAME, NULL, threads, start, end, step, flags);                                                    \
+#define LOOP_RUNTIME(NAME)                                                                       \
+    void hook_##NAME(omp_function *function, void *data, unsigned threads, long start, long end, \
+                     long step, unsigned flags)                                                  \
+    {                                                                                            \
+        REGION(, NAME, NULL, threads, start, end, step, flags);                                  \
     }
 LOOP(GOMP_parallel_loop_static)
 LOOP(GOMP_parallel_loop_dynamic)
@@ -148,7 +152,8 @@ LOOP_RUNTIME(GOMP_parallel_loop_nonmonotonic_runtime)
 LOOP_RUNTIME(GOMP_parallel_loop_maybe_nonmonotonic_runtime)
 
 /* Up to gcc 13 all teams run one after the other in the calling thread; nothing says that they must. */
-void hook_GOMP_teams_reg(omp_function *function, void *data, unsigned teams, unsigned threads, unsigned flags)
+void hook_GOMP_teams_reg(omp_function *function, void *data, unsigned teams, unsigned threads,
+                         unsigned flags)
 {
     REGION(, GOMP_teams_reg, NULL, teams, threads, flags);
 }
@@ -162,7 +167,8 @@ void hook_GOMP_teams_reg(omp_function *function, void *data, unsigned teams, uns
 static __thread struct team *started;
 static __thread unsigned started_bare;
 
-static struct team *team_start(omp_function *function, void *data, const void *caller, omp_function **run)
+static struct team *team_start(omp_function *function, void *data, const void *caller,
+                               omp_function **run)
 {
     struct team *team = started_bare ? NULL : handoff_alloc(sizeof *team);
 
@@ -179,19 +185,19 @@ static struct team *team_start(omp_function *function, void *data, const void *c
     return team;
 }
 
-#define START(NAME, ...)                                                                       \
-    do {                                                                                       \
-        omp_function *run;                                                                     \
-        struct team *team = team_start(function, data, __builtin_return_address(0), &run);     \
-                                                                                               \
-        if (team)                                                                              \
-            REAL(NAME)(run, team, __VA_ARGS__);                                                \
-        else                                                                                   \
-            REAL(NAME)(function, data, __VA_ARGS__);                                           \
-        if (team && team_cancels == CANCELS) {                                                 \
-            team->first = team_current;                                                        \
-            team_current = team;                                                               \
-        }                                                                                      \
+#define START(NAME, ...)                                                                   \
+    do {                                                                                   \
+        omp_function *run;                                                                 \
+        struct team *team = team_start(function, data, __builtin_return_address(0), &run); \
+                                                                                           \
+        if (team)                                                                          \
+            REAL(NAME)(run, team, __VA_ARGS__);                                            \
+        else                                                                               \
+            REAL(NAME)(function, data, __VA_ARGS__);                                       \
+        if (team && team_cancels == CANCELS) {                                             \
+            team->first = team_current;                                                    \
+            team_current = team;                                                           \
+        }                                                                                  \
     } while (0)
 
 void hook_GOMP_parallel_start(omp_function *function, void *data, unsigned threads)
@@ -199,23 +205,24 @@ void hook_GOMP_parallel_start(omp_function *function, void *data, unsigned threa
     START(GOMP_parallel_start, threads);
 }
 
-void hook_GOMP_parallel_sections_start(omp_function *function, void *data, unsigned threads, unsigned count)
+void hook_GOMP_parallel_sections_start(omp_function *function, void *data, unsigned threads,
+                                       unsigned count)
 {
     START(GOMP_parallel_sections_start, threads, count);
 }
 
-#define LOOP_START(NAME)                                                                                   \
-    void hook_##NAME(omp_function *function, void *data, unsigned threads, long start, long end, long step, \
-                     long chunk)                                                                           \
-    {                                                                                                      \
-        START(NAME, threads, start, end, step, chunk);                                                     \
+#define LOOP_START(NAME)                                                                         \
+    void hook_##NAME(omp_function *function, void *data, unsigned threads, long start, long end, \
+                     long step, long chunk)                                                      \
+    {                                                                                            \
+        START(NAME, threads, start, end, step, chunk);                                           \
     }
 LOOP_START(GOMP_parallel_loop_static_start)
 LOOP_START(GOMP_parallel_loop_dynamic_start)
 LOOP_START(GOMP_parallel_loop_guided_start)
 
-void hook_GOMP_parallel_loop_runtime_start(omp_function *function, void *data, unsigned threads, long start, long end,
-                                           long step)
+void hook_GOMP_parallel_loop_runtime_start(omp_function *function, void *data, unsigned threads,
+                                           long start, long end, long step)
 {
     START(GOMP_parallel_loop_runtime_start, threads, start, end, step);
 }

@@ -57,7 +57,8 @@ struct far_head {
     omp_function *function;
     struct context *context;
     struct team *team;
-    struct loose_task *loose; /* knows of the context until the task runs; NULL: cannot be discarded */
+    struct loose_task
+        *loose; /* knows of the context until the task runs; NULL: cannot be discarded */
     struct loop *loop;
     long offset;
     long size;
@@ -73,7 +74,8 @@ static inline void *far_arguments(struct far_head *head)
 }
 
 /* In a program whose tasks may be discarded, the task's own tasks belong to its team as well. */
-static GUARDED void run_in_team(struct team *team, struct context *context, omp_function *function, void *arguments)
+static GUARDED void run_in_team(struct team *team, struct context *context, omp_function *function,
+                                void *arguments)
 {
     GUARDED_FRAME();
     struct team *outer = team_current;
@@ -118,20 +120,22 @@ struct block {
     size_t mapped;
 };
 
-#define BLOCK_NEW(block, total)                                                                  \
-    do {                                                                                         \
-        size_t total_ = (size_t)(total);                                                         \
-                                                                                                 \
-        (block).mapped = total_ > ON_STACK_MAX ? total_ : 0;                                     \
-        (block).head = (block).mapped ? mem_alloc(total_) : __builtin_alloca_with_align(total_, 128); \
-        if ((block).head)                                                                        \
-            memset((block).head, 0, sizeof *(block).head);                                       \
+#define BLOCK_NEW(block, total)                                                   \
+    do {                                                                          \
+        size_t total_ = (size_t)(total);                                          \
+                                                                                  \
+        (block).mapped = total_ > ON_STACK_MAX ? total_ : 0;                      \
+        (block).head = (block).mapped ? mem_alloc(total_)                         \
+                                      : __builtin_alloca_with_align(total_, 128); \
+        if ((block).head)                                                         \
+            memset((block).head, 0, sizeof *(block).head);                        \
     } while (0)
 
-static __attribute__((noinline)) void task_far(REAL_TYPE(GOMP_task) real, struct context *context, bool is_loose,
-                                               omp_function *function, void *data, copy_function *copy, long size,
-                                               long align, bool may_defer, unsigned flags, void *depend, int priority,
-                                               void *detach)
+static __attribute__((noinline)) void task_far(REAL_TYPE(GOMP_task) real, struct context *context,
+                                               bool is_loose, omp_function *function, void *data,
+                                               copy_function *copy, long size, long align,
+                                               bool may_defer, unsigned flags, void *depend,
+                                               int priority, void *detach)
 {
     long offset = round_up(sizeof(struct far_head), align > 8 ? align : 8);
     struct block block;
@@ -160,8 +164,8 @@ static __attribute__((noinline)) void task_far(REAL_TYPE(GOMP_task) real, struct
     block.head->data = data;
     if (!copy && size)
         memcpy(far_arguments(block.head), data, (size_t)size);
-    real(run_far, block.head, copy ? copy_far : NULL, offset + size, align > 8 ? align : 8, may_defer, flags, depend,
-         priority, detach);
+    real(run_far, block.head, copy ? copy_far : NULL, offset + size, align > 8 ? align : 8,
+         may_defer, flags, depend, priority, detach);
     if (flags & TASK_DETACH && data)
         *(void **)data = block.head->word[0];
     if (copy && !block.head->is_copied) /* the region had been cancelled: there is no task */
@@ -170,8 +174,9 @@ static __attribute__((noinline)) void task_far(REAL_TYPE(GOMP_task) real, struct
         mem_free(block.head, block.mapped);
 }
 
-static APART void task_slow(omp_function *function, void *data, copy_function *copy, long size, long align,
-                            _Bool may_defer, unsigned flags, void *depend, int priority, void *detach)
+static APART void task_slow(omp_function *function, void *data, copy_function *copy, long size,
+                            long align, _Bool may_defer, unsigned flags, void *depend, int priority,
+                            void *detach)
 {
     REAL_TYPE(GOMP_task) real = REAL(GOMP_task);
     bool cancels = team_can_cancel(__builtin_return_address(0));
@@ -183,27 +188,30 @@ static APART void task_slow(omp_function *function, void *data, copy_function *c
         return;
     }
     if (copy || flags & TASK_DETACH || align > HEAD_ALIGN || size > ON_STACK_MAX || cancels) {
-        task_far(real, context, cancels, function, data, copy, size, align, may_defer, flags, depend, priority,
-                 detach);
+        task_far(real, context, cancels, function, data, copy, size, align, may_defer, flags,
+                 depend, priority, detach);
         return;
     }
     head = __builtin_alloca_with_align(sizeof *head + (size_t)size, 128);
     head->function = function;
     head->context = context;
     memcpy(head + 1, data, (size_t)size);
-    real(run_task, head, NULL, size + (long)sizeof *head, HEAD_ALIGN, may_defer, flags, depend, priority, detach);
+    real(run_task, head, NULL, size + (long)sizeof *head, HEAD_ALIGN, may_defer, flags, depend,
+         priority, detach);
 }
 
 /* What nearly all tasks are: one to eight words of arguments. */
 enum { WORDS_MAX = 8 };
 
 /* Whole registers and stack words: they are passed on as they came. */
-typedef void task_function(omp_function *, void *, copy_function *, long, long, long, long, void *, long, void *);
+typedef void task_function(omp_function *, void *, copy_function *, long, long, long, long, void *,
+                           long, void *);
 
 /* The hook once TEAM_SETTLE has settled it. Volatile: the stacked arguments stay where they are until
  * they are passed on, instead of in registers that have to be saved. */
-static void task_plain(omp_function *function, void *data, copy_function *copy, long size, long align, long may_defer,
-                       long flags, void *volatile depend, volatile long priority, void *volatile detach)
+static void task_plain(omp_function *function, void *data, copy_function *copy, long size,
+                       long align, long may_defer, long flags, void *volatile depend,
+                       volatile long priority, void *volatile detach)
 {
     bool is_words = ((unsigned long)(size - 8) & ~(unsigned long)(8 * (WORDS_MAX - 1))) == 0;
     struct thread *thread = thread_self;
@@ -214,8 +222,10 @@ static void task_plain(omp_function *function, void *data, copy_function *copy, 
     const char *from = data;
     long at = 0;
 
-    if (unlikely(copy || !is_words || align > HEAD_ALIGN || flags & TASK_DETACH || !context_is_ready(thread))) {
-        task_slow(function, data, copy, size, align, (_Bool)may_defer, (unsigned)flags, depend, (int)priority, detach);
+    if (unlikely(copy || !is_words || align > HEAD_ALIGN || flags & TASK_DETACH ||
+                 !context_is_ready(thread))) {
+        task_slow(function, data, copy, size, align, (_Bool)may_defer, (unsigned)flags, depend,
+                  (int)priority, detach);
         return;
     }
     block.head.context = context_take_ready(thread, FAMILY_GOMP);
@@ -224,12 +234,13 @@ static void task_plain(omp_function *function, void *data, copy_function *copy, 
         memcpy((char *)block.arguments + at, from + at, sizeof(uint64_t));
         at += sizeof(uint64_t);
     } while (at != size);
-    ((task_function *)hook_table[HOOK_GOMP_task].real)(run_task, &block, NULL, size + (long)sizeof block.head,
-                                                       HEAD_ALIGN, may_defer, flags, depend, priority, detach);
+    ((task_function *)hook_table[HOOK_GOMP_task].real)(run_task, &block, NULL,
+                                                       size + (long)sizeof block.head, HEAD_ALIGN,
+                                                       may_defer, flags, depend, priority, detach);
 }
 
-void hook_GOMP_task(omp_function *function, void *data, copy_function *copy, long size, long align, _Bool may_defer,
-                    unsigned flags, void *depend, int priority, void *detach)
+void hook_GOMP_task(omp_function *function, void *data, copy_function *copy, long size, long align,
+                    _Bool may_defer, unsigned flags, void *depend, int priority, void *detach)
 {
     TEAM_SETTLE(GOMP_task, task_plain);
     task_slow(function, data, copy, size, align, may_defer, flags, depend, priority, detach);
@@ -240,15 +251,17 @@ void hook_GOMP_task(omp_function *function, void *data, copy_function *copy, lon
 /* What the tasks of one loop share: on the stack of the loop's thread, or allocated and counted. */
 struct loop {
     struct context *context;
-    struct team *team;        /* whose tasks they are, when that matters */
-    struct loose_task *loose; /* holds the reference of a counted loop whose tasks may be discarded */
+    struct team *team; /* whose tasks they are, when that matters */
+    struct loose_task
+        *loose; /* holds the reference of a counted loop whose tasks may be discarded */
     unsigned long step;
     bool is_up;
     bool is_counted;            /* nogroup: the task that runs the last iteration lets go */
     _Atomic unsigned long left; /* iterations */
 };
 
-static unsigned long iterations(unsigned long start, unsigned long end, unsigned long step, bool is_up)
+static unsigned long iterations(unsigned long start, unsigned long end, unsigned long step,
+                                bool is_up)
 {
     return is_up ? (end - start + step - 1) / step : (start - end - step - 1) / -step;
 }
@@ -306,36 +319,39 @@ static struct loop *loop_new(const struct loop *model, bool is_loose)
 /* What both widths have in common; a long and an unsigned long long are of one size here. */
 _Static_assert(sizeof(long) == sizeof(unsigned long long), "bounds are read as words");
 
-#define TASKLOOP(NAME, is_upwards, is_nothing)                                                                 \
-    do {                                                                                                       \
-        bool cancels = team_can_cancel(__builtin_return_address(0));                                           \
-        struct loop own = {.step = (unsigned long)step, .is_up = (is_upwards)}, *loop = &own;                  \
-        long offset = round_up(sizeof(struct far_head), align > 8 ? align : 8);                                \
-        struct block block = {0};                                                                              \
-                                                                                                               \
-        if (!function || (is_nothing) || !(own.context = context_capture(FAMILY_GOMP))) {                      \
-            REAL(NAME)(function, data, copy, size, align, flags, tasks, priority, start, end, step);           \
-            return;                                                                                            \
-        }                                                                                                      \
-        own.team = cancels ? team_current : NULL;                                                              \
-        own.is_counted = (flags & TASK_NOGROUP) != 0;                                                          \
-        own.left = iterations((unsigned long)start, (unsigned long)end, own.step, own.is_up);                  \
-        BLOCK_NEW(block, offset + (copy ? 0 : size));                                                          \
-        if (block.head && own.is_counted)                                                                      \
-            loop = loop_new(&own, cancels);                                                                    \
-        if (!block.head || !loop) {                                                                            \
-            mem_free(block.mapped ? block.head : NULL, block.mapped);                                          \
-            context_rollback(FAMILY_GOMP, own.context);                                                        \
-            context_count_bare(FAMILY_GOMP, BARE_MEMORY);                                                      \
-            REAL(NAME)(function, data, copy, size, align, flags, tasks, priority, start, end, step);           \
-            return;                                                                                            \
-        }                                                                                                      \
-        loop_fill(block.head, loop, function, data, copy, size, offset);                                       \
-        REAL(NAME)(run_loop_task, block.head, copy ? copy_far : NULL, offset + size, align > 8 ? align : 8,    \
-                   flags, tasks, priority, start, end, step);                                                  \
-        mem_free(block.mapped ? block.head : NULL, block.mapped);                                              \
-        if (loop == &own)                                                                                      \
-            context_release(own.context);                                                                      \
+#define TASKLOOP(NAME, is_upwards, is_nothing)                                                    \
+    do {                                                                                          \
+        bool cancels = team_can_cancel(__builtin_return_address(0));                              \
+        struct loop own = {.step = (unsigned long)step, .is_up = (is_upwards)}, *loop = &own;     \
+        long offset = round_up(sizeof(struct far_head), align > 8 ? align : 8);                   \
+        struct block block = {0};                                                                 \
+                                                                                                  \
+        if (!function || (is_nothing) || !(own.context = context_capture(FAMILY_GOMP))) {         \
+            REAL(NAME)                                                                            \
+            (function, data, copy, size, align, flags, tasks, priority, start, end, step);        \
+            return;                                                                               \
+        }                                                                                         \
+        own.team = cancels ? team_current : NULL;                                                 \
+        own.is_counted = (flags & TASK_NOGROUP) != 0;                                             \
+        own.left = iterations((unsigned long)start, (unsigned long)end, own.step, own.is_up);     \
+        BLOCK_NEW(block, offset + (copy ? 0 : size));                                             \
+        if (block.head && own.is_counted)                                                         \
+            loop = loop_new(&own, cancels);                                                       \
+        if (!block.head || !loop) {                                                               \
+            mem_free(block.mapped ? block.head : NULL, block.mapped);                             \
+            context_rollback(FAMILY_GOMP, own.context);                                           \
+            context_count_bare(FAMILY_GOMP, BARE_MEMORY);                                         \
+            REAL(NAME)                                                                            \
+            (function, data, copy, size, align, flags, tasks, priority, start, end, step);        \
+            return;                                                                               \
+        }                                                                                         \
+        loop_fill(block.head, loop, function, data, copy, size, offset);                          \
+        REAL(NAME)                                                                                \
+        (run_loop_task, block.head, copy ? copy_far : NULL, offset + size, align > 8 ? align : 8, \
+         flags, tasks, priority, start, end, step);                                               \
+        mem_free(block.mapped ? block.head : NULL, block.mapped);                                 \
+        if (loop == &own)                                                                         \
+            context_release(own.context);                                                         \
     } while (0)
 
 static void loop_fill(struct far_head *head, struct loop *loop, omp_function *function, void *data,
@@ -355,15 +371,18 @@ static void loop_fill(struct far_head *head, struct loop *loop, omp_function *fu
         memcpy(far_arguments(head), data, (size_t)size);
 }
 
-void hook_GOMP_taskloop(omp_function *function, void *data, copy_function *copy, long size, long align, unsigned flags,
-                        long tasks, int priority, long start, long end, long step)
+void hook_GOMP_taskloop(omp_function *function, void *data, copy_function *copy, long size,
+                        long align, unsigned flags, long tasks, int priority, long start, long end,
+                        long step)
 {
     TASKLOOP(GOMP_taskloop, step > 0, step > 0 ? start >= end : start <= end);
 }
 
-void hook_GOMP_taskloop_ull(omp_function *function, void *data, copy_function *copy, long size, long align,
-                            unsigned flags, long tasks, int priority, unsigned long long start,
-                            unsigned long long end, unsigned long long step)
+void hook_GOMP_taskloop_ull(omp_function *function, void *data, copy_function *copy, long size,
+                            long align, unsigned flags, long tasks, int priority,
+                            unsigned long long start, unsigned long long end,
+                            unsigned long long step)
 {
-    TASKLOOP(GOMP_taskloop_ull, (flags & TASK_UP) != 0, flags & TASK_UP ? start >= end : start <= end);
+    TASKLOOP(GOMP_taskloop_ull, (flags & TASK_UP) != 0,
+             flags & TASK_UP ? start >= end : start <= end);
 }

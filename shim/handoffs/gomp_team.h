@@ -13,7 +13,6 @@
 
 struct loose_task;
 
-
 /* On the stack of the thread that starts the region, or allocated (split start and end). */
 struct team {
     void *first; /* GOMP_parallel_reductions reads the first word of its data: keep it first */
@@ -30,7 +29,7 @@ struct team {
 struct loose_task {
     struct context *context;
     struct team *team; /* NULL: made outside of any region, where tasks run at once */
-    void *block; /* handoff memory that goes with it, or NULL */
+    void *block;       /* handoff memory that goes with it, or NULL */
     size_t block_size;
     struct loose_task *previous, *next;
 };
@@ -44,14 +43,15 @@ bool team_can_cancel(const void *caller);
  * Once it is known that tasks are never discarded and where the real function is, a hook can be
  * entered behind those two questions.
  */
-#define TEAM_SETTLE(NAME, plain)                                                                    \
-    do {                                                                                            \
-        if (team_cancels == CANCELS_NOT && hook_table[HOOK_##NAME].real)                            \
+#define TEAM_SETTLE(NAME, plain)                                                                 \
+    do {                                                                                         \
+        if (team_cancels == CANCELS_NOT && hook_table[HOOK_##NAME].real)                         \
             __atomic_store_n(&hook_table[HOOK_##NAME].enter, (void *)(plain), __ATOMIC_RELEASE); \
     } while (0)
 
 /* The region whose task the calling thread runs; kept only when tasks may be discarded. */
-extern __thread struct team *team_current __attribute__((tls_model("initial-exec"), visibility("hidden")));
+extern __thread struct team *team_current
+    __attribute__((tls_model("initial-exec"), visibility("hidden")));
 
 /* Takes over the reference to `context`; NULL: no memory, and it has not. */
 struct loose_task *loose_new(struct context *context);

@@ -8,8 +8,8 @@
 #include "handoffs/hooks.h"
 
 /* Captures for one handoff of `family` and remembers the callback. NULL: run it bare (counted). */
-static inline __attribute__((always_inline)) struct record *record_capture(enum family family, void *function,
-                                                                           void *data)
+static inline __attribute__((always_inline)) struct record *
+record_capture(enum family family, void *function, void *data)
 {
     struct context *context = context_capture(family);
     struct record *record;
@@ -29,14 +29,15 @@ static inline __attribute__((always_inline)) struct record *record_capture(enum 
 }
 
 /* The same where everything is at hand, NULL where it is not: nothing is called. */
-static inline __attribute__((always_inline)) struct record *record_try_capture(enum family family, void *function,
-                                                                               void *data)
+static inline __attribute__((always_inline)) struct record *
+record_try_capture(enum family family, void *function, void *data)
 {
     struct thread *thread = thread_self;
     struct context *context;
     struct record *record;
 
-    if (unlikely(thread->record_next == thread->record_end || !(context = context_try_capture(family))))
+    if (unlikely(thread->record_next == thread->record_end ||
+                 !(context = context_try_capture(family))))
         return NULL;
     record = record_bump(thread);
     record->function = function;
@@ -88,8 +89,8 @@ static inline void handoff_free(void *block, size_t size)
  * Threads: what to run rides in the block that the new thread takes, so nothing is allocated or
  * freed for it. NULL: start it bare (counted).
  */
-static inline __attribute__((always_inline)) struct thread *start_capture(enum family family, void *function,
-                                                                          void *data)
+static inline __attribute__((always_inline)) struct thread *
+start_capture(enum family family, void *function, void *data)
 {
     struct context *context = context_capture(family);
     struct thread *self, *thread;
@@ -116,8 +117,8 @@ static inline __attribute__((always_inline)) bool start_is_fast(struct thread *s
     return self->spare && context_claim(self); /* if not, start_capture must follow */
 }
 
-static inline __attribute__((always_inline)) struct thread *start_fast(struct thread *self, enum family family,
-                                                                       void *function, void *data)
+static inline __attribute__((always_inline)) struct thread *
+start_fast(struct thread *self, enum family family, void *function, void *data)
 {
     struct thread *thread = self->spare;
 
@@ -136,20 +137,20 @@ int start_rollback(enum family family, struct thread *thread, int error);
  * The body of a thread's trampoline, a GUARDED function: CALL runs thread->start_function. Whoever
  * leaves early is unwound through the frame, and scope_unwind gives the block back.
  */
-#define START_RUN(thread, CALL)                                                                          \
-    do {                                                                                                 \
-        thread_self = (thread);                                                                          \
-        (thread)->records_freed++;                                                                       \
-        SCOPE_RUN((thread)->start_context, MARK_OWNED | MARK_THREAD, CALL);                              \
-        thread_leave(thread);                                                                            \
+#define START_RUN(thread, CALL)                                             \
+    do {                                                                    \
+        thread_self = (thread);                                             \
+        (thread)->records_freed++;                                          \
+        SCOPE_RUN((thread)->start_context, MARK_OWNED | MARK_THREAD, CALL); \
+        thread_leave(thread);                                               \
     } while (0)
 
 /* Where the trampoline itself has seen that the attach is a fast one. */
-#define START_RUN_FAST(thread, CALL)                                                                     \
-    do {                                                                                                 \
-        thread_self = (thread);                                                                          \
-        (thread)->records_freed++;                                                                       \
-        SCOPE_RUN_PLAIN((thread), (thread)->start_context, MARK_OWNED | MARK_THREAD, CALL);               \
-        thread_leave(thread);                                                                            \
+#define START_RUN_FAST(thread, CALL)                                                        \
+    do {                                                                                    \
+        thread_self = (thread);                                                             \
+        (thread)->records_freed++;                                                          \
+        SCOPE_RUN_PLAIN((thread), (thread)->start_context, MARK_OWNED | MARK_THREAD, CALL); \
+        thread_leave(thread);                                                               \
     } while (0)
 #endif

@@ -170,7 +170,8 @@ void hooks_init(const struct config *config, bool carries_anything, bool carries
         for (unsigned family = 0; family < FAMILY_COUNT; family++) {
             /* "glib" names every glib.* family. */
             if (!strcmp(item->text, family_names[family]) ||
-                (!strncmp(item->text, family_names[family], item->len) && family_names[family][item->len] == '.')) {
+                (!strncmp(item->text, family_names[family], item->len) &&
+                 family_names[family][item->len] == '.')) {
                 family_off[family] = true;
                 is_known = true;
             }

@@ -35,7 +35,8 @@ enum hook_id {
 };
 #undef HOOK
 
-#define HOOK(family, ret, name, params) __attribute__((visibility("hidden"))) ret hook_##name params;
+#define HOOK(family, ret, name, params) \
+    __attribute__((visibility("hidden"))) ret hook_##name params;
 #include "handoffs/hooks.def"
 #undef HOOK
 
@@ -52,17 +53,17 @@ void *hooks_real_for(enum hook_id id, const void *caller);
 
 #define REAL_TYPE(name) __typeof__(&hook_##name)
 /* The real function as the calling body's caller would reach it. Use in the body only. */
-#define REAL(name)                                                         \
+#define REAL(name)                                                            \
     ((REAL_TYPE(name))(__builtin_expect(hook_table[HOOK_##name].real != 0, 1) \
-                           ? hook_table[HOOK_##name].real                  \
+                           ? hook_table[HOOK_##name].real                     \
                            : hooks_real_for(HOOK_##name, __builtin_return_address(0))))
 /*
  * For bodies that should need no stack frame: the real function or NULL, to be tested and called
  * last; where it is NULL, call a noinline function with the caller's address, and there REAL_FOR.
  */
 #define REAL_KNOWN(name) ((REAL_TYPE(name))hook_table[HOOK_##name].real)
-#define REAL_FOR(name, caller)                                                             \
-    ((REAL_TYPE(name))(hook_table[HOOK_##name].real != 0 ? hook_table[HOOK_##name].real    \
+#define REAL_FOR(name, caller)                                                          \
+    ((REAL_TYPE(name))(hook_table[HOOK_##name].real != 0 ? hook_table[HOOK_##name].real \
                                                          : hooks_real_for(HOOK_##name, caller)))
 /* Of a function of the C library: known when its body is reached, there is no second copy. */
 #define REAL_LIBC(name) REAL_KNOWN(name)

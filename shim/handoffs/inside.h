@@ -18,8 +18,8 @@ struct library_place {
 bool inside_slow(struct library_place *place, const void *function, const void *caller);
 
 /* Whether `caller` is code of the library that `function` belongs to. */
-static inline __attribute__((always_inline)) bool caller_is_inside(struct library_place *place, const void *function,
-                                                                   const void *caller)
+static inline __attribute__((always_inline)) bool
+caller_is_inside(struct library_place *place, const void *function, const void *caller)
 {
     uintptr_t size = atomic_load_explicit(&place->size, memory_order_acquire);
     uintptr_t start = atomic_load_explicit(&place->start, memory_order_relaxed);

@@ -8,8 +8,8 @@
 #include "handoffs/hooks.h"
 #include "slots/slots.h"
 
-static int create(int (*real)(unsigned *, void (*)(void *)), unsigned *key, void (*destructor)(void *),
-                  const void *caller)
+static int create(int (*real)(unsigned *, void (*)(void *)), unsigned *key,
+                  void (*destructor)(void *), const void *caller)
 {
     int ticket;
     key_destructor *guarded = key_will_create(destructor, &ticket);
@@ -50,18 +50,18 @@ void hook_tss_delete(unsigned key)
  * A context that is older than the key's column (the key was deleted and made again) must not show
  * the old key's value: scope_enter_slow attaches a cleaned copy, so nothing is checked here.
  */
-#define GETSPECIFIC(name)                                                              \
-    void *hook_##name(unsigned key)                                                    \
-    {                                                                                  \
-        size_t column;                                                                 \
-                                                                                       \
-        if (likely(key < KEYS_MAX) && unlikely(column = key_column[key])) {            \
-            const struct thread *thread = thread_self;                                 \
-                                                                                       \
-            if (thread_is_attached(thread))                                            \
-                return (void *)(&thread->over->base)[column]; /* key[column - 1] */    \
-        }                                                                              \
-        return REAL_LIBC(name)(key);                                                   \
+#define GETSPECIFIC(name)                                                           \
+    void *hook_##name(unsigned key)                                                 \
+    {                                                                               \
+        size_t column;                                                              \
+                                                                                    \
+        if (likely(key < KEYS_MAX) && unlikely(column = key_column[key])) {         \
+            const struct thread *thread = thread_self;                              \
+                                                                                    \
+            if (thread_is_attached(thread))                                         \
+                return (void *)(&thread->over->base)[column]; /* key[column - 1] */ \
+        }                                                                           \
+        return REAL_LIBC(name)(key);                                                \
     }
 
 GETSPECIFIC(pthread_getspecific)

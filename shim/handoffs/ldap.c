@@ -18,7 +18,8 @@ static GUARDED void *run_task(void *thread_context, void *arg)
     struct waiting task = waiting_take(arg);
     void *result;
 
-    SCOPE_RUN(task.context, MARK_OWNED, result = ((start_function *)task.function)(thread_context, task.data));
+    SCOPE_RUN(task.context, MARK_OWNED,
+              result = ((start_function *)task.function)(thread_context, task.data));
     return result;
 }
 
@@ -37,7 +38,8 @@ int hook_ldap_pvt_thread_pool_submit(pool_handle *pool, start_function *start, v
 }
 
 /* The library's own submit may come here, with a task that has been captured. */
-int hook_ldap_pvt_thread_pool_submit2(pool_handle *pool, start_function *start, void *arg, void **cookie)
+int hook_ldap_pvt_thread_pool_submit2(pool_handle *pool, start_function *start, void *arg,
+                                      void **cookie)
 {
     struct waiting *task = NULL;
     void *own_cookie = NULL, **place = cookie ? cookie : &own_cookie;
@@ -86,10 +88,12 @@ static int visit_task(start_function *ours, void *arg, void *walking)
 }
 
 /* Ours first, then tasks that run bare under their own name. */
-int hook_ldap_pvt_thread_pool_walk(pool_handle *pool, start_function *start, walk_function *visit, void *arg)
+int hook_ldap_pvt_thread_pool_walk(pool_handle *pool, start_function *start, walk_function *visit,
+                                   void *arg)
 {
     struct walk walk = {start, visit, arg};
-    int error = start && visit ? REAL(ldap_pvt_thread_pool_walk)(pool, run_task, visit_task, &walk) : 0;
+    int error = start && visit ? REAL(ldap_pvt_thread_pool_walk)(pool, run_task, visit_task, &walk)
+                               : 0;
 
     return error ? error : REAL(ldap_pvt_thread_pool_walk)(pool, start, visit, arg);
 }

@@ -31,7 +31,8 @@ static struct map watchers;
 
 #define IS_INSIDE(name) caller_is_inside(&ev_place, (void *)REAL(name), __builtin_return_address(0))
 /* ev_stat has a timer of libev's own. */
-#define IS_OWN(name, watcher) caller_is_inside(&ev_place, (void *)REAL(name), (void *)(watcher)->callback)
+#define IS_OWN(name, watcher) \
+    caller_is_inside(&ev_place, (void *)REAL(name), (void *)(watcher)->callback)
 
 /* In a call of ev_*_again, which may go on to a start function by a jump. */
 static __thread bool is_in_again;
@@ -106,29 +107,29 @@ static void stop(struct watcher *watcher)
         put_back(watcher, repeat);
 }
 
-#define START(name, kind, is_once)                                                  \
-    void hook_##name(struct ev_loop *loop, struct kind *any)                        \
-    {                                                                               \
-        struct watcher *watcher = (struct watcher *)(void *)any;                    \
-                                                                                    \
-        if (!watcher->active && watcher->callback && !is_in_again &&                \
-            !IS_INSIDE(name) && !IS_OWN(name, watcher))                             \
-            start(watcher, is_once);                                                \
-        REAL(name)(loop, any);                                                      \
+#define START(name, kind, is_once)                                                       \
+    void hook_##name(struct ev_loop *loop, struct kind *any)                             \
+    {                                                                                    \
+        struct watcher *watcher = (struct watcher *)(void *)any;                         \
+                                                                                         \
+        if (!watcher->active && watcher->callback && !is_in_again && !IS_INSIDE(name) && \
+            !IS_OWN(name, watcher))                                                      \
+            start(watcher, is_once);                                                     \
+        REAL(name)(loop, any);                                                           \
     }
 
-#define STOP(name, kind)                                                            \
-    void hook_##name(struct ev_loop *loop, struct kind *any)                        \
-    {                                                                               \
-        bool is_inside = IS_INSIDE(name);                                           \
-                                                                                    \
-        REAL(name)(loop, any);                                                      \
-        if (!is_inside)                                                             \
-            stop((struct watcher *)(void *)any);                                    \
+#define STOP(name, kind)                                     \
+    void hook_##name(struct ev_loop *loop, struct kind *any) \
+    {                                                        \
+        bool is_inside = IS_INSIDE(name);                    \
+                                                             \
+        REAL(name)(loop, any);                               \
+        if (!is_inside)                                      \
+            stop((struct watcher *)(void *)any);             \
     }
 
-#define BOTH(kind)                          \
-    START(kind##_start, kind, false)        \
+#define BOTH(kind)                   \
+    START(kind##_start, kind, false) \
     STOP(kind##_stop, kind)
 
 START(ev_timer_start, ev_timer, watcher->repeat == 0)
@@ -185,7 +186,8 @@ static GUARDED void run_once(int events, void *arg)
     SCOPE_RUN(record.context, MARK_OWNED, ((once_callback *)record.function)(events, record.data));
 }
 
-void hook_ev_once(struct ev_loop *loop, int fd, int events, double timeout, once_callback *callback, void *arg)
+void hook_ev_once(struct ev_loop *loop, int fd, int events, double timeout, once_callback *callback,
+                  void *arg)
 {
     struct record *cell = callback ? cell_new() : NULL;
     struct context *context = cell ? context_capture(FAMILY_LIBEV) : NULL;

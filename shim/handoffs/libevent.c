@@ -43,7 +43,8 @@ struct event_head {
 static struct lock event_lock;
 static struct map assigned; /* events in the program's memory */
 
-#define IS_INSIDE(name) caller_is_inside(&event_place, (void *)REAL(name), __builtin_return_address(0))
+#define IS_INSIDE(name) \
+    caller_is_inside(&event_place, (void *)REAL(name), __builtin_return_address(0))
 
 static inline bool lock_events(void)
 {
@@ -187,7 +188,8 @@ static GUARDED void run_event(int fd, short what, void *arg)
         run_event_slow(fd, what, arg);
         return;
     }
-    SCOPE_RUN_PLAIN(thread, context, MARK_OWNED, ((event_callback *)repeat->function)(fd, what, repeat->data));
+    SCOPE_RUN_PLAIN(thread, context, MARK_OWNED,
+                    ((event_callback *)repeat->function)(fd, what, repeat->data));
 }
 
 /* ---- an event's repeat ---- */
@@ -206,10 +208,11 @@ static event_callback *our_callback(void)
 /* NULL: the event has a callback of somebody else. */
 static inline struct repeat *repeat_of(const struct event *event, const void *caller)
 {
-    void *(*get_arg)(const struct event *) = NEXT(void *(*)(const struct event *), "event_get_callback_arg", caller);
+    void *(*get_arg)(const struct event *) =
+        NEXT(void *(*)(const struct event *), "event_get_callback_arg", caller);
 
-    if (unlikely(!get_arg) ||
-        !is_ours(NEXT(event_callback * (*)(const struct event *), "event_get_callback", caller)(event)))
+    if (unlikely(!get_arg) || !is_ours(NEXT(event_callback * (*)(const struct event *),
+                                            "event_get_callback", caller)(event)))
         return NULL;
     return get_arg(event);
 }
@@ -287,7 +290,8 @@ static void end(struct repeat *repeat)
 
 /* ---- making and freeing ---- */
 
-static struct repeat *new_repeat(event_callback *callback, void *arg, short events, const void *caller)
+static struct repeat *new_repeat(event_callback *callback, void *arg, short events,
+                                 const void *caller)
 {
     struct repeat *repeat = NULL;
 
@@ -312,7 +316,8 @@ static bool is_self(const void *arg, const void *caller)
     return self && arg == self();
 }
 
-struct event *hook_event_new(struct event_base *base, int fd, short events, event_callback *callback, void *arg)
+struct event *hook_event_new(struct event_base *base, int fd, short events,
+                             event_callback *callback, void *arg)
 {
     const void *caller = __builtin_return_address(0);
     struct repeat *repeat = NULL;
@@ -334,7 +339,8 @@ struct event *hook_event_new(struct event_base *base, int fd, short events, even
 static struct repeat *assign(struct event *event, event_callback *callback, void *arg, short events,
                              const void *caller)
 {
-    struct repeat *repeat = new_repeat(callback, unlikely(is_self(arg, caller)) ? event : arg, events, caller);
+    struct repeat *repeat =
+        new_repeat(callback, unlikely(is_self(arg, caller)) ? event : arg, events, caller);
     void *old;
 
     if (!repeat)
@@ -356,8 +362,8 @@ static void unassign(struct event *event)
         end(repeat);
 }
 
-int hook_event_assign(struct event *event, struct event_base *base, int fd, short events, event_callback *callback,
-                      void *arg)
+int hook_event_assign(struct event *event, struct event_base *base, int fd, short events,
+                      event_callback *callback, void *arg)
 {
     struct repeat *repeat = NULL;
     int error;
@@ -402,7 +408,8 @@ void hook_event_debug_unassign(struct event *event)
 /* Waits for a callback that runs in another thread; when this is the callback, the run frees. */
 void hook_event_free(struct event *event)
 {
-    struct repeat *repeat = event && !IS_INSIDE(event_free) ? repeat_of(event, __builtin_return_address(0)) : NULL;
+    struct repeat *repeat =
+        event && !IS_INSIDE(event_free) ? repeat_of(event, __builtin_return_address(0)) : NULL;
 
     REAL(event_free)(event);
     if (repeat)
@@ -427,7 +434,8 @@ static void run_finalizer(struct event *event, void *arg)
 
 int hook_event_finalize(unsigned flags, struct event *event, finalizer *function)
 {
-    struct repeat *repeat = IS_INSIDE(event_finalize) ? NULL : repeat_of(event, __builtin_return_address(0));
+    struct repeat *repeat =
+        IS_INSIDE(event_finalize) ? NULL : repeat_of(event, __builtin_return_address(0));
 
     if (!repeat)
         return REAL(event_finalize)(flags, event, function);
@@ -438,7 +446,8 @@ int hook_event_finalize(unsigned flags, struct event *event, finalizer *function
 
 int hook_event_free_finalize(unsigned flags, struct event *event, finalizer *function)
 {
-    struct repeat *repeat = IS_INSIDE(event_free_finalize) ? NULL : repeat_of(event, __builtin_return_address(0));
+    struct repeat *repeat =
+        IS_INSIDE(event_free_finalize) ? NULL : repeat_of(event, __builtin_return_address(0));
 
     if (!repeat)
         return REAL(event_free_finalize)(flags, event, function);
@@ -501,7 +510,8 @@ int hook_event_add(struct event *event, const struct timeval *timeout)
     return error;
 }
 
-static __attribute__((noinline)) void active_slow(struct event *event, int result, short calls, const void *caller)
+static __attribute__((noinline)) void active_slow(struct event *event, int result, short calls,
+                                                  const void *caller)
 {
     struct repeat *repeat = repeat_of(event, caller);
     struct context *context;
@@ -530,18 +540,18 @@ void hook_event_active(struct event *event, int result, short calls)
     REAL_KNOWN(event_active)(event, result, calls);
 }
 
-#define DEL(name)                                                                                         \
-    int hook_##name(struct event *event)                                                                  \
-    {                                                                                                     \
-        struct repeat *repeat = NULL;                                                                     \
-        int error;                                                                                        \
-                                                                                                          \
-        if (likely(event))                                                                                \
-            repeat = repeat_of(event, __builtin_return_address(0));                                       \
-        error = REAL(name)(event);                                                                        \
-        if (repeat)                                                                                       \
-            disarm(repeat);                                                                               \
-        return error;                                                                                     \
+#define DEL(name)                                                   \
+    int hook_##name(struct event *event)                            \
+    {                                                               \
+        struct repeat *repeat = NULL;                               \
+        int error;                                                  \
+                                                                    \
+        if (likely(event))                                          \
+            repeat = repeat_of(event, __builtin_return_address(0)); \
+        error = REAL(name)(event);                                  \
+        if (repeat)                                                 \
+            disarm(repeat);                                         \
+        return error;                                               \
     }
 
 DEL(event_del)
@@ -566,8 +576,8 @@ void *hook_event_get_callback_arg(const struct event *event)
     return repeat ? repeat->data : REAL(event_get_callback_arg)(event);
 }
 
-void hook_event_get_assignment(const struct event *event, struct event_base **base, int *fd, short *events,
-                               event_callback **callback, void **arg)
+void hook_event_get_assignment(const struct event *event, struct event_base **base, int *fd,
+                               short *events, event_callback **callback, void **arg)
 {
     struct repeat *repeat = repeat_of(event, __builtin_return_address(0));
 

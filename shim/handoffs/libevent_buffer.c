@@ -17,7 +17,8 @@
 
 static struct library_place event_place;
 
-#define IS_INSIDE(name) caller_is_inside(&event_place, (void *)REAL(name), __builtin_return_address(0))
+#define IS_INSIDE(name) \
+    caller_is_inside(&event_place, (void *)REAL(name), __builtin_return_address(0))
 
 /* ---- bufferevents ---- */
 
@@ -63,7 +64,8 @@ static GUARDED void run_event(struct bufferevent *buffer, short what, void *arg)
 /* NULL: its callbacks are somebody else's. */
 static struct repeat *repeat_of(struct bufferevent *buffer, const void *caller)
 {
-    REAL_TYPE(bufferevent_getcb) get = NEXT(REAL_TYPE(bufferevent_getcb), "bufferevent_getcb", caller);
+    REAL_TYPE(bufferevent_getcb)
+    get = NEXT(REAL_TYPE(bufferevent_getcb), "bufferevent_getcb", caller);
     data_callback *read = NULL, *write = NULL;
     event_callback *event = NULL;
     void *arg = NULL;
@@ -80,11 +82,13 @@ static void end_buffer(struct repeat *repeat)
     repeat_end(repeat);
 }
 
-static struct repeat *new_buffer(data_callback *read, data_callback *write, event_callback *event, void *arg)
+static struct repeat *new_buffer(data_callback *read, data_callback *write, event_callback *event,
+                                 void *arg)
 {
     uint8_t flags;
     struct context *context = repeat_capture(FAMILY_LIBEVENT, false, &flags);
-    struct repeat *repeat = context || flags & REPEAT_BARE ? repeat_new(FAMILY_LIBEVENT, (void *)read, arg) : NULL;
+    struct repeat *repeat =
+        context || flags & REPEAT_BARE ? repeat_new(FAMILY_LIBEVENT, (void *)read, arg) : NULL;
     struct others *others = repeat ? cell_new() : NULL;
 
     if (!others) {
@@ -113,9 +117,9 @@ void hook_bufferevent_setcb(struct bufferevent *buffer, data_callback *read, dat
     if (buffer && (read || write || event))
         repeat = new_buffer(read, write, event, arg);
     if (repeat)
-        REAL(bufferevent_setcb)(buffer, read ? run_read : NULL, write ? run_write : NULL, event ? run_event : NULL, repeat);
-    else
-        REAL(bufferevent_setcb)(buffer, read, write, event, arg);
+        REAL(bufferevent_setcb)
+    (buffer, read ? run_read : NULL, write ? run_write : NULL, event ? run_event : NULL, repeat);
+    else REAL(bufferevent_setcb)(buffer, read, write, event, arg);
     if (old)
         end_buffer(old);
 }
@@ -140,7 +144,8 @@ void hook_bufferevent_getcb(struct bufferevent *buffer, data_callback **read, da
 
 void hook_bufferevent_free(struct bufferevent *buffer)
 {
-    struct repeat *repeat = IS_INSIDE(bufferevent_free) ? NULL : repeat_of(buffer, __builtin_return_address(0));
+    struct repeat *repeat =
+        IS_INSIDE(bufferevent_free) ? NULL : repeat_of(buffer, __builtin_return_address(0));
 
     REAL(bufferevent_free)(buffer);
     if (repeat)
@@ -149,12 +154,14 @@ void hook_bufferevent_free(struct bufferevent *buffer)
 
 /* ---- listeners ---- */
 
-typedef void accept_callback(struct evconnlistener *listener, int fd, struct sockaddr *address, int length, void *arg);
+typedef void accept_callback(struct evconnlistener *listener, int fd, struct sockaddr *address,
+                             int length, void *arg);
 typedef void error_callback(struct evconnlistener *listener, void *arg);
 
 static struct map listeners;
 
-static GUARDED void run_accept(struct evconnlistener *listener, int fd, struct sockaddr *address, int length, void *arg)
+static GUARDED void run_accept(struct evconnlistener *listener, int fd, struct sockaddr *address,
+                               int length, void *arg)
 {
     GUARDED_FRAME();
     struct repeat *repeat = arg;
@@ -178,7 +185,8 @@ static struct repeat *new_listener(accept_callback *callback, void *arg)
 {
     uint8_t flags;
     struct context *context = repeat_capture(FAMILY_LIBEVENT, false, &flags);
-    struct repeat *repeat = context || flags & REPEAT_BARE ? repeat_new(FAMILY_LIBEVENT, (void *)callback, arg) : NULL;
+    struct repeat *repeat =
+        context || flags & REPEAT_BARE ? repeat_new(FAMILY_LIBEVENT, (void *)callback, arg) : NULL;
 
     if (repeat)
         repeat_arm(repeat, context, flags);
@@ -201,8 +209,8 @@ static struct evconnlistener *made(struct evconnlistener *listener, struct repea
     return listener;
 }
 
-struct evconnlistener *hook_evconnlistener_new(struct event_base *base, accept_callback *callback, void *arg,
-                                               unsigned flags, int backlog, int fd)
+struct evconnlistener *hook_evconnlistener_new(struct event_base *base, accept_callback *callback,
+                                               void *arg, unsigned flags, int backlog, int fd)
 {
     struct repeat *repeat = NULL;
 
@@ -213,9 +221,10 @@ struct evconnlistener *hook_evconnlistener_new(struct event_base *base, accept_c
     return made(REAL(evconnlistener_new)(base, run_accept, repeat, flags, backlog, fd), repeat);
 }
 
-struct evconnlistener *hook_evconnlistener_new_bind(struct event_base *base, accept_callback *callback, void *arg,
-                                                    unsigned flags, int backlog, const struct sockaddr *address,
-                                                    int length)
+struct evconnlistener *hook_evconnlistener_new_bind(struct event_base *base,
+                                                    accept_callback *callback, void *arg,
+                                                    unsigned flags, int backlog,
+                                                    const struct sockaddr *address, int length)
 {
     struct repeat *repeat = NULL;
 
@@ -223,13 +232,17 @@ struct evconnlistener *hook_evconnlistener_new_bind(struct event_base *base, acc
         repeat = new_listener(callback, arg);
     if (!repeat)
         return REAL(evconnlistener_new_bind)(base, callback, arg, flags, backlog, address, length);
-    return made(REAL(evconnlistener_new_bind)(base, run_accept, repeat, flags, backlog, address, length), repeat);
+    return made(
+        REAL(evconnlistener_new_bind)(base, run_accept, repeat, flags, backlog, address, length),
+        repeat);
 }
 
 /* The error callback gets the same argument. */
-void hook_evconnlistener_set_cb(struct evconnlistener *listener, accept_callback *callback, void *arg)
+void hook_evconnlistener_set_cb(struct evconnlistener *listener, accept_callback *callback,
+                                void *arg)
 {
-    struct repeat *repeat = IS_INSIDE(evconnlistener_set_cb) ? NULL : map_find(&listeners, listener);
+    struct repeat *repeat = IS_INSIDE(evconnlistener_set_cb) ? NULL
+                                                             : map_find(&listeners, listener);
     uint8_t flags;
     struct context *context;
 
@@ -248,7 +261,8 @@ void hook_evconnlistener_set_cb(struct evconnlistener *listener, accept_callback
 
 void hook_evconnlistener_set_error_cb(struct evconnlistener *listener, error_callback *callback)
 {
-    struct repeat *repeat = IS_INSIDE(evconnlistener_set_error_cb) ? NULL : map_find(&listeners, listener);
+    struct repeat *repeat = IS_INSIDE(evconnlistener_set_error_cb) ? NULL
+                                                                   : map_find(&listeners, listener);
 
     if (repeat && callback) {
         repeat->more = (void *)callback;

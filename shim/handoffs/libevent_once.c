@@ -67,13 +67,14 @@ static GUARDED void run_once(int fd, short what, void *arg)
     SCOPE_RUN(once.context, MARK_OWNED, once.callback(fd, what, once.arg));
 }
 
-int hook_event_base_once(struct event_base *base, int fd, short events, event_callback *callback, void *arg,
-                         const struct timeval *timeout)
+int hook_event_base_once(struct event_base *base, int fd, short events, event_callback *callback,
+                         void *arg, const struct timeval *timeout)
 {
     struct once *once;
     int error;
 
-    if (!callback || caller_is_inside(&event_place, (void *)REAL(event_base_once), (void *)callback))
+    if (!callback ||
+        caller_is_inside(&event_place, (void *)REAL(event_base_once), (void *)callback))
         return REAL(event_base_once)(base, fd, events, callback, arg, timeout);
     once = cell_new();
     if (once && !(once->context = context_capture(FAMILY_LIBEVENT))) {

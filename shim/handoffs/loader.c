@@ -16,7 +16,8 @@
 #include "slots/slots.h"
 
 __attribute__((visibility("hidden"))) void loader_note_dlopen(const char *file, int mode);
-__attribute__((visibility("hidden"))) void loader_note_dlmopen(long list, const char *file, int mode);
+__attribute__((visibility("hidden"))) void loader_note_dlmopen(long list, const char *file,
+                                                               int mode);
 
 void (*loader_opened_hook)(void);
 

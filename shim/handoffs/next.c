@@ -86,7 +86,8 @@ static int visit_wanted(const struct elf_module *module, void *arg)
     struct closure *closure = arg;
     const char *wanted = closure->wanted[closure->done];
 
-    bool is_wanted = !strcmp(module->name, wanted) || (module->soname && !strcmp(module->soname, wanted));
+    bool is_wanted = !strcmp(module->name, wanted) ||
+                     (module->soname && !strcmp(module->soname, wanted));
 
     if (!is_wanted || elf_module_is_startup(module))
         return 0;
@@ -140,7 +141,9 @@ static atomic_flag cache_writer = ATOMIC_FLAG_INIT;
 
 void *next_find_for(const char *name, const void *caller)
 {
-    unsigned slot = (unsigned)((((uintptr_t)caller >> 2) ^ ((uintptr_t)name >> 3)) * 2654435761u >> 16) % CACHE_SIZE;
+    unsigned slot =
+        (unsigned)((((uintptr_t)caller >> 2) ^ ((uintptr_t)name >> 3)) * 2654435761u >> 16) %
+        CACHE_SIZE;
     void *real;
 
     if (!caller) {

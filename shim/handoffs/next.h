@@ -22,14 +22,14 @@ void *next_find_for(const char *name, const void *caller);
  * with the program. `caller` as above; in a trampoline any address of the library that called it.
  */
 void *next_keep(const char *name, const void *caller, void **kept);
-#define NEXT(type, name, caller)                                                                   \
-    ({                                                                                             \
-        static void *kept_;                                                                        \
-        void *function_ = __atomic_load_n(&kept_, __ATOMIC_RELAXED);                               \
-                                                                                                   \
-        if (__builtin_expect((uintptr_t)function_ <= 1, 0))                                        \
-            function_ = next_keep(name, caller, &kept_);                                           \
-        (type)function_;                                                                           \
+#define NEXT(type, name, caller)                                     \
+    ({                                                               \
+        static void *kept_;                                          \
+        void *function_ = __atomic_load_n(&kept_, __ATOMIC_RELAXED); \
+                                                                     \
+        if (__builtin_expect((uintptr_t)function_ <= 1, 0))          \
+            function_ = next_keep(name, caller, &kept_);             \
+        (type) function_;                                            \
     })
 
 /* A library may have been unloaded: forget what was found by caller. */

@@ -65,7 +65,8 @@ static void flow_enter(struct flow *flow)
 
     if (!thread || flow->mark)
         return;
-    around = thread_is_attached(thread) ? thread->mark & ~(uintptr_t)MARK_FLAGS : UINTPTR_MAX & ~(uintptr_t)255;
+    around = thread_is_attached(thread) ? thread->mark & ~(uintptr_t)MARK_FLAGS
+                                        : UINTPTR_MAX & ~(uintptr_t)255;
     flow->mark = (around - 64) & ~(uintptr_t)MARK_FLAGS;
     if (!scope_enter_slow(flow->held, flow->mark | MARK_KEEP))
         flow->mark = 0;
@@ -99,8 +100,8 @@ static struct flow *flow_new(struct context *held)
 
 /* ---- regions ---- */
 
-static void parallel_begin(union data *parent, const void *frame, union data *parallel, unsigned requested, int flags,
-                           const void *address)
+static void parallel_begin(union data *parent, const void *frame, union data *parallel,
+                           unsigned requested, int flags, const void *address)
 {
     struct context *context = context_capture(FAMILY_LIBOMP);
     struct region *region = context ? handoff_alloc(sizeof *region) : NULL;
@@ -132,8 +133,8 @@ static void parallel_end(union data *parallel, union data *parent, int flags, co
 }
 
 /* Index 0 is the thread that began the region. What ends has been left at its last barrier. */
-static void implicit_task(int endpoint, union data *parallel, union data *task, unsigned count, unsigned index,
-                          int flags)
+static void implicit_task(int endpoint, union data *parallel, union data *task, unsigned count,
+                          unsigned index, int flags)
 {
     struct region *region = endpoint == SCOPE_BEGIN && parallel ? parallel->pointer : NULL;
     struct flow *member;
@@ -156,7 +157,8 @@ static void implicit_task(int endpoint, union data *parallel, union data *task, 
     flow_enter(member);
 }
 
-static void sync_region(int kind, int endpoint, union data *parallel, union data *task, const void *address)
+static void sync_region(int kind, int endpoint, union data *parallel, union data *task,
+                        const void *address)
 {
     /* Without a region: the end of its last barrier, told too late for anything. */
     if (!parallel || !parallel->pointer || !task || !task->pointer)
@@ -171,8 +173,8 @@ static void sync_region(int kind, int endpoint, union data *parallel, union data
 
 /* ---- explicit tasks ---- */
 
-static void task_create(union data *parent, const void *frame, union data *task, int flags, int has_dependences,
-                        const void *address)
+static void task_create(union data *parent, const void *frame, union data *task, int flags,
+                        int has_dependences, const void *address)
 {
     struct context *context;
     struct flow *flow;
@@ -198,7 +200,8 @@ static void task_schedule(union data *prior, int status, union data *next)
     if (left && is_done && !left->is_member) {
         prior->pointer = NULL;
         flow_free(left);
-    } else if (left && left->is_untied && status == STATUS_SWITCH && (!entered || entered->is_member || entered->mark)) {
+    } else if (left && left->is_untied && status == STATUS_SWITCH &&
+               (!entered || entered->is_member || entered->mark)) {
         flow_pause(left); /* back to what goes on below it: its part has returned */
     }
     if (entered && !entered->is_member) /* a member has been entered, or waits in a barrier */
@@ -214,9 +217,12 @@ static int initialize(lookup_function *lookup, int device, union data *tool)
         int event;
         callback *function;
     } wanted[] = {
-        {CALLBACK_PARALLEL_BEGIN, (callback *)parallel_begin}, {CALLBACK_PARALLEL_END, (callback *)parallel_end},
-        {CALLBACK_IMPLICIT_TASK, (callback *)implicit_task},   {CALLBACK_SYNC_REGION, (callback *)sync_region},
-        {CALLBACK_TASK_CREATE, (callback *)task_create},       {CALLBACK_TASK_SCHEDULE, (callback *)task_schedule},
+        {CALLBACK_PARALLEL_BEGIN, (callback *)parallel_begin},
+        {CALLBACK_PARALLEL_END, (callback *)parallel_end},
+        {CALLBACK_IMPLICIT_TASK, (callback *)implicit_task},
+        {CALLBACK_SYNC_REGION, (callback *)sync_region},
+        {CALLBACK_TASK_CREATE, (callback *)task_create},
+        {CALLBACK_TASK_SCHEDULE, (callback *)task_schedule},
     };
     bool is_complete = set != NULL;
 

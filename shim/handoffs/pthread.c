@@ -45,29 +45,33 @@ static GUARDED int run_c11_thread(void *arg)
     return result;
 }
 
-static __attribute__((noinline)) int create_slow(unsigned long *thread, const union pthread_attr_t *attributes,
-                                                 start_routine *start, void *arg, const void *caller)
+static __attribute__((noinline)) int create_slow(unsigned long *thread,
+                                                 const union pthread_attr_t *attributes,
+                                                 start_routine *start, void *arg,
+                                                 const void *caller)
 {
     struct thread *started;
     int error;
 
-    if (!start || !thread_inherits(caller) || !(started = start_capture(FAMILY_PTHREAD, (void *)start, arg)))
+    if (!start || !thread_inherits(caller) ||
+        !(started = start_capture(FAMILY_PTHREAD, (void *)start, arg)))
         return REAL(pthread_create)(thread, attributes, start, arg);
     error = REAL(pthread_create)(thread, attributes, run_thread, started);
     return error ? start_rollback(FAMILY_PTHREAD, started, error) : 0;
 }
 
-int hook_pthread_create(unsigned long *thread, const union pthread_attr_t *attributes, start_routine *start,
-                        void *arg)
+int hook_pthread_create(unsigned long *thread, const union pthread_attr_t *attributes,
+                        start_routine *start, void *arg)
 {
     struct thread *self = thread_self, *started;
     int error;
 
-    if (unlikely(!start || !thread_inherits_surely(__builtin_return_address(0)) || !hook_table[HOOK_pthread_create].real ||
-                 !start_is_fast(self)))
+    if (unlikely(!start || !thread_inherits_surely(__builtin_return_address(0)) ||
+                 !hook_table[HOOK_pthread_create].real || !start_is_fast(self)))
         return create_slow(thread, attributes, start, arg, __builtin_return_address(0));
     started = start_fast(self, FAMILY_PTHREAD, (void *)start, arg);
-    error = ((REAL_TYPE(pthread_create))hook_table[HOOK_pthread_create].real)(thread, attributes, run_thread, started);
+    error = ((REAL_TYPE(pthread_create))hook_table[HOOK_pthread_create].real)(thread, attributes,
+                                                                              run_thread, started);
     return unlikely(error) ? start_rollback(FAMILY_PTHREAD, started, error) : 0;
 }
 

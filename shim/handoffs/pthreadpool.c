@@ -18,7 +18,9 @@ struct loop {
     struct context *context;
 };
 
-#define FIVE(a) unsigned long a##1, unsigned long a##2, unsigned long a##3, unsigned long a##4, unsigned long a##5
+#define FIVE(a)                                                                     \
+    unsigned long a##1, unsigned long a##2, unsigned long a##3, unsigned long a##4, \
+        unsigned long a##5
 typedef void task_5(void *, FIVE(a));
 typedef void task_8(void *, FIVE(a), unsigned long, unsigned long, unsigned long);
 
@@ -35,7 +37,8 @@ static GUARDED void run_8(void *arg, FIVE(a), unsigned long a6, unsigned long a7
     GUARDED_FRAME();
     struct loop *loop = arg;
 
-    SCOPE_RUN(loop->context, 0, ((task_8 *)loop->function)(loop->data, a1, a2, a3, a4, a5, a6, a7, a8));
+    SCOPE_RUN(loop->context, 0,
+              ((task_8 *)loop->function)(loop->data, a1, a2, a3, a4, a5, a6, a7, a8));
 }
 
 static bool loop_begin(struct loop *loop, void (*function)(void), void *data)
@@ -66,31 +69,32 @@ static bool loop_begin(struct loop *loop, void (*function)(void), void *data)
 #define NAMES_8 NAMES_7, h
 
 /* FUNCTION: the type of the program's. BETWEEN: what stands between the data and the numbers. */
-#define RUN(NAME, trampoline, FUNCTION, BETWEEN, count)                                                    \
-    do {                                                                                                   \
-        struct loop loop;                                                                                  \
-                                                                                                           \
-        if (!loop_begin(&loop, (void (*)(void))function, data)) {                                          \
-            REAL(NAME)(pool, function, data, BETWEEN NAMES_##count, flags);                                \
-            return;                                                                                        \
-        }                                                                                                  \
-        REAL(NAME)(pool, (FUNCTION)(void (*)(void))trampoline, &loop, BETWEEN NAMES_##count, flags);       \
-        context_release(loop.context);                                                                     \
+#define RUN(NAME, trampoline, FUNCTION, BETWEEN, count)                                    \
+    do {                                                                                   \
+        struct loop loop;                                                                  \
+                                                                                           \
+        if (!loop_begin(&loop, (void (*)(void))function, data)) {                          \
+            REAL(NAME)(pool, function, data, BETWEEN NAMES_##count, flags);                \
+            return;                                                                        \
+        }                                                                                  \
+        REAL(NAME)                                                                         \
+        (pool, (FUNCTION)(void (*)(void))trampoline, &loop, BETWEEN NAMES_##count, flags); \
+        context_release(loop.context);                                                     \
     } while (0)
 
 #define NOTHING
 #define CORES unknown, most,
-#define LOOP(NAME, trampoline, count)                                                                      \
-    void hook_##NAME(struct pthreadpool *pool, void (*function)(void *, WORDS_##count), void *data,        \
-                     WORDS_##count, unsigned flags)                                                        \
-    {                                                                                                      \
-        RUN(NAME, trampoline, void (*)(void *, WORDS_##count), NOTHING, count);                            \
+#define LOOP(NAME, trampoline, count)                                                   \
+    void hook_##NAME(struct pthreadpool *pool, void (*function)(void *, WORDS_##count), \
+                     void *data, WORDS_##count, unsigned flags)                         \
+    {                                                                                   \
+        RUN(NAME, trampoline, void (*)(void *, WORDS_##count), NOTHING, count);         \
     }
-#define LOOP_CORES(NAME, trampoline, count)                                                                \
-    void hook_##NAME(struct pthreadpool *pool, void (*function)(void *, unsigned, WORDS_##count),          \
-                     void *data, unsigned unknown, unsigned most, WORDS_##count, unsigned flags)           \
-    {                                                                                                      \
-        RUN(NAME, trampoline, void (*)(void *, unsigned, WORDS_##count), CORES, count);                    \
+#define LOOP_CORES(NAME, trampoline, count)                                                       \
+    void hook_##NAME(struct pthreadpool *pool, void (*function)(void *, unsigned, WORDS_##count), \
+                     void *data, unsigned unknown, unsigned most, WORDS_##count, unsigned flags)  \
+    {                                                                                             \
+        RUN(NAME, trampoline, void (*)(void *, unsigned, WORDS_##count), CORES, count);           \
     }
 
 /* clang-format off */

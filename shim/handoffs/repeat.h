@@ -117,12 +117,13 @@ bool repeat_apply_age(struct repeat *repeat);
 
 static inline __attribute__((always_inline)) bool repeat_may_keep(struct repeat *repeat)
 {
-    return likely(repeat->context && !repeat->running) && (guard_is_clear() || repeat_apply_age(repeat));
+    return likely(repeat->context && !repeat->running) &&
+           (guard_is_clear() || repeat_apply_age(repeat));
 }
 
 /* The run is over; `context` is what its next one starts from. The repeat may be gone afterwards. */
-static inline __attribute__((always_inline)) void repeat_ran(struct repeat *repeat, struct context *context,
-                                                             uint32_t arms)
+static inline __attribute__((always_inline)) void repeat_ran(struct repeat *repeat,
+                                                             struct context *context, uint32_t arms)
 {
     repeat->running = 0;
     if (likely(repeat->arms == arms)) {
@@ -138,43 +139,43 @@ static inline __attribute__((always_inline)) void repeat_ran(struct repeat *repe
  * Runs CALL, the repeat's callback, in its context, in a function that starts with GUARDED_FRAME().
  * The repeat is not touched after CALL but as described above; CALL must not read it.
  */
-#define REPEAT_RUN(REPEAT, CALL)                                     \
-    do {                                                             \
-        struct repeat *repeat_ = (REPEAT);                           \
-        struct context *carried_;                                    \
-                                                                     \
-        if (repeat_may_keep(repeat_)) {                              \
-            uint32_t arms_ = repeat_->arms;                          \
-                                                                     \
-            carried_ = repeat_->context;                             \
-            repeat_->running = 1;                                    \
-            SCOPE_RUN_KEEP(&carried_, CALL);                         \
-            repeat_ran(repeat_, carried_, arms_);                    \
-        } else if ((carried_ = repeat_borrow(repeat_))) {            \
-            SCOPE_RUN(carried_, MARK_OWNED, CALL);                   \
-        } else {                                                     \
-            CALL;                                                    \
-        }                                                            \
+#define REPEAT_RUN(REPEAT, CALL)                          \
+    do {                                                  \
+        struct repeat *repeat_ = (REPEAT);                \
+        struct context *carried_;                         \
+                                                          \
+        if (repeat_may_keep(repeat_)) {                   \
+            uint32_t arms_ = repeat_->arms;               \
+                                                          \
+            carried_ = repeat_->context;                  \
+            repeat_->running = 1;                         \
+            SCOPE_RUN_KEEP(&carried_, CALL);              \
+            repeat_ran(repeat_, carried_, arms_);         \
+        } else if ((carried_ = repeat_borrow(repeat_))) { \
+            SCOPE_RUN(carried_, MARK_OWNED, CALL);        \
+        } else {                                          \
+            CALL;                                         \
+        }                                                 \
     } while (0)
 
 /* The same for a callback that will not run again unless it is armed anew: it takes the context along. */
-#define REPEAT_RUN_ONCE(REPEAT, CALL)                                \
-    do {                                                             \
-        struct repeat *repeat_ = (REPEAT);                           \
-        struct context *carried_;                                    \
-                                                                     \
-        if (repeat_may_keep(repeat_)) {                              \
-            carried_ = repeat_->context;                             \
-            repeat_->context = NULL;                                 \
-            repeat_->arms++;                                         \
-        } else {                                                     \
-            carried_ = repeat_borrow(repeat_);                       \
-        }                                                            \
-        if (likely(carried_)) {                                      \
-            SCOPE_RUN(carried_, MARK_OWNED, CALL);                   \
-        } else {                                                     \
-            CALL;                                                    \
-        }                                                            \
+#define REPEAT_RUN_ONCE(REPEAT, CALL)              \
+    do {                                           \
+        struct repeat *repeat_ = (REPEAT);         \
+        struct context *carried_;                  \
+                                                   \
+        if (repeat_may_keep(repeat_)) {            \
+            carried_ = repeat_->context;           \
+            repeat_->context = NULL;               \
+            repeat_->arms++;                       \
+        } else {                                   \
+            carried_ = repeat_borrow(repeat_);     \
+        }                                          \
+        if (likely(carried_)) {                    \
+            SCOPE_RUN(carried_, MARK_OWNED, CALL); \
+        } else {                                   \
+            CALL;                                  \
+        }                                          \
     } while (0)
 
 #endif

@@ -120,8 +120,8 @@ static struct repeat *new_repeat(void *callback, void *userdata, bool is_once)
 }
 
 /* The real function has answered. */
-static int added(int result, struct sd_event_source *source, struct sd_event_source **wanted, struct repeat *repeat,
-                 const void *caller)
+static int added(int result, struct sd_event_source *source, struct sd_event_source **wanted,
+                 struct repeat *repeat, const void *caller)
 {
     if (result < 0) {
         if (repeat->context)
@@ -129,35 +129,39 @@ static int added(int result, struct sd_event_source *source, struct sd_event_sou
         drop(repeat);
         return result;
     }
-    NEXT(int (*)(struct sd_event_source *, destroy_callback *), "sd_event_source_set_destroy_callback", caller)
+    NEXT(int (*)(struct sd_event_source *, destroy_callback *),
+         "sd_event_source_set_destroy_callback", caller)
     (source, run_destroy);
     if (wanted) {
         *wanted = source;
     } else {
-        NEXT(int (*)(struct sd_event_source *, int), "sd_event_source_set_floating", caller)(source, 1);
-        NEXT(struct sd_event_source * (*)(struct sd_event_source *), "sd_event_source_unref", caller)(source);
+        NEXT(int (*)(struct sd_event_source *, int), "sd_event_source_set_floating", caller)
+        (source, 1);
+        NEXT(struct sd_event_source * (*)(struct sd_event_source *), "sd_event_source_unref",
+             caller)
+        (source);
     }
     return result;
 }
 
 #define EACH(...) __VA_ARGS__
-#define ADD(name, type, trampoline, is_once, params, args)                                                        \
-    int hook_##name(struct sd_event *loop, struct sd_event_source **wanted EACH params, type *callback,           \
-                    void *userdata)                                                                               \
-    {                                                                                                             \
-        const void *caller = __builtin_return_address(0);                                                         \
-        struct sd_event_source *source = NULL;                                                                    \
-        struct repeat *repeat = NULL;                                                                             \
-        int result;                                                                                               \
-                                                                                                                  \
-        if (callback && !caller_is_inside(&systemd_place, (void *)REAL(name), (void *)callback) &&                \
-            (void *)callback != (void *)trampoline &&                                                             \
-            NEXT(void *, "sd_event_source_set_floating", caller))                                                 \
-            repeat = new_repeat((void *)callback, userdata, is_once);                                             \
-        if (!repeat)                                                                                              \
-            return REAL(name)(loop, wanted EACH args, callback, userdata);                                        \
-        result = REAL(name)(loop, &source EACH args, (type *)(void *)trampoline, repeat);                         \
-        return added(result, source, wanted, repeat, caller);                                                     \
+#define ADD(name, type, trampoline, is_once, params, args)                                         \
+    int hook_##name(struct sd_event *loop, struct sd_event_source **wanted EACH params,            \
+                    type *callback, void *userdata)                                                \
+    {                                                                                              \
+        const void *caller = __builtin_return_address(0);                                          \
+        struct sd_event_source *source = NULL;                                                     \
+        struct repeat *repeat = NULL;                                                              \
+        int result;                                                                                \
+                                                                                                   \
+        if (callback && !caller_is_inside(&systemd_place, (void *)REAL(name), (void *)callback) && \
+            (void *)callback != (void *)trampoline &&                                              \
+            NEXT(void *, "sd_event_source_set_floating", caller))                                  \
+            repeat = new_repeat((void *)callback, userdata, is_once);                              \
+        if (!repeat)                                                                               \
+            return REAL(name)(loop, wanted EACH args, callback, userdata);                         \
+        result = REAL(name)(loop, &source EACH args, (type *)(void *)trampoline, repeat);          \
+        return added(result, source, wanted, repeat, caller);                                      \
     }
 
 typedef int time_row(struct sd_event_source *, unsigned long, void *);
@@ -166,14 +170,16 @@ typedef int child_row(struct sd_event_source *, const siginfo_t *, void *);
 typedef int inotify_row(struct sd_event_source *, const struct inotify_event *, void *);
 
 ADD(sd_event_add_io, io_callback, run_io, false, (, int fd, unsigned events), (, fd, events))
-ADD(sd_event_add_time, time_row, run_one, true, (, int clock, unsigned long usec, unsigned long accuracy),
-    (, clock, usec, accuracy))
-ADD(sd_event_add_time_relative, time_row, run_one, true, (, int clock, unsigned long usec, unsigned long accuracy),
-    (, clock, usec, accuracy))
+ADD(sd_event_add_time, time_row, run_one, true,
+    (, int clock, unsigned long usec, unsigned long accuracy), (, clock, usec, accuracy))
+ADD(sd_event_add_time_relative, time_row, run_one, true,
+    (, int clock, unsigned long usec, unsigned long accuracy), (, clock, usec, accuracy))
 ADD(sd_event_add_signal, signal_row, run_one, false, (, int number), (, number))
 ADD(sd_event_add_child, child_row, run_one, true, (, int pid, int options), (, pid, options))
-ADD(sd_event_add_child_pidfd, child_row, run_one, true, (, int pidfd, int options), (, pidfd, options))
-ADD(sd_event_add_inotify, inotify_row, run_one, false, (, const char *path, unsigned mask), (, path, mask))
+ADD(sd_event_add_child_pidfd, child_row, run_one, true, (, int pidfd, int options),
+    (, pidfd, options))
+ADD(sd_event_add_inotify, inotify_row, run_one, false, (, const char *path, unsigned mask),
+    (, path, mask))
 ADD(sd_event_add_inotify_fd, inotify_row, run_one, false, (, int fd, unsigned mask), (, fd, mask))
 ADD(sd_event_add_defer, plain_callback, run_plain, true, (), ())
 ADD(sd_event_add_post, plain_callback, run_plain, false, (), ())
@@ -185,12 +191,14 @@ ADD(sd_event_add_exit, plain_callback, run_plain, true, (), ())
 static struct repeat *repeat_of(struct sd_event_source *source, const void *caller)
 {
     int (*get)(struct sd_event_source *, destroy_callback **) =
-        NEXT(int (*)(struct sd_event_source *, destroy_callback **), "sd_event_source_get_destroy_callback", caller);
+        NEXT(int (*)(struct sd_event_source *, destroy_callback **),
+             "sd_event_source_get_destroy_callback", caller);
     destroy_callback *destroy = NULL;
 
     if (!source || !get || get(source, &destroy) <= 0 || destroy != run_destroy)
         return NULL;
-    return NEXT(void *(*)(struct sd_event_source *), "sd_event_source_get_userdata", caller)(source);
+    return NEXT(void *(*)(struct sd_event_source *), "sd_event_source_get_userdata",
+                caller)(source);
 }
 
 void *hook_sd_event_source_get_userdata(struct sd_event_source *source)
@@ -212,7 +220,8 @@ void *hook_sd_event_source_set_userdata(struct sd_event_source *source, void *us
     return old;
 }
 
-int hook_sd_event_source_set_destroy_callback(struct sd_event_source *source, destroy_callback *callback)
+int hook_sd_event_source_set_destroy_callback(struct sd_event_source *source,
+                                              destroy_callback *callback)
 {
     struct repeat *repeat = repeat_of(source, __builtin_return_address(0));
 
@@ -222,7 +231,8 @@ int hook_sd_event_source_set_destroy_callback(struct sd_event_source *source, de
     return 0;
 }
 
-int hook_sd_event_source_get_destroy_callback(struct sd_event_source *source, destroy_callback **callback)
+int hook_sd_event_source_get_destroy_callback(struct sd_event_source *source,
+                                              destroy_callback **callback)
 {
     struct repeat *repeat = repeat_of(source, __builtin_return_address(0));
     destroy_callback *destroy;

@@ -41,9 +41,10 @@ static void call_entry(const struct entry *entry)
     if (entry->count <= 6)
         ((function_6 *)entry->function)(a[0], a[1], a[2], a[3], a[4], a[5]);
     else
-        ((function_32 *)entry->function)(a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7], a[8], a[9], a[10], a[11],
-                                         a[12], a[13], a[14], a[15], a[16], a[17], a[18], a[19], a[20], a[21], a[22],
-                                         a[23], a[24], a[25], a[26], a[27], a[28], a[29], a[30], a[31]);
+        ((function_32 *)entry->function)(a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7], a[8], a[9],
+                                         a[10], a[11], a[12], a[13], a[14], a[15], a[16], a[17],
+                                         a[18], a[19], a[20], a[21], a[22], a[23], a[24], a[25],
+                                         a[26], a[27], a[28], a[29], a[30], a[31]);
 }
 
 static GUARDED void run_attached(struct context *context, const struct entry *entry)
@@ -75,7 +76,8 @@ void hook_makecontext(ucontext_t *target, void (*function)(void), int count, ...
     size_t size = sizeof *entry + (size_t)(count > 0 ? count : 0) * sizeof(long);
     va_list list;
 
-    if (function && count >= 0 && count <= ARGUMENTS_MAX && (context = context_capture(FAMILY_UCONTEXT)))
+    if (function && count >= 0 && count <= ARGUMENTS_MAX &&
+        (context = context_capture(FAMILY_UCONTEXT)))
         entry = mem_alloc(size);
     if (entry) {
         entry->function = function;
@@ -85,7 +87,8 @@ void hook_makecontext(ucontext_t *target, void (*function)(void), int count, ...
         for (int i = 0; i < count; i++)
             entry->arguments[i] = va_arg(list, long);
         va_end(list);
-        strand = strand_new((uintptr_t)target->uc_stack.ss_sp, target->uc_stack.ss_size, context, entry, size);
+        strand = strand_new((uintptr_t)target->uc_stack.ss_sp, target->uc_stack.ss_size, context,
+                            entry, size);
     }
     if (!strand) {
         long a[ARGUMENTS_MAX] = {0};
@@ -99,10 +102,11 @@ void hook_makecontext(ucontext_t *target, void (*function)(void), int count, ...
         for (int i = 0; i < count && i < ARGUMENTS_MAX; i++)
             a[i] = va_arg(list, long);
         va_end(list);
-        REAL(makecontext)(target, function, count < ARGUMENTS_MAX ? count : ARGUMENTS_MAX, a[0], a[1], a[2], a[3],
-                          a[4], a[5], a[6], a[7], a[8], a[9], a[10], a[11], a[12], a[13], a[14], a[15], a[16], a[17],
-                          a[18], a[19], a[20], a[21], a[22], a[23], a[24], a[25], a[26], a[27], a[28], a[29], a[30],
-                          a[31]);
+        REAL(makecontext)
+        (target, function, count < ARGUMENTS_MAX ? count : ARGUMENTS_MAX, a[0], a[1], a[2], a[3],
+         a[4], a[5], a[6], a[7], a[8], a[9], a[10], a[11], a[12], a[13], a[14], a[15], a[16], a[17],
+         a[18], a[19], a[20], a[21], a[22], a[23], a[24], a[25], a[26], a[27], a[28], a[29], a[30],
+         a[31]);
         return;
     }
     REAL(makecontext)(target, (void (*)(void))run_entry, 1, (long)strand);
@@ -115,7 +119,8 @@ static __attribute__((noinline)) struct strands *own_strands(void)
 }
 
 /* Rare half of swapcontext: the first switch of a thread. */
-static __attribute__((noinline)) void swap_slow(const ucontext_t *left, uintptr_t sp, const ucontext_t *target)
+static __attribute__((noinline)) void swap_slow(const ucontext_t *left, uintptr_t sp,
+                                                const ucontext_t *target)
 {
     struct strands *own = own_strands();
 

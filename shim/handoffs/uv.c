@@ -56,7 +56,8 @@ static GUARDED void run_after(struct uv_work_s *request, int status)
     struct uv_request *words = (struct uv_request *)request;
     after_callback *after;
 
-    if (unlikely(!thread_is_plain(thread) || !(after = (after_callback *)words->reserved[WORD_AFTER]))) {
+    if (unlikely(!thread_is_plain(thread) ||
+                 !(after = (after_callback *)words->reserved[WORD_AFTER]))) {
         run_after_any(request, status);
         return;
     }
@@ -64,8 +65,8 @@ static GUARDED void run_after(struct uv_work_s *request, int status)
 }
 
 /* Jumped to by the hooks, so its caller is theirs. */
-static APART int queue_any(struct uv_loop_s *loop, struct uv_work_s *request,
-                                               work_callback *work, after_callback *after)
+static APART int queue_any(struct uv_loop_s *loop, struct uv_work_s *request, work_callback *work,
+                           after_callback *after)
 {
     int error;
 
@@ -101,7 +102,8 @@ int hook_uv_queue_work(struct uv_loop_s *loop, struct uv_work_s *request, work_c
 {
     /* Only the library that came with the program: a later one may be of another version. */
     if (uv_has_words(__builtin_return_address(0)) && REAL_KNOWN(uv_queue_work))
-        __atomic_store_n(&hook_table[HOOK_uv_queue_work].enter, (void *)queue_in_words, __ATOMIC_RELEASE);
+        __atomic_store_n(&hook_table[HOOK_uv_queue_work].enter, (void *)queue_in_words,
+                         __ATOMIC_RELEASE);
     return queue_any(loop, request, work, after);
 }
 

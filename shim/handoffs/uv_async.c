@@ -75,8 +75,8 @@ static void send_context(struct repeat *repeat)
         if (!context)
             return;
         old = __atomic_exchange_n(&repeat->context, context, __ATOMIC_ACQ_REL);
-    } else if (!__atomic_compare_exchange_n(&repeat->context, &old, context, false, __ATOMIC_ACQ_REL,
-                                            __ATOMIC_ACQUIRE)) {
+    } else if (!__atomic_compare_exchange_n(&repeat->context, &old, context, false,
+                                            __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
         if (old == context || may_be_in_handler()) {
             context_unref_signal(context); /* its thread has it as well: not the last */
             return;
@@ -89,7 +89,8 @@ static void send_context(struct repeat *repeat)
 
 int hook_uv_async_send(struct uv_async_s *async)
 {
-    if (likely(async) && !caller_is_inside(&uv_place, (void *)REAL(uv_async_send), __builtin_return_address(0))) {
+    if (likely(async) &&
+        !caller_is_inside(&uv_place, (void *)REAL(uv_async_send), __builtin_return_address(0))) {
         struct repeat *repeat = uv_repeat_of(async);
 
         if (likely(repeat))

@@ -30,7 +30,8 @@ static GUARDED void run_close(struct uv_handle_s *closed)
 }
 
 /* What the handle shall call when it is closed: ours, if a context could be taken along. */
-static close_callback *closing(struct uv_handle_s *closed, close_callback *callback, const void *caller)
+static close_callback *closing(struct uv_handle_s *closed, close_callback *callback,
+                               const void *caller)
 {
     struct uv_handle *handle = (struct uv_handle *)(void *)closed;
     struct context *context;
@@ -72,7 +73,8 @@ void hook_uv_close(struct uv_handle_s *handle, close_callback *callback)
 {
     const void *caller = __builtin_return_address(0);
 
-    if (callback == run_close || !handle || caller_is_inside(&uv_place, (void *)REAL(uv_close), caller)) {
+    if (callback == run_close || !handle ||
+        caller_is_inside(&uv_place, (void *)REAL(uv_close), caller)) {
         REAL(uv_close)(handle, callback);
         return;
     }
@@ -91,7 +93,8 @@ int hook_uv_tcp_close_reset(struct uv_tcp_s *tcp, close_callback *callback)
         closed_for_good(handle);
     } else if (ours == run_close) {
         if (atomic_load_explicit(&uv_words, memory_order_relaxed) == UV_WORDS_FREE) {
-            context_rollback(FAMILY_UV_HANDLE, ((struct uv_handle *)(void *)tcp)->reserved[WORD_CLOSE_CONTEXT]);
+            context_rollback(FAMILY_UV_HANDLE,
+                             ((struct uv_handle *)(void *)tcp)->reserved[WORD_CLOSE_CONTEXT]);
         } else {
             struct uv_carried *aside = map_take(&closings, tcp);
 

@@ -84,33 +84,34 @@ static bool is_active(void *handle, const void *caller)
  * START: the real call with the trampoline in place of the callback. is_idle: the call would do nothing.
  * When there is nothing to carry the handle has the program's callback, so what it had is let go.
  */
-#define START(name, handle, callback, more, trampoline, is_once, is_idle, REAL_CALL, WRAPPED_CALL)      \
-    do {                                                                                                \
-        const void *caller = __builtin_return_address(0);                                               \
-        struct start start;                                                                             \
-        int error;                                                                                      \
-                                                                                                        \
-        if (!UV_IS_OURS(handle, callback, trampoline, name) || (is_idle))                                  \
-            return REAL_CALL;                                                                           \
-        if (!start_begin(&start, handle, is_once, caller)) {                                            \
-            error = REAL_CALL;                                                                          \
-            if (!error)                                                                                 \
-                stopped(handle);                                                                        \
-            return error;                                                                               \
-        }                                                                                               \
-        error = WRAPPED_CALL;                                                                           \
-        return start_end(&start, handle, error, (void *)(callback), (void *)(more));                    \
+#define START(name, handle, callback, more, trampoline, is_once, is_idle, REAL_CALL, WRAPPED_CALL) \
+    do {                                                                                           \
+        const void *caller = __builtin_return_address(0);                                          \
+        struct start start;                                                                        \
+        int error;                                                                                 \
+                                                                                                   \
+        if (!UV_IS_OURS(handle, callback, trampoline, name) || (is_idle))                          \
+            return REAL_CALL;                                                                      \
+        if (!start_begin(&start, handle, is_once, caller)) {                                       \
+            error = REAL_CALL;                                                                     \
+            if (!error)                                                                            \
+                stopped(handle);                                                                   \
+            return error;                                                                          \
+        }                                                                                          \
+        error = WRAPPED_CALL;                                                                      \
+        return start_end(&start, handle, error, (void *)(callback), (void *)(more));               \
     } while (0)
 
-#define STOP(name, kind)                                                                                     \
-    int hook_##name(struct kind *handle)                                                                     \
-    {                                                                                                        \
-        bool is_inside = caller_is_inside(&uv_place, (void *)REAL(name), __builtin_return_address(0));       \
-        int error = REAL(name)(handle);                                                                      \
-                                                                                                             \
-        if (!is_inside && handle && !error)                                                                  \
-            stopped(handle);                                                                                 \
-        return error;                                                                                        \
+#define STOP(name, kind)                                                                  \
+    int hook_##name(struct kind *handle)                                                  \
+    {                                                                                     \
+        bool is_inside =                                                                  \
+            caller_is_inside(&uv_place, (void *)REAL(name), __builtin_return_address(0)); \
+        int error = REAL(name)(handle);                                                   \
+                                                                                          \
+        if (!is_inside && handle && !error)                                               \
+            stopped(handle);                                                              \
+        return error;                                                                     \
     }
 
 STOP(uv_timer_stop, uv_timer_s)
@@ -135,11 +136,11 @@ static void made(void *handle, const void *caller)
     uv_repeat_clear(handle);
 }
 
-#define INIT(name, kind, params, args)                               \
+#define INIT(name, kind, params, args)                                       \
     int hook_##name(struct uv_loop_s *loop, struct kind *handle EACH params) \
-    {                                                                \
-        made(handle, __builtin_return_address(0));                   \
-        return REAL(name)(loop, handle EACH args);                   \
+    {                                                                        \
+        made(handle, __builtin_return_address(0));                           \
+        return REAL(name)(loop, handle EACH args);                           \
     }
 
 INIT(uv_timer_init, uv_timer_s, (), ())
@@ -219,11 +220,12 @@ static GUARDED void run_plain(void *handle)
     REPEAT_RUN(repeat, callback(handle));
 }
 
-#define PLAIN(name, kind)                                                                             \
-    int hook_##name(struct kind *handle, void (*callback)(struct kind *))                             \
-    {                                                                                                 \
-        START(name, handle, callback, NULL, run_plain, false, is_active(handle, caller),              \
-              REAL(name)(handle, callback), REAL(name)(handle, (void (*)(struct kind *))(void *)run_plain)); \
+#define PLAIN(name, kind)                                                                \
+    int hook_##name(struct kind *handle, void (*callback)(struct kind *))                \
+    {                                                                                    \
+        START(name, handle, callback, NULL, run_plain, false, is_active(handle, caller), \
+              REAL(name)(handle, callback),                                              \
+              REAL(name)(handle, (void (*)(struct kind *))(void *)run_plain));           \
     }
 
 PLAIN(uv_idle_start, uv_idle_s)
@@ -245,8 +247,8 @@ static GUARDED void run_poll(struct uv_poll_s *poll, int status, int events)
 
 int hook_uv_poll_start(struct uv_poll_s *poll, int events, poll_callback *callback)
 {
-    START(uv_poll_start, poll, callback, NULL, run_poll, false, false, REAL(uv_poll_start)(poll, events, callback),
-          REAL(uv_poll_start)(poll, events, run_poll));
+    START(uv_poll_start, poll, callback, NULL, run_poll, false, false,
+          REAL(uv_poll_start)(poll, events, callback), REAL(uv_poll_start)(poll, events, run_poll));
 }
 
 typedef void signal_callback(struct uv_signal_s *signal, int number);
@@ -266,7 +268,8 @@ static GUARDED void run_signal(struct uv_signal_s *signal, int number)
 int hook_uv_signal_start(struct uv_signal_s *signal, signal_callback *callback, int number)
 {
     START(uv_signal_start, signal, callback, NULL, run_signal, false, false,
-          REAL(uv_signal_start)(signal, callback, number), REAL(uv_signal_start)(signal, run_signal, number));
+          REAL(uv_signal_start)(signal, callback, number),
+          REAL(uv_signal_start)(signal, run_signal, number));
 }
 
 int hook_uv_signal_start_oneshot(struct uv_signal_s *signal, signal_callback *callback, int number)
@@ -289,18 +292,21 @@ static GUARDED void run_connection(struct uv_stream_s *server, int status)
 
 int hook_uv_listen(struct uv_stream_s *server, int backlog, connection_callback *callback)
 {
-    START(uv_listen, server, callback, NULL, run_connection, false, false, REAL(uv_listen)(server, backlog, callback),
+    START(uv_listen, server, callback, NULL, run_connection, false, false,
+          REAL(uv_listen)(server, backlog, callback),
           REAL(uv_listen)(server, backlog, run_connection));
 }
 
 /* ---- reading: two callbacks, one context ---- */
 
-typedef void alloc_callback(struct uv_handle_s *handle, unsigned long size, struct uv_buf_t *buffer);
+typedef void alloc_callback(struct uv_handle_s *handle, unsigned long size,
+                            struct uv_buf_t *buffer);
 typedef void read_callback(struct uv_stream_s *stream, long count, const struct uv_buf_t *buffer);
 typedef void recv_callback(struct uv_udp_s *udp, long count, const struct uv_buf_t *buffer,
                            const struct sockaddr *address, unsigned flags);
 
-static GUARDED void run_alloc(struct uv_handle_s *handle, unsigned long size, struct uv_buf_t *buffer)
+static GUARDED void run_alloc(struct uv_handle_s *handle, unsigned long size,
+                              struct uv_buf_t *buffer)
 {
     GUARDED_FRAME();
     struct repeat *repeat = uv_repeat_of(handle);
@@ -321,7 +327,8 @@ static GUARDED void run_read(struct uv_stream_s *stream, long count, const struc
 int hook_uv_read_start(struct uv_stream_s *stream, alloc_callback *alloc, read_callback *callback)
 {
     START(uv_read_start, stream, alloc ? callback : NULL, alloc, run_read, false, false,
-          REAL(uv_read_start)(stream, alloc, callback), REAL(uv_read_start)(stream, run_alloc, run_read));
+          REAL(uv_read_start)(stream, alloc, callback),
+          REAL(uv_read_start)(stream, run_alloc, run_read));
 }
 
 static GUARDED void run_recv(struct uv_udp_s *udp, long count, const struct uv_buf_t *buffer,
@@ -337,15 +344,19 @@ static GUARDED void run_recv(struct uv_udp_s *udp, long count, const struct uv_b
 int hook_uv_udp_recv_start(struct uv_udp_s *udp, alloc_callback *alloc, recv_callback *callback)
 {
     START(uv_udp_recv_start, udp, alloc ? callback : NULL, alloc, run_recv, false, false,
-          REAL(uv_udp_recv_start)(udp, alloc, callback), REAL(uv_udp_recv_start)(udp, run_alloc, run_recv));
+          REAL(uv_udp_recv_start)(udp, alloc, callback),
+          REAL(uv_udp_recv_start)(udp, run_alloc, run_recv));
 }
 
 /* ---- watching files ---- */
 
-typedef void fs_event_callback(struct uv_fs_event_s *event, const char *name, int events, int status);
-typedef void fs_poll_callback(struct uv_fs_poll_s *poll, int status, const void *before, const void *after);
+typedef void fs_event_callback(struct uv_fs_event_s *event, const char *name, int events,
+                               int status);
+typedef void fs_poll_callback(struct uv_fs_poll_s *poll, int status, const void *before,
+                              const void *after);
 
-static GUARDED void run_fs_event(struct uv_fs_event_s *event, const char *name, int events, int status)
+static GUARDED void run_fs_event(struct uv_fs_event_s *event, const char *name, int events,
+                                 int status)
 {
     GUARDED_FRAME();
     struct repeat *repeat = uv_repeat_of(event);
@@ -354,14 +365,16 @@ static GUARDED void run_fs_event(struct uv_fs_event_s *event, const char *name, 
     REPEAT_RUN(repeat, callback(event, name, events, status));
 }
 
-int hook_uv_fs_event_start(struct uv_fs_event_s *event, fs_event_callback *callback, const char *path, unsigned flags)
+int hook_uv_fs_event_start(struct uv_fs_event_s *event, fs_event_callback *callback,
+                           const char *path, unsigned flags)
 {
     START(uv_fs_event_start, event, callback, NULL, run_fs_event, false, false,
           REAL(uv_fs_event_start)(event, callback, path, flags),
           REAL(uv_fs_event_start)(event, run_fs_event, path, flags));
 }
 
-static GUARDED void run_fs_poll(struct uv_fs_poll_s *poll, int status, const void *before, const void *after)
+static GUARDED void run_fs_poll(struct uv_fs_poll_s *poll, int status, const void *before,
+                                const void *after)
 {
     GUARDED_FRAME();
     struct repeat *repeat = uv_repeat_of(poll);
@@ -370,9 +383,11 @@ static GUARDED void run_fs_poll(struct uv_fs_poll_s *poll, int status, const voi
     REPEAT_RUN(repeat, callback(poll, status, before, after));
 }
 
-typedef void fs_poll_row(struct uv_fs_poll_s *, int, const struct uv_stat_t *, const struct uv_stat_t *);
+typedef void fs_poll_row(struct uv_fs_poll_s *, int, const struct uv_stat_t *,
+                         const struct uv_stat_t *);
 
-int hook_uv_fs_poll_start(struct uv_fs_poll_s *poll, fs_poll_row *callback, const char *path, unsigned interval)
+int hook_uv_fs_poll_start(struct uv_fs_poll_s *poll, fs_poll_row *callback, const char *path,
+                          unsigned interval)
 {
     START(uv_fs_poll_start, poll, callback, NULL, run_fs_poll, false, is_active(poll, caller),
           REAL(uv_fs_poll_start)(poll, callback, path, interval),
@@ -405,7 +420,8 @@ static GUARDED void run_exit(struct uv_process_s *process, long status, int sign
 }
 
 /* The options of a version that we do not know may be longer than our copy. */
-int hook_uv_spawn(struct uv_loop_s *loop, struct uv_process_s *process, const struct uv_process_options_s *options)
+int hook_uv_spawn(struct uv_loop_s *loop, struct uv_process_s *process,
+                  const struct uv_process_options_s *options)
 {
     struct uv_process_options_s copy;
 
@@ -418,6 +434,6 @@ int hook_uv_spawn(struct uv_loop_s *loop, struct uv_process_s *process, const st
     made(process, __builtin_return_address(0));
     copy = *options;
     copy.exit = run_exit;
-    START(uv_spawn, process, options->exit, NULL, run_exit, true, false, REAL(uv_spawn)(loop, process, options),
-          REAL(uv_spawn)(loop, process, &copy));
+    START(uv_spawn, process, options->exit, NULL, run_exit, true, false,
+          REAL(uv_spawn)(loop, process, options), REAL(uv_spawn)(loop, process, &copy));
 }

@@ -15,7 +15,8 @@ void uv_find_version(const void *caller)
     unsigned (*get_version)(void) = (unsigned (*)(void))next_find_for("uv_version", caller);
     unsigned version = get_version ? get_version() : 0;
 
-    atomic_store(&uv_words, version >= UV_FIRST && version <= UV_LAST ? UV_WORDS_FREE : UV_WORDS_TAKEN);
+    atomic_store(&uv_words,
+                 version >= UV_FIRST && version <= UV_LAST ? UV_WORDS_FREE : UV_WORDS_TAKEN);
 }
 
 static struct map requests;

@@ -59,8 +59,8 @@ bool uv_request_put_aside(struct uv_request *request, struct uv_carried carried)
 struct uv_carried uv_request_take_aside(struct uv_request *request, bool keep);
 
 /* False: no memory for it. */
-static inline __attribute__((always_inline)) bool uv_request_put(struct uv_request *request, const void *caller,
-                                                                 struct uv_carried carried)
+static inline __attribute__((always_inline)) bool
+uv_request_put(struct uv_request *request, const void *caller, struct uv_carried carried)
 {
     if (unlikely(!uv_has_words(caller)))
         return uv_request_put_aside(request, carried);
@@ -70,7 +70,8 @@ static inline __attribute__((always_inline)) bool uv_request_put(struct uv_reque
     return true;
 }
 
-static inline __attribute__((always_inline)) struct uv_carried uv_request_look(struct uv_request *request, bool keep)
+static inline __attribute__((always_inline)) struct uv_carried
+uv_request_look(struct uv_request *request, bool keep)
 {
     if (unlikely(atomic_load_explicit(&uv_words, memory_order_relaxed) != UV_WORDS_FREE))
         return uv_request_take_aside(request, keep);
@@ -84,8 +85,9 @@ static inline __attribute__((always_inline)) struct uv_carried uv_request_take(v
 }
 
 /* Captures for a request. False: let it have the program's callback. */
-static inline __attribute__((always_inline)) bool uv_request_capture(enum family family, void *request,
-                                                                     void *function, void *after,
+static inline __attribute__((always_inline)) bool uv_request_capture(enum family family,
+                                                                     void *request, void *function,
+                                                                     void *after,
                                                                      const void *caller)
 {
     struct context *context = context_capture(family);
@@ -109,8 +111,8 @@ static inline void uv_request_rollback(enum family family, void *request)
 /* ---- handles ---- */
 
 /* A call of the program with a callback of its own, not one that libuv makes to itself. */
-#define UV_IS_OURS(object, callback, trampoline, name)                                              \
-    (likely((object) && (callback)) && (void *)(callback) != (void *)(trampoline) &&                \
+#define UV_IS_OURS(object, callback, trampoline, name)                               \
+    (likely((object) && (callback)) && (void *)(callback) != (void *)(trampoline) && \
      !caller_is_inside(&uv_place, (void *)REAL(name), __builtin_return_address(0)))
 
 enum { UV_CHECK = 0x5bad0b07 };

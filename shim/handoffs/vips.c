@@ -59,8 +59,9 @@ static int run_progress(void *arg)
     return evaluation->progress(evaluation->data);
 }
 
-int hook_vips_threadpool_run(struct _VipsImage *image, start_function *start, allocate_function *allocate,
-                             work_function *work, progress_function *progress, void *data)
+int hook_vips_threadpool_run(struct _VipsImage *image, start_function *start,
+                             allocate_function *allocate, work_function *work,
+                             progress_function *progress, void *data)
 {
     struct evaluation evaluation = {start, allocate, work, progress, data, NULL};
     int result;
@@ -69,8 +70,8 @@ int hook_vips_threadpool_run(struct _VipsImage *image, start_function *start, al
         evaluation.context = context_capture(FAMILY_VIPS);
     if (!evaluation.context)
         return REAL(vips_threadpool_run)(image, start, allocate, work, progress, data);
-    result = REAL(vips_threadpool_run)(image, run_start, run_allocate, run_work, progress ? run_progress : NULL,
-                                       &evaluation);
+    result = REAL(vips_threadpool_run)(image, run_start, run_allocate, run_work,
+                                       progress ? run_progress : NULL, &evaluation);
     context_release(evaluation.context);
     return result;
 }

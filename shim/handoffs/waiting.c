@@ -19,7 +19,8 @@ static void unlink_task(struct waiting *task)
         task->next->previous = task->previous;
 }
 
-struct waiting *waiting_new(enum family family, void *function, void *data, const void *pool, const void *owner)
+struct waiting *waiting_new(enum family family, void *function, void *data, const void *pool,
+                            const void *owner)
 {
     struct context *context = context_capture(family);
     struct waiting *task;

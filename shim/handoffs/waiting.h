@@ -22,7 +22,8 @@ struct waiting {
 };
 
 /* NULL: run it bare (counted). */
-struct waiting *waiting_new(enum family family, void *function, void *data, const void *pool, const void *owner);
+struct waiting *waiting_new(enum family family, void *function, void *data, const void *pool,
+                            const void *owner);
 /* The push has returned; is_refused: and the task is not in the pool. */
 void waiting_pushed(enum family family, struct waiting *task, const void *owner, bool is_refused);
 /* The worker's, before it runs the callback: what it has to know. */

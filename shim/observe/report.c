@@ -25,10 +25,9 @@
 enum { TEXT_MAX = 256 * 1024 };
 
 static const char *const bare_names[BARE_REASONS] = {
-    [BARE_MEMORY] = "memory",   [BARE_TEARDOWN] = "teardown", [BARE_SUPPRESSED] = "suppressed",
-    [BARE_LIMIT] = "limit",     [BARE_INHERIT] = "inherit",   [BARE_FULL] = "full",
-    [BARE_ERROR] = "error",
-    [BARE_PERIODIC] = "periodic", [BARE_SIGNAL] = "signal",
+    [BARE_MEMORY] = "memory", [BARE_TEARDOWN] = "teardown", [BARE_SUPPRESSED] = "suppressed",
+    [BARE_LIMIT] = "limit",   [BARE_INHERIT] = "inherit",   [BARE_FULL] = "full",
+    [BARE_ERROR] = "error",   [BARE_PERIODIC] = "periodic", [BARE_SIGNAL] = "signal",
 };
 
 struct text {
@@ -98,7 +97,8 @@ static void add_families(struct text *text, const struct totals *totals)
         if (!taken && !bare)
             continue;
         add(text, "%s\"%s\":{\"carried\":%lu,\"empty\":%lu,\"bare\":{", is_first ? "" : ",",
-            family_name((enum family)family), (unsigned long)taken, (unsigned long)totals->empty[family]);
+            family_name((enum family)family), (unsigned long)taken,
+            (unsigned long)totals->empty[family]);
         for (unsigned reason = 0; reason < BARE_REASONS; reason++) {
             if (!totals->bare[family][reason])
                 continue;
@@ -122,7 +122,8 @@ static void add_slots(struct text *text)
 
         add(text, "%s{\"item\":", i ? "," : "");
         add_string(text, slot->item);
-        add(text, ",\"kind\":\"%s\",\"state\":\"%s\",\"where\":", slot->kind->name, states[slot->state]);
+        add(text, ",\"kind\":\"%s\",\"state\":\"%s\",\"where\":", slot->kind->name,
+            states[slot->state]);
         add_string(text, slot->where);
         add(text, ",\"reason\":");
         add_string(text, slot->state != SLOT_BOUND && slot->reason ? slot->reason : "");
@@ -148,8 +149,8 @@ static void add_hooks(struct text *text)
         add(text, "%s{\"item\":", i ? "," : "");
         add_string(text, hook->spec.item);
         add(text, ",\"kind\":\"%s\",\"state\":\"%s\",\"by\":\"%s\",\"places\":%u,\"where\":",
-            spec_kind_name(hook->spec.kind), states[hook->state], ways[hook->state == HOOK_HOOKED ? hook->by : 0],
-            hook->places);
+            spec_kind_name(hook->spec.kind), states[hook->state],
+            ways[hook->state == HOOK_HOOKED ? hook->by : 0], hook->places);
         add_string(text, hook->where);
         add(text, ",\"reason\":");
         add_string(text, named_reason(hook));
@@ -198,12 +199,14 @@ void report_write(const char *target)
     if (fd >= 0 && text.start && totals) {
         thread_each(sum_thread, totals);
         program_name(program, sizeof program);
-        add(&text, "{\"baton\":\"%s\",\"schema\":1,\"pid\":%d,\"program\":", BATON_VERSION, (int)getpid());
+        add(&text, "{\"baton\":\"%s\",\"schema\":1,\"pid\":%d,\"program\":", BATON_VERSION,
+            (int)getpid());
         add_string(&text, program);
         add(&text, ",");
         add_families(&text, totals);
         add(&text, ",\"contexts_alive\":%ld,\"records_alive\":%ld,\"values_alive\":%ld",
-            (long)context_count_alive(), (long)(totals->records_made - totals->records_freed), (long)values_count());
+            (long)context_count_alive(), (long)(totals->records_made - totals->records_freed),
+            (long)values_count());
         add_slots(&text);
         add_hooks(&text);
         add(&text, "}\n");

@@ -21,5 +21,6 @@ void stack_start(void)
     if (library)
         slots_backtrace = (int (*)(void **, int))dlsym(library, "unw_backtrace");
     if (!slots_backtrace)
-        log_msg(LOG_LEVEL_WARN, "libunwind.so.8 was not found: key:by= sees only the calling function");
+        log_msg(LOG_LEVEL_WARN,
+                "libunwind.so.8 was not found: key:by= sees only the calling function");
 }

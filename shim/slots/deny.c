@@ -15,7 +15,8 @@ struct denied {
 
 static const struct denied denied[] = {
     {NULL, "ld-linux", "the loader's own state"},
-    {NULL, "libc.so", "the C library's own state (errno, allocator cache, locale: use locale or fenv)"},
+    {NULL, "libc.so",
+     "the C library's own state (errno, allocator cache, locale: use locale or fenv)"},
     {NULL, "libpthread.so", "the C library's own state"},
     {NULL, "libgcc_s.so", "the exception unwinder's own state"},
     {NULL, "libunwind", "the unwinder's own state"},
@@ -28,7 +29,8 @@ static const struct denied denied[] = {
     {NULL, "libubsan", "a sanitizer's own state"},
     {NULL, "libgomp", "the OpenMP team that the thread belongs to"},
     {NULL, "libomp", "the OpenMP team that the thread belongs to"},
-    {NULL, "libboost_thread", "Boost's one key for all of its thread-specific pointers and the thread's identity"},
+    {NULL, "libboost_thread",
+     "Boost's one key for all of its thread-specific pointers and the thread's identity"},
     {NULL, "libbaton", "our own state"},
     {"g_thread_specific_private", NULL, "GLib's thread identity (g_thread_self)"},
     {"g_private_thread_specific", NULL, "GLib's thread identity (g_thread_self)"},
@@ -39,7 +41,8 @@ static const struct denied denied[] = {
     {"emutls_key", NULL, "the compiler's emulated TLS of every variable"},
     {"public_drbg_key", NULL, "a random generator: two threads would give the same bytes"},
     {"private_drbg_key", NULL, "a random generator: two threads would give the same bytes"},
-    {"_ZN4absl13base_internal12_GLOBAL__N_119thread_identity_pthread_keyE", NULL, "thread identity"},
+    {"_ZN4absl13base_internal12_GLOBAL__N_119thread_identity_pthread_keyE", NULL,
+     "thread identity"},
     {"__tls_guard", NULL, "says whether the thread's C++ objects are constructed"},
 };
 
@@ -50,7 +53,8 @@ const char *slot_deny_reason(const char *name, const char *module_name)
 
         if (row->name && (!name || strcmp(row->name, name) != 0))
             continue;
-        if (row->module && (!module_name || strncmp(row->module, module_name, strlen(row->module)) != 0))
+        if (row->module &&
+            (!module_name || strncmp(row->module, module_name, strlen(row->module)) != 0))
             continue;
         return row->reason;
     }

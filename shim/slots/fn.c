@@ -64,7 +64,8 @@ static bool fn_parse(struct slot *slot, char *text, struct slot_error *error)
         return false;
     }
     if (slot->fn.name[FREE] && slot->policy != POLICY_SHARE && slot->policy != POLICY_MOVE) {
-        *error = (struct slot_error){"either free=FUNCTION (the getter makes copies) or a policy", slot->fn.name[FREE]};
+        *error = (struct slot_error){"either free=FUNCTION (the getter makes copies) or a policy",
+                                     slot->fn.name[FREE]};
         return false;
     }
     slot->is_made = slot->fn.name[FREE] != NULL;
@@ -75,7 +76,8 @@ static bool swap_parse(struct slot *slot, char *text, struct slot_error *error)
 {
     slot->size = sizeof(uintptr_t);
     if (!*text) {
-        *error = (struct slot_error){"the name of a function that sets a value and returns the old one", text};
+        *error = (struct slot_error){
+            "the name of a function that sets a value and returns the old one", text};
         return false;
     }
     slot_cut_module(text, &slot->fn.module[GET]);
@@ -85,9 +87,9 @@ static bool swap_parse(struct slot *slot, char *text, struct slot_error *error)
 
 static void fn_resolve(struct slot *slot)
 {
-    static const char *const reasons[3] = {"no loaded module has the function of get=",
-                                           "no loaded module has the function of set=",
-                                           "no loaded module has the function of free="};
+    static const char *const reasons[3] = {
+        "no loaded module has the function of get=", "no loaded module has the function of set=",
+        "no loaded module has the function of free="};
     struct elf_search found = {.where = {.name = "?"}};
 
     for (unsigned i = FREE + 1; i-- > GET;) {

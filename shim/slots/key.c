@@ -60,6 +60,7 @@ static void destroy(int number, void *value)
     ticket->destructor(value);
 }
 
+/* clang-format off */
 #define TRAMPOLINE(n)                           \
     static void destructor_##n(void *value)     \
     {                                           \
@@ -74,6 +75,7 @@ static void destroy(int number, void *value)
     SIXTEEN(X, e) SIXTEEN(X, f)
 ALL_TICKETS(TRAMPOLINE)
 static key_destructor *const trampolines[TICKETS] = {ALL_TICKETS(TRAMPOLINE_NAME)};
+/* clang-format on */
 
 /* ---- binding ---- */
 
@@ -105,7 +107,8 @@ static void bind(struct slot *slot, pthread_key_t key, bool may_have_values)
         return;
     }
     if (slot->column != SLOT_NO_COLUMN && binding->since)
-        may_have_values = true; /* contexts may hold values of the key that had this column before */
+        may_have_values =
+            true; /* contexts may hold values of the key that had this column before */
     binding->key = key;
     binding->destructor = known->destructor;
     binding->slot = slot;
@@ -162,7 +165,8 @@ static bool is_wanted(struct slot *slot, const void *variable, const void *calle
     }
     if (!slot->key.is_lasting)
         key_resolve(slot);
-    return slot->state == SLOT_WAITING && slot->key.variable && (const void *)slot->key.variable == variable;
+    return slot->state == SLOT_WAITING && slot->key.variable &&
+           (const void *)slot->key.variable == variable;
 }
 
 key_destructor *key_will_create(key_destructor *destructor, int *ticket)
@@ -184,7 +188,8 @@ key_destructor *key_will_create(key_destructor *destructor, int *ticket)
     return destructor;
 }
 
-void key_created(int ticket, pthread_key_t key, const void *variable, const void *caller, bool is_ok)
+void key_created(int ticket, pthread_key_t key, const void *variable, const void *caller,
+                 bool is_ok)
 {
     struct known_key *known;
 
@@ -273,7 +278,8 @@ static bool key_parse(struct slot *slot, char *text, struct slot_error *error)
             order = order * 10 + (unsigned)(*end - '0');
         slot->key.order = order;
         if (*end || !order || order > KEYS_MAX) {
-            *error = (struct slot_error){"a number from 1 to 1024: the order of creation", text + 2};
+            *error =
+                (struct slot_error){"a number from 1 to 1024: the order of creation", text + 2};
             return false;
         }
     } else if (plus && plus[1] == '0') {
@@ -291,8 +297,10 @@ static bool key_parse(struct slot *slot, char *text, struct slot_error *error)
         slot_cut_module(text, &slot->key.module);
         slot->key.name = text;
         if (!*text || (slot->key.module && !*slot->key.module)) {
-            *error = (struct slot_error){"the name of the variable that holds the key, NAME[@MODULE]; by=FUNCTION, "
-                                         "n=N or MODULE+0xOFFSET", text};
+            *error = (struct slot_error){
+                "the name of the variable that holds the key, NAME[@MODULE]; by=FUNCTION, "
+                "n=N or MODULE+0xOFFSET",
+                text};
             return false;
         }
         if (!slot_name_add(&slot->key.id, text, slot->key.module, NULL,
@@ -378,7 +386,8 @@ static void key_resolve(struct slot *slot)
                                             : "no loaded module has a variable of this name";
         return;
     }
-    slot->reason = slot->key.by_creator ? "its function has made no key yet" : "no key has been stored in it yet";
+    slot->reason = slot->key.by_creator ? "its function has made no key yet"
+                                        : "no key has been stored in it yet";
     if (slot->key.by_creator)
         return;
     memcpy(&key, (const void *)slot->key.variable, sizeof key);

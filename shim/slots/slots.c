@@ -19,19 +19,12 @@
 #include "slots/policy.h"
 
 /* One line a kind; each in the file of its name. */
-extern const struct slot_kind slot_kind_key, slot_kind_tls, slot_kind_fn, slot_kind_swap, slot_kind_adapter,
-    slot_kind_locale, slot_kind_fenv, slot_kind_name, slot_kind_ioprio;
+extern const struct slot_kind slot_kind_key, slot_kind_tls, slot_kind_fn, slot_kind_swap,
+    slot_kind_adapter, slot_kind_locale, slot_kind_fenv, slot_kind_name, slot_kind_ioprio;
 
 static const struct slot_kind *const kinds[] = {
-    &slot_kind_key,
-    &slot_kind_tls,
-    &slot_kind_fn,
-    &slot_kind_swap,
-    &slot_kind_adapter,
-    &slot_kind_locale,
-    &slot_kind_fenv,
-    &slot_kind_name,
-    &slot_kind_ioprio,
+    &slot_kind_key,    &slot_kind_tls,  &slot_kind_fn,   &slot_kind_swap,   &slot_kind_adapter,
+    &slot_kind_locale, &slot_kind_fenv, &slot_kind_name, &slot_kind_ioprio,
 };
 enum { KINDS = sizeof kinds / sizeof kinds[0], LATE_TLS_ROOM = 256, RESOLVE_TRIES = 64 };
 
@@ -251,12 +244,14 @@ unsigned slots_init(struct config *config)
         slot->item = item->text;
         slot->column = SLOT_NO_COLUMN;
         if (!parse_item(slot, text, &error)) {
-            config_item_error(config, item, (size_t)(error.at - text), "expected %s", error.expected);
+            config_item_error(config, item, (size_t)(error.at - text), "expected %s",
+                              error.expected);
             errors++;
             continue;
         }
         slots_count++;
-        slot->is_held = slot->kind->hold || (slot->policy != POLICY_SHARE && slot->policy != POLICY_MOVE);
+        slot->is_held = slot->kind->hold ||
+                        (slot->policy != POLICY_SHARE && slot->policy != POLICY_MOVE);
         slots_have_held |= slot->is_held;
         slots_have_held_keys |= slot->is_held && slot->column != SLOT_NO_COLUMN;
         slot->is_made |= slot->policy == POLICY_MOVE;
@@ -447,7 +442,8 @@ static void **word_at(const struct slot *slot, const void *values)
     return (void **)(uintptr_t)((const char *)values + slot->offset);
 }
 
-static bool hold(const struct slot *slot, void **word, const void *owner, void *const *lent, void *const *from)
+static bool hold(const struct slot *slot, void **word, const void *owner, void *const *lent,
+                 void *const *from)
 {
     void *value = NULL;
 
@@ -475,7 +471,8 @@ bool slots_capture(void *values, const void *owner, const void *lent, const void
         if (!is_moved(slot))
             continue;
         if (slot->is_held)
-            is_any_set |= hold(slot, word_at(slot, values), owner, lent ? word_at(slot, lent) : NULL,
+            is_any_set |= hold(slot, word_at(slot, values), owner,
+                               lent ? word_at(slot, lent) : NULL,
                                from ? word_at(slot, from) : NULL);
         else
             is_any_set |= slot->kind->read(slot, (char *)values + slot->offset);
@@ -562,7 +559,9 @@ void slots_write(void *values, uint32_t epoch, void *saved, uint32_t now)
             lend(slot, epoch >= slot->since ? *word_at(slot, values) : NULL,
                  word_at(slot, (char *)saved + slots_bytes));
         else
-            slot->kind->write(slot, (epoch >= slot->since ? (char *)values : (char *)slots_initial) + slot->offset);
+            slot->kind->write(slot,
+                              (epoch >= slot->since ? (char *)values : (char *)slots_initial) +
+                                  slot->offset);
     }
 }
 
@@ -575,7 +574,8 @@ void slots_restore(void *saved, const void *borrowed, uint32_t epoch)
         if (!is_moved_since(slot, epoch))
             continue;
         if (slot->is_held) {
-            take_back(slot, word_at(slot, saved), *word_at(slot, (char *)saved + slots_bytes), borrowed != NULL);
+            take_back(slot, word_at(slot, saved), *word_at(slot, (char *)saved + slots_bytes),
+                      borrowed != NULL);
             continue;
         }
         if (borrowed && slot->size <= sizeof now && !slot->is_made) {

@@ -122,7 +122,7 @@ struct slot {
     size_t copy_size;           /* POLICY_COPY */
     const char *policy_name[2]; /* names of the policy's functions, NULL when none */
     struct slot_name policy_id[2];
-    void *policy_function[2];   /* clone/ref and free/unref once found; value at [0] may be NULL */
+    void *policy_function[2]; /* clone/ref and free/unref once found; value at [0] may be NULL */
 
     union {
         struct {
@@ -175,7 +175,7 @@ void slots_say_unmatched(void);
 void slots_resolve(void);
 /* Something happened that may let a waiting slot be found (dlopen, a key was created). */
 void slots_look_again(void);
-extern _Atomic bool slots_stale; /* slots_resolve has something to look for */
+extern _Atomic bool slots_stale;       /* slots_resolve has something to look for */
 extern void (*slots_stale_hook)(void); /* set by the context room: slots_stale has become true */
 
 /*
@@ -225,8 +225,8 @@ extern uint8_t key_column[KEYS_MAX] __attribute__((visibility("hidden")));
 struct key_binding {
     pthread_key_t key;
     bool is_bound;
-    uint32_t since;              /* slots_epoch in which this key took the column */
-    void (*destructor)(void *);  /* the program's own, or NULL */
+    uint32_t since;             /* slots_epoch in which this key took the column */
+    void (*destructor)(void *); /* the program's own, or NULL */
     const struct slot *slot;
 };
 extern struct key_binding key_bindings[SLOTS_MAX]; /* by column */
@@ -241,7 +241,8 @@ extern int (*key_write_native)(pthread_key_t key, const void *value);
  */
 typedef void key_destructor(void *value);
 key_destructor *key_will_create(key_destructor *destructor, int *ticket);
-void key_created(int ticket, pthread_key_t key, const void *variable, const void *caller, bool is_ok);
+void key_created(int ticket, pthread_key_t key, const void *variable, const void *caller,
+                 bool is_ok);
 /* Before the real deletion. */
 void key_deleted(pthread_key_t key);
 /* After a dlclose. */

@@ -37,8 +37,10 @@ static bool tls_parse(struct slot *slot, char *text, struct slot_error *error)
 
         *plus = '\0';
         slot->tls.module = text;
-        if (!slot_read_offset(plus + 1, &offset, &end) || *end != ':' || !read_size(end + 1, &slot->size)) {
-            *error = (struct slot_error){"MODULE+0xOFFSET:SIZE, the size from 1 to 65536", plus + 1};
+        if (!slot_read_offset(plus + 1, &offset, &end) || *end != ':' ||
+            !read_size(end + 1, &slot->size)) {
+            *error =
+                (struct slot_error){"MODULE+0xOFFSET:SIZE, the size from 1 to 65536", plus + 1};
             return false;
         }
         slot->tls.tls_offset = offset;
@@ -68,7 +70,8 @@ static bool tls_parse(struct slot *slot, char *text, struct slot_error *error)
  * one has only its file's __tls_init, which says that some variable of some file is an object: then
  * what is larger than a word is taken for one.
  */
-static bool is_cxx_object(const struct elf_module *module, const char *name, const struct elf_symbol *symbol)
+static bool is_cxx_object(const struct elf_module *module, const char *name,
+                          const struct elf_symbol *symbol)
 {
     bool is_mangled = !strncmp(name, "_Z", 2);
     char initialiser[256], guard[256];
@@ -94,7 +97,8 @@ static bool tls_bind(struct slot *slot, const struct elf_module *module, size_t 
         return false;
     }
     if (size > 65536 || (slot->has_room && size > slot->size)) {
-        slot_refuse(slot, "too large: 65536 bytes at most, 256 for what comes with a library loaded later");
+        slot_refuse(
+            slot, "too large: 65536 bytes at most, 256 for what comes with a library loaded later");
         return false;
     }
     if (slot->is_held && size != sizeof(void *)) {
@@ -108,7 +112,8 @@ static bool tls_bind(struct slot *slot, const struct elf_module *module, size_t 
     return true;
 }
 
-static bool tls_check(struct slot *slot, const struct elf_module *module, const struct elf_symbol *symbol)
+static bool tls_check(struct slot *slot, const struct elf_module *module,
+                      const struct elf_symbol *symbol)
 {
     const char *reason = slot_deny_reason(slot->tls.name, module->name);
 
@@ -117,7 +122,8 @@ static bool tls_check(struct slot *slot, const struct elf_module *module, const 
         return false;
     }
     if (!slots_force && !reason && is_cxx_object(module, slot->tls.name, symbol))
-        reason = "a C++ object with a constructor or destructor: bytes cannot be shared (see adapters)";
+        reason =
+            "a C++ object with a constructor or destructor: bytes cannot be shared (see adapters)";
     if (reason && !slots_force) {
         slot_refuse(slot, reason);
         return false;
@@ -203,7 +209,8 @@ static int visit_initial(const struct elf_module *module, void *arg)
         if (segment->p_type == PT_TLS && slot->tls.tls_offset < segment->p_filesz) {
             size_t have = segment->p_filesz - slot->tls.tls_offset;
 
-            memcpy(search->value, (const char *)module->base + segment->p_vaddr + slot->tls.tls_offset,
+            memcpy(search->value,
+                   (const char *)module->base + segment->p_vaddr + slot->tls.tls_offset,
                    have < slot->size ? have : slot->size);
         }
     }

@@ -29,8 +29,9 @@ static struct run runs[SLOTS_MAX];
 
 static bool is_plain(const struct slot *slot)
 {
-    return slot->kind->name[0] == 't' && slot->column == SLOT_NO_COLUMN && slot->state == SLOT_BOUND &&
-           slot->tls.is_static && !slot->is_held && !slot->is_made && !slot->has_room;
+    return slot->kind->name[0] == 't' && slot->column == SLOT_NO_COLUMN &&
+           slot->state == SLOT_BOUND && slot->tls.is_static && !slot->is_held && !slot->is_made &&
+           !slot->has_room;
 }
 
 /* The planned slot that follows `place` in memory; NULL: none. */
@@ -41,7 +42,8 @@ static struct slot *next_after(intptr_t place)
     for (unsigned i = 0; i < slots_count; i++) {
         struct slot *slot = &slots[i];
 
-        if (is_plain(slot) && slot->tls.tp_offset >= place && (!next || slot->tls.tp_offset < next->tls.tp_offset))
+        if (is_plain(slot) && slot->tls.tp_offset >= place &&
+            (!next || slot->tls.tp_offset < next->tls.tp_offset))
             next = slot;
     }
     return next;
@@ -80,7 +82,8 @@ static void add_run(struct slot *slot)
 
     give_room(slot);
     if (last && last->size % 8 == 0 && slot->size % 8 == 0 &&
-        last->place + (intptr_t)last->size == slot->tls.tp_offset && last->offset + last->size == slot->offset) {
+        last->place + (intptr_t)last->size == slot->tls.tp_offset &&
+        last->offset + last->size == slot->offset) {
         last->size += slot->size;
         return;
     }
@@ -127,7 +130,8 @@ static inline __attribute__((always_inline)) void copy(char *to, const char *fro
         to[i] = from[i];
 }
 
-static inline __attribute__((always_inline)) bool is_equal(const char *one, const char *other, uint32_t size)
+static inline __attribute__((always_inline)) bool is_equal(const char *one, const char *other,
+                                                           uint32_t size)
 {
     pair differs = {0, 0};
 
@@ -191,8 +195,8 @@ bool words_read(void *values, const void *initial)
             return true;
     }
     for (unsigned i = 0; i < runs_count; i++) {
-        if (!initial || !is_equal((const char *)values + runs[i].offset, (const char *)initial + runs[i].offset,
-                                  runs[i].size))
+        if (!initial || !is_equal((const char *)values + runs[i].offset,
+                                  (const char *)initial + runs[i].offset, runs[i].size))
             return true;
     }
     return false;
@@ -241,7 +245,8 @@ void words_restore_borrowed(const void *saved, const void *borrowed)
         const struct slot *slot = &slots[i];
         char *variable = tp + slot->tls.tp_offset;
 
-        if (slot->is_planned && is_equal(variable, (const char *)borrowed + slot->offset, slot->size))
+        if (slot->is_planned &&
+            is_equal(variable, (const char *)borrowed + slot->offset, slot->size))
             copy(variable, (const char *)saved + slot->offset, slot->size);
     }
 }

@@ -147,7 +147,7 @@ def setup_is_quiet():
     first.quiet()
     expect(first.out == "", f"setup said: {first.out}")
     with tempfile.TemporaryDirectory() as folder:
-        for tool in ("sh", "awk", "sed", "dirname"):
+        for tool in ("sh", "awk", "sed", "dirname", "cat"):
             os.symlink(shutil.which(tool), Path(folder, tool))
         plain(str(ROOT / "scripts/setup"), env={"PATH": folder}).exits(1) \
             .complains("no apt-get here", "libuv1-dev")

@@ -80,6 +80,19 @@ static void start_carrying(void)
     pthread_atfork(before_fork, after_fork_parent, after_fork_child);
 }
 
+/* Settings that are known but that nothing obeys yet: a user must not wait for what will not come. */
+static void say_what_is_missing(void)
+{
+    static const char *const format = "%s: not in this version; it has no effect";
+
+    if (config.discover)
+        log_msg(LOG_LEVEL_ERROR, format, "BATON_DISCOVER");
+    if (config.trace)
+        log_msg(LOG_LEVEL_ERROR, format, "BATON_TRACE");
+    if (config.stacks)
+        log_msg(LOG_LEVEL_ERROR, format, "BATON_STACKS");
+}
+
 bool baton_start(char **environment)
 {
     int saved_errno = errno;
@@ -93,6 +106,7 @@ bool baton_start(char **environment)
     __atomic_store_n(&start_state, STARTING, __ATOMIC_RELEASE);
     config_read(environment, &config);
     log_level = (int)config.log;
+    say_what_is_missing();
     if (config.help)
         config_help();
     for (size_t i = 0; i < config.carry.count; i++) {

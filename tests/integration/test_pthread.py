@@ -1,5 +1,10 @@
 """Threads: what they inherit, how they end, how they fail."""
-from harness import CARRIERS, carry, idle, plain, skip, test
+import os
+import shutil
+import subprocess
+import tempfile
+
+from harness import CARRIERS, ROOT, carry, idle, plain, skip, test
 
 OWNED = "key:owned_key"
 ENDS = ("return", "own", "emptied", "exit", "cancel", "cancel_async", "caught", "longjmp",
@@ -106,3 +111,32 @@ def thread_limit(kind):
         skip("needs root to become a user with no thread left")
     after = carry(CARRIERS[kind], "thread_limit", kind).ok().quiet().clean()
     after.says(*[line + "\n" for line in before.out.splitlines() if not line.endswith(("not 5", "WRONG"))])
+
+
+def compiled(folder, *command):
+    """A program of a compiler that need not be here, or a skipped test."""
+    program = os.path.join(folder, "program")
+    if not shutil.which(command[0]) or subprocess.run(command + ("-o", program), cwd=ROOT,
+                                                      capture_output=True, check=False).returncode:
+        skip("needs " + " ".join(command[:3]))
+    return program
+
+
+@test("B12: threads of Rust's standard library inherit, scoped ones and ones that panic too")
+def rust_threads():
+    with tempfile.TemporaryDirectory() as folder:
+        program = compiled(folder, "rustc", "-O", "tests/programs/parts/inherit_rust.rs")
+        plain(program).says("spawn 0\n", "scope 0\n", "panic 0\n", "main 7\n")
+        after = carry("key:RUST_KEY", program).ok().quiet().clean().carried("pthread", exactly=3)
+        after.says("spawn 7\n", "scope 7\n", "panic 7\n", "main 7\n")
+
+
+@test("B12: std::thread of libc++ inherits", each=CARRIERS)
+def libcxx_threads(kind):
+    flags = subprocess.run(["pkg-config", "--cflags", "--libs", "glib-2.0"], capture_output=True,
+                           text=True, check=True).stdout.split()
+    with tempfile.TemporaryDirectory() as folder:
+        program = compiled(folder, "clang++", "-stdlib=libc++", "-std=c++20", "-rdynamic",
+                           "tests/programs/inherit.cc", *flags)
+        plain(program, kind).says("std::thread holds 0\n")
+        carry(CARRIERS[kind], program, kind).quiet().clean().says("std::thread holds 7\n")

@@ -4,7 +4,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from harness import PROGRAMS, ROOT, Failure, carry, plain, run, test
+from harness import PROGRAMS, ROOT, Failure, carry, idle, plain, run, test
 
 KEY = "key:request_key"
 RIGHT = "task 5 sees 5\n"
@@ -245,3 +245,8 @@ def log_debug():
     after = run("true", env={"BATON_CARRY": KEY, "BATON_LOG": "debug"}).ok()
     if after.out != before.out or not all(line.startswith("baton: ") for line in after.err.splitlines()):
         after.fail("expected lines of baton on stderr only")
+
+
+@test("E22: a setting that nothing obeys yet says so", each=("BATON_DISCOVER", "BATON_TRACE", "BATON_STACKS"))
+def not_in_this_version(variable):
+    idle("true", env={variable: "1"}).exits(0).complains(variable, "not in this version")

@@ -1,7 +1,21 @@
-# usage: check [--carry ITEM]... [--hook ITEM]... PROGRAM
+# usage: check [--carry ITEM]... [--hook ITEM]... ['ITEM;ITEM...'] PROGRAM
 # say, without running PROGRAM, what each item matches and how it will be hooked, or why not
 # shellcheck shell=sh
 # shellcheck disable=SC2154  # library comes from the launcher
+
+# A list without an option: what has (kind=...) is a hook, the rest is to be carried.
+check_spec() {
+    rest=$1
+    while [ -n "$rest" ]; do
+        item=${rest%%;*}
+        case $rest in *';'*) rest=${rest#*;} ;; *) rest= ;; esac
+        case $item in
+        '') ;;
+        *'('*) export BATON_HOOKS="${BATON_HOOKS:+$BATON_HOOKS;}$item" ;;
+        *) export BATON_CARRY="${BATON_CARRY:+$BATON_CARRY;}$item" ;;
+        esac
+    done
+}
 
 command_check() {
     while [ $# -gt 0 ]; do
@@ -18,8 +32,8 @@ command_check() {
         --config=*) export BATON_CONFIG="${1#*=}"; shift ;;
         -h | --help) print_help; exit 0 ;;
         -*) usage_error "check: unknown option $1" ;;
-        *'('*')'*) export BATON_HOOKS="${BATON_HOOKS:+$BATON_HOOKS;}$1"; shift ;;
-        *) break ;;
+        *) [ $# -gt 1 ] || break
+            check_spec "$1"; shift ;;
         esac
     done
     [ $# -eq 1 ] || usage_error "check: which program?"

@@ -161,6 +161,7 @@ def own_functions():
 def check_carry():
     built = program()
     expect(check("--carry", KEY, built), 0, "request_key: found in refused")
+    expect(check(KEY + ";tls:no_such_thing_anywhere", built), 1, "request_key: found in refused", "not found")
     expect(check("--carry", "key:request_kez", built), 1, "near is request_key in refused")
     expect(check("--carry", "tls:no_such_thing_anywhere", built), 1, "not found")
     static = compiled("static", "-static", "hooks_static.c")

@@ -95,7 +95,9 @@ def nginx():
         if seen != {name: {name} for name in range(1, 6)}:
             raise Failure(f"expected every file read for its own request: {seen}")
         report = (Path(folder) / "report").read_text()
-        if '"by":"patch"' not in report or '"contexts_alive":0' not in report:
+        # nginx goes on to exit when a worker's last task has raised its flag; that task then ends its
+        # thread by pthread_exit, which may let go of its context after the report.
+        if '"by":"patch"' not in report or not re.search('"contexts_alive":[01],', report):
             raise Failure(report)
 
 

@@ -15,14 +15,16 @@ def copies(source, folder, names=("one", "two")):
     return [str(Path(folder) / f"{name}.so") for name in names]
 
 
-@test("E24: plugins loaded with RTLD_LOCAL, unloaded and loaded again carry slots of their own")
-def rtld_local():
+@test("E24: plugins loaded with RTLD_LOCAL, unloaded and loaded again carry slots of their own",
+      each=("dlopen", "dlmopen"))
+def rtld_local(how):
     with tempfile.TemporaryDirectory() as folder:
         plugins = copies("plugin.so", folder)
-        plain("plugin_host", *plugins).wrong()
+        how = ["--dlmopen"] if how == "dlmopen" else []
+        plain("plugin_host", *how, *plugins).wrong()
         items = ";".join(f"{kind}@{name}.so" for name in ("one", "two")
                          for kind in ("key:plugin_key", "tls:plugin_word"))
-        after = carry(items, "plugin_host", *plugins).ok().quiet()
+        after = carry(items, "plugin_host", *how, *plugins).ok().quiet()
         for turn in (1, 2, 3):
             for place, name in ((1, "one"), (2, "two")):
                 value = 100 * turn + 10 * place

@@ -57,8 +57,9 @@ def left_by_a_task():
 
 @test("D17: a key that is deleted and made again is followed; its number's next user sees nothing")
 def key_made_again():
-    plain("key_reuse").wrong()
-    carry(KEY, "key_reuse").ok().quiet().clean()
+    for how in ((), ("tss",)):
+        plain("key_reuse", *how).wrong()
+        carry(KEY, "key_reuse", *how).ok().quiet().clean()
 
 
 @test("E24: a child forked in a task has its context and works on", each=CARRIERS)

@@ -21,6 +21,11 @@ def ways(kind):
     handle("ways", kind, tasks=30)
 
 
+@test("A1, A8: a terminal, a polled socket, a datagram, connections that are reset, and one that cannot be", each=CARRIERS)
+def rare(kind):
+    handle("rare", kind, tasks=8).says("reset while shutting down: EINVAL\n")
+
+
 @test("A9: what a callback sets is there when it runs the next time, and for nobody else", each=CARRIERS)
 def keeps(kind):
     handle("keeps", kind, tasks=1)
@@ -59,7 +64,7 @@ def stops(kind):
 
 
 @test("an unknown libuv: handles are remembered in a table",
-      each=("keeps", "restart", "active", "nested", "async", "stops"))
+      each=("keeps", "restart", "active", "nested", "async", "stops", "rare"))
 def unknown_version(mode):
     handle(mode, env=UNKNOWN)
 

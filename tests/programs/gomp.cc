@@ -472,6 +472,8 @@ static void expect_iterations(const char *what, long count, long wanted)
     expect(what, right, count);
 }
 
+static volatile unsigned long long beyond_long = 1ULL << 63;
+
 /* A task loop that waits for its tasks: its maker and whoever helps. */
 static void mode_taskloop(void)
 {
@@ -499,6 +501,11 @@ static void mode_taskloop(void)
         for (unsigned long long i = 0; i < 50; i++)
             iteration((long)i);
         expect_iterations("unsigned long long", 50, 3);
+        unsigned long long first = beyond_long;
+#pragma omp taskloop num_tasks(11)
+        for (unsigned long long i = first; i < first + 50; i++)
+            iteration((long)(i - first));
+        expect_iterations("beyond the signed ones", 50, 3);
         set_current(4);
 #pragma omp taskloop reduction(+ : sum) num_tasks(5)
         for (long i = 0; i < 50; i++)

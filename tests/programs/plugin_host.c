@@ -1,17 +1,21 @@
 // Loads plugins with RTLD_LOCAL, while it runs, runs each, unloads them and loads them again.
 // link: -ldl
-// usage: plugin_host PLUGIN...
+// usage: plugin_host [--dlmopen] PLUGIN...
+#define _GNU_SOURCE // dlmopen
 #include <dlfcn.h>
 #include <stdio.h>
 #include <string.h>
 
 int main(int argc, char **argv)
 {
-    int wrong = 0;
+    int wrong = 0, by_list = argc > 1 && !strcmp(argv[1], "--dlmopen");
+    argc -= by_list;
+    argv += by_list;
     for (int round = 0; round < 3; round++) {
         void *handles[8] = {NULL};
         for (int i = 1; i < argc && i < 8; i++) {
-            handles[i] = dlopen(argv[i], RTLD_NOW | RTLD_LOCAL);
+            handles[i] = by_list ? dlmopen(LM_ID_BASE, argv[i], RTLD_NOW | RTLD_LOCAL)
+                                 : dlopen(argv[i], RTLD_NOW | RTLD_LOCAL);
             if (!handles[i]) {
                 fprintf(stderr, "%s\n", dlerror());
                 return 2;

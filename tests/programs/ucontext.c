@@ -338,6 +338,34 @@ static void mode_jump(void)
     free(one.stack);
 }
 
+/* What longjmp is in programs that are built with _FORTIFY_SOURCE; it goes up only. */
+extern void __longjmp_chk(struct __jmp_buf_tag *environment, int value) __attribute__((noreturn));
+
+static void leaves_by_a_jump(struct coroutine *me)
+{
+    expect("starts with", current(), 100 * me->number);
+    set_current(5);
+    __longjmp_chk(out_of, 1);
+}
+
+static void mode_fortified(void)
+{
+    struct coroutine one = {.stack = NULL};
+    for (volatile int i = 1; i <= 5; i++) {
+        set_current(100 * i);
+        make(&one, i, leaves_by_a_jump, &outside);
+        set_current(9);
+        if (!_setjmp(out_of))
+            setcontext(&one.context);
+        expect("outside", current(), 9);
+    }
+    set_current(100);
+    make(&one, 1, once, &outside);
+    set_current(9);
+    resume(&one);
+    free(one.stack);
+}
+
 /* A jump that stays on its stack, in a coroutine and outside. */
 static void jump_inside(void)
 {
@@ -462,7 +490,7 @@ static const struct {
     {"nested", mode_nested},         {"stack_in_stack", mode_stack_in_stack},
     {"move", mode_move},             {"reuse", mode_reuse},         {"setcontext", mode_setcontext},
     {"jump", mode_jump},             {"jump_inside", mode_jump_inside}, {"threads", mode_threads},
-    {"many", mode_many},
+    {"many", mode_many},             {"fortified", mode_fortified},
 };
 
 int main(int argc, char **argv)

@@ -1,6 +1,7 @@
 // libuv handles: every callback runs in the context of the call that started it.
 // libs: libuv
 // usage: uv_handle MODE [CARRIER]; a mode is one promise, named in the table at the end
+#define _GNU_SOURCE // posix_openpt
 #include "carrier.h"
 #include <fcntl.h>
 #include <sys/socket.h>
@@ -213,6 +214,76 @@ static void mode_ways(void)
         expect("close callback sees", closed_saw[i], 200 + i);
     }
     expect("alloc callbacks in context", allocs, 2);
+}
+
+static void on_shut(uv_shutdown_t *request, int status)
+{
+}
+
+/* A connection of libuv's own with the other end outside. */
+static uv_tcp_t *connected(long number)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t length = sizeof(address);
+    int server = socket(AF_INET, SOCK_STREAM, 0), client = socket(AF_INET, SOCK_STREAM, 0);
+    if (bind(server, (struct sockaddr *)&address, sizeof(address)) || listen(server, 1) ||
+        getsockname(server, (struct sockaddr *)&address, &length) ||
+        connect(client, (struct sockaddr *)&address, length))
+        abort();
+    uv_tcp_t *tcp = handle_new(sizeof(*tcp));
+    uv_tcp_init(loop, tcp);
+    uv_tcp_open(tcp, client);
+    tcp->data = (void *)number;
+    close(server);
+    return tcp;
+}
+
+/* A terminal, a socket to poll, connections that are reset. */
+static void mode_rare(void)
+{
+    int ends[2], terminal = posix_openpt(O_RDWR | O_NOCTTY);
+    uv_shutdown_t shutdown;
+    if (terminal < 0 || grantpt(terminal) || unlockpt(terminal) || socketpair(AF_UNIX, SOCK_STREAM, 0, ends) ||
+        write(ends[1], "x", 1) != 1)
+        abort();
+    int device = open(ptsname(terminal), O_RDWR | O_NOCTTY);
+    if (device < 0 || write(terminal, "x\n", 2) != 2)
+        abort();
+    NEW(tty, tty, device, 1);
+    uv_read_start((uv_stream_t *)tty, on_alloc, on_read);
+    uv_poll_t *poll = next(sizeof(*poll));
+    uv_poll_init_socket(loop, poll, ends[0]);
+    poll->data = (void *)starts;
+    uv_poll_start(poll, UV_READABLE, on_poll);
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int length = sizeof(address), sender = socket(AF_INET, SOCK_DGRAM, 0);
+    uv_udp_t *udp = next(sizeof(*udp));
+    uv_udp_init_ex(loop, udp, AF_INET);
+    udp->data = (void *)starts;
+    uv_udp_bind(udp, (struct sockaddr *)&address, 0);
+    uv_udp_getsockname(udp, (struct sockaddr *)&address, &length);
+    if (sendto(sender, "x", 1, 0, (struct sockaddr *)&address, length) != 1)
+        abort();
+    uv_udp_recv_start(udp, on_alloc, on_recv);
+    run();
+    for (int i = 1; i <= 3; i++) {
+        expect("callback sees", saw[i], 100 + i);
+        expect("close callback sees", closed_saw[i], 200 + i);
+    }
+    expect("alloc callbacks in context", allocs, 2);
+    uv_tcp_t *reset = connected(3), *half = connected(4), *silent = connected(5);
+    set_current(303);
+    expect("reset", uv_tcp_close_reset(reset, on_close), 0);
+    set_current(304);
+    uv_shutdown(&shutdown, (uv_stream_t *)half, on_shut);
+    printf("reset while shutting down: %s\n", uv_err_name(uv_tcp_close_reset(half, on_close)));
+    set_current(305);
+    uv_close((uv_handle_t *)half, on_close);
+    expect("reset without a callback", uv_tcp_close_reset(silent, NULL), 0);
+    run();
+    free(silent);
+    expect("close callback sees", closed_saw[3], 303);
+    expect("close callback sees", closed_saw[4], 305);
 }
 
 static void on_tick(uv_timer_t *handle)
@@ -541,6 +612,7 @@ static const struct {
 } modes[] = {
     {"ways", mode_ways},     {"keeps", mode_keeps}, {"restart", mode_restart}, {"active", mode_active},
     {"nested", mode_nested}, {"async", mode_async}, {"signal", mode_signal},   {"stops", mode_stops},
+    {"rare", mode_rare},
 };
 
 int main(int argc, char **argv)

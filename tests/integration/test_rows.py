@@ -1,0 +1,46 @@
+"""Every row of hooks.def is driven by a test program."""
+import re
+import subprocess
+
+from harness import PROGRAMS, ROOT, Failure, skip, test
+
+# Called by a library for the program: the program that makes it do so.
+BY_LIBRARY = {
+    "__pthread_key_create": "libstdc++ and libgcc, in every C++ program",
+    "__pthread_getspecific": "libstdc++ and libgcc",
+    "__pthread_setspecific": "libstdc++ and libgcc",
+    "g_object_new": "libgio, in gio_task",
+    "ompt_start_tool": "libomp, in openmp_llvm",
+    "ldap_pvt_thread_pool_close": "libldap at ldap_pvt_thread_pool_destroy, in ldap_pool",
+    "evthread_set_lock_callbacks": "libevent_pthreads, in libevent",
+    "evconnlistener_new": "libevent at evconnlistener_new_bind, in libevent_buffer",
+}
+# Not driven yet; the list may only become shorter.
+OWED = {
+    "event_del_noblock", "event_del_block", "event_base_free_nofinalize", "ev_fork_start", "ev_fork_stop",
+    "ev_cleanup_start", "ev_cleanup_stop", "ev_periodic_again", "sd_event_add_child_pidfd", "sd_event_add_inotify_fd",
+}
+
+
+def rows():
+    """(family, name) of each row."""
+    text = (ROOT / "shim/handoffs/hooks.def").read_text()
+    found = re.findall(r"^HOOK\((\w+),\s*[^()]*?\b(\w+),\s*\(", text, re.M)
+    if len(found) != len(re.findall(r"^HOOK\(", text, re.M)):
+        raise Failure("some rows of hooks.def cannot be read")
+    return found
+
+
+@test("every hooked function is called by some test program")
+def driven():
+    names = {path.name.rpartition(".")[0] for path in (ROOT / "tests/programs").glob("*.c*")}
+    names = {name for name in names if not name.startswith("prototypes")}
+    missing = sorted(name for name in names if not (PROGRAMS / name).exists())
+    listed = subprocess.run(["nm", "-D", "--undefined-only", *(PROGRAMS / name for name in names - set(missing))],
+                            capture_output=True, text=True)
+    called = set(re.findall(r"^ +[Uw] (\w+)", listed.stdout, re.M)) | BY_LIBRARY.keys() | OWED
+    undriven = [f"{name} ({family})" for family, name in rows() if name not in called]
+    if undriven and missing:
+        skip(f"not built here: {' '.join(missing)}")
+    if undriven:
+        raise Failure("no test program calls " + ", ".join(undriven))

@@ -2,9 +2,17 @@
 #ifndef BATON_BASE_ARCH_X86_64_H
 #define BATON_BASE_ARCH_X86_64_H
 
+#include <elf.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <ucontext.h>
+
+/* Relocations whose place holds a pointer to a function. */
+enum {
+    ARCH_RELOCATION_PLT = R_X86_64_JUMP_SLOT,
+    ARCH_RELOCATION_GOT = R_X86_64_GLOB_DAT,
+    ARCH_RELOCATION_POINTER = R_X86_64_64,
+};
 
 static inline void arch_pause(void)
 {

@@ -1,7 +1,7 @@
 // A request's value is freed when the request ends; a task that outlives it still reads its own copy, and each is ended once.
 // libs: glib-2.0
-// usage: policies KIND POLICY EVENT
-// KIND: key, owned (a key with a destructor), tls, fn. POLICY: copy, string, clone, ref, weak. EVENT: see the table.
+// usage: policies KIND POLICY EVENT...
+// KIND: key, owned (a key with a destructor), tls, fn, swap. POLICY: copy, string, clone, ref, weak. EVENT: see owner and task_body.
 #include "carrier.h"
 #include <glib.h>
 
@@ -16,7 +16,7 @@ __thread void *item_tls;
 static __thread void *behind_item;
 static const char *kind, *policy, *event;
 static long live, task_saw = -1, task_after = -1, end_errors;
-static struct gate gate = GATE_CLOSED;
+static struct gate gate;
 
 __attribute__((noinline, used)) void *item_get(void)
 {
@@ -26,6 +26,13 @@ __attribute__((noinline, used)) void *item_get(void)
 __attribute__((noinline, used)) void item_set(void *value)
 {
     behind_item = value;
+}
+
+__attribute__((noinline, used)) void *item_swap(void *value)
+{
+    void *old = behind_item;
+    behind_item = value;
+    return old;
 }
 
 __attribute__((noinline)) static struct item *item_new(long number)
@@ -108,8 +115,10 @@ static void set(void *value)
         pthread_setspecific(item_owned, value);
     else if (!strcmp(kind, "tls"))
         item_tls = value;
-    else
+    else if (!strcmp(kind, "fn"))
         item_set(value);
+    else
+        item_swap(value);
 }
 
 static int is(const char *name)
@@ -162,15 +171,26 @@ static void *thread(void *arg)
 static GThreadPool *pool;
 static pthread_t child;
 
-static void *open_gate(void *arg)
+static int discarded;
+
+static void discard(gpointer data)
 {
-    gate_open(&gate);
-    return NULL;
+    __atomic_store_n(&discarded, 1, __ATOMIC_RELEASE);
 }
 
+static void finish_tasks(void)
+{
+    gate_open(&gate);
+    if (is("task-exits"))
+        pthread_join(child, NULL);
+    g_thread_pool_free(pool, FALSE, TRUE);
+    pool = NULL;
+}
+
+/* Answers a value that nobody has ended yet. */
 static void *owner(void *arg)
 {
-    void *value = make(7), *other = NULL;
+    void *value = make(7);
     set(value);
     if (is("task-exits"))
         pthread_create(&child, NULL, thread, NULL);
@@ -178,30 +198,35 @@ static void *owner(void *arg)
         g_thread_pool_push(pool, &child, NULL);
     if (is("twice") || is("task-writes"))
         g_thread_pool_push(pool, &child, NULL);
-    if (is("owner-replaces")) {
-        other = make(8);
-        set(other);
-        end(value);
-        value = other;
-    } else if (is("owner-deletes-key")) {
+    if (is("owner-exits")) /* and leaves it where it is */
+        return strcmp(kind, "owned") != 0 ? value : NULL;
+    if (is("owner-deletes-key")) {
         end(value);
         pthread_key_delete(!strcmp(kind, "owned") ? item_owned : item_key);
         return NULL;
-    } else if (is("unchanged")) {
-        gate_open(&gate);
-        g_thread_pool_free(pool, FALSE, TRUE);
-        pool = NULL;
-    } else if (is("owner-cancels")) {
-        /* The worker stands at the gate until the queue is thrown away. */
-        pthread_create(&child, NULL, open_gate, NULL);
-        g_thread_pool_free(pool, TRUE, TRUE);
-        pthread_join(child, NULL);
-        pool = NULL;
     }
-    if (!strcmp(kind, "owned"))
+    if (is("owner-replaces")) {
+        void *other = make(8);
+        set(other);
+        end(value);
+        value = other;
+        finish_tasks();
+    } else if (is("owner-cancels")) {
+        /* The worker stands at the gate until the pool knows that the queue is to be thrown away. */
+        g_thread_pool_free(pool, TRUE, FALSE);
+        gate_open(&gate);
+        while (!__atomic_load_n(&discarded, __ATOMIC_ACQUIRE))
+            sleep_ms(1);
+        pool = NULL;
+    } else if (is("unchanged") || (is("task-exits") && !strcmp(policy, "weak"))) {
+        finish_tasks();
+    }
+    if (!strcmp(kind, "owned") && !is("owner-frees"))
         return NULL; /* its destructor */
     set(NULL);
     end(value);
+    if (is("owner-frees")) /* and lives on */
+        finish_tasks();
     return NULL;
 }
 
@@ -210,30 +235,44 @@ static void destroy(void *value)
     end(value);
 }
 
-int main(int argc, char **argv)
+static void run(void)
 {
     pthread_t thread;
-    if (argc < 4)
-        return 2;
-    kind = argv[1], policy = argv[2], event = argv[3];
+    void *left;
+    gate = (struct gate)GATE_CLOSED;
+    task_saw = task_after = -1, discarded = 0;
     pthread_key_create(&item_key, NULL);
     pthread_key_create(&item_owned, destroy);
-    pool = g_thread_pool_new(work, NULL, 1, TRUE, NULL);
+    pool = g_thread_pool_new_full(work, NULL, discard, 1, TRUE, NULL);
     if (!is("task-exits")) {
         g_thread_pool_push(pool, &gate, NULL);
         gate_await(&gate, 1);
     }
     pthread_create(&thread, NULL, owner, NULL);
-    pthread_join(thread, NULL);
-    gate_open(&gate);
-    if (is("task-exits"))
-        pthread_join(child, NULL);
+    pthread_join(thread, &left);
+    if (left)
+        end(left);
     if (pool)
-        g_thread_pool_free(pool, FALSE, TRUE);
-    printf("task saw %ld\n", task_saw);
+        finish_tasks();
+    printf("%s: task saw %ld\n", event, task_saw);
     expect("worker has", task_after == -1 ? 0 : task_after, 0);
     if (strcmp(policy, "copy") != 0)
         expect("live", live, 0);
     expect("ended twice", end_errors, 0);
+    if (!is("owner-deletes-key") || strcmp(kind, "key") != 0)
+        pthread_key_delete(item_key);
+    if (!is("owner-deletes-key") || strcmp(kind, "owned") != 0)
+        pthread_key_delete(item_owned);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 4)
+        return 2;
+    kind = argv[1], policy = argv[2];
+    for (int i = 3; i < argc; i++) {
+        event = argv[i];
+        run();
+    }
     return verdict();
 }

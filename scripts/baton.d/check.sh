@@ -3,7 +3,7 @@
 # shellcheck shell=sh
 # shellcheck disable=SC2154  # library comes from the launcher
 
-# A list without an option: what has (kind=...) is a hook, the rest is to be carried.
+# A list without an option: what has (kind=...) or is a preset is a hook, the rest is to be carried.
 check_spec() {
     rest=$1
     while [ -n "$rest" ]; do
@@ -11,7 +11,7 @@ check_spec() {
         case $rest in *';'*) rest=${rest#*;} ;; *) rest= ;; esac
         case $item in
         '') ;;
-        *'('*) export BATON_HOOKS="${BATON_HOOKS:+$BATON_HOOKS;}$item" ;;
+        *'('* | preset:*) export BATON_HOOKS="${BATON_HOOKS:+$BATON_HOOKS;}$item" ;;
         *) export BATON_CARRY="${BATON_CARRY:+$BATON_CARRY;}$item" ;;
         esac
     done

@@ -67,6 +67,11 @@ static void plan_code(const struct named_spec *spec, const struct module *module
                module->elf.name);
         return;
     }
+    if (spec->is_outside) {
+        refuse(out, "the option outside leaves its code alone, and %s is not called by name",
+               spec->function);
+        return;
+    }
     if (symbol->is_local && symbol->matches > 1) {
         refuse(out, "%u static functions of that name in %s: say which by #FILE.c", symbol->matches,
                module->elf.name);
@@ -168,7 +173,8 @@ void decide(const struct named_spec *spec, unsigned index, struct decision *out)
         return;
     case HOW_AUTO:
         if (is_reached_by_name(where, spec->function)) {
-            if (!where->is_later && modules_calls_directly(where, first.value)) {
+            if (!where->is_later && !spec->is_outside &&
+                modules_calls_directly(where, first.value)) {
                 plan_code(spec, where, &first, out);
                 if (out->hook.by == HOW_PATCH)
                     return;
@@ -177,7 +183,7 @@ void decide(const struct named_spec *spec, unsigned index, struct decision *out)
                 out->hook.reason[0] = '\0';
             }
             out->hook.by = HOW_SYMBOL;
-            if (!is_imported && !out->note[0])
+            if (!is_imported && !spec->is_outside && !out->note[0])
                 snprintf(
                     out->note, sizeof out->note,
                     "no module of the program calls it by name; calls inside %s need how=patch",

@@ -172,6 +172,8 @@ static void config_read_line(struct reader *r, const char *file, uint32_t number
 
         for (size_t i = 0; i + 6 <= p.len && !is_hook; i++)
             is_hook = memcmp(p.text + i, "(kind=", 6) == 0;
+        if (p.len > 7 && memcmp(p.text, "preset:", 7) == 0)
+            is_hook = true;
         setting = config_find(is_hook ? "BATON_HOOKS" : "BATON_CARRY", 11);
         p.name = settings[setting].name;
         config_take(r, setting, &p);

@@ -51,7 +51,7 @@ static void *enter_function(struct thunk *thunk, struct thunk_frame *frame, stru
         break;
     case NAMED_SUBMIT:
     case NAMED_PUT:
-        is_done = kinds_submit_object(hook, frame, is_slow);
+        is_done = kinds_submit_object(hook, frame, wrap, is_slow);
         break;
     case NAMED_FIELD:
         is_done = kinds_submit_field(hook, frame, is_slow);
@@ -68,6 +68,12 @@ static void *enter_function(struct thunk *thunk, struct thunk_frame *frame, stru
         is_done = kinds_let_go(is_slow);
         if (wrap && hook->spec.obj)
             wrap->theirs[0] = *frame_argument(frame, hook->spec.obj);
+        if (wrap && hook->spec.queue)
+            wrap->theirs[1] = *frame_argument(frame, hook->spec.queue);
+        break;
+    case NAMED_DROP:
+    case NAMED_REF:
+        is_done = kinds_drop(hook, frame, wrap, is_slow);
         break;
     }
     if (!is_done)
@@ -95,7 +101,7 @@ void *thunk_wrap_enter(struct thunk_frame *frame, struct wrap *wrap, bool is_slo
     wrap->thunk = thunk;
     wrap->context = NULL;
     wrap->node = NULL;
-    wrap->ours[0] = wrap->theirs[0] = 0;
+    wrap->ours[0] = wrap->theirs[0] = wrap->theirs[1] = 0;
     wrap->stack_words = thunk->hook ? thunk->hook->spec.stack : WRAP_JUMP;
     switch (thunk->role) {
     case THUNK_FUNCTION:
@@ -127,6 +133,24 @@ void *thunk_wrap_enter(struct thunk_frame *frame, struct wrap *wrap, bool is_slo
     return target;
 }
 
+static bool leave_function(struct named_hook *hook, struct thunk_frame *frame, struct wrap *wrap,
+                           bool is_slow)
+{
+    switch (hook->spec.kind) {
+    case NAMED_CALL:
+        kinds_put_back_arguments(hook, frame, wrap);
+        return true;
+    case NAMED_GET:
+        return kinds_adopt(hook, frame, wrap, is_slow);
+    case NAMED_PUT:
+        return kinds_submit_done(hook, frame, wrap, is_slow);
+    case NAMED_DROP:
+        return kinds_drop_done(hook, frame, wrap, is_slow);
+    default:
+        return kinds_leave(wrap, is_slow);
+    }
+}
+
 bool thunk_wrap_leave(struct thunk_frame *frame, struct wrap *wrap, bool is_slow)
 {
     struct thunk *thunk = wrap->thunk;
@@ -137,10 +161,8 @@ bool thunk_wrap_leave(struct thunk_frame *frame, struct wrap *wrap, bool is_slow
         is_done = is_slow;
         if (is_slow)
             repeat_leave(wrap->node, wrap);
-    } else if (thunk->role == THUNK_FUNCTION && thunk->hook->spec.kind == NAMED_CALL) {
-        kinds_put_back_arguments(thunk->hook, frame, wrap);
-    } else if (thunk->role == THUNK_FUNCTION && thunk->hook->spec.kind == NAMED_GET) {
-        is_done = kinds_adopt(thunk->hook, frame, wrap, is_slow);
+    } else if (thunk->role == THUNK_FUNCTION) {
+        is_done = leave_function(thunk->hook, frame, wrap, is_slow);
     } else {
         is_done = kinds_leave(wrap, is_slow);
     }

@@ -26,7 +26,14 @@ void *kinds_run_call(struct named_hook *hook, struct thunk_frame *frame, struct 
                      bool is_slow);
 void *kinds_run_repeat(struct named_hook *hook, struct thunk_frame *frame, struct wrap *wrap,
                        bool is_slow);
-bool kinds_submit_object(struct named_hook *hook, struct thunk_frame *frame, bool is_slow);
+bool kinds_submit_object(struct named_hook *hook, struct thunk_frame *frame, struct wrap *wrap,
+                         bool is_slow);
+bool kinds_submit_done(struct named_hook *hook, struct thunk_frame *frame, const struct wrap *wrap,
+                       bool is_slow);
+bool kinds_drop(struct named_hook *hook, struct thunk_frame *frame, struct wrap *wrap,
+                bool is_slow);
+bool kinds_drop_done(struct named_hook *hook, struct thunk_frame *frame, const struct wrap *wrap,
+                     bool is_slow);
 bool kinds_submit_field(struct named_hook *hook, struct thunk_frame *frame, bool is_slow);
 void *kinds_run_field(struct thunk *thunk, struct thunk_frame *frame, struct wrap *wrap,
                       bool is_slow);

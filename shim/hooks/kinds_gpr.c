@@ -155,22 +155,25 @@ void *kinds_run_repeat(struct named_hook *hook, struct thunk_frame *frame, struc
     return repeat->function;
 }
 
-/* ---- kind=submit, put, run, get, field: by the object's address ---- */
+/* ---- kind=submit, put, run, get, drop, field: by the object's address ---- */
 
-/* True: done, and *is_kept says whether the object is in the table now. */
-static bool keep_object(struct named_hook *hook, uintptr_t key, bool is_slow, bool *is_kept)
+/* True: done, and *kept is the context that the table has for the object now. */
+static bool keep_object(struct named_hook *hook, const struct table_key *key, bool is_slow,
+                        struct context **kept)
 {
+    enum table_order order = hook->spec.is_front  ? TABLE_FIRST
+                             : hook->spec.is_fifo ? TABLE_LAST
+                                                  : TABLE_REPLACE;
     struct context *context, *old;
 
-    *is_kept = false;
+    *kept = NULL;
     if (!is_slow && !capture_is_fast(thread_self))
         return false;
     if (is_slow) {
         context = context_capture(FAMILY_NAMED);
         if (!context)
             return true;
-        if (table_put(hook->spec.pair_id, key, context, hook->spec.is_fifo, true, &old) ==
-            TABLE_FULL) {
+        if (table_put(key, context, order, true, &old) == TABLE_FULL) {
             context_rollback(FAMILY_NAMED, context);
             context_count_bare(FAMILY_NAMED, BARE_FULL);
             return true;
@@ -183,39 +186,114 @@ static bool keep_object(struct named_hook *hook, uintptr_t key, bool is_slow, bo
         struct thread *thread = thread_self;
 
         /* As context_capture, but undone without a trace when the table has no room at hand. */
-        if (table_put(hook->spec.pair_id, key, thread->snap, hook->spec.is_fifo, false, &old) !=
-            TABLE_DONE)
+        context = thread->snap;
+        if (table_put(key, context, order, false, &old) != TABLE_DONE)
             return false;
         thread->prepaid--;
         thread->tally[FAMILY_NAMED]++;
     }
-    *is_kept = true;
+    *kept = context;
     count(&hook->carried);
     return true;
 }
 
-bool kinds_submit_object(struct named_hook *hook, struct thunk_frame *frame, bool is_slow)
+static inline uintptr_t queue_of(const struct named_hook *hook, struct thunk_frame *frame)
 {
-    uint64_t key = *frame_argument(frame, hook->spec.obj);
-    bool is_kept;
+    return hook->spec.queue ? *frame_argument(frame, hook->spec.queue) : 0;
+}
 
-    return !key || keep_object(hook, key, is_slow, &is_kept);
+bool kinds_submit_object(struct named_hook *hook, struct thunk_frame *frame, struct wrap *wrap,
+                         bool is_slow)
+{
+    struct table_key key = {*frame_argument(frame, hook->spec.obj), queue_of(hook, frame),
+                            hook->spec.pair_id};
+    struct context *kept;
+
+    if (!key.object)
+        return true;
+    if (!keep_object(hook, &key, is_slow, &kept))
+        return false;
+    if (wrap) {
+        wrap->ours[0] = (uint64_t)kept;
+        wrap->theirs[0] = key.object;
+        wrap->theirs[1] = key.queue;
+    }
+    return true;
+}
+
+static inline bool was_done(const struct named_hook *hook, struct thunk_frame *frame)
+{
+    return !hook->spec.ok ||
+           ((uint32_t)*frame_result(frame, false) == 0) == (hook->spec.ok == OK_ZERO);
+}
+
+/* A put that failed: nobody will get the item. */
+bool kinds_submit_done(struct named_hook *hook, struct thunk_frame *frame, const struct wrap *wrap,
+                       bool is_slow)
+{
+    struct table_key key = {wrap->theirs[0], wrap->theirs[1], hook->spec.pair_id};
+    struct context *context = (struct context *)wrap->ours[0];
+
+    if (!context || was_done(hook, frame))
+        return true;
+    if (!is_slow)
+        return false;
+    context = table_take_last(&key, context);
+    if (context) {
+        atomic_fetch_sub_explicit(&hook->carried, 1, memory_order_relaxed);
+        context_rollback(FAMILY_NAMED, context);
+    }
+    return true;
+}
+
+/* Around a drop or ref. Without a wrap it is done before the call. */
+bool kinds_drop(struct named_hook *hook, struct thunk_frame *frame, struct wrap *wrap, bool is_slow)
+{
+    uintptr_t item = hook->spec.obj ? *frame_argument(frame, hook->spec.obj) : 0;
+
+    if (wrap) {
+        wrap->theirs[0] = item;
+        wrap->theirs[1] = queue_of(hook, frame);
+        return true;
+    }
+    if (!is_slow)
+        return false;
+    queue_call(hook, queue_of(hook, frame), item);
+    return true;
+}
+
+bool kinds_drop_done(struct named_hook *hook, struct thunk_frame *frame, const struct wrap *wrap,
+                     bool is_slow)
+{
+    uintptr_t queue = wrap->theirs[1];
+
+    if (!was_done(hook, frame))
+        return true;
+    if (!is_slow)
+        return false;
+    if (hook->spec.queue_at == ITEM_RESULT)
+        queue = *frame_result(frame, false);
+    else if (hook->spec.queue_at == ITEM_POINTED)
+        queue = queue ? *(const uint64_t *)queue : 0;
+    queue_call(hook, queue, wrap->theirs[0]);
+    return true;
 }
 
 /* Each function that was seen in the field has a thunk, which knows it: an object that was copied is
  * found by no address, and still runs. */
 bool kinds_submit_field(struct named_hook *hook, struct thunk_frame *frame, bool is_slow)
 {
-    uint64_t object = *frame_argument(frame, hook->spec.obj), key = object;
+    uint64_t object = *frame_argument(frame, hook->spec.obj);
+    struct table_key key = {object, 0, hook->spec.pair_id};
     void **field = (void **)(object + hook->spec.off);
+    struct context *kept;
     unsigned index = 0;
-    bool is_kept;
 
     if (!object || !*field)
         return true;
     if (hook->spec.has_data)
-        key = *(const uint64_t *)(object + hook->spec.data);
-    if (!key)
+        key.object = *(const uint64_t *)(object + hook->spec.data);
+    if (!key.object)
         return true;
     if (!thunk_is_ours(*field)) {
         index = thunk_find(hook, THUNK_FIELD, *field);
@@ -228,9 +306,9 @@ bool kinds_submit_field(struct named_hook *hook, struct thunk_frame *frame, bool
             return true;
         }
     }
-    if (!keep_object(hook, key, is_slow, &is_kept))
+    if (!keep_object(hook, &key, is_slow, &kept))
         return false;
-    if (is_kept && index)
+    if (kept && index)
         *field = thunk_address(index, true);
     return true;
 }
@@ -239,19 +317,19 @@ void *kinds_run_field(struct thunk *thunk, struct thunk_frame *frame, struct wra
                       bool is_slow)
 {
     const struct named_hook *hook = thunk->hook;
-    uint64_t key = *frame_argument(frame, hook->spec.cbarg);
+    struct table_key key = {*frame_argument(frame, hook->spec.cbarg), 0, hook->spec.pair_id};
     void *original = atomic_load_explicit(&thunk->original, memory_order_relaxed);
     struct context *context;
 
     if (!is_slow && !kinds_attach_is_fast(thread_self))
         return NULL;
-    context = table_take(hook->spec.pair_id, key);
+    context = table_take(&key);
     if (!context) {
         wrap->stack_words = WRAP_JUMP;
         return original;
     }
     if (!hook->spec.has_data) { /* else it is not known where the object is: the field stays ours */
-        void **field = (void **)(key + hook->spec.off);
+        void **field = (void **)(key.object + hook->spec.off);
 
         if (*field == thunk_address((unsigned)(thunk - thunks), true))
             *field = original;
@@ -263,11 +341,12 @@ void *kinds_run_field(struct thunk *thunk, struct thunk_frame *frame, struct wra
 bool kinds_run_object(struct named_hook *hook, struct thunk_frame *frame, struct wrap *wrap,
                       bool is_slow)
 {
+    struct table_key key = {*frame_argument(frame, hook->spec.obj), 0, hook->spec.pair_id};
     struct context *context;
 
     if (!is_slow && !kinds_attach_is_fast(thread_self))
         return false;
-    context = table_take(hook->spec.pair_id, *frame_argument(frame, hook->spec.obj));
+    context = table_take(&key);
     if (!context) {
         wrap->stack_words = WRAP_JUMP;
         return true;
@@ -300,24 +379,26 @@ bool kinds_let_go(bool is_slow)
 bool kinds_adopt(struct named_hook *hook, struct thunk_frame *frame, const struct wrap *wrap,
                  bool is_slow)
 {
-    uint64_t key;
+    struct table_key key = {0, wrap->theirs[1], hook->spec.pair_id};
     struct context *context;
     struct thread *thread = thread_self;
 
+    if (!was_done(hook, frame))
+        return true;
     if (!is_slow && !kinds_attach_is_fast(thread))
         return false;
     switch (hook->spec.item_at) {
     case ITEM_RESULT:
     case ITEM_RESULT2:
-        key = *frame_result(frame, hook->spec.item_at == ITEM_RESULT2);
+        key.object = *frame_result(frame, hook->spec.item_at == ITEM_RESULT2);
         break;
     case ITEM_POINTED:
-        key = wrap->theirs[0] ? *(const uint64_t *)wrap->theirs[0] : 0;
+        key.object = wrap->theirs[0] ? *(const uint64_t *)wrap->theirs[0] : 0;
         break;
     default:
-        key = wrap->theirs[0];
+        key.object = wrap->theirs[0];
     }
-    context = key ? table_take(hook->spec.pair_id, key) : NULL;
+    context = key.object ? table_take(&key) : NULL;
     if (!context)
         return true;
     count(&hook->carried);

@@ -364,10 +364,12 @@ void named_fork_lock(void)
 {
     lock_take(&look_lock);
     table_fork_lock();
+    queue_fork_lock();
 }
 
 void named_fork_unlock(bool is_child)
 {
+    queue_fork_unlock();
     table_fork_unlock(is_child);
     lock_drop(&look_lock);
 }

@@ -66,6 +66,10 @@ void named_let_go(void);
 extern bool named_periodic; /* BATON_PERIODIC */
 /* For the report: why it is not hooked, or that it never fired; "" when all is well. */
 const char *named_reason(const struct named_hook *hook);
+/* queue.c: a drop or ref function was called, with or without the item. Slow. */
+void queue_call(struct named_hook *hook, uintptr_t queue, uintptr_t item);
+void queue_fork_lock(void);
+void queue_fork_unlock(void);
 void named_fork_lock(void);
 void named_fork_unlock(bool is_child);
 
@@ -76,15 +80,27 @@ void *named_original(unsigned index, const void *caller);
 
 enum table_answer { TABLE_DONE, TABLE_SLOW, TABLE_FULL };
 
+struct table_key {
+    uintptr_t object, queue; /* queue 0: of no queue in particular */
+    uint32_t pair;
+};
+
+/* Among the same objects: replace the one that waits, wait behind it, or before it. */
+enum table_order { TABLE_REPLACE, TABLE_LAST, TABLE_FIRST };
+
 /*
- * Remembers context for (pair, key). In *old: a context that it replaced or pushed out, which the
+ * Remembers context for the key. In *old: a context that it replaced or pushed out, which the
  * caller lets go and counts. TABLE_SLOW: nothing done, needs may_be_slow. TABLE_FULL: nothing done,
  * there is no room (or this thread is in the table already, under a signal handler).
  */
-enum table_answer table_put(uint32_t pair, uintptr_t key, struct context *context, bool is_fifo,
-                            bool may_be_slow, struct context **old);
-/* Takes the oldest one out; NULL: there is none. Never slow. */
-struct context *table_take(uint32_t pair, uintptr_t key);
+enum table_answer table_put(const struct table_key *key, struct context *context,
+                            enum table_order order, bool may_be_slow, struct context **old);
+/* Takes the first one out; NULL: there is none. Never slow. */
+struct context *table_take(const struct table_key *key);
+/* Takes the last one out, or the last that has this context (unless NULL). */
+struct context *table_take_last(const struct table_key *key, const struct context *context);
+/* Takes out up to n of what is in the key's queue, whatever the object. */
+size_t table_take_queue(const struct table_key *key, struct context **contexts, size_t n);
 void table_fork_lock(void);
 void table_fork_unlock(bool is_child);
 

@@ -22,6 +22,9 @@ enum option {
     O_OFF = 128,
     O_PAIR = 256,
     O_DATA = 512,
+    O_QUEUE = 1024,
+    O_OK = 2048,
+    O_FRONT = 4096,
 };
 
 struct kind_row {
@@ -29,18 +32,26 @@ struct kind_row {
     unsigned required, allowed;
     const char *expected; /* when a required one is missing */
     const char *partner;
+    enum named_kind partner_kind;
 };
 
 /* By enum named_kind. */
 static const struct kind_row kinds[] = {
-    {"call", O_FN | O_ARG, O_CBARG | O_REPEAT, "fn=N and arg=N: the callback and its data", NULL},
-    {"submit", O_OBJ, O_FIFO | O_PAIR, "obj=N: the object that is handed over", "kind=run"},
-    {"run", O_OBJ, O_PAIR, "obj=N: the object that is run", "kind=submit"},
-    {"put", O_ITEM, O_FIFO | O_PAIR, "item=N: what is put into the queue", "kind=get"},
-    {"get", O_ITEM, O_PAIR, "item=ret, ret2, N or *N: what is taken out of the queue", "kind=put"},
+    {"call", O_FN | O_ARG, O_CBARG | O_REPEAT, "fn=N and arg=N: the callback and its data", NULL,
+     0},
+    {"submit", O_OBJ, O_FIFO | O_PAIR, "obj=N: the object that is handed over", "kind=run",
+     NAMED_RUN},
+    {"run", O_OBJ, O_PAIR, "obj=N: the object that is run", "kind=submit", NAMED_SUBMIT},
+    {"put", O_ITEM, O_FIFO | O_FRONT | O_QUEUE | O_OK | O_PAIR,
+     "item=N: what is put into the queue", "kind=get", NAMED_GET},
+    {"get", O_ITEM, O_QUEUE | O_OK | O_PAIR,
+     "item=ret, ret2, N or *N: what is taken out of the queue", "kind=put", NAMED_PUT},
     {"field", O_OBJ | O_OFF, O_CBARG | O_DATA, "obj=N and off=BYTES: where the function pointer is",
-     NULL},
-    {"stdfunction", O_OBJ, O_CBARG, "obj=N: the std::function", NULL},
+     NULL, 0},
+    {"stdfunction", O_OBJ, O_CBARG, "obj=N: the std::function", NULL, 0},
+    {"drop", 0, O_ITEM | O_QUEUE | O_OK | O_PAIR, "", "kind=put", NAMED_PUT},
+    {"ref", O_QUEUE, O_PAIR, "queue=N: the queue that gets one more reference", "kind=put",
+     NAMED_PUT},
 };
 enum { KINDS = sizeof kinds / sizeof kinds[0] };
 
@@ -92,6 +103,16 @@ static bool read_item(const char *text, struct named_spec *out)
     return read_position(text + (*text == '*'), &out->obj);
 }
 
+static bool read_queue(const char *text, struct named_spec *out)
+{
+    if (!strcmp(text, "ret")) {
+        out->queue_at = ITEM_RESULT;
+        return true;
+    }
+    out->queue_at = *text == '*' ? ITEM_POINTED : ITEM_ARGUMENT;
+    return read_position(text + (*text == '*'), &out->queue);
+}
+
 static const char position_expected[] = "the position of an argument, from 1 to 6";
 
 /* One option; `value` is NULL when it has no '='. */
@@ -122,6 +143,27 @@ static bool read_option(char *name, const char *value, struct named_spec *out, u
         *seen |= O_FIFO;
         out->is_fifo = true;
         return true;
+    }
+    if (!value && !strcmp(name, "front")) {
+        *seen |= O_FRONT;
+        out->is_front = true;
+        return true;
+    }
+    if (!value && !strcmp(name, "outside")) {
+        out->is_outside = true;
+        return true;
+    }
+    if (value && !strcmp(name, "queue")) {
+        *seen |= O_QUEUE;
+        return read_queue(value, out) ? true
+                                      : fail(error, value, "N, *N or ret with N from 1 to 6");
+    }
+    if (value && !strcmp(name, "ok")) {
+        *seen |= O_OK;
+        out->ok = !strcmp(value, "0") ? OK_ZERO : OK_NONZERO;
+        return out->ok == OK_ZERO || !strcmp(value, "1")
+                   ? true
+                   : fail(error, value, "0 or 1: whether it answers zero or not when it was done");
     }
     if (!value && !strcmp(name, "unsafe")) {
         out->is_unsafe = true;
@@ -170,8 +212,11 @@ static bool read_option(char *name, const char *value, struct named_spec *out, u
     }
     return fail(
         error, name,
-        "kind, fn, arg, cbarg, repeat, obj, fifo, item, off, data, pair, stack, how or unsafe");
+        "kind, fn, arg, cbarg, repeat, obj, fifo, front, item, queue, ok, off, data, pair, stack, "
+        "how, outside or unsafe");
 }
+
+static const char kinds_expected[] = "call, submit, run, put, get, field, stdfunction, drop or ref";
 
 static bool read_kind(const char *text, enum named_kind *into)
 {
@@ -238,7 +283,7 @@ bool spec_parse(char *text, struct named_spec *out, struct spec_error *error)
             *value++ = '\0';
         if (value && !strcmp(option, "kind")) {
             if (!read_kind(value, &out->kind))
-                return fail(error, value, "call, submit, run, put, get, field or stdfunction");
+                return fail(error, value, kinds_expected);
             has_kind = true;
         } else if (!read_option(option, value, out, &seen, error)) {
             return false;
@@ -246,7 +291,8 @@ bool spec_parse(char *text, struct named_spec *out, struct spec_error *error)
         option = next + 1;
     }
     if (!has_kind)
-        return fail(error, open + 1, "kind=call, submit, run, put, get, field or stdfunction");
+        return fail(error, open + 1,
+                    "kind=call, submit, run, put, get, field, stdfunction, drop or ref");
     if ((seen & kinds[out->kind].required) != kinds[out->kind].required)
         return fail(error, close, kinds[out->kind].expected);
     if (seen & ~(kinds[out->kind].required | kinds[out->kind].allowed))
@@ -255,6 +301,10 @@ bool spec_parse(char *text, struct named_spec *out, struct spec_error *error)
         return fail(error, open + 1, "two different positions for fn and arg");
     if (out->kind == NAMED_PUT && out->item_at != ITEM_ARGUMENT)
         return fail(error, open + 1, "item=N: what is put is an argument");
+    if (out->kind == NAMED_DROP && (!(seen & (O_ITEM | O_QUEUE)) || out->item_at != ITEM_ARGUMENT))
+        return fail(error, open + 1, "item=N: what is dropped, or queue=N: all that is in it");
+    if (out->queue_at && (out->kind != NAMED_DROP || seen & O_ITEM))
+        return fail(error, open + 1, "queue=N: the queue is an argument");
     if (!out->cbarg)
         out->cbarg = 1;
     return true;
@@ -272,7 +322,7 @@ const char *spec_partner(enum named_kind kind)
 
 static bool is_queue(enum named_kind kind)
 {
-    return kind == NAMED_PUT || kind == NAMED_GET;
+    return kind == NAMED_PUT || kind == NAMED_GET || kind == NAMED_DROP || kind == NAMED_REF;
 }
 
 size_t spec_pair(struct named_spec *specs, size_t count)
@@ -287,48 +337,10 @@ size_t spec_pair(struct named_spec *specs, size_t count)
                 strcmp(specs[i].pair, specs[j].pair) != 0)
                 continue;
             specs[i].pair_id = (uint32_t)j; /* ends as the first of the pair */
-            has_partner |= specs[i].kind != specs[j].kind;
+            has_partner |= kinds[specs[i].kind].partner_kind == specs[j].kind;
         }
         if (!has_partner)
             return i;
     }
     return count;
-}
-
-unsigned spec_read_all(struct config *config, struct named_spec *specs)
-{
-    const struct config_item *items[NAMED_MAX];
-    size_t count = 0, lonely;
-
-    for (size_t i = 0; i < config->hooks.count; i++) {
-        const struct config_item *item = &config->hooks.items[i];
-        struct spec_error error = {NULL, NULL};
-        char *text;
-
-        if (count == NAMED_MAX) {
-            config_item_error(config, item, 0, "expected at most %d items", NAMED_MAX);
-            break;
-        }
-        text = mem_alloc(item->len + 1);
-        if (!text)
-            break;
-        memcpy(text, item->text, item->len + 1);
-        memset(&specs[count], 0, sizeof specs[count]);
-        specs[count].item = item->text;
-        items[count] = item;
-        if (spec_parse(text, &specs[count], &error))
-            count++;
-        else
-            config_item_error(config, item, (size_t)(error.at - text), "expected %s",
-                              error.expected);
-    }
-    while ((lonely = spec_pair(specs, count)) < count) {
-        config_item_error(config, items[lonely], 0, "expected an item with %s%s%s to go with it",
-                          spec_partner(specs[lonely].kind), *specs[lonely].pair ? ",pair=" : "",
-                          specs[lonely].pair);
-        memmove(&specs[lonely], &specs[lonely + 1], (count - lonely - 1) * sizeof *specs);
-        memmove(&items[lonely], &items[lonely + 1], (count - lonely - 1) * sizeof *items);
-        count--;
-    }
-    return (unsigned)count;
 }

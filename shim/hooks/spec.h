@@ -1,6 +1,7 @@
 /* The items of BATON_HOOKS, read into structs. Shared by the library and by baton-plan.
  *
  *   FUNCTION[@MODULE][#FILE.c](kind=KIND,option=value,...)
+ *   preset:NAME, which stands for several of them (presets.def)
  *
  * Nothing is looked for here; positions are 1 to 6, the integer registers that carry arguments.
  */
@@ -18,10 +19,13 @@ enum named_kind {
     NAMED_PUT,
     NAMED_GET,
     NAMED_FIELD,
-    NAMED_STDFUNCTION
+    NAMED_STDFUNCTION,
+    NAMED_DROP,
+    NAMED_REF
 };
 enum named_how { HOW_AUTO, HOW_SYMBOL, HOW_GOT, HOW_PATCH };
 enum named_item { ITEM_ARGUMENT, ITEM_POINTED, ITEM_RESULT, ITEM_RESULT2 };
+enum named_ok { OK_ALWAYS, OK_ZERO, OK_NONZERO };
 
 enum { NAMED_MAX = 64, NAMED_ARGUMENTS = 6, NAMED_STACK_MAX = 64 };
 
@@ -32,13 +36,18 @@ struct named_spec {
     const char *module; /* NULL: any */
     enum named_kind kind;
     enum named_how how;
-    uint8_t fn, arg;         /* call */
-    uint8_t obj;             /* submit, run, field, stdfunction; put and get: the item's argument */
-    uint8_t cbarg;           /* the callback's argument that is ours */
-    enum named_item item_at; /* get */
-    uint8_t stack;           /* words of the caller's stack that a wrapped function gets */
+    uint8_t fn, arg; /* call */
+    uint8_t obj;     /* submit, run, field, stdfunction; put, get, drop: the item's argument */
+    uint8_t queue;   /* put, get, drop, ref: the queue's argument; 0: any queue */
+    uint8_t cbarg;   /* the callback's argument that is ours */
+    enum named_item item_at;  /* get */
+    enum named_item queue_at; /* drop: where a new queue's address is, if not ITEM_ARGUMENT */
+    enum named_ok ok;         /* put, get, drop: which result says that it was done */
+    uint8_t stack;            /* words of the caller's stack that a wrapped function gets */
     bool is_repeating, is_fifo, is_unsafe;
-    bool has_data; /* field: the callback gets what the object holds at `data`, not the object */
+    bool is_front;   /* put: taken out before the same item that waits already */
+    bool is_outside; /* calls of other modules only: its code is not patched */
+    bool has_data;   /* field: the callback gets what the object holds at `data`, not the object */
     uint32_t data;
     uint32_t off;     /* field */
     const char *pair; /* as written; "" when none is */
@@ -69,13 +78,16 @@ static inline bool spec_relies_on_arguments(const struct named_spec *spec)
 {
     return spec->kind == NAMED_CALL || spec->kind == NAMED_FIELD ||
            spec->kind == NAMED_STDFUNCTION ||
-           (spec->kind == NAMED_GET && spec->item_at == ITEM_POINTED);
+           (spec->kind == NAMED_GET && spec->item_at == ITEM_POINTED) ||
+           (spec->kind == NAMED_DROP && spec->queue_at == ITEM_POINTED);
 }
 
 /* Must it see the function return? */
 static inline bool spec_wraps(const struct named_spec *spec)
 {
-    return spec->kind == NAMED_RUN || spec->kind == NAMED_GET;
+    return spec->kind == NAMED_RUN || spec->kind == NAMED_GET ||
+           (spec->kind == NAMED_PUT && spec->ok) ||
+           (spec->kind == NAMED_DROP && (spec->ok || spec->queue_at));
 }
 
 #endif

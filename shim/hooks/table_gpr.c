@@ -18,9 +18,8 @@ enum { SHARDS = 16, BUCKETS = 1024, ENTRIES_MAX = 8192, ENTRIES_AT_ONCE = 64 };
 
 struct entry {
     struct entry *next;
-    uintptr_t key;
     struct context *context;
-    uint32_t pair;
+    struct table_key key;
 };
 
 /* Everything under its lock. A bucket's list is in order of arrival. */
@@ -34,9 +33,14 @@ static struct shard {
 /* A signal handler that hands work over while this thread is in here must not wait for it. */
 static __thread bool is_inside;
 
-static uint64_t hash(uint32_t pair, uintptr_t key)
+static uint64_t hash(const struct table_key *key)
 {
-    return ((key >> 3) + pair) * 0x9e3779b97f4a7c15u;
+    return ((key->object >> 3) + key->pair + (key->queue << 5)) * 0x9e3779b97f4a7c15u;
+}
+
+static bool is_same(const struct table_key *one, const struct table_key *other)
+{
+    return one->object == other->object && one->pair == other->pair && one->queue == other->queue;
 }
 
 static struct shard *shard_of(uint64_t code)
@@ -79,10 +83,10 @@ static bool refill(struct shard *shard)
     return true;
 }
 
-enum table_answer table_put(uint32_t pair, uintptr_t key, struct context *context, bool is_fifo,
-                            bool may_be_slow, struct context **old)
+enum table_answer table_put(const struct table_key *key, struct context *context,
+                            enum table_order order, bool may_be_slow, struct context **old)
 {
-    uint64_t code = hash(pair, key);
+    uint64_t code = hash(key);
     struct shard *shard = shard_of(code);
     struct entry **place, *entry;
 
@@ -94,9 +98,8 @@ enum table_answer table_put(uint32_t pair, uintptr_t key, struct context *contex
 
         shard_lock(shard);
         place = bucket_of(shard, code);
-        if (!is_fifo) {
-            for (entry = *place; entry && (entry->key != key || entry->pair != pair);
-                 entry = entry->next)
+        if (order == TABLE_REPLACE) {
+            for (entry = *place; entry && !is_same(&entry->key, key); entry = entry->next)
                 ;
             if (entry) {
                 if (may_be_slow) {
@@ -125,17 +128,29 @@ enum table_answer table_put(uint32_t pair, uintptr_t key, struct context *contex
         shard->free = entry->next;
         shard->count++;
     }
-    while (*place)
+    while (*place && order != TABLE_FIRST)
         place = &(*place)->next;
-    *entry = (struct entry){NULL, key, context, pair};
+    *entry = (struct entry){*place, context, *key};
     *place = entry;
     shard_unlock(shard);
     return TABLE_DONE;
 }
 
-struct context *table_take(uint32_t pair, uintptr_t key)
+/* Lock held. */
+static struct context *take_entry(struct shard *shard, struct entry **place)
 {
-    uint64_t code = hash(pair, key);
+    struct entry *entry = *place;
+
+    *place = entry->next;
+    entry->next = shard->free;
+    shard->free = entry;
+    shard->count--;
+    return entry->context;
+}
+
+struct context *table_take(const struct table_key *key)
+{
+    uint64_t code = hash(key);
     struct shard *shard = shard_of(code);
     struct context *context = NULL;
 
@@ -143,19 +158,53 @@ struct context *table_take(uint32_t pair, uintptr_t key)
         return NULL;
     shard_lock(shard);
     for (struct entry **place = bucket_of(shard, code); *place; place = &(*place)->next) {
-        struct entry *entry = *place;
-
-        if (entry->key != key || entry->pair != pair)
+        if (!is_same(&(*place)->key, key))
             continue;
-        *place = entry->next;
-        context = entry->context;
-        entry->next = shard->free;
-        shard->free = entry;
-        shard->count--;
+        context = take_entry(shard, place);
         break;
     }
     shard_unlock(shard);
     return context;
+}
+
+struct context *table_take_last(const struct table_key *key, const struct context *context)
+{
+    uint64_t code = hash(key);
+    struct shard *shard = shard_of(code);
+    struct entry **last = NULL;
+    struct context *taken = NULL;
+
+    if (is_inside)
+        return NULL;
+    shard_lock(shard);
+    for (struct entry **place = bucket_of(shard, code); *place; place = &(*place)->next)
+        if (is_same(&(*place)->key, key) && (!context || (*place)->context == context))
+            last = place;
+    if (last)
+        taken = take_entry(shard, last);
+    shard_unlock(shard);
+    return taken;
+}
+
+size_t table_take_queue(const struct table_key *key, struct context **contexts, size_t n)
+{
+    size_t taken = 0;
+
+    if (is_inside)
+        return 0;
+    for (unsigned i = 0; i < SHARDS && taken < n; i++) {
+        shard_lock(&shards[i]);
+        for (unsigned j = 0; shards[i].count && j < BUCKETS && taken < n; j++) {
+            for (struct entry **place = &shards[i].buckets[j]; *place && taken < n;) {
+                if ((*place)->key.pair == key->pair && (*place)->key.queue == key->queue)
+                    contexts[taken++] = take_entry(&shards[i], place);
+                else
+                    place = &(*place)->next;
+            }
+        }
+        shard_unlock(&shards[i]);
+    }
+    return taken;
 }
 
 void table_fork_lock(void)

@@ -62,6 +62,34 @@ START_TEST(test_spec_items)
 }
 END_TEST
 
+START_TEST(test_spec_queues)
+{
+    struct named_spec spec = parse("put(kind=put,queue=1,item=2,fifo,front,ok=0,outside)");
+
+    ck_assert(spec.queue == 1 && spec.obj == 2 && spec.is_fifo && spec.is_front && spec.is_outside);
+    ck_assert(spec.ok == OK_ZERO && spec_wraps(&spec) && !spec_relies_on_arguments(&spec));
+    ck_assert(!spec_wraps(&(struct named_spec){.kind = NAMED_PUT}));
+    spec = parse("remove(kind=drop,queue=1,item=2,ok=1)");
+    ck_assert(spec.obj == 2 && spec.ok == OK_NONZERO && spec_wraps(&spec));
+    spec = parse("unref(kind=drop,queue=1)");
+    ck_assert(!spec.obj && spec.queue == 1 && !spec_wraps(&spec));
+    spec = parse("create(kind=drop,queue=*1)");
+    ck_assert(spec.queue_at == ITEM_POINTED && spec_wraps(&spec) &&
+              spec_relies_on_arguments(&spec));
+    spec = parse("new(kind=drop,queue=ret)");
+    ck_assert(spec.queue_at == ITEM_RESULT && spec_wraps(&spec));
+    ck_assert(parse("ref(kind=ref,queue=2)").queue == 2);
+    expect_wrong("f(kind=drop)", 2, "what is dropped");
+    expect_wrong("f(kind=drop,item=ret)", 2, "what is dropped");
+    expect_wrong("f(kind=drop,item=1,queue=ret)", 2, "the queue is an argument");
+    expect_wrong("f(kind=put,item=1,queue=*2)", 2, "the queue is an argument");
+    expect_wrong("f(kind=put,item=1,queue=7)", 24, "from 1 to 6");
+    expect_wrong("f(kind=put,item=1,ok=2)", 21, "0 or 1");
+    expect_wrong("f(kind=run,obj=1,front)", 2, "options of this kind");
+    expect_wrong("f(kind=ref)", 10, "queue=N");
+}
+END_TEST
+
 START_TEST(test_spec_wrong)
 {
     expect_wrong("f", 1, "(kind=...)");
@@ -99,6 +127,14 @@ START_TEST(test_spec_pairs)
     specs[0].pair = "other";
     ck_assert_uint_eq(spec_pair(specs, 5), 5);
     ck_assert_uint_eq(spec_pair(specs, 3), 2);
+    specs[0] = parse("a(kind=put,item=1)");
+    specs[1] = parse("b(kind=drop,item=1)");
+    specs[2] = parse("c(kind=ref,queue=1)");
+    specs[3] = parse("d(kind=get,item=ret)");
+    ck_assert_uint_eq(spec_pair(specs, 4), 4);
+    ck_assert(specs[1].pair_id == specs[0].pair_id && specs[2].pair_id == specs[0].pair_id);
+    ck_assert_uint_eq(spec_pair(specs, 3), 0);     /* nobody gets it */
+    ck_assert_uint_eq(spec_pair(specs + 1, 3), 0); /* nobody puts it in */
 }
 END_TEST
 
@@ -111,6 +147,7 @@ int main(void)
 
     tcase_add_test(tests, test_spec_call);
     tcase_add_test(tests, test_spec_items);
+    tcase_add_test(tests, test_spec_queues);
     tcase_add_test(tests, test_spec_wrong);
     tcase_add_test(tests, test_spec_pairs);
     suite_add_tcase(suite, tests);

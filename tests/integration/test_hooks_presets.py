@@ -1,0 +1,68 @@
+"""BATON_HOOKS=preset:NAME: the queues of libraries, with the real libraries."""
+import re
+import tempfile
+
+from harness import CARRIERS, ROOT, carry, idle, plain, run, test
+
+BY = {"got": False, "symbol": True}
+GLIB = {"equal": 9, "order": 8, "ways": 8, "remove": 3, "dropped": 20 * 202, "threads": 903}
+APR = {"ways": 5, "dropped": 300, "threads": 900}
+
+
+def queue(program, preset, mode, kind, by, tasks):
+    for start in (plain, idle):
+        start(program, mode, kind).wrong()
+    carry(CARRIERS[kind], program, mode, kind).wrong().clean()  # it has to be asked for
+    after = carry(CARRIERS[kind], program, mode, kind, env={"BATON_HOOKS": f"preset:{preset}"}, launched=BY[by])
+    after.ok().quiet().clean().carried("named", exactly=tasks)
+    for hook in after.reported()["hooks"]:
+        if hook["fired"] and hook["by"] != by:
+            after.fail(f"{hook['item']} is hooked by {hook['by']}, not {by}")
+
+
+@test("GAsyncQueue: order, equal items, two queues, every way, removal, queues that go with items",
+      each=[(mode, kind, by) for mode in GLIB for kind in CARRIERS for by in BY])
+def g_async_queue(mode, kind, by):
+    queue("queue_glib", "g_async_queue", mode, kind, by, GLIB[mode])
+
+
+@test("apr_queue: full, empty, equal items, queues that go with items, threads",
+      each=[(mode, kind, by) for mode in APR for kind in CARRIERS for by in BY])
+def apr_queue(mode, kind, by):
+    queue("queue_apr", "apr_queue", mode, kind, by, APR[mode])
+
+
+@test("every function of a preset is one of the library, and reached by its name")
+def check():
+    for program, preset, library in (("queue_glib", "g_async_queue", "libglib"), ("queue_apr", "apr_queue", "libaprutil")):
+        path = str(ROOT / "build/tests/programs" / program)
+        rows = (ROOT / "shim/hooks/presets.def").read_text().count(f'PRESET("{preset}"')
+        for words in (["--hook", f"preset:{preset}"], [f"key:request_key;preset:{preset}"]):
+            result = run(str(ROOT / "scripts/baton"), "check", *words, path, preload=False).ok()
+            found = len(re.findall(rf"found in {library}.*hooked by name", result.out))
+            if found != rows:
+                result.fail(f"{found} of {rows} functions found")
+
+
+@test("E22: a preset that there is not is told with those that there are; one named twice counts once")
+def wrong_name():
+    result = carry("key:request_key", "queue_glib", "equal", env={"BATON_HOOKS": "preset:apr_queue;preset:queue"})
+    result.wrong().complains("BATON_HOOKS", "preset:queue", "expected a preset: g_async_queue, apr_queue")
+    twice = {"BATON_HOOKS": "preset:g_async_queue;preset:g_async_queue"}
+    carry("key:request_key", "queue_glib", "equal", env=twice).ok().quiet().clean()
+
+
+@test("a preset in the configuration file")
+def in_file():
+    with tempfile.NamedTemporaryFile("w", suffix=".conf") as file:
+        file.write("# queues\nkey:request_key\npreset:g_async_queue # of GLib\n")
+        file.flush()
+        run("queue_glib", "equal", env={"BATON_CONFIG": file.name}).ok().quiet()
+
+
+@test("GLib's own queues, of its thread pools, are left alone", each=BY)
+def own_queues(by):
+    env = {"BATON_HOOKS": "preset:g_async_queue"}
+    after = carry("key:request_key", "glib_pool", "sort", env=env, launched=BY[by])
+    if after.reported()["families"].get("named", {}).get("carried"):
+        after.fail("GLib's calls of itself were hooked")

@@ -84,16 +84,17 @@ $(B)/baton-plan: $(PLAN_OBJ) $(B)/libbaton_core.a
 # would build one. One whose library's headers are not here is left out.
 ADAPTER_SRC := $(wildcard shim/adapters/*.c shim/adapters/*.cc)
 ADAPTERS    := $(addprefix $(B)/adapters/,$(addsuffix .so,$(basename $(notdir $(ADAPTER_SRC)))))
-ADAPTER_FLAGS = -shared -fPIC -fvisibility=hidden -D_GNU_SOURCE -Iinclude -Wall -Wextra -Wno-unused-parameter
+ADAPTER_H    = include/baton_adapter.h $(wildcard shim/adapters/*.h shim/adapters/*.hh)
+ADAPTER_FLAGS = -shared -fPIC -fvisibility=hidden -D_GNU_SOURCE -Iinclude -Ishim -Wall -Wextra -Wno-unused-parameter
 .PHONY: adapters
 adapters: $(ADAPTERS)
 
-$(B)/adapters/%.so: shim/adapters/%.c include/baton_adapter.h $(B)/flags
+$(B)/adapters/%.so: shim/adapters/%.c $(ADAPTER_H) $(B)/flags
 	@mkdir -p $(@D)
 	$(call say,ADAPTER,$<)
 	$(Q)$(CC) $(CPPFLAGS) -std=gnu11 $(ADAPTER_FLAGS) $(CFLAGS) $(LDFLAGS) $< -o $@
 
-$(B)/adapters/%.so: shim/adapters/%.cc include/baton_adapter.h $(B)/flags
+$(B)/adapters/%.so: shim/adapters/%.cc $(ADAPTER_H) $(B)/flags
 	@mkdir -p $(@D)
 	$(call say,ADAPTER,$<)
 	$(Q)if sed -n 's|^// needs: \(.*\)|#include <\1>|p' $< | $(CXX) $(CPPFLAGS) -std=c++17 -E -x c++ - >/dev/null 2>&1; then \

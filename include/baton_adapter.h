@@ -15,13 +15,20 @@
  *
  *     submitter's thread   capture            when work is handed over
  *     worker's thread      attach, detach     around the task; nested in any order that a stack allows
- *     any thread           release            once for every capture that answered BATON_ADAPTER_OK
+ *     a thread's own end   detach_at_end      instead of detach, when attach was what the thread started with
+ *     any thread           release            once for every capture that answered BATON_ADAPTER_OK,
+ *                                             after the last detach of what it captured
  *
  * Threads: every function may run in several threads at once. One captured object may be attached in
  * several threads at once (a parallel region), so attach makes what the task may change its own.
  * attach and its detach run in the same thread; detach also when the task was left by an exception,
  * pthread_exit, cancellation or longjmp, and then it must not count on the task having tidied up:
  * it puts back what was there before attach, and frees what attach made unless the task took it.
+ *
+ * A new thread has its creator's context from its start to its end, and what it sets meanwhile is its
+ * own. At its end, before any destructor of its thread-local variables and keys has run,
+ * detach_at_end takes away what attach has lent and leaves what the thread has set instead: the
+ * library's or the program's own destructors look after that, and want to find it.
  *
  * Rules: no C++ exception may leave a function; errno is baton's business; no lock may be held across
  * a return that the program's own code can want. Nothing is called after the program has begun to exit.
@@ -33,7 +40,7 @@
 extern "C" {
 #endif
 
-#define BATON_ADAPTER_VERSION 1
+#define BATON_ADAPTER_VERSION 2 /* 1 had no detach_at_end; such adapters are loaded, too */
 
 enum baton_adapter_result {
     BATON_ADAPTER_OK,
@@ -64,6 +71,10 @@ struct baton_adapter {
 
     /* Ends a captured object. */
     void (*release)(void *captured);
+
+    /* May be NULL: then detach is called. The thread that was started with what attach has made its own
+     * ends: ends that if it is still there, and leaves what the thread has set itself. */
+    void (*detach_at_end)(void *attached);
 };
 
 /* The one symbol that an adapter exports. C++: declared here as extern "C". */

@@ -31,10 +31,19 @@ struct nothing : log::attribute {
 struct change {
     log::attribute_name name;
     bool is_added;
-    log::attribute before;
+    log::attribute before, lent;
 };
 
 typedef std::vector<change> changes;
+
+/* Are they one attribute? Their implementations are shared and counted. */
+struct identity : log::attribute {
+    explicit identity(const log::attribute &of) : log::attribute(of) {}
+    bool operator==(const identity &other) const
+    {
+        return get_impl() == other.get_impl();
+    }
+};
 
 bool is_hidden(const log::attribute &attribute)
 {
@@ -45,7 +54,7 @@ void set(changes &made, const log::attribute_name &name, const log::attribute &v
 {
     auto core = log::core::get();
     auto place = core->add_thread_attribute(name, value);
-    change one = {name, place.second, log::attribute()};
+    change one = {name, place.second, log::attribute(), value};
     if (!place.second) {
         one.before = place.first->second;
         place.first->second = value;
@@ -53,12 +62,15 @@ void set(changes &made, const log::attribute_name &name, const log::attribute &v
     made.push_back(one);
 }
 
-void undo(changes &made)
+/* is_thread: what the thread has set in the place of what it was lent is its own. */
+void undo(changes &made, bool is_thread)
 {
     auto core = log::core::get();
     for (auto one = made.rbegin(); one != made.rend(); ++one) {
         /* Finds it; or adds it, if the task has removed it. */
         auto place = core->add_thread_attribute(one->name, nothing());
+        if (is_thread && !place.second && !(identity(place.first->second) == identity(one->lent)))
+            continue;
         if (one->is_added)
             core->remove_thread_attribute(place.first);
         else
@@ -99,7 +111,7 @@ enum baton_adapter_result attach(void *captured, void **attached)
             set(*made, one.first, one.second);
     } catch (...) {
         if (made)
-            undo(*made);
+            undo(*made, false);
         delete made;
         return BATON_ADAPTER_FAILED;
     }
@@ -107,14 +119,24 @@ enum baton_adapter_result attach(void *captured, void **attached)
     return BATON_ADAPTER_OK;
 }
 
-void detach(void *attached)
+void leave(void *attached, bool is_thread)
 {
     changes *made = static_cast<changes *>(attached);
     try {
-        undo(*made);
+        undo(*made, is_thread);
     } catch (...) {
     }
     delete made;
+}
+
+void detach(void *attached)
+{
+    leave(attached, false);
+}
+
+void detach_at_end(void *attached)
+{
+    leave(attached, true);
 }
 
 void release(void *captured)
@@ -124,4 +146,5 @@ void release(void *captured)
 
 } // namespace
 
-const struct baton_adapter baton_adapter = {BATON_ADAPTER_VERSION, "boost-log", nullptr, capture, attach, detach, release};
+const struct baton_adapter baton_adapter = {BATON_ADAPTER_VERSION, "boost-log", nullptr, capture, attach, detach, release,
+                                            detach_at_end};

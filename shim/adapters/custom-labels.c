@@ -1,12 +1,11 @@
 // custom-labels, ABI v1: the labels that a profiler reads, behind the thread-local pointer
 // custom_labels_current_set. The owner edits its set in place, so each task gets a clone.
 // A program may export only the data and not the functions: then sets are cloned by their layout.
-#include <dlfcn.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
+#define POINTER_VARIABLE "custom_labels_current_set"
+#include "adapters/pointer.h"
 
-#include "baton_adapter.h"
+#include <stdint.h>
+#include <string.h>
 
 struct string {
     size_t size;
@@ -22,29 +21,14 @@ struct labelset {
     size_t count, capacity;
 };
 
-struct attached {
-    struct labelset *before, *lent;
-};
-
-typedef struct labelset *volatile *place;
-
 static struct labelset *(*their_clone)(const struct labelset *);
 static void (*their_free)(struct labelset *);
-
-static place find_place(void)
-{
-    static __thread place mine;
-
-    if (!mine)
-        mine = (place)dlsym(RTLD_DEFAULT, "custom_labels_current_set");
-    return mine;
-}
 
 static const char *start(void)
 {
     const uint32_t *version = dlsym(RTLD_DEFAULT, "custom_labels_abi_version");
 
-    if (!version || !find_place())
+    if (!version || !pointer_place())
         return "no loaded library exports custom_labels_abi_version and custom_labels_current_set";
     if (*version != 1)
         return "custom_labels_abi_version is not 1";
@@ -57,10 +41,10 @@ static const char *start(void)
     return NULL;
 }
 
-static void end(struct labelset *set)
+static void pointer_end(void *value)
 {
-    if (!set)
-        return;
+    struct labelset *set = value;
+
     if (their_free) {
         their_free(set);
         return;
@@ -84,8 +68,9 @@ static int copy_string(struct string *to, const struct string *from)
     return 1;
 }
 
-static struct labelset *clone(const struct labelset *set)
+static void *pointer_copy(const void *value)
 {
+    const struct labelset *set = value;
     struct labelset *made;
 
     if (their_clone)
@@ -104,7 +89,7 @@ static struct labelset *clone(const struct labelset *set)
         made->count++;
         if (!copy_string(&to->key, &from->key) ||
             (from->value.bytes && !copy_string(&to->value, &from->value))) {
-            end(made);
+            pointer_end(made);
             return NULL;
         }
     }
@@ -117,53 +102,11 @@ static struct labelset *clone(const struct labelset *set)
 
 static enum baton_adapter_result capture(void **captured)
 {
-    const struct labelset *set = *find_place();
+    const struct labelset *set = *pointer_place();
 
-    if (!set || !set->count)
-        return BATON_ADAPTER_NONE;
-    return (*captured = clone(set)) ? BATON_ADAPTER_OK : BATON_ADAPTER_FAILED;
-}
-
-/* A profiler stops the thread anywhere: the set is whole before the pointer leads to it. */
-static void point_to(struct labelset *set)
-{
-    __atomic_signal_fence(__ATOMIC_SEQ_CST);
-    *find_place() = set;
-    __atomic_signal_fence(__ATOMIC_SEQ_CST);
-}
-
-static enum baton_adapter_result attach(void *captured, void **attached)
-{
-    struct attached *scope = malloc(sizeof *scope);
-
-    if (!scope)
-        return BATON_ADAPTER_FAILED;
-    scope->before = *find_place();
-    scope->lent = captured ? clone(captured) : NULL;
-    if (captured && !scope->lent) {
-        free(scope);
-        return BATON_ADAPTER_FAILED;
-    }
-    point_to(scope->lent);
-    *attached = scope;
-    return BATON_ADAPTER_OK;
-}
-
-static void detach(void *attached)
-{
-    struct attached *scope = attached;
-    int is_ours = *find_place() == scope->lent;
-
-    point_to(scope->before);
-    if (is_ours)
-        end(scope->lent);
-    free(scope);
-}
-
-static void release(void *captured)
-{
-    end(captured);
+    return set && set->count ? pointer_capture(set, captured) : BATON_ADAPTER_NONE;
 }
 
 const struct baton_adapter baton_adapter = {
-    BATON_ADAPTER_VERSION, "custom-labels", start, capture, attach, detach, release};
+    BATON_ADAPTER_VERSION, "custom-labels", start, capture, attach, detach,
+    pointer_end,           detach_at_end};

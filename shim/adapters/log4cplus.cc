@@ -1,20 +1,19 @@
 // needs: log4cplus/mdc.h
 // log4cplus: the thread's mapped and nested diagnostic contexts (MDC and NDC), by value: the block of the
 // thread that they live in holds format buffers too, which are never touched.
+#include <algorithm>
+
 #include <log4cplus/config.hxx>
 #define INSIDE_LOG4CPLUS /* the header says what the library exports, and is installed */
 #include <log4cplus/internal/internal.h>
 
-#include "baton_adapter.h"
+#include "adapters/diagnostic.hh"
 
 namespace {
 
 using log4cplus::internal::get_ptd;
 
-struct contexts {
-    log4cplus::DiagnosticContextStack nested;
-    log4cplus::MappedDiagnosticContextMap mapped;
-};
+typedef diagnostic<log4cplus::DiagnosticContextStack, log4cplus::MappedDiagnosticContextMap> contexts;
 
 /* A thread that log4cplus has no data of has set nothing. (getNDC() would make some, and start the
  * library's own threads on its first call, which hand over, and so on.) */
@@ -25,59 +24,29 @@ bool copy_now(contexts &to)
         return false;
     to.nested = data->ndc_dcs;
     to.mapped = data->mdc_map;
-    return !to.nested.empty() || !to.mapped.empty();
+    return !to.is_empty();
 }
 
 void put_now(const contexts &from)
 {
-    auto *data = get_ptd(!from.nested.empty() || !from.mapped.empty());
+    auto *data = get_ptd(!from.is_empty());
     if (!data)
         return;
     data->ndc_dcs = from.nested;
     data->mdc_map = from.mapped;
 }
 
-enum baton_adapter_result capture(void **captured)
-try {
-    contexts now;
-    if (!copy_now(now))
-        return BATON_ADAPTER_NONE;
-    *captured = new contexts(std::move(now));
-    return BATON_ADAPTER_OK;
-} catch (...) {
-    return BATON_ADAPTER_FAILED;
+bool are_equal(const contexts &one, const contexts &other)
+{
+    return one.mapped == other.mapped &&
+           std::equal(one.nested.begin(), one.nested.end(), other.nested.begin(), other.nested.end(),
+                      [](const auto &a, const auto &b) { return a.fullMessage == b.fullMessage; });
 }
 
-enum baton_adapter_result attach(void *captured, void **attached)
-{
-    contexts *before = nullptr;
-    try {
-        before = new contexts;
-        copy_now(*before);
-        put_now(captured ? *static_cast<contexts *>(captured) : contexts());
-    } catch (...) {
-        delete before;
-        return BATON_ADAPTER_FAILED;
-    }
-    *attached = before;
-    return BATON_ADAPTER_OK;
-}
-
-void detach(void *attached)
-{
-    contexts *before = static_cast<contexts *>(attached);
-    try {
-        put_now(*before);
-    } catch (...) {
-    }
-    delete before;
-}
-
-void release(void *captured)
-{
-    delete static_cast<contexts *>(captured);
-}
+typedef diagnostic_adapter<contexts, copy_now, put_now, are_equal> adapter;
 
 } // namespace
 
-const struct baton_adapter baton_adapter = {BATON_ADAPTER_VERSION, "log4cplus", nullptr, capture, attach, detach, release};
+const struct baton_adapter baton_adapter = {
+    BATON_ADAPTER_VERSION, "log4cplus", nullptr, adapter::capture, adapter::attach, adapter::detach,
+    adapter::release,      adapter::detach_at_end};

@@ -5,16 +5,13 @@
 #include <log4cxx/mdc.h>
 #include <log4cxx/ndc.h>
 
-#include "baton_adapter.h"
+#include "adapters/diagnostic.hh"
 
 using log4cxx::helpers::ThreadSpecificData;
 
 namespace {
 
-struct contexts {
-    log4cxx::NDC::Stack nested;
-    log4cxx::MDC::Map mapped;
-};
+typedef diagnostic<log4cxx::NDC::Stack, log4cxx::MDC::Map> contexts;
 
 bool copy_now(contexts &to)
 {
@@ -23,7 +20,7 @@ bool copy_now(contexts &to)
         return false;
     to.nested = data->getStack();
     to.mapped = data->getMap();
-    return !to.nested.empty() || !to.mapped.empty();
+    return !to.is_empty();
 }
 
 /* A thread without data of its own gets some only when there is something to put in. */
@@ -31,7 +28,7 @@ void put_now(const contexts &from)
 {
     ThreadSpecificData *data = ThreadSpecificData::getCurrentData();
     if (!data) {
-        if (from.nested.empty() && from.mapped.empty())
+        if (from.is_empty())
             return;
         ThreadSpecificData::inherit(from.nested);
         data = ThreadSpecificData::getCurrentData();
@@ -42,47 +39,15 @@ void put_now(const contexts &from)
     data->getMap() = from.mapped;
 }
 
-enum baton_adapter_result capture(void **captured)
-try {
-    contexts now;
-    if (!copy_now(now))
-        return BATON_ADAPTER_NONE;
-    *captured = new contexts(std::move(now));
-    return BATON_ADAPTER_OK;
-} catch (...) {
-    return BATON_ADAPTER_FAILED;
+bool are_equal(const contexts &one, const contexts &other)
+{
+    return one.nested == other.nested && one.mapped == other.mapped;
 }
 
-enum baton_adapter_result attach(void *captured, void **attached)
-{
-    contexts *before = nullptr;
-    try {
-        before = new contexts;
-        copy_now(*before);
-        put_now(captured ? *static_cast<contexts *>(captured) : contexts());
-    } catch (...) {
-        delete before;
-        return BATON_ADAPTER_FAILED;
-    }
-    *attached = before;
-    return BATON_ADAPTER_OK;
-}
-
-void detach(void *attached)
-{
-    contexts *before = static_cast<contexts *>(attached);
-    try {
-        put_now(*before);
-    } catch (...) {
-    }
-    delete before;
-}
-
-void release(void *captured)
-{
-    delete static_cast<contexts *>(captured);
-}
+typedef diagnostic_adapter<contexts, copy_now, put_now, are_equal> adapter;
 
 } // namespace
 
-const struct baton_adapter baton_adapter = {BATON_ADAPTER_VERSION, "log4cxx", nullptr, capture, attach, detach, release};
+const struct baton_adapter baton_adapter = {
+    BATON_ADAPTER_VERSION, "log4cxx", nullptr, adapter::capture, adapter::attach, adapter::detach,
+    adapter::release,      adapter::detach_at_end};

@@ -65,25 +65,48 @@ static enum baton_adapter_result capture(void **captured)
     return BATON_ADAPTER_OK;
 }
 
+struct attached {
+    struct settings before, lent;
+};
+
 static enum baton_adapter_result attach(void *captured, void **attached)
 {
     static const struct settings fresh = {53, 1 - (1L << 62), (1L << 62) - 1,
                                           0}; /* of a thread that set nothing */
-    struct settings *before = malloc(sizeof *before);
+    struct attached *scope = malloc(sizeof *scope);
 
-    if (!before)
+    if (!scope)
         return BATON_ADAPTER_FAILED;
-    *before = now();
-    apply(captured ? captured : &fresh);
-    *attached = before;
+    scope->before = now();
+    scope->lent = captured ? *(struct settings *)captured : fresh;
+    apply(&scope->lent);
+    *attached = scope;
     return BATON_ADAPTER_OK;
 }
 
 static void detach(void *attached)
 {
-    apply(attached);
-    free(attached);
+    struct attached *scope = attached;
+
+    apply(&scope->before);
+    free(scope);
+}
+
+static int is_same(const struct settings *one, const struct settings *other)
+{
+    return one->precision == other->precision && one->least == other->least &&
+           one->most == other->most && one->rounding == other->rounding;
+}
+
+static void detach_at_end(void *attached)
+{
+    struct attached *scope = attached;
+    struct settings own = now();
+
+    if (is_same(&own, &scope->lent))
+        apply(&scope->before);
+    free(scope);
 }
 
 const struct baton_adapter baton_adapter = {
-    BATON_ADAPTER_VERSION, "mpfr", start, capture, attach, detach, free};
+    BATON_ADAPTER_VERSION, "mpfr", start, capture, attach, detach, free, detach_at_end};

@@ -1,6 +1,6 @@
 // OpenSSL 3: the thread's default library context. The context itself stays its owner's.
 #include <dlfcn.h>
-#include <stddef.h>
+#include <stdlib.h>
 
 #include "baton_adapter.h"
 
@@ -20,15 +20,37 @@ static enum baton_adapter_result capture(void **captured)
     return *captured && *captured != get_global() ? BATON_ADAPTER_OK : BATON_ADAPTER_NONE;
 }
 
+struct attached {
+    void *before, *lent;
+};
+
 static enum baton_adapter_result attach(void *captured, void **attached)
 {
-    *attached = set_default(captured ? captured : get_global());
+    struct attached *scope = malloc(sizeof *scope);
+
+    if (!scope)
+        return BATON_ADAPTER_FAILED;
+    scope->lent = captured ? captured : get_global();
+    scope->before = set_default(scope->lent);
+    *attached = scope;
     return BATON_ADAPTER_OK;
 }
 
 static void detach(void *attached)
 {
-    set_default(attached);
+    struct attached *scope = attached;
+
+    set_default(scope->before);
+    free(scope);
+}
+
+static void detach_at_end(void *attached)
+{
+    struct attached *scope = attached;
+
+    if (set_default(NULL) == scope->lent)
+        set_default(scope->before);
+    free(scope);
 }
 
 static void release(void *captured)
@@ -36,4 +58,5 @@ static void release(void *captured)
 }
 
 const struct baton_adapter baton_adapter = {
-    BATON_ADAPTER_VERSION, "openssl-libctx", start, capture, attach, detach, release};
+    BATON_ADAPTER_VERSION, "openssl-libctx", start, capture, attach, detach, release,
+    detach_at_end};

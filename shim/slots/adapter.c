@@ -17,7 +17,7 @@
 #include "base/mem.h"
 #include "slots/slots.h"
 
-enum { PATH_SIZE = 4096 };
+enum { PATH_SIZE = 4096, VERSION_FIRST = 1, VERSION_WITH_END = 2 };
 
 /* other.pointer: the adapter's table, and the path. */
 static const struct baton_adapter *table_of(const struct slot *slot)
@@ -100,8 +100,8 @@ static void adapter_resolve(struct slot *slot)
             slot_refuse(slot, "not an adapter: it exports no baton_adapter");
             return;
         }
-        if (table->version != BATON_ADAPTER_VERSION || !table->capture || !table->attach ||
-            !table->detach || !table->release) {
+        if (table->version < VERSION_FIRST || table->version > BATON_ADAPTER_VERSION ||
+            !table->capture || !table->attach || !table->detach || !table->release) {
             slot_refuse(
                 slot,
                 "an adapter of another version, or without capture, attach, detach or release");
@@ -149,11 +149,15 @@ static bool adapter_lend(const struct slot *slot, void *held, void **lent)
     return is_attached;
 }
 
-static void adapter_take_back(const struct slot *slot, void *lent)
+static void adapter_take_back(const struct slot *slot, void *lent, bool is_thread)
 {
+    const struct baton_adapter *table = table_of(slot);
     int saved_errno = errno;
 
-    table_of(slot)->detach(lent);
+    if (is_thread && table->version >= VERSION_WITH_END && table->detach_at_end)
+        table->detach_at_end(lent);
+    else
+        table->detach(lent);
     errno = saved_errno;
 }
 

@@ -534,7 +534,7 @@ static void take_back(const struct slot *slot, void **saved, void *lent, bool is
 
     if (slot->kind->take_back) {
         if (lent != &nothing_lent)
-            slot->kind->take_back(slot, lent);
+            slot->kind->take_back(slot, lent, is_thread);
         return;
     }
     slot->kind->read(slot, &now);

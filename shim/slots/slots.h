@@ -97,7 +97,7 @@ struct slot_kind {
      */
     bool (*hold)(const struct slot *slot, void **held);
     bool (*lend)(const struct slot *slot, void *held, void **lent);
-    void (*take_back)(const struct slot *slot, void *lent);
+    void (*take_back)(const struct slot *slot, void *lent, bool is_thread);
     void (*let_go)(const struct slot *slot, void *held);
 };
 

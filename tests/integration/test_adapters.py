@@ -1,7 +1,12 @@
 """Adapters (issue of values): contexts of real libraries, through code of their own."""
+import re
+import shlex
 import shutil
+import subprocess
+import tempfile
+from pathlib import Path
 
-from harness import BUILD, PROGRAMS, carry, idle, plain, run, skip, test
+from harness import BUILD, PROGRAMS, ROOT, Failure, carry, idle, plain, run, skip, test
 
 ADAPTERS = {"log4cxx": "adapter_log4cxx", "log4cplus": "adapter_log4cplus", "boost-log": "adapter_boost_log",
             "openssl-libctx": "adapter_openssl", "mpfr": "adapter_mpfr", "otel-thread-ctx": "adapter_otel",
@@ -43,6 +48,46 @@ def users_own():
     path = f"adapter:{PROGRAMS / 'scope_adapter.so'}"
     plain("scope_program").wrong()
     carry(path, "scope_program").ok().quiet().clean().slot_is(path, "bound")
+
+
+@test("an adapter that was built with version 1 of the interface still works: a thread's end is an end like others")
+def first_version():
+    path = f"adapter:{PROGRAMS / 'first_adapter.so'}"
+    after = carry(path, "scope_program").quiet().clean().slot_is(path, "bound")
+    after.says("right 34", "submitter has 7", "see nothing lent 0", "see its own 0 WRONG")
+
+
+def of_another_version(version, *missing):
+    """The source of an adapter that must be refused."""
+    return ("extern const void *const baton_adapter[8]; static int f(void) { return 0; }\n"
+            f"const void *const baton_adapter[8] = {{ (void *){version}, \"odd\", 0"
+            + "".join(", 0" if name in missing else ", f" for name in ("capture", "attach", "detach", "release", "end"))
+            + "};\n")
+
+
+@test("E22: an adapter of a later version, or without one of its functions, is refused", each=(
+    ("0",), ("3",), ("2", "capture"), ("2", "attach"), ("2", "detach"), ("2", "release")))
+def unfit(version, *missing):
+    with tempfile.TemporaryDirectory(prefix="baton-adapter-") as folder:
+        source, path = Path(folder) / "odd.c", Path(folder) / "odd.so"
+        source.write_text(of_another_version(version, *missing))
+        subprocess.run(["cc", "-w", "-shared", "-fPIC", source, "-o", path], check=True)
+        carry(f"adapter:{path}", "scope_program").wrong().complains("an adapter of another version, or without")
+
+
+@test("README: an adapter is built by the line given there, without baton's source, and works")
+def build_line():
+    line = re.search(r"^c\+\+ .*scope_adapter\.so\.cc.*$", (ROOT / "README.md").read_text(), re.M).group(0)
+    needed = ("include/baton_adapter.h", "tests/programs/scope_adapter.so.cc", "tests/programs/tracer.h")
+    with tempfile.TemporaryDirectory(prefix="baton-adapter-") as folder:
+        for name in needed:
+            (Path(folder) / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, Path(folder) / name)
+        built = subprocess.run(shlex.split(line), cwd=folder, capture_output=True, text=True)
+        if built.returncode or built.stderr:
+            raise Failure(f"$ {line}\n{built.stderr}")
+        path = f"adapter:{folder}/scope_adapter.so"
+        carry(path, "scope_program").ok().quiet().clean().slot_is(path, "bound")
 
 
 @test("an adapter whose library is not there waits, and the program is as without it", each=("log4cxx", "mpfr"))

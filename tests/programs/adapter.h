@@ -4,6 +4,8 @@
  *     set_request(n)   makes "request n" the thread's context, 0: none
  *     seen()           the number of the thread's request, 0: none
  *     spoil()          what a task does to its context
+ * And four threads, which return or exit with what they began with, or with a request of their own: what
+ * they set is still there for the destructors of their thread-local variables, what they got is not.
  */
 #include "carrier.h"
 #include <glib.h>
@@ -32,6 +34,52 @@ static void work(gpointer data, gpointer user_data)
     spoil();
 }
 
+static long end_saw;
+
+/* What C++ registers the destructors of thread-local objects with; the last one is called first. */
+#ifdef __cplusplus
+extern "C" {
+#endif
+int __cxa_thread_atexit_impl(void (*function)(void *), void *object, void *module);
+extern void *__dso_handle;
+#ifdef __cplusplus
+}
+#endif
+
+static void at_end(void *arg)
+{
+    end_saw = seen();
+    if (end_saw)
+        set_request(0);
+}
+
+struct ending {
+    long own;
+    int exits;
+};
+
+static void *thread(void *arg)
+{
+    struct ending *ending = (struct ending *)arg;
+    right += seen() == 3;
+    if (ending->own)
+        set_request(ending->own);
+    __cxa_thread_atexit_impl(at_end, NULL, &__dso_handle);
+    if (ending->exits)
+        pthread_exit(NULL);
+    return NULL;
+}
+
+static void ends(long own, int exits)
+{
+    struct ending ending = {own, exits};
+    pthread_t id;
+    set_request(3);
+    pthread_create(&id, NULL, thread, &ending);
+    pthread_join(id, NULL);
+    expect(own ? "a thread's destructors see its own" : "a thread's destructors see nothing lent", end_saw, own);
+    kept_wrong += seen() != 3;
+}
 
 static int main_of_test(void)
 {
@@ -41,9 +89,13 @@ static int main_of_test(void)
         g_thread_pool_push(pool, (gpointer)(i % 5 + 1), NULL);
         kept_wrong += seen() != i % 5;
     }
+    ends(0, 0);
+    ends(0, 1);
+    ends(5, 0);
+    ends(5, 1);
     set_request(7);
     g_thread_pool_free(pool, FALSE, TRUE);
-    expect("right", right, 30);
+    expect("right", right, 34);
     expect("submitter wrong", kept_wrong, 0);
     expect("submitter has", seen(), 7);
     set_request(0);

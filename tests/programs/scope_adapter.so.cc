@@ -22,9 +22,19 @@ static void detach(void *attached)
     delete static_cast<tracer::scope *>(attached);
 }
 
+/* Of a thread that has scopes of its own, its own destructors end them. */
+static void detach_at_end(void *attached)
+{
+    tracer::scope *lent = static_cast<tracer::scope *>(attached);
+    if (!lent->is_current())
+        lent->release();
+    delete lent;
+}
+
 static void release(void *captured)
 {
     delete static_cast<tracer::context *>(captured);
 }
 
-const struct baton_adapter baton_adapter = {BATON_ADAPTER_VERSION, "tracer", NULL, capture, attach, detach, release};
+const struct baton_adapter baton_adapter = {BATON_ADAPTER_VERSION, "tracer", NULL, capture, attach, detach, release,
+                                            detach_at_end};

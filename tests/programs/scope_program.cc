@@ -4,7 +4,7 @@
 #include "adapter.h"
 #include "tracer.h"
 
-static std::vector<std::unique_ptr<tracer::scope>> scopes;
+static thread_local std::vector<std::unique_ptr<tracer::scope>> scopes;
 
 static void set_request(long number)
 {

@@ -36,12 +36,25 @@ public:
     }
     ~scope()
     {
-        stack().resize(depth);
+        if (!is_released)
+            stack().resize(depth);
     }
     scope(const scope &) = delete;
 
+    /* Is what it made current still that? */
+    bool is_current() const
+    {
+        return stack().size() == depth + 1;
+    }
+    /* What is on the stack stays there. */
+    void release()
+    {
+        is_released = true;
+    }
+
 private:
     size_t depth;
+    bool is_released = false;
 };
 
 } // namespace tracer

@@ -222,6 +222,49 @@ bool elf_module_find(const char *name, struct elf_module *out)
     return elf_each_module(elf_visit_match, &match) == 1;
 }
 
+/* From the loader's list for debuggers and the header that each library begins with; programs that are
+ * linked to a fixed address say nothing of where that is. */
+static bool elf_module_of_link(const struct link_map *map, struct elf_module *out)
+{
+    const ElfW(Ehdr) *header = (const ElfW(Ehdr) *)map->l_addr;
+    struct dl_phdr_info info;
+
+    if (!header || memcmp(header->e_ident, ELFMAG, SELFMAG) != 0)
+        return false;
+    memset(&info, 0, sizeof info);
+    info.dlpi_addr = map->l_addr;
+    info.dlpi_name = map->l_name;
+    info.dlpi_phdr = (const void *)((const char *)header + header->e_phoff);
+    info.dlpi_phnum = header->e_phnum;
+    elf_module_fill(&info, false, out);
+    return true;
+}
+
+void *elf_linked_after(const void *address, const char *name)
+{
+    void *before = NULL;
+    bool is_after = false;
+
+    for (const struct link_map *map = _r_debug.r_map; map; map = map->l_next) {
+        struct elf_module module;
+        struct elf_symbol symbol;
+
+        if (!elf_module_of_link(map, &module))
+            continue;
+        if (elf_module_holds(&module, (uintptr_t)address, 1)) {
+            is_after = true;
+            continue;
+        }
+        if ((before && !is_after) || !elf_dynsym_find(&module, name, NULL, ELF_FUNC, &symbol) ||
+            symbol.is_ifunc)
+            continue;
+        if (is_after)
+            return (void *)symbol.value;
+        before = (void *)symbol.value;
+    }
+    return before;
+}
+
 const uint8_t *elf_module_build_id(const struct elf_module *module, size_t *len)
 {
     for (size_t i = 0; i < module->phnum; i++) {

@@ -102,6 +102,10 @@ void *elf_dynsym(const struct elf_module *module, const char *name);
 void *elf_lookup_global(const char *name, const struct elf_module *skip, struct elf_module *found,
                         unsigned *count);
 
+/* The first definition of a function behind the module that ADDRESS is in, in load order, then before
+ * it. Calls nobody, not even dl_iterate_phdr; for what came with the program. */
+void *elf_linked_after(const void *address, const char *name);
+
 /* Where a function or object is at run time; calls the resolver of an indirect function. */
 void *elf_symbol_address(const struct elf_symbol *symbol);
 

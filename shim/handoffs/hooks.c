@@ -11,6 +11,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "base/elf.h"
 #include "context/context.h"
 #include "handoffs/next.h"
 #include "handoffs/repeat.h"
@@ -35,6 +36,7 @@ extern const int32_t hook_bodies[HOOK_COUNT] __attribute__((visibility("hidden")
 
 static bool family_off[FAMILY_COUNT];
 static bool is_carrying; /* the table is on */
+static bool is_ready;    /* the settings have been read */
 
 _Static_assert((int)FAMILY_COUNT <= (int)FAMILIES_MAX, "make room in struct thread");
 
@@ -77,6 +79,24 @@ void *hooks_real_for(enum hook_id id, const void *caller)
     return real ? real : (void *)missing_function;
 }
 
+/*
+ * Sanitizers take over dl_iterate_phdr and look up the functions behind their own by dlsym, in the
+ * middle of the first call that they see. So what is behind dlsym is found without.
+ */
+static void *find_startup(enum hook_id id)
+{
+    return hook_infos[id].family == FAMILY_LOOKUP
+               ? elf_linked_after(hook_table, hook_infos[id].name)
+               : next_find_startup(hook_infos[id].name);
+}
+
+void *hooks_real_startup(enum hook_id id)
+{
+    void *real = __atomic_load_n(&hook_table[id].real, __ATOMIC_ACQUIRE);
+
+    return real ? real : find_startup(id);
+}
+
 static _Atomic bool is_awake[HOOK_COUNT];
 
 static bool is_asleep(enum hook_id id)
@@ -102,7 +122,7 @@ void hooks_wake(enum hook_id id)
 static void *hook_settle(enum hook_id id)
 {
     struct hook *hook = &hook_table[id];
-    void *real = next_find_startup(hook_infos[id].name);
+    void *real = find_startup(id);
     void *enter;
 
     if (!real)
@@ -137,7 +157,9 @@ void *hooks_first(int id, const void *caller)
     int saved_errno = errno;
     void *enter = NULL;
 
-    if (baton_start && baton_start(NULL))
+    if (hook_infos[id].family == FAMILY_LOOKUP)
+        enter = is_ready ? hook_settle((enum hook_id)id) : find_startup((enum hook_id)id);
+    else if (baton_start && baton_start(NULL))
         enter = hook_settle((enum hook_id)id);
     else if (hook_infos[id].family == FAMILY_KEYS)
         enter = early_key_body((enum hook_id)id);
@@ -180,4 +202,5 @@ void hooks_init(const struct config *config, bool carries_anything, bool carries
             config_item_error((struct config *)(uintptr_t)config, item, 0,
                               "expected a family of handoffs (see BATON_HELP=1)");
     }
+    is_ready = true;
 }

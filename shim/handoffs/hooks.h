@@ -51,6 +51,9 @@ extern struct hook hook_table[HOOK_COUNT] __attribute__((visibility("hidden")));
 /* The function of the caller's library; slow: several copies are loaded, or it is not found yet. */
 void *hooks_real_for(enum hook_id id, const void *caller);
 
+/* The function that came with the program, NULL: none did. */
+void *hooks_real_startup(enum hook_id id);
+
 #define REAL_TYPE(name) __typeof__(&hook_##name)
 /* The real function as the calling body's caller would reach it. Use in the body only. */
 #define REAL(name)                                                            \

@@ -35,8 +35,9 @@ first_\name:
 .endm
 
 /*
- * A body that only takes note and goes on to the real function by a jump: the C library's dlopen
- * looks at its return address to find the caller's search path.
+ * A body that only takes note and goes on by a jump to where the note says, mostly the real
+ * function: the C library's dlopen and dlsym look at their return address to know whose search path
+ * and scope are meant. The note gets the arguments, in the fourth the caller's address.
  */
 .macro hook_note name, note
         .text
@@ -52,6 +53,7 @@ hook_\name:
         .cfi_adjust_cfa_offset 8
         pushq   %rdx
         .cfi_adjust_cfa_offset 8
+        movq    24(%rsp), %rcx
         call    \note
         popq    %rdx
         .cfi_adjust_cfa_offset -8
@@ -59,7 +61,7 @@ hook_\name:
         .cfi_adjust_cfa_offset -8
         popq    %rdi
         .cfi_adjust_cfa_offset -8
-        jmp     *hook_table + 16 * hook_id_\name + 8(%rip)
+        jmp     *%rax
         .cfi_endproc
         .size   hook_\name, . - hook_\name
 .endm
@@ -138,5 +140,7 @@ hook_first:
 
         hook_note dlopen, loader_note_dlopen
         hook_note dlmopen, loader_note_dlmopen
+        hook_note dlsym, loader_note_dlsym
+        hook_note dlvsym, loader_note_dlvsym
 
         .section .note.GNU-stack, "", @progbits

@@ -1,27 +1,34 @@
 /*
  * dlopen, dlmopen, dlclose: libraries come and go, so waiting slots are looked for again and what
- * was found by caller is forgotten.
+ * was found by caller is forgotten. dlsym, dlvsym: names that we hook are found here, too.
  *
- * The opening calls are noted on the way in and then jumped to (hooks_ARCH.S): the C library takes
- * the search path from its return address. So the names of the new library are looked for a little
- * later, by the first capture or attach that sees GUARD_LOADED.
+ * The calls are noted on the way in and then jumped to (hooks_ARCH.S): the C library takes the
+ * search path from its return address. So the names of the new library are looked for a little
+ * later, by the first capture or attach that sees GUARD_STALE. A note says where to jump: to the
+ * real function, or to one of ours that calls it where the caller makes no difference.
  */
 #include "handoffs/loader.h"
 
+#include <dlfcn.h>
+#include <errno.h>
 #include <stdatomic.h>
 
 #include "context/context.h"
+#include "handoffs/bypass.h"
 #include "handoffs/hooks.h"
 #include "handoffs/next.h"
 #include "slots/slots.h"
 
-__attribute__((visibility("hidden"))) void loader_note_dlopen(const char *file, int mode);
-__attribute__((visibility("hidden"))) void loader_note_dlmopen(long list, const char *file,
-                                                               int mode);
+#define NOTE __attribute__((visibility("hidden"), used))
+NOTE void *loader_note_dlopen(const char *file, int mode, long unused, const void *caller);
+NOTE void *loader_note_dlmopen(long list, const char *file, int mode, const void *caller);
+NOTE void *loader_note_dlsym(void *handle, const char *name, long unused, const void *caller);
+NOTE void *loader_note_dlvsym(void *handle, const char *name, const char *version,
+                              const void *caller);
 
 void (*loader_opened_hook)(void);
 
-void loader_note_dlopen(const char *file, int mode)
+static void note_opening(const char *file)
 {
     if (!file)
         return;
@@ -30,9 +37,53 @@ void loader_note_dlopen(const char *file, int mode)
         loader_opened_hook();
 }
 
-void loader_note_dlmopen(long list, const char *file, int mode)
+/* What the module has been bound to past us is led back before the program gets to use it. */
+static void *open_deep(const char *file, int mode)
 {
-    loader_note_dlopen(file, mode);
+    void *handle = REAL(dlopen)(file, mode);
+
+    if (handle)
+        bypass_opened(handle);
+    return handle;
+}
+
+void *loader_note_dlopen(const char *file, int mode, long unused, const void *caller)
+{
+    int saved_errno = errno;
+    bool is_deep = file && (mode & RTLD_DEEPBIND) && family_is_on(FAMILY_LOOKUP) &&
+                   bypass_may_open_for(file, caller);
+
+    note_opening(file);
+    errno = saved_errno;
+    return is_deep ? (void *)open_deep : (void *)REAL_FOR(dlopen, caller);
+}
+
+void *loader_note_dlmopen(long list, const char *file, int mode, const void *caller)
+{
+    note_opening(file);
+    return (void *)REAL_FOR(dlmopen, caller);
+}
+
+static void *look_up(void *handle, const char *name)
+{
+    return bypass_answer(handle, name, REAL(dlsym)(handle, name));
+}
+
+static void *look_up_version(void *handle, const char *name, const char *version)
+{
+    return bypass_answer(handle, name, REAL(dlvsym)(handle, name, version));
+}
+
+void *loader_note_dlsym(void *handle, const char *name, long unused, const void *caller)
+{
+    return bypass_concerns(handle, name, caller) ? (void *)look_up
+                                                 : (void *)REAL_FOR(dlsym, caller);
+}
+
+void *loader_note_dlvsym(void *handle, const char *name, const char *version, const void *caller)
+{
+    return bypass_concerns(handle, name, caller) ? (void *)look_up_version
+                                                 : (void *)REAL_FOR(dlvsym, caller);
 }
 
 int hook_dlclose(void *handle)

@@ -13,7 +13,7 @@
 
 #include "base/elf.h"
 
-enum { CACHE_SIZE = 256, CLOSURE_MAX = 64 };
+enum { CACHE_SIZE = 256, NEEDED_MAX = 128 };
 
 struct startup_search {
     const char *name;
@@ -57,75 +57,100 @@ void *next_find_startup(const char *name)
 
 /* ---- libraries that were loaded later ---- */
 
-struct closure {
-    const char *name;
-    uintptr_t self;
-    const char *wanted[CLOSURE_MAX]; /* needed names, breadth first from the caller's module */
+/* Names of libraries that a module needs, breadth first. */
+struct needed {
+    const char *names[NEEDED_MAX];
     unsigned count, done;
-    void *first; /* any copy, in load order */
-    void *own;   /* the copy in the module that is being looked at */
+    bool with_startup;
+    struct elf_module found;
 };
 
-static void closure_add_needed(struct closure *closure, const struct elf_module *module)
+static void add_needed(struct needed *needed, const struct elf_module *module)
 {
     if (!module->dynamic)
         return;
-    for (const ElfW(Dyn) *entry = module->dynamic; entry->d_tag != DT_NULL; entry++) {
-        const char *needed = module->dynstr + entry->d_un.d_val;
-        bool is_new = entry->d_tag == DT_NEEDED && closure->count < CLOSURE_MAX;
+    for (const elf_dyn *entry = module->dynamic; entry->d_tag != DT_NULL; entry++) {
+        const char *name = module->dynstr + entry->d_un.d_val;
+        bool is_new = entry->d_tag == DT_NEEDED && needed->count < NEEDED_MAX;
 
-        for (unsigned i = 0; is_new && i < closure->count; i++)
-            is_new = strcmp(closure->wanted[i], needed) != 0;
+        for (unsigned i = 0; is_new && i < needed->count; i++)
+            is_new = strcmp(needed->names[i], name) != 0;
         if (is_new)
-            closure->wanted[closure->count++] = needed;
+            needed->names[needed->count++] = name;
     }
 }
 
-static int visit_wanted(const struct elf_module *module, void *arg)
+static int visit_needed(const struct elf_module *module, void *arg)
 {
-    struct closure *closure = arg;
-    const char *wanted = closure->wanted[closure->done];
+    struct needed *needed = arg;
+    const char *name = needed->names[needed->done];
 
-    bool is_wanted = !strcmp(module->name, wanted) ||
-                     (module->soname && !strcmp(module->soname, wanted));
-
-    if (!is_wanted || elf_module_is_startup(module))
+    if (strcmp(module->name, name) != 0 && (!module->soname || strcmp(module->soname, name) != 0))
         return 0;
-    closure->own = elf_dynsym(module, closure->name);
-    if (!closure->own)
-        closure_add_needed(closure, module);
-    return closure->own != NULL;
+    if (!needed->with_startup && elf_module_is_startup(module))
+        return 0;
+    needed->found = *module;
+    return 1;
+}
+
+int next_each_needed(const struct elf_module *module, bool with_startup,
+                     int (*visit)(const struct elf_module *module, void *arg), void *arg)
+{
+    struct needed needed = {.with_startup = with_startup};
+    int answer = visit(module, arg);
+
+    add_needed(&needed, module);
+    for (; !answer && needed.done < needed.count; needed.done++) {
+        if (elf_each_module(visit_needed, &needed)) {
+            answer = visit(&needed.found, arg);
+            add_needed(&needed, &needed.found);
+        }
+    }
+    return answer;
+}
+
+struct search {
+    const char *name;
+    void *found;
+};
+
+static bool is_ourselves(const struct elf_module *module)
+{
+    return (uintptr_t)next_find_startup >= module->lo && (uintptr_t)next_find_startup < module->hi;
+}
+
+static int visit_own(const struct elf_module *module, void *arg)
+{
+    struct search *search = arg;
+
+    if (!is_ourselves(module))
+        search->found = elf_dynsym(module, search->name);
+    return search->found != NULL;
 }
 
 static int visit_any(const struct elf_module *module, void *arg)
 {
-    struct closure *closure = arg;
+    return is_generated(module) ? 0 : visit_own(module, arg);
+}
 
-    if ((closure->self >= module->lo && closure->self < module->hi) || is_generated(module))
-        return 0;
-    closure->first = elf_dynsym(module, closure->name);
-    return closure->first != NULL;
+void *next_find_own(const struct elf_module *module, const char *name)
+{
+    struct search search = {.name = name};
+
+    next_each_needed(module, true, visit_own, &search);
+    return search.found;
 }
 
 static void *find_by_caller(const char *name, const void *caller)
 {
-    struct closure closure = {.name = name, .self = (uintptr_t)next_find_startup};
+    struct search search = {.name = name};
     struct elf_module module;
 
-    if (caller && elf_module_at(caller, &module)) {
-        void *own = elf_dynsym(&module, name);
-
-        if (own && !(closure.self >= module.lo && closure.self < module.hi))
-            return own;
-        closure_add_needed(&closure, &module);
-        for (; closure.done < closure.count; closure.done++) {
-            elf_each_module(visit_wanted, &closure);
-            if (closure.own)
-                return closure.own;
-        }
-    }
-    elf_each_module(visit_any, &closure);
-    return closure.first;
+    if (caller && elf_module_at(caller, &module))
+        next_each_needed(&module, false, visit_own, &search);
+    if (!search.found)
+        elf_each_module(visit_any, &search);
+    return search.found;
 }
 
 /*

@@ -17,6 +17,15 @@ void *next_find_startup(const char *name);
  */
 void *next_find_for(const char *name, const void *caller);
 
+/* What MODULE's own search list finds: itself, then the libraries that it needs. NULL: nothing. This
+ * is where a module that was opened with RTLD_DEEPBIND looks before it looks at the program. */
+struct elf_module;
+void *next_find_own(const struct elf_module *module, const char *name);
+/* Calls VISIT for MODULE and for what it needs, breadth first, until it answers other than 0. Not
+ * under the loader's lock. with_startup: what came with the program is visited too. */
+int next_each_needed(const struct elf_module *module, bool with_startup,
+                     int (*visit)(const struct elf_module *module, void *arg), void *arg);
+
 /*
  * A function that is not hooked, for a body or trampoline: kept in *kept once it is known to have come
  * with the program. `caller` as above; in a trampoline any address of the library that called it.

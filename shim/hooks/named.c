@@ -15,6 +15,7 @@
 #include "base/elf.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "handoffs/bypass.h"
 #include "handoffs/hooks.h"
 #include "handoffs/loader.h"
 #include "handoffs/next.h"
@@ -328,7 +329,7 @@ void named_init(void)
         else if (hook->spec.kind == NAMED_STDFUNCTION)
             hook->callback = thunk_take(hook, THUNK_STDFUNCTION, NULL);
     }
-    named_real_dlsym = (void *(*)(void *, const char *))next_find_startup("dlsym");
+    named_real_dlsym = (void *(*)(void *, const char *))bypass_stub("dlsym");
     if (plan)
         use_plan(plan);
     else

@@ -36,6 +36,7 @@ _Static_assert(sizeof(uv_process_options_t) == 64 && offsetof(uv_process_options
 #define WANT_PTHREAD 1
 #define WANT_KEYS 1
 #define WANT_LOADER 1
+#define WANT_LOOKUP 1
 #define WANT_UV_WORK 1
 #define WANT_UV_THREAD 1
 #define WANT_UV_REQUEST 1

@@ -1,0 +1,25 @@
+/* Ways to a hooked function that lead past this library, and how they are led back to it. */
+#ifndef BATON_HANDOFFS_BYPASS_H
+#define BATON_HANDOFFS_BYPASS_H
+
+#include <stdbool.h>
+
+/* FILE was opened with RTLD_DEEPBIND, so it and what came with it looked into their own libraries
+ * first: their pointers to what we hook get to be ours. Before anybody else uses it. */
+void bypass_opened(void *handle);
+
+/* Would dlopen find the same file if we called it in place of CALLER? */
+bool bypass_may_open_for(const char *file, const void *caller);
+
+/* dlsym for CALLER asks for a name that we hook, in a way that may miss us. */
+bool bypass_concerns(void *handle, const char *name, const void *caller);
+/* What such a dlsym answers instead of ADDRESS, which it has found. */
+void *bypass_answer(void *handle, const char *name, void *address);
+
+/* What the program sees under the name of a hook. */
+void *bypass_stub(const char *name);
+
+/* No key is carried: what came with the program reads its keys without us. */
+void bypass_keys(void);
+
+#endif

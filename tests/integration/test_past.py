@@ -1,0 +1,74 @@
+"""Callers that go past preloaded libraries: RTLD_DEEPBIND, dlsym with libc's handle, Python's ctypes."""
+import shutil
+import tempfile
+from pathlib import Path
+
+from harness import CARRIERS, PROGRAMS, ROOT, carry, idle, plain, skip, test
+
+KEY = CARRIERS["key"]
+PLUGINS = {"lazy": "past.so", "bound": "past.so", "relro": "past_relro.so"}
+
+
+def plugins(folder, names):
+    """A copy of a plugin for each name: with "lazy" in its name it is opened so."""
+    paths = []
+    for name in names:
+        paths.append(str(Path(folder) / f"{name}.so"))
+        shutil.copy(PROGRAMS / PLUGINS[name], paths[-1])
+    return paths
+
+
+def items(names):
+    return ";".join([KEY] + [f"key:plugin_key@{name}.so" for name in names])
+
+
+@test("readers past us see the task's value: dlsym and dlvsym of libc, plugins opened with RTLD_DEEPBIND",
+      each=((), ("lazy",), ("bound",), ("relro",), ("lazy", "bound", "relro")))
+def readers(*names):
+    with tempfile.TemporaryDirectory() as folder:
+        paths = plugins(folder, names)
+        for how in (plain, idle):
+            how("past", 3, *paths).wrong()
+        carry(items(names), "past", 200, *paths).ok().quiet().clean()
+
+
+@test("a RTLD_DEEPBIND plugin by its bare name: the caller's own search path still counts")
+def by_search_path():
+    with tempfile.TemporaryDirectory() as folder:
+        plugins(folder, ["lazy"])
+        env = {"LD_LIBRARY_PATH": folder}
+        carry(items(["lazy"]), "past", 20, "lazy.so", env=env).ok().quiet().clean()
+
+
+@test("BATON_DISABLE=lookup leaves them alone")
+def disabled():
+    with tempfile.TemporaryDirectory() as folder:
+        carry(KEY, "past", 3, *plugins(folder, ["lazy"]), env={"BATON_DISABLE": "lookup"}).wrong().says(
+            "dlsym of libc: 3 of 3 WRONG", "plugin: 3 of 3 WRONG").never_says("direct")
+
+
+@test("readers past us under valgrind", each=("lazy", "relro"), timeout=120)
+def under_valgrind(name):
+    if not shutil.which("valgrind"):
+        skip("no valgrind")
+    with tempfile.TemporaryDirectory() as folder:
+        carry(items([name]), "valgrind", "-q", "--error-exitcode=9", PROGRAMS / "past", 200, *plugins(folder, [name]),
+              timeout=100).ok().quiet()
+
+
+@test("with named functions, too: their look at dlsym and ours do not hide each other", each=("lazy", "relro"))
+def with_named(name):
+    with tempfile.TemporaryDirectory() as folder:
+        env = {"BATON_HOOKS": "no_such_submit(kind=submit,obj=1)"}
+        after = carry(items([name]), "past", 20, *plugins(folder, [name]), env=env, launched=True)
+        after.ok().clean()
+
+
+@test("Python's ctypes reads and writes a key and starts threads through libc's handle", timeout=60)
+def python():
+    if not Path("/usr/bin/python3").exists():
+        skip("no python3")
+    script, library = ROOT / "tests" / "programs" / "past.py", PROGRAMS / "past.so"
+    for how in (plain, idle):
+        how("/usr/bin/python3", script, library, 3).wrong()
+    carry("key:plugin_key", "/usr/bin/python3", script, library, 200).ok().quiet().clean()

@@ -19,6 +19,7 @@
 #include "context/dangling.h"
 #include "context/thread.h"
 #include "context/values.h"
+#include "handoffs/bypass.h"
 #include "handoffs/hooks.h"
 #include "handoffs/next.h"
 #include "handoffs/notice.h"
@@ -124,6 +125,8 @@ bool baton_start(char **environment)
         _exit(EXIT_STRICT);
     if (slots_count) {
         start_carrying();
+        if (!family_is_on(FAMILY_KEYS))
+            bypass_keys();
         is_active = 1;
     }
     if (family_is_on(FAMILY_NAMED))

@@ -135,6 +135,7 @@ struct strand *strand_find_slow(struct strands *own, const void *hint, uintptr_t
 static void strand_free(struct strand *strand)
 {
     struct thread *thread = thread_enter();
+    bool was_counted = strand->is_counted;
 
     mem_free(strand->values, slots_saved_bytes);
     mem_free(strand->more, strand->more_size);
@@ -145,7 +146,7 @@ static void strand_free(struct strand *strand)
     strand->more = free_strands;
     free_strands = strand;
     lock_drop(&table_lock);
-    if (thread)
+    if (thread && was_counted)
         thread->records_freed++;
 }
 
@@ -240,7 +241,8 @@ struct strand *strand_new(uintptr_t low, size_t size, struct context *start, voi
     lock_take(&table_lock);
     is_listed = table_insert(strand);
     lock_drop(&table_lock);
-    thread_self->records_made++;
+    strand->is_counted = start != NULL;
+    thread_self->records_made += strand->is_counted;
     if (!is_listed) {
         strand_free(strand);
         return NULL;

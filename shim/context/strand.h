@@ -22,6 +22,7 @@ struct strand {
     void *values;   /* copied values while suspended (slots_save); NULL: none are copied */
     uint32_t epoch; /* slots_epoch when they were saved */
     bool has_values;
+    bool is_counted;       /* in the report's records, as it holds a context from its making */
     bool is_unlisted;      /* its stack has been given to another strand while it ran */
     uintptr_t low, size;   /* its stack; size 0: a home */
     struct context *start; /* of the entry function, until that has it */
@@ -44,8 +45,9 @@ extern _Atomic uint32_t strands_made __attribute__((visibility("hidden")));
 
 /*
  * A strand for the stack [low, low + size), which is about to be started at stack pointer `sp` from
- * the program's context `hint`. Takes over the reference to `start` and the block `more`. Drops what
- * was on that stack before. NULL: no memory, nothing taken.
+ * the program's context `hint`. Takes over the reference to `start` and the block `more`; both may be
+ * NULL for a stack that begins with nothing attached. Drops what was on that stack before. NULL: no
+ * memory, nothing taken.
  */
 struct strand *strand_new(uintptr_t low, size_t size, struct context *start, void *more,
                           size_t more_size);

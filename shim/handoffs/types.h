@@ -19,6 +19,8 @@ struct sigevent;
 struct gaicb;
 struct aiocb;
 struct aiocb64;
+struct async_job_st;
+struct async_wait_ctx_st;
 struct __jmp_buf_tag;
 struct _GError;
 struct _GIOChannel;

@@ -7,6 +7,9 @@
  * function is about to go to. uc_link is followed inside libc, so the entry function's end does the
  * same for it.
  *
+ * OpenSSL's fibres begin with nothing: they are kept and serve one job after the other, and each job
+ * brings its own context (openssl.c).
+ *
  * longjmp is how OpenSSL's ASYNC, QEMU and others switch once a stack has been entered. Jumps that
  * stay on their stack need nothing: the frames that they left are found later (scope_drop_stale).
  */
@@ -14,9 +17,11 @@
 #include <stdarg.h>
 #include <ucontext.h>
 
+#include "base/elf.h"
 #include "base/mem.h"
 #include "context/strand.h"
 #include "handoffs/handoff.h"
+#include "handoffs/inside.h"
 
 struct entry {
     void (*function)(void);
@@ -68,16 +73,35 @@ static void run_entry(long word)
         strand_end(own, strand, link ? strand_find(own, link, arch_context_sp(link)) : &own->home);
 }
 
+static bool is_fibre_of_openssl(const void *caller)
+{
+    static struct library_named libcrypto = {.name = "libcrypto"};
+    struct elf_module module;
+
+    if (!family_is_on(FAMILY_OPENSSL))
+        return false;
+    if (address_is_of(&libcrypto, caller))
+        return true;
+    if (libcrypto.size)
+        return false;
+    return elf_module_at(caller, &module) && !module.is_main &&
+           elf_module_match(&module, "libcrypto");
+}
+
 void hook_makecontext(ucontext_t *target, void (*function)(void), int count, ...)
 {
     struct strand *strand = NULL;
     struct context *context = NULL;
     struct entry *entry = NULL;
+    bool is_empty = is_fibre_of_openssl(__builtin_return_address(0));
     size_t size = sizeof *entry + (size_t)(count > 0 ? count : 0) * sizeof(long);
     va_list list;
 
-    if (function && count >= 0 && count <= ARGUMENTS_MAX &&
-        (context = context_capture(FAMILY_UCONTEXT)))
+    if (is_empty)
+        strand =
+            strand_new((uintptr_t)target->uc_stack.ss_sp, target->uc_stack.ss_size, NULL, NULL, 0);
+    else if (function && count >= 0 && count <= ARGUMENTS_MAX &&
+             (context = context_capture(FAMILY_UCONTEXT)))
         entry = mem_alloc(size);
     if (entry) {
         entry->function = function;
@@ -90,7 +114,7 @@ void hook_makecontext(ucontext_t *target, void (*function)(void), int count, ...
         strand = strand_new((uintptr_t)target->uc_stack.ss_sp, target->uc_stack.ss_size, context,
                             entry, size);
     }
-    if (!strand) {
+    if (!entry || !strand) {
         long a[ARGUMENTS_MAX] = {0};
 
         if (context) {
@@ -107,6 +131,8 @@ void hook_makecontext(ucontext_t *target, void (*function)(void), int count, ...
          a[4], a[5], a[6], a[7], a[8], a[9], a[10], a[11], a[12], a[13], a[14], a[15], a[16], a[17],
          a[18], a[19], a[20], a[21], a[22], a[23], a[24], a[25], a[26], a[27], a[28], a[29], a[30],
          a[31]);
+        if (strand)
+            strand_made(strand, target, arch_context_sp(target));
         return;
     }
     REAL(makecontext)(target, (void (*)(void))run_entry, 1, (long)strand);

@@ -44,7 +44,7 @@ size_t context_size(bool is_private)
 
     if (!is_private)
         return size;
-    return size + sizeof(struct private_part) + (slots_columns + 63) / 64 * 8 +
+    return size + sizeof(struct private_part) + context_bits() * sizeof(uint64_t) +
            (slots_have_held_keys ? slots_columns * sizeof(void *) : 0);
 }
 
@@ -453,6 +453,11 @@ static void note_slots_changed(bool may_have_values)
 {
     if (may_have_values && atomic_load(&contexts_built))
         atomic_fetch_or(&context_guard, GUARD_EPOCH);
+}
+
+void *context_get_key(const struct thread *thread, unsigned column)
+{
+    return visible_key(thread, column);
 }
 
 int context_set_key(unsigned key, unsigned column, const void *value,

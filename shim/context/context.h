@@ -467,6 +467,9 @@ struct thread *scope_enter_any(struct context *context, uintptr_t mark);
 
 /* ---- keys under the overlay: for the hooks in handoffs/keys.c ---- */
 
+/* pthread_getspecific of a carried key in an attached thread, when GUARD_EPOCH is set. */
+void *context_get_key(const struct thread *thread, unsigned column);
+
 /* pthread_setspecific of a carried key; real: the C library's. Returns what real would. */
 int context_set_key(unsigned key, unsigned column, const void *value,
                     int (*real)(unsigned, const void *));

@@ -19,13 +19,25 @@ size_t context_size(bool is_private);
 struct private_part {
     struct context *frozen; /* what the task captured since its last set; one reference */
     uint64_t vars_id;       /* identity of its variables (vars.h), 0: none yet */
-    uint64_t set[]; /* a bit a column: the task has set it; then the lent values of held columns */
+    uint64_t set[]; /* a bit a column: the task has set it; then, where slots_have_held_keys, a bit
+                       a column: void; then the lent values of held columns */
 };
+
+static inline unsigned context_bits(void)
+{
+    return (slots_columns + 63) / 64 * (slots_have_held_keys ? 2 : 1);
+}
 
 /* What the task was lent in each column (policy.h); only where slots_have_held_keys. */
 static inline void **context_lent(const struct context *own)
 {
-    return (void **)(void *)(context_private(own)->set + (slots_columns + 63) / 64);
+    return (void **)(void *)(context_private(own)->set + context_bits());
+}
+
+/* The column's key was made again when the task still had what it was lent: it is baton's to end. */
+static inline uint64_t *context_void(const struct context *own)
+{
+    return context_private(own)->set + (slots_columns + 63) / 64;
 }
 
 static inline const struct slot *context_column_slot(unsigned column)

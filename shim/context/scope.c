@@ -133,14 +133,19 @@ static void take_back_lent(struct context *own, bool is_thread)
     struct private_part *part = context_private(own);
 
     for (unsigned column = 0; column < slots_columns; column++) {
+        uint64_t bit = (uint64_t)1 << column % 64;
         void *lent;
 
-        if (!context_column_is_held(column) || !(lent = context_lent(own)[column]) ||
-            own->key[column] != lent)
+        if (!context_column_is_held(column) || !(lent = context_lent(own)[column]))
             continue;
-        if (is_thread && part->set[column / 64] >> column % 64 & 1)
-            continue; /* the thread set it natively as well: the C library ends it */
-        own->key[column] = context_lent(own)[column] = NULL;
+        if (!(context_void(own)[column / 64] & bit)) {
+            if (own->key[column] != lent)
+                continue;
+            if (is_thread && part->set[column / 64] & bit)
+                continue; /* the thread set it natively as well: the C library ends it */
+            own->key[column] = NULL;
+        }
+        context_lent(own)[column] = NULL;
         policy_take_back(context_column_slot(column), lent);
     }
 }
@@ -416,6 +421,32 @@ bool scope_make_private(struct thread *thread)
     return true;
 }
 
+/*
+ * Keys that were made again since the attach are empty in it, whatever the task had set: who deletes
+ * a key looks after the values. Not after what baton has lent.
+ */
+static void bring_up_to_date(struct context *own)
+{
+    struct private_part *part = context_private(own);
+    uint32_t epoch = atomic_load_explicit(&slots_epoch, memory_order_acquire);
+
+    for (unsigned column = 0; column < slots_columns; column++) {
+        uint64_t bit = (uint64_t)1 << column % 64;
+
+        if (key_bindings[column].since <= own->epoch)
+            continue;
+        if (context_column_is_held(column)) {
+            if (own->key[column] && own->key[column] == context_lent(own)[column])
+                context_void(own)[column / 64] |= bit;
+            else if (!(context_void(own)[column / 64] & bit))
+                context_lent(own)[column] = NULL;
+        }
+        own->key[column] = NULL;
+        part->set[column / 64] &= ~bit;
+    }
+    own->epoch = epoch;
+}
+
 int scope_set_key(struct thread *thread, unsigned key, unsigned column, const void *value,
                   int (*real)(unsigned, const void *))
 {
@@ -429,8 +460,11 @@ int scope_set_key(struct thread *thread, unsigned key, unsigned column, const vo
         if (error)
             return error;
     }
-    if (!(over->flags & CONTEXT_PRIVATE)) {
-        if (over->key[column] == value && !(thread->mark & MARK_THREAD))
+    if (over->epoch < key_bindings[column].since && over->flags & CONTEXT_PRIVATE) {
+        bring_up_to_date(over);
+    } else if (!(over->flags & CONTEXT_PRIVATE)) {
+        if (over->key[column] == value && over->epoch >= key_bindings[column].since &&
+            !(thread->mark & MARK_THREAD))
             return 0;
         if (!scope_make_private(thread))
             return 12; /* ENOMEM, as the real function answers */

@@ -48,20 +48,25 @@ void hook_tss_delete(unsigned key)
 
 /*
  * A context that is older than the key's column (the key was deleted and made again) must not show
- * the old key's value: scope_enter_slow attaches a cleaned copy, so nothing is checked here.
+ * the old key's value. scope_enter_slow attaches a cleaned copy; what was attached before is looked
+ * at here, once a key that contexts may know has been made again.
  */
-#define GETSPECIFIC(name)                                                           \
-    void *hook_##name(unsigned key)                                                 \
-    {                                                                               \
-        size_t column;                                                              \
-                                                                                    \
-        if (likely(key < KEYS_MAX) && unlikely(column = key_column[key])) {         \
-            const struct thread *thread = thread_self;                              \
-                                                                                    \
-            if (thread_is_attached(thread))                                         \
-                return (void *)(&thread->over->base)[column]; /* key[column - 1] */ \
-        }                                                                           \
-        return REAL_LIBC(name)(key);                                                \
+#define GETSPECIFIC(name)                                                                 \
+    void *hook_##name(unsigned key)                                                       \
+    {                                                                                     \
+        size_t column;                                                                    \
+                                                                                          \
+        if (likely(key < KEYS_MAX) && unlikely(column = key_column[key])) {               \
+            const struct thread *thread = thread_self;                                    \
+                                                                                          \
+            if (thread_is_attached(thread)) {                                             \
+                if (unlikely(atomic_load_explicit(&context_guard, memory_order_relaxed) & \
+                             GUARD_EPOCH))                                                \
+                    return context_get_key(thread, (unsigned)column - 1);                 \
+                return (void *)(&thread->over->base)[column]; /* key[column - 1] */       \
+            }                                                                             \
+        }                                                                                 \
+        return REAL_LIBC(name)(key);                                                      \
     }
 
 GETSPECIFIC(pthread_getspecific)

@@ -107,6 +107,19 @@ def owner_closes_under_valgrind(kind, policy):
     unload(kind, policy, *VALGRIND, PROGRAMS / "policy_unload", timeout=100)
 
 
+REMADE = [(kind, who, before, *copied) for kind in ("key", "owned") for who in ("task", "other", "thread")
+          for before in ("untouched", "set", "taken") for copied in ((), ("copied",))]
+
+
+@test("A1, D18: a key that is deleted and made again while a task runs is empty in it, and then its own", each=REMADE)
+def key_remade(*how):
+    item = "key:item_key,copy=8" if "copied" in how else "key:item_key"
+    carry(item, "key_remade", *how).ok().quiet().clean()
+    carry(item, "key_remade_address", *how, before=[asan()]).ok().quiet()  # libasan hides that GLib starts the worker
+    if shutil.which("valgrind"):
+        carry(item, *VALGRIND, PROGRAMS / "key_remade", *how, timeout=50).ok().quiet().clean()
+
+
 @test("E22: a policy that cannot be is refused with its place", each=(
     ("key:item_key,clone=item_clone", "both clone=FUNCTION and free=FUNCTION"),
     ("key:item_key,free=item_free", "clone=FUNCTION before free=FUNCTION"),

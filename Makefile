@@ -19,7 +19,7 @@ CFLAGS  ?= -O2 -g
 WARN     = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wno-unused-parameter
 # -fasynchronous-unwind-tables: exceptions, pthread_exit and cancellation unwind through our frames.
 # initial-exec: the default model calls __tls_get_addr, which can call the program's malloc.
-BASE     = -std=gnu11 -fPIC -fvisibility=hidden -ftls-model=initial-exec -fasynchronous-unwind-tables \
+BASE     = -std=gnu11 -fPIC -fdata-sections -fvisibility=hidden -ftls-model=initial-exec -fasynchronous-unwind-tables \
            -foptimize-sibling-calls -fno-strict-aliasing -D_GNU_SOURCE -DBATON_VERSION='"$(VERSION)"' -Ishim -Iinclude
 
 # The machine that is built for, which need not be this one.
@@ -61,9 +61,15 @@ $(B)/libbaton.map: shim/handoffs/exports.map.in shim/handoffs/hooks.def
 	$(call say,GEN,$@)
 	$(Q)$(CC) -E -P -x c -Ishim $< -o $@
 
-$(B)/libbaton.so: $(OBJ) $(B)/libbaton.map
+# Every program pays for what the loader does here: one segment to read, one to write (shim/layout.ld).
+# A linker that does not know these makes a library that starts slower. No RELRO: the table that all
+# calls go through must be writable, so it would protect nothing.
+LAYOUT       = -Wl,-z,noseparate-code -Wl,-T,shim/layout.ld
+LAYOUT_KNOWN = $(shell $(CC) $(LDFLAGS) -shared -nostdlib $(LAYOUT) -o /dev/null -x c /dev/null 2>/dev/null && echo yes)
+$(B)/libbaton.so: $(OBJ) $(B)/libbaton.map shim/layout.ld
 	$(call say,LD,$@)
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -shared -nostartfiles -Wl,-z,defs -Wl,-z,lazy -Wl,-z,relro \
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -shared -nostartfiles -Wl,-z,defs -Wl,-z,lazy -Wl,-z,norelro \
+	  $(if $(LAYOUT_KNOWN),$(LAYOUT)) \
 	  -Wl,--hash-style=gnu -Wl,-soname,libbaton.so -Wl,--version-script=$(B)/libbaton.map -o $@ $(OBJ)
 
 $(B)/libbaton_core.a: $(CORE)

@@ -218,8 +218,19 @@ struct record *record_new_slow(void)
     return record_new();
 }
 
-static struct record_chunk reserve __attribute__((aligned(RECORD_CHUNK_SIZE))) = {.is_reserve = 1};
+/* Aligned by hand: a variable of this alignment makes the loader move the whole library about. */
+static char reserve_room[2 * RECORD_CHUNK_SIZE];
 static _Atomic uint32_t reserve_used;
+
+static struct record *reserve_record(uint32_t place)
+{
+    struct record_chunk *reserve =
+        (struct record_chunk *)(((uintptr_t)reserve_room + RECORD_CHUNK_SIZE - 1) &
+                                ~(uintptr_t)(RECORD_CHUNK_SIZE - 1));
+
+    __atomic_store_n(&reserve->is_reserve, 1, __ATOMIC_RELAXED);
+    return (struct record *)(void *)reserve->records[place];
+}
 
 /* Records of the reserve are told freed at once (record_free_slow), so that the wait ends. */
 struct record *record_new_sure(void)
@@ -231,7 +242,7 @@ struct record *record_new_sure(void)
 
         if (place < RECORDS_IN_CHUNK) {
             if (atomic_compare_exchange_weak(&reserve_used, &place, place + 1))
-                record = (struct record *)(void *)reserve.records[place];
+                record = reserve_record(place);
         } else {
             sched_yield();
             record = record_new();

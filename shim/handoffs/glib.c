@@ -109,11 +109,16 @@ static void drop_item(unsigned kind, void *item)
 /* clang-format off */
 EIGHT(TRAMPOLINE, 00) EIGHT(TRAMPOLINE, 01) EIGHT(TRAMPOLINE, 02) EIGHT(TRAMPOLINE, 03)
 EIGHT(TRAMPOLINE, 04) EIGHT(TRAMPOLINE, 05) EIGHT(TRAMPOLINE, 06) EIGHT(TRAMPOLINE, 07)
-#define ROW(n) {run_##n, drop_##n},
-static const struct { pool_function *run; free_function *drop; } trampolines[KINDS] = {
-    EIGHT(ROW, 00) EIGHT(ROW, 01) EIGHT(ROW, 02) EIGHT(ROW, 03)
-    EIGHT(ROW, 04) EIGHT(ROW, 05) EIGHT(ROW, 06) EIGHT(ROW, 07)
-};
+#define ROW(n) case 0##n: return is_run ? (void *)run_##n : (void *)drop_##n;
+/* Not a table of pointers: the loader would have to write it at every start of every program. */
+static void *trampoline(unsigned kind, bool is_run)
+{
+    switch (kind) {
+        EIGHT(ROW, 00) EIGHT(ROW, 01) EIGHT(ROW, 02) EIGHT(ROW, 03)
+        EIGHT(ROW, 04) EIGHT(ROW, 05) EIGHT(ROW, 06) EIGHT(ROW, 07)
+    }
+    return NULL;
+}
 /* clang-format on */
 
 extern const char bank_start[] __asm__("__start_baton_pool_bank")
@@ -162,8 +167,8 @@ static struct _GThreadPool *new_pool(const void *caller, pool_function *function
                 "g_thread_pool_new", caller))(function, user_data, max_threads, exclusive, error);
         return real(function, user_data, free_item, max_threads, exclusive, error);
     }
-    return real(trampolines[kind].run, user_data, trampolines[kind].drop, max_threads, exclusive,
-                error);
+    return real((pool_function *)trampoline(kind, true), user_data,
+                (free_function *)trampoline(kind, false), max_threads, exclusive, error);
 }
 
 struct _GThreadPool *hook_g_thread_pool_new(pool_function *function, void *user_data,

@@ -17,9 +17,13 @@
 #include "handoffs/repeat.h"
 
 #define FAMILY(id, name) name,
-static const char *const family_names[FAMILY_COUNT] = {
+static const char family_names[FAMILY_COUNT][16] = {
 #include "handoffs/families.def"
 };
+#undef FAMILY
+#define FAMILY(id, name) \
+    _Static_assert(sizeof(name) <= sizeof family_names[0], "the name is too long");
+#include "handoffs/families.def"
 #undef FAMILY
 
 struct hook_info {

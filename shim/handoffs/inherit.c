@@ -12,7 +12,7 @@
 #include "handoffs/hooks.h"
 
 /* Libraries whose own threads are pool workers: they start empty, each task brings its context. */
-static const char *const pool_libraries[] = {
+static const char pool_libraries[][20] = {
     "libglib-2.0", "libgio-2.0", "libgthread-2.0", "libgstreamer-1.0", "libuv",
     "libgomp",     "libomp",     "libiomp5",       "libapr-1",         "libaprutil-1",
     "libtbb",      "libQt5Core", "libQt6Core",     "libpthreadpool",   "libvips",

@@ -120,7 +120,7 @@ static bool read_option(char *name, const char *value, struct named_spec *out, u
                         struct spec_error *error)
 {
     static const struct {
-        const char *name;
+        char name[8];
         unsigned bit;
     } positions[] = {{"fn", O_FN}, {"arg", O_ARG}, {"cbarg", O_CBARG}, {"obj", O_OBJ}};
     uint8_t *const places[] = {&out->fn, &out->arg, &out->cbarg, &out->obj};
@@ -200,7 +200,7 @@ static bool read_option(char *name, const char *value, struct named_spec *out, u
         return true;
     }
     if (value && !strcmp(name, "how")) {
-        static const char *const ways[] = {"auto", "symbol", "got", "patch"};
+        static const char ways[][8] = {"auto", "symbol", "got", "patch"};
 
         for (unsigned i = 0; i < 4; i++) {
             if (!strcmp(value, ways[i])) {

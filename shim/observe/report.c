@@ -24,7 +24,7 @@
 
 enum { TEXT_MAX = 256 * 1024 };
 
-static const char *const bare_names[BARE_REASONS] = {
+static const char bare_names[BARE_REASONS][12] = {
     [BARE_MEMORY] = "memory", [BARE_TEARDOWN] = "teardown", [BARE_SUPPRESSED] = "suppressed",
     [BARE_LIMIT] = "limit",   [BARE_INHERIT] = "inherit",   [BARE_FULL] = "full",
     [BARE_ERROR] = "error",   [BARE_PERIODIC] = "periodic", [BARE_SIGNAL] = "signal",
@@ -114,7 +114,7 @@ static void add_families(struct text *text, const struct totals *totals)
 
 static void add_slots(struct text *text)
 {
-    static const char *const states[] = {"unmatched", "bound", "refused"};
+    static const char states[][12] = {"unmatched", "bound", "refused"};
 
     add(text, ",\"slots\":[");
     for (unsigned i = 0; i < slots_count; i++) {
@@ -138,8 +138,8 @@ static void add_slots(struct text *text)
 
 static void add_hooks(struct text *text)
 {
-    static const char *const states[] = {"unmatched", "hooked", "refused"};
-    static const char *const ways[] = {"", "symbol", "got", "patch"};
+    static const char states[][12] = {"unmatched", "hooked", "refused"};
+    static const char ways[][8] = {"", "symbol", "got", "patch"};
 
     add(text, ",\"hooks\":[");
     for (unsigned i = 0; i < named_count; i++) {

@@ -50,7 +50,7 @@ static unsigned keys_created; /* for n=N */
 
 /* ---- destructors ---- */
 
-static void destroy(int number, void *value)
+static __attribute__((noinline)) void destroy(int number, void *value)
 {
     struct ticket *ticket = &tickets[number];
     unsigned column = ticket->key < KEYS_MAX ? key_column[ticket->key] : 0;
@@ -66,7 +66,7 @@ static void destroy(int number, void *value)
     {                                           \
         destroy(0x##n, value);                  \
     }
-#define TRAMPOLINE_NAME(n) destructor_##n,
+#define TRAMPOLINE_CASE(n) case 0x##n: return destructor_##n;
 #define SIXTEEN(X, h) \
     X(h##0) X(h##1) X(h##2) X(h##3) X(h##4) X(h##5) X(h##6) X(h##7) X(h##8) X(h##9) X(h##a) X(h##b) X(h##c) X(h##d) X(h##e) X(h##f)
 #define ALL_TICKETS(X)                                                                                   \
@@ -74,8 +74,16 @@ static void destroy(int number, void *value)
     SIXTEEN(X, 7) SIXTEEN(X, 8) SIXTEEN(X, 9) SIXTEEN(X, a) SIXTEEN(X, b) SIXTEEN(X, c) SIXTEEN(X, d)    \
     SIXTEEN(X, e) SIXTEEN(X, f)
 ALL_TICKETS(TRAMPOLINE)
-static key_destructor *const trampolines[TICKETS] = {ALL_TICKETS(TRAMPOLINE_NAME)};
 /* clang-format on */
+
+/* Not a table of pointers: the loader would have to write it at every start of every program. */
+static key_destructor *trampoline(int number)
+{
+    switch (number) {
+        ALL_TICKETS(TRAMPOLINE_CASE)
+    }
+    return NULL;
+}
 
 /* ---- binding ---- */
 
@@ -181,7 +189,7 @@ key_destructor *key_will_create(key_destructor *destructor, int *ticket)
             *ticket = i;
             tickets[i].destructor = destructor;
             tickets[i].key = KEYS_MAX;
-            return trampolines[i];
+            return trampoline(i);
         }
     }
     *ticket = UNGUARDED;

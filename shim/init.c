@@ -1,10 +1,13 @@
 /*
  * Start and end: the only file that knows every room.
  *
- * baton_start runs at the first hooked call or in our constructor, whichever comes first: other
- * libraries' constructors run before ours (FACTS, loading). Before libc has set environ (preinit)
- * it answers "too early" and latches nothing. It may be reached again while it runs (it calls the
- * loader): those calls pass through.
+ * The settings are read in our constructor, or at the first hooked call if that is earlier: other
+ * libraries' constructors run before ours (FACTS, loading). Their mistakes are said there. All
+ * else, above all finding what is named, waits for the first hooked call, so that a program that
+ * never hands anything over pays for none of it; unless something was asked for that must be there
+ * before (is_wanted_now). Before libc has set environ (preinit) baton_start answers "too early" and
+ * latches nothing. It may be reached again while it runs (it calls the loader): those calls pass
+ * through.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -13,6 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/arch.h"
 #include "base/config.h"
 #include "base/log.h"
 #include "context/context.h"
@@ -30,7 +34,7 @@
 #include "observe/stack.h"
 #include "slots/slots.h"
 
-enum { EXIT_STRICT = 64 };
+enum { EXIT_STRICT = 64, WAIT_TRIES = 4096 };
 
 extern char **environ;
 
@@ -40,8 +44,10 @@ void *__dso_handle = &__dso_handle;
 
 static struct config config;
 static _Atomic int is_active; /* something is carried */
-static enum { NOT_STARTED, STARTING, STARTED } start_state;
-static atomic_flag start_claimed = ATOMIC_FLAG_INIT;
+static bool is_started;
+static bool is_read;  /* the settings; who has the claim may read and write it */
+static bool is_plain; /* there are none */
+static _Atomic(const void *) start_claim; /* thread pointer of who reads or starts */
 
 static void before_fork(void)
 {
@@ -94,35 +100,46 @@ static void say_what_is_missing(void)
         log_msg(LOG_LEVEL_ERROR, format, "BATON_STACKS");
 }
 
-bool baton_start(char **environment)
+/* The settings, and what they say by themselves. The claim is ours. */
+static void read_settings(char **environment)
 {
-    int saved_errno = errno;
-
-    if (__atomic_load_n(&start_state, __ATOMIC_ACQUIRE) == STARTED)
-        return true;
-    if (!environment)
-        environment = environ;
-    if (!environment || atomic_flag_test_and_set(&start_claimed))
-        return false;
-    __atomic_store_n(&start_state, STARTING, __ATOMIC_RELEASE);
-    config_read(environment, &config);
+    is_read = true;
+    config_read(is_plain ? NULL : environment, &config);
     log_level = (int)config.log;
     say_what_is_missing();
     if (config.help)
         config_help();
-    for (size_t i = 0; i < config.carry.count; i++) {
-        if (!strncmp(config.carry.items[i].text, "key:by=", 7))
-            stack_start();
-    }
-    if (config.strict && config.carry.count) {
-        stack_start();
-        dangling_on = true;
-    }
-    slots_init(&config);
-    named_read(&config);
+    slots_parse(&config);
+    if (config.hooks.count)
+        named_read(&config);
     hooks_init(&config, slots_count > 0, slots_columns > 0);
     if (config.errors && config.strict)
         _exit(EXIT_STRICT);
+}
+
+static bool needs_stacks(void)
+{
+    for (size_t i = 0; i < config.carry.count; i++) {
+        if (!strncmp(config.carry.items[i].text, "key:by=", 7))
+            return true;
+    }
+    return config.strict && config.carry.count;
+}
+
+/* What must be there before main: hooks of the user's, what loads a library, what is told at exit. */
+static bool is_wanted_now(void)
+{
+    return config.hooks.count || config.report || log_level >= LOG_LEVEL_WARN || needs_stacks() ||
+           slots_have_adapters;
+}
+
+static void start_rooms(void)
+{
+    if (needs_stacks())
+        stack_start();
+    if (config.strict && config.carry.count)
+        dangling_on = true;
+    slots_begin();
     if (slots_count) {
         start_carrying();
         if (!family_is_on(FAMILY_KEYS))
@@ -131,7 +148,48 @@ bool baton_start(char **environment)
     }
     if (family_is_on(FAMILY_NAMED))
         named_init();
-    __atomic_store_n(&start_state, STARTED, __ATOMIC_RELEASE);
+    __atomic_store_n(&is_started, true, __ATOMIC_RELEASE);
+}
+
+static bool claim_start(void)
+{
+    const void *none = NULL;
+
+    return atomic_compare_exchange_strong(&start_claim, &none, arch_tp());
+}
+
+/* False: it is being done further up in this thread; or in another, which may wait for the loader,
+ * which we may be in, so nobody waits for ever. */
+static bool claim_patiently(void)
+{
+    for (unsigned i = 0; i < WAIT_TRIES; i++) {
+        if (claim_start())
+            return true;
+        if (atomic_load(&start_claim) == arch_tp())
+            return false;
+        sched_yield();
+    }
+    return false;
+}
+
+bool baton_start(char **environment)
+{
+    int saved_errno = errno;
+
+    if (__atomic_load_n(&is_started, __ATOMIC_ACQUIRE))
+        return true;
+    if (!environment)
+        environment = environ;
+    if (!environment)
+        return false;
+    if (!claim_patiently())
+        return false;
+    if (!is_started) { /* by who had the claim before us */
+        if (!is_read)
+            read_settings(environment);
+        start_rooms();
+    }
+    atomic_store(&start_claim, NULL);
     errno = saved_errno;
     return true;
 }
@@ -149,14 +207,25 @@ void baton_activate(void)
         hooks_switch_on();
         is_active = 1;
     }
-    while (!is_active && __atomic_load_n(&start_state, __ATOMIC_ACQUIRE) == STARTED)
+    while (!is_active && __atomic_load_n(&is_started, __ATOMIC_ACQUIRE))
         sched_yield();
     errno = saved_errno;
 }
 
 __attribute__((constructor)) static void construct(int argc, char **argv, char **environment)
 {
-    baton_start(environment);
+    int saved_errno = errno;
+
+    if (is_started || !claim_start())
+        return;
+    is_plain = !config_is_any(environment);
+    if (!is_plain && !is_read) {
+        read_settings(environment);
+        if (is_wanted_now())
+            start_rooms();
+    }
+    atomic_store(&start_claim, NULL);
+    errno = saved_errno;
 }
 
 /*
@@ -165,7 +234,7 @@ __attribute__((constructor)) static void construct(int argc, char **argv, char *
  */
 __attribute__((destructor)) static void destruct(void)
 {
-    if (start_state != STARTED)
+    if (!is_started)
         return;
     if (is_active && thread_self != &thread_unknown) {
         named_let_go();

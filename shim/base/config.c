@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/auxv.h>
 
@@ -24,23 +25,26 @@
 enum kind { KIND_FLAG, KIND_CHOICE, KIND_COUNT, KIND_SECONDS, KIND_PATH, KIND_LIST, KIND_NAMES };
 
 /* What each TYPE of config.def is here: kind, and the words of a choice. */
-#define CONFIG_ROW_FLAG KIND_FLAG, NULL
+#define CONFIG_ROW_FLAG KIND_FLAG, ""
 #define CONFIG_ROW_CHOICE(words) KIND_CHOICE, words
-#define CONFIG_ROW_COUNT KIND_COUNT, NULL
-#define CONFIG_ROW_SECONDS KIND_SECONDS, NULL
-#define CONFIG_ROW_PATH KIND_PATH, NULL
-#define CONFIG_ROW_LIST KIND_LIST, NULL
-#define CONFIG_ROW_NAMES KIND_NAMES, NULL
+#define CONFIG_ROW_COUNT KIND_COUNT, ""
+#define CONFIG_ROW_SECONDS KIND_SECONDS, ""
+#define CONFIG_ROW_PATH KIND_PATH, ""
+#define CONFIG_ROW_LIST KIND_LIST, ""
+#define CONFIG_ROW_NAMES KIND_NAMES, ""
 
+/* Texts, not pointers: the loader would have to write those at every start of every program. */
 static const struct setting {
-    const char *name;
+    char name[16];
+    char words[24]; /* of a choice */
+    char def[8];
+    char help[96];
     enum kind kind;
-    const char *words, *def, *help;
-    size_t offset; /* in struct config */
+    uint16_t offset; /* in struct config */
     bool is_secure_ok;
 } settings[] = {
 #define ROW(field, name, kind, words, def, secure_ok, help) \
-    {name, kind, words, def, help, offsetof(struct config, field), secure_ok},
+    {name, words, def, help, kind, offsetof(struct config, field), secure_ok},
 #define ROW_EXPANDED(...) ROW(__VA_ARGS__)
 #define SETTING(field, name, type, def, secure_ok, help) \
     ROW_EXPANDED(field, name, CONFIG_ROW_##type, def, secure_ok, help)
@@ -50,12 +54,20 @@ static const struct setting {
 
 enum { SETTING_COUNT = sizeof settings / sizeof *settings };
 
+/* One that is too long by its terminator alone is not the compiler's to complain of. */
+#define ROOM_FOR(text, member) \
+    _Static_assert(sizeof(text) <= sizeof settings[0].member, "a text of a setting is too long");
+#define SETTING(field, variable, type, preset, secure_ok, text) \
+    ROOM_FOR(variable, name) ROOM_FOR(preset, def) ROOM_FOR(text, help)
+#include "base/config.def"
+#undef SETTING
+
 #define GIVEN_IN_ENVIRONMENT UINT32_MAX
 
 struct reader {
     struct config *out;
     char *text, *text_end;     /* what is left of the memory for texts */
-    struct config_item *items; /* SETTING_COUNT rooms of item_max */
+    struct config_item *items; /* a room of item_max for each list */
     size_t item_max;
     uint32_t given_at[SETTING_COUNT]; /* line in the file, GIVEN_IN_ENVIRONMENT, or 0 */
 };
@@ -77,6 +89,16 @@ static void config_unknown(struct reader *r, const struct place *place)
         config_expect(r->out, place, 0, "no such setting, expected %s?", nearest);
     else
         config_expect(r->out, place, 0, "no such setting, BATON_HELP=1 lists them");
+}
+
+/* Which of the settings that are lists this one is. */
+static size_t config_list_number(size_t setting)
+{
+    size_t number = 0;
+
+    for (size_t i = 0; i < setting; i++)
+        number += settings[i].kind == KIND_LIST || settings[i].kind == KIND_NAMES;
+    return number;
 }
 
 static void config_parse(struct reader *r, size_t setting, struct place *p, void *into)
@@ -102,8 +124,8 @@ static void config_parse(struct reader *r, size_t setting, struct place *p, void
         break;
     case KIND_LIST:
     case KIND_NAMES:
-        config_parse_list(p, s->kind == KIND_LIST ? ";" : ",;", r->items + setting * r->item_max,
-                          r->item_max, into);
+        config_parse_list(p, s->kind == KIND_LIST ? ";" : ",;",
+                          r->items + config_list_number(setting) * r->item_max, r->item_max, into);
         break;
     }
 }
@@ -321,12 +343,19 @@ static void config_set_defaults(struct reader *r)
     }
 }
 
-/* One mapping: the texts, then the items. */
+/* What most need: a mapping costs more than reading the settings. */
+static _Alignas(16) char small_memory[1024];
+static atomic_flag small_is_used = ATOMIC_FLAG_INIT;
+
+/* In one piece: the texts, the items, room for the texts again. */
 static bool config_map(struct reader *r, size_t text_len, size_t item_max)
 {
     size_t items_at = (text_len + 15) & ~(size_t)15;
-    size_t len = items_at + SETTING_COUNT * item_max * sizeof(struct config_item);
-    char *memory = sys_map(len, -1);
+    size_t items_end = items_at +
+                       config_list_number(SETTING_COUNT) * item_max * sizeof(struct config_item);
+    size_t len = items_end + text_len;
+    bool is_small = len <= sizeof small_memory && !atomic_flag_test_and_set(&small_is_used);
+    char *memory = is_small ? small_memory : sys_map(len, -1);
 
     if (!memory) {
         log_msg(LOG_LEVEL_ERROR, "no memory for the settings, all keep their defaults");
@@ -335,6 +364,8 @@ static bool config_map(struct reader *r, size_t text_len, size_t item_max)
     }
     r->out->memory = memory;
     r->out->memory_len = len;
+    r->out->spare = memory + items_end;
+    r->out->spare_len = text_len;
     r->text = memory;
     r->text_end = memory + text_len;
     r->items = (struct config_item *)(memory + items_at);
@@ -349,6 +380,15 @@ static size_t config_count_separators(const char *text)
     for (; *text; text++)
         n += *text == ';' || *text == ',';
     return n;
+}
+
+bool config_is_any(char **envp)
+{
+    size_t name_len;
+
+    while (envp && *envp && !config_value(*envp, &name_len))
+        envp++;
+    return envp && *envp;
 }
 
 void config_read_as(bool is_secure, char **envp, struct config *out)
@@ -395,14 +435,18 @@ void config_read(char **envp, struct config *out)
 
 void config_free(struct config *config)
 {
-    if (config->memory)
+    if (config->memory == small_memory) {
+        memset(small_memory, 0, sizeof small_memory);
+        atomic_flag_clear(&small_is_used);
+    } else if (config->memory) {
         sys_unmap(config->memory, config->memory_len);
+    }
     memset(config, 0, sizeof *config);
 }
 
 void config_help(void)
 {
-    static const char *const kinds[] = {
+    static const char kinds[][12] = {
         [KIND_FLAG] = "on|off", [KIND_COUNT] = "NUMBER",  [KIND_SECONDS] = "SECONDS",
         [KIND_PATH] = "FILE",   [KIND_LIST] = "ITEM;...", [KIND_NAMES] = "NAME,...",
     };

@@ -44,7 +44,12 @@ struct config {
     bool is_secure;  /* a setuid program: only the rows marked secure_ok were read */
     void *memory;    /* what the texts above point into */
     size_t memory_len;
+    char *spare; /* room in it, for who takes texts apart: as much as all of them */
+    size_t spare_len;
 };
+
+/* Is there any setting in ENVP? */
+bool config_is_any(char **envp);
 
 /* Fill OUT, the defaults first. ENVP NULL is an empty environment. Every mistake is one message. */
 void config_read(char **envp, struct config *out);

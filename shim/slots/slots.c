@@ -31,6 +31,7 @@ enum { KINDS = sizeof kinds / sizeof kinds[0], LATE_TLS_ROOM = 256, RESOLVE_TRIE
 struct slot slots[SLOTS_MAX];
 unsigned slots_count, slots_columns, slots_bytes, slots_saved_bytes;
 bool slots_have_copied, slots_always_build, slots_owns_values, slots_have_held_keys, slots_force;
+bool slots_have_adapters;
 _Atomic bool slots_stale;
 bool slots_are_words;
 void *slots_initial;
@@ -220,7 +221,19 @@ static void assign_room(struct slot *slot)
     slots_have_copied = true;
 }
 
-unsigned slots_init(struct config *config)
+/* Room for a text that will be cut up: mostly where the settings are. */
+static char *text_room(struct config *config, size_t size)
+{
+    char *room = config->spare;
+
+    if (size > config->spare_len)
+        return mem_alloc(size);
+    config->spare += size;
+    config->spare_len -= size;
+    return room;
+}
+
+unsigned slots_parse(struct config *config)
 {
     unsigned errors = 0;
 
@@ -236,7 +249,7 @@ unsigned slots_init(struct config *config)
             errors++;
             break;
         }
-        text = mem_alloc(item->len + 1);
+        text = text_room(config, item->len + 1);
         if (!text)
             break;
         memcpy(text, item->text, item->len + 1);
@@ -257,7 +270,13 @@ unsigned slots_init(struct config *config)
         slot->is_made |= slot->policy == POLICY_MOVE;
         if (slot->is_made || slot->is_held)
             slots_always_build = slots_owns_values = true;
+        slots_have_adapters |= slot->kind == &slot_kind_adapter;
     }
+    return errors;
+}
+
+void slots_begin(void)
+{
     resolve_tries = RESOLVE_TRIES;
     slots_resolve();
     words_init(); /* first: they have the front of a block of values */
@@ -270,6 +289,13 @@ unsigned slots_init(struct config *config)
     for (unsigned i = 0; i < slots_count; i++)
         slots_are_words &= slots[i].is_planned || slots[i].state == SLOT_REFUSED;
     slots_saved_bytes = slots_have_held ? 2 * slots_bytes : slots_bytes;
+}
+
+unsigned slots_init(struct config *config)
+{
+    unsigned errors = slots_parse(config);
+
+    slots_begin();
     return errors;
 }
 

@@ -166,7 +166,12 @@ extern bool slots_are_words;       /* every slot is a plain thread-local word (w
 extern bool slots_always_build;    /* some slot's value cannot be shared between two captures */
 
 /* Parses BATON_CARRY. Wrong items are reported once (rule 22) and left out; returns how many. */
+unsigned slots_parse(struct config *config);
+/* Looks for what they name, and gives them their places in a context. */
+void slots_begin(void);
+/* Both at once. */
 unsigned slots_init(struct config *config);
+extern bool slots_have_adapters; /* some item loads an object */
 
 /* Says which items have matched nothing, and what they may have meant. At exit, when asked for. */
 void slots_say_unmatched(void);

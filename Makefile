@@ -137,6 +137,15 @@ check-loop: setup  ## every test LOOP=10 times
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)$(MAKE) --no-print-directory test TEST_ARGS="--loop $(LOOP)"
 
+# What cannot be built or run there is left out.
+.PHONY: check-aarch64
+check-aarch64:  ## the tests once more on AArch64, under qemu (setup --full)
+	$(Q)mkdir -p build-aarch64
+	$(Q)PKG_CONFIG_LIBDIR=/nonexistent $(MAKE) -k --no-print-directory B=build-aarch64 CC=aarch64-linux-gnu-gcc \
+	  CXX=aarch64-linux-gnu-g++ build-aarch64/libbaton.so build-aarch64/baton-plan tests >build-aarch64/log 2>&1 || :
+	$(Q)BATON_TEST_MACHINE=aarch64 BATON_TEST_BUILD=build-aarch64 python3 tests/run.py \
+	  -k '^(hooks|pthread|ucontext|seeds|sigevent|policies|plugins|rules|state|settings)\.' $(TEST_ARGS)
+
 # ---- the core as unit tests under the sanitizers and valgrind ----------------------------------
 
 run-unit = for t in $(1)/tests/unit/*; do \
@@ -215,6 +224,6 @@ help:  ## this list
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | awk -F'\t' '{ printf "  make %-14s %s\n", $$1, $$2 }'
 
 clean:  ## remove the build folders
-	$(Q)rm -rf $(B) build-asan build-ubsan build-tsan build-clang
+	$(Q)rm -rf $(B) build-asan build-ubsan build-tsan build-clang build-aarch64
 
 -include $(OBJ:.o=.d) $(PLAN_OBJ:.o=.d)

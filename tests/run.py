@@ -10,8 +10,10 @@ import concurrent.futures
 import importlib
 import os
 import re
+import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import traceback
@@ -80,6 +82,11 @@ def main():
     parser.add_argument("--list", action="store_true", help="list the tests and their promises")
     options = parser.parse_args()
 
+    if harness.MACHINE:  # tests that call strip mean the one for its programs
+        tools = tempfile.TemporaryDirectory()
+        for tool in ("strip", "objcopy", "nm"):
+            (Path(tools.name) / tool).symlink_to(shutil.which(f"{harness.MACHINE}-linux-gnu-{tool}"))
+        os.environ["PATH"] = f"{tools.name}:{os.environ['PATH']}"
     cases = discover(options.k)
     if options.list:
         for case in cases:

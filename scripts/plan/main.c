@@ -61,37 +61,23 @@ static bool object_folder(char *path, size_t n)
     return make_folder(path);
 }
 
-static uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t len)
-{
-    for (size_t i = 0; i < len; i++)
-        hash = (hash ^ ((const unsigned char *)bytes)[i]) * 0x100000001b3u;
-    return hash;
-}
-
 static int make_object(unsigned count)
 {
-    char folder[4096], path[4200];
-    uint64_t hash = 0xcbf29ce484222325u;
+    char path[4200];
 
     for (unsigned i = 0; i < count; i++) {
-        const struct decision *decision = &decisions[i];
-
-        hash = hash_bytes(hash, specs[i].item, strlen(specs[i].item) + 1);
-        hash = hash_bytes(hash, &decision->hook, sizeof decision->hook);
-        hash = hash_bytes(hash, &decision->patch, sizeof decision->patch);
-        if (decision->hook.by == HOW_AUTO && !decision->is_missing)
+        if (decisions[i].hook.by == HOW_AUTO && !decisions[i].is_missing)
             fprintf(stderr, "baton: BATON_HOOKS=\"%s\": not hooked: %s\n", specs[i].item,
-                    decision->hook.reason);
+                    decisions[i].hook.reason);
     }
-    if (!object_folder(folder, sizeof folder)) {
+    if (!object_folder(path, sizeof path - 32)) {
         fprintf(stderr,
                 "baton: %s: not a folder that only this user can write to; hooks by name and "
                 "patches are left out\n",
-                folder);
+                path);
         return 0;
     }
-    snprintf(path, sizeof path, "%s/%016lx.so", folder, (unsigned long)hash);
-    if (access(path, R_OK) != 0 && !object_write(path, specs, decisions, count)) {
+    if (!object_write(path, sizeof path, specs, decisions, count)) {
         fprintf(stderr,
                 "baton: %s: cannot be written: %s; hooks by name and patches are left out\n", path,
                 strerror(errno));

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/elf_file.h"
+#include "machine.h"
 #include "plan.h"
 
 struct module modules[MODULES_MAX];
@@ -36,7 +37,8 @@ static bool map_module(const char *path)
     if (pread(fd, &header, sizeof header, 0) != sizeof header ||
         memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 ||
         header.e_ident[EI_CLASS] != (sizeof(void *) == 8 ? ELFCLASS64 : ELFCLASS32) ||
-        header.e_phentsize != sizeof *phdr || !(phdr = calloc(header.e_phnum, sizeof *phdr))) {
+        header.e_machine != OBJECT_MACHINE || header.e_phentsize != sizeof *phdr ||
+        !(phdr = calloc(header.e_phnum, sizeof *phdr))) {
         close(fd);
         return false;
     }
@@ -294,25 +296,15 @@ bool modules_imports(const struct module *module, const char *name)
     return false;
 }
 
-/* Any near call or jump to it: looked for byte by byte, because only whether there is one matters. */
 bool modules_calls_directly(const struct module *module, uintptr_t function)
 {
-#if defined(__x86_64__)
     for (size_t i = 0; i < module->elf.phnum; i++) {
         const elf_phdr *p = &module->elf.phdr[i];
-        const unsigned char *code = (const unsigned char *)(module->elf.base + p->p_vaddr);
-        int32_t distance;
 
-        if (p->p_type != PT_LOAD || !(p->p_flags & PF_X))
-            continue;
-        for (size_t at = 0; at + 5 <= p->p_filesz; at++) {
-            if ((code[at] & 0xfe) != 0xe8)
-                continue;
-            memcpy(&distance, code + at + 1, 4);
-            if ((uintptr_t)(code + at + 5) + (uintptr_t)(intptr_t)distance == function)
-                return true;
-        }
+        if (p->p_type == PT_LOAD && p->p_flags & PF_X &&
+            machine_calls((const unsigned char *)(module->elf.base + p->p_vaddr), p->p_filesz,
+                          function))
+            return true;
     }
-#endif
     return false;
 }

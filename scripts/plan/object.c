@@ -13,23 +13,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "machine.h"
 #include "plan.h"
-
-#if defined(__x86_64__)
-#define OBJECT_MACHINE EM_X86_64
-#define OBJECT_RELOCATION R_X86_64_64
-enum { STUB_SIZE = 16, THUNK_SIZE = 16, THUNKS = 256, PAGE = 4096 };
-
-static void write_stub(unsigned char *stub, uint64_t stub_address, uint64_t slot_address)
-{
-    static const unsigned char code[6] = {0xf3, 0x0f, 0x1e,
-                                          0xfa, 0xff, 0x25}; /* endbr64; jmp *slot */
-    int32_t distance = (int32_t)(slot_address - (stub_address + 10));
-
-    memcpy(stub, code, sizeof code);
-    memcpy(stub + 6, &distance, 4);
-}
-#endif
 
 struct image {
     unsigned char *data;
@@ -86,12 +71,20 @@ static size_t add_plan(struct image *image, const struct named_spec *specs,
     return start;
 }
 
-static bool write_file(const char *path, const struct image *image)
+/* Named for what is in it, so a file that is there already is the right one, whoever planned it. */
+static bool write_file(char *path, size_t n, const struct image *image)
 {
     char temporary[4200];
+    uint64_t hash = 0xcbf29ce484222325u;
+    size_t len = strlen(path);
     int fd;
     bool is_written;
 
+    for (size_t i = 0; i < image->len; i++)
+        hash = (hash ^ image->data[i]) * 0x100000001b3u;
+    snprintf(path + len, n - len, "/%016lx.so", (unsigned long)hash);
+    if (access(path, R_OK) == 0)
+        return true;
     snprintf(temporary, sizeof temporary, "%s.%d", path, (int)getpid());
     fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
     if (fd < 0)
@@ -105,7 +98,7 @@ static bool write_file(const char *path, const struct image *image)
     return true;
 }
 
-bool object_write(const char *path, const struct named_spec *specs,
+bool object_write(char *path, size_t n, const struct named_spec *specs,
                   const struct decision *decisions, unsigned count)
 {
     static unsigned char room[1 << 18], string_room[1 << 16];
@@ -169,7 +162,8 @@ bool object_write(const char *path, const struct named_spec *specs,
         relocation->r_offset = slots_at + i * 8;
         relocation->r_info = ELF64_R_INFO(1, OBJECT_RELOCATION);
         relocation->r_addend = thunk * THUNK_SIZE;
-        write_stub(image.data + text_at + i * STUB_SIZE, text_at + i * STUB_SIZE, slots_at + i * 8);
+        machine_stub(image.data + text_at + i * STUB_SIZE, text_at + i * STUB_SIZE,
+                     slots_at + i * 8);
     }
     memcpy(image.data + relocations_at, relocations, relocations_count * sizeof *relocations);
     const ElfW(Dyn) dynamic[] = {
@@ -200,12 +194,11 @@ bool object_write(const char *path, const struct named_spec *specs,
                                .p_vaddr = slots_at,
                                .p_paddr = slots_at,
                                .p_align = PAGE};
-    segments[1].p_filesz = segments[1].p_memsz = image.len - slots_at;
+    segments[1].p_filesz = image.len - slots_at;
+    segments[1].p_memsz = PAGE; /* all of it read-only once the slots are filled */
     segments[2] = segments[1];
     segments[2].p_type = PT_GNU_RELRO;
     segments[2].p_flags = PF_R;
-    segments[2].p_memsz = PAGE;
-    segments[2].p_filesz = image.len - slots_at;
     segments[3] = (ElfW(Phdr)){.p_type = PT_DYNAMIC,
                                .p_flags = PF_R | PF_W,
                                .p_offset = dynamic_at,
@@ -226,5 +219,5 @@ bool object_write(const char *path, const struct named_spec *specs,
     header.e_shentsize = sizeof(ElfW(Shdr));
     memcpy(image.data, &header, sizeof header);
     memcpy(image.data + sizeof header, segments, sizeof segments);
-    return write_file(path, &image);
+    return write_file(path, n, &image);
 }

@@ -310,9 +310,14 @@ bool patch_plan(const struct module *module, uintptr_t function, size_t size,
 bool patch_plan(const struct module *module, uintptr_t function, size_t size,
                 struct plan_patch *out, char *reason, size_t n)
 {
+#if defined(__x86_64__)
     snprintf(reason, n,
-             "it is inside of %s, whose code would have to be patched: not supported here",
+             "it is inside of %s, and baton was built without Zydis, which plans patches of code",
              module->elf.name);
+#else
+    snprintf(reason, n, "it is inside of %s: patches of code are not supported here (x86-64 only)",
+             module->elf.name);
+#endif
     return false;
 }
 #endif

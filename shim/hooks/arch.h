@@ -7,6 +7,9 @@
 #if defined(__x86_64__)
 #include "hooks/frame_x86_64.h"
 #include "hooks/relocations_x86_64.h"
+#elif defined(__aarch64__)
+#include "hooks/frame_aarch64.h"
+#include "hooks/relocations_aarch64.h"
 #else
 #error "baton: named functions need thunks for this processor (see shim/hooks/thunks_x86_64.S)"
 #endif

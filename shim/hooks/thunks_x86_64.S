@@ -157,7 +157,7 @@ wrap_common:
         andq    $-16, %rsp
         xorl    %edx, %edx
         call    thunk_wrap_leave
-        testq   %rax, %rax
+        testb   %al, %al
         jz      6f
 3:      pop_registers
         addq    $8, %rsp

@@ -13,6 +13,11 @@ PLACE = harness.BUILD / "tests" / "compiled"
 def compiled(name, *words, compiler="cc"):
     """The path of what `compiler WORDS -o NAME` makes; built once, and again when a source is newer.
     A word that names a file in tests/programs/parts is that file."""
+    if harness.MACHINE:
+        compiler = {"cc": "gcc", "c++": "g++"}.get(compiler, compiler)
+        if compiler not in ("gcc", "g++"):
+            harness.skip(f"{compiler} is not there for {harness.MACHINE}")
+        compiler = f"{harness.MACHINE}-linux-gnu-{compiler}"
     if not shutil.which(compiler):
         harness.skip(f"{compiler} is not installed")
     command = [compiler, "-Wall", "-g", "-pthread", "-I", str(SOURCES)]

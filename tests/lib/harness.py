@@ -29,6 +29,9 @@ ROOT = Path(__file__).resolve().parents[2]
 BUILD = Path(os.environ.get("BATON_TEST_BUILD", ROOT / "build")).resolve()
 LIBRARY = BUILD / "libbaton.so"
 PROGRAMS = BUILD / "tests" / "programs"
+# Another machine than this one: its programs run under qemu, its compiler is prefixed (make check-aarch64).
+MACHINE = os.environ.get("BATON_TEST_MACHINE", "")
+SYSROOT = os.environ.get("BATON_TEST_SYSROOT", f"/usr/{MACHINE}-linux-gnu")
 
 TESTS = []                    # filled by @test, read by run.py
 _current = threading.local()  # .deadline of the test that runs in this thread
@@ -44,6 +47,11 @@ class Skip(Exception):
 
 def skip(why):
     raise Skip(why)
+
+
+def this_machine_only():
+    if MACHINE:
+        skip(f"not for {MACHINE}")
 
 
 class Case:
@@ -213,6 +221,10 @@ def run(program, *args, preload=True, env=None, timeout=20, stdin="", cwd=None, 
     """Run one program to its end. `env` adds to the environment; `before` precedes us in LD_PRELOAD;
     `launched`: by `baton run` instead of LD_PRELOAD."""
     command = [find_program(program)] + [str(arg) for arg in args]
+    if MACHINE and not command[0].startswith(str(BUILD)):
+        skip(f"{program} is not a program of {MACHINE}")
+    if MACHINE and launched:
+        skip("baton run starts programs of this machine")
     if launched:
         command = [str(ROOT / "scripts" / "baton"), "run", "--"] + command
     environment = {name: value for name, value in os.environ.items()
@@ -220,7 +232,12 @@ def run(program, *args, preload=True, env=None, timeout=20, stdin="", cwd=None, 
     environment["LC_ALL"] = "C"
     settings = {}
     libraries = [str(path) for path in before] + ([str(LIBRARY)] if preload and not launched else [])
-    if libraries:
+    emulator = []
+    if MACHINE:
+        emulator = [f"qemu-{MACHINE}", "-L", SYSROOT]
+        for library in [":".join(libraries)] * bool(libraries):
+            emulator += ["-E", f"LD_PRELOAD={library}"]
+    elif libraries:
         settings["LD_PRELOAD"] = ":".join(libraries)
     settings.update({name: str(value) for name, value in (env or {}).items()})
     deadline = getattr(_current, "deadline", None)
@@ -233,7 +250,7 @@ def run(program, *args, preload=True, env=None, timeout=20, stdin="", cwd=None, 
             environment["BATON_REPORT"] = str(report_file)
         environment.update(settings)
         started = time.monotonic()
-        process = subprocess.Popen(command, env=environment, cwd=cwd, stdin=subprocess.PIPE,
+        process = subprocess.Popen(emulator + command, env=environment, cwd=cwd, stdin=subprocess.PIPE,
                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                    start_new_session=True)
         late = False

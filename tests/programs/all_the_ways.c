@@ -9,7 +9,11 @@
 
 int old_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*start)(void *),
                        void *argument);
+#if defined(__x86_64__)
 __asm__(".symver old_pthread_create, pthread_create@GLIBC_2.2.5");
+#else
+__asm__(".symver old_pthread_create, pthread_create@GLIBC_2.17");
+#endif
 
 typedef int (*create_function)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
 

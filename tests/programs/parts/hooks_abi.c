@@ -66,6 +66,7 @@ HERE double abi_variadic(int count, ...)
     return sum;
 }
 
+#if defined(__x86_64__)
 __attribute__((target("avx"))) HERE __m256d abi_avx(__m256d a, __m256d b)
 {
     return _mm256_add_pd(a, b);
@@ -75,6 +76,7 @@ __attribute__((target("avx512f"))) HERE __m512d abi_avx512(__m512d a, __m512d b)
 {
     return _mm512_add_pd(a, b);
 }
+#endif
 
 HERE long abi_recurse(long depth)
 {
@@ -89,5 +91,8 @@ HERE long abi_callback(long (*function)(long), long argument)
     return result + 1;
 }
 
-__asm__(".text\n.globl abi_nothing\n.type abi_nothing,@function\nabi_nothing:\n"
-        ".nops 8\nret\n.size abi_nothing, . - abi_nothing\n");
+__asm__(".text\n.p2align 4\n.globl abi_nothing\n.type abi_nothing,%function\nabi_nothing:\n"
+#if defined(__x86_64__)
+        ".nops 8\n"
+#endif
+        "ret\n.size abi_nothing, . - abi_nothing\n");

@@ -2,8 +2,10 @@
 #ifndef HOOKS_ABI_H
 #define HOOKS_ABI_H
 #include <complex.h>
-#include <immintrin.h>
 #include <setjmp.h>
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
 #ifdef __cplusplus
 extern "C" {
 #define COMPLEX_LONG_DOUBLE __complex__ long double
@@ -27,8 +29,10 @@ long abi_big_argument(struct big value, long a);
 long double abi_long_double(long double a, long b);
 COMPLEX_LONG_DOUBLE abi_complex(COMPLEX_LONG_DOUBLE a);
 double abi_variadic(int count, ...);
+#if defined(__x86_64__)
 __m256d abi_avx(__m256d a, __m256d b);
 __m512d abi_avx512(__m512d a, __m512d b);
+#endif
 long abi_recurse(long depth);
 long abi_callback(long (*function)(long), long argument);
 void abi_nothing(void); /* writes no register at all */

@@ -43,6 +43,7 @@ static void integers()
     expect("recursion", abi_recurse(500) == 500);
 }
 
+#if defined(__x86_64__)
 __attribute__((target("avx"))) static void avx()
 {
     __m256d a = _mm256_set_pd(1, 2, 3, 4), b = _mm256_set_pd(10, 20, 30, 40);
@@ -109,6 +110,58 @@ static void registers_kept(bool has_avx)
             expect("vector register", !std::memcmp(before.vector[i], after.vector[i], has_avx ? 32 : 16));
     }
 }
+
+static void vectors()
+{
+    if (__builtin_cpu_supports("avx"))
+        avx();
+    if (__builtin_cpu_supports("avx512f"))
+        avx512();
+    registers_kept(__builtin_cpu_supports("avx"));
+}
+#else
+// As on x86-64; x16 and x17 may be lost in any call that the loader resolves.
+static void vectors()
+{
+    struct registers {
+        unsigned long general[17];
+        unsigned long unused;
+        unsigned char vector[32][16];
+    };
+    static registers before, after;
+    for (size_t i = 0; i < sizeof before; i++)
+        reinterpret_cast<unsigned char *>(&before)[i] = static_cast<unsigned char>(i * 7 + 3);
+    before.general[0] = 5; // an item, not a pointer
+    // clang-format off
+#define PAIRS(X) X(0, 1) X(2, 3) X(4, 5) X(6, 7) X(8, 9) X(10, 11) X(12, 13) X(14, 15)
+#define MORE_PAIRS(X) X(16, 17) X(18, 19) X(20, 21) X(22, 23) X(24, 25) X(26, 27) X(28, 29) X(30, 31)
+#define LOAD_X(a, b) "ldp x" #a ", x" #b ", [x20, 8*" #a "]\n"
+#define LOAD_Q(a, b) "ldp q" #a ", q" #b ", [x22, 16*" #a "]\n"
+#define STORE_X(a, b) "stp x" #a ", x" #b ", [x21, 8*" #a "]\n"
+#define STORE_Q(a, b) "stp q" #a ", q" #b ", [x22, 16*" #a "]\n"
+    // clang-format on
+    for (int round = 0; round < 3; round++) {
+        std::memset(&after, 0, sizeof after);
+        register registers *in __asm__("x20") = &before;
+        register registers *out __asm__("x21") = &after;
+        register void (*function)() __asm__("x23") = abi_nothing;
+        __asm__ volatile("add x22, x20, 144\n" PAIRS(LOAD_Q) MORE_PAIRS(LOAD_Q) PAIRS(LOAD_X)
+                         "ldr x18, [x20, 128]\n blr x23\n str x18, [x21, 128]\n" PAIRS(STORE_X)
+                         "add x22, x21, 144\n" PAIRS(STORE_Q) MORE_PAIRS(STORE_Q)
+                         : "+r"(in), "+r"(out), "+r"(function)
+                         :
+                         : "x0", "x1", "x2", "x3", "x4", "x5", "x6", "x7", "x8", "x9", "x10", "x11", "x12", "x13",
+                           "x14", "x15", "x16", "x17", "x18", "x22", "x30", "memory", "v0", "v1", "v2", "v3", "v4",
+                           "v5", "v6", "v7", "v8", "v9", "v10", "v11", "v12", "v13", "v14", "v15", "v16", "v17",
+                           "v18", "v19", "v20", "v21", "v22", "v23", "v24", "v25", "v26", "v27", "v28", "v29", "v30",
+                           "v31");
+        for (int i = 0; i < 17; i++)
+            expect("general register", before.general[i] == after.general[i]);
+        for (int i = 0; i < 32; i++)
+            expect("vector register", !std::memcmp(before.vector[i], after.vector[i], 16));
+    }
+}
+#endif
 
 static long throws(long value)
 {
@@ -200,11 +253,7 @@ int main(int argc, char **argv)
         else
             pthread_setspecific(request_key, reinterpret_cast<void *>(value));
         integers();
-        if (__builtin_cpu_supports("avx"))
-            avx();
-        if (__builtin_cpu_supports("avx512f"))
-            avx512();
-        registers_kept(__builtin_cpu_supports("avx"));
+        vectors();
         ways_out();
     }
     std::printf(wrong ? "WRONG\n" : "RIGHT\n");

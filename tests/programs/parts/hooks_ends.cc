@@ -15,7 +15,7 @@ struct item {
 
 extern "C" __attribute__((noinline)) void item_submit(item **place, item *given)
 {
-    __asm__ volatile(".nops 8" ::: "memory");
+    __asm__ volatile("nop; nop; nop; nop; nop; nop; nop; nop" ::: "memory");
     *place = given;
 }
 

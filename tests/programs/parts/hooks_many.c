@@ -10,12 +10,12 @@ static char objects[OBJECTS][8];
 
 HERE void many_submit(void *object)
 {
-    __asm__ volatile(".nops 8" ::"r"(object) : "memory");
+    __asm__ volatile("nop; nop; nop; nop; nop; nop; nop; nop" ::"r"(object) : "memory");
 }
 
 HERE void many_run(void *object)
 {
-    __asm__ volatile(".nops 8" ::"r"(object) : "memory");
+    __asm__ volatile("nop; nop; nop; nop; nop; nop; nop; nop" ::"r"(object) : "memory");
 }
 
 int main(void)

@@ -108,13 +108,13 @@ struct message {
 
 HERE struct message first_get(int at)
 {
-    __asm__ volatile(".nops 8" ::: "memory"); /* not to be left out when nobody wants the answer */
+    __asm__ volatile("nop; nop; nop; nop; nop; nop; nop; nop" ::: "memory"); /* not to be left out when nobody wants the answer */
     return (struct message){at, slots[0][at]};
 }
 
 HERE void second_begin(int at, void *item)
 {
-    __asm__ volatile(".nops 8" ::"r"(at), "r"(item) : "memory");
+    __asm__ volatile("nop; nop; nop; nop; nop; nop; nop; nop" ::"r"(at), "r"(item) : "memory");
 }
 
 static int objects[4];
@@ -159,7 +159,7 @@ static struct job *posted;
 
 HERE void job_post(int unused, struct job *job)
 {
-    __asm__ volatile(".nops 8" ::: "memory");
+    __asm__ volatile("nop; nop; nop; nop; nop; nop; nop; nop" ::: "memory");
     posted = job;
 }
 

@@ -1,0 +1,96 @@
+"""AArch64 under qemu: the library is built for it, and tests of this suite run there once more.
+
+`make check-aarch64` runs all of them that can be run; here are those of the parts that know the
+processor: stubs, thunks, pointers, unwinding, thread-local storage, coroutines.
+"""
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import harness
+from compile import compiled
+from harness import ROOT, Failure, skip, test
+
+CROSS = "aarch64-linux-gnu-"
+SYSROOT = "/usr/aarch64-linux-gnu"
+PLACE = ROOT / "build-aarch64"
+PROGRAMS = "thread_ends task_ends thread_fails generations small_stack ucontext five_universes fork_in_task".split()
+TESTS = (r"^(hooks\.(kinds|linking|copied_values|calling_convention|std_function|counts)\b"
+         r"|pthread\.(ends|exception|longjmp|cancelled|generations|small_stack)"
+         r"|ucontext\.coroutine\[(switch|link|move|jump|jump_inside|threads) (key|tls)"
+         r"|seeds\.five_universes|rules\.fork)")
+
+
+def build():
+    if harness.MACHINE:
+        skip("this is that machine")
+    for tool in (CROSS + "gcc", CROSS + "g++", "qemu-aarch64"):
+        if not shutil.which(tool):
+            skip(f"{tool} is not installed")
+    wanted = [str(PLACE / "libbaton.so"), str(PLACE / "baton-plan")]
+    wanted += [str(PLACE / "tests" / "programs" / name) for name in PROGRAMS]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    made = subprocess.run(["make", "-s", "-C", ROOT, f"B={PLACE.relative_to(ROOT)}", f"CC={CROSS}gcc", f"CXX={CROSS}g++",
+                           *[name.replace(f"{ROOT}/", "") for name in wanted]], capture_output=True, text=True,
+                          env={**environment, "PKG_CONFIG_LIBDIR": "/nonexistent"}, timeout=280)
+    if made.returncode or "warning" in made.stderr:
+        raise Failure(f"does not build for aarch64:\n{made.stdout[-2000:]}{made.stderr[-4000:]}")
+
+
+@test("aarch64: threads, coroutines, unwinding and hooks by pointers carry under qemu", timeout=600)
+def carries():
+    build()
+    done = subprocess.run([sys.executable, ROOT / "tests" / "run.py", "-j", "2", "-k", TESTS], capture_output=True,
+                          text=True, timeout=580,
+                          env={**os.environ, "BATON_TEST_MACHINE": "aarch64", "BATON_TEST_BUILD": str(PLACE)})
+    last = (done.stdout.strip() or "0").splitlines()[-1]
+    if " 0 failed" not in last or int(last.split()[0]) < 60:
+        raise Failure(done.stdout[-8000:] + done.stderr[-2000:])
+
+
+HOOKS = "list_submit(kind=submit,obj=2);task_execute(kind=run,obj=1);call_submit(kind=call,fn=2,arg=3)"
+
+
+@test("aarch64: the object that baton run writes; functions inside of a program are refused", timeout=300)
+def by_name():
+    build()
+    with tempfile.TemporaryDirectory() as folder:
+        # The planner asks the program's loader, which this machine cannot start by itself.
+        loader = Path(folder) / "loader"
+        loader.write_text(f'#!/bin/sh\nexec qemu-aarch64 -L {SYSROOT} {SYSROOT}/lib/ld-linux-aarch64.so.1 "$@"\n')
+        loader.chmod(0o755)
+        pools = compiled("libpools.so", "-O2", "-shared", "-fPIC", "hooks_pools.c", compiler=CROSS + "gcc")
+        words = ["-O2", "hooks_main.c", pools, f"-Wl,-rpath,{pools.parent}"]
+        program = compiled("pools", *words, compiler=CROSS + "gcc")
+        asked = Path(folder) / "pools"
+        asked.write_bytes(program.read_bytes())
+        subprocess.run([CROSS + "gcc", "-pthread", "-I", ROOT / "tests/programs/parts", "-O2",
+                        ROOT / "tests/programs/parts/hooks_main.c", pools, f"-Wl,-rpath,{pools.parent}",
+                        f"-Wl,--dynamic-linker={loader}", "-o", asked], check=True)
+        emulator = ["qemu-aarch64", "-L", SYSROOT]
+        settings = {**{name: value for name, value in os.environ.items() if not name.startswith("BATON_")},
+                    "BATON_HOOKS": HOOKS, "BATON_CARRY": "key:request_key"}
+        made = subprocess.run([*emulator, PLACE / "baton-plan", "object", asked], env=settings, text=True,
+                              capture_output=True, timeout=60)
+        if not made.stdout.strip().endswith(".so") or made.stderr:
+            raise Failure(f"no object: {made.stdout}{made.stderr}")
+        report = Path(folder) / "report"
+        done = subprocess.run([*emulator, "-E", f"LD_PRELOAD={made.stdout.strip()}:{PLACE}/libbaton.so", program, "call",
+                               "list"], env={**settings, "BATON_REPORT": str(report)}, text=True, capture_output=True,
+                              timeout=60)
+        text = report.read_text() if report.exists() else ""
+        if done.stdout != "ran 2000 wrong 0\n" or done.stderr or text.count('"by":"symbol"') != 3:
+            raise Failure(f"{done.stdout}{done.stderr}{text}")
+        if '"contexts_alive":0,"records_alive":0' not in text:
+            raise Failure(text)
+        inside = Path(folder) / "whole"
+        subprocess.run([CROSS + "gcc", "-pthread", "-I", ROOT / "tests/programs/parts", "-O2",
+                        ROOT / "tests/programs/parts/hooks_main.c", ROOT / "tests/programs/parts/hooks_pools.c",
+                        f"-Wl,--dynamic-linker={loader}", "-o", inside], check=True)
+        checked = subprocess.run([*emulator, PLACE / "baton-plan", "check", inside], env=settings, text=True,
+                                 capture_output=True, timeout=60)
+        if checked.returncode != 1 or checked.stdout.count("patches of code are not supported here") != 3:
+            raise Failure(f"exit {checked.returncode}: {checked.stdout}{checked.stderr}")

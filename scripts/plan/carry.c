@@ -15,14 +15,11 @@ static bool is_meant(const struct module *module, const char *user)
 
 static bool say_near(const char *name, const char *user_module, unsigned want)
 {
-    char near[128];
+    char near[256];
 
-    for (unsigned i = 0; i < modules_count; i++) {
-        if (is_meant(&modules[i], user_module) &&
-            elf_nearest(&modules[i].elf, name, want, near, sizeof near)) {
-            printf("    %s: not found; near is %s in %s\n", name, near, modules[i].elf.name);
-            return false;
-        }
+    if (near_names(name, user_module, want, near, sizeof near)) {
+        printf("    %s: not found; near: %s\n", name, near);
+        return false;
     }
     printf("    %s: not found%s\n", name,
            user_module ? " in such a module" : "; a library that is opened later may have it");

@@ -22,7 +22,7 @@ static void refuse(struct decision *out, const char *format, ...)
 
 static void say_missing(const struct named_spec *spec, struct decision *out)
 {
-    char clones[160], near[128];
+    char clones[160], near[160];
 
     out->is_missing = true;
     for (unsigned i = 0; i < modules_count; i++) {
@@ -37,13 +37,9 @@ static void say_missing(const struct named_spec *spec, struct decision *out)
             return;
         }
     }
-    for (unsigned i = 0; i < modules_count; i++) {
-        if (spec->module && !elf_module_match(&modules[i].elf, spec->module))
-            continue;
-        if (elf_nearest(&modules[i].elf, spec->function, ELF_FUNC, near, sizeof near)) {
-            refuse(out, "no function of that name; near is %s in %s", near, modules[i].elf.name);
-            return;
-        }
+    if (near_names(spec->function, spec->module, ELF_FUNC, near, sizeof near)) {
+        refuse(out, "no function of that name; near: %s", near);
+        return;
     }
     refuse(out, "no function of that name%s",
            spec->module ? " in such a module" : "; a library that is opened later may have it");

@@ -42,6 +42,9 @@ struct decision {
 };
 void decide(const struct named_spec *spec, unsigned index, struct decision *out);
 
+/* near.c: up to three names like it, "NAME in MODULE, NAME in MODULE". False: there are none. */
+bool near_names(const char *name, const char *user_module, unsigned want, char *buf, size_t n);
+
 /* patch.c: plans the displacement of a function's first instructions. False: REASON says why not. */
 bool patch_plan(const struct module *module, uintptr_t function, size_t size,
                 struct plan_patch *out, char *reason, size_t n);

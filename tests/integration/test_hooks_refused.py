@@ -35,7 +35,7 @@ REFUSED = {
     "counter_jump(kind=run,obj=1)": "cannot be moved",
     "twice(kind=run,obj=1)": "2 static functions of that name",
     "local(kind=call,fn=2,arg=3)": "it is static or hidden in refused",
-    "wholf(kind=run,obj=1)": "near is whole in refused",
+    "wholf(kind=run,obj=1)": "near: whole in refused",
     "whole(kind=run,obj=1,how=got)": "no module calls it through a pointer of the loader",
     "whole(kind=run,obj=1,how=symbol)": "is not called by name",
 }
@@ -54,7 +54,7 @@ def refused(item):
     hooks = ";".join(with_partner(item))
     after = carry(KEY, program(), env={"BATON_HOOKS": hooks}, launched=True)
     after.same_output_as(plain(program()))
-    if "near is" in reason: # a name that is nowhere: silent, programs inherit their settings
+    if "near:" in reason: # a name that is nowhere: silent, programs inherit their settings
         after.quiet()
     else:
         after.complains(reason)
@@ -162,7 +162,7 @@ def check_carry():
     built = program()
     expect(check("--carry", KEY, built), 0, "request_key: found in refused")
     expect(check(KEY + ";tls:no_such_thing_anywhere", built), 1, "request_key: found in refused", "not found")
-    expect(check("--carry", "key:request_kez", built), 1, "near is request_key in refused")
+    expect(check("--carry", "key:request_kez", built), 1, "near: request_key in refused")
     expect(check("--carry", "tls:no_such_thing_anywhere", built), 1, "not found")
     static = compiled("static", "-static", "hooks_static.c")
     expect(check("--carry", KEY, static), 1, "statically linked")
@@ -182,3 +182,14 @@ def another_user():
     hooks = "whole(kind=put,item=1);local(kind=get,item=ret)"
     run("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "/bin/sh", "-c", "/bin/echo there; exit 3",
         env={"BATON_HOOKS": hooks, "BATON_CARRY": KEY}, launched=True).exits(3).quiet().says("there")
+
+
+@test("check: the nearest names of all modules, nearest first; C++ names that have the name as a part")
+def near_names():
+    expect(check("pthread_creat(kind=call,fn=3,arg=4)", program()), 1, "near: pthread_create in libc.so.6")
+    expect(check("wholf(kind=call,fn=1,arg=2)", program()), 1, "near: whole in refused")
+    expect(check("list_submid(kind=submit,obj=2);task_execude(kind=run,obj=1)",
+                 compiled("whole", "-O2", "hooks_main.c", "hooks_pools.c")), 1, "near: list_submit in whole",
+           "near: task_execute in whole")
+    pool = compiled("pool", "-O2", "-std=c++17", "hooks_function.cc", compiler="g++")
+    expect(check("submit(kind=stdfunction,obj=2)", pool), 1, "near: _ZN4Pool6submitESt8functionIFvvEE in pool")

@@ -11,24 +11,17 @@
  * A callback may set, or free the object, itself.
  */
 #include "base/map.h"
-#include "handoffs/inside.h"
-#include "handoffs/next.h"
-#include "handoffs/repeat.h"
-
-static struct library_place event_place;
-
-#define IS_INSIDE(name) \
-    caller_is_inside(&event_place, (void *)REAL(name), __builtin_return_address(0))
+#include "handoffs/libevent.h"
 
 /* ---- bufferevents ---- */
 
 typedef void data_callback(struct bufferevent *buffer, void *arg);
-typedef void event_callback(struct bufferevent *buffer, short what, void *arg);
+typedef void end_callback(struct bufferevent *buffer, short what, void *arg);
 
 /* What does not fit into a repeat, which has the read callback. */
 struct others {
     data_callback *write;
-    event_callback *event;
+    end_callback *event;
 };
 
 static GUARDED void run_read(struct bufferevent *buffer, void *arg)
@@ -55,7 +48,7 @@ static GUARDED void run_event(struct bufferevent *buffer, short what, void *arg)
 {
     GUARDED_FRAME();
     struct repeat *repeat = arg;
-    event_callback *callback = ((struct others *)repeat->more)->event;
+    end_callback *callback = ((struct others *)repeat->more)->event;
     void *data = repeat->data;
 
     REPEAT_RUN(repeat, callback(buffer, what, data));
@@ -67,7 +60,7 @@ static struct repeat *repeat_of(struct bufferevent *buffer, const void *caller)
     REAL_TYPE(bufferevent_getcb)
     get = NEXT(REAL_TYPE(bufferevent_getcb), "bufferevent_getcb", caller);
     data_callback *read = NULL, *write = NULL;
-    event_callback *event = NULL;
+    end_callback *event = NULL;
     void *arg = NULL;
 
     if (!get || !buffer)
@@ -82,7 +75,7 @@ static void end_buffer(struct repeat *repeat)
     repeat_end(repeat);
 }
 
-static struct repeat *new_buffer(data_callback *read, data_callback *write, event_callback *event,
+static struct repeat *new_buffer(data_callback *read, data_callback *write, end_callback *event,
                                  void *arg)
 {
     uint8_t flags;
@@ -105,7 +98,7 @@ static struct repeat *new_buffer(data_callback *read, data_callback *write, even
 }
 
 void hook_bufferevent_setcb(struct bufferevent *buffer, data_callback *read, data_callback *write,
-                            event_callback *event, void *arg)
+                            end_callback *event, void *arg)
 {
     struct repeat *old, *repeat = NULL;
 
@@ -117,15 +110,18 @@ void hook_bufferevent_setcb(struct bufferevent *buffer, data_callback *read, dat
     if (buffer && (read || write || event))
         repeat = new_buffer(read, write, event, arg);
     if (repeat)
-        REAL(bufferevent_setcb)
-    (buffer, read ? run_read : NULL, write ? run_write : NULL, event ? run_event : NULL, repeat);
-    else REAL(bufferevent_setcb)(buffer, read, write, event, arg);
+        /* clang-format off */
+        REAL(bufferevent_setcb)(buffer, read ? run_read : NULL, write ? run_write : NULL,
+                                event ? run_event : NULL, repeat);
+    /* clang-format on */
+    else
+        REAL(bufferevent_setcb)(buffer, read, write, event, arg);
     if (old)
         end_buffer(old);
 }
 
 void hook_bufferevent_getcb(struct bufferevent *buffer, data_callback **read, data_callback **write,
-                            event_callback **event, void **arg)
+                            end_callback **event, void **arg)
 {
     struct repeat *repeat = repeat_of(buffer, __builtin_return_address(0));
 

@@ -120,6 +120,27 @@ void hook_bufferevent_setcb(struct bufferevent *buffer, data_callback *read, dat
         end_buffer(old);
 }
 
+/* It sets the callbacks from inside libevent. */
+struct bufferevent *hook_bufferevent_new(int fd, data_callback *read, data_callback *write,
+                                         end_callback *event, void *arg)
+{
+    struct repeat *repeat = NULL;
+    struct bufferevent *buffer;
+
+    if (!IS_INSIDE(bufferevent_new) && (read || write || event))
+        repeat = new_buffer(read, write, event, arg);
+    if (!repeat)
+        return REAL(bufferevent_new)(fd, read, write, event, arg);
+    buffer = REAL(bufferevent_new)(fd, read ? run_read : NULL, write ? run_write : NULL,
+                                   event ? run_event : NULL, repeat);
+    if (!buffer) {
+        if (repeat->context)
+            context_rollback(FAMILY_LIBEVENT, context_ref(repeat->context));
+        end_buffer(repeat);
+    }
+    return buffer;
+}
+
 void hook_bufferevent_getcb(struct bufferevent *buffer, data_callback **read, data_callback **write,
                             end_callback **event, void **arg)
 {

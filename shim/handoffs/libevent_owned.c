@@ -1,0 +1,118 @@
+/*
+ * libevent: what ends with an object of libevent's. See libevent_owned.h.
+ *
+ * event_mm_free_ is called for every byte that libevent frees: while nothing is owned it costs a
+ * comparison.
+ */
+#include "handoffs/libevent_owned.h"
+
+#include "base/map.h"
+#include "handoffs/handoff.h"
+
+static struct map owners;
+static _Atomic long owned_count;
+
+bool owned_add(struct owned *owned, const void *object)
+{
+    owned->object = object;
+    owned->next = map_find(&owners, object);
+    if (!map_put(&owners, object, owned, NULL))
+        return false;
+    atomic_fetch_add_explicit(&owned_count, 1, memory_order_relaxed);
+    return true;
+}
+
+struct owned *owned_find(const void *object, void (*end)(struct owned *))
+{
+    struct owned *owned = map_find(&owners, object);
+
+    while (owned && owned->end != end)
+        owned = owned->next;
+    return owned;
+}
+
+void owned_take(struct owned *owned)
+{
+    struct owned *first = map_find(&owners, owned->object);
+
+    if (first != owned) {
+        while (first->next != owned)
+            first = first->next;
+        first->next = owned->next;
+    } else if (owned->next) {
+        map_put(&owners, owned->object, owned->next, NULL);
+    } else {
+        map_take(&owners, owned->object);
+    }
+    atomic_fetch_sub_explicit(&owned_count, 1, memory_order_relaxed);
+}
+
+void owned_end(struct owned *owned)
+{
+    if (!owned)
+        return;
+    owned_take(owned);
+    owned->end(owned);
+}
+
+static __attribute__((noinline)) void object_is_freed(void *object)
+{
+    struct owned *owned = map_take(&owners, object), *next;
+
+    for (; owned; owned = next) {
+        next = owned->next;
+        atomic_fetch_sub_explicit(&owned_count, 1, memory_order_relaxed);
+        owned->end(owned);
+    }
+}
+
+void hook_event_mm_free_(void *block)
+{
+    if (unlikely(atomic_load_explicit(&owned_count, memory_order_relaxed)) && block)
+        object_is_freed(block);
+    REAL(event_mm_free_)(block);
+}
+
+/* ---- callbacks ---- */
+
+struct owned_callback *owned_callback_new(void *function, void *data, bool is_once,
+                                          void (*end)(struct owned *))
+{
+    uint8_t flags;
+    struct context *context = repeat_capture(FAMILY_LIBEVENT, is_once, &flags);
+    struct owned_callback *callback;
+
+    if (!context && !(flags & REPEAT_BARE))
+        return NULL;
+    callback = handoff_alloc(sizeof *callback);
+    if (callback) {
+        callback->owned.end = end;
+        callback->repeat = repeat_new(FAMILY_LIBEVENT, function, data);
+        if (callback->repeat) {
+            repeat_arm(callback->repeat, context, flags);
+            return callback;
+        }
+        handoff_free(callback, sizeof *callback);
+    }
+    if (context)
+        context_rollback(FAMILY_LIBEVENT, context);
+    context_count_bare(FAMILY_LIBEVENT, BARE_MEMORY);
+    return NULL;
+}
+
+void owned_callback_end(struct owned *owned)
+{
+    struct owned_callback *callback = (struct owned_callback *)owned;
+
+    repeat_end(callback->repeat);
+    handoff_free(callback, sizeof *callback);
+}
+
+void owned_callback_rollback(struct owned_callback *callback)
+{
+    struct context *context = callback->repeat->context;
+
+    if (context)
+        context_rollback(FAMILY_LIBEVENT, context_ref(context));
+    owned_callback_end(&callback->owned);
+}

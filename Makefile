@@ -51,6 +51,10 @@ $(B)/%.o: %.c $(B)/flags
 # Behind the thunks: no vector register is touched, so none need be saved.
 $(B)/shim/hooks/%_gpr.o $(B)/shim/hooks/%_gpr_$(ARCH).o: BASE += -mgeneral-regs-only
 
+# What puts a walk through words in line calls it in its own frame (slots/words_move.h).
+$(if $(filter x86_64,$(ARCH)),$(addprefix $(B)/shim/,$(addsuffix .o,context/context context/scope \
+  handoffs/uv handoffs/glib)): BASE += -mno-red-zone)
+
 $(B)/%.o: %.S $(B)/flags
 	@mkdir -p $(@D)
 	$(call say,AS,$<)

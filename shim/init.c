@@ -242,7 +242,7 @@ __attribute__((destructor)) static void destruct(void)
         context_settle_debt(thread_self);
     }
     if (is_active)
-        atomic_fetch_or(&context_guard, GUARD_TEARDOWN);
+        guard_raise(GUARD_TEARDOWN);
     slots_say_unmatched();
     if (config.report)
         report_write(config.report);

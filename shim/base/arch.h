@@ -34,6 +34,9 @@
 #else
 #define APART __attribute__((noinline, noclone, noipa))
 #endif
+/* The compiler no longer knows what is in there. */
+#define arch_forget(place) __asm__ volatile("" : "+m"(place))
+
 #define GUARDED_FRAME() __asm__ volatile(".cfi_personality 0x9b,DW.ref.baton_personality")
 
 #endif

@@ -27,9 +27,10 @@ enum {
     DEBT_MAX = 256,       /* releases told to a counter at once */
 };
 
-_Atomic uintptr_t context_guard = GUARD_OFF;
+_Atomic uintptr_t context_guard = GUARD_OFF, context_wordy_guard = GUARD_OFF;
 _Atomic int64_t context_alive;
 struct context *context_empty;
+size_t context_copied_at;
 
 static uint32_t limit_age_ms, limit_hops;
 static _Atomic uint32_t contexts_built; /* not 0 once there was a context */
@@ -48,11 +49,6 @@ size_t context_size(bool is_private)
            (slots_have_held_keys ? slots_columns * sizeof(void *) : 0);
 }
 
-void *context_copied(const struct context *context)
-{
-    return (void *)&context->key[slots_columns];
-}
-
 struct private_part *context_private(const struct context *context)
 {
     return (struct private_part *)(void *)((char *)context_copied(context) + slots_bytes);
@@ -64,6 +60,7 @@ void context_init(uint32_t max_age_ms, uint32_t max_hops)
 
     limit_age_ms = max_age_ms;
     limit_hops = max_hops;
+    context_copied_at = offsetof(struct context, key) + slots_columns * sizeof(void *);
     context_empty = mem_alloc(context_size(false));
     if (!context_empty)
         return; /* stays off */
@@ -75,15 +72,30 @@ void context_init(uint32_t max_age_ms, uint32_t max_hops)
     slots_changed_hook = note_slots_changed;
     slots_stale_hook = note_slots_stale;
     key_destructor_hook = destroy_later;
-    if (slots_have_copied || slots_have_held_keys)
-        guard |= GUARD_COPIED;
     if (dangling_on)
         slots_always_build = true; /* so that who holds a value is known at every moment */
+    if (slots_have_copied || slots_have_held_keys)
+        guard |= slots_are_words && words_are_quick && !slots_always_build ? GUARD_WORDS
+                                                                            : GUARD_COPIED;
+    scope_init(guard & GUARD_WORDS);
     if (max_age_ms || max_hops)
         guard |= GUARD_LIMITS;
     if (slots_stale)
         guard |= GUARD_STALE;
+    atomic_store(&context_wordy_guard, guard ^ GUARD_WORDS);
     atomic_store(&context_guard, guard);
+}
+
+void guard_raise(uintptr_t bits)
+{
+    atomic_fetch_or(&context_wordy_guard, bits);
+    atomic_fetch_or(&context_guard, bits);
+}
+
+void guard_lower(uintptr_t bits)
+{
+    atomic_fetch_and(&context_wordy_guard, ~bits);
+    atomic_fetch_and(&context_guard, ~bits);
 }
 
 static uint32_t now_ms(void)
@@ -344,10 +356,14 @@ static struct context *apply_limits(struct thread *thread, struct context *conte
 
 struct context *context_capture_slow(unsigned family)
 {
-    struct thread *thread = thread_enter();
-    uintptr_t guard = atomic_load_explicit(&context_guard, memory_order_acquire);
+    struct thread *thread = thread_self;
+    uintptr_t guard;
     struct context *context;
 
+    if (context_claim_wordy(thread))
+        return context_take_claimed(thread, family);
+    thread = thread_enter();
+    guard = atomic_load_explicit(&context_guard, memory_order_acquire);
     if (!thread)
         return NULL;
     if (guard & (GUARD_TEARDOWN | GUARD_OFF)) {
@@ -452,7 +468,7 @@ void context_count_bare(unsigned family, enum bare_reason reason)
 static void note_slots_changed(bool may_have_values)
 {
     if (may_have_values && atomic_load(&contexts_built))
-        atomic_fetch_or(&context_guard, GUARD_EPOCH);
+        guard_raise(GUARD_EPOCH);
 }
 
 void *context_get_key(const struct thread *thread, unsigned column)
@@ -486,14 +502,14 @@ int context_set_key(unsigned key, unsigned column, const void *value,
 
 static void note_slots_stale(void)
 {
-    atomic_fetch_or(&context_guard, GUARD_STALE);
+    guard_raise(GUARD_STALE);
 }
 
 void context_look_again(void)
 {
     slots_resolve();
     if (!slots_stale) {
-        atomic_fetch_and(&context_guard, ~(uintptr_t)GUARD_STALE);
+        guard_lower(GUARD_STALE);
         if (slots_stale) /* again, while we cleared */
             note_slots_stale();
     }

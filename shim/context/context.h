@@ -8,7 +8,8 @@
  * Cost model (see tests/bench): while only pthread keys are carried, capture hands out a prepaid
  * reference to the thread's cached snapshot, attach and detach swap one pointer. Everything else
  * (copied slots, limits, nested attach, a task that set a key) takes the slow functions in
- * context.c and scope.c; `context_guard` says which world we are in.
+ * context.c and scope.c; `context_guard` says which world we are in. Where plain thread-local words
+ * are carried and nothing else is copied, the same steps also compare, exchange and put back words.
  */
 #ifndef BATON_CONTEXT_CONTEXT_H
 #define BATON_CONTEXT_CONTEXT_H
@@ -19,6 +20,7 @@
 #include <stdint.h>
 
 #include "base/arch.h"
+#include "slots/words_move.h"
 
 #define likely(x) __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
@@ -83,7 +85,7 @@ struct strands;
     struct level *levels;                                                                      \
     uint32_t levels_max;                                                                       \
     uint32_t depth; /* levels in use */                                                        \
-    char *saved;    /* stack of saved copied values, grows up */                               \
+    char *saved;    /* stack of saved copied values, grows up; see thread_is_wordy */              \
     size_t saved_used, saved_max;                                                              \
     struct vars_run *runs; /* contexts of the user's that have been entered, innermost first */
 
@@ -158,8 +160,14 @@ enum {
     GUARD_OBSERVED = 32,
     GUARD_OFF = 64,
     GUARD_STALE = 128,
+    GUARD_WORDS = 256, /* in place of GUARD_COPIED: all that is copied is plain words (words_move.h) */
 };
 extern _Atomic uintptr_t context_guard __attribute__((visibility("hidden")));
+/* The same but for GUARD_WORDS, which is turned round: 0 where nothing but words is in the way. */
+extern _Atomic uintptr_t context_wordy_guard __attribute__((visibility("hidden")));
+/* Sets and clears bits of both; the words' bit is set once, before any capture. */
+void guard_raise(uintptr_t bits);
+void guard_lower(uintptr_t bits);
 
 /*
  * The fast paths hold on this thread: it is known, has nothing attached, and the guard is clear.
@@ -169,6 +177,30 @@ static inline __attribute__((always_inline)) bool thread_is_plain(const struct t
 {
     return likely((uintptr_t)thread->over ==
                   arch_scratch(atomic_load_explicit(&context_guard, memory_order_relaxed)));
+}
+
+/*
+ * As thread_is_plain, in a process that carries plain words: an attach may be made with no level, and
+ * what it replaces is kept at the front of `saved`, which is there and nobody else's (scope_begin).
+ */
+static inline __attribute__((always_inline)) bool thread_is_wordy(const struct thread *thread)
+{
+    return likely((uintptr_t)thread->over == arch_scratch(atomic_load_explicit(
+                                                 &context_wordy_guard, memory_order_relaxed)));
+}
+
+/* Plain words are carried, and nothing else is copied. */
+static inline bool guard_is_for_words(void)
+{
+    return atomic_load_explicit(&context_guard, memory_order_relaxed) & GUARD_WORDS;
+}
+
+/* Where the copied values of a context begin. */
+extern size_t context_copied_at __attribute__((visibility("hidden")));
+
+static inline __attribute__((always_inline)) void *context_copied(const struct context *context)
+{
+    return (char *)(uintptr_t)context + context_copied_at;
 }
 
 static inline bool guard_is_clear(void)
@@ -267,6 +299,18 @@ context_take_claimed(struct thread *thread, unsigned family)
     return thread->snap;
 }
 
+/* The same for a process that carries plain words; nothing has changed after false. */
+static inline __attribute__((always_inline)) bool context_claim_wordy(struct thread *thread)
+{
+    if (unlikely(!thread_is_wordy(thread)))
+        return false;
+    if (likely(--thread->prepaid >= 0) && likely(words_quick_same(context_copied(thread->snap))))
+        return true;
+    arch_forget(thread->prepaid); /* or the compiler keeps what it was, above */
+    thread->prepaid++;
+    return false;
+}
+
 /* As context_capture, but only if it can be done with one atomic operation and nothing else; for
  * functions that a signal handler may call. NULL otherwise. */
 struct context *context_capture_signal(unsigned family);
@@ -322,6 +366,9 @@ void context_count_bare(unsigned family, enum bare_reason reason);
 extern struct context *context_empty;
 
 /* ---- attach and detach ---- */
+
+/* Gives a fresh state the memory that attaches count on. False: there is none. */
+bool scope_begin(struct thread_state *state);
 
 /* Makes `context` the calling thread's; sp is arch_sp() of the guarded frame, flags MARK_*.
  * False: could not (no memory); nothing has changed, an OWNED reference stays the caller's. */
@@ -401,19 +448,41 @@ struct thread *scope_enter_any(struct context *context, uintptr_t mark);
         SCOPE_LEAVE(plain_, flags);              \
     } while (0)
 
-#define SCOPE_LEAVE(self, flags)                        \
-    do {                                                \
-        if (likely(arch_sp_is(&(self)->mark, flags))) { \
-            struct context *left_ = (self)->over;       \
-                                                        \
-            (self)->over = NULL;                        \
-            if ((flags)&MARK_THREAD)                    \
-                context_release_now(left_);             \
-            else if ((flags)&MARK_OWNED)                \
-                context_release_on(self, left_);        \
-        } else {                                        \
-            scope_leave_here(arch_sp());                \
-        }                                               \
+#define SCOPE_LEAVE(self, flags)                      \
+    do {                                              \
+        if (likely(arch_sp_is(&(self)->mark, flags))) \
+            SCOPE_LEFT(self, flags);                  \
+        else                                          \
+            scope_leave_here(arch_sp());              \
+    } while (0)
+
+#define SCOPE_LEFT(self, flags)               \
+    do {                                      \
+        struct context *left_ = (self)->over; \
+                                              \
+        (self)->over = NULL;                  \
+        if ((flags)&MARK_THREAD)              \
+            context_release_now(left_);       \
+        else if ((flags)&MARK_OWNED)          \
+            context_release_on(self, left_);  \
+    } while (0)
+
+/* The same on a thread that is known to be wordy (thread_is_wordy was asked). */
+#define SCOPE_RUN_WORDS(self, what, flags, CALL)                         \
+    do {                                                                 \
+        struct thread *wordy_ = (self);                                  \
+        struct context *moved_ = (what);                                 \
+                                                                         \
+        words_quick_exchange(context_copied(moved_), wordy_->saved);     \
+        wordy_->over = moved_;                                           \
+        arch_sp_store(&wordy_->mark, flags);                             \
+        CALL;                                                            \
+        if (likely(arch_sp_is(&wordy_->mark, flags))) {                  \
+            words_quick_write(wordy_->saved);                            \
+            SCOPE_LEFT(wordy_, flags);                                   \
+        } else {                                                         \
+            scope_leave_here(arch_sp());                                 \
+        }                                                                \
     } while (0)
 
 /*

@@ -12,7 +12,6 @@
 #include "slots/slots.h"
 
 struct private_part;
-void *context_copied(const struct context *context);
 struct private_part *context_private(const struct context *context);
 size_t context_size(bool is_private);
 
@@ -78,6 +77,8 @@ bool scope_make_private(struct thread *thread);
 void context_thaw(struct context *own);
 extern const size_t scope_level_size; /* of thread.levels */
 
+/* is_wordy: attaches are made without a level where they can be (thread_is_wordy). */
+void scope_init(bool is_wordy);
 int scope_set_key(struct thread *thread, unsigned key, unsigned column, const void *value,
                   int (*real)(unsigned, const void *));
 

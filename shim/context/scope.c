@@ -35,6 +35,14 @@ const size_t scope_level_size = sizeof(struct level);
 
 enum { LEVELS_FIRST = 16, DESTRUCTOR_ROUNDS = 4 /* PTHREAD_DESTRUCTOR_ITERATIONS */ };
 
+/* Not 0: the front of every thread's saved values is for the attach that has no level. */
+static size_t saved_front;
+
+void scope_init(bool is_wordy)
+{
+    saved_front = is_wordy ? slots_saved_bytes : 0;
+}
+
 static bool grow(void **block, size_t *have, size_t want)
 {
     size_t size = *have ? *have * 2 : 1024;
@@ -50,6 +58,19 @@ static bool grow(void **block, size_t *have, size_t want)
     mem_free(*block, *have);
     *block = larger;
     *have = size;
+    return true;
+}
+
+bool scope_begin(struct thread_state *state)
+{
+    void *saved = NULL;
+
+    if (!saved_front || state->saved)
+        return true;
+    if (!grow(&saved, &state->saved_max, 2 * saved_front))
+        return false;
+    state->saved = saved;
+    state->saved_used = saved_front;
     return true;
 }
 
@@ -200,8 +221,14 @@ bool scope_enter_slow(struct context *context, uintptr_t mark)
 
 struct thread *scope_enter_any(struct context *context, uintptr_t mark)
 {
-    struct thread *thread;
+    struct thread *thread = thread_self;
 
+    if (thread_is_wordy(thread)) {
+        words_quick_exchange(context_copied(context), thread->saved);
+        thread->over = context;
+        thread->mark = mark | MARK_SLOW; /* SCOPE_LEAVE knows nothing of words */
+        return thread;
+    }
     if (scope_enter_slow(context, mark))
         return thread_self;
     if (mark & MARK_OWNED)
@@ -278,6 +305,8 @@ static void level_pop(struct thread *thread)
         thread->mark = level->mark;
         thread->depth--;
     } else {
+        if (saved_front)
+            slots_restore(thread->saved, mark & MARK_THREAD ? context_copied(context) : NULL, 0);
         thread->over = NULL;
         thread->mark = 0;
     }
@@ -295,7 +324,21 @@ void scope_leave_slow(struct thread *thread, uintptr_t sp)
 
 void scope_leave_here(uintptr_t sp)
 {
-    scope_leave_slow(thread_self, sp);
+    struct thread *thread = thread_self;
+    uintptr_t mark = thread->mark;
+
+    /* What scope_enter_any made without a level, if that is all there is. */
+    if (saved_front && !thread->depth && (mark & ~(uintptr_t)MARK_OWNED) == (sp | MARK_SLOW) &&
+        thread_is_attached(thread) && !(thread->over->flags & CONTEXT_PRIVATE)) {
+        struct context *context = thread->over;
+
+        words_quick_write(thread->saved);
+        thread->over = NULL;
+        if (mark & MARK_OWNED)
+            context_release_on(thread, context);
+        return;
+    }
+    scope_leave_slow(thread, sp);
 }
 
 uint32_t scope_level(const struct thread *thread)
@@ -354,7 +397,7 @@ bool scope_adopt(struct context *context)
     if (thread->over)
         scope_drop_stale(thread, arch_sp());
     if (thread->over) {
-        if (thread->over == context && thread->depth == 0) {
+        if (thread->over == context && thread->depth == 0 && !slots_have_copied) {
             context_release(context);
             return true;
         }

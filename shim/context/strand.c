@@ -225,6 +225,10 @@ struct strand *strand_new(uintptr_t low, size_t size, struct context *start, voi
 
     if (!strand_own_slow() || !size || !(strand = strand_take()))
         return NULL;
+    if (!scope_begin(&strand->state)) {
+        mem_free(strand, sizeof *strand);
+        return NULL;
+    }
     strand->low = low;
     strand->size = size;
     for (;;) {

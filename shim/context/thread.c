@@ -75,6 +75,10 @@ static struct thread *thread_new(void)
 
     if (!thread)
         return NULL;
+    if (!scope_begin(&thread->state)) {
+        mem_free(thread, sizeof *thread);
+        return NULL;
+    }
     thread->tally = thread->carried;
     lock_take(&registry_lock);
     thread->next_all = registry_all;

@@ -53,12 +53,29 @@ static GUARDED void run_item_slow(struct record *item, void *user_data, unsigned
     GUARDED_FRAME();
     pool_function *function = kinds[kind].function;
     struct record record = record_take(item);
-
     if (!record.context) {
         function(record.data, user_data);
         return;
     }
     SCOPE_RUN(record.context, MARK_OWNED, function(record.data, user_data));
+}
+
+/* The quick way where plain words are carried too. */
+static GUARDED void run_item_wordy(struct record *item, void *user_data, unsigned kind)
+{
+    GUARDED_FRAME();
+    struct thread *thread = thread_self;
+    struct context *context;
+    void *data;
+
+    if (unlikely(!thread_is_wordy(thread) || !record_is_near(thread, item) ||
+                 !(context = item->context))) {
+        run_item_slow(item, user_data, kind);
+        return;
+    }
+    data = item->data;
+    record_free_near(thread);
+    SCOPE_RUN_WORDS(thread, context, MARK_OWNED, kinds[kind].function(data, user_data));
 }
 
 /* The quick way keeps nothing across a call but the thread's block. */
@@ -71,7 +88,7 @@ static inline __attribute__((always_inline)) void run_item(unsigned kind, struct
 
     if (unlikely(!thread_is_plain(thread) || !record_is_near(thread, item) ||
                  !(context = item->context))) {
-        run_item_slow(item, user_data, kind);
+        run_item_wordy(item, user_data, kind);
         return;
     }
     data = item->data;
@@ -198,11 +215,16 @@ static __attribute__((noinline)) struct record *bare_record(void *data)
     return record;
 }
 
+static int push_wordy(struct _GThreadPool *pool, void *data, struct _GError **error);
+
 static __attribute__((noinline)) int push_slow(struct _GThreadPool *pool, void *data,
                                                struct _GError **error, const void *caller)
 {
     struct record *record;
 
+    if (guard_is_for_words() && REAL_KNOWN(g_thread_pool_push))
+        __atomic_store_n(&hook_table[HOOK_g_thread_pool_push].enter, (void *)push_wordy,
+                         __ATOMIC_RELEASE);
     if (!pool || !data || !is_ours(pool))
         return REAL_FOR(g_thread_pool_push, caller)(pool, data, error);
     record = record_capture(FAMILY_GLIB_POOL, NULL, data);
@@ -211,9 +233,26 @@ static __attribute__((noinline)) int push_slow(struct _GThreadPool *pool, void *
     return REAL_FOR(g_thread_pool_push, caller)(pool, record, error);
 }
 
+/* Where the stub leads once the real function is known, in a process that carries plain words. */
+static int push_wordy(struct _GThreadPool *pool, void *data, struct _GError **error)
+{
+    struct thread *thread = thread_self;
+    struct record *record;
+
+    if (unlikely(!pool || !data || !is_ours(pool) || thread->record_next == thread->record_end ||
+                 !context_claim_wordy(thread)))
+        return push_slow(pool, data, error, __builtin_return_address(0));
+    record = record_bump(thread);
+    record->function = NULL;
+    record->data = data;
+    record->context = context_take_claimed(thread, FAMILY_GLIB_POOL);
+    return REAL_KNOWN(g_thread_pool_push)(pool, record, error);
+}
+
 int hook_g_thread_pool_push(struct _GThreadPool *pool, void *data, struct _GError **error)
 {
     struct record *record;
+
 
     if (unlikely(!pool || !data || !is_ours(pool) || !REAL_KNOWN(g_thread_pool_push) ||
                  !(record = record_try_capture(FAMILY_GLIB_POOL, NULL, data))))

@@ -64,6 +64,36 @@ static GUARDED void run_after(struct uv_work_s *request, int status)
     SCOPE_RUN_PLAIN(thread, words->reserved[WORD_CONTEXT], MARK_OWNED, after(request, status));
 }
 
+/* The same three where plain words are carried too. */
+static GUARDED void run_work_wordy(struct uv_work_s *request)
+{
+    GUARDED_FRAME();
+    struct thread *thread = thread_self;
+    struct uv_request *words = (struct uv_request *)request;
+
+    if (unlikely(!thread_is_wordy(thread))) {
+        run_work_any(request);
+        return;
+    }
+    SCOPE_RUN_WORDS(thread, words->reserved[WORD_CONTEXT], 0,
+                    ((work_callback *)words->reserved[WORD_FUNCTION])(request));
+}
+
+static GUARDED void run_after_wordy(struct uv_work_s *request, int status)
+{
+    GUARDED_FRAME();
+    struct thread *thread = thread_self;
+    struct uv_request *words = (struct uv_request *)request;
+    after_callback *after;
+
+    if (unlikely(!thread_is_wordy(thread) ||
+                 !(after = (after_callback *)words->reserved[WORD_AFTER]))) {
+        run_after_any(request, status);
+        return;
+    }
+    SCOPE_RUN_WORDS(thread, words->reserved[WORD_CONTEXT], MARK_OWNED, after(request, status));
+}
+
 /* Jumped to by the hooks, so its caller is theirs. */
 static APART int queue_any(struct uv_loop_s *loop, struct uv_work_s *request, work_callback *work,
                            after_callback *after)
@@ -97,13 +127,29 @@ static int queue_in_words(struct uv_loop_s *loop, struct uv_work_s *request, wor
     return REAL_KNOWN(uv_queue_work)(loop, request, run_work, run_after);
 }
 
+static int queue_wordy(struct uv_loop_s *loop, struct uv_work_s *request, work_callback *work,
+                       after_callback *after)
+{
+    struct uv_request *words = (struct uv_request *)request;
+    struct thread *thread = thread_self;
+
+    if (unlikely(!work || !context_claim_wordy(thread)))
+        return queue_any(loop, request, work, after);
+    words->reserved[WORD_FUNCTION] = (void *)work;
+    words->reserved[WORD_AFTER] = (void *)after;
+    words->reserved[WORD_CONTEXT] = context_take_claimed(thread, FAMILY_UV_WORK);
+    return REAL_KNOWN(uv_queue_work)(loop, request, run_work_wordy, run_after_wordy);
+}
+
 int hook_uv_queue_work(struct uv_loop_s *loop, struct uv_work_s *request, work_callback *work,
                        after_callback *after)
 {
     /* Only the library that came with the program: a later one may be of another version. */
     if (uv_has_words(__builtin_return_address(0)) && REAL_KNOWN(uv_queue_work))
-        __atomic_store_n(&hook_table[HOOK_uv_queue_work].enter, (void *)queue_in_words,
-                         __ATOMIC_RELEASE);
+        __atomic_store_n(
+            &hook_table[HOOK_uv_queue_work].enter,
+            (void *)(guard_is_for_words() ? queue_wordy : queue_in_words),
+            __ATOMIC_RELEASE);
     return queue_any(loop, request, work, after);
 }
 

@@ -287,7 +287,8 @@ void slots_begin(void)
     }
     slots_are_words = words_are_any;
     for (unsigned i = 0; i < slots_count; i++)
-        slots_are_words &= slots[i].is_planned || slots[i].state == SLOT_REFUSED;
+        slots_are_words &= slots[i].is_planned || slots[i].column != SLOT_NO_COLUMN ||
+                           slots[i].state == SLOT_REFUSED;
     slots_saved_bytes = slots_have_held ? 2 * slots_bytes : slots_bytes;
 }
 

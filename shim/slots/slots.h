@@ -112,7 +112,8 @@ struct slot {
 
     uint32_t since;  /* slots_epoch in which it was bound */
     uint16_t column; /* overlay column, or SLOT_NO_COLUMN */
-    uint32_t offset; /* copied: place in the copied part of a context, a multiple of 8 */
+    uint32_t offset; /* copied: place in the copied part of a context, a multiple of 8
+                        except of planned words */
     uint32_t size;   /* copied: bytes */
 
     bool is_made; /* copied: what read gives is a copy of its own, and must be released */
@@ -162,7 +163,7 @@ extern unsigned slots_bytes;       /* copied bytes in every context */
 extern unsigned slots_saved_bytes; /* what an attach remembers of the copied slots */
 extern bool slots_have_held_keys;  /* attaching lends values of keys */
 extern bool slots_have_copied;     /* some slot is copied */
-extern bool slots_are_words;       /* every slot is a plain thread-local word (words.h) */
+extern bool slots_are_words;       /* every copied slot is a plain thread-local word (words.h) */
 extern bool slots_always_build;    /* some slot's value cannot be shared between two captures */
 
 /* Parses BATON_CARRY. Wrong items are reported once (rule 22) and left out; returns how many. */

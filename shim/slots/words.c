@@ -1,5 +1,5 @@
 /*
- * Moving plain thread-local words: two flat tables, made once, read without a lock.
+ * Moving plain thread-local words: flat tables, made once, read without a lock.
  *
  * Rules: nothing here calls anything; a block of values is aligned to 8 bytes; variables may be of
  * any size and alignment.
@@ -10,6 +10,7 @@
 
 #include "base/arch.h"
 #include "slots/slots.h"
+#include "slots/words_move.h"
 
 /* Sixteen bytes at once, wherever they lie. */
 typedef uint64_t pair __attribute__((vector_size(16), aligned(1), may_alias));
@@ -20,10 +21,15 @@ struct run {
     uint32_t offset, size;
 };
 
-bool words_are_any;
+/* Runs lie in a block of values as they lie in memory, gaps and all, if they are no farther apart. */
+enum { SPAN_MAX = 8192 };
+
+bool words_are_any, words_are_quick;
 static unsigned alone_count, runs_count;
-static intptr_t alone[SLOTS_MAX]; /* from the thread pointer; value i is the i-th word of a block */
 static struct run runs[SLOTS_MAX];
+
+/* From the thread pointer; value i is the i-th word of a block. */
+__attribute__((visibility("hidden"))) intptr_t words_alone[SLOTS_MAX];
 
 /* ---- the plan ---- */
 
@@ -55,6 +61,13 @@ static bool touches(const struct slot *slot, const struct slot *next)
            slot->tls.tp_offset + (intptr_t)slot->size == next->tls.tp_offset;
 }
 
+/* The user has named the same bytes twice. */
+static bool overlaps(const struct slot *slot, const struct slot *other)
+{
+    return slot->tls.tp_offset < other->tls.tp_offset + (intptr_t)other->size &&
+           other->tls.tp_offset < slot->tls.tp_offset + (intptr_t)slot->size;
+}
+
 static bool stands_alone(const struct slot *slot)
 {
     const struct slot *next = next_after(slot->tls.tp_offset + (intptr_t)slot->size);
@@ -62,25 +75,37 @@ static bool stands_alone(const struct slot *slot)
     if (slot->size != 8 || touches(slot, next))
         return false;
     for (unsigned i = 0; i < slots_count; i++) {
-        if (&slots[i] != slot && is_plain(&slots[i]) && touches(&slots[i], slot))
+        if (&slots[i] != slot && is_plain(&slots[i]) &&
+            (touches(&slots[i], slot) || overlaps(&slots[i], slot)))
             return false;
     }
     return true;
 }
 
-static void give_room(struct slot *slot)
+static void give_room(struct slot *slot, uint32_t offset)
 {
-    slot->offset = slots_bytes;
-    slots_bytes += (slot->size + 7) & ~7u;
+    slot->offset = offset;
+    if (slots_bytes < offset + slot->size)
+        slots_bytes = (offset + slot->size + 7) & ~7u;
     slots_have_copied = true;
     slot->is_planned = true;
+    slot->has_room = true;
 }
 
-static void add_run(struct slot *slot)
+static void add_run(struct slot *slot, uint32_t offset)
 {
     struct run *last = runs_count ? &runs[runs_count - 1] : NULL;
 
-    give_room(slot);
+    /* Moved once: what is exchanged twice would save what it has written itself. */
+    if (last && slot->tls.tp_offset < last->place + (intptr_t)last->size) {
+        uint32_t within = (uint32_t)(slot->tls.tp_offset - last->place);
+
+        if (last->size < within + slot->size)
+            last->size = within + slot->size;
+        give_room(slot, last->offset + within);
+        return;
+    }
+    give_room(slot, offset);
     if (last && last->size % 8 == 0 && slot->size % 8 == 0 &&
         last->place + (intptr_t)last->size == slot->tls.tp_offset &&
         last->offset + last->size == slot->offset) {
@@ -90,24 +115,155 @@ static void add_run(struct slot *slot)
     runs[runs_count++] = (struct run){slot->tls.tp_offset, slot->offset, slot->size};
 }
 
+static bool is_in_reach(intptr_t lowest)
+{
+    for (unsigned i = 0; i < slots_count; i++) {
+        if (is_plain(&slots[i]) &&
+            slots[i].tls.tp_offset + (intptr_t)slots[i].size - lowest > SPAN_MAX)
+            return false;
+    }
+    return true;
+}
+
+#ifdef __x86_64__
+
+/* What words_x86_64.S reads: pieces of runs by their places, 16, 8 or 4 bytes each. */
+#define SHARED __attribute__((visibility("hidden")))
+SHARED intptr_t words_pairs[WORDS_PAIRS_MAX], words_eights[WORDS_EIGHTS_MAX],
+    words_fours[WORDS_FOURS_MAX];
+SHARED intptr_t words_mirror; /* of a block of values: what a place is added to */
+SHARED intptr_t words_row;    /* the only run, if it is all there is */
+const void *words_exchange_begin, *words_write_begin, *words_same_begin;
+
+/* Of each operation: where it goes from kind to kind, and its walks. */
+#define OPERATION(name)                                                                           \
+    SHARED const void *words_##name##_next[3], *words_##name##_then, *words_##name##_last;         \
+    extern const char words_##name##_mirror[] SHARED, words_##name##_unmirror[] SHARED,            \
+        words_##name##_row[] SHARED;                                                               \
+    extern const int32_t words_##name##_alone_walks[WORDS_ALONE_MAX] SHARED,                       \
+        words_##name##_row_walks[WORDS_PAIRS_MAX] SHARED,                                          \
+        words_##name##_pairs_walks[WORDS_PAIRS_MAX] SHARED,                                        \
+        words_##name##_eights_walks[WORDS_EIGHTS_MAX] SHARED,                                      \
+        words_##name##_fours_walks[WORDS_FOURS_MAX] SHARED
+OPERATION(exchange);
+OPERATION(write);
+OPERATION(same);
+extern const char words_ret[] SHARED;
+
+/* Where the last `count` of a walk's pieces begin. */
+static const void *walk_from(const int32_t *walks, unsigned max, unsigned count)
+{
+    return (const char *)walks + walks[max - count];
+}
+
+struct kind {
+    intptr_t *places;
+    unsigned size, max, count;
+};
+
+static bool cut_into_pieces(struct kind *kind)
+{
+    for (unsigned i = 0; i < runs_count; i++) {
+        intptr_t place = runs[i].place, end = place + (intptr_t)runs[i].size;
+
+        for (unsigned k = 0; k < 3; k++) {
+            for (; end - place >= (intptr_t)kind[k].size; place += kind[k].size) {
+                if (kind[k].count == kind[k].max)
+                    return false;
+                kind[k].places[kind[k].count++] = place;
+            }
+        }
+        if (place != end)
+            return false;
+    }
+    return true;
+}
+
+/* Each kind leads to the next one that there is, the last to `then`. */
+static void link_kinds(const void **next, const void *then, const struct kind *kind,
+                              const int32_t *const *walks)
+{
+    const void *after = then;
+
+    for (unsigned k = 3; k-- > 0;) {
+        if (kind[k].count)
+            after = walk_from(walks[k], kind[k].max, kind[k].count);
+        next[k] = after;
+    }
+}
+
+static bool is_one_row(const struct kind *kind)
+{
+    return !alone_count && runs_count == 1 && kind[0].count && !kind[1].count && !kind[2].count;
+}
+
+#define LINK(name)                                                                               \
+    do {                                                                                         \
+        const int32_t *walks[3] = {words_##name##_pairs_walks, words_##name##_eights_walks,      \
+                                   words_##name##_fours_walks};                                  \
+                                                                                                 \
+        words_##name##_last = words_ret;                                                         \
+        if (alone_count)                                                                         \
+            words_##name##_last =                                                                \
+                walk_from(words_##name##_alone_walks, WORDS_ALONE_MAX, alone_count);             \
+        words_##name##_then = alone_count ? words_##name##_unmirror : words_ret;                 \
+        link_kinds(words_##name##_next, words_##name##_then, kind, walks);                       \
+        words_##name##_begin = runs_count ? words_##name##_mirror : words_##name##_last;         \
+        if (is_one_row(kind)) {                                                                  \
+            words_##name##_begin = words_##name##_row;                                           \
+            words_##name##_then =                                                                \
+                walk_from(words_##name##_row_walks, WORDS_PAIRS_MAX, kind[0].count);             \
+        }                                                                                        \
+    } while (0)
+
+static bool plan_walks(void)
+{
+    struct kind kind[3] = {{words_pairs, 16, WORDS_PAIRS_MAX, 0},
+                           {words_eights, 8, WORDS_EIGHTS_MAX, 0},
+                           {words_fours, 4, WORDS_FOURS_MAX, 0}};
+
+    if (alone_count > WORDS_ALONE_MAX || !cut_into_pieces(kind))
+        return false;
+    if (runs_count) {
+        words_mirror = (intptr_t)runs[0].offset - runs[0].place;
+        words_row = runs[0].place;
+    }
+    LINK(exchange);
+    LINK(write);
+    LINK(same);
+    return true;
+}
+
+#else
+
+static bool plan_walks(void)
+{
+    return true;
+}
+
+#endif
+
 void words_init(void)
 {
-    bool is_alone[SLOTS_MAX];
+    bool is_alone[SLOTS_MAX], is_mirrored;
+    struct slot *slot;
+    intptr_t lowest;
 
     for (unsigned i = 0; i < slots_count; i++)
         is_alone[i] = is_plain(&slots[i]) && stands_alone(&slots[i]);
     for (unsigned i = 0; i < slots_count; i++) {
         if (!is_alone[i])
             continue;
-        give_room(&slots[i]);
-        slots[i].has_room = true;
-        alone[alone_count++] = slots[i].tls.tp_offset;
+        give_room(&slots[i], slots_bytes);
+        words_alone[alone_count++] = slots[i].tls.tp_offset;
     }
-    for (struct slot *slot = next_after(INTPTR_MIN); slot; slot = next_after(INTPTR_MIN)) {
-        add_run(slot);
-        slot->has_room = true;
-    }
+    slot = next_after(INTPTR_MIN);
+    lowest = slot ? slot->tls.tp_offset : 0;
+    is_mirrored = is_in_reach(lowest);
+    for (uint32_t front = slots_bytes; slot; slot = next_after(INTPTR_MIN))
+        add_run(slot, is_mirrored ? front + (uint32_t)(slot->tls.tp_offset - lowest) : slots_bytes);
     words_are_any = alone_count || runs_count;
+    words_are_quick = words_are_any && is_mirrored && plan_walks();
 }
 
 /* ---- moving ---- */
@@ -157,7 +313,7 @@ static inline __attribute__((always_inline)) bool is_equal(const char *one, cons
     return true;
 }
 
-#define AT(i) ARCH_TP_WORD(alone[i])
+#define AT(i) ARCH_TP_WORD(words_alone[i])
 
 /* A sanitizer takes an offset from the thread pointer for an address: it would look up a shadow that
  * is not there. */

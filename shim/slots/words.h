@@ -5,7 +5,7 @@
  * They are most of what is carried besides keys, and there may be many, so what a word costs is what
  * a handoff costs (tests/bench: at most 22 instructions a word, 12 where words are neighbours).
  * A block of values holds them in front: first the words that stand alone, eight bytes each, then
- * runs of neighbours as they lie in memory.
+ * all else as it lies in memory.
  */
 #ifndef BATON_SLOTS_WORDS_H
 #define BATON_SLOTS_WORDS_H
@@ -16,7 +16,8 @@
 /* Plans for what slots_init found; gives the slots their room, from offset 0 on; once, at start. */
 void words_init(void);
 
-extern bool words_are_any; /* some slot is moved here */
+extern bool words_are_any;   /* some slot is moved here */
+extern bool words_are_quick; /* words_move.h may be used for them */
 
 /* As slots_read, slots_same, slots_write, slots_restore: of the planned slots only. */
 bool words_read(void *values, const void *initial);

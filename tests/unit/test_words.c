@@ -1,0 +1,236 @@
+// promise: plain thread-local words are moved whole, whatever their sizes and however they lie
+#include <check.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "core.h"
+#include "slots/words.h"
+
+/* Words that touch nothing, rows, halves, shorts, bytes, odd ends, and gaps between them. */
+__thread struct {
+    char front[3];
+} __attribute__((packed)) odd_front = {{1, 2, 3}};
+__thread long lone_a = 1;
+__thread char gap_a[24];
+__thread long lone_b;
+__thread char gap_b[40];
+__thread long row_a[8] = {1, 2, 3};
+__thread char gap_c[8];
+__thread long row_b[5];
+__thread int half_a = 7;
+__thread int half_b;
+__thread char gap_d[100];
+__thread short quarter;
+__thread char byte;
+__thread char big[2000];
+
+struct place {
+    const char *item;
+    unsigned char *at;
+    size_t size;
+};
+
+static struct place places[16];
+static unsigned places_count;
+
+#define PLACE(name) \
+    places[places_count++] = (struct place){"tls:" #name, (unsigned char *)&name, sizeof(name)}
+
+static void list_places(void)
+{
+    PLACE(lone_a);
+    PLACE(lone_b);
+    PLACE(row_a);
+    PLACE(row_b);
+    PLACE(half_a);
+    PLACE(half_b);
+    PLACE(quarter);
+    PLACE(byte);
+    PLACE(odd_front);
+    PLACE(big);
+}
+
+/* Every byte of what is carried is `value` plus its place; what lies between is not ours. */
+static void fill(unsigned chosen, unsigned char value)
+{
+    for (unsigned i = 0; i < places_count; i++) {
+        for (size_t j = 0; chosen >> i & 1 && j < places[i].size; j++)
+            places[i].at[j] = (unsigned char)(value + i + j);
+    }
+}
+
+static unsigned wrong(unsigned chosen, unsigned char value)
+{
+    unsigned count = 0;
+
+    for (unsigned i = 0; i < places_count; i++) {
+        for (size_t j = 0; chosen >> i & 1 && j < places[i].size; j++)
+            count += places[i].at[j] != (unsigned char)(value + i + j);
+    }
+    return count;
+}
+
+static void fill_gaps(unsigned char value)
+{
+    memset(gap_a, value, sizeof gap_a);
+    memset(gap_b, value, sizeof gap_b);
+    memset(gap_c, value, sizeof gap_c);
+    memset(gap_d, value, sizeof gap_d);
+}
+
+static bool gaps_are(unsigned char value)
+{
+    return gap_a[0] == value && gap_a[23] == value && gap_b[0] == value && gap_b[39] == value &&
+           gap_c[0] == value && gap_c[7] == value && gap_d[0] == value && gap_d[99] == value;
+}
+
+struct run {
+    unsigned chosen, wrong;
+    unsigned char want;
+    struct context *inner;
+};
+
+static void look(void *arg)
+{
+    struct run *run = arg;
+
+    run->wrong += wrong(run->chosen, run->want);
+    run->wrong += !gaps_are(60);
+    fill(run->chosen, 200);
+    fill_gaps(61);
+    if (run->inner) { /* attached on top: a level */
+        struct run inner = {run->chosen, 0, 20, NULL};
+        struct context *own = context_capture(FAMILY_UNIT);
+
+        fill_gaps(60);
+        core_run(context_ref(run->inner), look, &inner);
+        run->wrong += inner.wrong + wrong(run->chosen, 200);
+        inner.want = 200;
+        fill_gaps(60);
+        core_run(own, look, &inner);
+        run->wrong += inner.wrong + wrong(run->chosen, 200);
+    }
+}
+
+/* In a process of its own: BATON_CARRY is read once. */
+static unsigned try_layout(unsigned chosen, bool twice)
+{
+    static char carry[1024] = "BATON_CARRY=";
+    struct context *first, *second, *again;
+    unsigned result = 0;
+
+    for (unsigned round = 0; round < 1u + twice; round++) {
+        for (unsigned i = 0; i < places_count; i++) {
+            if (chosen >> i & 1)
+                strcat(strcat(carry, places[i].item), "@main;");
+        }
+    }
+    core_start(carry);
+    for (unsigned round = 0; round < 3; round++) {
+        struct run run = {chosen, 0, 10, NULL};
+
+        fill(chosen, 10);
+        fill_gaps(60);
+        first = context_capture(FAMILY_UNIT);
+        again = context_capture(FAMILY_UNIT);
+        fill(chosen, 20);
+        second = context_capture(FAMILY_UNIT);
+        fill(chosen, 30);
+        core_run(first, look, &run); /* it wrote to the gaps: those stay */
+        run.wrong += !gaps_are(61) + wrong(chosen, 30);
+        fill_gaps(60);
+        run.inner = second;
+        core_run(again, look, &run);
+        run.wrong += wrong(chosen, 30);
+        context_release(second);
+        result += run.wrong;
+    }
+    for (unsigned i = 0; i < places_count; i++) { /* each byte counts in the comparison */
+        for (size_t j = 0; chosen >> i & 1 && j < places[i].size; j += 1 + places[i].size / 100) {
+            first = context_capture(FAMILY_UNIT);
+            places[i].at[j] ^= 0x80;
+            second = context_capture(FAMILY_UNIT);
+            result += first == second;
+            context_release(first);
+            context_release(second);
+        }
+    }
+    result += slots_are_words != true;
+    return result;
+}
+
+static void expect_right(unsigned chosen, bool twice)
+{
+    pid_t child = fork();
+    int status;
+
+    if (child == 0)
+        _exit(try_layout(chosen, twice) ? 1 : 0);
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert_msg(status == 0, "layout %#x%s: status %#x", chosen, twice ? " twice" : "", status);
+}
+
+START_TEST(test_words_are_moved_in_every_layout)
+{
+    list_places();
+    for (unsigned chosen = 1; chosen < 1u << places_count; chosen++)
+        expect_right(chosen, false);
+}
+END_TEST
+
+START_TEST(test_words_named_twice_are_moved_once)
+{
+    list_places();
+    for (unsigned chosen = 1; chosen < 1u << places_count; chosen += 7)
+        expect_right(chosen, true);
+}
+END_TEST
+
+/* Which layouts go the quick way: not what has odd ends, and not what is too much. */
+static void expect_quick(const char *items, bool is_quick)
+{
+    pid_t child = fork();
+    int status;
+
+    if (child == 0) {
+        static char carry[1024] = "BATON_CARRY=";
+
+        core_start(strcat(carry, items));
+        _exit(words_are_quick != is_quick);
+    }
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert_msg(status == 0, "%s", items);
+}
+
+START_TEST(test_words_are_quick_where_they_can_be)
+{
+    expect_quick("tls:lone_a@main;tls:lone_b@main", true);
+    expect_quick("tls:row_a@main", true);
+    expect_quick("tls:row_b@main;tls:half_a@main;tls:lone_a@main", true);
+#ifdef __x86_64__
+    expect_quick("tls:lone_a@main;tls:byte@main", false);
+    expect_quick("tls:big@main", false);
+#endif
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("words");
+    TCase *cases = tcase_create("words");
+    int failed;
+    SRunner *runner;
+
+    tcase_add_test(cases, test_words_are_moved_in_every_layout);
+    tcase_add_test(cases, test_words_named_twice_are_moved_once);
+    tcase_add_test(cases, test_words_are_quick_where_they_can_be);
+    tcase_set_timeout(cases, 120);
+    suite_add_tcase(suite, cases);
+    runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed != 0;
+}

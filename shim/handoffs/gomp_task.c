@@ -41,9 +41,14 @@ static GUARDED void run_task_slow(struct head *head)
 static GUARDED void run_task(void *block)
 {
     GUARDED_FRAME();
+    struct thread *thread = thread_self;
     struct head *head = block;
 
-    SCOPE_RUN_FAST(&head->context, MARK_OWNED, head->function(head + 1), run_task_slow(head));
+    if (unlikely(!thread_is_plain(thread))) {
+        run_task_slow(head);
+        return;
+    }
+    SCOPE_RUN_PLAIN(thread, head->context, MARK_OWNED, head->function(head + 1));
 }
 
 /* ---- all others ---- */

@@ -119,6 +119,7 @@ static int queue_in_words(struct uv_loop_s *loop, struct uv_work_s *request, wor
     struct uv_request *words = (struct uv_request *)request;
     struct thread *thread = thread_self;
 
+    __asm__("" : "+r"(loop)); /* or the compiler keeps it elsewhere for the call that is not made */
     if (unlikely(!work || !context_claim(thread)))
         return queue_any(loop, request, work, after);
     words->reserved[WORD_FUNCTION] = (void *)work;

@@ -290,6 +290,40 @@ static struct context *capture_attached(struct thread *thread)
     return frozen;
 }
 
+void context_settle_loan(struct thread *thread)
+{
+    struct context *context = thread->loan;
+    int32_t left = thread->loan_left;
+
+    thread->loan_over = NULL;
+    thread->loan_left = 0;
+    if (!context)
+        return;
+    thread->loan = NULL;
+    if (left)
+        context_put(context, left);
+}
+
+/*
+ * A thread that has inherited a context is attached for life, so its captures would take one
+ * reference each: it buys them in batches, as for a snapshot of its own. Values that a destructor
+ * waits for are not kept alive by a batch. The mark is the thread's: no task's attach is above it.
+ */
+static void lend(struct thread *thread, struct context *context)
+{
+    if (!(thread->mark & MARK_THREAD) || slots_always_build || slots_have_copied ||
+        context->flags & (CONTEXT_COUNTED | CONTEXT_ONCE | CONTEXT_EMPTY | CONTEXT_PRIVATE))
+        return;
+    if (thread->loan != context)
+        context_settle_loan(thread);
+    if (!thread->loan_left) {
+        atomic_fetch_add_explicit(&context->refs, PREPAID_BATCH, memory_order_relaxed);
+        thread->loan_left = PREPAID_BATCH;
+    }
+    thread->loan = context;
+    thread->loan_over = thread->over;
+}
+
 struct context *context_visible(struct thread *thread)
 {
     return thread->over ? capture_attached(thread) : context_build(thread, 1);
@@ -362,6 +396,9 @@ struct context *context_capture_slow(unsigned family)
 
     if (context_claim_wordy(thread))
         return context_take_claimed(thread, family);
+    context = context_try_loan(thread, family);
+    if (context)
+        return context;
     thread = thread_enter();
     guard = atomic_load_explicit(&context_guard, memory_order_acquire);
     if (!thread)
@@ -389,6 +426,8 @@ struct context *context_capture_slow(unsigned family)
         thread->bare[family][BARE_MEMORY]++;
         return NULL;
     }
+    if (thread->over && !guard)
+        lend(thread, context);
     if (guard & GUARD_LIMITS)
         context = apply_limits(thread, context, family);
     if (context->flags & CONTEXT_EMPTY)
@@ -544,6 +583,8 @@ static int64_t cached_references(const struct thread *thread, const struct conte
         count += thread->prepaid + 1;
     if (thread->debt_context == context)
         count += DEBT_MAX - thread->debt;
+    if (thread->loan == context)
+        count += thread->loan_left;
     return count;
 }
 
@@ -567,9 +608,9 @@ struct seen_contexts {
 static void collect_cached(struct thread *thread, void *arg)
 {
     struct seen_contexts *all = arg;
-    const struct context *held[2] = {thread->snap, thread->debt_context};
+    const struct context *held[] = {thread->snap, thread->debt_context, thread->loan};
 
-    for (unsigned i = 0; i < 2; i++) {
+    for (unsigned i = 0; i < sizeof held / sizeof held[0]; i++) {
         bool is_new = held[i] && held[i] != context_empty && all->count < 256;
 
         /* A batch that owes nothing may name a context that is long gone. */

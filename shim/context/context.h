@@ -105,6 +105,10 @@ struct thread {
     int32_t prepaid;      /* references in hand for snap; 0 when there is none */
     int32_t debt;         /* releases of debt_context not yet told to its counter */
     struct context *debt_context;
+    /* References in hand for what a thread sees that has inherited a context, while `over` is what
+     * loan_over was (context_capture_slow). */
+    struct context *loan, *loan_over;
+    int32_t loan_left;
     uint64_t *tally;                  /* carried[] or empty[] below, whichever snap counts for */
     char *record_next, *record_end;   /* bump allocation of handoff records (record.h) */
     struct record_chunk *freed_chunk; /* records of that chunk freed here, not yet told */
@@ -264,6 +268,23 @@ static inline struct context *context_capture(unsigned family)
     struct context *context = context_try_capture(family);
 
     return likely(context != NULL) ? context : context_capture_slow(family);
+}
+
+/*
+ * The same for a thread that has inherited a context, for slow paths to try first: NULL, and nothing
+ * has changed, where it cannot be had at once.
+ */
+static inline __attribute__((always_inline)) struct context *
+context_try_loan(struct thread *thread, unsigned family)
+{
+    /* A mark below us may be of a frame that longjmp has left. */
+    if (likely(thread->over && thread->over == thread->loan_over && thread->loan_left > 0 &&
+               thread->mark > arch_sp() && !thread->suppress && guard_is_clear())) {
+        thread->loan_left--;
+        thread->carried[family]++;
+        return thread->loan;
+    }
+    return NULL;
 }
 
 /*

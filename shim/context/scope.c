@@ -145,6 +145,7 @@ void context_thaw(struct context *own)
     if (!frozen)
         return;
     part->frozen = NULL;
+    thread_self->loan_over = NULL; /* references to what is not seen any more */
     context_release(frozen);
 }
 
@@ -227,6 +228,18 @@ struct thread *scope_enter_any(struct context *context, uintptr_t mark)
         words_quick_exchange(context_copied(context), thread->saved);
         thread->over = context;
         thread->mark = mark | MARK_SLOW; /* SCOPE_LEAVE knows nothing of words */
+        return thread;
+    }
+    /* On top of an attach that is not a stale one, where nothing is copied: a level and no more. */
+    if (thread_is_attached(thread) && guard_is_clear() && thread->mark > mark &&
+        thread->depth < thread->levels_max) {
+        struct level *level = &thread->levels[thread->depth++];
+
+        level->over = thread->over;
+        level->mark = thread->mark;
+        level->saved_at = SIZE_MAX;
+        thread->over = context;
+        thread->mark = mark | MARK_SLOW;
         return thread;
     }
     if (scope_enter_slow(context, mark))
@@ -334,6 +347,19 @@ void scope_leave_here(uintptr_t sp)
 
         words_quick_write(thread->saved);
         thread->over = NULL;
+        if (mark & MARK_OWNED)
+            context_release_on(thread, context);
+        return;
+    }
+    /* Or on top of another attach. */
+    if (thread->depth && (mark & ~(uintptr_t)MARK_OWNED) == (sp | MARK_SLOW) &&
+        thread->levels[thread->depth - 1].saved_at == SIZE_MAX &&
+        !(thread->over->flags & CONTEXT_PRIVATE)) {
+        const struct level *level = &thread->levels[--thread->depth];
+        struct context *context = thread->over;
+
+        thread->over = level->over;
+        thread->mark = level->mark;
         if (mark & MARK_OWNED)
             context_release_on(thread, context);
         return;

@@ -155,6 +155,7 @@ static __attribute__((noinline)) void thread_let_go(struct thread *thread)
     scope_leave_slow(thread, UINTPTR_MAX & ~(uintptr_t)MARK_FLAGS);
     strand_thread_ends(thread);
     context_drop_snapshot(thread);
+    context_settle_loan(thread);
     context_settle_debt(thread);
     record_flush(thread);
     cell_flush(thread);
@@ -184,7 +185,8 @@ void thread_leave(struct thread *thread)
     if (unlikely(thread == &thread_unknown))
         return;
     if (unlikely(((uintptr_t)thread->over | (uintptr_t)thread->snap |
-                  (uintptr_t)thread->debt_context | (uintptr_t)thread->freed_chunk |
+                  (uintptr_t)thread->debt_context | (uintptr_t)thread->loan |
+                  (uintptr_t)thread->freed_chunk |
                   (uintptr_t)thread->cells | (uintptr_t)thread->spare | (uintptr_t)thread->strands |
                   (uintptr_t)thread->vars | thread->vars_id | thread->suppress | slots_have_held) !=
                  0))

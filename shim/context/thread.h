@@ -33,6 +33,7 @@ static inline void thread_spare_return(struct thread *creator, struct thread *th
 
 void context_drop_snapshot(struct thread *thread);
 void context_settle_debt(struct thread *thread);
+void context_settle_loan(struct thread *thread);
 
 void thread_fork_lock(void);
 void thread_fork_unlock(bool is_child);

@@ -233,6 +233,23 @@ static __attribute__((noinline)) int push_slow(struct _GThreadPool *pool, void *
     return REAL_FOR(g_thread_pool_push, caller)(pool, record, error);
 }
 
+/* By a thread that has inherited a context. */
+static APART int push_inherited(struct _GThreadPool *pool, void *data, struct _GError **error,
+                                const void *caller)
+{
+    struct thread *thread = thread_self;
+    struct context *context;
+    struct record *record;
+
+    if (unlikely(!pool || !data || !is_ours(pool) || thread->record_next == thread->record_end ||
+                 !REAL_KNOWN(g_thread_pool_push) ||
+                 !(context = context_try_loan(thread, FAMILY_GLIB_POOL))))
+        return push_slow(pool, data, error, caller);
+    record = record_bump(thread);
+    *record = (struct record){NULL, data, context};
+    return REAL_KNOWN(g_thread_pool_push)(pool, record, error);
+}
+
 /* Where the stub leads once the real function is known, in a process that carries plain words. */
 static int push_wordy(struct _GThreadPool *pool, void *data, struct _GError **error)
 {
@@ -256,7 +273,7 @@ int hook_g_thread_pool_push(struct _GThreadPool *pool, void *data, struct _GErro
 
     if (unlikely(!pool || !data || !is_ours(pool) || !REAL_KNOWN(g_thread_pool_push) ||
                  !(record = record_try_capture(FAMILY_GLIB_POOL, NULL, data))))
-        return push_slow(pool, data, error, __builtin_return_address(0));
+        return push_inherited(pool, data, error, __builtin_return_address(0));
     return REAL_KNOWN(g_thread_pool_push)(pool, record, error);
 }
 

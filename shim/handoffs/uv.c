@@ -103,10 +103,27 @@ static APART int queue_any(struct uv_loop_s *loop, struct uv_work_s *request, wo
     if (!work || !uv_request_capture(FAMILY_UV_WORK, request, (void *)work, (void *)after,
                                      __builtin_return_address(0)))
         return REAL(uv_queue_work)(loop, request, work, after);
-    error = REAL(uv_queue_work)(loop, request, run_work_any, run_after_any);
+    error = uv_has_words(__builtin_return_address(0))
+                ? REAL(uv_queue_work)(loop, request, run_work, run_after)
+                : REAL(uv_queue_work)(loop, request, run_work_any, run_after_any);
     if (error)
         uv_request_rollback(FAMILY_UV_WORK, request);
     return error;
+}
+
+/* The slow half of the next: by a thread that has inherited a context. */
+static APART int queue_inherited(struct uv_loop_s *loop, struct uv_work_s *request,
+                                 work_callback *work, after_callback *after)
+{
+    struct uv_request *words = (struct uv_request *)request;
+    struct context *context;
+
+    if (unlikely(!work || !(context = context_try_loan(thread_self, FAMILY_UV_WORK))))
+        return queue_any(loop, request, work, after);
+    words->reserved[WORD_FUNCTION] = (void *)work;
+    words->reserved[WORD_AFTER] = (void *)after;
+    words->reserved[WORD_CONTEXT] = context;
+    return REAL_KNOWN(uv_queue_work)(loop, request, run_work, run_after);
 }
 
 /*
@@ -121,7 +138,7 @@ static int queue_in_words(struct uv_loop_s *loop, struct uv_work_s *request, wor
 
     __asm__("" : "+r"(loop)); /* or the compiler keeps it elsewhere for the call that is not made */
     if (unlikely(!work || !context_claim(thread)))
-        return queue_any(loop, request, work, after);
+        return queue_inherited(loop, request, work, after);
     words->reserved[WORD_FUNCTION] = (void *)work;
     words->reserved[WORD_AFTER] = (void *)after;
     words->reserved[WORD_CONTEXT] = context_take_claimed(thread, FAMILY_UV_WORK);

@@ -323,6 +323,57 @@ START_TEST(test_context_keeps_a_value_until_the_last_context_is_gone)
 }
 END_TEST
 
+/* A thread that has inherited a context buys references in batches: never for what it has left. */
+static struct context *of_inheritor[9];
+
+static void set_and_capture(void *unused)
+{
+    core_set(plain_key, number(30));
+    of_inheritor[4] = context_capture(FAMILY_UNIT);
+    of_inheritor[5] = context_capture(FAMILY_UNIT);
+}
+
+static void hand_over_much(void *unused)
+{
+    struct context *own;
+
+    of_inheritor[0] = context_capture(FAMILY_UNIT);
+    of_inheritor[1] = context_capture(FAMILY_UNIT);
+    for (int i = 0; i < 10000; i++) /* more than a batch */
+        context_release(context_capture(FAMILY_UNIT));
+    core_set(plain_key, number(20));
+    of_inheritor[2] = context_capture(FAMILY_UNIT);
+    of_inheritor[3] = context_capture(FAMILY_UNIT);
+    own = context_capture(FAMILY_UNIT);
+    core_run(own, set_and_capture, NULL);
+    of_inheritor[6] = context_capture(FAMILY_UNIT);
+    thread_self->suppress++;
+    of_inheritor[7] = context_capture(FAMILY_UNIT);
+    thread_self->suppress--;
+    core_set(plain_key, number(40));
+    of_inheritor[8] = context_capture(FAMILY_UNIT);
+}
+
+START_TEST(test_context_of_a_thread_that_inherited_is_what_it_sees)
+{
+    static const uintptr_t expected[9] = {10, 10, 20, 20, 30, 30, 20, 0, 40};
+
+    for (int round = 0; round < 2; round++) { /* the second finds a block that was used before */
+        core_set(plain_key, number(10));
+        pthread_join(core_thread(hand_over_much, NULL), NULL);
+        core_set(plain_key, NULL);
+        ck_assert_int_gt(core_alive(), 0);
+        for (int i = 0; i < 9; i++) {
+            void *seen;
+
+            core_run(of_inheritor[i], see, &seen);
+            ck_assert_ptr_eq(seen, number(expected[i]));
+        }
+        ck_assert_int_eq(core_alive(), 0);
+    }
+}
+END_TEST
+
 static void set_owned(void *unused)
 {
     core_set(owned_key, calloc(1, 16));
@@ -360,6 +411,7 @@ int main(void)
     tcase_add_test(tc, test_context_rides_with_records_through_a_queue);
     tcase_add_test(tc, test_context_is_let_go_by_pthread_exit_and_cancellation);
     tcase_add_test(tc, test_context_keeps_a_value_until_the_last_context_is_gone);
+    tcase_add_test(tc, test_context_of_a_thread_that_inherited_is_what_it_sees);
     tcase_add_test(tc, test_context_destroys_what_a_task_set_and_left);
     suite_add_tcase(suite, tc);
     runner = srunner_create(suite);

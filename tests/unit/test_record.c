@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "context/record.h"
 #include "context/thread.h"
@@ -85,6 +86,39 @@ static void *consume(void *arg)
     return (void *)wrong;
 }
 
+/* Many in flight at once, then none. Answers the pages beyond `before`. */
+static long burst(size_t before)
+{
+    enum { COUNT = 200000 };
+    static struct record *records[COUNT];
+
+    for (unsigned i = 0; i < COUNT; i++)
+        records[i] = record_new();
+    for (unsigned i = 0; i < COUNT; i++)
+        record_free(records[i]);
+    record_flush(thread_self);
+    return (long)resident_pages() - (long)before;
+}
+
+START_TEST(test_record_bursts_that_repeat_keep_pages)
+{
+    enum { PAGES = 200000 / 170, FEW = 200 };
+    struct timespec pause = {1, 100000000};
+    size_t before;
+
+    burst(0); /* the table itself */
+    before = resident_pages();
+    nanosleep(&pause, NULL);
+    ck_assert_int_lt(burst(before), FEW);
+    ck_assert_int_gt(burst(before), PAGES / 2);
+    ck_assert_int_gt(burst(before), PAGES / 2);
+    nanosleep(&pause, NULL);
+    for (unsigned i = 0; i < 2 * RECORDS_IN_CHUNK; i++)
+        record_free(record_new());
+    ck_assert_int_lt((long)resident_pages() - (long)before, FEW); /* nothing needed them */
+}
+END_TEST
+
 START_TEST(test_record_crosses_threads)
 {
     pthread_t consumer;
@@ -131,6 +165,7 @@ int main(void)
     tcase_set_timeout(tests, 60);
     tcase_add_test(tests, test_record_is_its_own);
     tcase_add_test(tests, test_record_memory_is_used_again);
+    tcase_add_test(tests, test_record_bursts_that_repeat_keep_pages);
     tcase_add_test(tests, test_record_crosses_threads);
     tcase_add_test(tests, test_record_new_sure_answers);
     suite_add_tcase(suite, tests);

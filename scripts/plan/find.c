@@ -68,6 +68,11 @@ static void plan_code(const struct named_spec *spec, const struct module *module
                spec->function);
         return;
     }
+    if (elf_module_is_go(&module->elf)) {
+        refuse(out, "%s is a Go program: its functions run on stacks of their own",
+               module->elf.name);
+        return;
+    }
     if (symbol->is_local && symbol->matches > 1) {
         refuse(out, "%u static functions of that name in %s: say which by #FILE.c", symbol->matches,
                module->elf.name);
@@ -90,12 +95,6 @@ static void plan_code(const struct named_spec *spec, const struct module *module
             return;
         }
         snprintf(out->note, sizeof out->note, "calls of %s are not seen", clones);
-    }
-    if (elf_has_symbol(&module->elf, "runtime.buildVersion") &&
-        elf_has_symbol(&module->elf, "runtime.goexit")) {
-        refuse(out, "%s is a Go program: its functions run on stacks of their own",
-               module->elf.name);
-        return;
     }
     if (symbol->is_ifunc) {
         refuse(out, "it is an indirect function: the loader chooses its code");

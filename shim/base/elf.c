@@ -279,3 +279,20 @@ const uint8_t *elf_module_build_id(const struct elf_module *module, size_t *len)
     *len = 0;
     return NULL;
 }
+
+bool elf_module_is_go(const struct elf_module *module)
+{
+    enum { GO_BUILD_ID = 4 };
+    size_t len;
+
+    for (size_t i = 0; i < module->phnum; i++) {
+        const elf_phdr *p = &module->phdr[i];
+
+        if (p->p_type == PT_NOTE &&
+            elf_module_holds(module, module->base + p->p_vaddr, p->p_filesz) &&
+            elf_note((const void *)(module->base + p->p_vaddr), p->p_filesz, "Go", GO_BUILD_ID,
+                     &len))
+            return true;
+    }
+    return false;
+}

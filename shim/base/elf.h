@@ -67,6 +67,9 @@ bool elf_module_find(const char *name, struct elf_module *out);
 /* The build-id in the module's memory; NULL: it has none. */
 const uint8_t *elf_module_build_id(const struct elf_module *module, size_t *len);
 
+/* Did the Go linker make it, alone or through a C linker (cgo)? */
+bool elf_module_is_go(const struct elf_module *module);
+
 /* Was it loaded with the program, not by dlopen? Then it stays, and its thread-local storage has
  * one offset from the thread pointer in all threads. */
 bool elf_module_is_startup(const struct elf_module *module);

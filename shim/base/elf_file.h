@@ -50,6 +50,10 @@ bool elf_file_open_module(const struct elf_module *module, struct elf_file *out)
 bool elf_file_open_debug(const struct elf_module *module, const struct elf_file *file,
                          struct elf_file *out);
 
+/* What the first note of that kind holds in a run of notes, NULL: none. OWNER: at most three letters. */
+const uint8_t *elf_note(const void *notes, size_t len, const char *owner, uint32_t type,
+                        size_t *desc_size);
+
 /* The build-id in a run of notes, NULL: none. */
 const uint8_t *elf_note_build_id(const void *notes, size_t len, size_t *id_len);
 

@@ -6,6 +6,7 @@
 #include "handoffs/inherit.h"
 
 #include <stdatomic.h>
+#include <string.h>
 
 #include "base/elf.h"
 #include "context/context.h"
@@ -40,6 +41,18 @@ bool caller_is_pool_library(const void *address)
     return false;
 }
 
+/* Go's runtime starts threads for whatever goroutine comes, through this one function of its C part. */
+static bool is_runtime_of_go(const struct elf_module *module, const void *caller)
+{
+    uintptr_t start, end;
+    char name[32];
+
+    if (!elf_module_is_go(module))
+        return false;
+    return !elf_function_at(caller, &start, &end, name, sizeof name) ||
+           !strcmp(name, "_cgo_try_pthread_create");
+}
+
 bool thread_inherits_slow(const void *caller)
 {
     struct elf_module module;
@@ -50,6 +63,8 @@ bool thread_inherits_slow(const void *caller)
         return false;
     if (!elf_module_at(caller, &module))
         return true;
+    if (is_runtime_of_go(&module, caller))
+        return false;
     /* Ourselves: a library that one of our hooks has called jumped to pthread_create, as libapr does.
      * That hook has captured already (rule 6). */
     if ((uintptr_t)&inherit_callers >= module.lo && (uintptr_t)&inherit_callers < module.hi)

@@ -169,12 +169,6 @@ def check_carry():
     expect(check("--carry", KEY, "/etc/passwd"), 126)
 
 
-@test("functions of Go programs are refused")
-def go():
-    built = compiled("go", "hooks_go.c")
-    expect(check("submit(kind=put,item=1);other(kind=get,item=ret)", built), 1, "is a Go program")
-
-
 @test("a program that becomes another user starts others without a word")
 def another_user():
     if os.geteuid() != 0 or not shutil.which("setpriv"):

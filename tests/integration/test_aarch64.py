@@ -18,7 +18,7 @@ CROSS = "aarch64-linux-gnu-"
 SYSROOT = "/usr/aarch64-linux-gnu"
 PLACE = ROOT / "build-aarch64"
 PROGRAMS = "thread_ends task_ends thread_fails generations small_stack ucontext five_universes fork_in_task".split()
-TESTS = (r"^(hooks\.(kinds|linking|copied_values|calling_convention|std_function|counts)\b"
+TESTS = (r"^(hooks\.(matrix|matrix_std_function|linking|calling_convention|counts)\b"
          r"|pthread\.(ends|exception|longjmp|cancelled|generations|small_stack)"
          r"|ucontext\.coroutine\[(switch|link|move|jump|jump_inside|threads) (key|tls)"
          r"|seeds\.five_universes|rules\.fork)")

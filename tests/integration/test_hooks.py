@@ -51,14 +51,6 @@ def hooked(result, *items, by=None):
     return result
 
 
-@test("A1, A3: every kind of hook carries over pointers that the loader filled", each=HOOKS)
-def kinds(mode):
-    program = linked()
-    plain(program, mode).wrong()
-    after = carry(KEY, program, mode, env={"BATON_HOOKS": HOOKS[mode]}).ok().quiet().clean()
-    hooked(after, by="got").carried("named", at_least=50 if mode == "fifo" else 1000)
-
-
 @test("every way of linking a call", each=LINKING)
 def linking(way):
     program = linked(way)
@@ -67,28 +59,46 @@ def linking(way):
     hooked(carry(KEY, program, "call", "list", env={"BATON_HOOKS": hooks}).ok().quiet().clean(), by="got")
 
 
-@test("values that are no keys: the slow side of the thunks", each=HOOKS)
-def copied_values(mode):
-    program = linked()
-    plain(program, "tls", mode).wrong()
-    after = carry("tls:request_id", program, "tls", mode, env={"BATON_HOOKS": HOOKS[mode]})
-    hooked(after.ok().clean(), by="got")
-
-
-
-
 SUBMIT = "_ZN4Pool6submitESt8functionIFvvEE(kind=stdfunction,obj=2)"
 SUBMIT_REF = "_ZN4Pool10submit_refERKSt8functionIFvvEE(kind=stdfunction,obj=2)"
 
 
-@test("std::function by value, by reference, handed over twice; tasks that throw; nothing leaks", each=["-O0", "-O2"])
-def std_function(level):
-    pool = compiled("libpool.so", level, "-shared", "-fPIC", "-DONLY_POOL", "hooks_function.cc", compiler="c++")
-    program = compiled("pool", level, "-DONLY_MAIN", "hooks_function.cc", pool, f"-Wl,-rpath,{pool.parent}",
-                       compiler="c++")
-    plain(program).wrong().says("alive 0")
-    after = carry(KEY, program, env={"BATON_HOOKS": f"{SUBMIT};{SUBMIT_REF}"}).ok().quiet().clean()
-    hooked(after, by="got").says("ran 303 wrong 0 left 0 alive 0")
+PATHS = ("got", "symbol", "patch")
+
+
+@test("the matrix: every kind of hook by every path, the same programs, keys and other values",
+      each=[(mode, path, carrier) for mode in HOOKS for path in PATHS for carrier in ("key", "tls")])
+def matrix(mode, path, carrier):
+    program = whole() if path == "patch" else linked()
+    words = [mode] if carrier == "key" else ["tls", mode]
+    plain(program, *words).wrong()
+    items = KEY if carrier == "key" else "tls:request_id"
+    after = carry(items, program, *words, env={"BATON_HOOKS": HOOKS[mode]}, launched=path != "got").ok().clean()
+    hooked(after.quiet(), by=path).carried("named", at_least=50 if mode == "fifo" else 1000)
+
+
+@test("the matrix: std::function by value, by reference, handed over twice; tasks that throw; nothing leaks",
+      each=[(path, level, carrier) for path in PATHS for level in ("-O0", "-O2") for carrier in ("key", "tls")])
+def matrix_std_function(path, level, carrier):
+    words = [] if carrier == "key" else ["tls"]
+    if path == "patch":
+        program = compiled("pool", level, "-std=c++17", "hooks_function.cc", compiler="g++")
+    else:
+        pool = compiled("libpool.so", level, "-shared", "-fPIC", "-DONLY_POOL", "hooks_function.cc", compiler="c++")
+        program = compiled("pool", level, "-DONLY_MAIN", "hooks_function.cc", pool, f"-Wl,-rpath,{pool.parent}",
+                           compiler="c++")
+    plain(program, *words).wrong().says("alive 0")
+    after = carry("tls:request_id" if words else KEY, program, *words, env={"BATON_HOOKS": f"{SUBMIT};{SUBMIT_REF}"},
+                  launched=path != "got").ok().quiet().clean()
+    hooked(after, by=path).says("ran 303 wrong 0 left 0 alive 0")
+
+
+@test("code inside the program cannot be hooked without baton run, which the report says", each=HOOKS)
+def inside_without_run(mode):
+    without = carry(KEY, whole(), mode, env={"BATON_HOOKS": HOOKS[mode]}).wrong().quiet()
+    for hook in without.reported()["hooks"]:
+        if hook["state"] != "unmatched" or not hook["reason"]:
+            without.fail("a function inside the program cannot be hooked without baton run")
 
 
 @test("the object that baton run writes hooks by name, in every way of linking",
@@ -97,24 +107,6 @@ def by_name(way, mode):
     program = linked(way)
     after = carry(KEY, program, mode, env={"BATON_HOOKS": HOOKS[mode]}, launched=True).ok().quiet().clean()
     hooked(after, by="symbol")
-
-
-@test("code inside the program is patched: every kind", each=HOOKS)
-def patched(mode):
-    program = whole()
-    plain(program, mode).wrong()
-    without = carry(KEY, program, mode, env={"BATON_HOOKS": HOOKS[mode]}).wrong().quiet()
-    for hook in without.reported()["hooks"]:
-        if hook["state"] != "unmatched" or not hook["reason"]:
-            without.fail("a function inside the program cannot be hooked without baton run")
-    after = carry(KEY, program, mode, env={"BATON_HOOKS": HOOKS[mode]}, launched=True).ok().quiet().clean()
-    hooked(after, by="patch").carried("named", at_least=50 if mode == "fifo" else 1000)
-
-
-@test("code inside the program is patched: values that are no keys", each=HOOKS)
-def patched_copied(mode):
-    hooks = {"BATON_HOOKS": HOOKS[mode]}
-    hooked(carry("tls:request_id", whole(), "tls", mode, env=hooks, launched=True).ok().clean(), by="patch")
 
 
 @test("a C++ pool inside the program, every level",

@@ -1,5 +1,5 @@
 // A C++ pool that takes std::function<void()> by value, by const reference and by rvalue; tasks that
-// throw; a function that is handed over twice. usage: hooks_function
+// throw; a function that is handed over twice. usage: hooks_function [tls]
 #include <atomic>
 #include <condition_variable>
 #include <cstdio>
@@ -12,11 +12,7 @@
 #include <thread>
 #include <vector>
 
-#ifdef ONLY_POOL
-extern pthread_key_t request_key;
-#else
-pthread_key_t request_key;
-#endif
+long request_current(); // where the program keeps its request
 
 class Pool {
 public:
@@ -53,7 +49,7 @@ private:
                 task();
             } catch (const std::exception &) {
             }
-            if (pthread_getspecific(request_key))
+            if (request_current())
                 left++;
         }
     }
@@ -85,6 +81,23 @@ void Pool::submit_ref(const std::function<void()> &task)
 #endif
 
 #ifndef ONLY_POOL
+pthread_key_t request_key;
+thread_local long request_id; // after the word tls
+static bool uses_tls;
+
+long request_current()
+{
+    return uses_tls ? request_id : (long)pthread_getspecific(request_key);
+}
+
+static void set(long value)
+{
+    if (uses_tls)
+        request_id = value;
+    else
+        pthread_setspecific(request_key, (void *)value);
+}
+
 static std::atomic<int> ran{0}, wrong{0}, alive{0};
 
 struct Counted {
@@ -96,17 +109,18 @@ struct Counted {
 static void see(long number)
 {
     ran++;
-    if ((long)pthread_getspecific(request_key) != number)
+    if (request_current() != number)
         wrong++;
-    pthread_setspecific(request_key, (void *)(90000 + number));
+    set(90000 + number);
 }
 
-int main()
+int main(int argc, char **)
 {
+    uses_tls = argc > 1;
     pthread_key_create(&request_key, nullptr);
     Pool pool(3);
     for (long i = 1; i <= 300; i++) {
-        pthread_setspecific(request_key, (void *)i);
+        set(i);
         auto big = std::make_shared<Counted>();
         Counted counted;
         if (i % 3 == 0)
@@ -118,16 +132,16 @@ int main()
     }
     std::function<void()> twice = [n = std::make_shared<Counted>()] {
         ran++;
-        long value = (long)pthread_getspecific(request_key);
+        long value = request_current();
         if (value != 1001 && value != 1002)
             wrong++;
     };
-    pthread_setspecific(request_key, (void *)1001);
+    set(1001);
     pool.submit_ref(twice);
-    pthread_setspecific(request_key, (void *)1002);
+    set(1002);
     pool.submit_ref(twice);
     pool.submit(std::function<void()>(twice));
-    pthread_setspecific(request_key, nullptr);
+    set(0);
     pool.stop();
     twice = nullptr;
     std::printf("ran %d wrong %d left %d alive %d\n", ran.load(), wrong.load(), pool.left.load(), alive.load());

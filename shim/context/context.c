@@ -653,12 +653,26 @@ void context_fork_lock(void)
     mem_fork_lock();
 }
 
+/*
+ * In the child: what is under way belongs to the parent. The cached references are dropped without
+ * being given back, because threads that are not here hold others, and destructors are not for now.
+ */
+static void forget_parent(struct thread *thread)
+{
+    atomic_store(&context_alive, 0);
+    if (thread == &thread_unknown)
+        return;
+    thread->snap = thread->debt_context = NULL;
+    thread->prepaid = thread->debt = 0;
+    thread->records_made = thread->records_freed = 0;
+}
+
 void context_fork_unlock(bool is_child)
 {
     mem_fork_unlock();
     record_fork_unlock();
     cell_fork_unlock();
-    values_fork_unlock();
+    values_fork_unlock(is_child);
     strand_fork_unlock();
     thread_fork_unlock(is_child);
     slots_fork_unlock();
@@ -666,5 +680,5 @@ void context_fork_unlock(bool is_child)
     vars_fork_unlock();
     map_fork_unlock();
     if (is_child)
-        atomic_store(&context_alive, thread_self->snap ? 1 : 0);
+        forget_parent(thread_self);
 }

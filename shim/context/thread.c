@@ -221,7 +221,7 @@ void thread_fork_unlock(bool is_child)
         atomic_store(&registry_free, NULL);
         registry_all = NULL;
         if (thread_self != &thread_unknown) {
-            thread_self->next_all = NULL;
+            thread_self->next_all = thread_self->spare = NULL;
             registry_all = thread_self;
         }
     }

@@ -141,7 +141,9 @@ void values_fork_lock(void)
     lock_take(&values_lock);
 }
 
-void values_fork_unlock(void)
+void values_fork_unlock(bool is_child)
 {
+    if (is_child)
+        values_alive = 0;
     lock_drop(&values_lock);
 }

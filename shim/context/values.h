@@ -27,6 +27,6 @@ void values_forget(unsigned column);
 int64_t values_count(void);
 
 void values_fork_lock(void);
-void values_fork_unlock(void);
+void values_fork_unlock(bool is_child);
 
 #endif

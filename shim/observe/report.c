@@ -186,6 +186,12 @@ static int open_target(const char *target)
     return open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
 }
 
+/* A forked child counts from zero, and may let go of what was there before. */
+static long count_alive(int64_t count)
+{
+    return count > 0 ? (long)count : 0;
+}
+
 void report_write(const char *target)
 {
     int saved_errno = errno;
@@ -205,8 +211,9 @@ void report_write(const char *target)
         add(&text, ",");
         add_families(&text, totals);
         add(&text, ",\"contexts_alive\":%ld,\"records_alive\":%ld,\"values_alive\":%ld",
-            (long)context_count_alive(), (long)(totals->records_made - totals->records_freed),
-            (long)values_count());
+            count_alive(context_count_alive()),
+            count_alive((int64_t)(totals->records_made - totals->records_freed)),
+            count_alive(values_count()));
         add_slots(&text);
         add_hooks(&text);
         add(&text, "}\n");

@@ -1,7 +1,11 @@
 """The remaining rules, each by its number."""
+import json
 import re
+import tempfile
+from pathlib import Path
 
-from harness import CARRIERS, ROOT, Failure, carry, idle, plain, test
+from compile import compiled
+from harness import CARRIERS, PROGRAMS, ROOT, Failure, carry, idle, plain, test
 
 KEY = CARRIERS["key"]
 OWNED = "key:owned_key"
@@ -18,6 +22,21 @@ def empty_slot(kind):
 def nested(kind):
     plain("nested", kind).wrong()
     carry(CARRIERS[kind], "nested", kind).ok().quiet().clean()
+
+
+@test("A5: slots are put back in reverse order of attach")
+def put_back_order():
+    for run in (plain, idle):
+        run("put_back_order").wrong()
+    items = "fn:get=one_get,set=one_set;fn:get=two_get,set=two_set;fn:get=three_get,set=three_set"
+    carry(items, "put_back_order").ok().quiet().clean()
+
+
+@test("B13: destructors at a thread's end see what the thread set, nothing of what it inherited", each=CARRIERS)
+def last_look(kind):
+    for run in (plain, idle):
+        run("last_look", kind).wrong()
+    carry(CARRIERS[kind], "last_look", kind).ok().quiet().clean()
 
 
 @test("B12: BATON_INHERIT decides who inherits; workers of a pool do not by default",
@@ -49,10 +68,11 @@ def destructors_as_ever(mode):
     carry(OWNED, "key_destructor", mode).same_as(before).clean()
 
 
-@test("D18: a value that a task sets and leaves is destroyed at detach, once")
-def left_by_a_task():
-    plain("key_destructor", "set_by_task").wrong()
-    carry(OWNED, "key_destructor", "set_by_task").ok().quiet().clean()
+@test("D18: a value that a task sets and leaves is destroyed at detach, once; and what its destructor sets",
+      each=("set_by_task", "set_again"))
+def left_by_a_task(mode):
+    plain("key_destructor", mode).wrong()
+    carry(OWNED, "key_destructor", mode).ok().quiet().clean()
 
 
 @test("D17: a key that is deleted and made again is followed; its number's next user sees nothing")
@@ -78,6 +98,58 @@ def exec_in_a_task():
 def fork_storm(kind):
     plain("fork_storm", kind, 20).wrong()
     carry(CARRIERS[kind], "fork_storm", kind, 100, timeout=50).ok().quiet().clean()
+
+
+@test("E24: children forked while other threads make keys, values and contexts never hang", timeout=90)
+def fork_locks():
+    plain("fork_locks", 20).wrong()
+    carry("key:owned_key;key:no_such_key", "fork_locks", 300, timeout=80).ok().quiet()
+
+
+@test("E24: a child owns nothing that other threads of its parent had under way", each=CARRIERS)
+def fork_owns(kind):
+    plain("fork_owns", kind).wrong()
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "report"
+        after = carry(CARRIERS[kind], "fork_owns", kind, env={"BATON_REPORT": file}).ok().quiet()
+        reports = [json.loads(line) for line in file.read_text().splitlines()]
+    parent, child = sorted(reports, key=lambda report: report["families"].get("glib.pool", {}).get("carried", 0),
+                           reverse=True)
+    for report in (parent, child):
+        for what in ("contexts_alive", "records_alive", "values_alive"):
+            if report[what]:
+                after.fail(f"{what} is {report[what]} in {report}")
+    if parent["families"]["glib.pool"]["carried"] != 50 or "glib.pool" in child["families"]:
+        after.fail(f"the child tells of its parent's handoffs: {child}")
+
+
+@test("E24: a library's destructor that runs after ours hands over as without us")
+def after_teardown():
+    library = compiled("liblate.so", "-shared", "-fPIC", "late_library.c")
+    program = compiled("late", "-rdynamic", "late_main.c", library, f"-Wl,-rpath,{library.parent}")
+    plain(program).ok().says("thread sees 0\nlate thread sees 0, its maker 6")
+    carry(KEY, program).ok().quiet().says("thread sees 5\nlate thread sees 0, its maker 6")
+
+
+@test("E24: a plugin that comes after hundreds of handoffs is looked into", each=("key:plugin_key", "tls:plugin_word"))
+def late_plugin(item):
+    plain("late_plugin", PROGRAMS / "plugin.so").says("thread sees 0 0, pool sees 0 0")
+    after = carry(item, "late_plugin", PROGRAMS / "plugin.so").quiet().slot_is(item, "bound")
+    after.says("thread sees 7 0, pool sees 7 0" if item.startswith("key") else "thread sees 0 8, pool sees 0 8")
+
+
+@test("E24: a library that is unloaded is not called, though its successor lies where it was")
+def gone():
+    folder = compiled("gone", "gone_main.c").parent
+    plugins = []
+    for name, words in (("one", ["-DWHICH=1"]), ("two", ["-DWHICH=2", "-DOTHER"])):
+        library = compiled(f"libgone{name}.so", "-shared", "-fPIC", *words, "gone_library.c", f"-Wl,-soname,libgone{name}.so")
+        plugins.append(compiled(f"plugin{name}.so", "-shared", "-fPIC", "gone_plugin.c", library,
+                                f"-Wl,-rpath,{library.parent}"))
+    before = plain(folder / "gone", *plugins, plugins[0]).ok()
+    before.says("plugin 1 calls library 1, ran 1\nplugin 2 calls library 2, ran 1\nplugin 3 calls library 1, ran 1\n")
+    for items in ("key:no_such_key", "tls:no_such_word"):
+        carry(items, folder / "gone", *plugins, plugins[0]).same_as(before)
 
 
 @test("E24: handoffs in preinit, constructors, exit handlers and destructors work")

@@ -11,6 +11,8 @@ MODES = {
     "reuse": "an unfinished coroutine is dropped when its stack is used again",
     "setcontext": "coroutines that leave by setcontext",
     "jump": "stacks that are switched by _longjmp once entered",
+    "longjmp": "the same by longjmp",
+    "siglongjmp": "the same by siglongjmp, with the signal mask",
     "fortified": "coroutines that leave by the checked longjmp",
     "jump_inside": "jumps that stay on their stack change nothing",
     "threads": "coroutines start threads, threads drive coroutines",

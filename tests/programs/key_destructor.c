@@ -12,10 +12,13 @@ pthread_key_t owned_key;
 static struct value values[8];
 static GThreadPool *pool;
 static struct gate gate = GATE_CLOSED;
-static int tasks_right, iterations, set_by_task, put_back;
+static int tasks_right, iterations, set_by_task, put_back, set_again;
 
 static void destroy(void *value)
 {
+    struct value *next = (struct value *)value + 1;
+    if (set_again && next->number)
+        pthread_setspecific(owned_key, next);
     __atomic_add_fetch(&((struct value *)value)->destroyed, 1, __ATOMIC_RELEASE);
 }
 
@@ -137,6 +140,29 @@ static void mode_set_by_task(void)
     expect("first left value destroyed", values[2].destroyed, 1);
     expect("second left value destroyed", values[3].destroyed, 1);
     expect("the submitter's destroyed", values[1].destroyed, 1);
+}
+
+static void work_again(gpointer data, gpointer user_data)
+{
+    if (data == &values[1])
+        pthread_setspecific(owned_key, &values[2]);
+    else
+        for (int i = 2; i <= 4; i++)
+            expect("destroyed before the next task", values[i].destroyed, 1);
+}
+
+/* A destructor that sets another value is called again for that, as at a thread's end. */
+static void mode_set_again(void)
+{
+    set_again = 1;
+    values[3].number = values[4].number = 1;
+    pthread_key_create(&owned_key, destroy);
+    pool = g_thread_pool_new(work_again, NULL, 1, TRUE, NULL);
+    g_thread_pool_push(pool, &values[1], NULL);
+    g_thread_pool_push(pool, &values[7], NULL);
+    g_thread_pool_free(pool, FALSE, TRUE);
+    for (int i = 2; i <= 4; i++)
+        expect("destroyed in the end", values[i].destroyed, 1);
 }
 
 /* A task that sets another value and then puts the borrowed one back, or empties the slot. */
@@ -284,7 +310,7 @@ static const struct {
     {"set_by_task", mode_set_by_task}, {"iterations", mode_iterations},
     {"exit", mode_exit},               {"inherited", mode_inherited},
     {"outlived", mode_outlived},       {"put_back", mode_put_back},
-    {"emptied", mode_emptied},
+    {"emptied", mode_emptied},         {"set_again", mode_set_again},
 };
 
 int main(int argc, char **argv)

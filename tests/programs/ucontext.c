@@ -302,12 +302,14 @@ static void mode_setcontext(void)
 
 /* ---- entered by a context, from then on by jumps: OpenSSL's ASYNC, QEMU ---- */
 
-static jmp_buf into, out_of;
+static sigjmp_buf into, out_of;
+static void (*jump)(struct __jmp_buf_tag *, int) = _longjmp;
+static int with_mask;
 
 static void jump_out(void)
 {
-    if (!_setjmp(into))
-        _longjmp(out_of, 1);
+    if (!sigsetjmp(into, with_mask))
+        jump(out_of, 1);
 }
 
 static void jumping(struct coroutine *me)
@@ -328,14 +330,27 @@ static void mode_jump(void)
     make(&one, 1, jumping, &outside);
     set_current(9);
     while (!one.is_done) {
-        if (!_setjmp(out_of)) {
+        if (!sigsetjmp(out_of, with_mask)) {
             if (entered++)
-                _longjmp(into, 1);
+                jump(into, 1);
             swapcontext(&outside, &one.context);
         }
         expect("outside", current(), 9);
     }
     free(one.stack);
+}
+
+static void mode_longjmp(void)
+{
+    jump = longjmp;
+    mode_jump();
+}
+
+static void mode_siglongjmp(void)
+{
+    jump = siglongjmp;
+    with_mask = 1;
+    mode_jump();
 }
 
 /* What longjmp is in programs that are built with _FORTIFY_SOURCE; it goes up only. */
@@ -491,6 +506,7 @@ static const struct {
     {"move", mode_move},             {"reuse", mode_reuse},         {"setcontext", mode_setcontext},
     {"jump", mode_jump},             {"jump_inside", mode_jump_inside}, {"threads", mode_threads},
     {"many", mode_many},             {"fortified", mode_fortified},
+    {"longjmp", mode_longjmp},       {"siglongjmp", mode_siglongjmp},
 };
 
 int main(int argc, char **argv)

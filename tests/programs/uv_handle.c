@@ -310,6 +310,30 @@ static void mode_keeps(void)
         expect("tick sees", saw[i + 1], 101 + 1000 * i);
 }
 
+static void on_old_tick(uv_timer_t *handle)
+{
+    saw[++calls] = current();
+    set_current(current() + 1000);
+    if (calls == 6)
+        uv_close((uv_handle_t *)handle, NULL);
+}
+
+/* Six ticks in 150 ms: told, not judged, because it depends on how old a context may become. */
+static void mode_ages(void)
+{
+    uv_timer_t timer;
+    uv_timer_init(loop, &timer);
+    set_current(101);
+    uv_timer_start(&timer, on_old_tick, 0, 30);
+    set_current(9);
+    while (uv_loop_alive(loop)) {
+        uv_run(loop, UV_RUN_ONCE);
+        expect("between ticks", current(), 9);
+    }
+    for (int i = 1; i <= 6; i++)
+        printf("tick %d sees %ld\n", i, saw[i]);
+}
+
 static void on_restart(uv_timer_t *handle)
 {
     saw[++calls] = current();
@@ -612,7 +636,7 @@ static const struct {
 } modes[] = {
     {"ways", mode_ways},     {"keeps", mode_keeps}, {"restart", mode_restart}, {"active", mode_active},
     {"nested", mode_nested}, {"async", mode_async}, {"signal", mode_signal},   {"stops", mode_stops},
-    {"rare", mode_rare},
+    {"rare", mode_rare},     {"ages", mode_ages},
 };
 
 int main(int argc, char **argv)

@@ -118,6 +118,19 @@ void *map_take(struct map *map, const void *key)
     return value;
 }
 
+size_t map_keys(struct map *map, bool (*is)(const struct map_entry *entry, const void *arg),
+                const void *arg, const void **keys, size_t n)
+{
+    size_t found = 0;
+
+    lock_take(&map->lock);
+    for (size_t i = 0; i < map->room && found < n; i++)
+        if (map->entries[i].key && is(&map->entries[i], arg))
+            keys[found++] = map->entries[i].key;
+    lock_drop(&map->lock);
+    return found;
+}
+
 /* Maps are only ever added, at the front, under the lock that is taken here. */
 void map_fork_lock(void)
 {

@@ -32,6 +32,9 @@ bool map_put(struct map *map, const void *key, void *value, void **old);
 void *map_find(struct map *map, const void *key);
 /* As map_find, and takes it out. */
 void *map_take(struct map *map, const void *key);
+/* Writes down up to n keys that `is` says yes to, under the lock: it may look at the entry only. */
+size_t map_keys(struct map *map, bool (*is)(const struct map_entry *entry, const void *arg),
+                const void *arg, const void **keys, size_t n);
 
 void map_fork_lock(void);
 void map_fork_unlock(void);

@@ -9,7 +9,8 @@
  * Source of the behaviour: libev 4.33. Starting an active watcher does nothing. libev calls its own
  * stop functions through the procedure linkage table. Watchers belong to their loop's thread. An
  * ev_async has the context of ev_async_start, because ev_async_send may come from signal handlers.
- * Programs that compile ev.c into themselves are not reached.
+ * Programs that compile ev.c into themselves are not reached. ev_loop_destroy runs the cleanup watchers and
+ * drops all others, and what ev_once has started, without a word: they stay active and must be made anew.
  */
 #include "base/map.h"
 #include "handoffs/handoff.h"
@@ -27,7 +28,8 @@ struct watcher {
 };
 
 static struct library_place ev_place;
-static struct map watchers;
+static struct map watchers; /* to their repeats, whose `more` is the loop */
+static struct map onces;    /* the cells of ev_once, to their loops */
 
 #define IS_INSIDE(name) caller_is_inside(&ev_place, (void *)REAL(name), __builtin_return_address(0))
 /* ev_stat has a timer of libev's own. */
@@ -72,7 +74,7 @@ static void put_back(struct watcher *watcher, struct repeat *repeat)
 }
 
 /* Before the real start, which cannot fail. */
-static void start(struct watcher *watcher, bool is_once)
+static void start(struct ev_loop *loop, struct watcher *watcher, bool is_once)
 {
     struct repeat *repeat = map_find(&watchers, watcher);
     uint8_t flags;
@@ -95,6 +97,7 @@ static void start(struct watcher *watcher, bool is_once)
         repeat->function = (void *)watcher->callback;
         watcher->callback = run_watcher;
     }
+    repeat->more = loop;
     repeat_arm(repeat, context, flags);
 }
 
@@ -114,7 +117,7 @@ static void stop(struct watcher *watcher)
                                                                                          \
         if (!watcher->active && watcher->callback && !is_in_again && !IS_INSIDE(name) && \
             !IS_OWN(name, watcher))                                                      \
-            start(watcher, is_once);                                                     \
+            start(loop, watcher, is_once);                                               \
         REAL(name)(loop, any);                                                           \
     }
 
@@ -153,7 +156,7 @@ void hook_ev_timer_again(struct ev_loop *loop, struct ev_timer *timer)
     bool is_inside = IS_INSIDE(ev_timer_again);
 
     if (!is_inside && watcher->repeat != 0 && watcher->callback && !IS_OWN(ev_timer_again, watcher))
-        start(watcher, false);
+        start(loop, watcher, false);
     is_in_again = true;
     REAL(ev_timer_again)(loop, timer);
     is_in_again = false;
@@ -166,7 +169,7 @@ void hook_ev_periodic_again(struct ev_loop *loop, struct ev_periodic *periodic)
     struct watcher *watcher = (struct watcher *)(void *)periodic;
 
     if (watcher->callback && !IS_INSIDE(ev_periodic_again))
-        start(watcher, false);
+        start(loop, watcher, false);
     is_in_again = true;
     REAL(ev_periodic_again)(loop, periodic);
     is_in_again = false;
@@ -182,6 +185,7 @@ static GUARDED void run_once(int events, void *arg)
     struct record *cell = arg;
     struct record record = *cell;
 
+    map_take(&onces, cell);
     cell_free(cell);
     SCOPE_RUN(record.context, MARK_OWNED, ((once_callback *)record.function)(events, record.data));
 }
@@ -199,5 +203,47 @@ void hook_ev_once(struct ev_loop *loop, int fd, int events, double timeout, once
         return;
     }
     *cell = (struct record){(void *)callback, arg, context};
+    map_put(&onces, cell, loop, NULL); /* no memory: it stays if its loop is destroyed */
     REAL(ev_once)(loop, fd, events, timeout, run_once, cell);
+}
+
+/* ---- the end of a loop ---- */
+
+static bool is_watcher_of(const struct map_entry *entry, const void *loop)
+{
+    return ((const struct repeat *)entry->value)->more == loop;
+}
+
+static bool is_once_of(const struct map_entry *entry, const void *loop)
+{
+    return entry->value == loop;
+}
+
+/* The watchers' memory is not touched: it may be gone. */
+void hook_ev_loop_destroy(struct ev_loop *loop)
+{
+    const void *keys[64];
+    size_t count;
+
+    REAL(ev_loop_destroy)(loop);
+    if (!loop)
+        return;
+    while ((count = map_keys(&watchers, is_watcher_of, loop, keys, 64))) {
+        while (count) {
+            struct repeat *repeat = map_take(&watchers, keys[--count]);
+
+            if (repeat)
+                repeat_end(repeat);
+        }
+    }
+    while ((count = map_keys(&onces, is_once_of, loop, keys, 64))) {
+        while (count) {
+            struct record *cell = (struct record *)keys[--count];
+
+            if (map_take(&onces, cell)) {
+                context_release(cell->context);
+                cell_free(cell);
+            }
+        }
+    }
 }

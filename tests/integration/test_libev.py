@@ -35,6 +35,21 @@ def nested(kind):
     watcher("nested", kind, tasks=2)
 
 
+@test("A1, E24: fork watchers run in the child, in their own context", each=CARRIERS)
+def fork(kind):
+    watcher("fork", kind, tasks=2)
+
+
+@test("A8: a loop that is destroyed: its cleanup watchers run, all others and ev_once are dropped", each=CARRIERS)
+def destroy(kind):
+    watcher("destroy", kind, tasks=203)
+
+
+@test("A9: a periodic that is started anew, from outside and by itself", each=CARRIERS)
+def periodic(kind):
+    watcher("periodic", kind, tasks=4)
+
+
 @test("A9: BATON_PERIODIC=off runs repeating watchers bare and still puts the loop's values back")
 def periodic_off():
     after = carry(KEY, "libev", "keeps", env={"BATON_PERIODIC": "off"}).wrong().clean()

@@ -204,12 +204,150 @@ static void mode_nested(void)
     expect("the loop's thread has", current(), 9);
 }
 
+/* ---- fork and the end of a loop ---- */
+
+static ev_fork forked, stopped_fork;
+static ev_cleanup cleaned, stopped_cleanup;
+
+static void on_fork(struct ev_loop *l, ev_fork *w, int what)
+{
+    saw[++calls] = current();
+    set_current(current() + 1000);
+}
+
+static void on_never(struct ev_loop *l, ev_fork *w, int what)
+{
+    expect("a stopped watcher", 1, 0);
+}
+
+/* In the child, each time it is told that it is one. */
+static void mode_fork(void)
+{
+    ev_fork_init(&forked, on_fork);
+    ev_fork_init(&stopped_fork, on_never);
+    set_current(101);
+    ev_fork_start(loop, &forked);
+    set_current(102);
+    ev_fork_start(loop, &stopped_fork);
+    ev_fork_stop(loop, &stopped_fork);
+    expect("callback is the program's", ev_cb(&stopped_fork) == on_never, 1);
+    set_current(9);
+    fflush(stdout);
+    pid_t child = fork();
+    if (!child) {
+        for (int i = 0; i < 2; i++) {
+            ev_loop_fork(loop);
+            ev_run(loop, EVRUN_NOWAIT);
+            expect("child has", current(), 9);
+            expect("child's callback sees", saw[i + 1], 101 + i * 1000);
+        }
+        expect("calls", calls, 2);
+        fflush(stdout);
+        _exit(wrong_results != 0);
+    }
+    int status = -1;
+    waitpid(child, &status, 0);
+    expect("child", status, 0);
+    expect("calls", calls, 0);
+    ev_fork_stop(loop, &forked);
+    expect("callback is the program's", ev_cb(&forked) == on_fork, 1);
+}
+
+static void on_cleanup(struct ev_loop *l, ev_cleanup *w, int what)
+{
+    saw[++calls] = current();
+    set_current(6000);
+}
+
+static void on_no_cleanup(struct ev_loop *l, ev_cleanup *w, int what)
+{
+    expect("a stopped watcher", 1, 0);
+}
+
+static void on_lost(int what, void *arg)
+{
+    expect("a dropped callback", 1, 0);
+}
+
+/* A loop that is destroyed, with watchers that are still active; the other loop's stay. */
+static void mode_destroy(void)
+{
+    static ev_timer left[100], other;
+    struct ev_loop *own = ev_loop_new(0);
+    set_current(101);
+    ev_timer_init(&other, on_timer, 0., 0.);
+    other.data = (void *)2;
+    ev_timer_start(loop, &other);
+    for (int i = 0; i < 100; i++) {
+        set_current(200 + i);
+        ev_timer_init(&left[i], on_timer, 100., 0.);
+        ev_timer_start(own, &left[i]);
+        ev_once(own, -1, 0, 100., on_lost, NULL);
+    }
+    ev_cleanup_init(&cleaned, on_cleanup);
+    ev_cleanup_init(&stopped_cleanup, on_no_cleanup);
+    set_current(103);
+    ev_cleanup_start(own, &cleaned);
+    set_current(104);
+    ev_cleanup_start(own, &stopped_cleanup);
+    ev_cleanup_stop(own, &stopped_cleanup);
+    expect("callback is the program's", ev_cb(&stopped_cleanup) == on_no_cleanup, 1);
+    set_current(9);
+    ev_loop_destroy(own);
+    memset(left, 0, sizeof(left));
+    expect("the thread has", current(), 9);
+    expect("cleanup sees", saw[1], 103);
+    expect("calls", calls, 1);
+    ev_run(loop, 0);
+    expect("the other loop's sees", saw[2], 101);
+}
+
+static ev_periodic periodic;
+
+static void on_period(struct ev_loop *l, ev_periodic *w, int what)
+{
+    saw[++calls] = current();
+    set_current(current() + 1000);
+    if (calls == 2) {
+        set_current(102);
+        w->interval = 0.002;
+        ev_periodic_again(l, w);
+        set_current(6000);
+    } else if (calls == 4) {
+        ev_periodic_stop(l, w);
+    }
+}
+
+/* Started anew from outside and by its own callback. */
+static void mode_periodic(void)
+{
+    ev_periodic_init(&periodic, on_period, 0., 100., NULL);
+    set_current(55);
+    ev_periodic_start(loop, &periodic);
+    periodic.interval = 0.001;
+    set_current(101);
+    ev_periodic_again(loop, &periodic);
+    set_current(9);
+    ev_run(loop, 0);
+    expect("the loop's thread has", current(), 9);
+    expect("calls", calls, 4);
+    expect("sees", saw[1], 101);
+    expect("sees", saw[2], 1101);
+    expect("sees", saw[3], 102);
+    expect("sees", saw[4], 1102);
+    expect("callback is the program's", ev_cb(&periodic) == on_period, 1);
+    ev_periodic_again(loop, &periodic); /* starts one that was stopped */
+    ev_periodic_stop(loop, &periodic);
+    expect("callback is the program's", ev_cb(&periodic) == on_period, 1);
+}
+
 static const struct {
     const char *name;
     void (*run)(void);
 } modes[] = {
     {"ways", mode_ways},       {"keeps", mode_keeps},   {"restart", mode_restart},
-    {"stopped", mode_stopped}, {"nested", mode_nested},
+    {"stopped", mode_stopped}, {"nested", mode_nested}, {"fork", mode_fork},
+    {"destroy", mode_destroy}, {"periodic", mode_periodic},
 };
 
 int main(int argc, char **argv)

@@ -52,6 +52,11 @@ def dropped(kind):
     event("dropped", kind, tasks=106)
 
 
+@test("A8: deleted in each of the ways; a base that is freed without finalizers", each=CARRIERS)
+def deleted(kind):
+    event("deleted", kind, tasks=8)
+
+
 @test("A5: a loop inside a callback", each=CARRIERS)
 def nested(kind):
     event("nested", kind, tasks=2)

@@ -1,5 +1,5 @@
 """sd-event: a source's callback runs in the context of the call that added it."""
-from harness import CARRIERS, carry, idle, plain, test
+from harness import CARRIERS, carry, idle, plain, skip, test
 
 KEY = CARRIERS["key"]
 
@@ -28,6 +28,13 @@ def getters(kind):
 @test("A8: sources that never run, one that is refused, one that goes with its loop", each=CARRIERS)
 def dropped(kind):
     source("dropped", kind, tasks=3)
+
+
+@test("A1: a child by its pidfd, a file by its descriptor; sources that never run", each=CARRIERS)
+def descriptors(kind):
+    if plain("sdevent", "descriptors", kind).code == 77:
+        skip("this system has no pidfd_open")
+    source("descriptors", kind, tasks=4)
 
 
 @test("the rows of sd-event have the types of its header")

@@ -225,6 +225,27 @@ static void mode_dropped(void)
     expect("the other base's", saw[3], 102);
 }
 
+/* Deleted in each of the ways; a base that is freed without finalizers. */
+static void mode_deleted(void)
+{
+    int (*const ways[])(struct event *) = {event_del, event_del_noblock, event_del_block};
+    struct event_base *other = event_base_new();
+    struct event *event = event_new(base, -1, 0, on_event, next());
+    event_base_once(other, -1, EV_TIMEOUT, on_event, NULL, &later);
+    event_base_free_nofinalize(other);
+    for (int i = 0; i < 3; i++) {
+        set_current(55);
+        event_add(event, &now);
+        event_active(event, EV_TIMEOUT, 0);
+        expect("deleted", ways[i](event), 0);
+    }
+    set_current(101);
+    event_add(event, &now);
+    run();
+    check_all();
+    event_free(event);
+}
+
 static void on_inner(evutil_socket_t fd, short what, void *arg)
 {
     saw[2] = current();
@@ -390,7 +411,7 @@ static const struct {
 } modes[] = {
     {"ways", mode_ways},       {"once", mode_once},         {"keeps", mode_keeps},     {"readd", mode_readd},
     {"getters", mode_getters}, {"refused", mode_refused}, {"dropped", mode_dropped},   {"nested", mode_nested},   {"finalize", mode_finalize},
-    {"threads", mode_threads}, {"free_elsewhere", mode_free_elsewhere},
+    {"threads", mode_threads}, {"free_elsewhere", mode_free_elsewhere}, {"deleted", mode_deleted},
 };
 
 int main(int argc, char **argv)

@@ -2,8 +2,10 @@
 // libs: libsystemd
 // usage: sdevent MODE [CARRIER]; a mode is one promise, named in the table at the end
 #include "carrier.h"
+#include <fcntl.h>
 #include <sys/epoll.h>
 #include <sys/inotify.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <systemd/sd-event.h>
 
@@ -96,6 +98,50 @@ static void mode_ways(void)
         sd_event_source_unref(sources[i]);
 }
 
+/* By file descriptor instead of number and path; one of each that never runs. */
+static void mode_descriptors(void)
+{
+    sd_event_source *sources[4] = {0};
+    char path[] = "/tmp/baton-sd-XXXXXX";
+    int file = mkstemp(path);
+    sigset_t blocked;
+    sigemptyset(&blocked);
+    sigaddset(&blocked, SIGCHLD);
+    sigprocmask(SIG_BLOCK, &blocked, NULL);
+    for (int i = 0; i < 2; i++) {
+        pid_t child = fork();
+        if (!child) {
+            if (i)
+                pause();
+            _exit(3);
+        }
+        int pidfd = (int)syscall(SYS_pidfd_open, child, 0);
+        if (pidfd < 0) {
+            puts("no pidfd_open");
+            exit(77);
+        }
+        expect("added child", sd_event_add_child_pidfd(loop, &sources[i], pidfd, WEXITED, on_child, next()) >= 0, 1);
+        sd_event_source_set_child_pidfd_own(sources[i], 1);
+        if (i)
+            sd_event_source_set_child_process_own(sources[i], 1); /* killed with its source */
+        int fd = open(path, O_RDWR);
+        expect("added inotify", sd_event_add_inotify_fd(loop, &sources[2 + i], fd, i ? IN_ATTRIB : IN_MODIFY, on_inotify, next()) >= 0, 1);
+        close(fd);
+    }
+    set_current(9);
+    if (write(file, "text", 4) != 4)
+        abort();
+    for (int i = 0; i < 1000 && calls < 2; i++)
+        sd_event_run(loop, 10000);
+    unlink(path);
+    expect("the loop's thread has", current(), 9);
+    expect("calls", calls, 2);
+    expect("child's callback sees", saw[1], 101);
+    expect("file's callback sees", saw[2], 102);
+    for (int i = 0; i < 4; i++)
+        sd_event_source_unref(sources[i]);
+}
+
 static int on_tick(sd_event_source *source, void *userdata)
 {
     saw[++calls] = current();
@@ -176,7 +222,8 @@ static void mode_dropped(void)
 static const struct {
     const char *name;
     void (*run)(void);
-} modes[] = {{"ways", mode_ways}, {"keeps", mode_keeps}, {"getters", mode_getters}, {"dropped", mode_dropped}};
+} modes[] = {{"ways", mode_ways}, {"keeps", mode_keeps}, {"getters", mode_getters}, {"dropped", mode_dropped},
+             {"descriptors", mode_descriptors}};
 
 int main(int argc, char **argv)
 {

@@ -148,6 +148,8 @@ extern struct thread thread_unknown;
 struct thread *thread_enter(void);
 /* Gives back what the thread caches and its block; called at the end of threads that we started. */
 void thread_leave(struct thread *thread);
+/* The same of one that has nothing attached, where nothing is copied. */
+void thread_leave_plain(struct thread *thread);
 /* Calls visit for every block ever used. */
 void thread_each(void (*visit)(struct thread *thread, void *arg), void *arg);
 

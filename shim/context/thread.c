@@ -180,19 +180,27 @@ static __attribute__((noinline)) void thread_let_go(struct thread *thread)
     thread_give_back(thread);
 }
 
+void thread_leave_plain(struct thread *thread)
+{
+    if (unlikely(((uintptr_t)thread->over | (uintptr_t)thread->snap |
+                  (uintptr_t)thread->debt_context |
+                  (uintptr_t)thread->loan | (uintptr_t)thread->freed_chunk |
+                  (uintptr_t)thread->cells | (uintptr_t)thread->spare |
+                  (uintptr_t)thread->strands | (uintptr_t)thread->vars | thread->vars_id |
+                  thread->suppress) != 0))
+        thread_let_go(thread);
+    else
+        thread_give_back(thread);
+}
+
 void thread_leave(struct thread *thread)
 {
     if (unlikely(thread == &thread_unknown))
         return;
-    if (unlikely(((uintptr_t)thread->over | (uintptr_t)thread->snap |
-                  (uintptr_t)thread->debt_context | (uintptr_t)thread->loan |
-                  (uintptr_t)thread->freed_chunk |
-                  (uintptr_t)thread->cells | (uintptr_t)thread->spare | (uintptr_t)thread->strands |
-                  (uintptr_t)thread->vars | thread->vars_id | thread->suppress | slots_have_held) !=
-                 0))
+    if (thread->over || slots_have_held)
         thread_let_go(thread);
     else
-        thread_give_back(thread);
+        thread_leave_plain(thread);
 }
 
 void thread_each(void (*visit)(struct thread *thread, void *arg), void *arg)

@@ -151,6 +151,6 @@ int start_rollback(enum family family, struct thread *thread, int error);
         thread_self = (thread);                                                             \
         (thread)->records_freed++;                                                          \
         SCOPE_RUN_PLAIN((thread), (thread)->start_context, MARK_OWNED | MARK_THREAD, CALL); \
-        thread_leave(thread);                                                               \
+        thread_leave_plain(thread);                                                         \
     } while (0)
 #endif

@@ -35,13 +35,24 @@ static GUARDED void *run_thread(void *arg)
     return result;
 }
 
+static GUARDED int run_c11_thread_slow(struct thread *self)
+{
+    GUARDED_FRAME();
+    int result;
+
+    START_RUN(self, result = ((int (*)(void *))self->start_function)(self->start_data));
+    return result;
+}
+
 static GUARDED int run_c11_thread(void *arg)
 {
     GUARDED_FRAME();
     struct thread *self = arg;
     int result;
 
-    START_RUN(self, result = ((int (*)(void *))self->start_function)(self->start_data));
+    if (unlikely(!thread_is_plain(self)))
+        return run_c11_thread_slow(self);
+    START_RUN_FAST(self, result = ((int (*)(void *))self->start_function)(self->start_data));
     return result;
 }
 
@@ -75,14 +86,29 @@ int hook_pthread_create(unsigned long *thread, const union pthread_attr_t *attri
     return unlikely(error) ? start_rollback(FAMILY_PTHREAD, started, error) : 0;
 }
 
-int hook_thrd_create(unsigned long *thread, int (*start)(void *), void *arg)
+static __attribute__((noinline)) int create_c11_slow(unsigned long *thread, int (*start)(void *),
+                                                     void *arg, const void *caller)
 {
     struct thread *started;
     int error;
 
-    if (!start || !thread_inherits(__builtin_return_address(0)) ||
+    if (!start || !thread_inherits(caller) ||
         !(started = start_capture(FAMILY_PTHREAD, (void *)start, arg)))
         return REAL(thrd_create)(thread, start, arg);
     error = REAL(thrd_create)(thread, run_c11_thread, started);
+    return error ? start_rollback(FAMILY_PTHREAD, started, error) : 0;
+}
+
+int hook_thrd_create(unsigned long *thread, int (*start)(void *), void *arg)
+{
+    struct thread *self = thread_self, *started;
+    int error;
+
+    if (unlikely(!start || !thread_inherits_surely(__builtin_return_address(0)) ||
+                 !hook_table[HOOK_thrd_create].real || !start_is_fast(self)))
+        return create_c11_slow(thread, start, arg, __builtin_return_address(0));
+    started = start_fast(self, FAMILY_PTHREAD, (void *)start, arg);
+    error = ((REAL_TYPE(thrd_create))hook_table[HOOK_thrd_create].real)(thread, run_c11_thread,
+                                                                        started);
     return unlikely(error) ? start_rollback(FAMILY_PTHREAD, started, error) : 0;
 }

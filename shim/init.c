@@ -24,10 +24,9 @@
 #include "context/thread.h"
 #include "context/values.h"
 #include "handoffs/bypass.h"
+#include "handoffs/fork.h"
 #include "handoffs/hooks.h"
 #include "handoffs/next.h"
-#include "handoffs/notice.h"
-#include "handoffs/waiting.h"
 #include "handoffs/inherit.h"
 #include "hooks/named.h"
 #include "observe/report.h"
@@ -52,24 +51,21 @@ static _Atomic(const void *) start_claim; /* thread pointer of who reads or star
 static void before_fork(void)
 {
     named_fork_lock();
-    notice_fork_lock();
-    waiting_fork_lock();
+    handoffs_fork_lock();
     context_fork_lock();
 }
 
 static void after_fork_parent(void)
 {
     context_fork_unlock(false);
-    waiting_fork_unlock();
-    notice_fork_unlock();
+    handoffs_fork_unlock();
     named_fork_unlock(false);
 }
 
 static void after_fork_child(void)
 {
     context_fork_unlock(true);
-    waiting_fork_unlock();
-    notice_fork_unlock();
+    handoffs_fork_unlock();
     named_fork_unlock(true);
 }
 

@@ -171,11 +171,45 @@ static int elf_visit_at(struct dl_phdr_info *info, size_t size, void *arg)
     return 0;
 }
 
+#ifdef DLFO_EH_SEGMENT_TYPE /* glibc 2.35 */
+/*
+ * dl_iterate_phdr takes a lock of the loader's that fork does not look after: a child of a program
+ * whose other threads were inside would wait for ever. This one takes none.
+ */
+extern __typeof__(_dl_find_object) _dl_find_object __attribute__((weak));
+
+static bool elf_find_object(const void *address, struct elf_module *out)
+{
+    struct dl_find_object found;
+    struct dl_phdr_info info = {0};
+    const ElfW(Ehdr) * header;
+
+    if (!_dl_find_object || _dl_find_object((void *)(uintptr_t)address, &found) != 0)
+        return false;
+    header = found.dlfo_map_start;
+    if (memcmp(header->e_ident, ELFMAG, SELFMAG) != 0 || header->e_phoff > 4096 ||
+        header->e_phentsize != sizeof(elf_phdr) ||
+        header->e_phoff + header->e_phnum * sizeof(elf_phdr) > 4096)
+        return false;
+    info.dlpi_addr = found.dlfo_link_map->l_addr;
+    info.dlpi_name = found.dlfo_link_map->l_name;
+    info.dlpi_phdr = (const elf_phdr *)((uintptr_t)header + header->e_phoff);
+    info.dlpi_phnum = header->e_phnum;
+    elf_module_fill(&info, !found.dlfo_link_map->l_prev && !*info.dlpi_name, out);
+    return true;
+}
+#else
+static bool elf_find_object(const void *address, struct elf_module *out)
+{
+    return false;
+}
+#endif
+
 bool elf_module_at(const void *address, struct elf_module *out)
 {
     struct elf_at at = {(uintptr_t)address, out, true};
 
-    return dl_iterate_phdr(elf_visit_at, &at) == 1;
+    return elf_find_object(address, out) || dl_iterate_phdr(elf_visit_at, &at) == 1;
 }
 
 bool elf_module_match(const struct elf_module *module, const char *name)

@@ -49,7 +49,8 @@ struct elf_module {
  * VISIT runs under the loader's lock: it may read and map, and call nothing foreign. */
 int elf_each_module(int (*visit)(const struct elf_module *module, void *arg), void *arg);
 
-/* The module whose memory ADDRESS is in. False: none. */
+/* The module whose memory ADDRESS is in. False: none. Its tls_modid may be 0 although it has one.
+ * Waits for no lock where glibc is 2.35 or newer: for forked children. */
 bool elf_module_at(const void *address, struct elf_module *out);
 
 /* Describe a file that was mapped as the loader would, without being loaded: for baton-plan. PATH

@@ -81,9 +81,21 @@ static size_t elf_count_startup(const struct elf_loaded_list *list)
     return limit;
 }
 
+/* The first of them, for a look without the loader's lock, which a forked child may find held. */
+enum { STARTUP_KNOWN = 256 };
+static const elf_phdr *startup_phdr[STARTUP_KNOWN];
+
+static int elf_visit_startup(struct dl_phdr_info *info, size_t size, void *arg)
+{
+    size_t *filled = arg;
+
+    startup_phdr[(*filled)++] = info->dlpi_phdr;
+    return *filled == STARTUP_KNOWN;
+}
+
 static size_t elf_startup_count(void)
 {
-    size_t count = __atomic_load_n(&startup_count, __ATOMIC_RELAXED), len = 256 << 10;
+    size_t count = __atomic_load_n(&startup_count, __ATOMIC_ACQUIRE), len = 256 << 10, filled;
     struct elf_loaded_list list = {.max = len / sizeof *list.at};
 
     if (count)
@@ -94,7 +106,9 @@ static size_t elf_startup_count(void)
     elf_each_module(elf_visit_loaded, &list);
     count = elf_count_startup(&list);
     sys_unmap(list.at, len);
-    __atomic_store_n(&startup_count, count, __ATOMIC_RELAXED);
+    filled = 0;
+    dl_iterate_phdr(elf_visit_startup, &filled);
+    __atomic_store_n(&startup_count, count, __ATOMIC_RELEASE);
     return count;
 }
 
@@ -117,7 +131,13 @@ bool elf_module_is_startup(const struct elf_module *module)
 {
     struct elf_position p = {module->phdr, elf_startup_count()};
 
-    return dl_iterate_phdr(elf_visit_position, &p) == 1;
+    if (p.limit > STARTUP_KNOWN)
+        return dl_iterate_phdr(elf_visit_position, &p) == 1;
+    for (size_t i = 0; i < p.limit; i++) {
+        if (startup_phdr[i] == module->phdr)
+            return true;
+    }
+    return false;
 }
 
 /* The argument of the C library's own function, which the ABI fixes. */

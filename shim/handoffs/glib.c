@@ -15,6 +15,7 @@
 #include "base/lock.h"
 #include "base/mem.h"
 #include "context/thread.h"
+#include "handoffs/fork.h"
 #include "handoffs/handoff.h"
 #include "handoffs/next.h"
 #include "handoffs/inherit.h"
@@ -474,4 +475,16 @@ struct _GThread *hook_g_thread_create_full(void *(*function)(void *), void *data
     if (!thread)
         start_rollback(FAMILY_GLIB_THREAD, started, 0);
     return thread;
+}
+
+void glib_fork_lock(void)
+{
+    lock_take(&kinds_lock);
+    lock_take(&sortings_lock);
+}
+
+void glib_fork_unlock(void)
+{
+    lock_drop(&kinds_lock);
+    lock_drop(&sortings_lock);
 }

@@ -3,6 +3,7 @@
 
 #include "base/elf.h"
 #include "base/lock.h"
+#include "handoffs/fork.h"
 
 static struct lock place_lock;
 
@@ -38,4 +39,14 @@ bool address_is_of(struct library_named *library, const void *address)
     }
     return (uintptr_t)address - atomic_load_explicit(&library->start, memory_order_relaxed) <
            atomic_load_explicit(&library->size, memory_order_relaxed);
+}
+
+void inside_fork_lock(void)
+{
+    lock_take(&place_lock);
+}
+
+void inside_fork_unlock(void)
+{
+    lock_drop(&place_lock);
 }

@@ -10,6 +10,7 @@
  * sets callbacks of its own (sockets, pairs, filters) through the same functions.
  */
 #include "base/map.h"
+#include "handoffs/fork.h"
 #include "handoffs/handoff.h"
 #include "handoffs/libevent_owned.h"
 
@@ -182,4 +183,14 @@ int hook_evbuffer_remove_cb(struct evbuffer *buffer, change_callback *function, 
         return REAL(evbuffer_remove_cb)(buffer, function, data);
     return REAL(evbuffer_remove_cb)(
         buffer, is_old ? (change_callback *)(void *)run_length : run_change, (void *)repeat);
+}
+
+void libevent_evbuffer_fork_lock(void)
+{
+    lock_take(&watches_lock);
+}
+
+void libevent_evbuffer_fork_unlock(void)
+{
+    lock_drop(&watches_lock);
 }

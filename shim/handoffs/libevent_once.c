@@ -4,6 +4,7 @@
  * The callback comes at most once; event_base_free drops what has not come without a word (2.1.12).
  * libevent uses the function for itself (event_base_loopexit): those callbacks pass through.
  */
+#include "handoffs/fork.h"
 #include "handoffs/libevent_once.h"
 
 static struct lock once_lock;
@@ -132,4 +133,14 @@ void hook_event_base_free_nofinalize(struct event_base *base)
     REAL(event_base_free_nofinalize)(base);
     if (base)
         once_drop_all(base);
+}
+
+void libevent_once_fork_lock(void)
+{
+    lock_take(&once_lock);
+}
+
+void libevent_once_fork_unlock(void)
+{
+    lock_drop(&once_lock);
 }

@@ -5,6 +5,7 @@
  * thread may add, activate and delete while a callback runs: then the repeat is read and written under
  * a lock (no foreign code under it), and a run has a reference of its own.
  */
+#include "handoffs/fork.h"
 #include "handoffs/libevent.h"
 
 _Atomic bool libevent_is_threaded;
@@ -202,4 +203,14 @@ void libevent_end(struct repeat *repeat)
     libevent_unlock(is_locked);
     if (!is_running)
         cell_free(repeat);
+}
+
+void libevent_fork_lock(void)
+{
+    lock_take(&libevent_lock);
+}
+
+void libevent_fork_unlock(void)
+{
+    lock_drop(&libevent_lock);
 }

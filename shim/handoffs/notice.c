@@ -5,6 +5,7 @@
  * program's callback runs; by then the program may have seen the request's end in another way and
  * given the memory back, so it is looked at through the kernel, which answers where we would fault.
  */
+#include "handoffs/fork.h"
 #include "handoffs/notice.h"
 
 #include <aio.h>
@@ -19,7 +20,8 @@
 
 enum { QUARANTINE_S = 10 };
 
-static struct lock quarantine_lock;
+/* Guards the contexts of all notices and the quarantine: one, so that fork can take it. */
+static struct lock notices_lock;
 static struct notice *quarantine_first, **quarantine_last = &quarantine_first;
 
 static unsigned now_s(void)
@@ -34,7 +36,7 @@ static struct notice *notice_take(void)
 {
     struct notice *notice;
 
-    lock_take(&quarantine_lock);
+    lock_take(&notices_lock);
     notice = quarantine_first;
     if (notice && now_s() - notice->retired_s > QUARANTINE_S) {
         quarantine_first = notice->next;
@@ -43,7 +45,7 @@ static struct notice *notice_take(void)
     } else {
         notice = NULL;
     }
-    lock_drop(&quarantine_lock);
+    lock_drop(&notices_lock);
     return notice ? notice : mem_alloc(sizeof *notice);
 }
 
@@ -56,24 +58,24 @@ static void count(uint64_t *of_thread)
 void notice_retire(struct notice *notice)
 {
     struct context *context;
-    bool is_retired;
+    bool was_retired;
 
-    lock_take(&notice->lock);
+    lock_take(&notices_lock);
     context = notice->context;
     notice->context = NULL;
-    is_retired = notice->is_retired;
+    was_retired = notice->is_retired;
     notice->is_retired = true;
-    lock_drop(&notice->lock);
-    if (is_retired)
+    if (!was_retired) {
+        notice->next = NULL;
+        notice->retired_s = now_s();
+        *quarantine_last = notice;
+        quarantine_last = &notice->next;
+    }
+    lock_drop(&notices_lock);
+    if (was_retired)
         return;
     thread_enter();
     count(&thread_self->records_freed);
-    lock_take(&quarantine_lock);
-    notice->next = NULL;
-    notice->retired_s = now_s();
-    *quarantine_last = notice;
-    quarantine_last = &notice->next;
-    lock_drop(&quarantine_lock);
     if (context)
         context_release(context);
 }
@@ -106,10 +108,10 @@ static GUARDED void run_once(struct notice *notice)
 
     if (notice->request)
         put_back(notice);
-    lock_take(&notice->lock);
+    lock_take(&notices_lock);
     context = notice->context;
     notice->context = NULL;
-    lock_drop(&notice->lock);
+    lock_drop(&notices_lock);
     if (!context) { /* given up meanwhile */
         function(value);
         return;
@@ -128,23 +130,23 @@ static GUARDED void run_again(struct notice *notice)
     union sigval value = notice->value;
     struct context *context, *next;
 
-    lock_take(&notice->lock);
+    lock_take(&notices_lock);
     context = notice->context;
     if (context)
         context_ref(context);
-    lock_drop(&notice->lock);
+    lock_drop(&notices_lock);
     if (!context) {
         function(value);
         return;
     }
     next = context;
     SCOPE_RUN_KEEP(&next, function(value));
-    lock_take(&notice->lock);
+    lock_take(&notices_lock);
     if (notice->context == context && next != context) {
         notice->context = next;
         next = context;
     }
-    lock_drop(&notice->lock);
+    lock_drop(&notices_lock);
     context_release(next);
 }
 
@@ -213,10 +215,10 @@ void notice_rollback(enum family family, struct notice *notice)
 
 void notice_fork_lock(void)
 {
-    lock_take(&quarantine_lock);
+    lock_take(&notices_lock);
 }
 
 void notice_fork_unlock(void)
 {
-    lock_drop(&quarantine_lock);
+    lock_drop(&notices_lock);
 }

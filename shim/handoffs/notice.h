@@ -18,10 +18,9 @@ struct aiocb;
 struct notice {
     void (*function)(union sigval);
     union sigval value;
-    struct lock lock;
     bool repeats;
     bool is_retired;
-    struct context *context; /* one reference, under the lock */
+    struct context *context; /* one reference, under the lock of notice.c */
     struct aiocb *request;   /* where to put the program's callback back, or NULL */
     struct map *table;       /* it is in there under `key`, or NULL */
     const void *key;
@@ -38,8 +37,5 @@ bool notice_is_placed(const struct notice *notice, const struct sigevent *event)
 void notice_rollback(enum family family, struct notice *notice);
 /* There will be no more notifications, but for one that is under way. May be said again soon after. */
 void notice_retire(struct notice *notice);
-
-void notice_fork_lock(void);
-void notice_fork_unlock(void);
 
 #endif

@@ -17,7 +17,6 @@
 #include <stdarg.h>
 #include <ucontext.h>
 
-#include "base/elf.h"
 #include "base/mem.h"
 #include "context/strand.h"
 #include "handoffs/handoff.h"
@@ -73,19 +72,21 @@ static void run_entry(long word)
         strand_end(own, strand, link ? strand_find(own, link, arch_context_sp(link)) : &own->home);
 }
 
+/*
+ * Not by asking the loader whose code the caller is: it answers under a lock that a forked child may
+ * find held for ever. A libcrypto that came by dlopen is known once it has started a job.
+ */
 static bool is_fibre_of_openssl(const void *caller)
 {
     static struct library_named libcrypto = {.name = "libcrypto"};
-    struct elf_module module;
+    static struct library_place by_dlopen;
+    void *start_job = hook_table[HOOK_ASYNC_start_job].real;
 
     if (!family_is_on(FAMILY_OPENSSL))
         return false;
     if (address_is_of(&libcrypto, caller))
         return true;
-    if (libcrypto.size)
-        return false;
-    return elf_module_at(caller, &module) && !module.is_main &&
-           elf_module_match(&module, "libcrypto");
+    return start_job && !libcrypto.size && caller_is_inside(&by_dlopen, start_job, caller);
 }
 
 void hook_makecontext(ucontext_t *target, void (*function)(void), int count, ...)

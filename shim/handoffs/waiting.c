@@ -1,4 +1,5 @@
 /* See waiting.h. The lock guards the list and the tasks' states, never foreign code. */
+#include "handoffs/fork.h"
 #include "handoffs/waiting.h"
 
 #include "base/lock.h"

@@ -32,7 +32,4 @@ struct waiting waiting_take(struct waiting *task);
 unsigned waiting_mark(const void *pool, const void *owner);
 void waiting_drop(unsigned mark);
 
-void waiting_fork_lock(void);
-void waiting_fork_unlock(void);
-
 #endif

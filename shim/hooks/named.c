@@ -364,6 +364,7 @@ const char *named_reason(const struct named_hook *hook)
 void named_fork_lock(void)
 {
     lock_take(&look_lock);
+    thunk_fork_lock();
     table_fork_lock();
     queue_fork_lock();
 }
@@ -372,5 +373,6 @@ void named_fork_unlock(bool is_child)
 {
     queue_fork_unlock();
     table_fork_unlock(is_child);
+    thunk_fork_unlock();
     lock_drop(&look_lock);
 }

@@ -54,6 +54,8 @@ extern _Atomic unsigned thunks_used; /* the next one to give out */
 
 /* The thunk for (hook, role, original), a new one if need be; 0: the bank is full. */
 unsigned thunk_take(struct named_hook *hook, enum thunk_role role, void *original);
+void thunk_fork_lock(void);
+void thunk_fork_unlock(void);
 
 /* Reads the settings; before anything is hooked. Errors are told and counted. */
 void named_read(struct config *config);

@@ -31,6 +31,16 @@ unsigned thunk_take(struct named_hook *hook, enum thunk_role role, void *origina
     return index;
 }
 
+void thunk_fork_lock(void)
+{
+    lock_take(&take_lock);
+}
+
+void thunk_fork_unlock(void)
+{
+    lock_drop(&take_lock);
+}
+
 /* ---- unwinding ---- */
 
 enum { UNWIND_CLEANUP_PHASE = 2, UNWIND_CONTINUE = 8 };

@@ -246,6 +246,8 @@ START_TEST(test_elf_dynsym_finds_libc_versions)
     ck_assert_ptr_eq(elf_dynsym(&m, "strchr"), dlsym(libc, "strchr"));
     if (elf_dynsym_find(&m, "memcpy", "GLIBC_2.2.5", ELF_FUNC, &s))
         ck_assert_ptr_eq(elf_symbol_address(&s), dlvsym(libc, "memcpy", "GLIBC_2.2.5"));
+    /* The module of an address need not know its thread-local storage: found by name it does. */
+    ck_assert(elf_module_find("libc.so", &m));
     ck_assert(elf_dynsym_find(&m, "errno", "GLIBC_PRIVATE", ELF_TLS, &s));
     ck_assert_ptr_eq(elf_tls_address(m.tls_modid, s.value), &errno);
 }

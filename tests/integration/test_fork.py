@@ -1,0 +1,37 @@
+"""fork in a program whose other threads are busy (E24): the child finds no lock of ours held."""
+import re
+
+from harness import CARRIERS, ROOT, Failure, carry, idle, plain, test
+
+MODES = {
+    "pools": "GLib's pools are made, sorted, freed",
+    "sources": "GLib's sources",
+    "apr": "APR's pools, whose workers are looked up as those of a library",
+    "notices": "timers; the child waits for a message",
+    "coroutines": "coroutines",
+    "uv": "loops of libuv",
+    "events": "libevent with locks",
+    "openmp": "regions of libgomp",
+    "keys": "keys with destructors, threads",
+}
+
+
+@test("E24: 200 children of a busy program work on, each in the context of its fork", timeout=120,
+      each=[(mode, kind) for mode in MODES for kind in ("key", "tls")])
+def families(mode, kind):
+    for run in (plain, idle):
+        run("fork_families", mode, kind, 5).wrong()
+    carry(CARRIERS[kind], "fork_families", mode, kind, 200, timeout=110).ok().quiet().clean()
+
+
+@test("E24: every lock of ours is taken around fork")
+def every_lock():
+    missing = []
+    for path in sorted((ROOT / "shim").glob("*/*.c")):
+        text = path.read_text()
+        taken = "".join(re.findall(r"^void \w+_fork_lock\(void\)\n\{(.*?)^\}", text, re.M | re.S))
+        for name in re.findall(r"^(?:static )?struct lock (\w+);", text, re.M):
+            if f"lock_take(&{name})" not in taken:
+                missing.append(f"{name} in {path.relative_to(ROOT)}")
+    if missing:
+        raise Failure("not taken in a _fork_lock function: " + ", ".join(missing))

@@ -31,6 +31,7 @@
 #include "hooks/named.h"
 #include "observe/report.h"
 #include "observe/stack.h"
+#include "slots/origin.h"
 #include "slots/slots.h"
 
 enum { EXIT_STRICT = 64, WAIT_TRIES = 4096 };
@@ -134,7 +135,7 @@ static void start_rooms(void)
     if (needs_stacks())
         stack_start();
     if (config.strict && config.carry.count)
-        dangling_on = true;
+        dangling_on = slots_watched = origins_on = true;
     slots_begin();
     if (slots_count) {
         start_carrying();

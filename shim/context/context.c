@@ -19,6 +19,7 @@
 #include "context/thread.h"
 #include "context/values.h"
 #include "context/vars.h"
+#include "slots/origin.h"
 #include "slots/policy.h"
 #include "slots/slots.h"
 
@@ -205,7 +206,7 @@ static void *hold_key(struct thread *thread, unsigned column, void *value)
                                                                                       : NULL;
 
     if (own && slot->policy == POLICY_WEAK && value == context_lent(own)[column])
-        return policy_hold_again(slot, own->base->key[column]);
+        return origin_ref(own->base->key[column]);
     return policy_hold(slot, value, own ? (const void *)own : thread, NULL);
 }
 
@@ -234,7 +235,7 @@ static struct context *context_build(struct thread *thread, int64_t refs)
                 value = NULL;
         }
         if (value && dangling_on && !context_column_is_held(column))
-            dangling_hold(context, column, value);
+            dangling_hold(context, context_column_slot(column), value);
         context->key[column] = value;
         is_set |= value != NULL;
     }
@@ -245,6 +246,8 @@ static struct context *context_build(struct thread *thread, int64_t refs)
     if (slots_have_copied)
         is_set |= slots_capture(context_copied(context), thread, scope_lent(thread),
                                 scope_lent_from(thread));
+    if (dangling_on && slots_have_copied)
+        dangling_hold_copied(thread, context);
     thread->building = 0;
     atomic_store_explicit(&contexts_built, 1, memory_order_relaxed);
     if (slots_always_build)
@@ -528,10 +531,9 @@ int context_set_key(unsigned key, unsigned column, const void *value,
 
         error = real(key, value);
         if (old && error == 0 && !context_column_is_held(column))
-            dangling_replaced(column, old, value);
-        if (error == 0 && slots_have_held_keys &&
-            key_bindings[column].slot->policy == POLICY_WEAK && thread != &thread_unknown)
-            policy_changed(thread, key_bindings[column].slot);
+            dangling_replaced(context_column_slot(column), old, value);
+        if (error == 0 && origins_on && thread != &thread_unknown)
+            origin_seen(thread, context_column_slot(column), value);
         if (error == 0 && thread->snap && thread->snap->key[column] != value)
             context_drop_snapshot(thread);
         return error;
@@ -565,8 +567,8 @@ static bool destroy_later(unsigned column, void *value)
     if (!thread_is_attached(thread))
         context_drop_snapshot(thread);
     if (context_column_is_held(column)) {
-        if (context_column_slot(column)->policy == POLICY_WEAK)
-            policy_changed(thread, context_column_slot(column));
+        if (origins_on)
+            origin_seen(thread, context_column_slot(column), NULL);
         return false;
     }
     return values_defer(column, key_bindings[column].since, value);

@@ -20,6 +20,7 @@
 #include "context/thread.h"
 #include "context/values.h"
 #include "context/vars.h"
+#include "slots/origin.h"
 #include "slots/policy.h"
 #include "slots/slots.h"
 #include "slots/words.h"
@@ -131,8 +132,8 @@ void context_private_free(struct context *own)
 
     if (part->frozen)
         context_release(part->frozen);
-    if (slots_have_held_keys)
-        policy_changed(own, NULL);
+    if (origins_on)
+        origin_gone(own);
     vars_unref(own->vars);
     mem_free(own, context_size(true));
 }
@@ -214,9 +215,15 @@ bool scope_enter_slow(struct context *context, uintptr_t mark)
     thread->mark = mark | MARK_SLOW;
     if (slots_are_words)
         words_exchange(context_copied(context), thread->saved + level->saved_at);
-    else if (slots_have_copied) /* the level may have moved: foreign code ran */
-        slots_write(context_copied(context), context->epoch,
-                    thread->saved + thread->levels[thread->depth - 1].saved_at, epoch);
+    else if (slots_have_copied) { /* the level may have moved: foreign code ran */
+        void *saved = thread->saved + thread->levels[thread->depth - 1].saved_at;
+
+        if (origins_on)
+            slots_set_aside(thread, saved, epoch);
+        slots_write(context_copied(context), context->epoch, saved, epoch);
+    }
+    if (dangling_on)
+        dangling_look();
     return true;
 }
 
@@ -312,6 +319,8 @@ static void level_pop(struct thread *thread)
         if (level->saved_at != SIZE_MAX) {
             slots_restore(thread->saved + level->saved_at,
                           mark & MARK_THREAD ? context_copied(context) : NULL, level->epoch);
+            if (origins_on)
+                origin_back(thread);
             thread->saved_used = level->saved_at;
         }
         thread->over = level->over;
@@ -541,10 +550,10 @@ int scope_set_key(struct thread *thread, unsigned key, unsigned column, const vo
     }
     part = context_private(over);
     context_thaw(over);
-    if (context_column_is_held(column) && context_column_slot(column)->policy == POLICY_WEAK)
-        policy_changed(over, context_column_slot(column));
+    if (origins_on)
+        origin_seen(over, context_column_slot(column), value);
     if (dangling_on && part->set[column / 64] >> column % 64 & 1 && !context_column_is_held(column))
-        dangling_replaced(column, over->key[column], value);
+        dangling_replaced(context_column_slot(column), over->key[column], value);
     over->key[column] = (void *)(uintptr_t)value;
     part->set[column / 64] |= (uint64_t)1 << column % 64;
     return 0;

@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "context/private.h"
 #include "context/thread.h"
+#include "slots/origin.h"
 #include "slots/slots.h"
 
 _Atomic uint32_t strands_made;
@@ -171,6 +172,8 @@ void strand_switch_slow(struct strands *own, struct strand *to)
         scope_leave_slow(thread, UINTPTR_MAX & ~(uintptr_t)MARK_FLAGS);
     else if (slots_have_copied)
         save_values(from);
+    if (origins_on)
+        origin_switched(thread);
     from->state = thread->state;
     thread->state = to->state;
     own->current = to;

@@ -15,11 +15,12 @@
 #include "base/lock.h"
 #include "base/mem.h"
 #include "context/cell.h"
+#include "context/dangling.h"
 #include "context/record.h"
 #include "context/strand.h"
 #include "context/thread.h"
 #include "context/vars.h"
-#include "slots/policy.h"
+#include "slots/origin.h"
 
 /*
  * What unknown threads point to: every fast path's test fails on it (over is never what the guard
@@ -160,8 +161,10 @@ static __attribute__((noinline)) void thread_let_go(struct thread *thread)
     record_flush(thread);
     cell_flush(thread);
     thread->suppress = 0;
-    if (slots_have_held)
-        policy_changed(thread, NULL);
+    if (origins_on)
+        origin_gone(thread);
+    if (dangling_on)
+        dangling_look();
     vars_leave(thread, UINTPTR_MAX);
     thread->vars_id = 0;
     if (thread->vars) {
@@ -197,7 +200,7 @@ void thread_leave(struct thread *thread)
 {
     if (unlikely(thread == &thread_unknown))
         return;
-    if (thread->over || slots_have_held)
+    if (thread->over || origins_on)
         thread_let_go(thread);
     else
         thread_leave_plain(thread);

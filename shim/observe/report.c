@@ -129,8 +129,8 @@ static void add_slots(struct text *text)
         add_string(text, slot->state != SLOT_BOUND && slot->reason ? slot->reason : "");
         if (slot->failures)
             add(text, ",\"failures\":%u", (unsigned)slot->failures);
-        if (dangling_on && slot->column != SLOT_NO_COLUMN)
-            add(text, ",\"dangling\":%u", dangling_count(slot->column));
+        if (dangling_on)
+            add(text, ",\"dangling\":%u", dangling_count(slot));
         add(text, "}");
     }
     add(text, "]");

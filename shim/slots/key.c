@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "base/elf.h"
+#include "slots/origin.h"
 #include "slots/policy.h"
 #include "slots/slots.h"
 
@@ -236,7 +237,7 @@ static void unbind(unsigned column, const char *reason)
     slot->state = SLOT_WAITING;
     slot->reason = reason;
     if (slot->policy == POLICY_WEAK)
-        policy_changed(NULL, slot);
+        origin_slot_gone(slot);
     if (key_forget_hook)
         key_forget_hook(column);
     if (slots_changed_hook)

@@ -2,8 +2,7 @@
  * The policies. See policy.h for what each does.
  *
  * Rules: copies come from the program's allocator, because a task may take one over and free it;
- * everything else is our own memory. Nothing foreign is called under the lock, which guards only
- * the list of weak cells.
+ * everything else is our own memory. What is foreign is called with no lock held.
  *
  * copy=N reads no further than the object: a heap block ends where malloc_usable_size says (of the
  * allocator that the program uses; it takes no lock in glibc, jemalloc, tcmalloc and mimalloc), a
@@ -17,8 +16,7 @@
 
 #include "base/arch.h"
 #include "base/elf.h"
-#include "base/lock.h"
-#include "base/mem.h"
+#include "slots/origin.h"
 
 bool slots_have_held;
 
@@ -113,101 +111,6 @@ static void *copy_string(const char *string)
     return copy ? memcpy(copy, string, size) : NULL;
 }
 
-/* ---- weak ---- */
-
-/*
- * "This owner had this value": shared by all contexts that captured it. Invalid as soon as the owner
- * is known to have another one. What is kept in a thread-local variable is looked at when it is
- * asked for; the lock keeps the owner from going away meanwhile (policy_changed).
- */
-struct cell {
-    struct cell *next;
-    const struct slot *slot;
-    const void *owner; /* NULL: the value is not good any more */
-    void *const *place;
-    void *value;
-    uint32_t held;
-};
-
-static struct lock cells_lock;
-static struct cell *cells;
-static _Atomic unsigned cells_count; /* an owner sees its own without the lock */
-
-static void *cell_get(const struct slot *slot, void *value, const void *owner, void *const *place)
-{
-    struct cell *fresh = mem_alloc(sizeof *fresh), *cell;
-
-    lock_take(&cells_lock);
-    for (cell = cells; cell; cell = cell->next) {
-        if (cell->owner == owner && cell->slot == slot && cell->value == value)
-            break;
-    }
-    if (!cell && fresh) {
-        *fresh = (struct cell){cells, slot, owner, place, value, 0};
-        cell = cells = fresh;
-        cells_count++;
-        fresh = NULL;
-    }
-    if (cell)
-        cell->held++;
-    lock_drop(&cells_lock);
-    mem_free(fresh, sizeof *fresh);
-    return cell;
-}
-
-static void *cell_value(struct cell *cell)
-{
-    void *value = NULL;
-
-    lock_take(&cells_lock);
-    if (cell->owner && cell->place && __atomic_load_n(cell->place, __ATOMIC_RELAXED) != cell->value)
-        cell->owner = NULL;
-    if (cell->owner)
-        value = cell->value;
-    lock_drop(&cells_lock);
-    return value;
-}
-
-static void cell_put(struct cell *cell)
-{
-    struct cell *gone = NULL;
-
-    lock_take(&cells_lock);
-    if (--cell->held == 0) {
-        struct cell **link = &cells;
-
-        while (*link != cell)
-            link = &(*link)->next;
-        *link = cell->next;
-        gone = cell;
-        cells_count--;
-    }
-    lock_drop(&cells_lock);
-    mem_free(gone, sizeof *gone);
-}
-
-void policy_changed(const void *owner, const struct slot *slot)
-{
-    if (!cells_count)
-        return;
-    lock_take(&cells_lock);
-    for (struct cell *cell = cells; cell; cell = cell->next) {
-        if ((!owner || cell->owner == owner) && (!slot || cell->slot == slot))
-            cell->owner = NULL;
-    }
-    lock_drop(&cells_lock);
-}
-
-void policy_fork_lock(void)
-{
-    lock_take(&cells_lock);
-}
-
-void policy_fork_unlock(void)
-{
-    lock_drop(&cells_lock);
-}
-
 /* ---- the four steps ---- */
 
 typedef void *maker(void *value);
@@ -257,24 +160,16 @@ void *policy_hold(const struct slot *slot, void *value, const void *owner, void 
 {
     if (!value)
         return NULL;
-    return slot->policy == POLICY_WEAK ? cell_get(slot, value, owner, place) : make(slot, value);
-}
-
-void *policy_hold_again(const struct slot *slot, void *held)
-{
-    struct cell *cell = held;
-
-    lock_take(&cells_lock);
-    cell->held++;
-    lock_drop(&cells_lock);
-    return cell;
+    return slot->policy == POLICY_WEAK ? origin_get(slot, value, owner, place) : make(slot, value);
 }
 
 void *policy_lend(const struct slot *slot, void *held)
 {
     if (!held)
         return NULL;
-    return slot->policy == POLICY_WEAK ? cell_value(held) : make(slot, held);
+    if (slot->policy == POLICY_WEAK)
+        return origin_look(held) == ORIGIN_CURRENT ? origin_value(held) : NULL;
+    return make(slot, held);
 }
 
 void policy_take_back(const struct slot *slot, void *lent)
@@ -288,7 +183,7 @@ void policy_let_go(const struct slot *slot, void *held)
     if (!held)
         return;
     if (slot->policy == POLICY_WEAK)
-        cell_put(held);
+        origin_put(held);
     else
         end(slot, held);
 }

@@ -10,7 +10,7 @@
  *   string     malloc and copy     malloc and copy     free              free
  *   clone=F    F(value)            F(held)             free=F            free=F
  *   ref=F      F(value)            F(held)             unref=F           unref=F
- *   weak       a cell              the value, if the   -                 -
+ *   weak       its origin          the value, if the   -                 -
  *                                  owner still has it
  *
  * What a task may free itself comes from the program's own allocator or functions; these and the
@@ -41,15 +41,7 @@ bool policy_resolve(struct slot *slot);
  */
 void *policy_hold(const struct slot *slot, void *value, const void *owner, void *const *place);
 void *policy_lend(const struct slot *slot, void *held);
-/* One more context that keeps what `held` stands for (a task hands on what it was lent): weak only. */
-void *policy_hold_again(const struct slot *slot, void *held);
 void policy_take_back(const struct slot *slot, void *lent);
 void policy_let_go(const struct slot *slot, void *held);
-
-/* weak: the owner (NULL: every owner) has changed the slot's value (slot NULL: all of its slots), or is gone. */
-void policy_changed(const void *owner, const struct slot *slot);
-
-void policy_fork_lock(void);
-void policy_fork_unlock(void);
 
 #endif

@@ -15,8 +15,9 @@
 #include "base/lock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "slots/words.h"
+#include "slots/origin.h"
 #include "slots/policy.h"
+#include "slots/words.h"
 
 /* One line a kind; each in the file of its name. */
 extern const struct slot_kind slot_kind_key, slot_kind_tls, slot_kind_fn, slot_kind_swap,
@@ -33,7 +34,7 @@ unsigned slots_count, slots_columns, slots_bytes, slots_saved_bytes;
 bool slots_have_copied, slots_always_build, slots_owns_values, slots_have_held_keys, slots_force;
 bool slots_have_adapters;
 _Atomic bool slots_stale;
-bool slots_are_words;
+bool slots_are_words, slots_watched;
 void *slots_initial;
 _Atomic uint32_t slots_epoch = 1;
 void (*slots_changed_hook)(bool may_have_values);
@@ -268,6 +269,7 @@ unsigned slots_parse(struct config *config)
         slots_have_held |= slot->is_held;
         slots_have_held_keys |= slot->is_held && slot->column != SLOT_NO_COLUMN;
         slot->is_made |= slot->policy == POLICY_MOVE;
+        origins_on |= slot->policy == POLICY_WEAK;
         if (slot->is_made || slot->is_held)
             slots_always_build = slots_owns_values = true;
         slots_have_adapters |= slot->kind == &slot_kind_adapter;
@@ -476,10 +478,13 @@ static bool hold(const struct slot *slot, void **word, const void *owner, void *
 
     if (slot->kind->hold)
         return slot->kind->hold(slot, word);
-    if (!slot->kind->read(slot, &value))
+    slot->kind->read(slot, &value);
+    if (slot->policy == POLICY_WEAK)
+        origin_seen(owner, slot, value);
+    if (!value)
         return false;
     if (slot->policy == POLICY_WEAK && lent && *lent == value && *from)
-        *word = policy_hold_again(slot, *from);
+        *word = origin_ref(*from); /* a task hands on what it was lent */
     else
         *word = policy_hold(slot, value, owner, slot->kind->place ? slot->kind->place(slot) : NULL);
     return *word != NULL;
@@ -621,6 +626,30 @@ void slots_restore(void *saved, const void *borrowed, uint32_t epoch)
         words_restore(saved);
 }
 
+bool slot_is_watched(const struct slot *slot)
+{
+    return slots_watched && slot->column == SLOT_NO_COLUMN && slot->state == SLOT_BOUND &&
+           slot->policy == POLICY_SHARE && !slot->is_made && slot->size == sizeof(void *) &&
+           (slot->kind == &slot_kind_tls || slot->kind == &slot_kind_fn ||
+            slot->kind == &slot_kind_swap);
+}
+
+void *slot_word(const struct slot *slot, const void *values)
+{
+    return *word_at(slot, values);
+}
+
+void slots_set_aside(const void *owner, const void *saved, uint32_t now)
+{
+    for (unsigned i = 0; i < slots_count; i++) {
+        const struct slot *slot = &slots[i];
+
+        if (is_moved_since(slot, now) && (slot->policy == POLICY_WEAK || slot_is_watched(slot)))
+            origin_seen(owner, slot, slot_word(slot, saved));
+    }
+    origin_aside(owner);
+}
+
 void slots_release(void *values)
 {
     for (unsigned i = 0; i < slots_count; i++) {
@@ -646,12 +675,12 @@ void slots_fork_lock(void)
 {
     lock_take(&resolve_lock);
     slot_names_fork_lock();
-    policy_fork_lock();
+    origin_fork_lock();
 }
 
 void slots_fork_unlock(void)
 {
-    policy_fork_unlock();
+    origin_fork_unlock();
     slot_names_fork_unlock();
     lock_drop(&resolve_lock);
 }

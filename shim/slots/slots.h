@@ -164,6 +164,7 @@ extern unsigned slots_saved_bytes; /* what an attach remembers of the copied slo
 extern bool slots_have_held_keys;  /* attaching lends values of keys */
 extern bool slots_have_copied;     /* some slot is copied */
 extern bool slots_are_words;       /* every copied slot is a plain thread-local word (words.h) */
+extern bool slots_watched;         /* set before slots_begin: whose shared values are is asked for */
 extern bool slots_always_build;    /* some slot's value cannot be shared between two captures */
 
 /* Parses BATON_CARRY. Wrong items are reported once (rule 22) and left out; returns how many. */
@@ -209,6 +210,13 @@ bool slots_capture(void *values, const void *owner, const void *lent, const void
 bool slots_same(const void *values);
 void slots_write(void *values, uint32_t epoch, void *saved, uint32_t now);
 void slots_restore(void *saved, const void *borrowed, uint32_t now);
+
+/* Copied slots whose owner matters (slots/origin.h): the thread's own values, saved for an attach, go
+ * aside. */
+void slots_set_aside(const void *owner, const void *saved, uint32_t now);
+/* slots_watched, and the slot holds one pointer that is shared. */
+bool slot_is_watched(const struct slot *slot);
+void *slot_word(const struct slot *slot, const void *values);
 
 extern void *slots_initial; /* slots_bytes: kept up to date as slots are bound */
 void slots_set_initial(void);

@@ -35,7 +35,7 @@ __attribute__((visibility("hidden"))) intptr_t words_alone[SLOTS_MAX];
 
 static bool is_plain(const struct slot *slot)
 {
-    return slot->kind->name[0] == 't' && slot->column == SLOT_NO_COLUMN &&
+    return !slots_watched && slot->kind->name[0] == 't' && slot->column == SLOT_NO_COLUMN &&
            slot->state == SLOT_BOUND && slot->tls.is_static && !slot->is_held && !slot->is_made &&
            !slot->has_room;
 }

@@ -149,18 +149,31 @@ def clone_fails():
         after.fail("expected one failure of the slot")
 
 
+DANGLING = {"key": "key:item_key", "tls": "tls:item_tls", "fn": "fn:get=item_get,set=item_set", "swap": "swap:item_swap"}
+
+
 @test("strict: a value that is replaced while handoffs hold it is said, with slot, place, count and what to do",
-      each=(("replaced", "replaced"), ("cleared", "set to NULL")))
-def dangling(mode, word):
-    after = carry("key:item_key", "dangling", mode, env={"BATON_STRICT": "1"}).ok().clean()
-    after.complains(f'BATON_CARRY="key:item_key": a value was {word} while 3 handoffs still hold it, handed over in '
+      each=[(mode, word, kind) for mode, word in (("replaced", "replaced"), ("cleared", "set to NULL"))
+            for kind in DANGLING])
+def dangling(mode, word, kind):
+    item = DANGLING[kind]
+    after = carry(item, "dangling", mode, kind, env={"BATON_STRICT": "1"}).ok().clean()
+    after.complains(f'BATON_CARRY="{item}": a value was {word} while 3 handoffs still hold it, handed over in '
                     "serve_request+0x", "of dangling", "clone=F,free=F")
-    if after.err.count("handoffs still hold") != 1 or after.slot("key:item_key").get("dangling") != 1:
+    if after.err.count("handoffs still hold") != 1 or after.slot(item).get("dangling") != 1:
         after.fail("said once, and counted")
 
 
-@test("strict: nothing is said of a value that nobody holds, of a number, of a copy, or without strict", each=(
-    ("waits", "key:item_key", "1"), ("number", "key:item_key", "1"), ("replaced", "key:item_key,copy=8", "1"),
-    ("cleared", "key:item_key,weak", "1"), ("replaced", "key:item_key", "0")))
-def not_dangling(mode, item, strict):
-    carry(item, "dangling", mode, env={"BATON_STRICT": strict}).ok().quiet().clean()
+@test("strict: nothing is said of a value that nobody holds, of a number, of a copy, of one whose owner runs something "
+      "else meanwhile, or without strict",
+      each=[(mode, item, strict, kind) for kind, name in DANGLING.items() for mode, item, strict in (
+          ("waits", name, "1"), ("number", name, "1"), ("aside", name, "1"), ("replaced", f"{name},copy=8", "1"),
+          ("cleared", f"{name},weak", "1"), ("replaced", name, "0")) if (kind, "weak") not in REFUSED or "weak" not in item])
+def not_dangling(mode, item, strict, kind):
+    carry(item, "dangling", mode, kind, env={"BATON_STRICT": strict}).ok().quiet().clean()
+
+
+@test("D16: weak: a value whose owner runs another task meanwhile is still there", each=("key", "tls"))
+def weak_aside(kind):
+    plain("dangling", "aside", kind).wrong()
+    carry(f"{DANGLING[kind]},weak", "dangling", "aside", kind).ok().quiet().clean()

@@ -1,0 +1,276 @@
+/*
+ * A table by owner, under one short lock. It lists what is current as far as anybody knows: an owner
+ * has few of these, so every step is short. What has changed leaves the list for good, and lives on
+ * while contexts refer to it.
+ *
+ * Rules: no foreign code under the lock. A place is read under the lock, and its owner, which tells
+ * before it goes, takes the lock for that: so the place is there.
+ */
+#include "slots/origin.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/lock.h"
+#include "base/mem.h"
+#include "slots/slots.h"
+
+enum { BUCKETS = 256 };
+
+struct origin {
+    struct origin *next; /* while listed */
+    const struct slot *slot;
+    const void *owner;
+    void *const *place;
+    void *value;
+    const void *after;    /* CHANGED: what the owner has instead, as far as known */
+    uint32_t held, aside; /* contexts; attaches of the owner since */
+    enum origin_state state;
+};
+
+bool origins_on;
+
+static struct lock origins_lock;
+static struct origin *origins[BUCKETS];
+
+static struct origin **bucket_of(const void *owner)
+{
+    return &origins[((uintptr_t)owner >> 6) * 0x9e3779b97f4a7c15u >> 56];
+}
+
+/* ---- under the lock ---- */
+
+/* Takes it off the list. */
+static void end(struct origin *origin, enum origin_state state)
+{
+    struct origin **link = bucket_of(origin->owner);
+
+    while (*link != origin)
+        link = &(*link)->next;
+    *link = origin->next;
+    origin->state = state;
+}
+
+static bool is_copied(const struct origin *origin)
+{
+    return origin->slot->column == SLOT_NO_COLUMN;
+}
+
+/* Looks into its place, if there is one and the owner's own value is in it. */
+static void look(struct origin *origin)
+{
+    void *now;
+
+    if (!origin->place || origin->aside || origin->state != ORIGIN_CURRENT)
+        return;
+    now = __atomic_load_n(origin->place, __ATOMIC_RELAXED);
+    if (now == origin->value)
+        return;
+    origin->after = now;
+    end(origin, ORIGIN_CHANGED);
+}
+
+/* Visits what one owner has; the visitor may end it. */
+static void each(const void *owner, void (*visit)(struct origin *origin, const void *arg),
+                 const void *arg)
+{
+    struct origin *origin, *next;
+
+    lock_take(&origins_lock);
+    for (origin = *bucket_of(owner); origin; origin = next) {
+        next = origin->next;
+        if (origin->owner == owner)
+            visit(origin, arg);
+    }
+    lock_drop(&origins_lock);
+}
+
+/* ---- references ---- */
+
+struct origin *origin_get(const struct slot *slot, void *value, const void *owner,
+                          void *const *place)
+{
+    struct origin *fresh = mem_alloc(sizeof *fresh), **bucket = bucket_of(owner), *origin;
+
+    lock_take(&origins_lock);
+    for (origin = *bucket; origin; origin = origin->next) {
+        if (origin->owner == owner && origin->slot == slot && origin->value == value &&
+            !origin->aside)
+            break;
+    }
+    if (!origin && fresh) {
+        *fresh = (struct origin){
+            .next = *bucket, .slot = slot, .owner = owner, .place = place, .value = value};
+        origin = *bucket = fresh;
+        fresh = NULL;
+    }
+    if (origin)
+        origin->held++;
+    lock_drop(&origins_lock);
+    mem_free(fresh, sizeof *fresh);
+    return origin;
+}
+
+struct origin *origin_ref(struct origin *origin)
+{
+    lock_take(&origins_lock);
+    origin->held++;
+    lock_drop(&origins_lock);
+    return origin;
+}
+
+void origin_put(struct origin *origin)
+{
+    bool is_last;
+
+    lock_take(&origins_lock);
+    is_last = --origin->held == 0;
+    if (is_last && origin->state == ORIGIN_CURRENT)
+        end(origin, ORIGIN_GONE);
+    lock_drop(&origins_lock);
+    if (is_last)
+        mem_free(origin, sizeof *origin);
+}
+
+/* ---- asking ---- */
+
+enum origin_state origin_look(struct origin *origin)
+{
+    enum origin_state state;
+
+    lock_take(&origins_lock);
+    look(origin);
+    state = origin->state;
+    lock_drop(&origins_lock);
+    return state;
+}
+
+void *origin_value(const struct origin *origin)
+{
+    return origin->value;
+}
+
+const void *origin_after(const struct origin *origin)
+{
+    return origin->after;
+}
+
+const struct slot *origin_slot(const struct origin *origin)
+{
+    return origin->slot;
+}
+
+/* ---- telling ---- */
+
+struct change {
+    const struct slot *slot;
+    const void *from, *to;
+};
+
+static void visit_seen(struct origin *origin, const void *arg)
+{
+    const struct change *change = arg;
+
+    if (origin->slot != change->slot || origin->value == change->to || origin->aside)
+        return;
+    origin->after = change->to;
+    end(origin, ORIGIN_CHANGED);
+}
+
+void origin_seen(const void *owner, const struct slot *slot, const void *now)
+{
+    const struct change change = {slot, NULL, now};
+
+    each(owner, visit_seen, &change);
+}
+
+static void visit_replaced(struct origin *origin, const void *arg)
+{
+    const struct change *change = arg;
+
+    if (origin->value == change->from)
+        visit_seen(origin, arg);
+}
+
+void origin_replaced(const void *owner, const struct slot *slot, const void *from, const void *to)
+{
+    const struct change change = {slot, from, to};
+
+    each(owner, visit_replaced, &change);
+}
+
+static void visit_aside(struct origin *origin, const void *arg)
+{
+    if (!is_copied(origin))
+        return;
+    look(origin);
+    origin->aside++;
+}
+
+void origin_aside(const void *owner)
+{
+    each(owner, visit_aside, NULL);
+}
+
+static void visit_back(struct origin *origin, const void *arg)
+{
+    if (!is_copied(origin))
+        return;
+    if (origin->aside)
+        origin->aside--;
+    else
+        end(origin, ORIGIN_GONE);
+}
+
+void origin_back(const void *owner)
+{
+    each(owner, visit_back, NULL);
+}
+
+static void visit_switched(struct origin *origin, const void *arg)
+{
+    if (is_copied(origin))
+        end(origin, ORIGIN_GONE);
+}
+
+void origin_switched(const void *owner)
+{
+    each(owner, visit_switched, NULL);
+}
+
+static void visit_gone(struct origin *origin, const void *arg)
+{
+    look(origin);
+    if (origin->state == ORIGIN_CURRENT)
+        end(origin, ORIGIN_GONE);
+}
+
+void origin_gone(const void *owner)
+{
+    each(owner, visit_gone, NULL);
+}
+
+void origin_slot_gone(const struct slot *slot)
+{
+    struct origin *origin, *next;
+
+    lock_take(&origins_lock);
+    for (unsigned i = 0; i < BUCKETS; i++) {
+        for (origin = origins[i]; origin; origin = next) {
+            next = origin->next;
+            if (origin->slot == slot)
+                end(origin, ORIGIN_GONE);
+        }
+    }
+    lock_drop(&origins_lock);
+}
+
+void origin_fork_lock(void)
+{
+    lock_take(&origins_lock);
+}
+
+void origin_fork_unlock(void)
+{
+    lock_drop(&origins_lock);
+}

@@ -1,0 +1,56 @@
+/*
+ * Whose value it is that contexts keep a pointer to, and whether the owner still has it: for the policy
+ * weak, and for values that `share` leaves dangling (context/dangling.c).
+ *
+ * The owner is a thread, or, of a key's value that a task has set, the attach of that task. What is kept
+ * in a thread-local variable is looked at when it is asked for. What is behind functions is known only
+ * when the owner itself is here: when it hands over, runs a task, or sets a value and is seen to.
+ * While the owner runs a task its own copied values are *aside*: nothing can change them.
+ */
+#ifndef BATON_SLOTS_ORIGIN_H
+#define BATON_SLOTS_ORIGIN_H
+
+#include <stdbool.h>
+
+struct slot;
+struct origin;
+
+enum origin_state {
+    ORIGIN_CURRENT,
+    ORIGIN_CHANGED, /* the owner has another value, or none */
+    ORIGIN_GONE,    /* the owner is no more, or its slot */
+};
+
+extern bool origins_on; /* set before any capture: somebody asks */
+
+/* "This owner has this value": one reference; place: where it is kept, or NULL. NULL: no memory. */
+struct origin *origin_get(const struct slot *slot, void *value, const void *owner,
+                          void *const *place);
+struct origin *origin_ref(struct origin *origin);
+void origin_put(struct origin *origin);
+
+enum origin_state origin_look(struct origin *origin);
+void *origin_value(const struct origin *origin);
+const struct slot *origin_slot(const struct origin *origin);
+/* ORIGIN_CHANGED: what the owner has instead. */
+const void *origin_after(const struct origin *origin);
+
+/* The owner has `now`, and no other value that it had. */
+void origin_seen(const void *owner, const struct slot *slot, const void *now);
+/* The owner is about to replace one value by another. */
+void origin_replaced(const void *owner, const struct slot *slot, const void *from, const void *to);
+
+/* The owner's copied values go aside; are back again, and those that it had meanwhile are no more. */
+void origin_aside(const void *owner);
+void origin_back(const void *owner);
+/* The owner goes on with another stack, and its copied values with that: not followed. */
+void origin_switched(const void *owner);
+
+/* The owner is no more; every owner's value of a slot is void. */
+void origin_gone(const void *owner);
+void origin_slot_gone(const struct slot *slot);
+
+void origin_fork_lock(void);
+void origin_fork_unlock(void);
+
+#endif

@@ -47,6 +47,10 @@ command_run() {
     case $library in
     *[:\ ]*) fail "cannot preload $library: LD_PRELOAD has no way to write a space or colon in a path" ;;
     esac
+    if run_is_musl; then
+        echo "baton: $program: made for musl, another C library; it runs without baton" >&2
+        exec "$@"
+    fi
     if [ -n "${BATON_HOOKS-}${BATON_CONFIG-}" ]; then run_plan; fi
     preload=$(run_preload)
     export LD_PRELOAD="$preload"
@@ -85,6 +89,11 @@ run_find() {
     done
     [ -z "$refused" ] || fail "$refused: cannot be run (not an executable file)" 126
     fail "$1: no such program in PATH" 127
+}
+
+# musl's loader ends a program whose preload needs glibc. The loader's name stands behind the headers.
+run_is_musl() {
+    head -c 4096 "$program" 2>/dev/null | LC_ALL=C grep -qaF /ld-musl-
 }
 
 # object=PATH of the object for functions that the user names, or nothing. Said by baton-plan: what

@@ -54,7 +54,7 @@ static bool is_reached_by_name(const struct module *module, const char *name)
 static void plan_code(const struct named_spec *spec, const struct module *module,
                       const struct elf_symbol *symbol, struct decision *out)
 {
-    char clones[160];
+    char clones[160], twin[128];
 
     if (module->is_later) {
         refuse(out,
@@ -103,6 +103,9 @@ static void plan_code(const struct named_spec *spec, const struct module *module
     if (patch_plan(module, symbol->value, symbol->size, &out->patch, out->hook.reason,
                    sizeof out->hook.reason))
         out->hook.by = HOW_PATCH;
+    if (!out->note[0] && modules_twin(module, spec->function, symbol->value, twin, sizeof twin))
+        snprintf(out->note, sizeof out->note, "calls of %s are hooked too: it is the same code",
+                 twin);
 }
 
 void decide(const struct named_spec *spec, unsigned index, struct decision *out)
@@ -144,6 +147,13 @@ void decide(const struct named_spec *spec, unsigned index, struct decision *out)
     if (first.is_local && modules_with_local > 1) {
         refuse(out, "static functions of that name in %u modules: say which by @MODULE",
                modules_with_local);
+        return;
+    }
+    if (spec_replaces_callback(spec) && !spec->is_unsafe && modules_checks_calls(where)) {
+        refuse(out,
+               "%s checks what it calls (cfi-icall), which a callback that is replaced fails; the "
+               "option unsafe hooks it all the same",
+               where->elf.name);
         return;
     }
     if (spec->kind == NAMED_STDFUNCTION && strstr(spec->function, "NSt3__1")) {

@@ -87,20 +87,34 @@ static int make_object(unsigned count)
     return 0;
 }
 
-/* One name can lead to one thunk only. */
+/* The linker may have folded two functions of the same code into one (--icf). */
+static bool are_one(const struct decision *a, const struct decision *b, bool has_same_name)
+{
+    if (a->hook.by != b->hook.by || a->hook.by == HOW_AUTO || a->hook.by == HOW_GOT)
+        return false;
+    if (a->hook.by == HOW_SYMBOL)
+        return has_same_name;
+    return a->patch.address == b->patch.address &&
+           !memcmp(a->patch.build_id, b->patch.build_id, sizeof a->patch.build_id);
+}
+
+/* One function can lead to one thunk only. */
 static void refuse_twice(unsigned count)
 {
     for (unsigned i = 0; i < count; i++) {
         for (unsigned j = 0; j < i; j++) {
-            if (decisions[i].hook.by == HOW_AUTO || decisions[i].hook.by != decisions[j].hook.by ||
-                decisions[i].hook.by == HOW_GOT ||
-                strcmp(specs[i].function, specs[j].function) != 0 ||
-                (decisions[i].hook.by == HOW_PATCH &&
-                 decisions[i].patch.address != decisions[j].patch.address))
+            bool has_same_name = !strcmp(specs[i].function, specs[j].function);
+
+            if (!are_one(&decisions[i], &decisions[j], has_same_name))
                 continue;
             decisions[i].hook.by = HOW_AUTO;
-            snprintf(decisions[i].hook.reason, sizeof decisions[i].hook.reason,
-                     "another item names this function already");
+            if (has_same_name)
+                snprintf(decisions[i].hook.reason, sizeof decisions[i].hook.reason,
+                         "another item names this function already");
+            else
+                snprintf(decisions[i].hook.reason, sizeof decisions[i].hook.reason,
+                         "it is the same code as %.100s, which another item names already",
+                         specs[j].function);
         }
     }
 }

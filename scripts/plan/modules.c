@@ -160,6 +160,11 @@ bool modules_load(const char *program)
                 program);
         return false;
     }
+    if (strstr(loader, "/ld-musl-")) {
+        fprintf(stderr, "baton: %s: made for musl, another C library; it runs without baton\n",
+                program);
+        return false;
+    }
     return list_libraries(loader, modules[0].path);
 }
 
@@ -175,6 +180,25 @@ bool modules_add(const char *path)
     return true;
 }
 
+/* The module's own table of symbols, or that of its debug file, whichever there is. */
+typedef bool visit_table(const struct elf_table *table, void *arg);
+
+static bool visit_symbols(const struct module *module, visit_table *visit, void *arg)
+{
+    struct elf_file file, debug;
+    bool answer = false;
+
+    elf_file_open_module(&module->elf, &file);
+    if (file.symtab.count) {
+        answer = visit(&file.symtab, arg);
+    } else if (elf_file_open_debug(&module->elf, &file, &debug)) {
+        answer = debug.symtab.count && visit(&debug.symtab, arg);
+        elf_file_close(&debug);
+    }
+    elf_file_close(&file);
+    return answer;
+}
+
 struct clones {
     const char *name;
     uintptr_t address; /* in the file */
@@ -183,8 +207,9 @@ struct clones {
     unsigned count;
 };
 
-static void collect_clones(const struct elf_table *table, struct clones *clones)
+static bool collect_clones(const struct elf_table *table, void *arg)
 {
+    struct clones *clones = arg;
     struct elf_cursor cursor = {.table = table, .want = ELF_FUNC};
     size_t len = strlen(clones->name);
     const char *name;
@@ -202,6 +227,7 @@ static void collect_clones(const struct elf_table *table, struct clones *clones)
             clones->len += (size_t)snprintf(clones->buf + clones->len, clones->n - clones->len,
                                             "%s%s", clones->len ? ", " : "", name);
     }
+    return true;
 }
 
 unsigned modules_clones(const struct module *module, const char *name, uintptr_t address, char *buf,
@@ -209,18 +235,60 @@ unsigned modules_clones(const struct module *module, const char *name, uintptr_t
 {
     struct clones clones = {
         .name = name, .address = address ? address - module->elf.base : 0, .buf = buf, .n = n};
-    struct elf_file file, debug;
 
     buf[0] = '\0';
-    elf_file_open_module(&module->elf, &file);
-    if (file.symtab.count) {
-        collect_clones(&file.symtab, &clones);
-    } else if (elf_file_open_debug(&module->elf, &file, &debug)) {
-        collect_clones(&debug.symtab, &clones);
-        elf_file_close(&debug);
-    }
-    elf_file_close(&file);
+    visit_symbols(module, collect_clones, &clones);
     return clones.count;
+}
+
+struct twins {
+    const char *name;
+    uintptr_t address; /* in the file */
+    char *buf;
+    size_t n;
+};
+
+static bool note_twin(const struct elf_table *table, void *arg)
+{
+    const struct twins *twins = arg;
+    struct elf_cursor cursor = {.table = table, .want = ELF_FUNC};
+    const elf_file_sym *symbol;
+    const char *name;
+
+    while ((symbol = elf_cursor_next(&cursor, &name))) {
+        if (symbol->st_value == twins->address && strcmp(name, twins->name) != 0) {
+            snprintf(twins->buf, twins->n, "%s", name);
+            return true;
+        }
+    }
+    return false;
+}
+
+bool modules_twin(const struct module *module, const char *name, uintptr_t address, char *buf,
+                  size_t n)
+{
+    struct twins twins = {name, address - module->elf.base, buf, n};
+
+    return visit_symbols(module, note_twin, &twins);
+}
+
+static bool has_cfi(const struct elf_table *table, void *arg)
+{
+    struct elf_cursor cursor = {.table = table, .want = ELF_FUNC};
+    const char *name;
+
+    while (elf_cursor_next(&cursor, &name)) {
+        size_t len = strlen(name);
+
+        if (len > 4 && !strcmp(name + len - 4, ".cfi"))
+            return true;
+    }
+    return false;
+}
+
+bool modules_checks_calls(const struct module *module)
+{
+    return visit_symbols(module, has_cfi, NULL);
 }
 
 bool modules_exports(const struct module *module, const char *name)
@@ -230,37 +298,34 @@ bool modules_exports(const struct module *module, const char *name)
     return elf_dynsym_find(&module->elf, name, NULL, ELF_FUNC, &symbol);
 }
 
-static bool is_in_table(const struct elf_table *table, uintptr_t address, size_t len)
+struct stretch {
+    uintptr_t address; /* in the file */
+    size_t len;
+};
+
+static bool is_free(const struct elf_table *table, void *arg)
 {
     struct elf_cursor cursor = {.table = table, .want = ELF_FUNC | ELF_NOTYPE | ELF_OBJECT};
+    const struct stretch *stretch = arg;
     const elf_file_sym *symbol;
     const char *name;
 
     while ((symbol = elf_cursor_next(&cursor, &name))) {
-        if (symbol->st_value < address + len && symbol->st_value + symbol->st_size > address &&
-            symbol->st_size)
-            return true;
-        if (symbol->st_value > address && symbol->st_value < address + len)
-            return true;
+        if (symbol->st_value < stretch->address + stretch->len &&
+            symbol->st_value + symbol->st_size > stretch->address && symbol->st_size)
+            return false;
+        if (symbol->st_value > stretch->address &&
+            symbol->st_value < stretch->address + stretch->len)
+            return false;
     }
-    return false;
+    return true;
 }
 
 bool modules_is_free(const struct module *module, uintptr_t address, size_t len)
 {
-    struct elf_file file, debug;
-    bool is_free = false;
+    struct stretch stretch = {address - module->elf.base, len};
 
-    address -= module->elf.base;
-    elf_file_open_module(&module->elf, &file);
-    if (file.symtab.count) {
-        is_free = !is_in_table(&file.symtab, address, len);
-    } else if (elf_file_open_debug(&module->elf, &file, &debug)) {
-        is_free = debug.symtab.count && !is_in_table(&debug.symtab, address, len);
-        elf_file_close(&debug);
-    }
-    elf_file_close(&file);
-    return is_free;
+    return visit_symbols(module, is_free, &stretch);
 }
 
 /* The names that relocations of pointers are for, wherever they are defined. */

@@ -281,12 +281,14 @@ bool patch_plan(const struct module *module, uintptr_t function, size_t size,
     if (function < module->elf.lo || function + size > module->elf.hi)
         return no(&p, "its code is not in the file");
     id = elf_module_build_id(&module->elf, &id_len);
-    if (!id || id_len > sizeof out->build_id) {
-        snprintf(reason, n, "%s has no build-id to recognise it by", module->elf.name);
-        return false;
+    if (id && id_len <= sizeof out->build_id) {
+        memcpy(out->build_id, id, id_len);
+        out->build_id_len = (uint8_t)id_len;
+    } else {
+        uint64_t fingerprint = elf_module_fingerprint(&module->elf);
+
+        memcpy(out->build_id, &fingerprint, sizeof fingerprint);
     }
-    memcpy(out->build_id, id, id_len);
-    out->build_id_len = (uint8_t)id_len;
     ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
     if (size >= sizeof landing_pad && !memcmp(code, landing_pad, sizeof landing_pad)) {
         code += sizeof landing_pad;

@@ -24,6 +24,11 @@ bool modules_add(const char *path);
  * the function at ADDRESS itself (0: none) is no clone. */
 unsigned modules_clones(const struct module *module, const char *name, uintptr_t address, char *buf,
                         size_t n);
+/* Another name of the function at ADDRESS: an alias, or one of the same code that was folded into it. */
+bool modules_twin(const struct module *module, const char *name, uintptr_t address, char *buf,
+                  size_t n);
+/* Was it compiled with checks of indirect calls (clang -fsanitize=cfi-icall)? */
+bool modules_checks_calls(const struct module *module);
 /* Is this symbol exported, so that the loader decides who is called? */
 bool modules_exports(const struct module *module, const char *name);
 /* Does the module call its own function without asking the loader (-Bsymbolic)? */

@@ -330,3 +330,27 @@ bool elf_module_is_go(const struct elf_module *module)
     }
     return false;
 }
+
+uint64_t elf_module_fingerprint(const struct elf_module *module)
+{
+    enum { ENOUGH = 1 << 20 }; /* of each segment */
+    uint64_t hash = 14695981039346656037u;
+
+    for (size_t i = 0; i < module->phnum; i++) {
+        const elf_phdr *p = &module->phdr[i];
+        size_t len = p->p_filesz < ENOUGH ? p->p_filesz : ENOUGH;
+        const char *bytes = (const char *)(module->base + p->p_vaddr);
+        uint64_t word;
+
+        if (p->p_type != PT_LOAD || p->p_flags & PF_W ||
+            !elf_module_holds(module, (uintptr_t)bytes, len))
+            continue;
+        hash = (hash ^ p->p_filesz) * 1099511628211u;
+        for (size_t at = 0; at + sizeof word <= len; at += sizeof word) {
+            memcpy(&word, bytes + at, sizeof word);
+            hash = (hash ^ word) * 0x9e3779b97f4a7c15u;
+            hash ^= hash >> 29;
+        }
+    }
+    return hash;
+}

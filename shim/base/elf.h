@@ -68,6 +68,9 @@ bool elf_module_find(const char *name, struct elf_module *out);
 /* The build-id in the module's memory; NULL: it has none. */
 const uint8_t *elf_module_build_id(const struct elf_module *module, size_t *len);
 
+/* Of what nobody writes to when it is loaded, up to a megabyte a segment: for a module without build-id. */
+uint64_t elf_module_fingerprint(const struct elf_module *module);
+
 /* Did the Go linker make it, alone or through a C linker (cgo)? */
 bool elf_module_is_go(const struct elf_module *module);
 

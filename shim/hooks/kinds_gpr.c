@@ -90,7 +90,7 @@ bool kinds_submit_call(struct named_hook *hook, struct thunk_frame *frame, struc
     }
     if (!node) {
         context_rollback(FAMILY_NAMED, context);
-        context_count_bare(FAMILY_NAMED, BARE_MEMORY);
+        context_count_bare(FAMILY_NAMED, hook->spec.is_repeating ? BARE_FULL : BARE_MEMORY);
         return true;
     }
     if (wrap) {
@@ -125,18 +125,32 @@ void kinds_put_back_arguments(const struct named_hook *hook, struct thunk_frame 
         *arg = wrap->theirs[1];
 }
 
+/* A callback that runs twice for one call should have been named with repeat. Its record is not ours
+ * any more, but what stands in it is good until its memory is needed again. */
+static void *run_call_again(struct named_hook *hook, const struct record *record, struct wrap *wrap)
+{
+    context_count_bare(FAMILY_NAMED, BARE_ERROR);
+    named_ran_again(hook);
+    wrap->stack_words = WRAP_JUMP;
+    return record->function;
+}
+
 void *kinds_run_call(struct named_hook *hook, struct thunk_frame *frame, struct wrap *wrap,
                      bool is_slow)
 {
     uint64_t *place = frame_argument(frame, hook->spec.cbarg);
     struct record *record = (struct record *)*place, taken;
     struct thread *thread = thread_self;
-    uintptr_t chunk = (uintptr_t)record & ~(uintptr_t)(RECORD_CHUNK_SIZE - 1);
 
-    if (!is_slow && (!kinds_attach_is_fast(thread) || chunk != (uintptr_t)thread->freed_chunk))
+    if (!is_slow &&
+        (!kinds_attach_is_fast(thread) || !record_is_near(thread, record) || !record->context))
         return NULL;
-    taken = record_take(record);
-    *place = (uint64_t)taken.data;
+    *place = (uint64_t)record->data;
+    if (!record->context)
+        return run_call_again(hook, record, wrap);
+    taken = *record;
+    record->context = NULL;
+    record_free(record);
     kinds_enter(wrap, taken.context);
     return taken.function;
 }

@@ -343,6 +343,15 @@ void named_init(void)
     named_look_again();
 }
 
+static const char run_again[] =
+    "a callback ran more than once for one call of it: the option repeat is for such";
+
+void named_ran_again(struct named_hook *hook)
+{
+    if (!atomic_exchange(&hook->has_run_again, true))
+        log_msg(LOG_LEVEL_ERROR, "BATON_HOOKS=\"%s\": %s", hook->spec.item, run_again);
+}
+
 const char *named_reason(const struct named_hook *hook)
 {
     if (hook->state == HOOK_REFUSED)
@@ -353,6 +362,8 @@ const char *named_reason(const struct named_hook *hook)
                    ? "no pointer to such a function was found"
                    : "no pointer to such a function was found; functions inside of a module need "
                      "baton run";
+    if (atomic_load(&hook->has_run_again))
+        return run_again;
     if (!atomic_load(&hook->fired))
         return hook->by == HOW_GOT
                    ? "never fired: no call went through the pointers that were hooked (calls "

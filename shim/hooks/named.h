@@ -35,6 +35,7 @@ struct named_hook {
     char where[96];
     char reason[160];
     _Atomic uint64_t fired, carried, evicted;
+    atomic_bool has_run_again; /* a callback that was to run once */
 };
 extern struct named_hook named_hooks[NAMED_MAX];
 extern unsigned named_count;
@@ -72,6 +73,8 @@ const char *named_reason(const struct named_hook *hook);
 void queue_call(struct named_hook *hook, uintptr_t queue, uintptr_t item);
 void queue_fork_lock(void);
 void queue_fork_unlock(void);
+/* Slow: says so, once. */
+void named_ran_again(struct named_hook *hook);
 void named_fork_lock(void);
 void named_fork_unlock(bool is_child);
 

@@ -12,7 +12,14 @@
 #include "base/sys.h"
 #include "hooks/object.h"
 
-enum { PAGE = 4096, DETOUR_SIZE = 16, JUMP_SIZE = 5, SHORT_SIZE = 2, REACH = 0x7f000000 };
+enum {
+    MODULES_KNOWN = 16,
+    PAGE = 4096,
+    DETOUR_SIZE = 16,
+    JUMP_SIZE = 5,
+    SHORT_SIZE = 2,
+    REACH = 0x7f000000
+};
 
 static struct {
     int fd;
@@ -33,14 +40,43 @@ struct wanted {
     struct elf_module *out;
 };
 
+/* Taken before the first patch, which changes what it is taken of. */
+static uint64_t fingerprint(const struct elf_module *module)
+{
+    static struct {
+        uintptr_t lo;
+        uint64_t value;
+    } known[MODULES_KNOWN];
+    unsigned i;
+
+    for (i = 0; i < MODULES_KNOWN && known[i].lo; i++) {
+        if (known[i].lo == module->lo)
+            return known[i].value;
+    }
+    if (i == MODULES_KNOWN)
+        return 0;
+    known[i].lo = module->lo;
+    known[i].value = elf_module_fingerprint(module);
+    return known[i].value;
+}
+
+static bool is_planned(const struct elf_module *module, const struct plan_patch *patch)
+{
+    size_t len;
+    const uint8_t *id = elf_module_build_id(module, &len);
+    uint64_t planned;
+
+    if (patch->build_id_len)
+        return id && len == patch->build_id_len && !memcmp(id, patch->build_id, len);
+    memcpy(&planned, patch->build_id, sizeof planned);
+    return (!id || len > sizeof patch->build_id) && fingerprint(module) == planned;
+}
+
 static int visit_module(const struct elf_module *module, void *arg)
 {
     struct wanted *wanted = arg;
-    size_t len;
-    const uint8_t *id = elf_module_build_id(module, &len);
 
-    if (!id || len != wanted->patch->build_id_len ||
-        memcmp(id, wanted->patch->build_id, len) != 0 || !elf_module_is_startup(module))
+    if (!elf_module_is_startup(module) || !is_planned(module, wanted->patch))
         return 0;
     *wanted->out = *module;
     return 1;

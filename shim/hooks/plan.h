@@ -14,7 +14,7 @@
 #define PLAN_SYMBOL "baton_named_plan"
 
 enum {
-    PLAN_MAGIC = 0x314e5442 /* "BTN1" */,
+    PLAN_MAGIC = 0x324e5442 /* "BTN2" */,
     PLAN_FIXUPS = 8,
     PLAN_WINDOW = 32,
     PLAN_ISLAND = 192,
@@ -33,7 +33,7 @@ struct plan_fixup {
 
 struct plan_patch {
     uint32_t hook;
-    uint8_t build_id_len, window, island_len, fixups;
+    uint8_t build_id_len /* 0: none, it holds the fingerprint */, window, island_len, fixups;
     uint8_t build_id[32];
     uint64_t address; /* of the first byte that is replaced, in the module's file */
     uint8_t expected[PLAN_WINDOW];

@@ -1,7 +1,7 @@
 /*
  * kind=call,repeat: a callback that runs again and again for one registration (rule A9). It runs in
  * the context of its registration; what it sets is there at its next run. Nobody tells us when a
- * registration ends, so its record stays.
+ * registration ends, so its record stays; past REPEATS_MAX of them callbacks run bare.
  *
  * Called with the vector state saved. The same callback may run in two threads at once: each attach
  * holds a reference of its own.
@@ -13,12 +13,19 @@
 
 bool named_periodic = true;
 
+enum { REPEATS_MAX = 65536 };
+static _Atomic unsigned repeats;
+
 struct repeat *repeat_new(void *function, void *data, struct context *context)
 {
-    struct repeat *repeat = mem_alloc(sizeof *repeat);
+    struct repeat *repeat;
 
+    if (atomic_load_explicit(&repeats, memory_order_relaxed) >= REPEATS_MAX)
+        return NULL;
+    repeat = mem_alloc(sizeof *repeat);
     if (!repeat)
         return NULL;
+    atomic_fetch_add_explicit(&repeats, 1, memory_order_relaxed);
     repeat->function = function;
     repeat->data = data;
     repeat->context = context;

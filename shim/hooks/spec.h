@@ -72,12 +72,17 @@ const char *spec_kind_name(enum named_kind kind);
 /* The kind that must go with `kind`, as in "kind=run"; NULL: it stands alone. */
 const char *spec_partner(enum named_kind kind);
 
+/* Is what the function gets to call exchanged for a thunk? */
+static inline bool spec_replaces_callback(const struct named_spec *spec)
+{
+    return spec->kind == NAMED_CALL || spec->kind == NAMED_FIELD || spec->kind == NAMED_STDFUNCTION;
+}
+
 /* Does it change what the function is called with or reads through its arguments? Then the function
  * must have the arguments that its source says. */
 static inline bool spec_relies_on_arguments(const struct named_spec *spec)
 {
-    return spec->kind == NAMED_CALL || spec->kind == NAMED_FIELD ||
-           spec->kind == NAMED_STDFUNCTION ||
+    return spec_replaces_callback(spec) ||
            (spec->kind == NAMED_GET && spec->item_at == ITEM_POINTED) ||
            (spec->kind == NAMED_DROP && spec->queue_at == ITEM_POINTED);
 }

@@ -1,0 +1,128 @@
+"""BATON_HOOKS and the ways in which programs are built: linkers, hardening, link-time optimisation."""
+import subprocess
+
+from compile import compiled
+from harness import ROOT, Failure, carry, plain, skip, test, this_machine_only
+from test_hooks import HOOKS, KEY, hooked, library
+
+BUILDS = {
+    "gold": ("gcc", "-O2", "-fuse-ld=gold"),
+    "gold folding": ("gcc", "-O2", "-ffunction-sections", "-fuse-ld=gold", "-Wl,--icf=all,--gc-sections"),
+    "lld": ("clang", "-O2", "-fuse-ld=lld"),
+    "lld folding": ("clang", "-O2", "-ffunction-sections", "-fuse-ld=lld", "-Wl,--icf=all"),
+    "no build-id": ("gcc", "-O2", "-Wl,--build-id=none"),
+    "bound now": ("gcc", "-O2", "-Wl,-z,now"),
+    "large model": ("gcc", "-O2", "-mcmodel=large"),
+    "return thunks": ("gcc", "-O2", "-mfunction-return=thunk", "-mindirect-branch=thunk"),
+    "hardened": ("gcc", "-O2", "-fstack-clash-protection", "-fstack-protector-strong", "-D_FORTIFY_SOURCE=2",
+                 "-fcf-protection=full", "-Wl,-z,ibt,-z,shstk"),
+    "packed relocations": ("gcc", "-O2", "-Wl,-z,pack-relative-relocs"),
+    "no branch targets": ("gcc", "-O2", "-fcf-protection=none", "-fomit-frame-pointer"),
+    "this processor": ("gcc", "-O2", "-ftree-vectorize", "-march=native"),
+}
+
+
+def build(compiler, *words):
+    this_machine_only()
+    try:
+        return compiled("whole", *words, "hooks_main.c", "hooks_pools.c", compiler=compiler)
+    except Failure as failure:
+        if any(word in str(failure) for word in ("cannot find 'ld'", "invalid linker name", "unrecognized", "unknown")):
+            skip(f"{compiler} here cannot do {words}")
+        raise
+
+
+@test("code inside programs of all linkers and ways of hardening is patched", each=BUILDS)
+def built(way):
+    program = build(*BUILDS[way])
+    for mode in ("call", "ring"):
+        plain(program, mode).wrong()
+        hooked(carry(KEY, program, mode, env={"BATON_HOOKS": HOOKS[mode]}, launched=True).ok().quiet().clean(),
+               by="patch")
+
+
+LTO = [(compiler, level) for compiler in ("gcc", "clang") for level in ("-O0", "-O1", "-O2", "-O3", "-Os")]
+
+
+# (With the option unsafe it is right for all but clang from -O2 on, which leaves the callback out.)
+@test("link-time optimisation makes functions static: refused with the reason, or hooked and right", each=LTO)
+def optimised_at_link(compiler, level):
+    program = build(compiler, level, "-flto")
+    after = carry(KEY, program, "call", env={"BATON_HOOKS": HOOKS["call"]}, launched=True)
+    hook = after.reported()["hooks"][0]
+    if hook["state"] == "hooked":
+        hooked(after.ok().clean(), by="patch")
+    else:
+        after.wrong().says("ran 1000 wrong 1000")
+        if not hook["reason"]:
+            after.fail("no reason why it is not hooked")
+
+
+def check(*words):
+    return subprocess.run([ROOT / "scripts" / "baton", "check", *map(str, words)], capture_output=True, text=True,
+                          timeout=30).stdout
+
+
+@test("functions of the same code that the linker folded: one item hooks both, which check says; two are refused")
+def folded():
+    this_machine_only()
+    program = compiled("twins", "-O1", "-ffunction-sections", "-fuse-ld=lld", "-Wl,--icf=all", "hooks_twins.c",
+                       compiler="clang")
+    first, second = "first_submit(kind=call,fn=2,arg=3)", "second_submit(kind=call,fn=2,arg=3)"
+    said = check(first, program)
+    if "note: calls of second_submit are hooked too: it is the same code" not in said:
+        raise Failure(said)
+    said = check(first, second, program)
+    if "it is the same code as first_submit, which another item names already" not in said:
+        raise Failure(said)
+    after = carry(KEY, program, env={"BATON_HOOKS": f"{first};{second}"}, launched=True).ok()
+    after.says("task one\ntask two\n").complains("the same code as first_submit")
+
+
+@test("programs that check what they call: a callback that is replaced would fail, so it is not", each=("", ",unsafe"))
+def checked_calls(option):
+    this_machine_only()
+    program = compiled("cfi", "-O1", "-flto", "-fvisibility=hidden", "-fsanitize=cfi-icall", "-fuse-ld=lld", "-rdynamic",
+                       "-fno-inline", "-DPOOL=__attribute__((noinline,visibility(\"default\")))", "hooks_single.c",
+                       compiler="clang")
+    plain(program, "call").wrong()
+    hook = HOOKS["call"].replace("arg=3", f"arg=3{option}")
+    after = carry(KEY, program, "call", env={"BATON_HOOKS": hook}, launched=True)
+    if option:
+        after.exits(-4)  # what the refusal is for: an illegal instruction of the program's own check
+    else:
+        after.wrong().complains("checks what it calls (cfi-icall)")
+        keyed = carry(KEY, program, "ring", env={"BATON_HOOKS": HOOKS["ring"]}, launched=True).ok().quiet().clean()
+        hooked(keyed, by="patch")
+
+
+@test("a program of musl runs without baton, and is told so")
+def musl():
+    this_machine_only()
+    program = compiled("twins", "-O1", "hooks_twins.c", compiler="musl-gcc")
+    carry(KEY, program, launched=True).ok().says("task one\ntask two\n").complains("made for musl")
+    carry(KEY, program, env={"BATON_HOOKS": "first_submit(kind=call,fn=2,arg=3)"}, launched=True).ok().complains("musl")
+
+
+@test("a callback that runs again although it was said to run once: it runs bare, and that is said", each=("key", "tls"))
+def again(carrier):
+    program = compiled("again", "-O1", "hooks_again.c")
+    hook = "five_times(kind=call,fn=1,arg=2)"
+    after = carry(KEY if carrier == "key" else "fenv", program, env={"BATON_HOOKS": hook}, launched=True).ok()
+    after.clean().says("ran 5000 wrong 0").complains("the option repeat is for such").bare("named", at_least=4000)
+    if "the option repeat" not in after.reported()["hooks"][0]["reason"]:
+        after.fail("the report must say it")
+    repeated = hook.replace("arg=2", "arg=2,repeat")
+    hooked(carry(KEY, program, env={"BATON_HOOKS": repeated}, launched=True).ok().quiet().says("ran 5000 wrong 0"))
+
+
+@test("a profiler that looks at every stack meets the thunks and islands", each=("got", "symbol", "patch"))
+def profiled(path):
+    if path == "patch":
+        program = compiled("profiled", "-O2", "hooks_profiled.c", "hooks_pools.c")
+    else:
+        pools = library()
+        program = compiled("profiled", "-O2", "hooks_profiled.c", pools, f"-Wl,-rpath,{pools.parent}")
+    for items in (KEY, f"{KEY};fenv"):
+        after = carry(items, program, env={"BATON_HOOKS": HOOKS["call"]}, launched=path != "got", timeout=60).ok()
+        hooked(after.quiet().clean(), by=path).says("ran 200000 wrong 0, looked at")

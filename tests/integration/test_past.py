@@ -3,6 +3,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from compile import compiled
 from harness import CARRIERS, PROGRAMS, ROOT, carry, idle, plain, skip, test
 
 KEY = CARRIERS["key"]
@@ -38,6 +39,33 @@ def by_search_path():
         plugins(folder, ["lazy"])
         env = {"LD_LIBRARY_PATH": folder}
         carry(items(["lazy"]), "past", 20, "lazy.so", env=env).ok().quiet().clean()
+
+
+@test("what leads to another library's function of that name is left alone", each=(False, True))
+def others(program_has_one):
+    plugins, words = [], []
+    for name, number in (("one", 1), ("two", 2), ("three", 3)):
+        library = compiled(f"libpast{name}.so", "-shared", "-fPIC", f"-DWHICH={number}", "gone_library.c",
+                           f"-Wl,-soname,libpast{name}.so")
+        linked = [library, f"-Wl,-rpath,{library.parent}"]
+        if number < 3:
+            plugins.append(compiled(f"past{name}.so", "-shared", "-fPIC", "gone_plugin.c", *linked))
+        elif program_has_one:
+            words = ["-DOWN_LIBRARY", *linked]
+    program = compiled("past", "past_main.c", *words)
+    before = plain(program, *plugins).ok().says(*(f"plugin {i} calls library {i + 1}, looked up in it: library {i + 1}, "
+                                                  "ran 2" for i in (0, 1)))
+    carry("key:no_such_key", program, *plugins).same_as(before)
+
+
+@test("a library that opens by bare name: its own search path still counts", each=("enable", "disable"))
+def openers_path(new_tags):
+    plugin = compiled("libpastbare.so", "-shared", "-fPIC", "past_opener.c", "-Wl,-soname,libpastbare.so")
+    opener = compiled("libopener.so", "-shared", "-fPIC", "past_opener.c",
+                      f"-Wl,--{new_tags}-new-dtags,-rpath,{plugin.parent}")
+    program = compiled("opens", "past_opener_main.c", opener, f"-Wl,-rpath,{opener.parent}")
+    before = plain(program, plugin.name).ok().says("opened")
+    carry("key:no_such_key", program, plugin.name).same_as(before)
 
 
 @test("BATON_DISABLE=lookup leaves them alone")

@@ -376,6 +376,13 @@ static bool is_stored_here(const struct slot *slot, pthread_key_t key)
            (key != 0 || !elf_module_at(known->variable, &module));
 }
 
+/* A key of the C library's that nobody told us of: its destructor is not known. */
+static bool is_unknown(pthread_key_t key)
+{
+    return key_write_native && key < KEYS_MAX && !known_keys[key].is_live &&
+           key_write_native(key, key_read_native(key)) == 0;
+}
+
 /* Finds the variable; and the key in it, if one was stored there that we saw being made. */
 static void key_resolve(struct slot *slot)
 {
@@ -400,6 +407,9 @@ static void key_resolve(struct slot *slot)
     if (slot->key.by_creator)
         return;
     memcpy(&key, (const void *)slot->key.variable, sizeof key);
+    if (key && !slot->key.is_lasting && is_unknown(key))
+        slot->reason = "its key was made where its creation cannot be seen: in a constructor of a "
+                       "module that was opened with RTLD_DEEPBIND";
     if (key < KEYS_MAX && known_keys[key].is_live && !key_column[key] && is_stored_here(slot, key))
         bind(slot, key, true);
 }

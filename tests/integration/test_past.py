@@ -68,6 +68,16 @@ def openers_path(new_tags):
     carry("key:no_such_key", program, plugin.name).same_as(before)
 
 
+@test("a key that a constructor makes past us is not carried, and the report says so; the rest is")
+def constructor():
+    plugin = PROGRAMS / "plugin.so"
+    plain("late_plugin", plugin, "deep").wrong().says("thread sees 0 0, pool sees 0 0")
+    after = carry("key:plugin_key;tls:plugin_word", "late_plugin", plugin, "deep").wrong().quiet().clean()
+    after.says("thread sees 0 8, pool sees 0 8").slot_is("key:plugin_key", "unmatched")
+    if "RTLD_DEEPBIND" not in after.slot("key:plugin_key")["reason"]:
+        after.fail("the report does not say why")
+
+
 @test("BATON_DISABLE=lookup leaves them alone")
 def disabled():
     with tempfile.TemporaryDirectory() as folder:

@@ -7,7 +7,7 @@ BENCH_LIBS_event   = $(shell pkg-config --libs libevent)
 BENCH_CFLAGS_glib  = $(shell pkg-config --cflags glib-2.0)
 BENCH_CFLAGS_gomp  = -fopenmp
 BENCH_DRIVERS     := uv glib gomp pthread event ucontext reader
-BENCH_BUILT        = $(BENCH_DRIVERS:%=$(BENCH)/drive_%) $(BENCH)/slow.so $(BENCH)/empty.so
+BENCH_BUILT        = $(BENCH_DRIVERS:%=$(BENCH)/drive_%) $(BENCH)/slow.so $(BENCH)/empty.so $(BENCH)/trivial.so
 BENCH_CC           = $(CC) -O2 -g -std=gnu11 -D_GNU_SOURCE $(WARN)
 
 # -fno-toplevel-reorder keeps the scattered words scattered and the row a row.
@@ -27,6 +27,12 @@ $(BENCH)/empty.so:
 	@mkdir -p $(@D)
 	$(call say,BENCH,$@)
 	$(Q)echo 'int bench_empty;' | $(CC) -O2 -shared -fPIC -nostdlib -x c -o $@ -
+
+# The least that a preload that hooks anything does.
+$(BENCH)/trivial.so: $(BENCH_SRC)/trivial.c
+	@mkdir -p $(@D)
+	$(call say,BENCH,$@)
+	$(Q)$(BENCH_CC) -shared -fPIC -o $@ $< -ldl
 
 $(BENCH)/startup: $(BENCH_SRC)/startup.c
 	@mkdir -p $(@D)

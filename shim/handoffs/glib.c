@@ -224,7 +224,7 @@ static __attribute__((noinline)) int push_slow(struct _GThreadPool *pool, void *
     struct record *record;
 
     if (guard_is_for_words() && REAL_KNOWN(g_thread_pool_push))
-        __atomic_store_n(&hook_table[HOOK_g_thread_pool_push].enter, (void *)push_wordy,
+        __atomic_store_n(&hook_enter[HOOK_g_thread_pool_push], (void *)push_wordy,
                          __ATOMIC_RELEASE);
     if (!pool || !data || !is_ours(pool))
         return REAL_FOR(g_thread_pool_push, caller)(pool, data, error);
@@ -270,7 +270,6 @@ static int push_wordy(struct _GThreadPool *pool, void *data, struct _GError **er
 int hook_g_thread_pool_push(struct _GThreadPool *pool, void *data, struct _GError **error)
 {
     struct record *record;
-
 
     if (unlikely(!pool || !data || !is_ours(pool) || !REAL_KNOWN(g_thread_pool_push) ||
                  !(record = record_try_capture(FAMILY_GLIB_POOL, NULL, data))))

@@ -104,8 +104,7 @@ static void parallel_plain(omp_function *function, void *data, unsigned threads,
     team.data = data;
     team.master = thread;
     team.context = context_take_ready(thread, FAMILY_GOMP);
-    ((REAL_TYPE(GOMP_parallel))hook_table[HOOK_GOMP_parallel].real)(run_member, &team, threads,
-                                                                    flags);
+    ((REAL_TYPE(GOMP_parallel))hook_real[HOOK_GOMP_parallel])(run_member, &team, threads, flags);
     context_release_on(thread_self, team.context);
 }
 

@@ -239,9 +239,9 @@ static void task_plain(omp_function *function, void *data, copy_function *copy, 
         memcpy((char *)block.arguments + at, from + at, sizeof(uint64_t));
         at += sizeof(uint64_t);
     } while (at != size);
-    ((task_function *)hook_table[HOOK_GOMP_task].real)(run_task, &block, NULL,
-                                                       size + (long)sizeof block.head, HEAD_ALIGN,
-                                                       may_defer, flags, depend, priority, detach);
+    ((task_function *)hook_real[HOOK_GOMP_task])(run_task, &block, NULL,
+                                                 size + (long)sizeof block.head, HEAD_ALIGN,
+                                                 may_defer, flags, depend, priority, detach);
 }
 
 void hook_GOMP_task(omp_function *function, void *data, copy_function *copy, long size, long align,

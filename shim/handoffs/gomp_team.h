@@ -43,10 +43,10 @@ bool team_can_cancel(const void *caller);
  * Once it is known that tasks are never discarded and where the real function is, a hook can be
  * entered behind those two questions.
  */
-#define TEAM_SETTLE(NAME, plain)                                                                 \
-    do {                                                                                         \
-        if (team_cancels == CANCELS_NOT && hook_table[HOOK_##NAME].real)                         \
-            __atomic_store_n(&hook_table[HOOK_##NAME].enter, (void *)(plain), __ATOMIC_RELEASE); \
+#define TEAM_SETTLE(NAME, plain)                                                           \
+    do {                                                                                   \
+        if (team_cancels == CANCELS_NOT && hook_real[HOOK_##NAME])                         \
+            __atomic_store_n(&hook_enter[HOOK_##NAME], (void *)(plain), __ATOMIC_RELEASE); \
     } while (0)
 
 /* The region whose task the calling thread runs; kept only when tasks may be discarded. */

@@ -36,6 +36,8 @@ static const struct hook_info hook_infos[HOOK_COUNT] = {
 };
 #undef HOOK
 
+void *hook_real[HOOK_COUNT];
+
 extern const int32_t hook_bodies[HOOK_COUNT] __attribute__((visibility("hidden")));
 
 static bool family_off[FAMILY_COUNT];
@@ -90,13 +92,13 @@ void *hooks_real_for(enum hook_id id, const void *caller)
 static void *find_startup(enum hook_id id)
 {
     return hook_infos[id].family == FAMILY_LOOKUP
-               ? elf_linked_after(hook_table, hook_infos[id].name)
+               ? elf_linked_after(hook_enter, hook_infos[id].name)
                : next_find_startup(hook_infos[id].name);
 }
 
 void *hooks_real_startup(enum hook_id id)
 {
-    void *real = __atomic_load_n(&hook_table[id].real, __ATOMIC_ACQUIRE);
+    void *real = __atomic_load_n(&hook_real[id], __ATOMIC_ACQUIRE);
 
     return real ? real : find_startup(id);
 }
@@ -110,12 +112,10 @@ static bool is_asleep(enum hook_id id)
 
 void hooks_wake(enum hook_id id)
 {
-    struct hook *hook = &hook_table[id];
-
     if (atomic_exchange(&is_awake[id], true))
         return;
-    if (__atomic_load_n(&hook->real, __ATOMIC_ACQUIRE) && family_is_on(hook_infos[id].family))
-        __atomic_store_n(&hook->enter, hook_body(id), __ATOMIC_RELEASE);
+    if (__atomic_load_n(&hook_real[id], __ATOMIC_ACQUIRE) && family_is_on(hook_infos[id].family))
+        __atomic_store_n(&hook_enter[id], hook_body(id), __ATOMIC_RELEASE);
 }
 
 /*
@@ -125,16 +125,15 @@ void hooks_wake(enum hook_id id)
  */
 static void *hook_settle(enum hook_id id)
 {
-    struct hook *hook = &hook_table[id];
     void *real = find_startup(id);
     void *enter;
 
     if (!real)
         return hooks_real_for(id, NULL) == (void *)missing_function ? NULL : hook_body(id);
-    __atomic_store_n(&hook->real, real, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&hook_real[id], real, __ATOMIC_SEQ_CST);
     do { /* again if it was woken meanwhile */
         enter = family_is_on(hook_infos[id].family) && !is_asleep(id) ? hook_body(id) : real;
-        __atomic_store_n(&hook->enter, enter, __ATOMIC_SEQ_CST);
+        __atomic_store_n(&hook_enter[id], enter, __ATOMIC_SEQ_CST);
     } while (enter == real && family_is_on(hook_infos[id].family) && !is_asleep(id));
     return enter;
 }
@@ -146,7 +145,7 @@ static void *early_key_body(enum hook_id id)
 
     if (!real)
         return NULL;
-    __atomic_store_n(&hook_table[id].real, real, __ATOMIC_RELEASE);
+    __atomic_store_n(&hook_real[id], real, __ATOMIC_RELEASE);
     return hook_body(id);
 }
 
@@ -178,7 +177,7 @@ void hooks_switch_on(void)
 {
     is_carrying = true;
     for (unsigned id = 0; id < HOOK_COUNT; id++) {
-        if (__atomic_load_n(&hook_table[id].real, __ATOMIC_ACQUIRE))
+        if (__atomic_load_n(&hook_real[id], __ATOMIC_ACQUIRE))
             hook_settle((enum hook_id)id);
     }
 }

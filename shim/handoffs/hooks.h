@@ -40,13 +40,11 @@ enum hook_id {
 #include "handoffs/hooks.def"
 #undef HOOK
 
-/* Laid out for hooks_ARCH.S. `real` is NULL while unknown, or when several copies of the function
- * are loaded and the caller decides (next.c). */
-struct hook {
-    void *enter;
-    void *real;
-};
-extern struct hook hook_table[HOOK_COUNT] __attribute__((visibility("hidden")));
+/* By id; hooks_ARCH.S jumps through both. Apart, because the loader has to fill the first at every
+ * start. A real one is NULL while unknown, or when several copies of the function are loaded and
+ * the caller decides (next.c). */
+extern void *hook_enter[HOOK_COUNT] __attribute__((visibility("hidden")));
+extern void *hook_real[HOOK_COUNT] __attribute__((visibility("hidden")));
 
 /* The function of the caller's library; slow: several copies are loaded, or it is not found yet. */
 void *hooks_real_for(enum hook_id id, const void *caller);
@@ -56,18 +54,18 @@ void *hooks_real_startup(enum hook_id id);
 
 #define REAL_TYPE(name) __typeof__(&hook_##name)
 /* The real function as the calling body's caller would reach it. Use in the body only. */
-#define REAL(name)                                                            \
-    ((REAL_TYPE(name))(__builtin_expect(hook_table[HOOK_##name].real != 0, 1) \
-                           ? hook_table[HOOK_##name].real                     \
+#define REAL(name)                                                      \
+    ((REAL_TYPE(name))(__builtin_expect(hook_real[HOOK_##name] != 0, 1) \
+                           ? hook_real[HOOK_##name]                     \
                            : hooks_real_for(HOOK_##name, __builtin_return_address(0))))
 /*
  * For bodies that should need no stack frame: the real function or NULL, to be tested and called
  * last; where it is NULL, call a noinline function with the caller's address, and there REAL_FOR.
  */
-#define REAL_KNOWN(name) ((REAL_TYPE(name))hook_table[HOOK_##name].real)
-#define REAL_FOR(name, caller)                                                          \
-    ((REAL_TYPE(name))(hook_table[HOOK_##name].real != 0 ? hook_table[HOOK_##name].real \
-                                                         : hooks_real_for(HOOK_##name, caller)))
+#define REAL_KNOWN(name) ((REAL_TYPE(name))hook_real[HOOK_##name])
+#define REAL_FOR(name, caller)                                              \
+    ((REAL_TYPE(name))(hook_real[HOOK_##name] != 0 ? hook_real[HOOK_##name] \
+                                                   : hooks_real_for(HOOK_##name, caller)))
 /* Of a function of the C library: known when its body is reached, there is no second copy. */
 #define REAL_LIBC(name) REAL_KNOWN(name)
 

@@ -16,8 +16,8 @@
 \name:
         .cfi_startproc
         hint    34
-        adrp    x16, hook_table + 16 * hook_id
-        ldr     x16, [x16, :lo12:hook_table + 16 * hook_id]
+        adrp    x16, hook_enter + 8 * hook_id
+        ldr     x16, [x16, :lo12:hook_enter + 8 * hook_id]
         br      x16
         .cfi_endproc
         .size   \name, . - \name
@@ -33,7 +33,6 @@ first_\name:
 
         .section .data.rel.local.hooks, "aw", %progbits
         .xword  first_\name
-        .xword  0
         .section .rodata.hooks, "a", %progbits
         .word   hook_\name - hook_bodies
         .set    hook_id_\name, hook_id
@@ -67,8 +66,8 @@ hook_\name:
         .cfi_def_cfa_offset 0
         .cfi_restore x29
         .cfi_restore x30
-        adrp    x16, hook_table + 16 * hook_id_\name + 8
-        ldr     x16, [x16, :lo12:hook_table + 16 * hook_id_\name + 8]
+        adrp    x16, hook_real + 8 * hook_id_\name
+        ldr     x16, [x16, :lo12:hook_real + 8 * hook_id_\name]
         br      x16
         .cfi_endproc
         .size   hook_\name, . - hook_\name
@@ -76,9 +75,9 @@ hook_\name:
 
         .section .data.rel.local.hooks, "aw", %progbits
         .p2align 4
-        .globl  hook_table
-        .hidden hook_table
-hook_table:
+        .globl  hook_enter
+        .hidden hook_enter
+hook_enter:
         .section .rodata.hooks, "a", %progbits
         .p2align 2
         .globl  hook_bodies

@@ -13,7 +13,7 @@
         .globl  \name
         .type   \name, @function
 \name:
-        jmp     *hook_table + 16 * hook_id(%rip)
+        jmp     *hook_enter + 8 * hook_id(%rip)
         .size   \name, . - \name
 
         .type   first_\name, @function
@@ -27,7 +27,6 @@ first_\name:
 
         .section .data.rel.local.hooks, "aw", @progbits
         .quad   first_\name
-        .quad   0
         .section .rodata.hooks, "a", @progbits
         .long   hook_\name - hook_bodies
         .set    hook_id_\name, hook_id
@@ -68,9 +67,9 @@ hook_\name:
 
         .section .data.rel.local.hooks, "aw", @progbits
         .p2align 4
-        .globl  hook_table
-        .hidden hook_table
-hook_table:
+        .globl  hook_enter
+        .hidden hook_enter
+hook_enter:
         .section .rodata.hooks, "a", @progbits
         .p2align 2
         .globl  hook_bodies

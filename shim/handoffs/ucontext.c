@@ -80,7 +80,7 @@ static bool is_fibre_of_openssl(const void *caller)
 {
     static struct library_named libcrypto = {.name = "libcrypto"};
     static struct library_place by_dlopen;
-    void *start_job = hook_table[HOOK_ASYNC_start_job].real;
+    void *start_job = hook_real[HOOK_ASYNC_start_job];
 
     if (!family_is_on(FAMILY_OPENSSL))
         return false;

@@ -164,10 +164,9 @@ int hook_uv_queue_work(struct uv_loop_s *loop, struct uv_work_s *request, work_c
 {
     /* Only the library that came with the program: a later one may be of another version. */
     if (uv_has_words(__builtin_return_address(0)) && REAL_KNOWN(uv_queue_work))
-        __atomic_store_n(
-            &hook_table[HOOK_uv_queue_work].enter,
-            (void *)(guard_is_for_words() ? queue_wordy : queue_in_words),
-            __ATOMIC_RELEASE);
+        __atomic_store_n(&hook_enter[HOOK_uv_queue_work],
+                         (void *)(guard_is_for_words() ? queue_wordy : queue_in_words),
+                         __ATOMIC_RELEASE);
     return queue_any(loop, request, work, after);
 }
 

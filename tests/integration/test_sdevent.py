@@ -30,11 +30,16 @@ def dropped(kind):
     source("dropped", kind, tasks=3)
 
 
-@test("A1: a child by its pidfd, a file by its descriptor; sources that never run", each=CARRIERS)
-def descriptors(kind):
-    if plain("sdevent", "descriptors", kind).code == 77:
+@test("A1: a child by its pidfd; one that is killed with its source", each=CARRIERS)
+def children(kind):
+    if plain("sdevent", "children", kind).code == 77:
         skip("this system has no pidfd_open")
-    source("descriptors", kind, tasks=4)
+    source("children", kind, tasks=2)
+
+
+@test("A1: a file by its descriptor; one that nothing happens to", each=CARRIERS)
+def files(kind):
+    source("files", kind, tasks=2)
 
 
 @test("the rows of sd-event have the types of its header")

@@ -36,3 +36,10 @@ def bufferevent(kind):
 @test("A5: threads change a buffer while another adds and removes callbacks", each=CARRIERS)
 def threads(kind):
     buffer("threads", kind, tasks=501)
+
+
+@test("E24: children that are forked while other threads are at it", each=("key", "tls"))
+def fork(kind):
+    for run in (plain, idle):
+        run("libevent_evbuffer", "fork", kind).wrong()
+    carry(CARRIERS[kind], "libevent_evbuffer", "fork", kind).ok().quiet().clean()

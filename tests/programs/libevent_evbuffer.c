@@ -10,6 +10,7 @@
 #include <event2/event_compat.h>
 #include <event2/thread.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 
 static struct event_base *base;
 static struct evbuffer *buffer;
@@ -237,16 +238,76 @@ static void mode_threads(void)
     expect("wrong", wrong, 0);
 }
 
+/* A child is forked while other threads add callbacks and start events, and does the same. */
+static int stop;
+
+static void nothing(evutil_socket_t fd, short what, void *arg)
+{
+}
+
+static void add_and_start(struct event_base *its_base, struct evbuffer *its)
+{
+    struct timeval later = {100, 0};
+    struct event *event = event_new(its_base, -1, 0, nothing, NULL);
+    event_add(event, &later);
+    evbuffer_add_cb(its, on_change, &one);
+    evbuffer_remove_cb(its, on_change, &one);
+    event_base_once(its_base, -1, EV_TIMEOUT, nothing, NULL, &later);
+    event_free(event);
+}
+
+static void *keep_busy(void *arg)
+{
+    struct event_base *its_base = event_base_new();
+    struct evbuffer *its = evbuffer_new();
+    set_current(5);
+    for (int i = 0; !__atomic_load_n(&stop, __ATOMIC_RELAXED) && i < 100000; i++)
+        add_and_start(its_base, its);
+    evbuffer_free(its);
+    event_base_free(its_base);
+    return NULL;
+}
+
+static void mode_fork(void)
+{
+    pthread_t threads[2];
+    long ended = 0;
+    for (int i = 0; i < 2; i++)
+        pthread_create(&threads[i], NULL, keep_busy, NULL);
+    set_current(101);
+    evbuffer_add_cb(buffer, on_change, &one);
+    for (int i = 0; i < 50; i++) {
+        fflush(stdout);
+        pid_t child = fork();
+        if (!child) {
+            alarm(10);
+            add_and_start(base, buffer);
+            set_current(9);
+            fclose(stdout);
+            evbuffer_add(buffer, "text", 4);
+            _exit(saw[1] != 101);
+        }
+        int status = -1;
+        waitpid(child, &status, 0);
+        ended += status == 0;
+    }
+    __atomic_store_n(&stop, 1, __ATOMIC_RELAXED);
+    for (int i = 0; i < 2; i++)
+        pthread_join(threads[i], NULL);
+    expect("children that went well", ended, 50);
+}
+
 static const struct {
     const char *name;
     void (*run)(void);
 } modes[] = {{"keeps", mode_keeps},       {"remove", mode_remove},         {"set", mode_set},
-             {"deferred", mode_deferred}, {"bufferevent", mode_bufferevent}, {"threads", mode_threads}};
+             {"deferred", mode_deferred}, {"bufferevent", mode_bufferevent}, {"threads", mode_threads},
+             {"fork", mode_fork}};
 
 int main(int argc, char **argv)
 {
     carrier_choose(argc > 2 ? argv[2] : "key");
-    if (argc > 1 && !strcmp(argv[1], "threads"))
+    if (argc > 1 && (!strcmp(argv[1], "threads") || !strcmp(argv[1], "fork")))
         evthread_use_pthreads();
     if (argc > 1 && !strcmp(argv[1], "bufferevent"))
         base = event_init();

@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 
 from compile import compiled
-from harness import CARRIERS, PROGRAMS, ROOT, Failure, carry, idle, plain, test
+from harness import CARRIERS, PROGRAMS, ROOT, TESTS, Failure, carry, idle, plain, test
 
 KEY = CARRIERS["key"]
 OWNED = "key:owned_key"
@@ -156,7 +156,7 @@ def gone():
 def early_and_late():
     before = plain("early_and_late").wrong()
     idle("early_and_late").same_as(before)
-    after = carry(KEY, "early_and_late").ok().quiet()
+    after = carry(f"{KEY};key:early_key", "early_and_late").ok().quiet()
     after.says("thread of preinit ran: 1", "thread of the constructor sees 2", "thread of main sees 3",
                "thread of an exit handler ran: 1", "thread of a destructor ran: 1")
 
@@ -198,6 +198,35 @@ def key_without_memory():
 def storm(kind):
     plain("storm", kind, 1000).wrong()
     carry(CARRIERS[kind], "storm", kind, 20000, timeout=100).ok().quiet().clean()
+
+
+@test("A2: a thread that jumps out of a callback and ends lets the callback's context go", each=CARRIERS)
+def jump_and_end(kind):
+    plain("jump_and_end", kind).wrong()
+    for inherit in ("none", "app"):
+        after = carry(CARRIERS[kind], "jump_and_end", kind, env={"BATON_INHERIT": inherit}).ok().quiet().clean()
+        after.carried("uv.work", exactly=20)
+
+
+@test("every test that RULES.md names is there, and every rule is in it")
+def rules_have_tests():
+    names = {case.name.partition("[")[0] for case in TESTS} | {f"unit.{path.stem}" for path in (ROOT / "tests").glob("unit/*.c")}
+    rules = {}
+    for row in re.findall(r"^\| ([A-F]\d+) \|(.*)", (ROOT / "tests" / "RULES.md").read_text(), re.M):
+        rules[row[0]] = re.findall(r"`([a-z_]+\.[a-z_0-9]+)`", row[1].split("|")[1])
+    numbers = sorted(int(rule[1:]) for rule in rules)
+    if numbers != list(range(1, 27)):
+        raise Failure(f"the rules are {numbers}")
+    missing = {name for tests in rules.values() for name in tests} - names
+    if missing or not all(rules.values()):
+        raise Failure(f"no such tests: {sorted(missing)}")
+
+
+@test("A10: what is handed over while carrying is suppressed sees nothing, and leaves nothing", each=CARRIERS)
+def suppressed(kind):
+    for run in (plain, idle):
+        run("suppressed", kind).wrong()
+    carry(CARRIERS[kind], "suppressed", kind).ok().quiet().clean()
 
 
 @test("A11: BATON_MAX_HOPS and BATON_MAX_AGE end chains", each=("key", "tls"))

@@ -22,6 +22,24 @@ static long in_thread(long value)
 }
 
 static long in_preinit, in_constructor;
+pthread_key_t early_key; /* made when nothing has started yet, used later */
+
+static void *early_body(void *seen)
+{
+    *(void **)seen = pthread_getspecific(early_key);
+    return NULL;
+}
+
+static long by_early_key(long value)
+{
+    pthread_t thread;
+    void *seen = NULL;
+    pthread_setspecific(early_key, (void *)value);
+    pthread_create(&thread, NULL, early_body, &seen);
+    pthread_join(thread, NULL);
+    pthread_setspecific(early_key, NULL);
+    return (long)seen;
+}
 
 /* No constructor has run, the C library's environ is not set. */
 static void preinit(int argc, char **argv, char **environment)
@@ -31,6 +49,7 @@ static void preinit(int argc, char **argv, char **environment)
     pthread_key_t key;
     pthread_key_create(&key, NULL);
     pthread_setspecific(key, &key);
+    pthread_key_create(&early_key, NULL);
     pthread_key_delete(key);
 }
 __attribute__((section(".preinit_array"), used)) static void (*preinit_entry)(int, char **,
@@ -62,5 +81,6 @@ int main(void)
     printf("thread of preinit ran: %d\n", in_preinit >= 0);
     expect("thread of the constructor sees", in_constructor, 2);
     expect("thread of main sees", in_thread(3), 3);
+    expect("by the key of preinit", by_early_key(6), 6);
     return verdict();
 }

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Asserts the budgets: instructions, mallocs, atomics, system calls, bytes. Exit 1 when one broke.
+"""Asserts the budgets: instructions, mallocs, atomics, system calls, bytes, start-up. Exit 1 when one
+broke.
 
     check.py             every row of budgets.json that has a limit
     check.py --prove     only that a slower shim is caught: a second preload in front of baton that
@@ -9,6 +10,7 @@
 import contextlib
 import io
 import os
+import subprocess
 import sys
 import time
 
@@ -47,6 +49,30 @@ def check_bytes(budgets):
     return len(rows), result["problems"]
 
 
+def check_startup(budgets):
+    """Of /bin/true, beyond what an empty preloaded library costs."""
+    empty = {"LD_PRELOAD": os.path.join(measure.BENCH, "empty.so")}
+    problems = []
+    for row in budgets["startup"]:
+        mine = {"LD_PRELOAD": measure.SHIM}
+        if row["carry"]:
+            mine["BATON_CARRY"] = row["carry"]
+        count = (measure.count_program(["/bin/true"], mine)
+                 - measure.count_program(["/bin/true"], empty))
+        if count > row["instructions"]:
+            problems.append("%s: %d instructions, at most %d" % (row["name"], count,
+                                                                 row["instructions"]))
+        done = subprocess.run([os.path.join(measure.BENCH, "startup"), "40", "/bin/true"]
+                              + [" ".join([name] + ["%s=%s" % item for item in env.items()])
+                                 for name, env in (("empty", empty), ("mine", mine))],
+                              stdout=subprocess.PIPE, text=True, timeout=60, check=True)
+        rows = measure.parse_lines(done.stdout)
+        faults = rows[1]["faults"] - rows[0]["faults"]
+        if faults > row["faults"]:
+            problems.append("%s: %d page faults, at most %d" % (row["name"], faults, row["faults"]))
+    return len(budgets["startup"]), problems
+
+
 def prove(budgets):
     """The budgets that a deliberately slowed GThreadPool breaks: all that it should break."""
     slow = os.path.join(measure.BENCH, "slow.so")
@@ -70,13 +96,15 @@ def main():
         print("\n".join("  " + line for line in problems))
         return 0
     rows, problems, aims = check_rows(budgets)
-    more_rows, more_problems = check_bytes(budgets)
-    problems += more_problems
+    for check in (check_bytes, check_startup):
+        more_rows, more_problems = check(budgets)
+        rows += more_rows
+        problems += more_problems
     for line in aims:
         print("not there yet: " + line)
     print("\n".join("over budget: " + line for line in problems) if problems
           else "every handoff is within its budget")
-    print("bench-check: %d budgets, %d broken (%.0f s)" % (rows + more_rows, len(problems),
+    print("bench-check: %d budgets, %d broken (%.0f s)" % (rows, len(problems),
                                                           time.monotonic() - began))
     return 1 if problems else 0
 

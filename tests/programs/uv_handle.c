@@ -557,6 +557,7 @@ static void mode_signal(void)
     action.sa_handler = on_storm;
     sigaction(SIGUSR1, &action, NULL);
     uv_async_init(loop, &async, on_count);
+    set_current(100); /* signals come from now on, also before the first round */
     pthread_create(&kicker, NULL, kick, &self);
     for (long i = 1; i <= 3000 || handled < 300; i++) {
         uv_work_t *request = malloc(sizeof(*request));

@@ -1,5 +1,5 @@
 """The programs from which the project grew: stale pools, five universes, the leak, the web request."""
-from harness import CARRIERS, carry, idle, plain, test
+from harness import CARRIERS, ROOT, carry, idle, plain, test
 
 POOLS = [(kind, *pool) for kind in CARRIERS
          for pool in (("glib", "exclusive"), ("glib", "shared"), ("uv",))]
@@ -51,3 +51,13 @@ def web_request(kind):
         before.matches(r"^orphaned +[1-9]").matches(r"^stitched +[1-9]")
     after = carry(CARRIERS[kind], "web_request", kind).ok().quiet()
     after.says("right      400\norphaned     0\nstitched     0\n").clean()
+
+
+@test("C15, A1: five universes on one thread as libuv callbacks, GLib sources, coroutines: the lines of asyncio's",
+      each=[(loop, kind) for loop in ("uv", "glib", "ucontext") for kind in CARRIERS])
+def universes_loop(loop, kind):
+    original = plain("python3", ROOT / "tests" / "programs" / "universes_loop.py").ok().quiet()
+    for run in (plain, idle):
+        if run("universes_loop", loop, kind).wrong().out == original.out:
+            original.fail("the plain run prints what asyncio prints")
+    carry(CARRIERS[kind], "universes_loop", loop, kind).quiet().clean().same_as(original)

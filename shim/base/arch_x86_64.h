@@ -14,6 +14,9 @@ enum {
     ARCH_RELOCATION_POINTER = R_X86_64_64,
 };
 
+/* slots/words_move_x86_64.h is there. */
+#define ARCH_MOVES_WORDS 1
+
 static inline void arch_pause(void)
 {
     __asm__ volatile("pause");

@@ -40,8 +40,9 @@ first_\name:
 .endm
 
 /*
- * A body that only takes note and goes on to the real function by a jump: the C library's dlopen
- * looks at its return address to find the caller's search path.
+ * A body that only takes note and goes on by a jump to where the note says, mostly the real
+ * function: the C library's dlopen and dlsym look at their return address to know whose search path
+ * and scope are meant. The note gets the arguments, in the fourth the caller's address.
  */
 .macro hook_note name, note
         .text
@@ -59,15 +60,15 @@ hook_\name:
         mov     x29, sp
         stp     x0, x1, [sp, 16]
         str     x2, [sp, 32]
+        mov     x3, x30
         bl      \note
+        mov     x16, x0
         ldp     x0, x1, [sp, 16]
         ldr     x2, [sp, 32]
         ldp     x29, x30, [sp], 48
         .cfi_def_cfa_offset 0
         .cfi_restore x29
         .cfi_restore x30
-        adrp    x16, hook_real + 8 * hook_id_\name
-        ldr     x16, [x16, :lo12:hook_real + 8 * hook_id_\name]
         br      x16
         .cfi_endproc
         .size   hook_\name, . - hook_\name
@@ -130,5 +131,7 @@ hook_first:
 
         hook_note dlopen, loader_note_dlopen
         hook_note dlmopen, loader_note_dlmopen
+        hook_note dlsym, loader_note_dlsym
+        hook_note dlvsym, loader_note_dlvsym
 
         .section .note.GNU-stack, "", %progbits

@@ -125,7 +125,7 @@ static bool is_in_reach(intptr_t lowest)
     return true;
 }
 
-#ifdef __x86_64__
+#ifdef ARCH_MOVES_WORDS
 
 /* What words_x86_64.S reads: pieces of runs by their places, 16, 8 or 4 bytes each. */
 #define SHARED __attribute__((visibility("hidden")))

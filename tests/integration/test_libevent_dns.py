@@ -15,7 +15,7 @@ def ways(kind):
 
 @test("A1: the functions without a base", each=CARRIERS)
 def global_base(kind):
-    dns("global", kind, tasks=7)
+    dns("global", kind, tasks=8)
 
 
 @test("A8: look-ups that are cancelled", each=CARRIERS)

@@ -43,3 +43,9 @@ def fork(kind):
     for run in (plain, idle):
         run("libevent_evbuffer", "fork", kind).wrong()
     carry(CARRIERS[kind], "libevent_evbuffer", "fork", kind).ok().quiet().clean()
+
+
+@test("A9: BATON_PERIODIC=off runs them bare and still puts the thread's values back")
+def periodic_off():
+    after = carry(CARRIERS["key"], "libevent_evbuffer", "keeps", env={"BATON_PERIODIC": "off"}).wrong().clean()
+    after.says("the thread has 9\n").never_says("the thread has 1").bare("libevent")

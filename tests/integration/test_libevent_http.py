@@ -40,3 +40,9 @@ def parts(mode):
     tasks = {"server": 16, "pieces": 17, "client": 23}[mode]
     plain("libevent_http_parts", mode).wrong()
     carry(CARRIERS["key"], "libevent_http_parts", mode).ok().quiet().clean().carried("libevent", exactly=tasks)
+
+
+@test("A9: BATON_PERIODIC=off: what runs once is carried all the same, the rest is put back")
+def periodic_off():
+    after = carry(CARRIERS["key"], "libevent_http", "client", env={"BATON_PERIODIC": "off"}).wrong().clean()
+    after.says("the loop's thread has 9\n").never_says("the loop's thread has 1").says("answers 2\n").bare("libevent")

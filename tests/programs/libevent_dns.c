@@ -146,6 +146,11 @@ static void mode_ways(void)
     evdns_close_server_port(server);
 }
 
+static void on_never(int result, char type, int count, int ttl, void *addresses, void *arg)
+{
+    expect("an answer that must not come", 1, 0);
+}
+
 /* The functions without a base. */
 static void mode_global(void)
 {
@@ -177,6 +182,11 @@ static void mode_global(void)
     evdns_shutdown(1);
     loop_until(6);
     expect("sees", saw[16], 1);
+    evdns_init();
+    evdns_clear_nameservers_and_suspend();
+    set_current(64 + 17);
+    evdns_resolve_ipv4("no.test", 0, on_never, &five); /* goes with the event base */
+    evdns_shutdown(0);
 }
 
 static void on_cancelled(int result, char type, int count, int ttl, void *addresses, void *arg)
@@ -213,11 +223,6 @@ static void on_shutdown(int result, char type, int count, int ttl, void *address
 {
     expect("result", result, DNS_ERR_SHUTDOWN);
     on_answer(result, type, count, ttl, addresses, arg);
-}
-
-static void on_never(int result, char type, int count, int ttl, void *addresses, void *arg)
-{
-    expect("an answer that must not come", 1, 0);
 }
 
 /* Look-ups that end with their base: told by the loop, told when nobody listens any more, and not told. */

@@ -6,7 +6,8 @@
  *     libevent_run.c        its callback, and the life of its repeat
  *     libevent_once.c       callbacks without an object: event_base_once, and look-ups of evdns
  *     libevent_owned.c      callbacks of objects that libevent frees without a word
- *     libevent_bufferevent.c, libevent_evbuffer.c, libevent_http.c, libevent_dns.c
+ *     libevent_bufferevent.c, libevent_filter.c, libevent_evbuffer.c, libevent_http.c,
+ *     libevent_request.c, libevent_dns.c
  *
  * libevent calls its own functions through the procedure linkage table; its own callbacks stay its own.
  */

@@ -100,14 +100,9 @@ static struct repeat *new_buffer(data_callback *read, data_callback *write, end_
 void hook_bufferevent_setcb(struct bufferevent *buffer, data_callback *read, data_callback *write,
                             end_callback *event, void *arg)
 {
-    struct repeat *old, *repeat = NULL;
+    struct repeat *old = repeat_of(buffer, __builtin_return_address(0)), *repeat = NULL;
 
-    if (IS_INSIDE(bufferevent_setcb)) {
-        REAL(bufferevent_setcb)(buffer, read, write, event, arg);
-        return;
-    }
-    old = repeat_of(buffer, __builtin_return_address(0));
-    if (buffer && (read || write || event))
+    if (buffer && (read || write || event) && !IS_INSIDE(bufferevent_setcb))
         repeat = new_buffer(read, write, event, arg);
     if (repeat)
         /* clang-format off */
@@ -159,14 +154,16 @@ void hook_bufferevent_getcb(struct bufferevent *buffer, data_callback **read, da
         *arg = repeat->data;
 }
 
+/* Also of one that libevent frees, which may be the program's: it unsets the callbacks first, as here. */
 void hook_bufferevent_free(struct bufferevent *buffer)
 {
-    struct repeat *repeat =
-        IS_INSIDE(bufferevent_free) ? NULL : repeat_of(buffer, __builtin_return_address(0));
+    struct repeat *repeat = repeat_of(buffer, __builtin_return_address(0));
 
-    REAL(bufferevent_free)(buffer);
-    if (repeat)
+    if (repeat) {
+        REAL(bufferevent_setcb)(buffer, NULL, NULL, NULL, NULL);
         end_buffer(repeat);
+    }
+    REAL(bufferevent_free)(buffer);
 }
 
 /* ---- listeners ---- */
@@ -198,10 +195,11 @@ static GUARDED void run_error(struct evconnlistener *listener, void *arg)
     REPEAT_RUN(repeat, callback(listener, data));
 }
 
+/* Without a callback it will get one by evconnlistener_set_cb. */
 static struct repeat *new_listener(accept_callback *callback, void *arg)
 {
-    uint8_t flags;
-    struct context *context = repeat_capture(FAMILY_LIBEVENT, false, &flags);
+    uint8_t flags = REPEAT_BARE;
+    struct context *context = callback ? repeat_capture(FAMILY_LIBEVENT, false, &flags) : NULL;
     struct repeat *repeat =
         context || flags & REPEAT_BARE ? repeat_new(FAMILY_LIBEVENT, (void *)callback, arg) : NULL;
 
@@ -231,11 +229,13 @@ struct evconnlistener *hook_evconnlistener_new(struct event_base *base, accept_c
 {
     struct repeat *repeat = NULL;
 
-    if (callback && callback != run_accept && !IS_INSIDE(evconnlistener_new))
+    if (callback != run_accept && !IS_INSIDE(evconnlistener_new))
         repeat = new_listener(callback, arg);
     if (!repeat)
         return REAL(evconnlistener_new)(base, callback, arg, flags, backlog, fd);
-    return made(REAL(evconnlistener_new)(base, run_accept, repeat, flags, backlog, fd), repeat);
+    return made(
+        REAL(evconnlistener_new)(base, callback ? run_accept : NULL, repeat, flags, backlog, fd),
+        repeat);
 }
 
 struct evconnlistener *hook_evconnlistener_new_bind(struct event_base *base,
@@ -245,26 +245,40 @@ struct evconnlistener *hook_evconnlistener_new_bind(struct event_base *base,
 {
     struct repeat *repeat = NULL;
 
-    if (callback && !IS_INSIDE(evconnlistener_new_bind))
+    if (!IS_INSIDE(evconnlistener_new_bind))
         repeat = new_listener(callback, arg);
     if (!repeat)
         return REAL(evconnlistener_new_bind)(base, callback, arg, flags, backlog, address, length);
-    return made(
-        REAL(evconnlistener_new_bind)(base, run_accept, repeat, flags, backlog, address, length),
-        repeat);
+    return made(REAL(evconnlistener_new_bind)(base, callback ? run_accept : NULL, repeat, flags,
+                                              backlog, address, length),
+                repeat);
+}
+
+/* evhttp_bind_listener makes the program's listener its own. */
+static void lose(struct evconnlistener *listener, struct repeat *repeat, accept_callback *callback,
+                 void *arg)
+{
+    map_take(&listeners, listener);
+    REAL_FOR(evconnlistener_set_cb, callback)(listener, callback, arg);
+    if (repeat->more)
+        REAL_FOR(evconnlistener_set_error_cb, callback)(listener, (error_callback *)repeat->more);
+    repeat_end(repeat);
 }
 
 /* The error callback gets the same argument. */
 void hook_evconnlistener_set_cb(struct evconnlistener *listener, accept_callback *callback,
                                 void *arg)
 {
-    struct repeat *repeat = IS_INSIDE(evconnlistener_set_cb) ? NULL
-                                                             : map_find(&listeners, listener);
+    struct repeat *repeat = map_find(&listeners, listener);
     uint8_t flags;
     struct context *context;
 
     if (!repeat) {
         REAL(evconnlistener_set_cb)(listener, callback, arg);
+        return;
+    }
+    if (IS_INSIDE(evconnlistener_set_cb)) {
+        lose(listener, repeat, callback, arg);
         return;
     }
     context = repeat_capture(FAMILY_LIBEVENT, false, &flags);
@@ -281,16 +295,16 @@ void hook_evconnlistener_set_error_cb(struct evconnlistener *listener, error_cal
     struct repeat *repeat = IS_INSIDE(evconnlistener_set_error_cb) ? NULL
                                                                    : map_find(&listeners, listener);
 
-    if (repeat && callback) {
+    if (repeat) {
         repeat->more = (void *)callback;
-        callback = run_error;
+        callback = callback ? run_error : NULL;
     }
     REAL(evconnlistener_set_error_cb)(listener, callback);
 }
 
 void hook_evconnlistener_free(struct evconnlistener *listener)
 {
-    struct repeat *repeat = IS_INSIDE(evconnlistener_free) ? NULL : map_take(&listeners, listener);
+    struct repeat *repeat = map_take(&listeners, listener);
 
     REAL(evconnlistener_free)(listener);
     if (repeat)

@@ -21,3 +21,18 @@ def unset(kind):
 @test("A8: a listener that gets another callback and is freed by it; one that is refused", each=CARRIERS)
 def listener(kind):
     buffer("listener", kind, tasks=2).says("refused: 0")
+
+
+@test("A8, A9: filters, in both directions, refused, freed with their argument; callbacks that they replace", each=CARRIERS)
+def filters(kind):
+    buffer("filter", kind, tasks=3)
+
+
+@test("A8: a listener that becomes a server's, a connection's buffer that the program takes: libevent frees them", each=CARRIERS)
+def taken(kind):
+    buffer("taken", kind, tasks=3)
+
+
+@test("A9: a listener that gets its callback later", each=CARRIERS)
+def late(kind):
+    buffer("late", kind, tasks=1)

@@ -5,6 +5,7 @@
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/event.h>
+#include <event2/http.h>
 #include <event2/listener.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -149,10 +150,136 @@ static void mode_listener(void)
     expect("second sees", saw[2], 102);
 }
 
+/* ---- what libevent takes over ---- */
+
+static enum bufferevent_filter_result on_filter(struct evbuffer *from, struct evbuffer *to, ev_ssize_t limit,
+                                                enum bufferevent_flush_mode mode, void *arg)
+{
+    saw[++calls] = current();
+    set_current(current() + 1000);
+    *(long *)arg += 1;
+    evbuffer_add_buffer(to, from);
+    return BEV_OK;
+}
+
+static void on_free(void *arg)
+{
+    *(long *)arg += 100;
+}
+
+/* Two filters, in both directions; the callbacks of what is filtered are libevent's then. */
+static void mode_filter(void)
+{
+    struct bufferevent *one, *other;
+    long filtered = 0, is_freed = 0;
+    pair(&one, &other);
+    set_current(55);
+    bufferevent_setcb(one, on_read, on_write, on_end, &is_freed);
+    set_current(56);
+    expect("refused", bufferevent_filter_new(NULL, on_filter, NULL, 0, on_free, &filtered) == NULL, 1);
+    set_current(101);
+    struct bufferevent *first = bufferevent_filter_new(one, on_filter, on_filter, BEV_OPT_CLOSE_ON_FREE, on_free, &filtered);
+    set_current(102);
+    struct bufferevent *second = bufferevent_filter_new(other, on_filter, NULL, BEV_OPT_CLOSE_ON_FREE, NULL, &filtered);
+    bufferevent_enable(first, EV_READ | EV_WRITE);
+    bufferevent_enable(second, EV_READ | EV_WRITE);
+    set_current(9);
+    for (int i = 0; i < 2; i++) {
+        bufferevent_write(first, "text", 4);
+        loop();
+    }
+    bufferevent_write(second, "text", 4);
+    loop();
+    long out = 0, in = 0;
+    for (int i = 1; i <= calls; i++) {
+        out += saw[i] % 1000 == 101;
+        in += saw[i] % 1000 == 102;
+    }
+    expect("calls", filtered >= 5, 1);
+    expect("all see their own", out + in == calls && out >= 3 && in >= 2, 1);
+    expect("keeps", saw[1] == 101 && calls > 2, 1);
+    filtered = 0;
+    bufferevent_free(first);
+    bufferevent_free(second);
+    loop();
+    expect("freed", filtered, 100);
+}
+
+static void on_no_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *address, int length,
+                         void *arg)
+{
+    expect("a callback that was replaced", 1, 0);
+}
+
+static void on_request(struct evhttp_request *request, void *arg)
+{
+    saw[++calls] = current();
+    /* The program takes the connection's buffer over; libevent frees it. */
+    set_current(103);
+    struct bufferevent *taken = evhttp_connection_get_bufferevent(evhttp_request_get_connection(request));
+    bufferevent_setcb(taken, on_read, NULL, NULL, NULL);
+    bufferevent_enable(taken, EV_READ);
+}
+
+/* A listener and the buffer of a connection that change hands. */
+static void mode_taken(void)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t length = sizeof(address);
+    set_current(101);
+    struct evconnlistener *listener =
+        evconnlistener_new_bind(base, on_no_accept, NULL, LEV_OPT_CLOSE_ON_FREE, 4, (struct sockaddr *)&address, sizeof(address));
+    evconnlistener_set_error_cb(listener, on_accept_error);
+    getsockname(evconnlistener_get_fd(listener), (struct sockaddr *)&address, &length);
+    struct evhttp *http = evhttp_new(base);
+    evhttp_bind_listener(http, listener);
+    set_current(102);
+    evhttp_set_gencb(http, on_request, NULL);
+    int client = socket(AF_INET, SOCK_STREAM, 0);
+    if (connect(client, (struct sockaddr *)&address, sizeof(address)) || write(client, "GET / HTTP/1.1\r\n\r\n", 18) != 18)
+        abort();
+    for (int i = 0; i < 20 && calls < 1; i++) {
+        loop();
+        sleep_ms(1);
+    }
+    expect("request sees", saw[1], 102);
+    if (write(client, "text", 4) != 4)
+        abort();
+    for (int i = 0; i < 20 && calls < 2; i++) {
+        loop();
+        sleep_ms(1);
+    }
+    expect("read sees", saw[2], 103);
+    evhttp_free(http);
+    close(client);
+}
+
+/* A listener that gets its callback later. */
+static void mode_late(void)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t length = sizeof(address);
+    long six = 6;
+    set_current(55);
+    struct evconnlistener *listener =
+        evconnlistener_new_bind(base, NULL, NULL, LEV_OPT_CLOSE_ON_FREE, 4, (struct sockaddr *)&address, sizeof(address));
+    evconnlistener_set_error_cb(listener, on_accept_error);
+    getsockname(evconnlistener_get_fd(listener), (struct sockaddr *)&address, &length);
+    set_current(101);
+    evconnlistener_set_cb(listener, on_other_accept, &six);
+    int client = socket(AF_INET, SOCK_STREAM, 0);
+    if (connect(client, (struct sockaddr *)&address, sizeof(address)))
+        abort();
+    loop();
+    close(client);
+    expect("sees", saw[1], 101);
+}
+
 static const struct {
     const char *name;
     void (*run)(void);
-} modes[] = {{"buffer", mode_buffer}, {"unset", mode_unset}, {"listener", mode_listener}};
+} modes[] = {{"buffer", mode_buffer}, {"unset", mode_unset}, {"listener", mode_listener},
+             {"filter", mode_filter}, {"taken", mode_taken}, {"late", mode_late}};
 
 int main(int argc, char **argv)
 {

@@ -27,10 +27,15 @@ void event_mm_free_(void *);
 void evhttp_connection_fail_(struct evhttp_connection *, enum evhttp_request_error);
 
 /* An enum is not an int to the compiler, but passes as one. */
-_Static_assert(sizeof(enum evhttp_request_error) == 4 && sizeof(enum evhttp_cmd_type) == 4, "an enum passes as an int");
+_Static_assert(sizeof(enum evhttp_request_error) == 4 && sizeof(enum evhttp_cmd_type) == 4 &&
+                   sizeof(enum bufferevent_filter_result) == 4 && sizeof(enum bufferevent_flush_mode) == 4,
+               "an enum passes as an int");
 int evhttp_make_request_(struct evhttp_connection *, struct evhttp_request *, int, const char *);
 void evhttp_request_set_error_cb_(struct evhttp_request *, void (*)(int, void *));
 void evhttp_connection_fail__(struct evhttp_connection *, int);
+typedef int filter(struct evbuffer *, struct evbuffer *, ev_ssize_t, int, void *);
+struct bufferevent *bufferevent_filter_new_(struct bufferevent *, filter *, filter *, int, void (*)(void *), void *);
+#define bufferevent_filter_new bufferevent_filter_new_
 #define evhttp_make_request evhttp_make_request_
 #define evhttp_request_set_error_cb evhttp_request_set_error_cb_
 #define evhttp_connection_fail_ evhttp_connection_fail__

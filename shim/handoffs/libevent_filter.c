@@ -1,0 +1,102 @@
+/*
+ * libevent: bufferevents that filter what passes through another one. The filters run again and again, in
+ * the context of the call that made them; they end with the function that frees their argument, which
+ * every such bufferevent gets here.
+ *
+ * Source of the behaviour: libevent 2.1.12. A filter may be left out. Filters run under the
+ * bufferevent's lock; nothing runs any more when the argument is freed.
+ */
+#include "handoffs/libevent.h"
+
+typedef int filter(struct evbuffer *from, struct evbuffer *to, long limit, int mode, void *arg);
+typedef void free_function(void *arg);
+
+/* What does not fit into a repeat, which has the filter of what comes in. */
+struct others {
+    filter *out;
+    free_function *free;
+};
+
+static GUARDED int run_in(struct evbuffer *from, struct evbuffer *to, long limit, int mode,
+                          void *arg)
+{
+    GUARDED_FRAME();
+    struct repeat *repeat = arg;
+    filter *callback = (filter *)repeat->function;
+    void *data = repeat->data;
+    int result;
+
+    REPEAT_RUN(repeat, result = callback(from, to, limit, mode, data));
+    return result;
+}
+
+static GUARDED int run_out(struct evbuffer *from, struct evbuffer *to, long limit, int mode,
+                           void *arg)
+{
+    GUARDED_FRAME();
+    struct repeat *repeat = arg;
+    filter *callback = ((struct others *)repeat->more)->out;
+    void *data = repeat->data;
+    int result;
+
+    REPEAT_RUN(repeat, result = callback(from, to, limit, mode, data));
+    return result;
+}
+
+static void end_filter(struct repeat *repeat)
+{
+    cell_free(repeat->more);
+    repeat_end(repeat);
+}
+
+static void run_free(void *arg)
+{
+    struct repeat *repeat = arg;
+    free_function *function = ((struct others *)repeat->more)->free;
+    void *data = repeat->data;
+
+    end_filter(repeat);
+    if (function)
+        function(data);
+}
+
+static struct repeat *new_filter(filter *in, filter *out, free_function *function, void *arg)
+{
+    uint8_t flags;
+    struct context *context = repeat_capture(FAMILY_LIBEVENT, false, &flags);
+    struct repeat *repeat =
+        context || flags & REPEAT_BARE ? repeat_new(FAMILY_LIBEVENT, (void *)in, arg) : NULL;
+    struct others *others = repeat ? cell_new() : NULL;
+
+    if (!others) {
+        if (repeat)
+            cell_free(repeat);
+        if (context)
+            context_rollback(FAMILY_LIBEVENT, context);
+        return NULL;
+    }
+    *others = (struct others){out, function};
+    repeat->more = others;
+    repeat_arm(repeat, context, flags);
+    return repeat;
+}
+
+struct bufferevent *hook_bufferevent_filter_new(struct bufferevent *below, filter *in, filter *out,
+                                                int options, free_function *function, void *arg)
+{
+    struct repeat *repeat = NULL;
+    struct bufferevent *buffer;
+
+    if ((in || out) && !IS_INSIDE(bufferevent_filter_new))
+        repeat = new_filter(in, out, function, arg);
+    if (!repeat)
+        return REAL(bufferevent_filter_new)(below, in, out, options, function, arg);
+    buffer = REAL(bufferevent_filter_new)(below, in ? run_in : NULL, out ? run_out : NULL, options,
+                                          run_free, repeat);
+    if (!buffer) {
+        if (repeat->context)
+            context_rollback(FAMILY_LIBEVENT, context_ref(repeat->context));
+        end_filter(repeat);
+    }
+    return buffer;
+}

@@ -309,6 +309,13 @@ def several_items():
     carry("key:request_key;tls:request_id;swap:request_swap", "stale_pool_uv", "swap").ok().quiet().clean()
 
 
+@test("keys beside plain words, which take the quick way together",
+      each=[(kind, program) for kind in ("key", "tls")
+            for program in ("stale_pool_glib", "stale_pool_uv", "storm", "nested")])
+def key_and_words(kind, program):
+    carry("key:request_key;tls:request_id", program, kind).ok().quiet().clean()
+
+
 @test("E24: names are looked for while others hold the loader's lock and make keys")
 def loader_callback():
     before = plain("loader_callback").ok().says("done")

@@ -49,14 +49,19 @@ void mem_unmap(void *pages, size_t size)
 
 static unsigned mem_class(size_t size)
 {
-    unsigned class = 0;
-
-    while (((size_t)1 << (CLASS_MIN_SHIFT + class)) < size)
-        class ++;
-    return class;
+    return size <= (size_t)1 << CLASS_MIN_SHIFT
+               ? 0
+               : (unsigned)(64 - CLASS_MIN_SHIFT - __builtin_clzll((unsigned long long)size - 1));
 }
 
 void *mem_alloc(size_t size)
+{
+    void *block = mem_alloc_dirty(size);
+
+    return block && mem_class(size) < CLASS_COUNT ? memset(block, 0, size) : block;
+}
+
+void *mem_alloc_dirty(size_t size)
 {
     unsigned class = mem_class(size);
     size_t room = (size_t)1 << (CLASS_MIN_SHIFT + class);
@@ -85,7 +90,7 @@ void *mem_alloc(size_t size)
         mem_region_left -= room;
     }
     lock_drop(&mem_lock);
-    return memset(block, 0, size);
+    return block;
 }
 
 void mem_free(void *block, size_t size)

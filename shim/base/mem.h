@@ -9,6 +9,8 @@
 
 /* Zeroed memory, aligned to 16 bytes; NULL when the system has none. Any thread, not in a signal handler. */
 void *mem_alloc(size_t size);
+/* The same with whatever was there. */
+void *mem_alloc_dirty(size_t size);
 
 /* Gives back what mem_alloc(size) returned; the same size must be named. NULL is allowed. errno is kept. */
 void mem_free(void *block, size_t size);

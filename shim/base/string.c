@@ -13,12 +13,31 @@
 #define KEEP_LOOP() __asm__ volatile("" ::: "memory")
 
 typedef uint64_t __attribute__((may_alias, aligned(1))) word;
+/* Several at once; no vector register, because some callers may not touch one. */
+typedef struct {
+    word at[4];
+} words;
 
 void *memcpy(void *restrict to, const void *restrict from, size_t size)
 {
     char *out = to;
     const char *in = from;
 
+    for (; size >= sizeof(words);
+         size -= sizeof(words), out += sizeof(words), in += sizeof(words)) {
+        words *there = (words *)(void *)out;
+        const words *here = (const words *)(const void *)in;
+        word one = here->at[0], two = here->at[1], three = here->at[2], four = here->at[3];
+
+        there->at[0] = one;
+        KEEP_LOOP(); /* or they would be joined in a vector */
+        there->at[1] = two;
+        KEEP_LOOP();
+        there->at[2] = three;
+        KEEP_LOOP();
+        there->at[3] = four;
+        KEEP_LOOP();
+    }
     for (; size >= sizeof(word); size -= sizeof(word), out += sizeof(word), in += sizeof(word)) {
         *(word *)(void *)out = *(const word *)(const void *)in;
         KEEP_LOOP();
@@ -35,6 +54,18 @@ void *memset(void *to, int byte, size_t size)
     char *out = to;
     word pattern = (unsigned char)byte * UINT64_C(0x0101010101010101);
 
+    for (; size >= sizeof(words); size -= sizeof(words), out += sizeof(words)) {
+        words *there = (words *)(void *)out;
+
+        there->at[0] = pattern;
+        KEEP_LOOP();
+        there->at[1] = pattern;
+        KEEP_LOOP();
+        there->at[2] = pattern;
+        KEEP_LOOP();
+        there->at[3] = pattern;
+        KEEP_LOOP();
+    }
     for (; size >= sizeof(word); size -= sizeof(word), out += sizeof(word)) {
         *(word *)(void *)out = pattern;
         KEEP_LOOP();

@@ -40,13 +40,13 @@ static void note_slots_changed(bool may_have_values);
 static void note_slots_stale(void);
 static bool destroy_later(unsigned column, void *value);
 
+static size_t context_bytes;
+
 size_t context_size(bool is_private)
 {
-    size_t size = sizeof(struct context) + slots_columns * sizeof(void *) + slots_bytes;
-
     if (!is_private)
-        return size;
-    return size + sizeof(struct private_part) + context_bits() * sizeof(uint64_t) +
+        return context_bytes;
+    return context_bytes + sizeof(struct private_part) + context_bits() * sizeof(uint64_t) +
            (slots_have_held_keys ? slots_columns * sizeof(void *) : 0);
 }
 
@@ -62,7 +62,8 @@ void context_init(uint32_t max_age_ms, uint32_t max_hops)
     limit_age_ms = max_age_ms;
     limit_hops = max_hops;
     context_copied_at = offsetof(struct context, key) + slots_columns * sizeof(void *);
-    context_empty = mem_alloc(context_size(false));
+    context_bytes = context_copied_at + slots_bytes;
+    context_empty = mem_alloc(context_bytes);
     if (!context_empty)
         return; /* stays off */
     context_empty->flags = CONTEXT_EMPTY;
@@ -77,7 +78,7 @@ void context_init(uint32_t max_age_ms, uint32_t max_hops)
         slots_always_build = true; /* so that who holds a value is known at every moment */
     if (slots_have_copied || slots_have_held_keys)
         guard |= slots_are_words && words_are_quick && !slots_always_build ? GUARD_WORDS
-                                                                            : GUARD_COPIED;
+                                                                           : GUARD_COPIED;
     scope_init(guard & GUARD_WORDS);
     if (max_age_ms || max_hops)
         guard |= GUARD_LIMITS;
@@ -129,7 +130,7 @@ void context_free(struct context *context)
         slots_release(context_copied(context));
     vars_unref(context->vars);
     atomic_fetch_sub_explicit(&context_alive, 1, memory_order_relaxed);
-    mem_free(context, context_size(false));
+    mem_free(context, context_bytes);
 }
 
 static void context_put(struct context *context, int64_t count)
@@ -216,11 +217,14 @@ static void *hold_key(struct thread *thread, unsigned column, void *value)
  */
 static struct context *context_build(struct thread *thread, int64_t refs)
 {
-    struct context *context = mem_alloc(context_size(false));
+    struct context *context = mem_alloc_dirty(context_bytes);
     bool is_set = false;
 
     if (!context)
         return NULL;
+    memset(context, 0, sizeof *context);
+    if (slots_have_copied)
+        memset(context_copied(context), 0, slots_bytes);
     thread->building = arch_sp();
     context->epoch = atomic_load_explicit(&slots_epoch, memory_order_acquire);
     for (unsigned column = 0; column < slots_columns; column++) {
@@ -262,12 +266,13 @@ static struct context *context_build(struct thread *thread, int64_t refs)
 void context_drop_snapshot(struct thread *thread)
 {
     struct context *snap = thread->snap;
-    int32_t prepaid = thread->prepaid;
+    int32_t prepaid = thread->prepaid + thread->stale_prepaid;
 
     if (!snap)
         return;
     thread->snap = NULL;
-    thread->prepaid = 0;
+    thread->prepaid = thread->stale_prepaid = 0;
+    thread->changed_count = 0;
     context_put(snap, prepaid + 1);
 }
 
@@ -332,6 +337,62 @@ struct context *context_visible(struct thread *thread)
     return thread->over ? capture_attached(thread) : context_build(thread, 1);
 }
 
+/*
+ * A program that serves requests sets a key and hands over, again and again: then the snapshot is
+ * not built anew, but written to where this thread alone knows it, else copied. Nothing of that where
+ * a context has more to do with a value than to hold its address.
+ */
+static void snapshot_changed(struct thread *thread, unsigned column)
+{
+    if (slots_have_copied || slots_always_build || thread->snap->flags & CONTEXT_COUNTED ||
+        key_bindings[column].destructor || thread->changed_count == CHANGED_MAX) {
+        context_drop_snapshot(thread);
+        return;
+    }
+    thread->stale_prepaid += thread->prepaid;
+    thread->prepaid = 0;
+    thread->changed[thread->changed_count++] = (uint16_t)column;
+}
+
+/* NULL: no memory; the snapshot is gone then. */
+static struct context *renew_snapshot(struct thread *thread)
+{
+    struct context *snap = thread->snap;
+    int32_t prepaid = thread->stale_prepaid;
+    bool is_set = snap->vars != NULL;
+
+    if (atomic_load_explicit(&snap->refs, memory_order_acquire) != prepaid + 1) {
+        struct context *copy = mem_alloc_dirty(context_bytes);
+
+        if (!copy) {
+            context_drop_snapshot(thread);
+            return NULL;
+        }
+        memcpy(&copy->flags, &snap->flags, context_bytes - offsetof(struct context, flags));
+        vars_ref(copy->vars);
+        context_put(snap, prepaid + 1);
+        snap = copy;
+        prepaid = PREPAID_BATCH;
+        atomic_store_explicit(&snap->refs, prepaid + 1, memory_order_relaxed);
+        atomic_fetch_add_explicit(&context_alive, 1, memory_order_relaxed);
+    }
+    for (unsigned i = 0; i < thread->changed_count; i++) {
+        void *value = visible_key(thread, thread->changed[i]);
+
+        snap->key[thread->changed[i]] = value;
+        is_set |= value != NULL;
+    }
+    for (unsigned column = 0; !is_set && column < slots_columns; column++)
+        is_set = snap->key[column] != NULL;
+    snap->flags = is_set ? 0 : CONTEXT_EMPTY;
+    thread->snap = snap;
+    thread->tally = is_set ? thread->carried : thread->empty;
+    thread->prepaid = prepaid;
+    thread->stale_prepaid = 0;
+    thread->changed_count = 0;
+    return snap;
+}
+
 /* Of a thread on its own: the cached snapshot, renewed when something changed. */
 static struct context *capture_own(struct thread *thread)
 {
@@ -351,6 +412,8 @@ static struct context *capture_own(struct thread *thread)
         context_drop_snapshot(thread);
         snap = NULL;
     }
+    if (thread->changed_count)
+        snap = renew_snapshot(thread);
     if (!snap) {
         snap = context_build(thread, PREPAID_BATCH + 1);
         if (!snap)
@@ -458,7 +521,9 @@ bool context_is_too_old(const struct context *context)
 struct context *context_capture_signal(unsigned family)
 {
     struct thread *thread = thread_self;
-    struct context *context = thread_is_attached(thread) ? thread->over : thread->snap;
+    struct context *context = thread_is_attached(thread) ? thread->over
+                              : thread->changed_count    ? NULL
+                                                         : thread->snap;
 
     if (!context || context->flags & (CONTEXT_PRIVATE | CONTEXT_ONCE) || thread->suppress ||
         atomic_load_explicit(&context_guard, memory_order_relaxed))
@@ -535,7 +600,7 @@ int context_set_key(unsigned key, unsigned column, const void *value,
         if (error == 0 && origins_on && thread != &thread_unknown)
             origin_seen(thread, context_column_slot(column), value);
         if (error == 0 && thread->snap && thread->snap->key[column] != value)
-            context_drop_snapshot(thread);
+            snapshot_changed(thread, column);
         return error;
     }
     return scope_set_key(thread, key, column, value, real);
@@ -582,7 +647,7 @@ static int64_t cached_references(const struct thread *thread, const struct conte
     int64_t count = 0;
 
     if (thread->snap == context)
-        count += thread->prepaid + 1;
+        count += thread->prepaid + thread->stale_prepaid + 1;
     if (thread->debt_context == context)
         count += DEBT_MAX - thread->debt;
     if (thread->loan == context)
@@ -664,8 +729,9 @@ static void forget_parent(struct thread *thread)
     atomic_store(&context_alive, 0);
     if (thread == &thread_unknown)
         return;
-    thread->snap = thread->debt_context = NULL;
-    thread->prepaid = thread->debt = 0;
+    thread->snap = thread->debt_context = thread->loan = thread->loan_over = NULL;
+    thread->prepaid = thread->stale_prepaid = thread->debt = thread->loan_left = 0;
+    thread->changed_count = 0;
     thread->records_made = thread->records_freed = 0;
 }
 

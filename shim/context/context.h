@@ -66,7 +66,7 @@ enum bare_reason {
     BARE_REASONS
 };
 
-enum { FAMILIES_MAX = 48 };
+enum { FAMILIES_MAX = 48, CHANGED_MAX = 5 };
 
 struct level;
 struct record_chunk;
@@ -85,7 +85,7 @@ struct strands;
     struct level *levels;                                                                      \
     uint32_t levels_max;                                                                       \
     uint32_t depth; /* levels in use */                                                        \
-    char *saved;    /* stack of saved copied values, grows up; see thread_is_wordy */              \
+    char *saved;    /* stack of saved copied values, grows up; see thread_is_wordy */          \
     size_t saved_used, saved_max;                                                              \
     struct vars_run *runs; /* contexts of the user's that have been entered, innermost first */
 
@@ -105,6 +105,9 @@ struct thread {
     int32_t prepaid;      /* references in hand for snap; 0 when there is none */
     int32_t debt;         /* releases of debt_context not yet told to its counter */
     struct context *debt_context;
+    /* What snap is wrong about: columns set since; the references in hand meanwhile. prepaid is 0. */
+    int32_t stale_prepaid;
+    uint16_t changed_count, changed[CHANGED_MAX];
     /* References in hand for what a thread sees that has inherited a context, while `over` is what
      * loan_over was (context_capture_slow). */
     struct context *loan, *loan_over;
@@ -166,7 +169,8 @@ enum {
     GUARD_OBSERVED = 32,
     GUARD_OFF = 64,
     GUARD_STALE = 128,
-    GUARD_WORDS = 256, /* in place of GUARD_COPIED: all that is copied is plain words (words_move.h) */
+    GUARD_WORDS =
+        256, /* in place of GUARD_COPIED: all that is copied is plain words (words_move.h) */
 };
 extern _Atomic uintptr_t context_guard __attribute__((visibility("hidden")));
 /* The same but for GUARD_WORDS, which is turned round: 0 where nothing but words is in the way. */
@@ -191,8 +195,8 @@ static inline __attribute__((always_inline)) bool thread_is_plain(const struct t
  */
 static inline __attribute__((always_inline)) bool thread_is_wordy(const struct thread *thread)
 {
-    return likely((uintptr_t)thread->over == arch_scratch(atomic_load_explicit(
-                                                 &context_wordy_guard, memory_order_relaxed)));
+    return likely((uintptr_t)thread->over ==
+                  arch_scratch(atomic_load_explicit(&context_wordy_guard, memory_order_relaxed)));
 }
 
 /* Plain words are carried, and nothing else is copied. */
@@ -276,8 +280,8 @@ static inline struct context *context_capture(unsigned family)
  * The same for a thread that has inherited a context, for slow paths to try first: NULL, and nothing
  * has changed, where it cannot be had at once.
  */
-static inline __attribute__((always_inline)) struct context *
-context_try_loan(struct thread *thread, unsigned family)
+static inline __attribute__((always_inline)) struct context *context_try_loan(struct thread *thread,
+                                                                              unsigned family)
 {
     /* A mark below us may be of a frame that longjmp has left. */
     if (likely(thread->over && thread->over == thread->loan_over && thread->loan_left > 0 &&
@@ -491,21 +495,21 @@ struct thread *scope_enter_any(struct context *context, uintptr_t mark);
     } while (0)
 
 /* The same on a thread that is known to be wordy (thread_is_wordy was asked). */
-#define SCOPE_RUN_WORDS(self, what, flags, CALL)                         \
-    do {                                                                 \
-        struct thread *wordy_ = (self);                                  \
-        struct context *moved_ = (what);                                 \
-                                                                         \
-        words_quick_exchange(context_copied(moved_), wordy_->saved);     \
-        wordy_->over = moved_;                                           \
-        arch_sp_store(&wordy_->mark, flags);                             \
-        CALL;                                                            \
-        if (likely(arch_sp_is(&wordy_->mark, flags))) {                  \
-            words_quick_write(wordy_->saved);                            \
-            SCOPE_LEFT(wordy_, flags);                                   \
-        } else {                                                         \
-            scope_leave_here(arch_sp());                                 \
-        }                                                                \
+#define SCOPE_RUN_WORDS(self, what, flags, CALL)                     \
+    do {                                                             \
+        struct thread *wordy_ = (self);                              \
+        struct context *moved_ = (what);                             \
+                                                                     \
+        words_quick_exchange(context_copied(moved_), wordy_->saved); \
+        wordy_->over = moved_;                                       \
+        arch_sp_store(&wordy_->mark, flags);                         \
+        CALL;                                                        \
+        if (likely(arch_sp_is(&wordy_->mark, flags))) {              \
+            words_quick_write(wordy_->saved);                        \
+            SCOPE_LEFT(wordy_, flags);                               \
+        } else {                                                     \
+            scope_leave_here(arch_sp());                             \
+        }                                                            \
     } while (0)
 
 /*

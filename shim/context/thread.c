@@ -186,11 +186,10 @@ static __attribute__((noinline)) void thread_let_go(struct thread *thread)
 void thread_leave_plain(struct thread *thread)
 {
     if (unlikely(((uintptr_t)thread->over | (uintptr_t)thread->snap |
-                  (uintptr_t)thread->debt_context |
-                  (uintptr_t)thread->loan | (uintptr_t)thread->freed_chunk |
-                  (uintptr_t)thread->cells | (uintptr_t)thread->spare |
-                  (uintptr_t)thread->strands | (uintptr_t)thread->vars | thread->vars_id |
-                  thread->suppress) != 0))
+                  (uintptr_t)thread->debt_context | (uintptr_t)thread->loan |
+                  (uintptr_t)thread->freed_chunk | (uintptr_t)thread->cells |
+                  (uintptr_t)thread->spare | (uintptr_t)thread->strands | (uintptr_t)thread->vars |
+                  thread->vars_id | thread->suppress) != 0))
         thread_let_go(thread);
     else
         thread_give_back(thread);

@@ -136,14 +136,14 @@ SHARED intptr_t words_row;    /* the only run, if it is all there is */
 const void *words_exchange_begin, *words_write_begin, *words_same_begin;
 
 /* Of each operation: where it goes from kind to kind, and its walks. */
-#define OPERATION(name)                                                                           \
-    SHARED const void *words_##name##_next[3], *words_##name##_then, *words_##name##_last;         \
-    extern const char words_##name##_mirror[] SHARED, words_##name##_unmirror[] SHARED,            \
-        words_##name##_row[] SHARED;                                                               \
-    extern const int32_t words_##name##_alone_walks[WORDS_ALONE_MAX] SHARED,                       \
-        words_##name##_row_walks[WORDS_PAIRS_MAX] SHARED,                                          \
-        words_##name##_pairs_walks[WORDS_PAIRS_MAX] SHARED,                                        \
-        words_##name##_eights_walks[WORDS_EIGHTS_MAX] SHARED,                                      \
+#define OPERATION(name)                                                                    \
+    SHARED const void *words_##name##_next[3], *words_##name##_then, *words_##name##_last; \
+    extern const char words_##name##_mirror[] SHARED, words_##name##_unmirror[] SHARED,    \
+        words_##name##_row[] SHARED;                                                       \
+    extern const int32_t words_##name##_alone_walks[WORDS_ALONE_MAX] SHARED,               \
+        words_##name##_row_walks[WORDS_PAIRS_MAX] SHARED,                                  \
+        words_##name##_pairs_walks[WORDS_PAIRS_MAX] SHARED,                                \
+        words_##name##_eights_walks[WORDS_EIGHTS_MAX] SHARED,                              \
         words_##name##_fours_walks[WORDS_FOURS_MAX] SHARED
 OPERATION(exchange);
 OPERATION(write);
@@ -181,7 +181,7 @@ static bool cut_into_pieces(struct kind *kind)
 
 /* Each kind leads to the next one that there is, the last to `then`. */
 static void link_kinds(const void **next, const void *then, const struct kind *kind,
-                              const int32_t *const *walks)
+                       const int32_t *const *walks)
 {
     const void *after = then;
 
@@ -197,23 +197,23 @@ static bool is_one_row(const struct kind *kind)
     return !alone_count && runs_count == 1 && kind[0].count && !kind[1].count && !kind[2].count;
 }
 
-#define LINK(name)                                                                               \
-    do {                                                                                         \
-        const int32_t *walks[3] = {words_##name##_pairs_walks, words_##name##_eights_walks,      \
-                                   words_##name##_fours_walks};                                  \
-                                                                                                 \
-        words_##name##_last = words_ret;                                                         \
-        if (alone_count)                                                                         \
-            words_##name##_last =                                                                \
-                walk_from(words_##name##_alone_walks, WORDS_ALONE_MAX, alone_count);             \
-        words_##name##_then = alone_count ? words_##name##_unmirror : words_ret;                 \
-        link_kinds(words_##name##_next, words_##name##_then, kind, walks);                       \
-        words_##name##_begin = runs_count ? words_##name##_mirror : words_##name##_last;         \
-        if (is_one_row(kind)) {                                                                  \
-            words_##name##_begin = words_##name##_row;                                           \
-            words_##name##_then =                                                                \
-                walk_from(words_##name##_row_walks, WORDS_PAIRS_MAX, kind[0].count);             \
-        }                                                                                        \
+#define LINK(name)                                                                          \
+    do {                                                                                    \
+        const int32_t *walks[3] = {words_##name##_pairs_walks, words_##name##_eights_walks, \
+                                   words_##name##_fours_walks};                             \
+                                                                                            \
+        words_##name##_last = words_ret;                                                    \
+        if (alone_count)                                                                    \
+            words_##name##_last =                                                           \
+                walk_from(words_##name##_alone_walks, WORDS_ALONE_MAX, alone_count);        \
+        words_##name##_then = alone_count ? words_##name##_unmirror : words_ret;            \
+        link_kinds(words_##name##_next, words_##name##_then, kind, walks);                  \
+        words_##name##_begin = runs_count ? words_##name##_mirror : words_##name##_last;    \
+        if (is_one_row(kind)) {                                                             \
+            words_##name##_begin = words_##name##_row;                                      \
+            words_##name##_then =                                                           \
+                walk_from(words_##name##_row_walks, WORDS_PAIRS_MAX, kind[0].count);        \
+        }                                                                                   \
     } while (0)
 
 static bool plan_walks(void)

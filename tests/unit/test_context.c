@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "core.h"
+#include "history.h"
 
 static pthread_key_t plain_key, owned_key, other_key;
 static _Atomic int destroyed;
@@ -374,6 +375,29 @@ START_TEST(test_context_of_a_thread_that_inherited_is_what_it_sees)
 }
 END_TEST
 
+/* ---- a long random history ---- */
+
+static pthread_key_t random_0, random_1, random_2, random_3, random_4, random_5, random_6, random_7;
+static pthread_key_t *const random_keys[HISTORY_SLOTS] = {
+    &random_0, &random_1, &random_2, &random_3, &random_4, &random_5, &random_6, &random_7};
+
+static uintptr_t history_get(unsigned slot)
+{
+    return (uintptr_t)core_get(*random_keys[slot]);
+}
+
+static void history_set(unsigned slot, uintptr_t value)
+{
+    core_set(*random_keys[slot], number(value));
+}
+
+START_TEST(test_context_is_right_in_a_random_history)
+{
+    ck_assert_uint_eq(history_run(), 0);
+    ck_assert_int_eq(core_alive(), 0);
+}
+END_TEST
+
 static void set_owned(void *unused)
 {
     core_set(owned_key, calloc(1, 16));
@@ -389,6 +413,14 @@ START_TEST(test_context_destroys_what_a_task_set_and_left)
 }
 END_TEST
 
+/* Not in main: who creates a key is known by the return address. */
+static __attribute__((noinline)) void create_random_keys(void)
+{
+    for (unsigned i = 0; i < HISTORY_SLOTS; i++)
+        core_key_create(random_keys[i], NULL);
+    __asm__("");
+}
+
 int main(void)
 {
     Suite *suite = suite_create("context");
@@ -396,8 +428,11 @@ int main(void)
     SRunner *runner;
     int failed;
 
-    core_start("BATON_CARRY=key:plain_key;key:owned_key;key:other_key");
+    core_start("BATON_CARRY=key:plain_key;key:owned_key;key:other_key;"
+               "key:random_0;key:random_1;key:random_2;key:random_3;key:random_4;key:random_5;key:"
+               "random_6;key:random_7");
     core_key_create(&plain_key, NULL);
+    create_random_keys();
     core_key_create(&owned_key, destroy);
     tcase_set_timeout(tc, 60);
     tcase_add_test(tc, test_context_shows_the_values_of_the_capture);
@@ -412,6 +447,7 @@ int main(void)
     tcase_add_test(tc, test_context_is_let_go_by_pthread_exit_and_cancellation);
     tcase_add_test(tc, test_context_keeps_a_value_until_the_last_context_is_gone);
     tcase_add_test(tc, test_context_of_a_thread_that_inherited_is_what_it_sees);
+    tcase_add_test(tc, test_context_is_right_in_a_random_history);
     tcase_add_test(tc, test_context_destroys_what_a_task_set_and_left);
     suite_add_tcase(suite, tc);
     runner = srunner_create(suite);

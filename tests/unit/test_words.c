@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "core.h"
+#include "history.h"
 #include "slots/words.h"
 
 /* Words that touch nothing, rows, halves, shorts, bytes, odd ends, and gaps between them. */
@@ -35,8 +36,11 @@ struct place {
 static struct place places[16];
 static unsigned places_count;
 
-#define PLACE(name) \
-    places[places_count++] = (struct place){"tls:" #name, (unsigned char *)&name, sizeof(name)}
+#define PLACE(name)                                        \
+    places[places_count++] = (struct place)                \
+    {                                                      \
+        "tls:" #name, (unsigned char *)&name, sizeof(name) \
+    }
 
 static void list_places(void)
 {
@@ -188,6 +192,82 @@ START_TEST(test_words_named_twice_are_moved_once)
 }
 END_TEST
 
+/* ---- a long random history of words alone, rows, halves, and keys beside them ---- */
+
+static bool has_keys;
+static pthread_key_t key_a, key_b, key_c;
+
+static pthread_key_t *key_of(unsigned slot)
+{
+    pthread_key_t *const keys[] = {&key_a, &key_b, &key_c};
+
+    return has_keys && slot >= 5 ? keys[slot - 5] : NULL;
+}
+
+static uintptr_t history_get(unsigned slot)
+{
+    switch (slot) {
+    case 0:
+        return (uintptr_t)lone_a;
+    case 1:
+        return (uintptr_t)lone_b;
+    case 2:
+        return (uintptr_t)half_a;
+    case 3:
+    case 4:
+        return (uintptr_t)row_a[slot];
+    default:
+        return key_of(slot) ? (uintptr_t)core_get(*key_of(slot)) : (uintptr_t)row_b[slot - 5];
+    }
+}
+
+static void history_set(unsigned slot, uintptr_t value)
+{
+    if (key_of(slot))
+        core_set(*key_of(slot), (void *)value);
+    else if (slot == 0)
+        lone_a = (long)value;
+    else if (slot == 1)
+        lone_b = (long)value;
+    else if (slot == 2)
+        half_a = (int)value;
+    else if (slot < 5)
+        row_a[slot] = (long)value;
+    else
+        row_b[slot - 5] = (long)value;
+}
+
+static __attribute__((noinline)) int run_history(bool keys)
+{
+    has_keys = keys;
+    core_start(keys ? "BATON_CARRY=tls:lone_a@main;tls:lone_b@main;tls:half_a@main;tls:row_a@main;"
+                      "key:key_a;key:key_b;key:key_c"
+                    : "BATON_CARRY=tls:lone_a@main;tls:lone_b@main;tls:half_a@main;"
+                      "tls:row_a@main;tls:row_b@main");
+    if (keys) {
+        core_key_create(&key_a, NULL);
+        core_key_create(&key_b, NULL);
+        core_key_create(&key_c, NULL);
+    }
+    for (unsigned i = 0; i < HISTORY_SLOTS; i++)
+        history_set(i, 0);
+    return history_run() != 0 || core_alive() != 0 || !guard_is_for_words();
+}
+
+START_TEST(test_words_are_right_in_a_random_history)
+{
+    for (int keys = 0; keys < 2; keys++) {
+        pid_t child = fork();
+        int status;
+
+        if (child == 0)
+            _exit(run_history(keys));
+        ck_assert_int_eq(waitpid(child, &status, 0), child);
+        ck_assert_msg(status == 0, "keys %d: status %#x", keys, status);
+    }
+}
+END_TEST
+
 /* Which layouts go the quick way: not what has odd ends, and not what is too much. */
 static void expect_quick(const char *items, bool is_quick)
 {
@@ -225,6 +305,7 @@ int main(void)
 
     tcase_add_test(cases, test_words_are_moved_in_every_layout);
     tcase_add_test(cases, test_words_named_twice_are_moved_once);
+    tcase_add_test(cases, test_words_are_right_in_a_random_history);
     tcase_add_test(cases, test_words_are_quick_where_they_can_be);
     tcase_set_timeout(cases, 120);
     suite_add_tcase(suite, cases);

@@ -38,3 +38,10 @@ def parts(mode):
     tasks = {"connect": 2, "ways": 9}[mode]
     plain("libevent_dns_parts", mode).wrong()
     carry(CARRIERS["key"], "libevent_dns_parts", mode).ok().quiet().clean().carried("libevent", exactly=tasks)
+
+
+@test("A1: two threads ask, a third one runs the loop", each=CARRIERS)
+def threads(kind):
+    for run in (plain, idle):
+        run("libevent_dns", "threads", kind).wrong()
+    carry(CARRIERS[kind], "libevent_dns", "threads", kind).ok().quiet().clean().carried("libevent", at_least=401)

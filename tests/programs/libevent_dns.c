@@ -1,6 +1,7 @@
 // libevent's DNS, server and look-ups: callbacks run in the context of the call that asked.
-// libs: libevent
+// libs: libevent libevent_pthreads
 // usage: libevent_dns MODE [CARRIER]; a mode is one promise, named in the table at the end
+#define _GNU_SOURCE
 #include "carrier.h"
 #include <arpa/inet.h>
 #include <event2/bufferevent.h>
@@ -10,6 +11,7 @@
 #include <event2/event.h>
 #include <event2/event_compat.h>
 #include <event2/listener.h>
+#include <event2/thread.h>
 #include <event2/util.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -279,15 +281,82 @@ static void mode_connect(void)
     close(fd);
 }
 
+/* Two threads ask, a third one runs the loop. */
+enum { ROUNDS = 200 };
+static long answers_of[2], wrong;
+static int is_stopping;
+
+struct query {
+    long thread, value;
+};
+
+static void on_query(int result, struct evutil_addrinfo *info, void *arg)
+{
+    struct query *query = arg;
+    wrong += result != 0 || current() != query->value;
+    set_current(2);
+    answers_of[query->thread]++;
+    if (info)
+        evutil_freeaddrinfo(info);
+    free(query);
+}
+
+static void *ask(void *arg)
+{
+    for (long i = 0; i < ROUNDS; i++) {
+        struct query *query = malloc(sizeof(*query));
+        *query = (struct query){(long)arg, 1000 * ((long)arg + 1) + i};
+        set_current(query->value);
+        evdns_getaddrinfo(dns, "many.test", "80", &(struct evutil_addrinfo){.ai_family = AF_INET}, on_query, query);
+    }
+    return NULL;
+}
+
+static void *run_loop(void *arg)
+{
+    struct timeval soon = {0, 1000};
+    set_current(5);
+    while (!__atomic_load_n(&is_stopping, __ATOMIC_RELAXED)) {
+        event_base_loopexit(base, &soon);
+        event_base_loop(base, EVLOOP_ONCE);
+        wrong += current() != 5;
+        if (answers_of[0] + answers_of[1] == 2 * ROUNDS)
+            break;
+    }
+    return NULL;
+}
+
+static void mode_threads(void)
+{
+    pthread_t loop, threads[2];
+    start();
+    evdns_base_set_option(dns, "max-inflight:", "8");
+    set_current(0);
+    pthread_create(&loop, NULL, run_loop, NULL);
+    for (long i = 0; i < 2; i++)
+        pthread_create(&threads[i], NULL, ask, (void *)i);
+    for (int i = 0; i < 2; i++)
+        pthread_join(threads[i], NULL);
+    for (int ms = 0; ms < 10000 && pthread_tryjoin_np(loop, NULL); ms++)
+        sleep_ms(1);
+    expect("answers", answers_of[0] + answers_of[1], 2 * ROUNDS);
+    expect("wrong", wrong, 0);
+    evdns_base_free(dns, 0);
+    evdns_close_server_port(server);
+}
+
 static const struct {
     const char *name;
     void (*run)(void);
 } modes[] = {{"ways", mode_ways},       {"global", mode_global},   {"cancel", mode_cancel},
-             {"dropped", mode_dropped}, {"connect", mode_connect}};
+             {"dropped", mode_dropped}, {"connect", mode_connect},
+             {"threads", mode_threads}};
 
 int main(int argc, char **argv)
 {
     carrier_choose(argc > 2 ? argv[2] : "key");
+    if (argc > 1 && !strcmp(argv[1], "threads"))
+        evthread_use_pthreads();
     base = event_init();
     for (size_t i = 0; argc > 1 && i < sizeof(modes) / sizeof(modes[0]); i++)
         if (!strcmp(modes[i].name, argv[1])) {

@@ -109,7 +109,7 @@ static void read_settings(char **environment)
     slots_parse(&config);
     if (config.hooks.count)
         named_read(&config);
-    hooks_init(&config, slots_count > 0, slots_columns > 0);
+    hooks_init(&config, slots_count > 0, slots_columns > 0 || slots_have_native);
     if (config.errors && config.strict)
         _exit(EXIT_STRICT);
 }

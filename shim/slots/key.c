@@ -1,5 +1,6 @@
 /*
- * key:NAME[@MODULE], key:by=FUNCTION[@MODULE], key:MODULE+0xOFFSET, key:n=N: pthread and C11 keys.
+ * key:NAME[@MODULE], key:by=FUNCTION[@MODULE], key:MODULE+0xOFFSET, key:n=N: pthread and C11 keys,
+ * with ,native behind it in the C library's own store (native.c).
  *
  * A key is a number made at run time; what the user can name is the variable that it is stored in,
  * or the function that makes it. So creation is watched: a key whose variable is the named one is
@@ -17,6 +18,7 @@
 #include <string.h>
 
 #include "base/elf.h"
+#include "slots/native.h"
 #include "slots/origin.h"
 #include "slots/policy.h"
 #include "slots/slots.h"
@@ -99,7 +101,7 @@ static bool same_module(const void *one, const void *other)
 static void bind(struct slot *slot, pthread_key_t key, bool may_have_values)
 {
     struct known_key *known = &known_keys[key];
-    struct key_binding *binding = &key_bindings[slot->column];
+    struct key_binding *binding;
     struct elf_module module = {.name = "?"};
     const char *reason;
 
@@ -115,7 +117,12 @@ static void bind(struct slot *slot, pthread_key_t key, bool may_have_values)
         slot_refuse(slot, "its destructor could not be guarded: too many keys");
         return;
     }
-    if (slot->column != SLOT_NO_COLUMN && binding->since)
+    if (slot_is_native(slot)) {
+        native_bind(slot, key, known->destructor != NULL, module.name);
+        return;
+    }
+    binding = &key_bindings[slot->column];
+    if (binding->since)
         may_have_values =
             true; /* contexts may hold values of the key that had this column before */
     binding->key = key;
@@ -157,13 +164,12 @@ static bool is_creator_on_stack(const struct slot *slot, const void *caller)
     return false;
 }
 
-static void key_resolve(struct slot *slot);
 extern const struct slot_kind slot_kind_key;
 
 /* Does the key that was just made belong to this slot? */
 static bool is_wanted(struct slot *slot, const void *variable, const void *caller)
 {
-    if (slot->kind != &slot_kind_key || slot->state != SLOT_WAITING)
+    if ((slot->kind != &slot_kind_key && !slot_is_native(slot)) || slot->state != SLOT_WAITING)
         return false;
     if (slot->key.order)
         return slot->key.order == keys_created;
@@ -244,6 +250,24 @@ static void unbind(unsigned column, const char *reason)
         slots_changed_hook(true);
 }
 
+static const char *native_is_deleted(const struct slot *slot, const void *key)
+{
+    return slot->key.number == *(const pthread_key_t *)key ? "its key was deleted" : NULL;
+}
+
+static bool is_library_gone(const struct slot *slot)
+{
+    struct elf_module module;
+
+    return !slot->key.is_lasting && slot->key.variable &&
+           !elf_module_at((const void *)slot->key.variable, &module);
+}
+
+static const char *native_is_unloaded(const struct slot *slot, const void *unused)
+{
+    return is_library_gone(slot) ? "its library was unloaded" : NULL;
+}
+
 void key_deleted(pthread_key_t key)
 {
     struct known_key *known;
@@ -253,6 +277,7 @@ void key_deleted(pthread_key_t key)
     known = &known_keys[key];
     if (key_column[key])
         unbind(key_column[key] - 1u, "its key was deleted");
+    native_unbind(native_is_deleted, &key);
     known->is_live = false;
     if (known->ticket >= 0)
         atomic_store(&tickets[known->ticket].is_taken, false);
@@ -264,22 +289,27 @@ void keys_library_unloaded(void)
 {
     for (unsigned column = 0; column < slots_columns; column++) {
         const struct key_binding *binding = &key_bindings[column];
-        struct elf_module module;
 
-        if (binding->is_bound && !binding->slot->key.is_lasting && binding->slot->key.variable &&
-            !elf_module_at((const void *)binding->slot->key.variable, &module))
+        if (binding->is_bound && is_library_gone(binding->slot))
             unbind(column, "its library was unloaded");
     }
+    native_unbind(native_is_unloaded, NULL);
 }
 
 /* ---- the kind ---- */
 
 static bool key_parse(struct slot *slot, char *text, struct slot_error *error)
 {
+    bool is_native = native_take(slot, text);
     char *plus = strrchr(text, '+');
     const char *end;
 
-    slot->column = (uint16_t)slots_columns;
+    if (is_native && slot->policy == POLICY_WEAK) {
+        *error = (struct slot_error){"another policy: weak is not for native", text};
+        return false;
+    }
+    if (!is_native)
+        slot->column = (uint16_t)slots_columns;
     if (!strncmp(text, "n=", 2)) {
         unsigned order = 0;
 
@@ -318,7 +348,7 @@ static bool key_parse(struct slot *slot, char *text, struct slot_error *error)
             return false;
         }
     }
-    slots_columns++;
+    slots_columns += !is_native;
     return true;
 }
 
@@ -384,7 +414,7 @@ static bool is_unknown(pthread_key_t key)
 }
 
 /* Finds the variable; and the key in it, if one was stored there that we saw being made. */
-static void key_resolve(struct slot *slot)
+void key_resolve(struct slot *slot)
 {
     pthread_key_t key;
 

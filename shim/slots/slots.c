@@ -31,7 +31,7 @@ enum { KINDS = sizeof kinds / sizeof kinds[0], LATE_TLS_ROOM = 256, RESOLVE_TRIE
 
 struct slot slots[SLOTS_MAX];
 unsigned slots_count, slots_columns, slots_bytes, slots_saved_bytes;
-bool slots_have_copied, slots_always_build, slots_owns_values, slots_have_held_keys, slots_force;
+bool slots_have_native, slots_have_copied, slots_always_build, slots_owns_values, slots_have_held_keys, slots_force;
 bool slots_have_adapters;
 _Atomic bool slots_stale;
 bool slots_are_words, slots_watched;
@@ -158,6 +158,8 @@ static bool option_is_kinds_own(const struct slot_kind *kind, const char *option
     if (kind == &slot_kind_fn)
         return take_prefix(option, "get=", &rest) || take_prefix(option, "set=", &rest) ||
                take_prefix(option, "free=", &rest);
+    if (kind == &slot_kind_key)
+        return !strncmp(option, "native", 6) && (!option[6] || option[6] == ',');
     return kind == &slot_kind_locale && take_prefix(option, "dup", &rest);
 }
 
@@ -395,7 +397,7 @@ void slots_resolve(void)
 
 static bool slot_near(const struct slot *slot, char *buf, size_t n)
 {
-    if (slot->kind == &slot_kind_key)
+    if (!strcmp(slot->kind->name, "key"))
         return slot->key.name && slot_name_near(slot->key.id, buf, n);
     if (slot->kind == &slot_kind_tls)
         return slot->tls.name && slot_name_near(slot->tls.id, buf, n);

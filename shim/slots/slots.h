@@ -131,6 +131,7 @@ struct slot {
             struct slot_name id;       /* when name is not NULL */
             uintptr_t module_offset;   /* MODULE+0xOFFSET, when name is NULL */
             unsigned order;            /* n=N, counted from 1; 0 otherwise */
+            pthread_key_t number;      /* native: the key */
             bool by_creator;           /* name is a function on the creating stack */
             uintptr_t variable;        /* its address once found, or 0 */
             uintptr_t creator_lo, creator_hi;
@@ -163,6 +164,7 @@ extern unsigned slots_bytes;       /* copied bytes in every context */
 extern unsigned slots_saved_bytes; /* what an attach remembers of the copied slots */
 extern bool slots_have_held_keys;  /* attaching lends values of keys */
 extern bool slots_have_copied;     /* some slot is copied */
+extern bool slots_have_native;     /* some key is carried in the C library's own store */
 extern bool slots_are_words;       /* every copied slot is a plain thread-local word (words.h) */
 extern bool slots_watched;         /* set before slots_begin: whose shared values are is asked for */
 extern bool slots_always_build;    /* some slot's value cannot be shared between two captures */

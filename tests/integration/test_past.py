@@ -78,6 +78,57 @@ def constructor():
         after.fail("the report does not say why")
 
 
+NATIVE = f"{KEY},native"
+
+
+@test("key:NAME,native: a reader that nothing leads back sees the task's value, too")
+def native():
+    with tempfile.TemporaryDirectory() as folder:
+        paths = plugins(folder, ["lazy", "relro"])
+        items_native = ";".join([NATIVE, "key:plugin_key@lazy.so,native", "key:plugin_key@relro.so,native"])
+        env = {"BATON_DISABLE": "lookup"}
+        carry(KEY, "past", 20, *paths, env=env).wrong()
+        after = carry(items_native, "past", 200, *paths, env=env)
+        after.never_says("of 200", "of 400").quiet().clean().slot_is(NATIVE, "bound")
+        carry(items_native, "past", 200, *paths).ok().quiet().clean()
+
+
+@test("native: every rule that holds for other keys", timeout=60, each=(
+    ("stale_pool_glib", "key"), ("stale_pool_uv", "key"), ("stale_pool_pthread", "key"), ("task_ends", "key"),
+    ("empty_slot", "key"), ("nested", "key"), ("last_look", "key"), ("jump_and_end", "key"), ("suppressed", "key"),
+    ("inherit", "key"), ("fork_in_task", "key"), ("fork_owns", "key"), ("storm", "key", 2000), ("key_reuse",),
+    ("errno_kept", "key"), ("no_memory", "key", 20000), ("glib_source", "keeps", "key"),
+    ("uv_handle", "keeps", "key"), ("ucontext", "switch", "key"), ("gomp", "nested", "key"), ("gomp", "tasks", "key")))
+def native_rules(program, *args):
+    after = carry(NATIVE, program, *args, timeout=50).ok().slot_is(NATIVE, "bound")
+    if program not in ("inherit", "fork_owns"):
+        after.clean()
+
+
+@test("native: a key that is made late, by a variable or a copy of it", each=("direct", "stored"))
+def native_late(how):
+    item = "key:late_key,native"
+    carry(item, "late_key", how).ok().quiet().clean().slot_is(item, "bound")
+
+
+@test("native: plugins that are unloaded and loaded again")
+def native_plugins():
+    with tempfile.TemporaryDirectory() as folder:
+        paths = [shutil.copy(PROGRAMS / "plugin.so", Path(folder) / f"{name}.so") for name in ("one", "two")]
+        after = carry("key:plugin_key@one.so,native;key:plugin_key@two.so,native", "plugin_host", *paths).clean()
+        after.says(*(f"{name}.so: thread sees {value} 0, pool sees {value} 0" for name, value in
+                     (("one", 110), ("two", 120), ("one", 310), ("two", 320))))
+
+
+@test("native: a key with a destructor is refused, weak too; BATON_FORCE=1 carries it")
+def native_refused():
+    item = "key:owned_key,native"
+    carry(item, "key_destructor", "owner_first").wrong().complains("native is for keys without a destructor").slot_is(
+        item, "refused")
+    carry(item, "key_destructor", "owner_first", env={"BATON_FORCE": "1"}).slot_is(item, "bound")
+    carry(f"{KEY},native,weak;{KEY}", "stale_pool_glib", "key").ok().complains("weak is not for native")
+
+
 @test("BATON_DISABLE=lookup leaves them alone")
 def disabled():
     with tempfile.TemporaryDirectory() as folder:

@@ -1,0 +1,94 @@
+/*
+ * key:NAME,native: the value is set in the C library's own store for as long as a task runs.
+ *
+ * For readers that no overlay reaches: those that find pthread_getspecific without the loader's help.
+ * Such a slot is moved like one behind functions; capture reads, attach sets, detach puts back.
+ *
+ * Rule: only keys without a destructor. Where there is one, the C library would destroy at a worker's
+ * end what is only lent, and what a task has left would be overwritten with nobody to destroy it.
+ */
+#include "slots/native.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <string.h>
+
+extern const struct slot_kind slot_kind_native;
+
+bool native_take(struct slot *slot, char *text)
+{
+    char *option = strchr(text, ',');
+
+    if (!option || strcmp(option, ",native") != 0)
+        return false;
+    *option = '\0';
+    slot->kind = &slot_kind_native;
+    slot->column = SLOT_NO_COLUMN;
+    slot->size = sizeof(void *);
+    slots_have_native = true;
+    return true;
+}
+
+void native_bind(struct slot *slot, pthread_key_t key, bool has_destructor, const char *module)
+{
+    if (has_destructor && !slots_force) {
+        slot_refuse(slot, "native is for keys without a destructor");
+        return;
+    }
+    slot->key.number = key;
+    slot_bound(slot, module, slot->key.name ? slot->key.name : slot->item);
+    if (slots_changed_hook)
+        slots_changed_hook(true); /* threads may have set it before */
+}
+
+void native_unbind(const char *(*is_gone)(const struct slot *slot, const void *arg),
+                   const void *arg)
+{
+    for (unsigned i = 0; slots_have_native && i < slots_count; i++) {
+        struct slot *slot = &slots[i];
+        const char *reason = slot_is_native(slot) && slot->state == SLOT_BOUND ? is_gone(slot, arg)
+                                                                               : NULL;
+
+        if (!reason)
+            continue;
+        slot->reason = reason;
+        slot->state = SLOT_WAITING;
+        atomic_fetch_add(&slots_epoch, 1);
+        if (slots_changed_hook)
+            slots_changed_hook(true);
+    }
+}
+
+static bool native_read(const struct slot *slot, void *value)
+{
+    void *now = key_read_native(slot->key.number);
+
+    memcpy(value, &now, sizeof now);
+    return now != NULL;
+}
+
+static void native_write(const struct slot *slot, void *value)
+{
+    int saved_errno = errno;
+    void *wanted;
+
+    memcpy(&wanted, value, sizeof wanted);
+    if (key_write_native(slot->key.number, wanted) != 0)
+        slot_failed(slot);
+    errno = saved_errno;
+}
+
+static bool native_same(const struct slot *slot, const void *value)
+{
+    void *now = key_read_native(slot->key.number);
+
+    return memcmp(value, &now, sizeof now) == 0;
+}
+
+const struct slot_kind slot_kind_native = {
+    .name = "key",
+    .resolve = key_resolve,
+    .read = native_read,
+    .write = native_write,
+    .same = native_same,
+};

@@ -30,6 +30,9 @@
  * detach_at_end takes away what attach has lent and leaves what the thread has set instead: the
  * library's or the program's own destructors look after that, and want to find it.
  *
+ * Coroutines: between attach and its detach the thread may go to other coroutines and come back, and
+ * the detach may run in another thread: only when there is exchange, which is called each time.
+ *
  * Rules: no C++ exception may leave a function; errno is baton's business; no lock may be held across
  * a return that the program's own code can want. Nothing is called after the program has begun to exit.
  */
@@ -40,7 +43,7 @@
 extern "C" {
 #endif
 
-#define BATON_ADAPTER_VERSION 2 /* 1 had no detach_at_end; such adapters are loaded, too */
+#define BATON_ADAPTER_VERSION 2 /* 1 ended with release; such adapters are loaded, too */
 
 enum baton_adapter_result {
     BATON_ADAPTER_OK,
@@ -75,6 +78,12 @@ struct baton_adapter {
     /* May be NULL: then detach is called. The thread that was started with what attach has made its own
      * ends: ends that if it is still there, and leaves what the thread has set itself. */
     void (*detach_at_end)(void *attached);
+
+    /* May be NULL: then coroutines share their thread's, as without baton. Called when a thread goes
+     * from one coroutine (swapcontext, longjmp) to another: exchanges all that the calling thread has
+     * set for *state; NULL: nothing set. What a coroutine points to stays where it is; it may come back
+     * in another thread. Out of memory: both stay as they are. */
+    void (*exchange)(void **state);
 };
 
 /* The one symbol that an adapter exports. C++: declared here as extern "C". */

@@ -3,7 +3,7 @@
 // Scoped attributes (BOOST_LOG_SCOPED_THREAD_ATTR) keep an iterator into the thread's set, and a
 // worker may be inside of one when it runs another task: so attributes that are there are changed in
 // place and put back, never removed. One that the task must not see gets a value that is empty, which
-// filters and formatters treat as missing.
+// filters and formatters treat as missing. For the same reason coroutines share their thread's.
 #define BOOST_LOG_DYN_LINK 1
 #include <boost/log/attributes/attribute.hpp>
 #include <boost/log/attributes/attribute_set.hpp>
@@ -147,4 +147,4 @@ void release(void *captured)
 } // namespace
 
 const struct baton_adapter baton_adapter = {BATON_ADAPTER_VERSION, "boost-log", nullptr, capture, attach, detach, release,
-                                            detach_at_end};
+                                            detach_at_end, nullptr};

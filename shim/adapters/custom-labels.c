@@ -108,5 +108,5 @@ static enum baton_adapter_result capture(void **captured)
 }
 
 const struct baton_adapter baton_adapter = {
-    BATON_ADAPTER_VERSION, "custom-labels", start, capture, attach, detach,
-    pointer_end,           detach_at_end};
+    BATON_ADAPTER_VERSION, "custom-labels", start,   capture, attach, detach,
+    pointer_end,           detach_at_end,   exchange};

@@ -84,6 +84,22 @@ struct diagnostic_adapter {
         delete made;
     }
 
+    static void exchange(void **state)
+    {
+        Contexts *comes = static_cast<Contexts *>(*state), *goes = nullptr;
+        try {
+            Contexts now;
+            if (copy_now(now))
+                goes = new Contexts(std::move(now));
+            put_now(comes ? *comes : Contexts());
+        } catch (...) {
+            delete goes;
+            return;
+        }
+        delete comes;
+        *state = goes;
+    }
+
     static void release(void *captured)
     {
         delete static_cast<Contexts *>(captured);

@@ -50,4 +50,4 @@ typedef diagnostic_adapter<contexts, copy_now, put_now, are_equal> adapter;
 
 const struct baton_adapter baton_adapter = {
     BATON_ADAPTER_VERSION, "log4cxx", nullptr, adapter::capture, adapter::attach, adapter::detach,
-    adapter::release,      adapter::detach_at_end};
+    adapter::release,      adapter::detach_at_end, adapter::exchange};

@@ -69,10 +69,17 @@ struct attached {
     struct settings before, lent;
 };
 
+static int is_same(const struct settings *one, const struct settings *other)
+{
+    return one->precision == other->precision && one->least == other->least &&
+           one->most == other->most && one->rounding == other->rounding;
+}
+
+/* Of a thread that set nothing. */
+static const struct settings fresh = {53, 1 - (1L << 62), (1L << 62) - 1, 0};
+
 static enum baton_adapter_result attach(void *captured, void **attached)
 {
-    static const struct settings fresh = {53, 1 - (1L << 62), (1L << 62) - 1,
-                                          0}; /* of a thread that set nothing */
     struct attached *scope = malloc(sizeof *scope);
 
     if (!scope)
@@ -92,12 +99,6 @@ static void detach(void *attached)
     free(scope);
 }
 
-static int is_same(const struct settings *one, const struct settings *other)
-{
-    return one->precision == other->precision && one->least == other->least &&
-           one->most == other->most && one->rounding == other->rounding;
-}
-
 static void detach_at_end(void *attached)
 {
     struct attached *scope = attached;
@@ -108,5 +109,21 @@ static void detach_at_end(void *attached)
     free(scope);
 }
 
+static void exchange(void **state)
+{
+    struct settings *goes = malloc(sizeof *goes), *comes = *state;
+
+    if (!goes)
+        return;
+    *goes = now();
+    apply(comes ? comes : &fresh);
+    free(comes);
+    if (is_same(goes, &fresh)) {
+        free(goes);
+        goes = NULL;
+    }
+    *state = goes;
+}
+
 const struct baton_adapter baton_adapter = {
-    BATON_ADAPTER_VERSION, "mpfr", start, capture, attach, detach, free, detach_at_end};
+    BATON_ADAPTER_VERSION, "mpfr", start, capture, attach, detach, free, detach_at_end, exchange};

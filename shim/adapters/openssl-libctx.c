@@ -53,10 +53,17 @@ static void detach_at_end(void *attached)
     free(scope);
 }
 
+static void exchange(void **state)
+{
+    void *now = set_default(*state ? *state : get_global());
+
+    *state = now == get_global() ? NULL : now;
+}
+
 static void release(void *captured)
 {
 }
 
 const struct baton_adapter baton_adapter = {
     BATON_ADAPTER_VERSION, "openssl-libctx", start, capture, attach, detach, release,
-    detach_at_end};
+    detach_at_end,         exchange};

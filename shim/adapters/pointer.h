@@ -80,4 +80,12 @@ static void detach_at_end(void *attached)
     pointer_leave(attached, 1);
 }
 
+static void exchange(void **state)
+{
+    void *now = *pointer_place();
+
+    pointer_set(*state);
+    *state = now;
+}
+
 #endif

@@ -17,6 +17,7 @@
 #include "context/dangling.h"
 #include "context/private.h"
 #include "context/stack.h"
+#include "context/strand.h"
 #include "context/thread.h"
 #include "context/values.h"
 #include "context/vars.h"
@@ -220,7 +221,8 @@ bool scope_enter_slow(struct context *context, uintptr_t mark)
 
         if (origins_on)
             slots_set_aside(thread, saved, epoch);
-        slots_write(context_copied(context), context->epoch, saved, epoch);
+        slots_write(context_copied(context), context->epoch, saved, epoch,
+                    thread->strands && thread->strands->current != &thread->strands->home);
     }
     if (dangling_on)
         dangling_look();

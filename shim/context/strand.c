@@ -159,7 +159,7 @@ static void save_values(struct strand *strand)
     if (!strand->has_values)
         return;
     strand->epoch = atomic_load_explicit(&slots_epoch, memory_order_acquire);
-    slots_save(strand->values, strand->epoch);
+    slots_suspend(strand->values, strand->epoch);
 }
 
 void strand_switch_slow(struct strands *own, struct strand *to)
@@ -179,7 +179,7 @@ void strand_switch_slow(struct strands *own, struct strand *to)
     own->current = to;
     if (to->has_values) { /* one that is fresh has none: its entry attaches its own */
         to->has_values = false;
-        slots_restore(to->values, NULL, to->epoch);
+        slots_resume(to->values, to->epoch);
     }
     if (ends)
         strand_free(from);

@@ -169,6 +169,19 @@ static void adapter_let_go(const struct slot *slot, void *held)
     errno = saved_errno;
 }
 
+static bool adapter_can_exchange(const struct slot *slot)
+{
+    return table_of(slot)->version >= VERSION_WITH_END && table_of(slot)->exchange;
+}
+
+static void adapter_exchange(const struct slot *slot, void **state)
+{
+    int saved_errno = errno;
+
+    table_of(slot)->exchange(state);
+    errno = saved_errno;
+}
+
 const struct slot_kind slot_kind_adapter = {
     .name = "adapter",
     .parse = adapter_parse,
@@ -177,4 +190,6 @@ const struct slot_kind slot_kind_adapter = {
     .lend = adapter_lend,
     .take_back = adapter_take_back,
     .let_go = adapter_let_go,
+    .can_exchange = adapter_can_exchange,
+    .exchange = adapter_exchange,
 };

@@ -544,10 +544,10 @@ bool slots_same(const void *values)
     return true;
 }
 
+/* Values of an earlier binding are not looked at: the task gets nothing. */
 /* What a kind's own lend answered false to: there is nothing to take back. */
 static char nothing_lent;
 
-/* Values of an earlier binding are not looked at: the task gets nothing. */
 static void lend(const struct slot *slot, void *held, void **lent)
 {
     void *value;
@@ -579,7 +579,18 @@ static void take_back(const struct slot *slot, void **saved, void *lent, bool is
         policy_take_back(slot, lent); /* not when the task took it over (rule 19) */
 }
 
-void slots_write(void *values, uint32_t epoch, void *saved, uint32_t now)
+static bool slot_exchanges(const struct slot *slot)
+{
+    return slot->kind->exchange && slot->kind->can_exchange(slot);
+}
+
+/* A kind that cannot tell one coroutine's state from another's leaves it to the thread. */
+static bool is_lent_to(const struct slot *slot, bool is_coroutine)
+{
+    return !is_coroutine || !slot->kind->lend || slot_exchanges(slot);
+}
+
+void slots_write(void *values, uint32_t epoch, void *saved, uint32_t now, bool is_coroutine)
 {
     words_write(values);
     if (slots_are_words)
@@ -589,7 +600,9 @@ void slots_write(void *values, uint32_t epoch, void *saved, uint32_t now)
 
         if (!is_moved_since(slot, now))
             continue;
-        if (slot->is_held)
+        if (slot->is_held && !is_lent_to(slot, is_coroutine))
+            *word_at(slot, (char *)saved + slots_bytes) = &nothing_lent;
+        else if (slot->is_held)
             lend(slot, epoch >= slot->since ? *word_at(slot, values) : NULL,
                  word_at(slot, (char *)saved + slots_bytes));
         else
@@ -626,6 +639,32 @@ void slots_restore(void *saved, const void *borrowed, uint32_t epoch)
         words_restore_borrowed(saved, borrowed);
     else
         words_restore(saved);
+}
+
+/* Kinds of their own mind: what is lent of them is not asked for, and the word is free for what they
+ * exchange. */
+void slots_suspend(void *values, uint32_t now)
+{
+    slots_save(values, now);
+    for (unsigned i = 0; i < slots_count; i++) {
+        const struct slot *slot = &slots[i];
+
+        if (!is_moved_since(slot, now) || !slot->kind->lend)
+            continue;
+        *word_at(slot, (char *)values + slots_bytes) = &nothing_lent;
+        *word_at(slot, values) = NULL;
+        if (slot_exchanges(slot))
+            slot->kind->exchange(slot, word_at(slot, values));
+    }
+}
+
+void slots_resume(void *values, uint32_t epoch)
+{
+    slots_restore(values, NULL, epoch);
+    for (unsigned i = 0; i < slots_count; i++) {
+        if (is_moved_since(&slots[i], epoch) && slot_exchanges(&slots[i]))
+            slots[i].kind->exchange(&slots[i], word_at(&slots[i], values));
+    }
 }
 
 bool slot_is_watched(const struct slot *slot)

@@ -99,6 +99,12 @@ struct slot_kind {
     bool (*lend)(const struct slot *slot, void *held, void **lent);
     void (*take_back)(const struct slot *slot, void *lent, bool is_thread);
     void (*let_go)(const struct slot *slot, void *held);
+
+    /* With hold, may be NULL: exchanges the calling thread's whole present state for *state (NULL:
+     * nothing set), for coroutines. can_exchange: whether this slot can; one that cannot is not lent
+     * to coroutines: it stays the thread's, as without us. */
+    bool (*can_exchange)(const struct slot *slot);
+    void (*exchange)(const struct slot *slot, void **state);
 };
 
 struct slot {
@@ -166,8 +172,8 @@ extern bool slots_have_held_keys;  /* attaching lends values of keys */
 extern bool slots_have_copied;     /* some slot is copied */
 extern bool slots_have_native;     /* some key is carried in the C library's own store */
 extern bool slots_are_words;       /* every copied slot is a plain thread-local word (words.h) */
-extern bool slots_watched;         /* set before slots_begin: whose shared values are is asked for */
-extern bool slots_always_build;    /* some slot's value cannot be shared between two captures */
+extern bool slots_watched;      /* set before slots_begin: whose shared values are is asked for */
+extern bool slots_always_build; /* some slot's value cannot be shared between two captures */
 
 /* Parses BATON_CARRY. Wrong items are reported once (rule 22) and left out; returns how many. */
 unsigned slots_parse(struct config *config);
@@ -201,7 +207,7 @@ extern void (*slots_changed_hook)(bool may_have_values);
  * read: returns true when any value is set. same: what read would give now equals `values`.
  * capture: as read, but of held slots what a context keeps; owner is the calling thread; lent and
  * from are what the innermost attach remembers and the values that it lent, NULL when there is none.
- * write: every bound slot, first to last; those bound later than `epoch` get their initial value.
+ * write (is_coroutine: on a stack that the thread may leave): every bound slot, first to last; those bound later than `epoch` get their initial value.
  * What is lent to the task is remembered behind the saved values (slots_saved_bytes long).
  * restore: last to first (rule 5); if borrowed is not NULL, only slots that still hold its value.
  * now: slots_epoch when the attach began; slots that were bound later are left alone by all three.
@@ -210,7 +216,7 @@ void slots_save(void *saved, uint32_t now);
 bool slots_read(void *values);
 bool slots_capture(void *values, const void *owner, const void *lent, const void *from);
 bool slots_same(const void *values);
-void slots_write(void *values, uint32_t epoch, void *saved, uint32_t now);
+void slots_write(void *values, uint32_t epoch, void *saved, uint32_t now, bool is_coroutine);
 void slots_restore(void *saved, const void *borrowed, uint32_t now);
 
 /* Copied slots whose owner matters (slots/origin.h): the thread's own values, saved for an attach, go
@@ -219,6 +225,13 @@ void slots_set_aside(const void *owner, const void *saved, uint32_t now);
 /* slots_watched, and the slot holds one pointer that is shared. */
 bool slot_is_watched(const struct slot *slot);
 void *slot_word(const struct slot *slot, const void *values);
+
+/*
+ * One coroutine goes, another comes; values are slots_saved_bytes long, those of one that comes from
+ * slots_suspend, which moved them out of a thread.
+ */
+void slots_suspend(void *values, uint32_t now);
+void slots_resume(void *values, uint32_t epoch);
 
 extern void *slots_initial; /* slots_bytes: kept up to date as slots are bound */
 void slots_set_initial(void);

@@ -6,9 +6,12 @@
  *     spoil()          what a task does to its context
  * And four threads, which return or exit with what they began with, or with a request of their own: what
  * they set is still there for the destructors of their thread-local variables, what they got is not.
+ * And a coroutine, which has its maker's request and then its own, as the maker has, from thread to thread;
+ * COROUTINES_SHARE: it has whatever its thread has.
  */
 #include "carrier.h"
 #include <glib.h>
+#include <ucontext.h>
 
 static void set_request(long number);
 static long seen(void);
@@ -81,6 +84,54 @@ static void ends(long own, int exits)
     kept_wrong += seen() != 3;
 }
 
+static ucontext_t outside, inside;
+
+static long in_coroutine(long own, long of_thread)
+{
+#ifdef COROUTINES_SHARE
+    return of_thread;
+#else
+    return own;
+#endif
+}
+
+static void coroutine(void)
+{
+    expect("a coroutine starts with", seen(), in_coroutine(3, 4));
+    set_request(6);
+    swapcontext(&inside, &outside);
+    expect("finds again", seen(), in_coroutine(6, 5));
+    set_request(0);
+}
+
+static void *other_thread(void *arg)
+{
+    set_request(5);
+    swapcontext(&outside, &inside);
+    if (in_coroutine(1, 0)) /* else the coroutine has ended it */
+        expect("the other thread has", seen(), 5);
+    set_request(0);
+    return NULL;
+}
+
+static void switches(void)
+{
+    static char stack[256 * 1024];
+    pthread_t id;
+    set_request(3);
+    getcontext(&inside);
+    inside.uc_stack.ss_sp = stack;
+    inside.uc_stack.ss_size = sizeof(stack);
+    inside.uc_link = &outside;
+    makecontext(&inside, coroutine, 0);
+    set_request(4);
+    swapcontext(&outside, &inside);
+    expect("its maker has", seen(), in_coroutine(4, 6));
+    pthread_create(&id, NULL, other_thread, NULL);
+    pthread_join(id, NULL);
+    expect("its maker still has", seen(), in_coroutine(4, 6));
+}
+
 static int main_of_test(void)
 {
     GThreadPool *pool = g_thread_pool_new(work, NULL, 1, TRUE, NULL);
@@ -93,6 +144,7 @@ static int main_of_test(void)
     ends(0, 1);
     ends(5, 0);
     ends(5, 1);
+    switches();
     set_request(7);
     g_thread_pool_free(pool, FALSE, TRUE);
     expect("right", right, 34);

@@ -2,6 +2,7 @@
 // libs: glib-2.0
 // flags: -DBOOST_LOG_DYN_LINK
 // link: -lboost_log -lboost_thread -lboost_system
+#define COROUTINES_SHARE /* the adapter has no exchange */
 #include "adapter.h"
 #include <boost/log/attributes/constant.hpp>
 #include <boost/log/attributes/scoped_attribute.hpp>

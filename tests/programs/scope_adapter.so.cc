@@ -37,4 +37,4 @@ static void release(void *captured)
 }
 
 const struct baton_adapter baton_adapter = {BATON_ADAPTER_VERSION, "tracer", NULL, capture, attach, detach, release,
-                                            detach_at_end};
+                                            detach_at_end, NULL};

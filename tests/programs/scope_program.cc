@@ -1,6 +1,7 @@
 // A program that traces: tasks see the span of their request through an adapter that the user wrote; spans end.
 // libs: glib-2.0
 // link: -rdynamic
+#define COROUTINES_SHARE /* the adapter has no exchange */
 #include "adapter.h"
 #include "tracer.h"
 

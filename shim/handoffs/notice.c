@@ -128,13 +128,22 @@ static GUARDED void run_again(struct notice *notice)
     GUARDED_FRAME();
     void (*function)(union sigval) = notice->function;
     union sigval value = notice->value;
-    struct context *context, *next;
+    struct context *context, *next, *old = NULL;
 
     lock_take(&notices_lock);
     context = notice->context;
+    if (unlikely(!guard_is_clear()) && context && context != context_empty &&
+        context_is_too_old(context)) {
+        old = context;
+        context = notice->context = context_empty;
+    }
     if (context)
         context_ref(context);
     lock_drop(&notices_lock);
+    if (old) {
+        context_count_bare(FAMILY_TIMER, BARE_LIMIT);
+        context_release(old);
+    }
     if (!context) {
         function(value);
         return;

@@ -74,6 +74,14 @@ def periodic_off():
     after.never_says("between ticks 1").bare("glib.source", 1)
 
 
+@test("A11: past BATON_MAX_AGE a repeating callback runs with empty slots, and is counted", each=("key", "tls"))
+def age(kind):
+    plain("glib_source", "ages", kind).says("tick 1 sees 9").wrong()
+    carry(CARRIERS[kind], "glib_source", "ages", kind).ok().quiet().clean().says("tick 6 sees 5101")
+    after = carry(CARRIERS[kind], "glib_source", "ages", kind, env={"BATON_MAX_AGE": "0.06"}).ok().quiet().clean()
+    after.matches(r"tick 6 sees (0|[1-4]000)$").bare("glib.source")
+
+
 @test("A8: what GLib refuses it refuses as ever, and leaves nothing behind")
 def wrong_arguments():
     before = plain("glib_source", "wrong").wrong()

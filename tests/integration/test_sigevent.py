@@ -22,6 +22,12 @@ def callbacks(mode, kind):
     carry(CARRIERS[kind], "sigevent", mode, kind).ok().quiet().clean().carried(MODES[mode])
 
 
+@test("A11: past BATON_MAX_AGE a repeating timer's callback runs with empty slots, and is counted", each=("key", "tls"))
+def age(kind):
+    after = carry(CARRIERS[kind], "sigevent", "repeat", kind, env={"BATON_MAX_AGE": "0.05"}).wrong().quiet().clean()
+    after.says("call sees 0 WRONG").bare("timer")
+
+
 @test("A9: BATON_PERIODIC=off lets repeating timers run bare")
 def periodic_off():
     after = carry(CARRIERS["key"], "sigevent", "repeat", env={"BATON_PERIODIC": "off"}).wrong().quiet().clean()

@@ -507,6 +507,24 @@ static void mode_wrong(void)
     expect("callback sees", saw[1], 101);
 }
 
+static gboolean on_old_tick(gpointer data)
+{
+    printf("tick %ld sees %ld\n", ++ticks[0], current());
+    set_current(current() + 1000);
+    return ticks[0] < 6;
+}
+
+/* Six ticks, 30 ms apart, each starting from what the last one has left. */
+static void mode_ages(void)
+{
+    set_current(101);
+    g_timeout_add(30, on_old_tick, NULL);
+    set_current(9);
+    while (ticks[0] < 6)
+        g_main_context_iteration(NULL, TRUE);
+    expect("the loop's thread has", current(), 9);
+}
+
 static const struct {
     const char *name;
     void (*run)(void);
@@ -514,7 +532,7 @@ static const struct {
     {"ways", mode_ways},       {"keeps", mode_keeps},     {"find", mode_find},
     {"replace", mode_replace}, {"nested", mode_nested},   {"wide", mode_wide},
     {"dropped", mode_dropped}, {"storm", mode_storm},     {"destroy_elsewhere", mode_destroy_elsewhere},
-    {"chain", mode_chain},     {"wrong", mode_wrong},
+    {"chain", mode_chain},     {"wrong", mode_wrong},     {"ages", mode_ages},
 };
 
 int main(int argc, char **argv)

@@ -73,6 +73,23 @@ def under_valgrind(kind, policy):
         kind, policy)
 
 
+SHAPES = ("repeats", "removed", "parallel", "coroutine")
+
+
+@test("D16: the policies of a callback that repeats, a source that is removed, a parallel region, a coroutine: ended once",
+      each=PAIRS, timeout=100)
+def shapes(kind, policy):
+    item = settings(kind, policy)
+    plain("policy_shapes", kind, policy, "coroutine").says("the coroutine saw 0")
+    carry(item, "policy_shapes", kind, policy, *SHAPES).ok().quiet().clean()
+    # libasan warns of swapcontext, and hides that libgomp starts the workers.
+    after = carry(item, "policy_shapes_address", kind, policy, *SHAPES, before=[asan()], env={"BATON_INHERIT": "none"})
+    if "ERROR" in after.ok().clean().err:
+        after.fail("AddressSanitizer complains")
+    if shutil.which("valgrind"):
+        carry(item, *VALGRIND, PROGRAMS / "policy_shapes", kind, policy, *SHAPES, timeout=80).ok().clean()
+
+
 PLUGIN = PROGRAMS / "policy_codec.so"
 PLUGIN_ITEMS = {"key": "key:codec_key", "owned": "key:codec_owned", "tls": "tls:codec_tls",
                 "fn": "fn:get=codec_get,set=codec_put"}

@@ -14,6 +14,13 @@ def every_way_out(kind, way):
     carry(ITEMS[kind], "thread_state", kind, way).ok().quiet().clean()
 
 
+@test("A2: a worker that exits or is cancelled inside a task has its own state back before its destructors run",
+      each=[(kind, way) for kind in ITEMS for way in ("task_exits", "task_cancelled")])
+def worker_ends(kind, way):
+    plain("thread_state", kind, way).wrong()
+    carry(ITEMS[kind], "thread_state", kind, way).ok().quiet().clean()
+
+
 @test("locale,dup: the submitter frees its locale while the task waits", each=("return", "throw", "longjmp", "free"))
 def freed_locale(way):
     carry("locale,dup", "thread_state", "locale", way).ok().quiet().clean()

@@ -1,10 +1,11 @@
 // Locale, floating-point control, thread name and I/O priority of the request are its task's, and put back on every way out.
-// libs: libuv
-// usage: thread_state locale|fenv|name|ioprio return|throw|longjmp|pthread_exit|cancel|free
+// libs: libuv glib-2.0
+// usage: thread_state locale|fenv|name|ioprio return|throw|longjmp|pthread_exit|cancel|free|task_exits|task_cancelled
 #include "carrier.h"
 #include <cfenv>
 #include <csetjmp>
 #include <fcntl.h>
+#include <glib.h>
 #include <langinfo.h>
 #include <locale.h>
 #include <stdexcept>
@@ -107,6 +108,42 @@ static void *thread(void *)
     return NULL;
 }
 
+/* A pool's worker that ends in the midst of a task: what its own destructors find. */
+static long left = -1;
+static pthread_key_t ends;
+
+static void at_end(void *)
+{
+    __atomic_store_n(&left, now(), __ATOMIC_RELEASE);
+}
+
+static void last_task(gpointer, gpointer)
+{
+    task_saw = now();
+    put(2);
+    pthread_setspecific(ends, &ends);
+    if (mode == "task_exits")
+        pthread_exit(NULL);
+    pthread_cancel(pthread_self());
+    for (;;)
+        pthread_testcancel();
+}
+
+static int worker_ends()
+{
+    pthread_key_create(&ends, at_end);
+    GThreadPool *pool = g_thread_pool_new(last_task, NULL, 1, TRUE, NULL);
+    put(3);
+    g_thread_pool_push(pool, &ends, NULL);
+    put(7);
+    while (__atomic_load_n(&left, __ATOMIC_ACQUIRE) < 0)
+        sleep_ms(1);
+    expect("the task saw", task_saw, 3);
+    expect("its worker had at the end", left, 0);
+    expect("the thread has", now(), 7);
+    return verdict();
+}
+
 int main(int argc, char **argv)
 {
     static uv_work_t request, next;
@@ -114,6 +151,8 @@ int main(int argc, char **argv)
         return 2;
     kind = argv[1], mode = argv[2];
     setenv("UV_THREADPOOL_SIZE", "1", 1);
+    if (mode == "task_exits" || mode == "task_cancelled")
+        return worker_ends();
     if (mode == "pthread_exit" || mode == "cancel") {
         pthread_t id;
         put(3);

@@ -44,7 +44,7 @@ void *__dso_handle = &__dso_handle;
 
 static struct config config;
 static _Atomic int is_active; /* something is carried */
-static bool is_started;
+static bool is_started, is_over;
 static bool is_read;  /* the settings; who has the claim may read and write it */
 static bool is_plain; /* there are none */
 static _Atomic(const void *) start_claim; /* thread pointer of who reads or starts */
@@ -123,11 +123,10 @@ static bool needs_stacks(void)
     return config.strict && config.carry.count;
 }
 
-/* What must be there before main: hooks of the user's, what loads a library, what is told at exit. */
+/* What must be there before main: hooks of the user's, and what loads a library. */
 static bool is_wanted_now(void)
 {
-    return config.hooks.count || config.report || log_level >= LOG_LEVEL_WARN || needs_stacks() ||
-           slots_have_adapters;
+    return config.hooks.count || needs_stacks() || slots_have_adapters;
 }
 
 static void start_rooms(void)
@@ -177,7 +176,7 @@ bool baton_start(char **environment)
         return true;
     if (!environment)
         environment = environ;
-    if (!environment)
+    if (!environment || is_over)
         return false;
     if (!claim_patiently())
         return false;
@@ -231,8 +230,12 @@ __attribute__((constructor)) static void construct(int argc, char **argv, char *
  */
 __attribute__((destructor)) static void destruct(void)
 {
-    if (!is_started)
-        return;
+    if (!is_started) {
+        is_over = true; /* too late for a start */
+        if (!is_read || (!config.report && log_level < LOG_LEVEL_WARN))
+            return;
+        slots_begin(); /* so that it can be told what would have been found */
+    }
     if (is_active && thread_self != &thread_unknown) {
         named_let_go();
         context_drop_snapshot(thread_self);

@@ -161,6 +161,28 @@ def early_and_late():
                "thread of an exit handler ran: 1", "thread of a destructor ran: 1")
 
 
+@test("E24: the first handoff may come late", each=("environ", "signal"))
+def first_call(mode):
+    before = plain("first_call", mode).wrong()
+    idle("first_call", mode).same_as(before)
+    carry("tls:request_id", "first_call", mode).ok().quiet().clean().carried("pthread", exactly=1)
+
+
+@test("E24: the first handoff of a child that was forked before any")
+def first_call_in_child():
+    plain("first_call", "fork").wrong()
+    carry("tls:request_id", "first_call", "fork").ok().quiet().clean().says(
+        "the child's thread sees 6", "the thread sees 7")
+
+
+@test("E24: the first handoff after all destructors passes through, and the report has been written")
+def first_call_after_all():
+    before = plain("first_call", "exit").ok()
+    idle("first_call", "exit").same_as(before)
+    after = carry("tls:request_id;tls:no_such_name", "first_call", "exit").same_as(before)
+    after.slot_is("tls:request_id", "bound").slot_is("tls:no_such_name", "unmatched")
+
+
 @test("E24: ending while workers are busy", each=("exit", "quick", "abort", "return", "pthread_exit"))
 def exit_while_busy(way):
     before = plain("exit_busy", way)

@@ -43,6 +43,23 @@ def teams():
     openmp("teams")
 
 
+@test("A1: target regions that nobody waits for, on the host: in order, at once, with much to map",
+      each=[(mode, kind) for mode in ("nowait", "order", "wide") for kind in CARRIERS])
+def target(mode, kind):
+    for run in (plain, idle):
+        run("gomp_target", mode, kind).wrong()
+    carry(CARRIERS[kind], "gomp_target", mode, kind).ok().quiet().clean().carried("gomp", at_least=16)
+
+
+@test("A8: target regions that cancellation discards let their contexts go", each=CARRIERS)
+def target_cancel(kind):
+    env = {"OMP_CANCELLATION": "true"}
+    for run in (plain, idle):
+        run("gomp_target", "cancel", kind, env=env).wrong()
+    after = carry(CARRIERS[kind], "gomp_target", "cancel", kind, env=env).ok().quiet().clean()
+    after.says("some were discarded: 1\n")
+
+
 @test("A8: regions with split start and end, as gcc made them before 4.9", each=CARRIERS)
 def split(kind):
     openmp("split", kind, exactly=8)

@@ -14,6 +14,7 @@ MODES = {
     "uv_request": ("fs", "cancel"),
     "sigevent": ("timer", "delete_in_callback", "aio", "aio_cancel", "list"),
     "gomp": ("split", "copy", "detach", "taskloop", "cancel"),
+    "gomp_target": ("wide", "cancel"),
     "apr": ("cancel", "destroy"),
     "ldap_pool": ("retract", "destroy"),
     "vips_workers": ("pool", "generate"),

@@ -18,6 +18,10 @@
 #define GOMP_taskloop __builtin_GOMP_taskloop
 #define GOMP_taskloop_ull __builtin_GOMP_taskloop_ull
 
+/* The compiler's own declaration has void * for all pointers; these are those of libgomp_g.h. */
+void GOMP_target_ext(int, void (*)(void *), unsigned long, void **, unsigned long *, unsigned short *, unsigned,
+                     void **, void **);
+
 /* Compilers emit calls of these no more, and no header declares them. */
 typedef void omp_function(void *);
 void GOMP_parallel_start(omp_function *, void *, unsigned);

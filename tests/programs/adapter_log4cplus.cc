@@ -28,9 +28,9 @@ static bool has_own_buffers(void)
     auto *data = log4cplus::internal::get_ptd();
     if (!block)
         block = data;
-    bool is_own = data == block && data->q_str == left;
+    bool is_own = data == block && data->gft_sp.tmp == left;
     left = std::to_string((unsigned long)&left) + "/" + std::to_string(left.size() % 7);
-    data->q_str = left;
+    data->gft_sp.tmp = left;
     return is_own;
 }
 

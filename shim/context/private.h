@@ -77,6 +77,53 @@ bool scope_make_private(struct thread *thread);
 void context_thaw(struct context *own);
 extern const size_t scope_level_size; /* of thread.levels */
 
+struct level {
+    struct context *over; /* to put back */
+    uintptr_t mark;
+    size_t saved_at; /* place of the saved copied values in thread.saved; SIZE_MAX: none */
+    uint32_t epoch;  /* slots that were bound later were not saved */
+};
+
+/* May an attach at `sp` be a level and no more: on top of one that is not stale, nothing copied? */
+static inline bool scope_may_nest(const struct thread *thread, uintptr_t sp)
+{
+    return thread_is_attached(thread) && guard_is_clear() && thread->mark > sp &&
+           thread->depth < thread->levels_max;
+}
+
+static inline void scope_nest(struct thread *thread, struct context *context, uintptr_t mark)
+{
+    struct level *level = &thread->levels[thread->depth++];
+
+    level->over = thread->over;
+    level->mark = thread->mark;
+    level->saved_at = SIZE_MAX;
+    thread->over = context;
+    thread->mark = mark | MARK_SLOW;
+}
+
+/* The mark of an adopted context on top of what is attached: left with it, before it. */
+static inline uintptr_t scope_mark_above(const struct thread *thread)
+{
+    return ((thread->mark & ~(uintptr_t)MARK_FLAGS) - (MARK_FLAGS + 1)) | MARK_ADOPTED;
+}
+
+/* Is the innermost attach one that scope_nest made? */
+static inline bool scope_is_nested(const struct thread *thread)
+{
+    return thread->depth && thread->levels[thread->depth - 1].saved_at == SIZE_MAX &&
+           !(thread->over->flags & CONTEXT_PRIVATE);
+}
+
+/* Leaves it, but for the reference that the attach may have owned. */
+static inline void scope_unnest(struct thread *thread)
+{
+    const struct level *level = &thread->levels[--thread->depth];
+
+    thread->over = level->over;
+    thread->mark = level->mark;
+}
+
 /* is_wordy: attaches are made without a level where they can be (thread_is_wordy). */
 void scope_init(bool is_wordy);
 int scope_set_key(struct thread *thread, unsigned key, unsigned column, const void *value,

@@ -26,13 +26,6 @@
 #include "slots/slots.h"
 #include "slots/words.h"
 
-struct level {
-    struct context *over; /* to put back */
-    uintptr_t mark;
-    size_t saved_at; /* place of the saved copied values in thread.saved; SIZE_MAX: none */
-    uint32_t epoch;  /* slots that were bound later were not saved */
-};
-
 const size_t scope_level_size = sizeof(struct level);
 
 enum { LEVELS_FIRST = 16, DESTRUCTOR_ROUNDS = 4 /* PTHREAD_DESTRUCTOR_ITERATIONS */ };
@@ -239,16 +232,8 @@ struct thread *scope_enter_any(struct context *context, uintptr_t mark)
         thread->mark = mark | MARK_SLOW; /* SCOPE_LEAVE knows nothing of words */
         return thread;
     }
-    /* On top of an attach that is not a stale one, where nothing is copied: a level and no more. */
-    if (thread_is_attached(thread) && guard_is_clear() && thread->mark > mark &&
-        thread->depth < thread->levels_max) {
-        struct level *level = &thread->levels[thread->depth++];
-
-        level->over = thread->over;
-        level->mark = thread->mark;
-        level->saved_at = SIZE_MAX;
-        thread->over = context;
-        thread->mark = mark | MARK_SLOW;
+    if (scope_may_nest(thread, mark)) {
+        scope_nest(thread, context, mark);
         return thread;
     }
     if (scope_enter_slow(context, mark))
@@ -350,12 +335,12 @@ void scope_leave_here(uintptr_t sp)
 {
     struct thread *thread = thread_self;
     uintptr_t mark = thread->mark;
+    struct context *context;
 
     /* What scope_enter_any made without a level, if that is all there is. */
     if (saved_front && !thread->depth && (mark & ~(uintptr_t)MARK_OWNED) == (sp | MARK_SLOW) &&
         thread_is_attached(thread) && !(thread->over->flags & CONTEXT_PRIVATE)) {
-        struct context *context = thread->over;
-
+        context = thread->over;
         words_quick_write(thread->saved);
         thread->over = NULL;
         if (mark & MARK_OWNED)
@@ -363,14 +348,9 @@ void scope_leave_here(uintptr_t sp)
         return;
     }
     /* Or on top of another attach. */
-    if (thread->depth && (mark & ~(uintptr_t)MARK_OWNED) == (sp | MARK_SLOW) &&
-        thread->levels[thread->depth - 1].saved_at == SIZE_MAX &&
-        !(thread->over->flags & CONTEXT_PRIVATE)) {
-        const struct level *level = &thread->levels[--thread->depth];
-        struct context *context = thread->over;
-
-        thread->over = level->over;
-        thread->mark = level->mark;
+    if ((mark & ~(uintptr_t)MARK_OWNED) == (sp | MARK_SLOW) && scope_is_nested(thread)) {
+        context = thread->over;
+        scope_unnest(thread);
         if (mark & MARK_OWNED)
             context_release_on(thread, context);
         return;
@@ -438,7 +418,7 @@ bool scope_adopt(struct context *context)
             context_release(context);
             return true;
         }
-        mark = ((thread->mark & ~(uintptr_t)MARK_FLAGS) - (MARK_FLAGS + 1)) | MARK_ADOPTED;
+        mark = scope_mark_above(thread);
     }
     return scope_enter_slow(context, mark);
 }

@@ -120,7 +120,7 @@ void *thunk_wrap_enter(struct thunk_frame *frame, struct wrap *wrap, bool is_slo
         uint64_t *place = frame_argument(frame, thunk->hook->spec.cbarg);
         struct function_node *node = **(struct function_node ***)place;
 
-        if (!is_slow && !kinds_attach_is_fast(thread_self))
+        if (!is_slow && !kinds_attach_is_fast(thread_self, wrap))
             break;
         *place = (uint64_t)&node->any;
         target = node->invoker;

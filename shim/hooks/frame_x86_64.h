@@ -21,20 +21,9 @@ enum {
 static inline __attribute__((always_inline)) uint64_t *frame_argument(struct thunk_frame *frame,
                                                                       unsigned position)
 {
-    switch (position) {
-    case 1:
-        return &frame->rdi;
-    case 2:
-        return &frame->rsi;
-    case 3:
-        return &frame->rdx;
-    case 4:
-        return &frame->rcx;
-    case 5:
-        return &frame->r8;
-    default:
-        return &frame->r9;
-    }
+    static const uint8_t order[] = {0, 4, 3, 2, 1, 5, 6}; /* rdi is the first, r9 the sixth */
+
+    return &frame->rax + order[position];
 }
 
 static inline __attribute__((always_inline)) uint64_t *frame_result(struct thunk_frame *frame,

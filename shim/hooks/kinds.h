@@ -2,14 +2,16 @@
 #ifndef BATON_HOOKS_KINDS_H
 #define BATON_HOOKS_KINDS_H
 
+#include "context/private.h"
 #include "hooks/core.h"
 
 /* struct wrap.stack_words: leave no frame, jump to the target. */
 #define WRAP_JUMP UINT64_MAX
 
-static inline bool kinds_attach_is_fast(const struct thread *thread)
+/* Pools that the program made start their own threads, so workers mostly have a context already. */
+static inline bool kinds_attach_is_fast(const struct thread *thread, const struct wrap *wrap)
 {
-    return thread_is_plain(thread);
+    return thread_is_plain(thread) || scope_may_nest(thread, wrap_place(wrap) | MARK_OWNED);
 }
 
 /* Attaches for the time of the wrapped call; takes over the reference. */

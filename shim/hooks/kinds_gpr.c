@@ -31,12 +31,18 @@ static inline bool release_is_fast(const struct thread *thread, const struct con
 void kinds_enter(struct wrap *wrap, struct context *context)
 {
     uintptr_t mark = wrap_place(wrap) | MARK_OWNED;
+    struct thread *thread = thread_self;
 
-    if (!scope_try_enter(thread_self, context, mark) && !scope_enter_slow(context, mark)) {
+    if (scope_try_enter(thread, context, mark)) {
+        wrap->context = context;
+    } else if (scope_may_nest(thread, mark)) {
+        scope_nest(thread, context, mark);
+        wrap->context = context;
+    } else if (scope_enter_slow(context, mark)) {
+        wrap->context = context;
+    } else {
         context_release(context);
-        return;
     }
-    wrap->context = context;
 }
 
 bool kinds_leave(struct wrap *wrap, bool is_slow)
@@ -49,6 +55,12 @@ bool kinds_leave(struct wrap *wrap, bool is_slow)
     if (thread->over == context && thread->mark == (wrap_place(wrap) | MARK_OWNED) &&
         thread->depth == 0 && guard_is_clear() && release_is_fast(thread, context)) {
         thread->over = NULL;
+        thread->debt--;
+        return true;
+    }
+    if (thread->over == context && thread->mark == (wrap_place(wrap) | MARK_OWNED | MARK_SLOW) &&
+        scope_is_nested(thread) && release_is_fast(thread, context)) {
+        scope_unnest(thread);
         thread->debt--;
         return true;
     }
@@ -142,8 +154,8 @@ void *kinds_run_call(struct named_hook *hook, struct thunk_frame *frame, struct 
     struct record *record = (struct record *)*place, taken;
     struct thread *thread = thread_self;
 
-    if (!is_slow &&
-        (!kinds_attach_is_fast(thread) || !record_is_near(thread, record) || !record->context))
+    if (!is_slow && (!kinds_attach_is_fast(thread, wrap) || !record_is_near(thread, record) ||
+                     !record->context))
         return NULL;
     *place = (uint64_t)record->data;
     if (!record->context)
@@ -335,7 +347,7 @@ void *kinds_run_field(struct thunk *thunk, struct thunk_frame *frame, struct wra
     void *original = atomic_load_explicit(&thunk->original, memory_order_relaxed);
     struct context *context;
 
-    if (!is_slow && !kinds_attach_is_fast(thread_self))
+    if (!is_slow && !kinds_attach_is_fast(thread_self, wrap))
         return NULL;
     context = table_take(&key);
     if (!context) {
@@ -358,7 +370,7 @@ bool kinds_run_object(struct named_hook *hook, struct thunk_frame *frame, struct
     struct table_key key = {*frame_argument(frame, hook->spec.obj), 0, hook->spec.pair_id};
     struct context *context;
 
-    if (!is_slow && !kinds_attach_is_fast(thread_self))
+    if (!is_slow && !kinds_attach_is_fast(thread_self, wrap))
         return false;
     context = table_take(&key);
     if (!context) {
@@ -383,6 +395,12 @@ bool kinds_let_go(bool is_slow)
         thread->debt--;
         return true;
     }
+    if (thread->mark & MARK_SLOW && guard_is_clear() && scope_is_nested(thread) &&
+        release_is_fast(thread, thread->over)) {
+        scope_unnest(thread);
+        thread->debt--;
+        return true;
+    }
     if (!is_slow)
         return false;
     scope_leave_adopted(thread);
@@ -399,7 +417,7 @@ bool kinds_adopt(struct named_hook *hook, struct thunk_frame *frame, const struc
 
     if (!was_done(hook, frame))
         return true;
-    if (!is_slow && !kinds_attach_is_fast(thread))
+    if (!is_slow && !kinds_attach_is_fast(thread, wrap))
         return false;
     switch (hook->spec.item_at) {
     case ITEM_RESULT:
@@ -416,7 +434,11 @@ bool kinds_adopt(struct named_hook *hook, struct thunk_frame *frame, const struc
     if (!context)
         return true;
     count(&hook->carried);
-    if (!scope_try_enter(thread, context, SCOPE_MARK_ADOPTED) && !scope_adopt(context))
+    if (scope_try_enter(thread, context, SCOPE_MARK_ADOPTED))
+        return true;
+    if (scope_may_nest(thread, wrap_place(wrap) | MARK_OWNED))
+        scope_nest(thread, context, scope_mark_above(thread));
+    else if (!scope_adopt(context))
         context_release(context);
     return true;
 }

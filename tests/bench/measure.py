@@ -28,6 +28,17 @@ DRIVERS = {
     "read.other": "reader", "read.chosen": "reader", "write.other": "reader",
     "write.chosen": "reader", "inside.read.other": "reader",
     "inside.read.chosen": "reader", "inside.write.chosen": "reader",
+    "named.call.got": "named", "named.call.symbol": "named", "named.call.patch": "named",
+    "named.object": "named", "named.queue": "named",
+}
+
+# Functions that the user names: the items, and whether baton run prepares them.
+NAMED = {
+    "named.call.got": ("named_submit(kind=call,fn=2,arg=3)", False),
+    "named.call.symbol": ("named_submit(kind=call,fn=2,arg=3,how=symbol)", True),
+    "named.call.patch": ("named_submit(kind=call,fn=2,arg=3,how=patch)", True),
+    "named.object": ("named_put(kind=submit,obj=1);named_run(kind=run,obj=1)", True),
+    "named.queue": ("named_put(kind=put,item=1);named_get(kind=get,item=ret)", True),
 }
 
 # The function that hands over: a way whose function is not in hooks.def is not carried, yet.
@@ -76,6 +87,21 @@ def environment(is_shimmed, carried, extra=None, preload_first=None):
     return env
 
 
+def hooks(way, is_shimmed):
+    """-> (more environment, object to preload first) of a way whose functions are named."""
+    if way not in NAMED or not is_shimmed:
+        return {}, None
+    items, is_prepared = NAMED[way]
+    if not is_prepared:
+        return {"BATON_HOOKS": items}, None
+    planner = os.path.join(BUILD, "baton-plan")
+    done = subprocess.run([planner, "object", driver(way)], env=dict(os.environ, BATON_HOOKS=items), text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60)
+    if not done.stdout.strip() or done.stderr:
+        raise Failed("baton-plan: " + done.stderr)
+    return {"BATON_HOOKS": items}, done.stdout.strip()
+
+
 def driver(way):
     return os.path.join(BENCH, "drive_" + DRIVERS[way])
 
@@ -104,7 +130,8 @@ class Failed(Exception):
 def run(way, is_shimmed, carried="", extra=None, timeout=60, **options):
     """One driver run without callgrind: its result lines."""
     command = [driver(way), "way=" + way] + ["%s=%s" % item for item in options.items()]
-    done = subprocess.run(command, env=environment(is_shimmed, carried, extra),
+    more, first = hooks(way, is_shimmed)
+    done = subprocess.run(command, env=environment(is_shimmed, carried, {**more, **(extra or {})}, first),
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                           timeout=timeout)
     if done.returncode:
@@ -261,8 +288,10 @@ def count(way, is_shimmed, carried="", extra=None, preload_first=None, **options
         command = ["valgrind", "--tool=callgrind", "--dump-instr=yes", "--dump-line=yes",
                    "--callgrind-out-file=" + out, driver(way), "way=" + way, "what=count"]
         command += ["%s=%s" % item for item in options.items()]
+        more, first = hooks(way, is_shimmed)
         done = subprocess.run(command,
-                              env=environment(is_shimmed, carried, extra, preload_first),
+                              env=environment(is_shimmed, carried, {**more, **(extra or {})},
+                                              first or preload_first),
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                               timeout=120)
         rows = parse_lines(done.stdout)

@@ -6,7 +6,8 @@ BENCH_LIBS_glib    = $(shell pkg-config --libs glib-2.0)
 BENCH_LIBS_event   = $(shell pkg-config --libs libevent)
 BENCH_CFLAGS_glib  = $(shell pkg-config --cflags glib-2.0)
 BENCH_CFLAGS_gomp  = -fopenmp
-BENCH_DRIVERS     := uv glib gomp pthread event ucontext reader
+BENCH_DRIVERS     := uv glib gomp pthread event ucontext reader named
+BENCH_LIBS_named   = -L$(BENCH) -lnamed -Wl,-rpath,'$$ORIGIN'
 BENCH_BUILT        = $(BENCH_DRIVERS:%=$(BENCH)/drive_%) $(BENCH)/slow.so $(BENCH)/empty.so $(BENCH)/trivial.so
 BENCH_CC           = $(CC) -O2 -g -std=gnu11 -D_GNU_SOURCE $(WARN)
 
@@ -16,6 +17,13 @@ $(BENCH)/drive_%: $(BENCH_SRC)/%.c $(BENCH_SRC)/drive.c $(BENCH_SRC)/slots.c $(w
 	$(call say,BENCH,$@)
 	$(Q)$(BENCH_CC) -fno-toplevel-reorder $(BENCH_CFLAGS_$*) \
 	  -o $@ $< $(BENCH_SRC)/drive.c $(BENCH_SRC)/slots.c $(BENCH_LIBS_$*) -pthread -ldl
+
+$(BENCH)/libnamed.so: $(BENCH_SRC)/named_pool.c $(BENCH_SRC)/named_pool.h
+	@mkdir -p $(@D)
+	$(call say,BENCH,$@)
+	$(Q)$(BENCH_CC) -shared -fPIC -Wl,-soname,libnamed.so -o $@ $< -pthread
+
+$(BENCH)/drive_named: $(BENCH)/libnamed.so
 
 $(BENCH)/slow.so: $(BENCH_SRC)/slow.c
 	@mkdir -p $(@D)

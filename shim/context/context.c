@@ -338,19 +338,30 @@ struct context *context_visible(struct thread *thread)
 }
 
 /*
- * A program that serves requests sets a key and hands over, again and again: then the snapshot is
- * not built anew, but written to where this thread alone knows it, else copied. Nothing of that where
- * a context has more to do with a value than to hold its address.
+ * A program that serves requests sets its values and hands over, again and again: then the snapshot
+ * is not built anew, but written to where this thread alone knows it, else copied. Nothing of that
+ * where a context has more to do with a value than to hold its address or bytes.
  */
+static bool is_renewable(const struct context *snap)
+{
+    return (!slots_have_copied || guard_is_for_words()) && !slots_always_build &&
+           !(snap->flags & CONTEXT_COUNTED);
+}
+
+static void set_prepaid_aside(struct thread *thread)
+{
+    thread->stale_prepaid += thread->prepaid;
+    thread->prepaid = 0;
+}
+
 static void snapshot_changed(struct thread *thread, unsigned column)
 {
-    if (slots_have_copied || slots_always_build || thread->snap->flags & CONTEXT_COUNTED ||
-        key_bindings[column].destructor || thread->changed_count == CHANGED_MAX) {
+    if (!is_renewable(thread->snap) || key_bindings[column].destructor ||
+        thread->changed_count == CHANGED_MAX) {
         context_drop_snapshot(thread);
         return;
     }
-    thread->stale_prepaid += thread->prepaid;
-    thread->prepaid = 0;
+    set_prepaid_aside(thread);
     thread->changed[thread->changed_count++] = (uint16_t)column;
 }
 
@@ -382,6 +393,8 @@ static struct context *renew_snapshot(struct thread *thread)
         snap->key[thread->changed[i]] = value;
         is_set |= value != NULL;
     }
+    if (slots_have_copied)
+        is_set |= words_read(context_copied(snap), slots_initial);
     for (unsigned column = 0; !is_set && column < slots_columns; column++)
         is_set = snap->key[column] != NULL;
     snap->flags = is_set ? 0 : CONTEXT_EMPTY;
@@ -407,13 +420,21 @@ static struct context *capture_own(struct thread *thread)
         context_put(fresh, 1);
         return context_empty;
     }
-    if (snap && (snap->epoch != atomic_load_explicit(&slots_epoch, memory_order_relaxed) ||
-                 (slots_have_copied && !slots_same(context_copied(snap))))) {
+    if (snap && snap->epoch != atomic_load_explicit(&slots_epoch, memory_order_relaxed)) {
         context_drop_snapshot(thread);
         snap = NULL;
     }
-    if (thread->changed_count)
-        snap = renew_snapshot(thread);
+    if (snap) {
+        bool is_stale = slots_have_copied && !slots_same(context_copied(snap));
+
+        if (is_stale && !is_renewable(snap)) {
+            context_drop_snapshot(thread);
+            snap = NULL;
+        } else if (is_stale || thread->changed_count) {
+            set_prepaid_aside(thread);
+            snap = renew_snapshot(thread);
+        }
+    }
     if (!snap) {
         snap = context_build(thread, PREPAID_BATCH + 1);
         if (!snap)

@@ -21,6 +21,11 @@ def elsewhere(kind):
     task("elsewhere", kind, tasks=4)
 
 
+@test("A8: tasks that are cancelled, at work and before, tell it in their contexts and let them go", each=CARRIERS)
+def cancel(kind):
+    task("cancel", kind, tasks=4)
+
+
 @test("A1: files; GIO's own machinery keeps nobody's context", each=CARRIERS)
 def file(kind):
     task("file", kind)

@@ -8,7 +8,7 @@ from harness import CARRIERS, carry, find_program, skip, test
 # takes for one another's with and without us, and modes that only repeat these.
 MODES = {
     "glib_source": ("ways", "replace", "nested", "dropped"),
-    "gio_task": ("thread", "dbus"),
+    "gio_task": ("thread", "dbus", "cancel"),
     "uv_work": ("cancel", "freed"),
     "uv_handle": ("ways", "nested", "async"),
     "uv_request": ("fs", "cancel"),

@@ -87,6 +87,60 @@ static void mode_elsewhere(void)
 }
 
 /* Files. */
+static struct gate hold = GATE_CLOSED;
+static long cancelled;
+
+static void on_cancelled(GObject *object, GAsyncResult *result, gpointer data)
+{
+    GError *error = NULL;
+    if (object)
+        g_file_read_finish(G_FILE(object), result, &error);
+    else
+        g_task_propagate_boolean(G_TASK(result), &error);
+    cancelled += g_error_matches(error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+    g_clear_error(&error);
+    note(data);
+}
+
+static void slow_work(GTask *task, gpointer object, gpointer data, GCancellable *cancellable)
+{
+    worker_saw[(long)data] = current();
+    gate_wait(&hold);
+    set_current(6000);
+    if (g_task_set_return_on_cancel(task, FALSE))
+        g_task_return_boolean(task, TRUE);
+}
+
+/* Cancelled while its work goes on in a thread, and before it begins. */
+static void mode_cancel(void)
+{
+    GCancellable *cancel = g_cancellable_new();
+    GFile *file = g_file_new_for_path("/etc/passwd");
+    for (long i = 1; i <= 3; i++) {
+        set_current(100 + i);
+        GTask *task = g_task_new(NULL, cancel, on_cancelled, (gpointer)i);
+        g_task_set_task_data(task, (gpointer)i, NULL);
+        g_task_set_return_on_cancel(task, i != 2);
+        g_task_run_in_thread(task, i == 1 ? slow_work : work);
+        g_object_unref(task);
+        if (i == 1) {
+            gate_await(&hold, 1);
+            set_current(50);
+            g_cancellable_cancel(cancel);
+        }
+    }
+    set_current(104);
+    g_file_read_async(file, 0, cancel, on_cancelled, (gpointer)4);
+    run_until(4);
+    gate_open(&hold);
+    expect("worker sees", worker_saw[1], 101);
+    for (int i = 1; i <= 4; i++)
+        expect("callback sees", saw[i], 100 + i);
+    expect("cancelled", cancelled, 4);
+    g_object_unref(file);
+    g_object_unref(cancel);
+}
+
 static void mode_file(void)
 {
     GFile *file = g_file_new_for_path("/etc/passwd");
@@ -193,7 +247,8 @@ static void mode_dbus(void)
 static const struct {
     const char *name;
     void (*run)(void);
-} modes[] = {{"thread", mode_thread}, {"elsewhere", mode_elsewhere}, {"file", mode_file}, {"dbus", mode_dbus}};
+} modes[] = {{"thread", mode_thread}, {"elsewhere", mode_elsewhere}, {"file", mode_file}, {"dbus", mode_dbus},
+           {"cancel", mode_cancel}};
 
 /* Whether all other threads sleep: one that the machine has no time for is not asleep. */
 static int others_sleep(void)

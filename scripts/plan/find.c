@@ -78,10 +78,10 @@ static void plan_code(const struct named_spec *spec, const struct module *module
                module->elf.name);
         return;
     }
-    if (symbol->is_local && spec_relies_on_arguments(spec) && !spec->is_unsafe) {
+    if (symbol->is_local && spec_relies_on_arguments(spec) && !spec->is_unsafe &&
+        !modules_was_global(module, spec->function, symbol->value)) {
         refuse(out,
-               "it is static or hidden in %s, so the compiler may have changed its arguments; the "
-               "option "
+               "it is static in %s, so the compiler may have changed its arguments; the option "
                "unsafe hooks it all the same",
                module->elf.name);
         return;

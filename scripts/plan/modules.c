@@ -272,6 +272,46 @@ bool modules_twin(const struct module *module, const char *name, uintptr_t addre
     return visit_symbols(module, note_twin, &twins);
 }
 
+struct linkage {
+    const char *name;
+    uintptr_t address; /* in the file */
+};
+
+/*
+ * What the linker made local, because it is hidden or a version script says so, was global to its
+ * compiler. gold and lld leave the visibility standing; bfd puts such symbols after a last, nameless
+ * file, with its own _DYNAMIC. (Functions that link-time optimisation made static stand elsewhere.)
+ */
+static bool was_global(const struct elf_table *table, void *arg)
+{
+    const struct linkage *linkage = arg;
+    bool has_function = false, has_dynamic = false;
+
+    for (size_t i = 0; i < table->count; i++) {
+        const elf_file_sym *symbol = &table->sym[i];
+        const char *name = symbol->st_name < table->str_len ? table->str + symbol->st_name : "";
+
+        if ((symbol->st_info & 15) == STT_FILE)
+            has_function = has_dynamic = false;
+        has_dynamic |= !strcmp(name, "_DYNAMIC");
+        if (symbol->st_value == linkage->address && !strcmp(name, linkage->name)) {
+            if (ELF64_ST_VISIBILITY(symbol->st_other) == STV_HIDDEN)
+                return true;
+            has_function = true;
+        }
+        if (has_function && has_dynamic)
+            return true;
+    }
+    return false;
+}
+
+bool modules_was_global(const struct module *module, const char *name, uintptr_t address)
+{
+    struct linkage linkage = {name, address - module->elf.base};
+
+    return visit_symbols(module, was_global, &linkage);
+}
+
 static bool has_cfi(const struct elf_table *table, void *arg)
 {
     struct elf_cursor cursor = {.table = table, .want = ELF_FUNC};

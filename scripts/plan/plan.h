@@ -27,6 +27,8 @@ unsigned modules_clones(const struct module *module, const char *name, uintptr_t
 /* Another name of the function at ADDRESS: an alias, or one of the same code that was folded into it. */
 bool modules_twin(const struct module *module, const char *name, uintptr_t address, char *buf,
                   size_t n);
+/* Has only the linker made this local function one, so that its compiler kept its arguments? */
+bool modules_was_global(const struct module *module, const char *name, uintptr_t address);
 /* Was it compiled with checks of indirect calls (clang -fsanitize=cfi-icall)? */
 bool modules_checks_calls(const struct module *module);
 /* Is this symbol exported, so that the loader decides who is called? */

@@ -22,10 +22,11 @@ BUILDS = {
 }
 
 
-def build(compiler, *words):
+def build(compiler, *words, name="whole"):
     this_machine_only()
+    sources = ["hooks_main.c", "hooks_pools.c"] if name == "whole" else []
     try:
-        return compiled("whole", *words, "hooks_main.c", "hooks_pools.c", compiler=compiler)
+        return compiled(name, *words, *sources, compiler=compiler)
     except Failure as failure:
         if any(word in str(failure) for word in ("cannot find 'ld'", "invalid linker name", "unrecognized", "unknown")):
             skip(f"{compiler} here cannot do {words}")
@@ -61,6 +62,21 @@ def optimised_at_link(compiler, level):
 def check(*words):
     return subprocess.run([ROOT / "scripts" / "baton", "check", *map(str, words)], capture_output=True, text=True,
                           timeout=30).stdout
+
+
+@test("hidden functions, whichever linker made them local", each=[(compiler, linker, place)
+                                                                  for compiler in ("gcc", "clang")
+                                                                  for linker in ("bfd", "gold", "lld")
+                                                                  for place in ("program", "library")])
+def hidden(compiler, linker, place):
+    words = ["-O2", f"-fuse-ld={linker}", '-DPOOL=__attribute__((noinline,visibility("hidden")))', "hooks_single.c"]
+    if place == "library":
+        inside = build(compiler, *words, "-shared", "-fPIC", "-DLIBRARY", name="libinside.so")
+        program = build(compiler, "hooks_library_main.c", inside, f"-Wl,-rpath,{inside.parent}", name="inside")
+    else:
+        program = build(compiler, *words, name="inside")
+    plain(program, "call").wrong()
+    hooked(carry(KEY, program, "call", env={"BATON_HOOKS": HOOKS["call"]}, launched=True).ok().quiet().clean(), by="patch")
 
 
 @test("functions of the same code that the linker folded: one item hooks both, which check says; two are refused")

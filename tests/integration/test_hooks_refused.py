@@ -34,7 +34,7 @@ REFUSED = {
     "early_call(kind=run,obj=1)": "calls another function among its first five bytes",
     "counter_jump(kind=run,obj=1)": "cannot be moved",
     "twice(kind=run,obj=1)": "2 static functions of that name",
-    "local(kind=call,fn=2,arg=3)": "it is static or hidden in refused",
+    "local(kind=call,fn=2,arg=3)": "it is static in refused",
     "wholf(kind=run,obj=1)": "near: whole in refused",
     "whole(kind=run,obj=1,how=got)": "no module calls it through a pointer of the loader",
     "whole(kind=run,obj=1,how=symbol)": "is not called by name",

@@ -1,4 +1,4 @@
-/* The door to what this room knows of the processor: what thunks save, which relocations there are. */
+/* The door to what this room knows of the processor: what thunks save. */
 #ifndef BATON_HOOKS_ARCH_H
 #define BATON_HOOKS_ARCH_H
 
@@ -6,10 +6,8 @@
 
 #if defined(__x86_64__)
 #include "hooks/frame_x86_64.h"
-#include "hooks/relocations_x86_64.h"
 #elif defined(__aarch64__)
 #include "hooks/frame_aarch64.h"
-#include "hooks/relocations_aarch64.h"
 #else
 #error "baton: named functions need thunks for this processor (see shim/hooks/thunks_x86_64.S)"
 #endif

@@ -30,6 +30,7 @@ enum {
 
 _Atomic uintptr_t context_guard = GUARD_OFF, context_wordy_guard = GUARD_OFF;
 _Atomic int64_t context_alive;
+bool context_is_forked;
 struct context *context_empty;
 size_t context_copied_at;
 
@@ -747,6 +748,7 @@ void context_fork_lock(void)
  */
 static void forget_parent(struct thread *thread)
 {
+    context_is_forked = true;
     atomic_store(&context_alive, 0);
     if (thread == &thread_unknown)
         return;

@@ -575,6 +575,7 @@ int context_set_key(unsigned key, unsigned column, const void *value,
 extern _Atomic int64_t context_alive; /* contexts not yet freed, without context_empty */
 /* Contexts that something other than caches still refers to; exact when no other thread runs. */
 int64_t context_count_alive(void);
+extern bool context_is_forked; /* a child: it counts from zero, and may let go of what it found */
 
 void context_fork_lock(void);
 void context_fork_unlock(bool is_child);

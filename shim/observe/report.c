@@ -186,10 +186,10 @@ static int open_target(const char *target)
     return open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
 }
 
-/* A forked child counts from zero, and may let go of what was there before. */
+/* Below zero only where a forked child has let go of what was there before. */
 static long count_alive(int64_t count)
 {
-    return count > 0 ? (long)count : 0;
+    return count < 0 && context_is_forked ? 0 : (long)count;
 }
 
 void report_write(const char *target)

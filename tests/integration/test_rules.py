@@ -207,6 +207,13 @@ def errno_kept(kind):
     carry(CARRIERS[kind], "errno_kept", kind).same_as(before).clean()
 
 
+@test("E23: a getter that hands work over while it is asked: that runs bare, is counted, and nothing is lost")
+def getter_hands_over():
+    plain("getter_hands_over").wrong()
+    after = carry("fn:get=request_get,set=request_set", "getter_hands_over").ok().quiet().clean()
+    after.bare("glib.pool")
+
+
 @test("E23: a key whose setting fails for want of memory: the tasks still run")
 def key_without_memory():
     plain("key_no_memory", "fail").says("ran 100")

@@ -83,6 +83,14 @@ def periodic_off():
     after.says("between ticks 9\n", "tick sees 9 ").never_says("between ticks 1").bare("uv.handle")
 
 
+@test("A5, A9: a timer inside its own callback keeps nothing, the outer run does; A1: an async sent by a task",
+      each=[(mode, kind) for mode in ("inside_itself", "sent_by_task") for kind in CARRIERS])
+def in_a_callback(mode, kind):
+    for run in (plain, idle):
+        run("uv_handle", mode, kind).wrong()
+    carry(CARRIERS[kind], "uv_handle", mode, kind).ok().quiet().clean()
+
+
 @test("A11: past BATON_MAX_AGE a repeating callback runs with empty slots, and is counted", each=("key", "tls"))
 def age(kind):
     item = CARRIERS[kind]

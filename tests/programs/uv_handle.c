@@ -441,12 +441,81 @@ static void mode_nested(void)
     expect("outer's close sees", closed_saw[1], 202);
 }
 
+static int self_depth, self_ticks;
+
+static void on_self(uv_timer_t *handle)
+{
+    int tick = ++self_ticks;
+    saw[tick] = current();
+    if (tick == 3) {
+        uv_close((uv_handle_t *)handle, NULL);
+        return;
+    }
+    set_current(300 + tick);
+    if (++self_depth == 1) {
+        while (self_ticks < 2)
+            uv_run(loop, UV_RUN_ONCE);
+        expect("the outer run has", current(), 301);
+    }
+    self_depth--;
+}
+
+/* A timer whose callback runs inside itself: the inner run keeps nothing. */
+static void mode_inside_itself(void)
+{
+    uv_timer_t timer;
+    uv_timer_init(loop, &timer);
+    set_current(101);
+    uv_timer_start(&timer, on_self, 0, 1);
+    set_current(9);
+    while (uv_loop_alive(loop)) {
+        uv_run(loop, UV_RUN_ONCE);
+        expect("between ticks", current(), 9);
+    }
+    expect("outer sees", saw[1], 101);
+    expect("inner sees", saw[2], 101);
+    expect("the next sees", saw[3], 301);
+}
+
 static uv_async_t async;
 
 static void on_sent(uv_async_t *handle)
 {
     saw[++calls] = current();
     set_current(7000);
+}
+
+static void on_sent_by_task(uv_async_t *handle)
+{
+    saw[++calls] = current();
+    if (calls == 5)
+        uv_close((uv_handle_t *)handle, NULL);
+}
+
+static void on_sending(uv_timer_t *handle)
+{
+    set_current(200 + ++starts);
+    uv_async_send(&async);
+    set_current(7);
+    if (starts == 5)
+        uv_close((uv_handle_t *)handle, NULL);
+}
+
+/* Sent by a task that has set a value of its own: the callback gets that, when the task is long over. */
+static void mode_sent_by_task(void)
+{
+    static uv_timer_t timer;
+    uv_async_init(loop, &async, on_sent_by_task);
+    uv_timer_init(loop, &timer);
+    set_current(101);
+    uv_timer_start(&timer, on_sending, 5, 20);
+    set_current(9);
+    while (uv_loop_alive(loop)) {
+        uv_run(loop, UV_RUN_ONCE);
+        expect("between callbacks", current(), 9);
+    }
+    for (int i = 1; i <= 5; i++)
+        expect("async sees", saw[i], 200 + i);
 }
 
 static void *send_from_thread(void *argument)
@@ -638,6 +707,7 @@ static const struct {
     {"ways", mode_ways},     {"keeps", mode_keeps}, {"restart", mode_restart}, {"active", mode_active},
     {"nested", mode_nested}, {"async", mode_async}, {"signal", mode_signal},   {"stops", mode_stops},
     {"rare", mode_rare},     {"ages", mode_ages},
+    {"inside_itself", mode_inside_itself}, {"sent_by_task", mode_sent_by_task},
 };
 
 int main(int argc, char **argv)

@@ -274,29 +274,45 @@ static bool elf_module_of_link(const struct link_map *map, struct elf_module *ou
     return true;
 }
 
-void *elf_linked_after(const void *address, const char *name)
-{
-    void *before = NULL;
-    bool is_after = false;
+struct elf_linked {
+    void *before, *own, *after; /* the first definitions around a module, and its own */
+    bool is_found;
+};
 
-    for (const struct link_map *map = _r_debug.r_map; map; map = map->l_next) {
+static struct elf_linked elf_linked_around(const void *address, const char *name)
+{
+    struct elf_linked linked = {NULL, NULL, NULL, false};
+
+    for (const struct link_map *map = _r_debug.r_map; map && !linked.after; map = map->l_next) {
         struct elf_module module;
         struct elf_symbol symbol;
+        void **place;
 
         if (!elf_module_of_link(map, &module))
             continue;
+        place = linked.is_found ? &linked.after : &linked.before;
         if (elf_module_holds(&module, (uintptr_t)address, 1)) {
-            is_after = true;
-            continue;
+            linked.is_found = true;
+            place = &linked.own;
         }
-        if ((before && !is_after) || !elf_dynsym_find(&module, name, NULL, ELF_FUNC, &symbol) ||
-            symbol.is_ifunc)
-            continue;
-        if (is_after)
-            return (void *)symbol.value;
-        before = (void *)symbol.value;
+        if (!*place && elf_dynsym_find(&module, name, NULL, ELF_FUNC, &symbol) && !symbol.is_ifunc)
+            *place = (void *)symbol.value;
     }
-    return before;
+    return linked;
+}
+
+void *elf_linked_after(const void *address, const char *name)
+{
+    struct elf_linked linked = elf_linked_around(address, name);
+
+    return linked.after ? linked.after : linked.before;
+}
+
+void *elf_linked_next(const void *address, const char *name)
+{
+    struct elf_linked linked = elf_linked_around(address, name);
+
+    return linked.is_found && !linked.own ? linked.after : NULL;
 }
 
 const uint8_t *elf_module_build_id(const struct elf_module *module, size_t *len)

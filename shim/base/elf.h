@@ -113,6 +113,10 @@ void *elf_lookup_global(const char *name, const struct elf_module *skip, struct 
  * it. Calls nobody, not even dl_iterate_phdr; for what came with the program. */
 void *elf_linked_after(const void *address, const char *name);
 
+/* What RTLD_NEXT means to the module that ADDRESS is in, likewise. NULL: nothing, or it has a function
+ * of that name itself. */
+void *elf_linked_next(const void *address, const char *name);
+
 /* Where a function or object is at run time; calls the resolver of an indirect function. */
 void *elf_symbol_address(const struct elf_symbol *symbol);
 

@@ -164,15 +164,29 @@ static bool finds_real_itself(const void *caller, enum hook_id id)
            next_find_own(&module, hooks_name(id)) == real;
 }
 
+/*
+ * RTLD_NEXT is how other tools go on from a function of theirs to the next: those have one of that name.
+ * Sanitizers ask so in the middle of their own dl_iterate_phdr, so that is not called here.
+ */
+static bool next_is_real(const void *caller, enum hook_id id)
+{
+    void *next = elf_linked_next(caller, hooks_name(id));
+
+    return next && next == elf_linked_after(&is_indexed, hooks_name(id));
+}
+
 bool bypass_concerns(void *handle, const char *name, const void *caller)
 {
     enum hook_id id;
 
-    /* RTLD_NEXT is how other tools go on from their own function to the next. */
-    if (!name || handle == RTLD_NEXT)
+    if (!name)
         return false;
     id = find_hook(name);
-    return id != HOOK_COUNT && (handle != RTLD_DEFAULT || finds_real_itself(caller, id));
+    if (id == HOOK_COUNT)
+        return false;
+    if (handle == RTLD_NEXT)
+        return next_is_real(caller, id);
+    return handle != RTLD_DEFAULT || finds_real_itself(caller, id);
 }
 
 /*

@@ -41,6 +41,18 @@ def by_search_path():
         carry(items(["lazy"]), "past", 20, "lazy.so", env=env).ok().quiet().clean()
 
 
+@test("RTLD_NEXT of a library that only reads is led back; one that stands between the program and libc goes on",
+      each=(False, True))
+def next_function(between):
+    words = ["-DBETWEEN"] if between else []
+    library = compiled("libnext.so", "-shared", "-fPIC", *words, "past_next.c")
+    program = compiled("next", "-rdynamic", "past_next_main.c", library, f"-Wl,-rpath,{library.parent}")
+    calls = 200 if between else 0
+    for how in (plain, idle):
+        how(program).wrong().says(f"right 0, calls {calls}\n")
+    carry(KEY, program).ok().quiet().clean().says(f"right 200, calls {calls}\n").carried("pthread", exactly=200)
+
+
 @test("what leads to another library's function of that name is left alone", each=(False, True))
 def others(program_has_one):
     plugins, words = [], []

@@ -362,6 +362,10 @@ const char *named_reason(const struct named_hook *hook)
                    ? "no pointer to such a function was found"
                    : "no pointer to such a function was found; functions inside of a module need "
                      "baton run";
+    if (atomic_load(&hook->has_no_place))
+        return "more copies of it, or of functions in its field, than there is room for: some are "
+               "not "
+               "hooked";
     if (atomic_load(&hook->has_run_again))
         return run_again;
     if (!atomic_load(&hook->fired))

@@ -5,7 +5,7 @@
  * function behind it. Thunk i has an entry (no frame) and a wrap (sees the return); thunks 0 to
  * NAMED_MAX-1 belong to the hooks of the same number, so that a generated object can name them
  * before this library has started; the rest are given out as copies of functions and callbacks are
- * met, and never taken back: they are code that somebody may still call.
+ * met, and taken back only when their function is unloaded: somebody may still call them.
  *
  * Files *_gpr.c are compiled without vector registers and call nothing but each other until they
  * are told that they may be slow.
@@ -35,6 +35,7 @@ struct named_hook {
     char where[96];
     char reason[160];
     _Atomic uint64_t fired, carried, evicted;
+    atomic_bool has_no_place;  /* the bank was full when a copy of the function was met */
     atomic_bool has_run_again; /* a callback that was to run once */
 };
 extern struct named_hook named_hooks[NAMED_MAX];

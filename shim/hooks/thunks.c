@@ -2,8 +2,8 @@
  * The bank seen from C: who stands behind a thunk, what unwinding through a wrap thunk does, how much
  * room the vector state takes.
  *
- * Thunks are given out and never taken back: an address that the program has may be called as long
- * as it runs.
+ * A thunk that was given out is never taken back: an address that the program has may be called as
+ * long as it runs, or until the function behind it is unloaded.
  */
 #include <errno.h>
 
@@ -14,18 +14,43 @@ struct thunk thunks[THUNKS];
 _Atomic unsigned thunks_used = NAMED_MAX;
 static struct lock take_lock;
 
+/* One whose function was unloaded: no pointer to it is good any more. Its number; 0: none. */
+static unsigned find_left(void **original)
+{
+    struct elf_module module;
+
+    for (unsigned i = NAMED_MAX; i < THUNKS; i++) {
+        *original = atomic_load(&thunks[i].original);
+        if (*original && !elf_module_at(*original, &module))
+            return i;
+    }
+    return 0;
+}
+
 unsigned thunk_take(struct named_hook *hook, enum thunk_role role, void *original)
 {
-    unsigned index;
+    void *gone = NULL;
+    unsigned left = 0, index, used = atomic_load(&thunks_used);
 
+    if (used == THUNKS && !thunk_find(hook, role, original))
+        left = find_left(&gone); /* not under the lock: it asks the loader */
     lock_take(&take_lock);
     index = thunk_find(hook, role, original);
-    if (!index && atomic_load(&thunks_used) < THUNKS) {
-        index = atomic_load(&thunks_used);
-        thunks[index].hook = hook;
-        thunks[index].role = role;
-        atomic_store(&thunks[index].original, original);
-        atomic_store_explicit(&thunks_used, index + 1, memory_order_release);
+    if (!index) {
+        used = atomic_load(&thunks_used);
+        if (used < THUNKS)
+            index = used;
+        else if (left && atomic_load(&thunks[left].original) == gone)
+            index = left;
+        if (index) {
+            thunks[index].hook = hook;
+            thunks[index].role = role;
+            atomic_store(&thunks[index].original, original);
+        } else {
+            atomic_store(&hook->has_no_place, true);
+        }
+        if (index == used)
+            atomic_store_explicit(&thunks_used, used + 1, memory_order_release);
     }
     lock_drop(&take_lock);
     return index;

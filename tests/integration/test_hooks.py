@@ -191,6 +191,16 @@ def ends(compiler, level):
     hooked(after, by="patch")
 
 
+@test("A2: the same for a callback, an object's field and a std::function; what a task leaves is destroyed once",
+      each=[(compiler, level, more) for compiler in ("g++", "clang++") for level in ("-O0", "-O2") for more in ("", ";fenv")])
+def ends_of_all_kinds(compiler, level, more):
+    program = compiled("ends_more", level, "hooks_ends_more.cc", compiler=compiler)
+    hooks = "ends_call(kind=call,fn=1,arg=2);ends_field(kind=field,obj=1,off=8);ends_callable(kind=stdfunction,obj=1)"
+    plain(program).wrong()
+    after = carry(KEY + more, program, env={"BATON_HOOKS": hooks}, launched=True).ok().quiet().clean()
+    hooked(after, by="patch").says("ran 300 wrong 0 destroyed 300")
+
+
 def plugins():
     return [compiled(f"plugin_{name}.so", "-O2", "-shared", "-fPIC", "hooks_plugin.c", "hooks_pools.c")
             for name in ("one", "two")]
@@ -214,6 +224,15 @@ def plugin_by_pointers():
     host = compiled("host", "-O2", "-rdynamic", "hooks_plugin_host.c")
     after = carry(KEY, host, *plugins(), env={"BATON_HOOKS": HOOKS["call"]}).wrong().quiet()
     after.says("dlsym 0 table 0")
+
+
+@test("a plugin that is opened 400 times, elsewhere each time: places of thunks are used again", each=("got", "symbol"))
+def reloaded(path):
+    program = compiled("reload", "-O1", "hooks_reload.c", "-ldl")
+    plain(program, library()).wrong().says(", moved")
+    hook = HOOKS["call"] if path == "got" else HOOKS["call"].replace("arg=3", "arg=3,how=symbol")
+    after = carry(KEY, program, library(), env={"BATON_HOOKS": hook}, launched=path != "got").ok().quiet().clean()
+    hooked(after, by=path).says("ran 2000 wrong 0, moved")
 
 
 @test("objects that are never run: past 131072 the oldest make room, and that is counted")

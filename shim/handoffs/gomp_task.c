@@ -14,35 +14,31 @@
  */
 #include <string.h>
 
-#include "handoffs/gomp_team.h"
+#include "handoffs/gomp_task.h"
 
 typedef void omp_function(void *);
 typedef void copy_function(void *, void *);
 
 /* gomp-constants.h */
-enum { TASK_UP = 1 << 8, TASK_NOGROUP = 1 << 11, TASK_DETACH = 1 << 13 };
+enum { TASK_UP = 1 << 8, TASK_NOGROUP = 1 << 11, TASK_DETACH = GOMP_TASK_DETACH };
 
 enum { ON_STACK_MAX = 4096 };
 
 /* ---- tasks without peculiarities ---- */
 
-struct head {
-    omp_function *function;
-    struct context *context;
-};
-enum { HEAD_ALIGN = sizeof(struct head) }; /* the arguments follow, aligned to at most this */
+enum { HEAD_ALIGN = sizeof(struct gomp_head) }; /* the arguments follow, aligned to at most this */
 
-static GUARDED void run_task_slow(struct head *head)
+static GUARDED void run_task_slow(struct gomp_head *head)
 {
     GUARDED_FRAME();
     SCOPE_RUN(head->context, MARK_OWNED, head->function(head + 1));
 }
 
-static GUARDED void run_task(void *block)
+GUARDED void gomp_run_task(void *block)
 {
     GUARDED_FRAME();
     struct thread *thread = thread_self;
-    struct head *head = block;
+    struct gomp_head *head = block;
 
     if (unlikely(!thread_is_plain(thread))) {
         run_task_slow(head);
@@ -186,7 +182,7 @@ static APART void task_slow(omp_function *function, void *data, copy_function *c
     REAL_TYPE(GOMP_task) real = REAL(GOMP_task);
     bool cancels = team_can_cancel(__builtin_return_address(0));
     struct context *context = function ? context_capture(FAMILY_GOMP) : NULL;
-    struct head *head;
+    struct gomp_head *head;
 
     if (!context) {
         real(function, data, copy, size, align, may_defer, flags, depend, priority, detach);
@@ -201,7 +197,7 @@ static APART void task_slow(omp_function *function, void *data, copy_function *c
     head->function = function;
     head->context = context;
     memcpy(head + 1, data, (size_t)size);
-    real(run_task, head, NULL, size + (long)sizeof *head, HEAD_ALIGN, may_defer, flags, depend,
+    real(gomp_run_task, head, NULL, size + (long)sizeof *head, HEAD_ALIGN, may_defer, flags, depend,
          priority, detach);
 }
 
@@ -212,16 +208,16 @@ enum { WORDS_MAX = 8 };
 typedef void task_function(omp_function *, void *, copy_function *, long, long, long, long, void *,
                            long, void *);
 
-/* The hook once TEAM_SETTLE has settled it. Volatile: the stacked arguments stay where they are until
- * they are passed on, instead of in registers that have to be saved. */
-static void task_plain(omp_function *function, void *data, copy_function *copy, long size,
-                       long align, long may_defer, long flags, void *volatile depend,
-                       volatile long priority, void *volatile detach)
+/* Volatile: the stacked arguments stay where they are until they are passed on, instead of in registers
+ * that have to be saved. */
+void gomp_task_plain(omp_function *function, void *data, copy_function *copy, long size, long align,
+                     long may_defer, long flags, void *volatile depend, volatile long priority,
+                     void *volatile detach)
 {
     bool is_words = ((unsigned long)(size - 8) & ~(unsigned long)(8 * (WORDS_MAX - 1))) == 0;
     struct thread *thread = thread_self;
     struct {
-        struct head head;
+        struct gomp_head head;
         uint64_t arguments[WORDS_MAX];
     } __attribute__((aligned(16))) block;
     const char *from = data;
@@ -239,7 +235,7 @@ static void task_plain(omp_function *function, void *data, copy_function *copy, 
         memcpy((char *)block.arguments + at, from + at, sizeof(uint64_t));
         at += sizeof(uint64_t);
     } while (at != size);
-    ((task_function *)hook_real[HOOK_GOMP_task])(run_task, &block, NULL,
+    ((task_function *)hook_real[HOOK_GOMP_task])(gomp_run_task, &block, NULL,
                                                  size + (long)sizeof block.head, HEAD_ALIGN,
                                                  may_defer, flags, depend, priority, detach);
 }
@@ -247,7 +243,11 @@ static void task_plain(omp_function *function, void *data, copy_function *copy, 
 void hook_GOMP_task(omp_function *function, void *data, copy_function *copy, long size, long align,
                     _Bool may_defer, unsigned flags, void *depend, int priority, void *detach)
 {
-    TEAM_SETTLE(GOMP_task, task_plain);
+#ifdef ARCH_HAS_GOMP_WORD
+    TEAM_SETTLE(GOMP_task, gomp_task_word);
+#else
+    TEAM_SETTLE(GOMP_task, gomp_task_plain);
+#endif
     task_slow(function, data, copy, size, align, may_defer, flags, depend, priority, detach);
 }
 

@@ -280,7 +280,7 @@ static void mode_fork(void)
         fflush(stdout);
         pid_t child = fork();
         if (!child) {
-            alarm(10);
+            alarm(40);
             add_and_start(base, buffer);
             set_current(9);
             fclose(stdout);
@@ -289,6 +289,8 @@ static void mode_fork(void)
         }
         int status = -1;
         waitpid(child, &status, 0);
+        if (status)
+            printf("child %d ended with %#x\n", i, status);
         ended += status == 0;
     }
     __atomic_store_n(&stop, 1, __ATOMIC_RELAXED);

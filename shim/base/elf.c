@@ -7,6 +7,7 @@
  */
 #include "base/elf.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "base/elf_file.h"
@@ -34,6 +35,10 @@ static const char *elf_main_name(void)
         long n = sys_readlink("/proc/self/exe", path, sizeof path - 1);
 
         path[n > 0 ? n : 0] = '\0';
+        /* Under `ld.so PROGRAM` that is the loader; it has put argv right. */
+        if (!strncmp(elf_base_name(path), "ld-", 3) && strstr(path, ".so") &&
+            program_invocation_name && strlen(program_invocation_name) < sizeof path)
+            memcpy(path, program_invocation_name, strlen(program_invocation_name) + 1);
         __atomic_store_n(&state, 2, __ATOMIC_RELEASE);
         return elf_base_name(path);
     }

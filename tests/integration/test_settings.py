@@ -4,7 +4,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from harness import PROGRAMS, ROOT, Failure, carry, idle, plain, run, test
+from harness import PROGRAMS, ROOT, Failure, carry, idle, plain, run, skip, test
 
 KEY = "key:request_key"
 RIGHT = "task 5 sees 5\n"
@@ -250,3 +250,14 @@ def log_debug():
 @test("E22: a setting that nothing obeys yet says so", each=("BATON_DISCOVER", "BATON_TRACE", "BATON_STACKS"))
 def not_in_this_version(variable):
     idle("true", env={variable: "1"}).exits(0).complains(variable, "not in this version")
+
+
+@test("names: a program that is started through its loader is no loader")
+def through_the_loader():
+    program = PROGRAMS / "five_universes"
+    if not program.exists():
+        skip("five_universes was not built here")
+    said = subprocess.run(["readelf", "-lW", str(program)], capture_output=True, text=True, check=True).stdout
+    loader = said.partition("interpreter: ")[2].partition("]")[0]
+    plain(loader, program, "key").wrong()
+    carry("key:request_key", loader, program, "key").ok().quiet().clean()

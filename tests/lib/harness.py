@@ -225,6 +225,8 @@ def run(program, *args, preload=True, env=None, timeout=20, stdin="", cwd=None, 
         skip(f"{program} is not a program of {MACHINE}")
     if MACHINE and launched:
         skip("baton run starts programs of this machine")
+    if MACHINE and before:
+        skip("what is preloaded first is of this machine")
     if launched:
         command = [str(ROOT / "scripts" / "baton"), "run", "--"] + command
     environment = {name: value for name, value in os.environ.items()

@@ -129,7 +129,8 @@ static void mode_cancel(void)
 {
     long ran = 0, wrong = 0;
     for (int round = 0; round < 20; round++) {
-#pragma omp parallel num_threads(2)
+        int ten_have_run = 0;
+#pragma omp parallel num_threads(2) shared(ten_have_run)
         {
 #pragma omp single nowait
             for (int i = 0; i < 40; i++) {
@@ -143,8 +144,11 @@ static void mode_cancel(void)
                 set_current(9);
                 if (i == 9) {
 #pragma omp taskwait
+                    __atomic_store_n(&ten_have_run, 1, __ATOMIC_RELEASE);
                 }
             }
+            while (!__atomic_load_n(&ten_have_run, __ATOMIC_ACQUIRE))
+                usleep(10); /* else a slow maker's tasks would all be discarded */
 #pragma omp cancel parallel
         }
     }

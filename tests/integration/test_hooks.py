@@ -118,6 +118,17 @@ def std_function_inside(compiler, level):
     hooked(after, by="patch").says("ran 303 wrong 0 left 0 alive 0")
 
 
+@test("std::functions with results of every class; of a struct in memory the callback's own is argument 2",
+      each=[(compiler, level) for compiler in ("g++", "clang++") for level in ("-O0", "-O2")])
+def std_function_results(compiler, level):
+    program = compiled("results", level, "-std=c++17", "hooks_results.cc", compiler=compiler)
+    hooks = ("results_big(kind=stdfunction,obj=1,cbarg=2);results_text(kind=stdfunction,obj=1,cbarg=2);"
+             "results_long(kind=stdfunction,obj=1)")
+    plain(program).wrong()
+    after = carry(KEY, program, env={"BATON_HOOKS": hooks}, launched=True).ok().quiet().clean()
+    hooked(after, by="patch").says("ran 150 wrong 0")
+
+
 FUNCTIONS = ("ints doubles two_ints two_doubles mixed big_result big_argument long_double complex variadic "
              "recurse callback nothing").split()
 SHAPES = {

@@ -164,8 +164,11 @@ def check_carry():
     expect(check(KEY + ";tls:no_such_thing_anywhere", built), 1, "request_key: found in refused", "not found")
     expect(check("--carry", "key:request_kez", built), 1, "near: request_key in refused")
     expect(check("--carry", "tls:no_such_thing_anywhere", built), 1, "not found")
-    static = compiled("static", "-static", "hooks_static.c")
-    expect(check("--carry", KEY, static), 1, "statically linked")
+    for flag in ("-static", "-static-pie"):
+        static = compiled("static", flag, "hooks_static.c")
+        expect(check("--carry", KEY, static), 1, "statically linked")
+        carry(KEY, static, env={"BATON_HOOKS": PARTNER + ";whole(kind=run,obj=1)"}, launched=True).ok().complains(
+            "statically linked, no library can be loaded with it")
     expect(check("--carry", KEY, "/etc/passwd"), 126)
 
 

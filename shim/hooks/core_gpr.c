@@ -102,7 +102,7 @@ void *thunk_wrap_enter(struct thunk_frame *frame, struct wrap *wrap, bool is_slo
     wrap->context = NULL;
     wrap->node = NULL;
     wrap->ours[0] = wrap->theirs[0] = wrap->theirs[1] = 0;
-    wrap->stack_words = thunk->hook ? thunk->hook->spec.stack : WRAP_JUMP;
+    wrap->stack_words = thunk->hook ? thunk->hook->spec.callback_stack : WRAP_JUMP;
     switch (thunk->role) {
     case THUNK_FUNCTION:
         target = enter_function(thunk, frame, wrap, is_slow);

@@ -196,7 +196,7 @@ static bool read_option(char *name, const char *value, struct named_spec *out, u
     if (value && !strcmp(name, "stack")) {
         if (!read_number(value, NAMED_STACK_MAX, &number))
             return fail(error, value, "a number of words, up to 64");
-        out->stack = (uint8_t)number;
+        out->stack = out->callback_stack = (uint8_t)number;
         return true;
     }
     if (value && !strcmp(name, "how")) {
@@ -264,6 +264,7 @@ bool spec_parse(char *text, struct named_spec *out, struct spec_error *error)
     bool has_kind = false;
 
     out->pair = "";
+    out->stack = NAMED_STACK;
     if (!open)
         return fail(error, text + strlen(text), "(kind=...) after the name of the function");
     close = strchr(open, ')');

@@ -27,7 +27,9 @@ enum named_how { HOW_AUTO, HOW_SYMBOL, HOW_GOT, HOW_PATCH };
 enum named_item { ITEM_ARGUMENT, ITEM_POINTED, ITEM_RESULT, ITEM_RESULT2 };
 enum named_ok { OK_ALWAYS, OK_ZERO, OK_NONZERO };
 
-enum { NAMED_MAX = 64, NAMED_ARGUMENTS = 6, NAMED_STACK_MAX = 64 };
+/* NAMED_STACK: what a function gets of the stack unless stack=WORDS says more; twelve arguments in all.
+ * A callback gets none: it may be what a new stack begins with, and nothing lies beyond. */
+enum { NAMED_MAX = 64, NAMED_ARGUMENTS = 6, NAMED_STACK = 6, NAMED_STACK_MAX = 64 };
 
 struct named_spec {
     const char *item; /* as the user wrote it */
@@ -44,6 +46,7 @@ struct named_spec {
     enum named_item queue_at; /* drop: where a new queue's address is, if not ITEM_ARGUMENT */
     enum named_ok ok;         /* put, get, drop: which result says that it was done */
     uint8_t stack;            /* words of the caller's stack that a wrapped function gets */
+    uint8_t callback_stack;   /* and that its callback gets */
     bool is_repeating, is_fifo, is_unsafe;
     bool is_front;   /* put: taken out before the same item that waits already */
     bool is_outside; /* calls of other modules only: its code is not patched */

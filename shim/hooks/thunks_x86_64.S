@@ -177,9 +177,10 @@ wrap_common:
         andq    $-2, %rax
         shlq    $3, %rax
         subq    %rax, %rsp
-        movq    %rsp, %rdi
-        leaq    24(%rbp), %rsi
-        rep movsq
+8:      movq    16(%rbp, %rcx, 8), %rax # from 24(%rbp) on, the last first
+        movq    %rax, -8(%rsp, %rcx, 8)
+        decq    %rcx
+        jnz     8b
         jmp     2b
 6:      leaq    thunk_wrap_leave(%rip), %rax
         leaq    -72(%rbp), %rdi

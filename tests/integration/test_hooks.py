@@ -129,6 +129,16 @@ def std_function_results(compiler, level):
     hooked(after, by="patch").says("ran 150 wrong 0")
 
 
+@test("twelve arguments arrive without stack=; a callback may be what a new stack begins with", each=("-O0", "-O2"))
+def twelve_arguments(level):
+    program = compiled("twelve", level, "-fno-ipa-sra", "-fno-ipa-cp", "hooks_twelve.c")
+    hooks = "twelve_submit(kind=call,fn=2,arg=3);twelve_put(kind=submit,obj=1);twelve_run(kind=run,obj=1)"
+    plain(program).wrong()
+    for items in (KEY, f"{KEY};fenv"):
+        after = carry(items, program, env={"BATON_HOOKS": hooks}, launched=True).ok().quiet().clean()
+        hooked(after, by="patch").says("ran 100 wrong 0")
+
+
 FUNCTIONS = ("ints doubles two_ints two_doubles mixed big_result big_argument long_double complex variadic "
              "recurse callback nothing").split()
 SHAPES = {

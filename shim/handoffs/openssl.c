@@ -47,9 +47,9 @@ int hook_ASYNC_start_job(struct async_job_st **job, struct async_wait_ctx_st *wa
     char *block = small;
     int state;
 
-    /* A job that goes on; and what OpenSSL refuses. */
+    /* A job that goes on; what OpenSSL refuses; and nobody to put the attach aside with the stack. */
     if (!job || *job || !function || (arg && (!arg_size || size < arg_size)) ||
-        !(context = context_capture(FAMILY_OPENSSL)))
+        !family_is_on(FAMILY_UCONTEXT) || !(context = context_capture(FAMILY_OPENSSL)))
         return REAL(ASYNC_start_job)(job, wait, result, function, arg, arg_size);
     if (size > sizeof small && !(block = mem_alloc(size))) {
         context_rollback(FAMILY_OPENSSL, context);

@@ -22,3 +22,10 @@ def disabled():
     after = carry(CARRIERS["key"], "openssl_async", "again", env={"BATON_DISABLE": "openssl"}).wrong()
     after.carried("openssl", exactly=0).carried("ucontext", exactly=1)
     after.says("job starts with 101\n", "job starts with 7777 WRONG, not 103\n")
+
+
+@test("BATON_DISABLE=ucontext: who does not follow stacks leaves the jobs alone")
+def without_coroutines():
+    before = plain("openssl_async", "turns").wrong()
+    after = carry(CARRIERS["key"], "openssl_async", "turns", env={"BATON_DISABLE": "ucontext"})
+    after.same_as(before).clean().carried("openssl", exactly=0)

@@ -770,6 +770,9 @@ void context_fork_unlock(bool is_child)
     dangling_fork_unlock();
     vars_fork_unlock();
     map_fork_unlock();
-    if (is_child)
+    if (is_child) {
         forget_parent(thread_self);
+        if (origins_on)
+            origin_forked(thread_self);
+    }
 }

@@ -250,7 +250,18 @@ void origin_gone(const void *owner)
     each(owner, visit_gone, NULL);
 }
 
-void origin_slot_gone(const struct slot *slot)
+static bool is_of_slot(const struct origin *origin, const void *slot)
+{
+    return origin->slot == slot;
+}
+
+/* A copied value is always a thread's. */
+static bool is_of_another_thread(const struct origin *origin, const void *thread)
+{
+    return is_copied(origin) && origin->owner != thread;
+}
+
+static void end_all(bool (*is_over)(const struct origin *origin, const void *arg), const void *arg)
 {
     struct origin *origin, *next;
 
@@ -258,11 +269,21 @@ void origin_slot_gone(const struct slot *slot)
     for (unsigned i = 0; i < BUCKETS; i++) {
         for (origin = origins[i]; origin; origin = next) {
             next = origin->next;
-            if (origin->slot == slot)
+            if (is_over(origin, arg))
                 end(origin, ORIGIN_GONE);
         }
     }
     lock_drop(&origins_lock);
+}
+
+void origin_slot_gone(const struct slot *slot)
+{
+    end_all(is_of_slot, slot);
+}
+
+void origin_forked(const void *thread)
+{
+    end_all(is_of_another_thread, thread);
 }
 
 void origin_fork_lock(void)

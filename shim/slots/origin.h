@@ -50,6 +50,8 @@ void origin_switched(const void *owner);
 void origin_gone(const void *owner);
 void origin_slot_gone(const struct slot *slot);
 
+/* In the child of a fork, where no other thread is, nor the memory that it kept its values in. */
+void origin_forked(const void *thread);
 void origin_fork_lock(void);
 void origin_fork_unlock(void);
 

@@ -166,6 +166,12 @@ def clone_fails():
         after.fail("expected one failure of the slot")
 
 
+@test("E24: weak: a child of fork looks for nothing in threads that it does not have")
+def fork_weak():
+    plain("fork_weak").wrong()
+    carry("tls:item_tls,weak", "fork_weak").ok().quiet().clean()
+
+
 DANGLING = {"key": "key:item_key", "tls": "tls:item_tls", "fn": "fn:get=item_get,set=item_set", "swap": "swap:item_swap"}
 
 

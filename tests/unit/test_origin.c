@@ -113,6 +113,22 @@ START_TEST(test_origin_gone_with_its_owner_or_slot)
 }
 END_TEST
 
+START_TEST(test_origin_forked_knows_only_the_thread_that_is_there)
+{
+    struct origin *own = origin_get(&copied_slot, &one, &owner, NULL);
+    struct origin *of_other = origin_get(&copied_slot, &one, &other, NULL);
+    struct origin *of_key = origin_get(&key_slot, &one, &other, NULL);
+
+    origin_forked(&owner);
+    ck_assert_int_eq(origin_look(own), ORIGIN_CURRENT);
+    ck_assert_int_eq(origin_look(of_key), ORIGIN_CURRENT);
+    ck_assert_int_eq(origin_look(of_other), ORIGIN_GONE);
+    origin_put(own);
+    origin_put(of_other);
+    origin_put(of_key);
+}
+END_TEST
+
 /* Owners that come and go while others look. */
 enum { THREADS = 4, ROUNDS = 2000 };
 static struct origin *shared;
@@ -162,6 +178,7 @@ int main(void)
     tcase_add_test(tc, test_origin_place_is_looked_at);
     tcase_add_test(tc, test_origin_aside_while_the_owner_runs_a_task);
     tcase_add_test(tc, test_origin_gone_with_its_owner_or_slot);
+    tcase_add_test(tc, test_origin_forked_knows_only_the_thread_that_is_there);
     tcase_add_test(tc, test_origin_many_owners_at_once);
     suite_add_tcase(suite, tc);
     srunner_run_all(runner, CK_ENV);

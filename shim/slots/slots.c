@@ -31,7 +31,8 @@ enum { KINDS = sizeof kinds / sizeof kinds[0], LATE_TLS_ROOM = 256, RESOLVE_TRIE
 
 struct slot slots[SLOTS_MAX];
 unsigned slots_count, slots_columns, slots_bytes, slots_saved_bytes;
-bool slots_have_native, slots_have_copied, slots_always_build, slots_owns_values, slots_have_held_keys, slots_force;
+bool slots_have_native, slots_have_copied, slots_always_build, slots_owns_values,
+    slots_have_held_keys, slots_force;
 bool slots_have_adapters;
 _Atomic bool slots_stale;
 bool slots_are_words, slots_watched;

@@ -273,10 +273,10 @@ def startup(quick):
                       name, item["ratio"], item["cpu_ratio"], limit,
                       item["cpu_ratio"] / true["empty-so"]["cpu_ratio"],
                       item["cpu_ratio"] / true["trivial"]["cpu_ratio"]))
-        print("crowd (110 libraries, 165,000 symbols): three slots %+.2f ms, three that match "
-              "nothing %+.2f ms (allowed 5)" % tuple(
-                  (many[name]["best_us"] - many["plain"]["best_us"]) / 1000
-                  for name in ("3-slots", "3-absent")))
+        for name in ("3-slots", "3-absent"):
+            print("crowd (110 libraries, 165,000 symbols), %s: CPU %+.2f ms, wall %+.2f ms (allowed 5)" % (
+                (name,) + tuple((many[name][key] - many["plain"][key]) / 1000
+                                for key in ("cpu_best_us", "best_us"))))
     return out
 
 

@@ -18,6 +18,7 @@
 
 #include "base/arch.h"
 #include "base/config.h"
+#include "base/lock.h"
 #include "base/log.h"
 #include "context/context.h"
 #include "context/dangling.h"
@@ -51,13 +52,17 @@ static _Atomic(const void *) start_claim; /* thread pointer of who reads or star
 
 static void before_fork(void)
 {
+    int *self = &errno;
+
     named_fork_lock();
     handoffs_fork_lock();
     context_fork_lock();
+    atomic_store(&lock_forking, self);
 }
 
 static void after_fork_parent(void)
 {
+    atomic_store(&lock_forking, NULL);
     context_fork_unlock(false);
     handoffs_fork_unlock();
     named_fork_unlock(false);
@@ -65,6 +70,8 @@ static void after_fork_parent(void)
 
 static void after_fork_child(void)
 {
+    atomic_store(&lock_forking, NULL);
+    next_forked();
     context_fork_unlock(true);
     handoffs_fork_unlock();
     named_fork_unlock(true);

@@ -8,29 +8,66 @@
 #ifndef BATON_BASE_LOCK_H
 #define BATON_BASE_LOCK_H
 
+#include <errno.h>
 #include <sched.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 
 #include "base/arch.h"
 
 struct lock {
-    atomic_int held;
+    atomic_int held; /* 0: free */
 };
+
+enum { LOCK_HELD = 1, LOCK_FOR_FORK = 2 };
+
+/*
+ * Between the prepare handler and the others all locks are held by the thread that forks. Handlers of
+ * others run meanwhile on that thread, and in the child too: they may hand work over (ThreadSanitizer
+ * starts a thread), so what it takes then it has already. NULL: nobody forks; else the thread's &errno.
+ */
+extern _Atomic(int *) lock_forking;
+
+static inline bool lock_try(struct lock *lock)
+{
+    int free = 0;
+
+    return atomic_compare_exchange_strong_explicit(&lock->held, &free, LOCK_HELD,
+                                                   memory_order_acquire, memory_order_relaxed);
+}
 
 static inline void lock_take(struct lock *lock)
 {
     unsigned spins = 0;
 
-    while (atomic_exchange_explicit(&lock->held, 1, memory_order_acquire)) {
-        do {
+    while (!lock_try(lock)) {
+        int held;
+
+        while ((held = atomic_load_explicit(&lock->held, memory_order_relaxed)) != 0) {
+            if (held == LOCK_FOR_FORK &&
+                atomic_load_explicit(&lock_forking, memory_order_relaxed) == &errno)
+                return;
             arch_pause();
             if (++spins % 128 == 0)
                 sched_yield(); /* the holder may have been preempted: two cores are common */
-        } while (atomic_load_explicit(&lock->held, memory_order_relaxed));
+        }
     }
 }
 
 static inline void lock_drop(struct lock *lock)
+{
+    if (atomic_load_explicit(&lock->held, memory_order_relaxed) != LOCK_FOR_FORK)
+        atomic_store_explicit(&lock->held, 0, memory_order_release);
+}
+
+/* In the prepare handler, and in the two that come after. */
+static inline void lock_take_for_fork(struct lock *lock)
+{
+    lock_take(lock);
+    atomic_store_explicit(&lock->held, LOCK_FOR_FORK, memory_order_relaxed);
+}
+
+static inline void lock_drop_after_fork(struct lock *lock)
 {
     atomic_store_explicit(&lock->held, 0, memory_order_release);
 }

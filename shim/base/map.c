@@ -134,14 +134,14 @@ size_t map_keys(struct map *map, bool (*is)(const struct map_entry *entry, const
 /* Maps are only ever added, at the front, under the lock that is taken here. */
 void map_fork_lock(void)
 {
-    lock_take(&maps_lock);
+    lock_take_for_fork(&maps_lock);
     for (struct map *map = maps; map; map = map->next)
-        lock_take(&map->lock);
+        lock_take_for_fork(&map->lock);
 }
 
 void map_fork_unlock(void)
 {
     for (struct map *map = maps; map; map = map->next)
-        lock_drop(&map->lock);
-    lock_drop(&maps_lock);
+        lock_drop_after_fork(&map->lock);
+    lock_drop_after_fork(&maps_lock);
 }

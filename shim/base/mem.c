@@ -112,10 +112,10 @@ void mem_free(void *block, size_t size)
 
 void mem_fork_lock(void)
 {
-    lock_take(&mem_lock);
+    lock_take_for_fork(&mem_lock);
 }
 
 void mem_fork_unlock(void)
 {
-    lock_drop(&mem_lock);
+    lock_drop_after_fork(&mem_lock);
 }

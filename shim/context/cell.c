@@ -170,10 +170,10 @@ void cell_flush(struct thread *thread)
 
 void cell_fork_lock(void)
 {
-    lock_take(&cells_lock);
+    lock_take_for_fork(&cells_lock);
 }
 
 void cell_fork_unlock(void)
 {
-    lock_drop(&cells_lock);
+    lock_drop_after_fork(&cells_lock);
 }

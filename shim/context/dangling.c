@@ -300,10 +300,10 @@ unsigned dangling_count(const struct slot *slot)
 
 void dangling_fork_lock(void)
 {
-    lock_take(&holdings_lock);
+    lock_take_for_fork(&holdings_lock);
 }
 
 void dangling_fork_unlock(void)
 {
-    lock_drop(&holdings_lock);
+    lock_drop_after_fork(&holdings_lock);
 }

@@ -339,10 +339,10 @@ void record_free_slow(struct thread *thread, struct record_chunk *chunk)
 
 void record_fork_lock(void)
 {
-    lock_take(&chunks_lock);
+    lock_take_for_fork(&chunks_lock);
 }
 
 void record_fork_unlock(void)
 {
-    lock_drop(&chunks_lock);
+    lock_drop_after_fork(&chunks_lock);
 }

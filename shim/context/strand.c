@@ -300,10 +300,10 @@ void strand_thread_ends(struct thread *thread)
 
 void strand_fork_lock(void)
 {
-    lock_take(&table_lock);
+    lock_take_for_fork(&table_lock);
 }
 
 void strand_fork_unlock(void)
 {
-    lock_drop(&table_lock);
+    lock_drop_after_fork(&table_lock);
 }

@@ -218,7 +218,7 @@ void thread_each(void (*visit)(struct thread *thread, void *arg), void *arg)
 
 void thread_fork_lock(void)
 {
-    lock_take(&registry_lock);
+    lock_take_for_fork(&registry_lock);
 }
 
 /*
@@ -235,5 +235,5 @@ void thread_fork_unlock(bool is_child)
             registry_all = thread_self;
         }
     }
-    lock_drop(&registry_lock);
+    lock_drop_after_fork(&registry_lock);
 }

@@ -138,12 +138,12 @@ int64_t values_count(void)
 
 void values_fork_lock(void)
 {
-    lock_take(&values_lock);
+    lock_take_for_fork(&values_lock);
 }
 
 void values_fork_unlock(bool is_child)
 {
     if (is_child)
         values_alive = 0;
-    lock_drop(&values_lock);
+    lock_drop_after_fork(&values_lock);
 }

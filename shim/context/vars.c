@@ -189,10 +189,10 @@ GUARDED enum vars_run_error vars_run(struct vars_context *context, void (*functi
 
 void vars_fork_lock(void)
 {
-    lock_take(&maps_lock);
+    lock_take_for_fork(&maps_lock);
 }
 
 void vars_fork_unlock(void)
 {
-    lock_drop(&maps_lock);
+    lock_drop_after_fork(&maps_lock);
 }

@@ -478,12 +478,12 @@ struct _GThread *hook_g_thread_create_full(void *(*function)(void *), void *data
 
 void glib_fork_lock(void)
 {
-    lock_take(&kinds_lock);
-    lock_take(&sortings_lock);
+    lock_take_for_fork(&kinds_lock);
+    lock_take_for_fork(&sortings_lock);
 }
 
 void glib_fork_unlock(void)
 {
-    lock_drop(&kinds_lock);
-    lock_drop(&sortings_lock);
+    lock_drop_after_fork(&kinds_lock);
+    lock_drop_after_fork(&sortings_lock);
 }

@@ -43,10 +43,10 @@ bool address_is_of(struct library_named *library, const void *address)
 
 void inside_fork_lock(void)
 {
-    lock_take(&place_lock);
+    lock_take_for_fork(&place_lock);
 }
 
 void inside_fork_unlock(void)
 {
-    lock_drop(&place_lock);
+    lock_drop_after_fork(&place_lock);
 }

@@ -187,10 +187,10 @@ int hook_evbuffer_remove_cb(struct evbuffer *buffer, change_callback *function, 
 
 void libevent_evbuffer_fork_lock(void)
 {
-    lock_take(&watches_lock);
+    lock_take_for_fork(&watches_lock);
 }
 
 void libevent_evbuffer_fork_unlock(void)
 {
-    lock_drop(&watches_lock);
+    lock_drop_after_fork(&watches_lock);
 }

@@ -137,10 +137,10 @@ void hook_event_base_free_nofinalize(struct event_base *base)
 
 void libevent_once_fork_lock(void)
 {
-    lock_take(&once_lock);
+    lock_take_for_fork(&once_lock);
 }
 
 void libevent_once_fork_unlock(void)
 {
-    lock_drop(&once_lock);
+    lock_drop_after_fork(&once_lock);
 }

@@ -207,10 +207,10 @@ void libevent_end(struct repeat *repeat)
 
 void libevent_fork_lock(void)
 {
-    lock_take(&libevent_lock);
+    lock_take_for_fork(&libevent_lock);
 }
 
 void libevent_fork_unlock(void)
 {
-    lock_drop(&libevent_lock);
+    lock_drop_after_fork(&libevent_lock);
 }

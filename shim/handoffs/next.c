@@ -217,3 +217,8 @@ void next_forget(void)
         atomic_store_explicit(&cache[i].caller, NULL, memory_order_release);
     atomic_flag_clear_explicit(&cache_writer, memory_order_release);
 }
+
+void next_forked(void)
+{
+    atomic_flag_clear_explicit(&cache_writer, memory_order_release);
+}

@@ -224,10 +224,10 @@ void notice_rollback(enum family family, struct notice *notice)
 
 void notice_fork_lock(void)
 {
-    lock_take(&notices_lock);
+    lock_take_for_fork(&notices_lock);
 }
 
 void notice_fork_unlock(void)
 {
-    lock_drop(&notices_lock);
+    lock_drop_after_fork(&notices_lock);
 }

@@ -116,10 +116,10 @@ void waiting_drop(unsigned mark)
 
 void waiting_fork_lock(void)
 {
-    lock_take(&tasks_lock);
+    lock_take_for_fork(&tasks_lock);
 }
 
 void waiting_fork_unlock(void)
 {
-    lock_drop(&tasks_lock);
+    lock_drop_after_fork(&tasks_lock);
 }

@@ -140,7 +140,7 @@ static void look(void)
 void named_look_again(void)
 {
     if (!is_ready || !atomic_load_explicit(&is_stale, memory_order_relaxed) ||
-        atomic_exchange_explicit(&look_lock.held, 1, memory_order_acquire))
+        !lock_try(&look_lock))
         return;
     atomic_store(&is_stale, false);
     look();
@@ -378,7 +378,7 @@ const char *named_reason(const struct named_hook *hook)
 
 void named_fork_lock(void)
 {
-    lock_take(&look_lock);
+    lock_take_for_fork(&look_lock);
     thunk_fork_lock();
     table_fork_lock();
     queue_fork_lock();
@@ -389,5 +389,5 @@ void named_fork_unlock(bool is_child)
     queue_fork_unlock();
     table_fork_unlock(is_child);
     thunk_fork_unlock();
-    lock_drop(&look_lock);
+    lock_drop_after_fork(&look_lock);
 }

@@ -78,10 +78,10 @@ void queue_call(struct named_hook *hook, uintptr_t queue, uintptr_t item)
 
 void queue_fork_lock(void)
 {
-    lock_take(&refs_lock);
+    lock_take_for_fork(&refs_lock);
 }
 
 void queue_fork_unlock(void)
 {
-    lock_drop(&refs_lock);
+    lock_drop_after_fork(&refs_lock);
 }

@@ -210,7 +210,7 @@ size_t table_take_queue(const struct table_key *key, struct context **contexts, 
 void table_fork_lock(void)
 {
     for (unsigned i = 0; i < SHARDS; i++)
-        lock_take(&shards[i].lock);
+        lock_take_for_fork(&shards[i].lock);
 }
 
 /* What was in flight belongs to the parent's workers: the child forgets it, and owns none of it. */
@@ -228,6 +228,6 @@ void table_fork_unlock(bool is_child)
         }
         if (is_child)
             shards[i].count = 0;
-        lock_drop(&shards[i].lock);
+        lock_drop_after_fork(&shards[i].lock);
     }
 }

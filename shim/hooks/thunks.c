@@ -58,12 +58,12 @@ unsigned thunk_take(struct named_hook *hook, enum thunk_role role, void *origina
 
 void thunk_fork_lock(void)
 {
-    lock_take(&take_lock);
+    lock_take_for_fork(&take_lock);
 }
 
 void thunk_fork_unlock(void)
 {
-    lock_drop(&take_lock);
+    lock_drop_after_fork(&take_lock);
 }
 
 /* ---- unwinding ---- */

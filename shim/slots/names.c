@@ -61,10 +61,10 @@ bool slot_name_near(struct slot_name name, char *buf, size_t n)
 
 void slot_names_fork_lock(void)
 {
-    lock_take(&names_lock);
+    lock_take_for_fork(&names_lock);
 }
 
 void slot_names_fork_unlock(void)
 {
-    lock_drop(&names_lock);
+    lock_drop_after_fork(&names_lock);
 }

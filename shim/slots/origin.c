@@ -288,10 +288,10 @@ void origin_forked(const void *thread)
 
 void origin_fork_lock(void)
 {
-    lock_take(&origins_lock);
+    lock_take_for_fork(&origins_lock);
 }
 
 void origin_fork_unlock(void)
 {
-    lock_drop(&origins_lock);
+    lock_drop_after_fork(&origins_lock);
 }

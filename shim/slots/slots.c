@@ -377,7 +377,7 @@ void slots_resolve(void)
     bool is_waiting = false;
 
     /* Another thread, or this one in a constructor that a resolve has run: it will be done. */
-    if (atomic_exchange_explicit(&resolve_lock.held, 1, memory_order_acquire))
+    if (!lock_try(&resolve_lock))
         return;
     for (unsigned i = 0; i < slots_count; i++) {
         struct slot *slot = &slots[i];
@@ -715,7 +715,7 @@ void slots_release(void *values)
 
 void slots_fork_lock(void)
 {
-    lock_take(&resolve_lock);
+    lock_take_for_fork(&resolve_lock);
     slot_names_fork_lock();
     origin_fork_lock();
 }
@@ -724,5 +724,5 @@ void slots_fork_unlock(void)
 {
     origin_fork_unlock();
     slot_names_fork_unlock();
-    lock_drop(&resolve_lock);
+    lock_drop_after_fork(&resolve_lock);
 }

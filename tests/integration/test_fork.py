@@ -31,7 +31,7 @@ def every_lock():
         text = path.read_text()
         taken = "".join(re.findall(r"^void \w+_fork_lock\(void\)\n\{(.*?)^\}", text, re.M | re.S))
         for name in re.findall(r"^(?:static )?struct lock (\w+);", text, re.M):
-            if f"lock_take(&{name})" not in taken:
+            if f"lock_take_for_fork(&{name})" not in taken:
                 missing.append(f"{name} in {path.relative_to(ROOT)}")
     if missing:
         raise Failure("not taken in a _fork_lock function: " + ", ".join(missing))

@@ -106,6 +106,13 @@ def fork_locks():
     carry("key:owned_key;key:no_such_key", "fork_locks", 300, timeout=80).ok().quiet()
 
 
+@test("E24: handlers of fork that were there before ours may hand work over", each=CARRIERS)
+def fork_handlers(kind):
+    for run in (plain, idle):
+        run("fork_handlers", kind).wrong()
+    carry(CARRIERS[kind], "fork_handlers", kind, timeout=40).ok().quiet().clean()
+
+
 @test("E24: a child owns nothing that other threads of its parent had under way", each=CARRIERS)
 def fork_owns(kind):
     plain("fork_owns", kind).wrong()

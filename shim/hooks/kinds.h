@@ -14,6 +14,11 @@ static inline bool kinds_attach_is_fast(const struct thread *thread, const struc
     return thread_is_plain(thread) || scope_may_nest(thread, wrap_place(wrap) | MARK_OWNED);
 }
 
+static inline bool kinds_release_is_fast(const struct thread *thread, const struct context *context)
+{
+    return context == thread->debt_context && thread->debt > 1;
+}
+
 /* Attaches for the time of the wrapped call; takes over the reference. */
 void kinds_enter(struct wrap *wrap, struct context *context);
 /* After a task: false means call again with is_slow. */

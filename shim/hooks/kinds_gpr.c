@@ -21,55 +21,6 @@ static inline bool capture_is_fast(const struct thread *thread)
     return thread_is_plain(thread) && thread->prepaid > 0;
 }
 
-static inline bool release_is_fast(const struct thread *thread, const struct context *context)
-{
-    return context == thread->debt_context && thread->debt > 1;
-}
-
-/* ---- around a task ---- */
-
-void kinds_enter(struct wrap *wrap, struct context *context)
-{
-    uintptr_t mark = wrap_place(wrap) | MARK_OWNED;
-    struct thread *thread = thread_self;
-
-    if (scope_try_enter(thread, context, mark)) {
-        wrap->context = context;
-    } else if (scope_may_nest(thread, mark)) {
-        scope_nest(thread, context, mark);
-        wrap->context = context;
-    } else if (scope_enter_slow(context, mark)) {
-        wrap->context = context;
-    } else {
-        context_release(context);
-    }
-}
-
-bool kinds_leave(struct wrap *wrap, bool is_slow)
-{
-    struct thread *thread = thread_self;
-    struct context *context = wrap->context;
-
-    if (!context)
-        return true;
-    if (thread->over == context && thread->mark == (wrap_place(wrap) | MARK_OWNED) &&
-        thread->depth == 0 && guard_is_clear() && release_is_fast(thread, context)) {
-        thread->over = NULL;
-        thread->debt--;
-        return true;
-    }
-    if (thread->over == context && thread->mark == (wrap_place(wrap) | MARK_OWNED | MARK_SLOW) &&
-        scope_is_nested(thread) && release_is_fast(thread, context)) {
-        scope_unnest(thread);
-        thread->debt--;
-        return true;
-    }
-    if (!is_slow)
-        return false;
-    scope_leave_slow(thread, wrap_place(wrap));
-    return true;
-}
-
 /* ---- kind=call ---- */
 
 bool kinds_submit_call(struct named_hook *hook, struct thunk_frame *frame, struct wrap *wrap,
@@ -390,13 +341,13 @@ bool kinds_let_go(bool is_slow)
     if (!thread->over || (thread->mark & MARK_FLAGS & ~(uintptr_t)MARK_SLOW) != MARK_ADOPTED)
         return true;
     if (!(thread->mark & MARK_SLOW) && thread->depth == 0 && guard_is_clear() &&
-        release_is_fast(thread, thread->over)) {
+        kinds_release_is_fast(thread, thread->over)) {
         thread->over = NULL;
         thread->debt--;
         return true;
     }
     if (thread->mark & MARK_SLOW && guard_is_clear() && scope_is_nested(thread) &&
-        release_is_fast(thread, thread->over)) {
+        kinds_release_is_fast(thread, thread->over)) {
         scope_unnest(thread);
         thread->debt--;
         return true;

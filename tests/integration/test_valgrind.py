@@ -21,6 +21,14 @@ MODES = {
     "ucontext": ("switch", "move", "reuse", "fortified"),
     "openssl_async": ("turns", "threads"),
     "openmp_llvm": ("tasks", "cancel"),
+    "glib_pool": ("drop", "exclusive"),
+    "libev": ("ways", "nested", "destroy"),
+    "ares": ("cancel", "destroy"),
+    "sdevent": ("ways", "dropped"),
+    "libevent": ("ways", "deleted", "finalize", "free_elsewhere"),
+    "libevent_evbuffer": ("remove", "deferred"),
+    "libevent_http": ("fails", "dropped"),
+    "libevent_dns": ("cancel", "dropped"),
 }
 ENV = {"OMP_WAIT_POLICY": "passive", "KMP_BLOCKTIME": "0", "OMP_CANCELLATION": "true"}
 

@@ -30,6 +30,30 @@ static struct library_place systemd_place;
 
 /* ---- running ---- */
 
+/*
+ * Any source can be made to run again and again after it was added (a defer source is added to run
+ * once). One that shall run once has been switched off by now.
+ */
+static void apply_periodic(struct repeat *repeat, struct sd_event_source *source,
+                           const void *caller)
+{
+    int enabled = 0;
+
+    if (!(repeat->flags & REPEAT_ONCE) || repeat->running)
+        return;
+    NEXT(int (*)(struct sd_event_source *, int *), "sd_event_source_get_enabled", caller)
+    (source, &enabled);
+    if (enabled != 1) /* SD_EVENT_ON */
+        return;
+    context_count_bare(FAMILY_SDEVENT, BARE_PERIODIC);
+    repeat_arm(repeat, NULL, REPEAT_BARE);
+}
+#define APPLY_PERIODIC(repeat, source)                                   \
+    do {                                                                 \
+        if (unlikely(repeat_is_off))                                     \
+            apply_periodic(repeat, source, __builtin_return_address(0)); \
+    } while (0)
+
 static GUARDED int run_plain(struct sd_event_source *source, void *userdata)
 {
     GUARDED_FRAME();
@@ -38,6 +62,7 @@ static GUARDED int run_plain(struct sd_event_source *source, void *userdata)
     void *data = repeat->data;
     int result;
 
+    APPLY_PERIODIC(repeat, source);
     REPEAT_RUN(repeat, result = callback(source, data));
     return result;
 }
@@ -50,6 +75,7 @@ static GUARDED int run_io(struct sd_event_source *source, int fd, unsigned event
     void *data = repeat->data;
     int result;
 
+    APPLY_PERIODIC(repeat, source);
     REPEAT_RUN(repeat, result = callback(source, fd, events, data));
     return result;
 }
@@ -63,6 +89,7 @@ static GUARDED int run_one(struct sd_event_source *source, unsigned long what, v
     void *data = repeat->data;
     int result;
 
+    APPLY_PERIODIC(repeat, source);
     REPEAT_RUN(repeat, result = callback(source, what, data));
     return result;
 }

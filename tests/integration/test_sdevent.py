@@ -20,6 +20,12 @@ def keeps(kind):
     source("keeps", kind, tasks=1)
 
 
+@test("A9: BATON_PERIODIC=off runs sources that stay on bare and still puts the loop's values back")
+def periodic_off():
+    after = carry(KEY, "sdevent", "keeps", env={"BATON_PERIODIC": "off"}).wrong().clean()
+    after.says("between ticks 9\n", "tick sees 9 ").never_says("between ticks 1").bare("sdevent")
+
+
 @test("A7: userdata, destroy and prepare callbacks are the program's own", each=CARRIERS)
 def getters(kind):
     source("getters", kind, tasks=1)

@@ -70,11 +70,13 @@ $(B)/libbaton.map: shim/handoffs/exports.map.in shim/handoffs/hooks.def
 # calls go through must be writable, so it would protect nothing.
 LAYOUT       = -Wl,-z,noseparate-code -Wl,-T,shim/layout.ld
 LAYOUT_KNOWN = $(shell $(CC) $(LDFLAGS) -shared -nostdlib $(LAYOUT) -o /dev/null -x c /dev/null 2>/dev/null && echo yes)
+# Put in place whole: programs that run with the old one keep it.
 $(B)/libbaton.so: $(OBJ) $(B)/libbaton.map shim/layout.ld
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -shared -nostartfiles -Wl,-z,defs -Wl,-z,lazy -Wl,-z,norelro \
 	  $(if $(LAYOUT_KNOWN),$(LAYOUT)) \
-	  -Wl,--hash-style=gnu -Wl,-soname,libbaton.so -Wl,--version-script=$(B)/libbaton.map -o $@ $(OBJ)
+	  -Wl,--hash-style=gnu -Wl,-soname,libbaton.so -Wl,--version-script=$(B)/libbaton.map -o $@.new $(OBJ)
+	$(Q)mv -f $@.new $@
 
 $(B)/libbaton_core.a: $(CORE)
 	$(call say,AR,$@)

@@ -114,7 +114,7 @@ static void read_settings(char **environment)
     if (config.help)
         config_help();
     slots_parse(&config);
-    if (config.hooks.count)
+    if (config.hooks.count || slots_watch_setters)
         named_read(&config);
     hooks_init(&config, slots_count > 0, slots_columns > 0 || slots_have_native);
     if (config.errors && config.strict)
@@ -133,7 +133,7 @@ static bool needs_stacks(void)
 /* What must be there before main: hooks of the user's, and what loads a library. */
 static bool is_wanted_now(void)
 {
-    return config.hooks.count || needs_stacks() || slots_have_adapters;
+    return config.hooks.count || slots_watch_setters || needs_stacks() || slots_have_adapters;
 }
 
 static void start_rooms(void)
@@ -151,6 +151,10 @@ static void start_rooms(void)
     }
     if (family_is_on(FAMILY_NAMED))
         named_init();
+    if (slots_watch_setters) {
+        slots_setters_known = true;
+        slots_resolve();
+    }
     __atomic_store_n(&is_started, true, __ATOMIC_RELEASE);
 }
 

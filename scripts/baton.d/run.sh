@@ -51,7 +51,10 @@ command_run() {
         echo "baton: $program: made for musl, another C library; it runs without baton" >&2
         exec "$@"
     fi
-    if [ -n "${BATON_HOOKS-}${BATON_CONFIG-}" ]; then run_plan; fi
+    case ${BATON_HOOKS:+hooks}${BATON_CONFIG:+file}${BATON_CARRY-} in
+    # weak: a setter may have to be watched
+    hooks* | file* | *,weak*) run_plan ;;
+    esac
     preload=$(run_preload)
     export LD_PRELOAD="$preload"
     # The name as typed, so that the program's argv[0] is what it would be without us.

@@ -106,11 +106,11 @@ static bool check_slot(const struct slot *slot)
     return is_fine;
 }
 
-bool carry_check(struct config *config)
+bool carry_check(void)
 {
     bool is_fine = true;
 
-    slots_init(config); /* tells wrong items */
+    slots_begin();
     for (unsigned i = 0; i < slots_count; i++)
         is_fine &= check_slot(&slots[i]);
     return is_fine;

@@ -18,6 +18,7 @@
 
 #include "base/log.h"
 #include "plan.h"
+#include "slots/slots.h"
 
 extern char **environ;
 
@@ -67,8 +68,8 @@ static int make_object(unsigned count)
 
     for (unsigned i = 0; i < count; i++) {
         if (decisions[i].hook.by == HOW_AUTO && !decisions[i].is_missing)
-            fprintf(stderr, "baton: BATON_HOOKS=\"%s\": not hooked: %s\n", specs[i].item,
-                    decisions[i].hook.reason);
+            fprintf(stderr, "baton: %s=\"%s\": not hooked: %s\n", spec_setting(&specs[i]),
+                    specs[i].item, decisions[i].hook.reason);
     }
     if (!object_folder(path, sizeof path - 32)) {
         fprintf(stderr,
@@ -127,10 +128,17 @@ static bool check_hooks(unsigned count)
 
     for (unsigned i = 0; i < count; i++) {
         const struct decision *decision = &decisions[i];
+        bool is_setter = specs[i].kind == NAMED_SET;
 
         if (decision->hook.by == HOW_AUTO) {
-            printf("%s\n    not hooked: %s\n", specs[i].item, decision->hook.reason);
+            printf("%s\n    %s%snot hooked: %s\n", specs[i].item, is_setter ? specs[i].function : "",
+                   is_setter ? ", to be watched for weak, is " : "", decision->hook.reason);
             is_fine = false;
+        } else if (is_setter) {
+            printf("%s\n    %s in %s is watched for weak %s\n"
+                   "    note: calls that the compiler has inlined are not seen\n",
+                   specs[i].item, specs[i].function, decision->hook.module,
+                   ways[decision->hook.by]);
         } else {
             printf("%s\n    found in %s, hooked %s\n", specs[i].item, decision->hook.module,
                    ways[decision->hook.by]);
@@ -155,6 +163,7 @@ int main(int argc, char **argv)
     if (!checks)
         log_level = -1; /* the library says it again */
     config_read(environ, &config);
+    slots_parse(&config); /* tells wrong items */
     count = spec_read_all(&config, specs);
     if (!count && !checks)
         return 0;
@@ -169,7 +178,7 @@ int main(int argc, char **argv)
     refuse_twice(count);
     if (!checks)
         return make_object(count);
-    is_fine = carry_check(&config);
+    is_fine = carry_check();
     is_fine &= check_hooks(count);
     return !is_fine || config.errors;
 }

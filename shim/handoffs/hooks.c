@@ -15,6 +15,7 @@
 #include "context/context.h"
 #include "handoffs/next.h"
 #include "handoffs/repeat.h"
+#include "slots/slots.h"
 
 #define FAMILY(id, name) name,
 static const char family_names[FAMILY_COUNT][16] = {
@@ -187,7 +188,7 @@ void hooks_init(const struct config *config, bool carries_anything, bool carries
     is_carrying = carries_anything;
     repeat_is_off = !config->periodic;
     family_off[FAMILY_KEYS] = !carries_keys;
-    family_off[FAMILY_NAMED] = !config->hooks.count;
+    family_off[FAMILY_NAMED] = !config->hooks.count && !slots_watch_setters;
     for (size_t i = 0; i < config->disable.count; i++) {
         const struct config_item *item = &config->disable.items[i];
         bool is_known = false;

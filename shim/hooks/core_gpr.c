@@ -13,6 +13,7 @@
 
 #include "hooks/function.h"
 #include "hooks/kinds.h"
+#include "slots/origin.h"
 
 _Static_assert(sizeof(struct wrap) <= WRAP_ROOM, "thunks_ARCH.S makes room for it");
 
@@ -74,6 +75,11 @@ static void *enter_function(struct thunk *thunk, struct thunk_frame *frame, stru
     case NAMED_DROP:
     case NAMED_REF:
         is_done = kinds_drop(hook, frame, wrap, is_slow);
+        break;
+    case NAMED_SET: /* who has handed nothing over owns nothing */
+        is_done = is_slow || thread_self == &thread_unknown;
+        if (thread_self != &thread_unknown && is_slow)
+            origin_set(thread_self, hook->spec.slot);
         break;
     }
     if (!is_done)

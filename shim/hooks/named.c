@@ -22,6 +22,7 @@
 #include "hooks/core.h"
 #include "hooks/got.h"
 #include "hooks/object.h"
+#include "slots/slots.h"
 
 struct named_hook named_hooks[NAMED_MAX];
 unsigned named_count;
@@ -58,7 +59,8 @@ static void refuse(struct named_hook *hook, const char *format, ...)
     fmt_vbuf(hook->reason, sizeof hook->reason, format, args);
     va_end(args);
     hook->state = HOOK_REFUSED;
-    log_msg(LOG_LEVEL_ERROR, "BATON_HOOKS=\"%s\": not hooked: %s", hook->spec.item, hook->reason);
+    log_msg(LOG_LEVEL_ERROR, "%s=\"%s\": not hooked: %s", spec_setting(&hook->spec),
+            hook->spec.item, hook->reason);
 }
 
 bool named_uses_got(const struct named_hook *hook)
@@ -155,7 +157,7 @@ static void note_opened(void)
 static bool is_named(const char *name)
 {
     for (unsigned i = 0; i < named_count; i++) {
-        if (!strcmp(named_hooks[i].spec.function, name))
+        if (named_hooks[i].spec.kind != NAMED_SET && !strcmp(named_hooks[i].spec.function, name))
             return true;
     }
     return false;
@@ -167,8 +169,9 @@ static void *replace_symbol(const char *name, void *address)
         struct named_hook *hook = &named_hooks[i];
         unsigned index;
 
-        if (strcmp(hook->spec.function, name) != 0 || thunk_is_ours(address) ||
-            (hook->state == HOOK_HOOKED && hook->by == HOW_PATCH) || !named_accepts(hook, address))
+        if (hook->spec.kind == NAMED_SET || strcmp(hook->spec.function, name) != 0 ||
+            thunk_is_ours(address) || (hook->state == HOOK_HOOKED && hook->by == HOW_PATCH) ||
+            !named_accepts(hook, address))
             continue;
         index = named_thunk(hook, address);
         return index < THUNKS ? thunk_address(index, spec_wraps(&hook->spec)) : address;
@@ -257,6 +260,10 @@ static void use_patch(const struct plan *plan, unsigned index)
         atomic_store(&thunks[index].original, original);
         note_hooked(hook, HOW_PATCH, &module);
         hook->places = 1;
+        if (hook->spec.kind == NAMED_SET) {
+            hook->spec.slot->fn.entry = module.base + patch->address;
+            hook->spec.slot->fn.past_hook = original;
+        }
     } else if (reason[0]) {
         refuse(hook, "%s", reason);
     }
@@ -298,6 +305,11 @@ static const char *refusal(const struct named_spec *spec)
     return NULL;
 }
 
+static bool has_setters_only(void)
+{
+    return named_hooks[0].spec.kind == NAMED_SET; /* they come last */
+}
+
 void named_init(void)
 {
     const struct plan *plan = object_plan();
@@ -332,7 +344,7 @@ void named_init(void)
     named_real_dlsym = (void *(*)(void *, const char *))bypass_stub("dlsym");
     if (plan)
         use_plan(plan);
-    else
+    else if (!has_setters_only())
         log_msg(
             LOG_LEVEL_WARN,
             "BATON_HOOKS without baton run: calls inside one module, and those of constructors, "

@@ -52,8 +52,8 @@ static const struct kind_row kinds[] = {
     {"drop", 0, O_ITEM | O_QUEUE | O_OK | O_PAIR, "", "kind=put", NAMED_PUT},
     {"ref", O_QUEUE, O_PAIR, "queue=N: the queue that gets one more reference", "kind=put",
      NAMED_PUT},
+    {"set", 0, 0, "", NULL, 0},
 };
-enum { KINDS = sizeof kinds / sizeof kinds[0] };
 
 static bool fail(struct spec_error *error, const char *at, const char *expected)
 {
@@ -220,7 +220,7 @@ static const char kinds_expected[] = "call, submit, run, put, get, field, stdfun
 
 static bool read_kind(const char *text, enum named_kind *into)
 {
-    for (unsigned i = 0; i < KINDS; i++) {
+    for (unsigned i = 0; i < NAMED_SET; i++) {
         if (!strcmp(text, kinds[i].name)) {
             *into = (enum named_kind)i;
             return true;
@@ -314,6 +314,11 @@ bool spec_parse(char *text, struct named_spec *out, struct spec_error *error)
 const char *spec_kind_name(enum named_kind kind)
 {
     return kinds[kind].name;
+}
+
+const char *spec_setting(const struct named_spec *spec)
+{
+    return spec->kind == NAMED_SET ? "BATON_CARRY" : "BATON_HOOKS";
 }
 
 const char *spec_partner(enum named_kind kind)

@@ -21,7 +21,8 @@ enum named_kind {
     NAMED_FIELD,
     NAMED_STDFUNCTION,
     NAMED_DROP,
-    NAMED_REF
+    NAMED_REF,
+    NAMED_SET /* no item of BATON_HOOKS: the setter of a slot that is carried weakly */
 };
 enum named_how { HOW_AUTO, HOW_SYMBOL, HOW_GOT, HOW_PATCH };
 enum named_item { ITEM_ARGUMENT, ITEM_POINTED, ITEM_RESULT, ITEM_RESULT2 };
@@ -30,6 +31,8 @@ enum named_ok { OK_ALWAYS, OK_ZERO, OK_NONZERO };
 /* NAMED_STACK: what a function gets of the stack unless stack=WORDS says more; twelve arguments in all.
  * A callback gets none: it may be what a new stack begins with, and nothing lies beyond. */
 enum { NAMED_MAX = 64, NAMED_ARGUMENTS = 6, NAMED_STACK = 6, NAMED_STACK_MAX = 64 };
+
+struct slot;
 
 struct named_spec {
     const char *item; /* as the user wrote it */
@@ -52,9 +55,10 @@ struct named_spec {
     bool is_outside; /* calls of other modules only: its code is not patched */
     bool has_data;   /* field: the callback gets what the object holds at `data`, not the object */
     uint32_t data;
-    uint32_t off;     /* field */
-    const char *pair; /* as written; "" when none is */
-    uint32_t pair_id; /* the same number for all items of one pair */
+    uint32_t off;      /* field */
+    const char *pair;  /* as written; "" when none is */
+    uint32_t pair_id;  /* the same number for all items of one pair */
+    struct slot *slot; /* set */
 };
 
 struct spec_error {
@@ -67,11 +71,14 @@ bool spec_parse(char *text, struct named_spec *out, struct spec_error *error);
 /* Gives pairs their numbers. Answers the first item that nothing goes with, COUNT when there is none. */
 size_t spec_pair(struct named_spec *specs, size_t count);
 
-/* All items of the setting, at most NAMED_MAX; mistakes are told and counted. Their texts stay. */
+/* All items of the setting, at most NAMED_MAX; mistakes are told and counted. Their texts stay. Then
+ * those that the slots ask for, which slots_parse has read. */
 struct config;
 unsigned spec_read_all(struct config *config, struct named_spec *specs);
 
 const char *spec_kind_name(enum named_kind kind);
+/* The setting that it comes from. */
+const char *spec_setting(const struct named_spec *spec);
 /* The kind that must go with `kind`, as in "kind=run"; NULL: it stands alone. */
 const char *spec_partner(enum named_kind kind);
 

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "hooks/spec.h"
+#include "slots/slots.h"
 
 static const char prefix[] = "preset:";
 
@@ -98,6 +99,26 @@ static bool read_preset(struct config *config, struct items *items, const struct
     return true;
 }
 
+/* Only a patch sees every call: those inside its module, and before the pointers are filled. */
+static void add_setters(struct items *items)
+{
+    for (unsigned i = 0; i < slots_count && items->count < NAMED_MAX; i++) {
+        struct named_spec *spec = &items->specs[items->count];
+        unsigned setter = slot_setter(&slots[i]);
+
+        if (!slot_watches_setter(&slots[i]))
+            continue;
+        *spec = (struct named_spec){.item = slots[i].item,
+                                    .function = slots[i].fn.name[setter],
+                                    .module = slots[i].fn.module[setter],
+                                    .kind = NAMED_SET,
+                                    .how = HOW_PATCH,
+                                    .pair = "",
+                                    .slot = &slots[i]};
+        items->count++;
+    }
+}
+
 unsigned spec_read_all(struct config *config, struct named_spec *specs)
 {
     struct items items = {.specs = specs};
@@ -121,5 +142,6 @@ unsigned spec_read_all(struct config *config, struct named_spec *specs)
         memmove(&specs[lonely], &specs[lonely + 1], after * sizeof *specs);
         memmove(&items.from[lonely], &items.from[lonely + 1], after * sizeof *items.from);
     }
+    add_setters(&items);
     return (unsigned)items.count;
 }

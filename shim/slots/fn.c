@@ -18,6 +18,21 @@ typedef uintptr_t setter(uintptr_t value);
 
 enum { GET, SET, FREE };
 
+bool slots_watch_setters, slots_setters_known;
+
+extern const struct slot_kind slot_kind_fn, slot_kind_swap;
+
+unsigned slot_setter(const struct slot *slot)
+{
+    return slot->kind == &slot_kind_swap ? GET : SET;
+}
+
+bool slot_watches_setter(const struct slot *slot)
+{
+    return slot->policy == POLICY_WEAK &&
+           (slot->kind == &slot_kind_fn || slot->kind == &slot_kind_swap);
+}
+
 static bool fn_add_names(struct slot *slot, char *text, struct slot_error *error)
 {
     for (unsigned i = GET; i <= FREE; i++) {
@@ -85,6 +100,30 @@ static bool swap_parse(struct slot *slot, char *text, struct slot_error *error)
     return fn_add_names(slot, text, error);
 }
 
+/* The hook stands behind the landing pad, if there is one. */
+static bool is_hooked_at_entry(const struct slot *slot, const void *function)
+{
+    static const unsigned char landing_pad[4] = {0xf3, 0x0f, 0x1e, 0xfa};
+    uintptr_t entry = (uintptr_t)function;
+
+    if (!slot->fn.entry)
+        return false;
+    return slot->fn.entry == entry || (slot->fn.entry == entry + sizeof landing_pad &&
+                                       !memcmp(function, landing_pad, sizeof landing_pad));
+}
+
+/* Only the owner's thread can ask the getter: that it changes the value is seen at the setter. */
+static bool fn_is_watched(struct slot *slot)
+{
+    if (!slots_setters_known)
+        return false;
+    if (is_hooked_at_entry(slot, slot->fn.function[slot_setter(slot)]))
+        return true;
+    slot_refuse(slot, "weak has to see the calls of the function that sets the value, which needs "
+                      "baton run (baton check says whether it can)");
+    return false;
+}
+
 static void fn_resolve(struct slot *slot)
 {
     static const char *const reasons[3] = {
@@ -105,10 +144,14 @@ static void fn_resolve(struct slot *slot)
         }
         slot->fn.function[i] = elf_symbol_address(&found.query.found);
     }
+    if (slot_watches_setter(slot) && !fn_is_watched(slot))
+        return;
     for (unsigned i = GET; i <= FREE; i++) {
         if (slot->fn.function[i])
             slot_pin(slot->fn.function[i]);
     }
+    if (slot_watches_setter(slot)) /* what we set is no change by the owner */
+        slot->fn.function[slot_setter(slot)] = slot->fn.past_hook;
     slot_bound(slot, found.where.name, slot->fn.name[GET]);
 }
 

@@ -33,6 +33,12 @@ bool origins_on;
 static struct lock origins_lock;
 static struct origin *origins[BUCKETS];
 
+/* A handler may have interrupted this thread while it has the lock: what it sets is noted for later. */
+static __thread struct {
+    unsigned depth;
+    const void *owner; /* has set something meanwhile */
+} own;
+
 static struct origin **bucket_of(const void *owner)
 {
     return &origins[((uintptr_t)owner >> 6) * 0x9e3779b97f4a7c15u >> 56];
@@ -56,6 +62,41 @@ static bool is_copied(const struct origin *origin)
     return origin->slot->column == SLOT_NO_COLUMN;
 }
 
+static void end_of_owner(const void *owner, const struct slot *slot)
+{
+    struct origin *origin, *next;
+
+    for (origin = *bucket_of(owner); origin; origin = next) {
+        next = origin->next;
+        if (origin->owner == owner && is_copied(origin) && !origin->aside &&
+            (!slot || origin->slot == slot))
+            end(origin, ORIGIN_CHANGED);
+    }
+}
+
+static void take(void)
+{
+    own.depth++;
+    atomic_signal_fence(memory_order_seq_cst);
+    lock_take(&origins_lock);
+}
+
+static void drop(void)
+{
+    const void *owner;
+
+    for (;;) {
+        if ((owner = __atomic_exchange_n(&own.owner, NULL, __ATOMIC_RELAXED)))
+            end_of_owner(owner, NULL);
+        lock_drop(&origins_lock);
+        atomic_signal_fence(memory_order_seq_cst);
+        own.depth--;
+        if (!__atomic_load_n(&own.owner, __ATOMIC_RELAXED))
+            return;
+        take(); /* the handler ran behind the look above */
+    }
+}
+
 /* Looks into its place, if there is one and the owner's own value is in it. */
 static void look(struct origin *origin)
 {
@@ -76,13 +117,13 @@ static void each(const void *owner, void (*visit)(struct origin *origin, const v
 {
     struct origin *origin, *next;
 
-    lock_take(&origins_lock);
+    take();
     for (origin = *bucket_of(owner); origin; origin = next) {
         next = origin->next;
         if (origin->owner == owner)
             visit(origin, arg);
     }
-    lock_drop(&origins_lock);
+    drop();
 }
 
 /* ---- references ---- */
@@ -92,7 +133,7 @@ struct origin *origin_get(const struct slot *slot, void *value, const void *owne
 {
     struct origin *fresh = mem_alloc(sizeof *fresh), **bucket = bucket_of(owner), *origin;
 
-    lock_take(&origins_lock);
+    take();
     for (origin = *bucket; origin; origin = origin->next) {
         if (origin->owner == owner && origin->slot == slot && origin->value == value &&
             !origin->aside)
@@ -106,16 +147,16 @@ struct origin *origin_get(const struct slot *slot, void *value, const void *owne
     }
     if (origin)
         origin->held++;
-    lock_drop(&origins_lock);
+    drop();
     mem_free(fresh, sizeof *fresh);
     return origin;
 }
 
 struct origin *origin_ref(struct origin *origin)
 {
-    lock_take(&origins_lock);
+    take();
     origin->held++;
-    lock_drop(&origins_lock);
+    drop();
     return origin;
 }
 
@@ -123,11 +164,11 @@ void origin_put(struct origin *origin)
 {
     bool is_last;
 
-    lock_take(&origins_lock);
+    take();
     is_last = --origin->held == 0;
     if (is_last && origin->state == ORIGIN_CURRENT)
         end(origin, ORIGIN_GONE);
-    lock_drop(&origins_lock);
+    drop();
     if (is_last)
         mem_free(origin, sizeof *origin);
 }
@@ -138,10 +179,10 @@ enum origin_state origin_look(struct origin *origin)
 {
     enum origin_state state;
 
-    lock_take(&origins_lock);
+    take();
     look(origin);
     state = origin->state;
-    lock_drop(&origins_lock);
+    drop();
     return state;
 }
 
@@ -161,6 +202,17 @@ const struct slot *origin_slot(const struct origin *origin)
 }
 
 /* ---- telling ---- */
+
+void origin_set(const void *owner, const struct slot *slot)
+{
+    if (own.depth) {
+        __atomic_store_n(&own.owner, owner, __ATOMIC_RELAXED);
+        return;
+    }
+    take();
+    end_of_owner(owner, slot);
+    drop();
+}
 
 struct change {
     const struct slot *slot;
@@ -265,7 +317,7 @@ static void end_all(bool (*is_over)(const struct origin *origin, const void *arg
 {
     struct origin *origin, *next;
 
-    lock_take(&origins_lock);
+    take();
     for (unsigned i = 0; i < BUCKETS; i++) {
         for (origin = origins[i]; origin; origin = next) {
             next = origin->next;
@@ -273,7 +325,7 @@ static void end_all(bool (*is_over)(const struct origin *origin, const void *arg
                 end(origin, ORIGIN_GONE);
         }
     }
-    lock_drop(&origins_lock);
+    drop();
 }
 
 void origin_slot_gone(const struct slot *slot)

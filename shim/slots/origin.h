@@ -37,6 +37,8 @@ const void *origin_after(const struct origin *origin);
 
 /* The owner has `now`, and no other value that it had. */
 void origin_seen(const void *owner, const struct slot *slot, const void *now);
+/* The owner is about to set a value, whatever it is. Also in a signal handler. */
+void origin_set(const void *owner, const struct slot *slot);
 /* The owner is about to replace one value by another. */
 void origin_replaced(const void *owner, const struct slot *slot, const void *from, const void *to);
 

@@ -205,9 +205,6 @@ bool policy_check(struct slot *slot, struct slot_error *error, const char *text)
         error->expected = "clone=FUNCTION before free=FUNCTION, ref=FUNCTION before unref=FUNCTION";
     else if (slot->policy == POLICY_MOVE && strcmp(kind, "fn") != 0)
         error->expected = "move with fn: only";
-    else if (slot->policy == POLICY_WEAK && is_fn)
-        error->expected = "another policy: what another thread's functions would answer cannot be "
-                          "asked (weak is for key: and tls:)";
     else if (slot->policy != POLICY_SHARE && slot->policy != POLICY_MOVE && !is_fn &&
              strcmp(kind, "key") != 0 && strcmp(kind, "tls") != 0)
         error->expected = "no policy here: policies are for key:, tls:, fn: and swap:";

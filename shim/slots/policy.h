@@ -12,6 +12,7 @@
  *   ref=F      F(value)            F(held)             unref=F           unref=F
  *   weak       its origin          the value, if the   -                 -
  *                                  owner still has it
+ *                                  (fn, swap: has called no setter since)
  *
  * What a task may free itself comes from the program's own allocator or functions; these and the
  * program's are called with no lock held. A function that is referenced stays loaded.

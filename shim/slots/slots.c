@@ -273,6 +273,7 @@ unsigned slots_parse(struct config *config)
         slots_have_held_keys |= slot->is_held && slot->column != SLOT_NO_COLUMN;
         slot->is_made |= slot->policy == POLICY_MOVE;
         origins_on |= slot->policy == POLICY_WEAK;
+        slots_watch_setters |= slot_watches_setter(slot);
         if (slot->is_made || slot->is_held)
             slots_always_build = slots_owns_values = true;
         slots_have_adapters |= slot->kind == &slot_kind_adapter;

@@ -155,6 +155,8 @@ struct slot {
             struct slot_name id[3];
             const char *module[3];
             void *function[3];
+            uintptr_t entry; /* weak: where the hook of the setter is, 0: it has none */
+            void *past_hook; /* the setter without the hook */
         } fn;
         struct {
             uint64_t word[4]; /* built-in kinds and adapters keep what they need here */
@@ -174,6 +176,13 @@ extern bool slots_have_native;     /* some key is carried in the C library's own
 extern bool slots_are_words;       /* every copied slot is a plain thread-local word (words.h) */
 extern bool slots_watched;      /* set before slots_begin: whose shared values are is asked for */
 extern bool slots_always_build; /* some slot's value cannot be shared between two captures */
+
+extern bool slots_watch_setters; /* some slot's changes are seen at its setter only */
+extern bool slots_setters_known; /* set by who hooks them: all that can be are hooked */
+
+/* Which of the slot's functions changes the value (fn:, swap:), and must its calls be seen? */
+unsigned slot_setter(const struct slot *slot);
+bool slot_watches_setter(const struct slot *slot);
 
 /* Parses BATON_CARRY. Wrong items are reported once (rule 22) and left out; returns how many. */
 unsigned slots_parse(struct config *config);

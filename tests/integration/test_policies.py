@@ -2,7 +2,7 @@
 import shutil
 import subprocess
 
-from harness import PROGRAMS, carry, idle, plain, skip, test
+from harness import LIBRARY, PROGRAMS, ROOT, carry, idle, plain, skip, test, this_machine_only
 
 ITEMS = {"key": "key:item_key", "owned": "key:item_owned", "tls": "tls:item_tls",
          "fn": "fn:get=item_get,set=item_set", "swap": "swap:item_swap"}
@@ -10,7 +10,7 @@ POLICIES = {"copy": "copy=24", "string": "string", "clone": "clone=item_clone,fr
             "ref": "ref=item_ref,unref=item_unref", "weak": "weak"}
 EVENTS = ("owner-exits", "owner-frees", "owner-replaces", "owner-cancels", "owner-deletes-key", "unchanged", "twice",
           "task-replaces", "task-frees", "task-writes", "task-exits")
-REFUSED = [("fn", "weak"), ("swap", "weak")]
+WATCHED = [("fn", "weak"), ("swap", "weak")]  # at the setter, which is patched: with baton run
 NUMBER = {"owner-deletes-key": 0, "owner-cancels": -1}  # -1: no task ran
 
 
@@ -18,7 +18,7 @@ def events(kind):
     return [event for event in EVENTS if event != "owner-deletes-key" or kind in ("key", "owned")]
 
 
-PAIRS = [(kind, policy) for kind in ITEMS for policy in POLICIES if (kind, policy) not in REFUSED]
+PAIRS = [(kind, policy) for kind in ITEMS for policy in POLICIES]
 COMBINATIONS = [(kind, policy, event) for kind, policy in PAIRS for event in events(kind)]
 
 
@@ -31,10 +31,18 @@ def settings(kind, policy, **other):
     return f"{ITEMS[kind]},{ {**POLICIES, **other}[policy] }"
 
 
+def hold(kind, policy, program, *args, before=(), **how):
+    """Carries with `policy`; a setter is watched by baton run, which finds libasan by itself."""
+    item = settings(kind, policy, copy=how.pop("copy", POLICIES["copy"]))
+    if (kind, policy) not in WATCHED:
+        return carry(item, program, *args, before=before, **how)
+    return carry(item, program, *args, launched=True, **how).slot_is(item, "bound")
+
+
 @test("D16: owner exits, frees, cancels, replaces, deletes the key; task replaces, frees, writes, exits: ended once",
       each=COMBINATIONS)
 def ended_once(kind, policy, event):
-    after = carry(settings(kind, policy), "policies", kind, policy, event).ok().quiet().clean()
+    after = hold(kind, policy, "policies", kind, policy, event).ok().quiet().clean()
     after.says(f"{event}: task saw {seen(policy, event)}\n")
 
 
@@ -56,12 +64,26 @@ def saw(after, kind, policy):
 @test("D16: each policy and each event, one after the other, under AddressSanitizer, copy= larger than the object",
       each=PAIRS)
 def under_asan(kind, policy):
-    saw(carry(settings(kind, policy, copy="copy=4096"), "policies_address", kind, policy, *events(kind),
-              before=[asan()]).quiet(), kind, policy)
+    saw(hold(kind, policy, "policies_address", kind, policy, *events(kind), before=[asan()],
+             copy="copy=4096").quiet(), kind, policy)
 
 
 VALGRIND = ("valgrind", "-q", "--error-exitcode=9", "--leak-check=full", "--errors-for-leak-kinds=definite",
             "--show-leak-kinds=definite")
+
+
+def under(kind, policy, program, *words, **how):
+    item = settings(kind, policy)
+    after = carry(item, *VALGRIND, PROGRAMS / program, kind, policy, *words, **how, before=planned(kind, policy, program))
+    return after.slot_is(item, "bound") if (kind, policy) in WATCHED else after
+
+
+def planned(kind, policy, program):
+    """What baton run would preload for the program, for a program that is started by another one."""
+    if (kind, policy) not in WATCHED:
+        return []
+    after = plain(LIBRARY.parent / "baton-plan", "object", PROGRAMS / program, env={"BATON_CARRY": settings(kind, policy)})
+    return after.ok().quiet().out.split()
 
 
 @test("D16: each policy and each event, one after the other, under valgrind: nothing lost, nothing freed twice",
@@ -69,8 +91,7 @@ VALGRIND = ("valgrind", "-q", "--error-exitcode=9", "--leak-check=full", "--erro
 def under_valgrind(kind, policy):
     if not shutil.which("valgrind"):
         skip("no valgrind")
-    saw(carry(settings(kind, policy), *VALGRIND, PROGRAMS / "policies", kind, policy, *events(kind), timeout=100),
-        kind, policy)
+    saw(under(kind, policy, "policies", *events(kind), timeout=100), kind, policy)
 
 
 SHAPES = ("repeats", "removed", "parallel", "coroutine")
@@ -79,15 +100,14 @@ SHAPES = ("repeats", "removed", "parallel", "coroutine")
 @test("D16: the policies of a callback that repeats, a source that is removed, a parallel region, a coroutine: ended once",
       each=PAIRS, timeout=100)
 def shapes(kind, policy):
-    item = settings(kind, policy)
     plain("policy_shapes", kind, policy, "coroutine").says("the coroutine saw 0")
-    carry(item, "policy_shapes", kind, policy, *SHAPES).ok().quiet().clean()
+    hold(kind, policy, "policy_shapes", kind, policy, *SHAPES).ok().quiet().clean()
     # libasan warns of swapcontext, and hides that libgomp starts the workers.
-    after = carry(item, "policy_shapes_address", kind, policy, *SHAPES, before=[asan()], env={"BATON_INHERIT": "none"})
+    after = hold(kind, policy, "policy_shapes_address", kind, policy, *SHAPES, before=[asan()], env={"BATON_INHERIT": "none"})
     if "ERROR" in after.ok().clean().err:
         after.fail("AddressSanitizer complains")
     if shutil.which("valgrind"):
-        carry(item, *VALGRIND, PROGRAMS / "policy_shapes", kind, policy, *SHAPES, timeout=80).ok().clean()
+        under(kind, policy, "policy_shapes", *SHAPES, timeout=80).ok().clean()
 
 
 PLUGIN = PROGRAMS / "policy_codec.so"
@@ -97,17 +117,19 @@ PLUGIN_POLICIES = {"share": "share", "copy": "copy=8", "string": "string", "clon
                    "ref": "ref=codec_ref,unref=codec_unref", "weak": "weak"}
 
 
+# No plugin is patched: weak_unwatched.
+PLUGIN_PAIRS = [(kind, policy) for kind in PLUGIN_ITEMS for policy in PLUGIN_POLICIES if (kind, policy) not in WATCHED]
+
+
 def unload(kind, policy, *command, **how):
     """What baton calls or writes to when a task ends stays loaded: destructors, clone and free, functions, variables."""
-    if (kind, policy) in REFUSED:
-        return
     after = carry(f"{PLUGIN_ITEMS[kind]},{PLUGIN_POLICIES[policy]}", *command, PLUGIN, kind, policy, **how)
     stays = kind != "key" or policy in ("clone", "ref")
     after.ok().quiet().clean().says(f"still loaded {stays:d}\n")
 
 
 @test("D16: the plugin whose context tasks wait with is closed: what is called later stays loaded, all is ended once",
-      each=[(kind, policy) for kind in PLUGIN_ITEMS for policy in PLUGIN_POLICIES])
+      each=PLUGIN_PAIRS)
 def owner_closes(kind, policy):
     plain("policy_unload", PLUGIN, kind, policy).says("still loaded 0\n", "task saw 0")
     unload(kind, policy, "policy_unload")
@@ -117,7 +139,7 @@ def owner_closes(kind, policy):
 
 
 @test("D16: the same under valgrind", timeout=120,
-      each=[(kind, policy) for kind in PLUGIN_ITEMS for policy in PLUGIN_POLICIES])
+      each=PLUGIN_PAIRS)
 def owner_closes_under_valgrind(kind, policy):
     if not shutil.which("valgrind"):
         skip("no valgrind")
@@ -144,7 +166,8 @@ def key_remade(*how):
     ("key:item_key,copy=0", "a number of bytes from 1 to 1048576"),
     ("key:item_key,deep", "expected share, copy=N, string, clone=F,free=F, ref=F,unref=F, move or weak"),
     ("key:item_key,move", "move with fn: only"),
-    ("fn:get=item_get,set=item_set,weak", "another policy"),
+    ("fn:get=item_get,set=item_set,weak", "baton run"),
+    ("swap:item_swap,weak", "baton run"),
     ("fn:get=item_get,set=item_set,free=item_free,string", "either free=FUNCTION"),
 ))
 def refused(item, expected):
@@ -172,6 +195,7 @@ def fork_weak():
     carry("tls:item_tls,weak", "fork_weak").ok().quiet().clean()
 
 
+PLUGIN_WEAK = {"fn": PLUGIN_ITEMS["fn"], "swap": "swap:codec_put"}
 DANGLING = {"key": "key:item_key", "tls": "tls:item_tls", "fn": "fn:get=item_get,set=item_set", "swap": "swap:item_swap"}
 
 
@@ -191,12 +215,37 @@ def dangling(mode, word, kind):
       "else meanwhile, or without strict",
       each=[(mode, item, strict, kind) for kind, name in DANGLING.items() for mode, item, strict in (
           ("waits", name, "1"), ("number", name, "1"), ("aside", name, "1"), ("replaced", f"{name},copy=8", "1"),
-          ("cleared", f"{name},weak", "1"), ("replaced", name, "0")) if (kind, "weak") not in REFUSED or "weak" not in item])
+          ("cleared", f"{name},weak", "1"), ("replaced", name, "0"))])
 def not_dangling(mode, item, strict, kind):
-    carry(item, "dangling", mode, kind, env={"BATON_STRICT": strict}).ok().quiet().clean()
+    is_watched = item.endswith(",weak") and (kind, "weak") in WATCHED
+    carry(item, "dangling", mode, kind, env={"BATON_STRICT": strict}, launched=is_watched).ok().quiet().clean()
 
 
-@test("D16: weak: a value whose owner runs another task meanwhile is still there", each=("key", "tls"))
+@test("D16: weak: a value whose owner runs another task meanwhile is still there", each=DANGLING)
 def weak_aside(kind):
     plain("dangling", "aside", kind).wrong()
-    carry(f"{DANGLING[kind]},weak", "dangling", "aside", kind).ok().quiet().clean()
+    carry(f"{DANGLING[kind]},weak", "dangling", "aside", kind, launched=(kind, "weak") in WATCHED).ok().quiet().clean()
+
+
+@test("D16: weak on functions: baton check says how the setter is watched, and when it cannot be", each=("fn", "swap"))
+def weak_checked(kind):
+    check = [ROOT / "scripts" / "baton", "check", "--carry"]
+    setter = {"fn": "item_set", "swap": "item_swap"}[kind]
+    plain(*check, f"{DANGLING[kind]},weak", PROGRAMS / "policies").ok().says(
+        f"{setter} in policies is watched for weak by a patch of its entry", "inlined")
+    plain(*check, f"{DANGLING[kind]}", PROGRAMS / "policies").ok().never_says("watched")
+    plain(*check, f"{PLUGIN_WEAK[kind]},weak", PROGRAMS / "policy_unload").wrong().says("to be watched for weak, is not hooked")
+
+
+@test("D16: weak on functions: another item that hooks the setter already, or a library that comes later: refused",
+      each=("fn", "swap"))
+def weak_unwatched(kind):
+    this_machine_only()
+    item = f"{DANGLING[kind]},weak"
+    setter = {"fn": "item_set", "swap": "item_swap"}[kind]
+    after = carry(item, "policies", kind, "weak", "unchanged", launched=True,
+                  env={"BATON_HOOKS": f"{setter}(kind=submit,obj=1,how=patch);item_get(kind=run,obj=1,how=patch)"})
+    after.ok().says("task saw 0\n").complains(f'BATON_CARRY="{item}"', "another item names this function already")
+    after.slot_is(item, "refused")
+    item = f"{PLUGIN_WEAK[kind]},weak"
+    carry(item, "policy_unload", PLUGIN, "fn", "weak", launched=True).complains(item, "baton run").slot_is(item, "refused")

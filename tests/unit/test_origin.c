@@ -1,6 +1,8 @@
 // promise: whose value it is, and whether the owner still has it, is known of places, of what is seen and of what is aside
 #include <check.h>
 #include <pthread.h>
+#include <signal.h>
+#include <sys/time.h>
 
 #include "slots/origin.h"
 #include "slots/slots.h"
@@ -62,6 +64,61 @@ START_TEST(test_origin_place_is_looked_at)
     place = &one;
     ck_assert_int_eq(origin_look(origin), ORIGIN_CHANGED);
     origin_put(origin);
+}
+END_TEST
+
+START_TEST(test_origin_set_is_a_change_whatever_is_set)
+{
+    struct origin *own = origin_get(&copied_slot, &one, &owner, NULL), *of_task;
+    struct origin *of_other = origin_get(&copied_slot, &one, &other, NULL);
+
+    origin_aside(&owner);
+    of_task = origin_get(&copied_slot, &one, &owner, NULL);
+    origin_set(&owner, &copied_slot);
+    ck_assert_int_eq(origin_look(of_task), ORIGIN_CHANGED);
+    origin_back(&owner);
+    ck_assert_int_eq(origin_look(own), ORIGIN_CURRENT);
+    origin_set(&owner, &key_slot);
+    ck_assert_int_eq(origin_look(own), ORIGIN_CURRENT);
+    origin_set(&owner, &copied_slot);
+    ck_assert_int_eq(origin_look(own), ORIGIN_CHANGED);
+    ck_assert_int_eq(origin_look(of_other), ORIGIN_CURRENT);
+    origin_put(own);
+    origin_put(of_task);
+    origin_put(of_other);
+}
+END_TEST
+
+static const struct timeval often = {0, 20};
+static volatile sig_atomic_t handled;
+
+static void set_in_handler(int signal)
+{
+    handled++;
+    origin_set(&owner, &copied_slot);
+}
+
+START_TEST(test_origin_set_in_a_handler_that_interrupts_anything)
+{
+    struct itimerval timer = {often, often};
+    struct sigaction action = {.sa_handler = set_in_handler};
+
+    sigaction(SIGVTALRM, &action, NULL);
+    setitimer(ITIMER_VIRTUAL, &timer, NULL);
+    while (handled < 10) {
+        struct origin *origin = origin_get(&copied_slot, &one, &owner, NULL);
+        int before = handled;
+
+        raise(SIGVTALRM);
+        ck_assert(handled > before && origin_look(origin) == ORIGIN_CHANGED);
+        for (int i = 0; i < 100000; i++) {
+            origin_put(origin);
+            origin = origin_get(&copied_slot, &one, &owner, NULL);
+        }
+        origin_put(origin);
+    }
+    timer = (struct itimerval){0};
+    setitimer(ITIMER_VIRTUAL, &timer, NULL);
 }
 END_TEST
 
@@ -176,6 +233,8 @@ int main(void)
     tcase_add_test(tc, test_origin_one_for_each_value_of_an_owner);
     tcase_add_test(tc, test_origin_seen_with_another_value);
     tcase_add_test(tc, test_origin_place_is_looked_at);
+    tcase_add_test(tc, test_origin_set_is_a_change_whatever_is_set);
+    tcase_add_test(tc, test_origin_set_in_a_handler_that_interrupts_anything);
     tcase_add_test(tc, test_origin_aside_while_the_owner_runs_a_task);
     tcase_add_test(tc, test_origin_gone_with_its_owner_or_slot);
     tcase_add_test(tc, test_origin_forked_knows_only_the_thread_that_is_there);

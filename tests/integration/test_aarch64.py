@@ -3,6 +3,7 @@
 `make check-aarch64` runs all of them that can be run; here are those of the parts that know the
 processor: stubs, thunks, pointers, unwinding, thread-local storage, coroutines.
 """
+import fcntl
 import os
 import shutil
 import subprocess
@@ -34,11 +35,18 @@ def build():
     wanted = [str(PLACE / "libbaton.so"), str(PLACE / "baton-plan")]
     wanted += [str(PLACE / "tests" / "programs" / name) for name in PROGRAMS]
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
-    made = subprocess.run(["make", "-s", "-C", ROOT, f"B={PLACE.relative_to(ROOT)}", f"CC={CROSS}gcc", f"CXX={CROSS}g++",
-                           *[name.replace(f"{ROOT}/", "") for name in wanted]], capture_output=True, text=True,
-                          env={**environment, "PKG_CONFIG_LIBDIR": "/nonexistent"}, timeout=280)
+    PLACE.mkdir(parents=True, exist_ok=True)
+    with open(PLACE / "lock", "w") as lock:  # both tests build in one place
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        made = make(wanted, environment)
     if made.returncode or "warning" in made.stderr:
         raise Failure(f"does not build for aarch64:\n{made.stdout[-2000:]}{made.stderr[-4000:]}")
+
+
+def make(wanted, environment):
+    return subprocess.run(["make", "-s", "-C", ROOT, f"B={PLACE.relative_to(ROOT)}", f"CC={CROSS}gcc", f"CXX={CROSS}g++",
+                           *[name.replace(f"{ROOT}/", "") for name in wanted]], capture_output=True, text=True,
+                          env={**environment, "PKG_CONFIG_LIBDIR": "/nonexistent"}, timeout=280)
 
 
 @test("aarch64: threads, coroutines, unwinding and hooks by pointers carry under qemu", timeout=600)

@@ -140,7 +140,7 @@ static void apr_busy(void)
     }
     for (int i = 0; i < 20; i++)
         apr_thread_pool_push(pool, apr_nothing, NULL, APR_THREAD_TASK_PRIORITY_NORMAL, NULL);
-    while (apr_thread_pool_tasks_count(pool) > 100)
+    while (apr_thread_pool_tasks_count(pool) || apr_thread_pool_busy_count(pool))
         sleep_ms(1);
 }
 

@@ -702,8 +702,8 @@ static void collect_cached(struct thread *thread, void *arg)
     for (unsigned i = 0; i < sizeof held / sizeof held[0]; i++) {
         bool is_new = held[i] && held[i] != context_empty && all->count < 256;
 
-        /* A batch that owes nothing may name a context that is long gone. */
-        if (i == 1 && thread->debt == DEBT_MAX)
+        /* A batch that owes nothing, or has nothing left, may name a context that is long gone. */
+        if ((i == 1 && thread->debt == DEBT_MAX) || (i == 2 && !thread->loan_left))
             is_new = false;
         for (unsigned j = 0; is_new && j < all->count; j++)
             is_new = all->seen[j] != held[i];

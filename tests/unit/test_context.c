@@ -334,6 +334,21 @@ static void set_and_capture(void *unused)
     of_inheritor[5] = context_capture(FAMILY_UNIT);
 }
 
+static int64_t alive_after_a_batch[2];
+
+/* Exactly one batch of references, all let go, and then what they were to is gone: who counts contexts
+ * must not look at it. */
+static void use_up_a_batch(void)
+{
+    core_set(plain_key, number(50));
+    alive_after_a_batch[0] = core_alive();
+    context_release(context_capture(FAMILY_UNIT));
+    while (thread_self->loan_left > 0)
+        context_release(context_capture(FAMILY_UNIT));
+    core_set(plain_key, number(60));
+    alive_after_a_batch[1] = core_alive();
+}
+
 static void hand_over_much(void *unused)
 {
     struct context *own;
@@ -353,6 +368,7 @@ static void hand_over_much(void *unused)
     thread_self->suppress--;
     core_set(plain_key, number(40));
     of_inheritor[8] = context_capture(FAMILY_UNIT);
+    use_up_a_batch();
 }
 
 START_TEST(test_context_of_a_thread_that_inherited_is_what_it_sees)
@@ -363,6 +379,8 @@ START_TEST(test_context_of_a_thread_that_inherited_is_what_it_sees)
         core_set(plain_key, number(10));
         pthread_join(core_thread(hand_over_much, NULL), NULL);
         core_set(plain_key, NULL);
+        ck_assert_int_gt(alive_after_a_batch[0], 0);
+        ck_assert_int_eq(alive_after_a_batch[1], alive_after_a_batch[0]);
         ck_assert_int_gt(core_alive(), 0);
         for (int i = 0; i < 9; i++) {
             void *seen;

@@ -8,20 +8,20 @@
 #include <stdint.h>
 #include <string.h>
 
-enum { STUB_SIZE = 16, THUNK_SIZE = 16, THUNKS = 256 };
+enum { JUMP_SIZE = 16, THUNK_SIZE = 16, THUNKS = 256 };
 
 #if defined(__x86_64__)
 /* PAGE: the largest that a system of this kind may have. */
 enum { OBJECT_MACHINE = EM_X86_64, OBJECT_RELOCATION = R_X86_64_64, PAGE = 4096 };
 
 /* endbr64; jmp *slot */
-static inline void machine_stub(unsigned char *stub, uint64_t stub_address, uint64_t slot_address)
+static inline void machine_jump(unsigned char *jump, uint64_t jump_address, uint64_t slot_address)
 {
     static const unsigned char code[6] = {0xf3, 0x0f, 0x1e, 0xfa, 0xff, 0x25};
-    int32_t distance = (int32_t)(slot_address - (stub_address + 10));
+    int32_t distance = (int32_t)(slot_address - (jump_address + 10));
 
-    memcpy(stub, code, sizeof code);
-    memcpy(stub + 6, &distance, 4);
+    memcpy(jump, code, sizeof code);
+    memcpy(jump + 6, &distance, 4);
 }
 
 /* Any near call or jump to it: looked for byte by byte, because only whether there is one matters. */
@@ -42,9 +42,9 @@ static inline bool machine_calls(const unsigned char *code, size_t len, uintptr_
 enum { OBJECT_MACHINE = EM_AARCH64, OBJECT_RELOCATION = R_AARCH64_ABS64, PAGE = 65536 };
 
 /* bti c; adrp x16, slot; ldr x16, [x16, slot]; br x16 */
-static inline void machine_stub(unsigned char *stub, uint64_t stub_address, uint64_t slot_address)
+static inline void machine_jump(unsigned char *jump, uint64_t jump_address, uint64_t slot_address)
 {
-    uint64_t pages = (slot_address >> 12) - ((stub_address + 4) >> 12);
+    uint64_t pages = (slot_address >> 12) - ((jump_address + 4) >> 12);
     const uint32_t code[4] = {
         0xd503245f,
         0x90000010 | (uint32_t)(pages & 3) << 29 | (uint32_t)(pages >> 2 & 0x7ffff) << 5,
@@ -52,7 +52,7 @@ static inline void machine_stub(unsigned char *stub, uint64_t stub_address, uint
         0xd61f0200,
     };
 
-    memcpy(stub, code, sizeof code);
+    memcpy(jump, code, sizeof code);
 }
 
 /* b or bl to it */

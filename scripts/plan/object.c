@@ -119,7 +119,7 @@ bool object_write(char *path, size_t n, const struct named_spec *specs,
     }
     add(&image, NULL, sizeof header + sizeof segments, 1);
     plan_at = add_plan(&image, specs, decisions, count, &plan_size);
-    text_at = add(&image, NULL, (names_count + 1) * STUB_SIZE, STUB_SIZE);
+    text_at = add(&image, NULL, (names_count + 1) * JUMP_SIZE, JUMP_SIZE);
 
     add_string(&strings, "");
     soname = add_string(&strings, GENERATED_OBJECT);
@@ -137,8 +137,8 @@ bool object_write(char *path, size_t n, const struct named_spec *specs,
         symbol->st_name = (uint32_t)add_string(&strings, specs[names[i]].function);
         symbol->st_info = ELF64_ST_INFO(STB_GLOBAL, STT_FUNC);
         symbol->st_shndx = 1;
-        symbol->st_value = text_at + i * STUB_SIZE;
-        symbol->st_size = STUB_SIZE;
+        symbol->st_value = text_at + i * JUMP_SIZE;
+        symbol->st_size = JUMP_SIZE;
     }
     /* One bucket: there are few names. */
     hash[0] = 1;
@@ -162,7 +162,7 @@ bool object_write(char *path, size_t n, const struct named_spec *specs,
         relocation->r_offset = slots_at + i * 8;
         relocation->r_info = ELF64_R_INFO(1, OBJECT_RELOCATION);
         relocation->r_addend = thunk * THUNK_SIZE;
-        machine_stub(image.data + text_at + i * STUB_SIZE, text_at + i * STUB_SIZE,
+        machine_jump(image.data + text_at + i * JUMP_SIZE, text_at + i * JUMP_SIZE,
                      slots_at + i * 8);
     }
     memcpy(image.data + relocations_at, relocations, relocations_count * sizeof *relocations);
@@ -176,7 +176,7 @@ bool object_write(char *path, size_t n, const struct named_spec *specs,
         {DT_RELA, {relocations_at}},
         {DT_RELASZ, {relocations_count * sizeof *relocations}},
         {DT_RELAENT, {sizeof *relocations}},
-        {DT_INIT, {text_at + names_count * STUB_SIZE}},
+        {DT_INIT, {text_at + names_count * JUMP_SIZE}},
         {DT_FLAGS, {DF_BIND_NOW}},
         {DT_FLAGS_1, {DF_1_NOW | DF_1_INITFIRST}},
         {DT_NULL, {0}},

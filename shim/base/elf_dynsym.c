@@ -1,7 +1,7 @@
 /* Exported names, through the hash tables that the loader uses.
  *
  * Promise: the answer that dlsym would give, without its lock order, its allocations and its error
- * buffer: default versions only, undefined entries and procedure linkage stubs left out. Resolvers
+ * buffer: default versions only, undefined entries and procedure linkage entries left out. Resolvers
  * of indirect functions are foreign code: they run after dl_iterate_phdr has come back, never under
  * the loader's lock.
  */

@@ -2,7 +2,7 @@
  * Ways to a hooked function that lead past this library: modules that were opened with RTLD_DEEPBIND
  * look into their own libraries first, and dlsym with a handle looks into that library only. A
  * reader that came that way would see the worker's values where a carried key has the task's, and
- * a handoff would not be one. So their pointers, and dlsym's answers, are led back to our stubs.
+ * a handoff would not be one. So their pointers, and dlsym's answers, are led back to what we export.
  *
  * Rule: a pointer is replaced only if what our body would call is exactly what it leads to. So another
  * tool's function, a library's second copy and a tool behind us that asks for the real function
@@ -73,7 +73,7 @@ static enum hook_id find_hook(const char *name)
     return HOOK_COUNT;
 }
 
-void *bypass_stub(const char *name)
+void *bypass_exported(const char *name)
 {
     struct elf_module self;
 
@@ -85,13 +85,13 @@ void *bypass_stub(const char *name)
 static bool lead_back(const struct elf_module *module, const struct elf_pointer *pointer, void *arg)
 {
     enum hook_id id = find_hook(pointer->name);
-    void *value, *target, *stub, *real;
+    void *value, *target, *exported, *real;
 
     if (id == HOOK_COUNT)
         return true;
     value = __atomic_load_n(pointer->place, __ATOMIC_ACQUIRE);
-    stub = bypass_stub(pointer->name);
-    if (!value || value == stub)
+    exported = bypass_exported(pointer->name);
+    if (!value || value == exported)
         return true;
     target = value;
     if (elf_pointer_is_lazy(module, pointer, value))
@@ -100,7 +100,7 @@ static bool lead_back(const struct elf_module *module, const struct elf_pointer 
     if (!real)
         real = next_find_for(hooks_name(id), (const void *)module->lo);
     if (target && target == real)
-        elf_pointer_write(module, pointer->place, stub);
+        elf_pointer_write(module, pointer->place, exported);
     return true;
 }
 
@@ -203,14 +203,14 @@ void *bypass_answer(void *handle, const char *name, void *address)
     if (!address || id == HOOK_COUNT)
         return address;
     if (handle == RTLD_DEFAULT)
-        return bypass_stub(name);
+        return bypass_exported(name);
     real = hooks_real_startup(id);
     if (!real && elf_module_at(&is_indexed, &self)) {
         real = elf_lookup_global(name, &self, NULL, &copies);
         if (copies != 1)
             return address;
     }
-    return address == real ? bypass_stub(name) : address;
+    return address == real ? bypass_exported(name) : address;
 }
 
 /* ---- keys that nobody carries ---- */
@@ -222,7 +222,7 @@ static const char *const key_names[] = {
 enum { KEY_NAMES = sizeof key_names / sizeof key_names[0] };
 
 struct direct {
-    void *stub[KEY_NAMES], *real[KEY_NAMES];
+    void *exported[KEY_NAMES], *real[KEY_NAMES];
 };
 
 static bool make_direct(const struct elf_module *module, const struct elf_pointer *pointer,
@@ -236,7 +236,7 @@ static bool make_direct(const struct elf_module *module, const struct elf_pointe
         if (strcmp(pointer->name, key_names[i]) != 0 || !direct->real[i])
             continue;
         value = __atomic_load_n(pointer->place, __ATOMIC_ACQUIRE);
-        if (value == direct->stub[i] || elf_pointer_is_lazy(module, pointer, value))
+        if (value == direct->exported[i] || elf_pointer_is_lazy(module, pointer, value))
             elf_pointer_write(module, pointer->place, direct->real[i]);
     }
     return true;
@@ -255,9 +255,9 @@ void bypass_keys(void)
     struct elf_module first;
 
     for (unsigned i = 0; i < KEY_NAMES; i++) {
-        direct.stub[i] = bypass_stub(key_names[i]);
+        direct.exported[i] = bypass_exported(key_names[i]);
         /* Unless the program has a function of that name, which the lazy binder would find. */
-        if (elf_lookup_global(key_names[i], NULL, &first, NULL) == direct.stub[i])
+        if (elf_lookup_global(key_names[i], NULL, &first, NULL) == direct.exported[i])
             direct.real[i] = next_find_startup(key_names[i]);
     }
     elf_each_module(make_module_direct, &direct);

@@ -17,7 +17,7 @@ bool bypass_concerns(void *handle, const char *name, const void *caller);
 void *bypass_answer(void *handle, const char *name, void *address);
 
 /* What the program sees under the name of a hook. */
-void *bypass_stub(const char *name);
+void *bypass_exported(const char *name);
 
 /* No key is carried: what came with the program reads its keys without us. */
 void bypass_keys(void);

@@ -251,7 +251,7 @@ static APART int push_inherited(struct _GThreadPool *pool, void *data, struct _G
     return REAL_KNOWN(g_thread_pool_push)(pool, record, error);
 }
 
-/* Where the stub leads once the real function is known, in a process that carries plain words. */
+/* Where the jump leads once the real function is known, in a process that carries plain words. */
 static int push_wordy(struct _GThreadPool *pool, void *data, struct _GError **error)
 {
     struct thread *thread = thread_self;

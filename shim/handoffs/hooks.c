@@ -1,5 +1,5 @@
 /*
- * The hook table at work: which function is behind a name, and where its stub leads.
+ * The hook table at work: which function is behind a name, and where its jump leads.
  *
  * Rules: hooks_first may run before any constructor, in any thread, inside the loader's own work; it
  * uses neither dlsym (which allocates, locks and changes dlerror) nor the program's allocator. A
@@ -120,8 +120,8 @@ void hooks_wake(enum hook_id id)
 }
 
 /*
- * Decides where the stub of `id` leads, if that can be decided for good: a function that came with
- * the program. One that came by dlopen may be unloaded or get a second copy, so its stub leads to
+ * Decides where the jump of `id` leads, if that can be decided for good: a function that came with
+ * the program. One that came by dlopen may be unloaded or get a second copy, so its jump leads to
  * the body, which finds the caller's copy at every call (next.c caches it).
  */
 static void *hook_settle(enum hook_id id)
@@ -151,7 +151,7 @@ static void *early_key_body(enum hook_id id)
 }
 
 /*
- * Called by a stub that has not been settled: answers where to jump. Before there is an environment
+ * Called by a jump that has not been settled: answers where it leads. Before there is an environment
  * (preinit) nothing is latched: the call passes through and the next one asks again. Only keys are
  * noted even then, because a key is made once and may be carried later.
  */
@@ -173,7 +173,7 @@ void *hooks_first(int id, const void *caller)
     return enter;
 }
 
-/* Stubs that were settled while nothing was carried lead to the bodies from now on. */
+/* Jumps that were settled while nothing was carried lead to the bodies from now on. */
 void hooks_switch_on(void)
 {
     is_carrying = true;

@@ -71,7 +71,7 @@ void *hooks_real_startup(enum hook_id id);
 
 /*
  * uv_async_send sleeps: libuv calls it for each finished request, and it has nothing to do before the
- * program has an async handle of its own. Until hooks_wake its stub leads to the real function.
+ * program has an async handle of its own. Until hooks_wake its jump leads to the real function.
  */
 void hooks_wake(enum hook_id id);
 

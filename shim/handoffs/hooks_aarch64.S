@@ -8,7 +8,7 @@
  */
         .set    hook_id, 0
 
-.macro hook_stub name
+.macro hook_jump name
         .text
         .p2align 4
         .globl  \name
@@ -85,7 +85,7 @@ hook_enter:
         .hidden hook_bodies
 hook_bodies:
 
-#define HOOK(family, ret, name, params) hook_stub name
+#define HOOK(family, ret, name, params) hook_jump name
 #include "handoffs/hooks.def"
 
 /* x0 to x8 and v0 to v7 carry arguments and the place of a result; x30 is the program's caller. */

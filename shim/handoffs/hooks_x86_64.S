@@ -7,7 +7,7 @@
  */
         .set    hook_id, 0
 
-.macro hook_stub name
+.macro hook_jump name
         .text
         .p2align 4
         .globl  \name
@@ -76,7 +76,7 @@ hook_enter:
         .hidden hook_bodies
 hook_bodies:
 
-#define HOOK(family, ret, name, params) hook_stub name
+#define HOOK(family, ret, name, params) hook_jump name
 #include "handoffs/hooks.def"
 
         .text

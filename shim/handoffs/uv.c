@@ -127,7 +127,7 @@ static APART int queue_inherited(struct uv_loop_s *loop, struct uv_work_s *reque
 }
 
 /*
- * Where the stub leads once it is known that requests have words to spare and where the real function
+ * Where the jump leads once it is known that requests have words to spare and where the real function
  * is. It goes there by a jump, because that fails for a missing work callback only.
  */
 static int queue_in_words(struct uv_loop_s *loop, struct uv_work_s *request, work_callback *work,

@@ -30,7 +30,7 @@ static void *target_of(const struct elf_module *module, const struct elf_pointer
 
     if (elf_pointer_is_lazy(module, pointer, value))
         return next_find_for(pointer->name, (const void *)module->lo);
-    /* The generated object's stub knows no copy: this module's own scope does. */
+    /* The generated object's jump knows no copy: this module's own scope does. */
     if (elf_module_at(value, &owner) && named_is_generated(&owner))
         return next_find_for(pointer->name, (const void *)module->lo);
     return value;

@@ -341,7 +341,7 @@ void named_init(void)
         else if (hook->spec.kind == NAMED_STDFUNCTION)
             hook->callback = thunk_take(hook, THUNK_STDFUNCTION, NULL);
     }
-    named_real_dlsym = (void *(*)(void *, const char *))bypass_stub("dlsym");
+    named_real_dlsym = (void *(*)(void *, const char *))bypass_exported("dlsym");
     if (plan)
         use_plan(plan);
     else if (!has_setters_only())

@@ -30,7 +30,7 @@ struct named_hook {
     enum named_how by; /* HOW_SYMBOL, HOW_GOT, HOW_PATCH once hooked */
     bool
         is_open; /* by symbol, its library is not there yet: the caller decides which copy is meant */
-    unsigned places;   /* pointers, stubs or entries that lead to us */
+    unsigned places;   /* pointers, exported jumps or patched entries that lead to us */
     unsigned callback; /* call, stdfunction: the thunk that callbacks run through; 0: none */
     char where[96];
     char reason[160];

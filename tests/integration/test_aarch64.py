@@ -1,7 +1,7 @@
 """AArch64 under qemu: the library is built for it, and tests of this suite run there once more.
 
 `make check-aarch64` runs all of them that can be run; here are those of the parts that know the
-processor: stubs, thunks, pointers, unwinding, thread-local storage, coroutines.
+processor: exported jumps, thunks, pointers, unwinding, thread-local storage, coroutines.
 """
 import fcntl
 import os

@@ -188,7 +188,7 @@ static void mode_emptied(void)
 }
 
 /* A destructor that sets its key again is called again, PTHREAD_DESTRUCTOR_ITERATIONS times. */
-static void stubborn(void *value)
+static void set_again_at_end(void *value)
 {
     iterations++;
     pthread_setspecific(owned_key, value);
@@ -223,7 +223,7 @@ static void mode_iterations(void)
     pthread_t thread;
     pthread_key_create(&order_keys[0], order_a);
     pthread_key_create(&order_keys[1], order_b);
-    pthread_key_create(&owned_key, stubborn);
+    pthread_key_create(&owned_key, set_again_at_end);
     pthread_key_create(&order_keys[2], order_c);
     pthread_create(&thread, NULL, plain_thread, NULL);
     pthread_join(thread, NULL);

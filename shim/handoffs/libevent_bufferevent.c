@@ -69,32 +69,12 @@ static struct repeat *repeat_of(struct bufferevent *buffer, const void *caller)
     return read == run_read || write == run_write || event == run_event ? arg : NULL;
 }
 
-static void end_buffer(struct repeat *repeat)
-{
-    cell_free(repeat->more); /* a run in progress has read it */
-    repeat_end(repeat);
-}
-
 static struct repeat *new_buffer(data_callback *read, data_callback *write, end_callback *event,
                                  void *arg)
 {
-    uint8_t flags;
-    struct context *context = repeat_capture(FAMILY_LIBEVENT, false, &flags);
-    struct repeat *repeat =
-        context || flags & REPEAT_BARE ? repeat_new(FAMILY_LIBEVENT, (void *)read, arg) : NULL;
-    struct others *others = repeat ? cell_new() : NULL;
+    struct others others = {write, event};
 
-    if (!others) {
-        if (repeat)
-            cell_free(repeat);
-        if (context)
-            context_rollback(FAMILY_LIBEVENT, context);
-        return NULL;
-    }
-    *others = (struct others){write, event};
-    repeat->more = others;
-    repeat_arm(repeat, context, flags);
-    return repeat;
+    return repeat_new_wide(FAMILY_LIBEVENT, (void *)read, arg, false, &others, sizeof others);
 }
 
 void hook_bufferevent_setcb(struct bufferevent *buffer, data_callback *read, data_callback *write,
@@ -112,7 +92,7 @@ void hook_bufferevent_setcb(struct bufferevent *buffer, data_callback *read, dat
     else
         REAL(bufferevent_setcb)(buffer, read, write, event, arg);
     if (old)
-        end_buffer(old);
+        repeat_end_wide(old);
 }
 
 /* It sets the callbacks from inside libevent. */
@@ -129,9 +109,8 @@ struct bufferevent *hook_bufferevent_new(int fd, data_callback *read, data_callb
     buffer = REAL(bufferevent_new)(fd, read ? run_read : NULL, write ? run_write : NULL,
                                    event ? run_event : NULL, repeat);
     if (!buffer) {
-        if (repeat->context)
-            context_rollback(FAMILY_LIBEVENT, context_ref(repeat->context));
-        end_buffer(repeat);
+        repeat_rollback(repeat);
+        repeat_end_wide(repeat);
     }
     return buffer;
 }
@@ -161,7 +140,7 @@ void hook_bufferevent_free(struct bufferevent *buffer)
 
     if (repeat) {
         REAL(bufferevent_setcb)(buffer, NULL, NULL, NULL, NULL);
-        end_buffer(repeat);
+        repeat_end_wide(repeat);
     }
     REAL(bufferevent_free)(buffer);
 }
@@ -195,18 +174,15 @@ static GUARDED void run_error(struct evconnlistener *listener, void *arg)
     REPEAT_RUN(repeat, callback(listener, data));
 }
 
-/* Without a callback it will get one by evconnlistener_set_cb. */
 static struct repeat *new_listener(accept_callback *callback, void *arg)
 {
-    uint8_t flags = REPEAT_BARE;
-    struct context *context = callback ? repeat_capture(FAMILY_LIBEVENT, false, &flags) : NULL;
-    struct repeat *repeat =
-        context || flags & REPEAT_BARE ? repeat_new(FAMILY_LIBEVENT, (void *)callback, arg) : NULL;
+    struct repeat *repeat;
 
+    if (callback)
+        return repeat_new_armed(FAMILY_LIBEVENT, (void *)callback, arg, false);
+    repeat = repeat_new(FAMILY_LIBEVENT, NULL, arg); /* evconnlistener_set_cb will arm it */
     if (repeat)
-        repeat_arm(repeat, context, flags);
-    else if (context)
-        context_rollback(FAMILY_LIBEVENT, context);
+        repeat->flags = REPEAT_BARE;
     return repeat;
 }
 
@@ -214,8 +190,7 @@ static struct repeat *new_listener(accept_callback *callback, void *arg)
 static struct evconnlistener *made(struct evconnlistener *listener, struct repeat *repeat)
 {
     if (!listener) {
-        if (repeat->context)
-            context_rollback(FAMILY_LIBEVENT, context_ref(repeat->context));
+        repeat_rollback(repeat);
         repeat_end(repeat);
     } else if (!map_put(&listeners, listener, repeat, NULL)) {
         /* Not to be found again: it keeps its repeat for good, rather than lose its callback. */

@@ -129,7 +129,8 @@ struct evdns_server_port *hook_evdns_add_server_port_with_base(struct event_base
 
     if (function &&
         !libevent_is_inside((void *)REAL(evdns_add_server_port_with_base), (void *)function))
-        callback = owned_callback_new((void *)function, data, false, owned_callback_end);
+        callback =
+            owned_callback_new(sizeof *callback, (void *)function, data, false, owned_callback_end);
     if (!callback)
         return REAL(evdns_add_server_port_with_base)(base, socket, flags, function, data);
     port =

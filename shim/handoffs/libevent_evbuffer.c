@@ -52,12 +52,6 @@ static GUARDED void run_length(struct evbuffer *buffer, size_t before, size_t af
     REPEAT_RUN(repeat, callback(buffer, before, after, data));
 }
 
-static void free_watch(struct watch *watch)
-{
-    repeat_end(watch->callback.repeat);
-    handoff_free(watch, sizeof *watch);
-}
-
 /* The entry was freed. */
 static void end_watch(struct owned *owned)
 {
@@ -76,29 +70,17 @@ static void end_watch(struct owned *owned)
         map_take(&watches, watch->buffer);
     }
     lock_drop(&watches_lock);
-    free_watch(watch);
+    owned_callback_end(owned);
 }
 
 /* NULL: run it bare (counted). */
 static struct watch *new_watch(struct evbuffer *buffer, void *function, void *data, bool is_old)
 {
-    uint8_t flags;
-    struct context *context = repeat_capture(FAMILY_LIBEVENT, false, &flags);
-    struct watch *watch = NULL;
+    struct watch *watch =
+        (struct watch *)owned_callback_new(sizeof *watch, function, data, false, end_watch);
 
-    if (context || flags & REPEAT_BARE)
-        watch = handoff_alloc(sizeof *watch);
-    if (watch && !(watch->callback.repeat = repeat_new(FAMILY_LIBEVENT, function, data))) {
-        handoff_free(watch, sizeof *watch);
-        watch = NULL;
-    }
-    if (!watch) {
-        if (context)
-            context_rollback(FAMILY_LIBEVENT, context);
+    if (!watch)
         return NULL;
-    }
-    repeat_arm(watch->callback.repeat, context, flags);
-    watch->callback.owned.end = end_watch;
     watch->buffer = buffer;
     watch->is_old = is_old;
     return watch;
@@ -107,12 +89,8 @@ static struct watch *new_watch(struct evbuffer *buffer, void *function, void *da
 /* The entry is there, or could not be made (NULL). Without memory to find it again it is kept for good. */
 static void added(struct watch *watch, const void *entry)
 {
-    struct context *context = watch->callback.repeat->context;
-
     if (!entry) {
-        if (context)
-            context_rollback(FAMILY_LIBEVENT, context_ref(context));
-        free_watch(watch);
+        owned_callback_rollback(&watch->callback);
         return;
     }
     lock_take(&watches_lock);

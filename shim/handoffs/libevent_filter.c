@@ -43,60 +43,33 @@ static GUARDED int run_out(struct evbuffer *from, struct evbuffer *to, long limi
     return result;
 }
 
-static void end_filter(struct repeat *repeat)
-{
-    cell_free(repeat->more);
-    repeat_end(repeat);
-}
-
 static void run_free(void *arg)
 {
     struct repeat *repeat = arg;
     free_function *function = ((struct others *)repeat->more)->free;
     void *data = repeat->data;
 
-    end_filter(repeat);
+    repeat_end_wide(repeat);
     if (function)
         function(data);
-}
-
-static struct repeat *new_filter(filter *in, filter *out, free_function *function, void *arg)
-{
-    uint8_t flags;
-    struct context *context = repeat_capture(FAMILY_LIBEVENT, false, &flags);
-    struct repeat *repeat =
-        context || flags & REPEAT_BARE ? repeat_new(FAMILY_LIBEVENT, (void *)in, arg) : NULL;
-    struct others *others = repeat ? cell_new() : NULL;
-
-    if (!others) {
-        if (repeat)
-            cell_free(repeat);
-        if (context)
-            context_rollback(FAMILY_LIBEVENT, context);
-        return NULL;
-    }
-    *others = (struct others){out, function};
-    repeat->more = others;
-    repeat_arm(repeat, context, flags);
-    return repeat;
 }
 
 struct bufferevent *hook_bufferevent_filter_new(struct bufferevent *below, filter *in, filter *out,
                                                 int options, free_function *function, void *arg)
 {
+    struct others others = {out, function};
     struct repeat *repeat = NULL;
     struct bufferevent *buffer;
 
     if ((in || out) && !IS_INSIDE(bufferevent_filter_new))
-        repeat = new_filter(in, out, function, arg);
+        repeat = repeat_new_wide(FAMILY_LIBEVENT, (void *)in, arg, false, &others, sizeof others);
     if (!repeat)
         return REAL(bufferevent_filter_new)(below, in, out, options, function, arg);
     buffer = REAL(bufferevent_filter_new)(below, in ? run_in : NULL, out ? run_out : NULL, options,
                                           run_free, repeat);
     if (!buffer) {
-        if (repeat->context)
-            context_rollback(FAMILY_LIBEVENT, context_ref(repeat->context));
-        end_filter(repeat);
+        repeat_rollback(repeat);
+        repeat_end_wide(repeat);
     }
     return buffer;
 }

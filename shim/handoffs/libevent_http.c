@@ -72,6 +72,7 @@ KIND(buffer)
 KIND(close)
 KIND(sent)
 KIND(complete)
+KIND(path)
 
 /* ---- one of a kind ---- */
 
@@ -83,19 +84,20 @@ static void replace(const void *object, struct owned *old, struct owned_callback
         owned_add(&callback->owned, object); /* no memory: kept for good */
 }
 
-#define SET(name, kind, object_type, callback_type, run, is_once)                       \
-    void hook_##name(object_type *object, callback_type *function, void *data)          \
-    {                                                                                   \
-        struct owned_callback *callback = NULL;                                         \
-        struct owned *old = owned_find(object, end_##kind);                             \
-                                                                                        \
-        if (function && !IS_INSIDE(name))                                               \
-            callback = owned_callback_new((void *)function, data, is_once, end_##kind); \
-        if (callback)                                                                   \
-            REAL(name)(object, run, callback->repeat);                                  \
-        else                                                                            \
-            REAL(name)(object, function, data);                                         \
-        replace(object, old, callback);                                                 \
+#define SET(name, kind, object_type, callback_type, run, is_once)                                  \
+    void hook_##name(object_type *object, callback_type *function, void *data)                     \
+    {                                                                                              \
+        struct owned_callback *callback = NULL;                                                    \
+        struct owned *old = owned_find(object, end_##kind);                                        \
+                                                                                                   \
+        if (function && !IS_INSIDE(name))                                                          \
+            callback =                                                                             \
+                owned_callback_new(sizeof *callback, (void *)function, data, is_once, end_##kind); \
+        if (callback)                                                                              \
+            REAL(name)(object, run, callback->repeat);                                             \
+        else                                                                                       \
+            REAL(name)(object, function, data);                                                    \
+        replace(object, old, callback);                                                            \
     }
 
 SET(evhttp_set_gencb, others, struct evhttp, request_callback, run_request, false)
@@ -109,33 +111,17 @@ SET(evhttp_request_set_on_complete_cb, complete, struct evhttp_request, request_
 
 struct path {
     struct owned_callback callback;
-    size_t size; /* of the whole */
     char text[];
 };
 
-static void end_path(struct owned *owned)
-{
-    struct path *path = (struct path *)owned;
-
-    repeat_end(path->callback.repeat);
-    handoff_free(path, path->size);
-}
-
-/* The context is owned_callback_new's; the memory has room for the path. */
 static struct path *new_path(request_callback *function, void *data, const char *text)
 {
-    size_t size = sizeof(struct path) + strlen(text) + 1;
-    struct owned_callback *callback = owned_callback_new((void *)function, data, false, end_path);
-    struct path *path = callback ? handoff_alloc(size) : NULL;
+    size_t size = strlen(text) + 1;
+    struct path *path = (struct path *)owned_callback_new(sizeof *path + size, (void *)function,
+                                                          data, false, end_path);
 
-    if (path) {
-        path->callback = *callback;
-        path->size = size;
-        memcpy(path->text, text, size - sizeof *path);
-        handoff_free(callback, sizeof *callback);
-    } else if (callback) {
-        owned_callback_rollback(callback);
-    }
+    if (path)
+        memcpy(path->text, text, size);
     return path;
 }
 
@@ -150,15 +136,10 @@ int hook_evhttp_set_cb(struct evhttp *http, const char *text, request_callback *
     if (!path)
         return REAL(evhttp_set_cb)(http, text, function, data);
     error = REAL(evhttp_set_cb)(http, text, run_request, path->callback.repeat);
-    if (!error) {
+    if (error)
+        owned_callback_rollback(&path->callback);
+    else
         owned_add(&path->callback.owned, http);
-    } else {
-        struct context *context = path->callback.repeat->context;
-
-        if (context)
-            context_rollback(FAMILY_LIBEVENT, context_ref(context));
-        end_path(&path->callback.owned);
-    }
     return error;
 }
 
@@ -203,7 +184,7 @@ void hook_evhttp_send_reply_chunk_with_cb(struct evhttp_request *request, struct
     bool is_sent = connection && length_of(piece, caller);
 
     if (function && is_sent)
-        callback = owned_callback_new((void *)function, data, false, end_sent);
+        callback = owned_callback_new(sizeof *callback, (void *)function, data, false, end_sent);
     if (callback)
         REAL(evhttp_send_reply_chunk_with_cb)
     (request, piece, run_connection, callback->repeat);

@@ -83,29 +83,25 @@ void hook_event_mm_free_(void *block)
 
 /* ---- callbacks ---- */
 
-struct owned_callback *owned_callback_new(void *function, void *data, bool is_once,
+struct owned_callback *owned_callback_new(size_t size, void *function, void *data, bool is_once,
                                           void (*end)(struct owned *))
 {
-    uint8_t flags;
-    struct context *context = repeat_capture(FAMILY_LIBEVENT, is_once, &flags);
+    struct repeat *repeat = repeat_new_armed(FAMILY_LIBEVENT, function, data, is_once);
     struct owned_callback *callback;
 
-    if (!context && !(flags & REPEAT_BARE))
+    if (!repeat)
         return NULL;
-    callback = handoff_alloc(sizeof *callback);
-    if (callback) {
-        callback->owned.end = end;
-        callback->repeat = repeat_new(FAMILY_LIBEVENT, function, data);
-        if (callback->repeat) {
-            repeat_arm(callback->repeat, context, flags);
-            return callback;
-        }
-        handoff_free(callback, sizeof *callback);
+    callback = handoff_alloc(size);
+    if (!callback) {
+        repeat_rollback(repeat);
+        repeat_end(repeat);
+        context_count_bare(FAMILY_LIBEVENT, BARE_MEMORY);
+        return NULL;
     }
-    if (context)
-        context_rollback(FAMILY_LIBEVENT, context);
-    context_count_bare(FAMILY_LIBEVENT, BARE_MEMORY);
-    return NULL;
+    callback->owned.end = end;
+    callback->repeat = repeat;
+    callback->size = size;
+    return callback;
 }
 
 void owned_callback_end(struct owned *owned)
@@ -113,14 +109,11 @@ void owned_callback_end(struct owned *owned)
     struct owned_callback *callback = (struct owned_callback *)owned;
 
     repeat_end(callback->repeat);
-    handoff_free(callback, sizeof *callback);
+    handoff_free(callback, callback->size);
 }
 
 void owned_callback_rollback(struct owned_callback *callback)
 {
-    struct context *context = callback->repeat->context;
-
-    if (context)
-        context_rollback(FAMILY_LIBEVENT, context_ref(context));
+    repeat_rollback(callback->repeat);
     owned_callback_end(&callback->owned);
 }

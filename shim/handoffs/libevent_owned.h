@@ -27,14 +27,15 @@ HIDDEN void owned_take(struct owned *owned);
 /* Takes it away and ends it; NULL is none. */
 HIDDEN void owned_end(struct owned *owned);
 
-/* A callback with its data that runs again and again: most owned things are one. */
+/* A callback with its data that runs again and again: most owned things are one, or begin with one. */
 struct owned_callback {
     struct owned owned;
     struct repeat *repeat;
+    size_t size; /* of the whole */
 };
 /* NULL: run it bare (counted). end as above; owned_callback_end does for most. */
-HIDDEN struct owned_callback *owned_callback_new(void *function, void *data, bool is_once,
-                                                 void (*end)(struct owned *));
+HIDDEN struct owned_callback *owned_callback_new(size_t size, void *function, void *data,
+                                                 bool is_once, void (*end)(struct owned *));
 HIDDEN void owned_callback_end(struct owned *owned);
 /* The registration was refused, or there is nobody to own it: as if nothing had been captured. */
 HIDDEN void owned_callback_rollback(struct owned_callback *callback);

@@ -166,14 +166,8 @@ int hook_evhttp_make_request(struct evhttp_connection *connection, struct evhttp
                     arm(asked, PART_ANSWER, true);
     int error = REAL(evhttp_make_request)(connection, request, type, uri);
 
-    if (error && is_armed && asked_of(request) == asked) {
-        struct repeat *repeat = asked->parts[PART_ANSWER];
-
-        if (repeat->context) {
-            context_rollback(FAMILY_LIBEVENT, context_ref(repeat->context));
-            repeat_disarm(repeat);
-        }
-    }
+    if (error && is_armed && asked_of(request) == asked)
+        repeat_rollback(asked->parts[PART_ANSWER]);
     return error;
 }
 

@@ -81,6 +81,12 @@ static inline struct context *repeat_capture(enum family family, bool once, uint
     return context_capture(family);
 }
 
+/* A repeat that has captured for its registration. NULL: register the program's callback (counted). */
+struct repeat *repeat_new_armed(enum family family, void *function, void *data, bool once);
+/* The same with a cell of its own behind `more`, for what does not fit: SIZE bytes, copied from there. */
+struct repeat *repeat_new_wide(enum family family, void *function, void *data, bool once,
+                               const void *more, size_t size);
+
 /* Gives the repeat a context (or none) for its next runs, in exchange for the one it has. */
 static inline void repeat_arm(struct repeat *repeat, struct context *context, uint8_t flags)
 {
@@ -109,6 +115,16 @@ static inline void repeat_end(struct repeat *repeat)
     else
         cell_free(repeat);
 }
+
+/* The same for a wide one. A run in progress has read what it needs behind `more`. */
+static inline void repeat_end_wide(struct repeat *repeat)
+{
+    cell_free(repeat->more);
+    repeat_end(repeat);
+}
+
+/* The real function failed: as if nothing had been captured. The repeat remains, disarmed. */
+void repeat_rollback(struct repeat *repeat);
 
 /* For a run that does not own the repeat's context: a reference, or NULL for none. */
 struct context *repeat_borrow(struct repeat *repeat);

@@ -106,19 +106,13 @@ static GUARDED int run_prepare(struct sd_event_source *source, void *userdata)
     return result;
 }
 
-static void drop(struct repeat *repeat)
-{
-    cell_free(repeat->more);
-    repeat_end(repeat);
-}
-
 static void run_destroy(void *userdata)
 {
     struct repeat *repeat = userdata;
     destroy_callback *destroy = ((struct others *)repeat->more)->destroy;
     void *data = repeat->data;
 
-    drop(repeat);
+    repeat_end_wide(repeat);
     if (destroy)
         destroy(data);
 }
@@ -127,23 +121,9 @@ static void run_destroy(void *userdata)
 
 static struct repeat *new_repeat(void *callback, void *userdata, bool is_once)
 {
-    uint8_t flags;
-    struct context *context = repeat_capture(FAMILY_SDEVENT, is_once, &flags);
-    struct repeat *repeat =
-        context || flags & REPEAT_BARE ? repeat_new(FAMILY_SDEVENT, callback, userdata) : NULL;
-    struct others *others = repeat ? cell_new() : NULL;
+    static const struct others none;
 
-    if (!others) {
-        if (repeat)
-            cell_free(repeat);
-        if (context)
-            context_rollback(FAMILY_SDEVENT, context);
-        return NULL;
-    }
-    *others = (struct others){NULL, NULL};
-    repeat->more = others;
-    repeat_arm(repeat, context, flags);
-    return repeat;
+    return repeat_new_wide(FAMILY_SDEVENT, callback, userdata, is_once, &none, sizeof none);
 }
 
 /* The real function has answered. */
@@ -151,9 +131,8 @@ static int added(int result, struct sd_event_source *source, struct sd_event_sou
                  struct repeat *repeat, const void *caller)
 {
     if (result < 0) {
-        if (repeat->context)
-            context_rollback(FAMILY_SDEVENT, context_ref(repeat->context));
-        drop(repeat);
+        repeat_rollback(repeat);
+        repeat_end_wide(repeat);
         return result;
     }
     NEXT(int (*)(struct sd_event_source *, destroy_callback *),

@@ -214,8 +214,10 @@ void *record_chunk_take(void)
     }
     lock_drop(&chunks_lock);
     errno = saved_errno;
-    if (chunk)
+    if (chunk) {
         atomic_store_explicit(&chunk->freed, 0, memory_order_relaxed);
+        chunk->is_reserve = 0; /* cells may have left anything here */
+    }
     return chunk;
 }
 

@@ -36,6 +36,7 @@ END_TEST
 
 START_TEST(test_mem_uses_blocks_again)
 {
+#ifndef __SANITIZE_ADDRESS__ /* there a block is poisoned for a while */
     void *block = mem_alloc(200);
     unsigned same = 0;
 
@@ -49,6 +50,7 @@ START_TEST(test_mem_uses_blocks_again)
     }
     ck_assert_uint_gt(same, 90000);
     mem_free(block, 200);
+#endif
 }
 END_TEST
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "context/cell.h"
 #include "context/record.h"
 #include "context/thread.h"
 
@@ -146,6 +147,35 @@ START_TEST(test_record_crosses_threads)
 }
 END_TEST
 
+/* Chunks that were full of cells, many given back at once, hold records then: which are counted, and
+ * not taken for the reserve's. */
+START_TEST(test_record_chunks_that_held_cells)
+{
+    enum { CELLS = 20000, RECORDS = 60 * RECORDS_IN_CHUNK };
+    static void *cells[CELLS];
+    static struct record *records[RECORDS];
+    size_t before = 0;
+
+    for (unsigned round = 0; round < 30; round++) {
+        for (unsigned i = 0; i < CELLS; i++)
+            ck_assert_ptr_nonnull(cells[i] = cell_new());
+        for (unsigned i = 0; i < CELLS; i++) /* a batch then empties two chunks */
+            cell_free(cells[(i % 2) * (CELLS / 2) + i / 2]);
+        cell_flush(thread_self);
+        for (unsigned i = 0; i < RECORDS; i++)
+            records[i] = record_new();
+        for (unsigned i = 0; i < RECORDS; i++) {
+            ck_assert_uint_eq(((uint32_t *)record_chunk_of(records[i]))[1], 0);
+            record_free(records[i]);
+        }
+        record_flush(thread_self);
+        if (round == 5)
+            before = resident_pages();
+    }
+    ck_assert_uint_lt(resident_pages(), before + 64);
+}
+END_TEST
+
 START_TEST(test_record_new_sure_answers)
 {
     struct record *record = record_new_sure();
@@ -167,6 +197,7 @@ int main(void)
     tcase_add_test(tests, test_record_memory_is_used_again);
     tcase_add_test(tests, test_record_bursts_that_repeat_keep_pages);
     tcase_add_test(tests, test_record_crosses_threads);
+    tcase_add_test(tests, test_record_chunks_that_held_cells);
     tcase_add_test(tests, test_record_new_sure_answers);
     suite_add_tcase(suite, tests);
     srunner_run_all(runner, CK_ENV);

@@ -20,8 +20,6 @@ enum { GET, SET, FREE };
 
 bool slots_watch_setters, slots_setters_known;
 
-extern const struct slot_kind slot_kind_fn, slot_kind_swap;
-
 unsigned slot_setter(const struct slot *slot)
 {
     return slot->kind == &slot_kind_swap ? GET : SET;

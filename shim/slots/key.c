@@ -164,8 +164,6 @@ static bool is_creator_on_stack(const struct slot *slot, const void *caller)
     return false;
 }
 
-extern const struct slot_kind slot_kind_key;
-
 /* Does the key that was just made belong to this slot? */
 static bool is_wanted(struct slot *slot, const void *variable, const void *caller)
 {

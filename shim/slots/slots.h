@@ -5,14 +5,13 @@
  *
  *   overlay   pthread keys. The slot owns a *column*: a context holds one pointer a column, and the
  *             hooked pthread_getspecific reads the attached context before the thread's own value.
- *             Attach and detach cost the same for any number of columns (PERFORMANCE: an overlay
- *             that owns the read).
- *   copied    everything else. The slot owns
- *             `size` bytes at `offset` of a context's copied part; attach saves the thread's bytes
- *             and writes the context's, detach writes the saved ones back.
+ *             Attach and detach cost the same for any number of columns.
+ *   copied    everything else. The slot owns `size` bytes at `offset` of a context's copied part;
+ *             attach saves the thread's bytes and writes the context's, detach writes the saved
+ *             ones back (move.c; plain thread-local words: words.c).
  *
  * Layer: slots know nothing of contexts, threads or handoffs. Adding a kind of slot: one file with a
- * struct slot_kind, one line in the table in slots.c.
+ * struct slot_kind, its name here, and in the table in parse.c.
  */
 #ifndef BATON_SLOTS_SLOTS_H
 #define BATON_SLOTS_SLOTS_H
@@ -24,7 +23,11 @@
 
 #include "base/config.h"
 
-enum { SLOTS_MAX = 250, SLOT_NO_COLUMN = 0xffff };
+enum {
+    SLOTS_MAX = 250,
+    SLOT_NO_COLUMN = 0xffff,
+    LATE_TLS_ROOM = 256, /* bytes for a variable that is not found yet */
+};
 
 struct elf_search;
 
@@ -165,6 +168,10 @@ struct slot {
     };
 };
 
+/* One a kind, each in the file of its name; parse.c has the table. */
+extern const struct slot_kind slot_kind_key, slot_kind_tls, slot_kind_fn, slot_kind_swap,
+    slot_kind_adapter, slot_kind_locale, slot_kind_fenv, slot_kind_name, slot_kind_ioprio;
+
 extern struct slot slots[SLOTS_MAX];
 extern unsigned slots_count;
 extern unsigned slots_columns;     /* overlay columns in every context */
@@ -216,8 +223,9 @@ extern void (*slots_changed_hook)(bool may_have_values);
  * read: returns true when any value is set. same: what read would give now equals `values`.
  * capture: as read, but of held slots what a context keeps; owner is the calling thread; lent and
  * from are what the innermost attach remembers and the values that it lent, NULL when there is none.
- * write (is_coroutine: on a stack that the thread may leave): every bound slot, first to last; those bound later than `epoch` get their initial value.
- * What is lent to the task is remembered behind the saved values (slots_saved_bytes long).
+ * write (is_coroutine: on a stack that the thread may leave): every bound slot, first to last; those
+ * bound later than `epoch` get their initial value. What is lent to the task is remembered behind the
+ * saved values (slots_saved_bytes long).
  * restore: last to first (rule 5); if borrowed is not NULL, only slots that still hold its value.
  * now: slots_epoch when the attach began; slots that were bound later are left alone by all three.
  */
@@ -301,7 +309,6 @@ void slot_refuse(struct slot *slot, const char *reason);
 void slot_failed(const struct slot *slot);
 /* Keeps the module of an address loaded for good: what we call later must not be unmapped. */
 void slot_pin(const void *address);
-/* deny.c: why a name must not be carried (rule 20), or NULL. */
 /* For parse: notes SYMBOL[@MODULE][#FILE] (the texts stay the caller's), to be found as one of WANT
  * (bits of enum elf_want). False: too many names. */
 bool slot_name_add(struct slot_name *name, const char *symbol, const char *module, const char *file,
@@ -312,6 +319,7 @@ bool slot_name_find(struct slot_name name, struct elf_search *out);
 bool slot_name_near(struct slot_name name, char *buf, size_t n);
 void slot_names_fork_lock(void);
 void slot_names_fork_unlock(void);
+/* deny.c: why a name must not be carried (rule 20), or NULL. */
 const char *slot_deny_reason(const char *name, const char *module_name);
 extern bool slots_force; /* BATON_FORCE */
 

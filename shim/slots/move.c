@@ -1,0 +1,296 @@
+/*
+ * The copied slots at a handoff: from the calling thread into a block of values, and back into a thread.
+ *
+ * Rules: no lock, and errno is kept by the kinds. A slot that is not bound is never touched, nor one
+ * that was bound after the attach began. What words.c has planned it moves itself, before or after
+ * the slots here; in a program that carries such words only, there is nothing left to do here.
+ */
+#include <string.h>
+
+#include "slots/origin.h"
+#include "slots/policy.h"
+#include "slots/slots.h"
+#include "slots/words.h"
+
+/* Moved one by one here; what words.c has planned it moves itself. */
+static bool is_moved(const struct slot *slot)
+{
+    return slot->column == SLOT_NO_COLUMN && slot->state == SLOT_BOUND && !slot->is_planned;
+}
+
+void slots_set_initial(void)
+{
+    for (unsigned i = 0; i < slots_count; i++) {
+        if ((is_moved(&slots[i]) || slots[i].is_planned) && slots[i].kind->initial)
+            slots[i].kind->initial(&slots[i], (char *)slots_initial + slots[i].offset);
+    }
+}
+
+static bool is_moved_since(const struct slot *slot, uint32_t epoch)
+{
+    return is_moved(slot) && slot->since <= epoch;
+}
+
+void slots_save(void *saved, uint32_t now)
+{
+    words_save(saved);
+    for (unsigned i = 0; i < slots_count; i++) {
+        if (is_moved_since(&slots[i], now) && slots[i].kind->read)
+            slots[i].kind->read(&slots[i], (char *)saved + slots[i].offset);
+    }
+}
+
+bool slots_read(void *values)
+{
+    bool is_any_set = words_read(values, slots_initial);
+
+    for (unsigned i = 0; i < slots_count; i++) {
+        if (is_moved(&slots[i]) && slots[i].kind->read)
+            is_any_set |= slots[i].kind->read(&slots[i], (char *)values + slots[i].offset);
+    }
+    return is_any_set;
+}
+
+/* The word of a held slot in a block of values. */
+static void **word_at(const struct slot *slot, const void *values)
+{
+    return (void **)(uintptr_t)((const char *)values + slot->offset);
+}
+
+static bool hold(const struct slot *slot, void **word, const void *owner, void *const *lent,
+                 void *const *from)
+{
+    void *value = NULL;
+
+    if (slot->kind->hold)
+        return slot->kind->hold(slot, word);
+    slot->kind->read(slot, &value);
+    if (slot->policy == POLICY_WEAK)
+        origin_seen(owner, slot, value);
+    if (!value)
+        return false;
+    if (slot->policy == POLICY_WEAK && lent && *lent == value && *from)
+        *word = origin_ref(*from); /* a task hands on what it was lent */
+    else
+        *word = policy_hold(slot, value, owner, slot->kind->place ? slot->kind->place(slot) : NULL);
+    return *word != NULL;
+}
+
+bool slots_capture(void *values, const void *owner, const void *lent, const void *from)
+{
+    bool is_any_set = false;
+
+    if (!slots_have_held)
+        return slots_read(values);
+    is_any_set = words_read(values, slots_initial);
+    for (unsigned i = 0; i < slots_count; i++) {
+        const struct slot *slot = &slots[i];
+
+        if (!is_moved(slot))
+            continue;
+        if (slot->is_held)
+            is_any_set |= hold(slot, word_at(slot, values), owner,
+                               lent ? word_at(slot, lent) : NULL,
+                               from ? word_at(slot, from) : NULL);
+        else
+            is_any_set |= slot->kind->read(slot, (char *)values + slot->offset);
+    }
+    return is_any_set;
+}
+
+bool slots_same(const void *values)
+{
+    char now[LATE_TLS_ROOM];
+
+    if (!words_same(values))
+        return false;
+    if (slots_are_words)
+        return true;
+    for (unsigned i = 0; i < slots_count; i++) {
+        const struct slot *slot = &slots[i];
+
+        if (!is_moved(slot))
+            continue;
+        if (slot->is_held)
+            return false; /* what a context keeps is a copy of its own */
+        if (slot->kind->same) {
+            if (!slot->kind->same(slot, (const char *)values + slot->offset))
+                return false;
+            continue;
+        }
+        if (slot->size > sizeof now)
+            return false;
+        memset(now, 0, slot->size);
+        slot->kind->read(slot, now);
+        if (memcmp(now, (const char *)values + slot->offset, slot->size) != 0)
+            return false;
+    }
+    return true;
+}
+
+/* What a kind's own lend answered false to: there is nothing to take back. */
+static char nothing_lent;
+
+static void lend(const struct slot *slot, void *held, void **lent)
+{
+    void *value;
+
+    if (slot->kind->lend) {
+        if (!slot->kind->lend(slot, held, lent))
+            *lent = &nothing_lent;
+        return;
+    }
+    *lent = policy_lend(slot, held);
+    value = *lent;
+    slot->kind->write(slot, &value);
+}
+
+static void take_back(const struct slot *slot, void **saved, void *lent, bool is_thread)
+{
+    void *now = NULL;
+
+    if (slot->kind->take_back) {
+        if (lent != &nothing_lent)
+            slot->kind->take_back(slot, lent, is_thread);
+        return;
+    }
+    slot->kind->read(slot, &now);
+    if (is_thread && now != lent)
+        return; /* the thread's own by now (rule 13) */
+    slot->kind->write(slot, saved);
+    if (now == lent)
+        policy_take_back(slot, lent); /* not when the task took it over (rule 19) */
+}
+
+static bool slot_exchanges(const struct slot *slot)
+{
+    return slot->kind->exchange && slot->kind->can_exchange(slot);
+}
+
+/* A kind that cannot tell one coroutine's state from another's leaves it to the thread. */
+static bool is_lent_to(const struct slot *slot, bool is_coroutine)
+{
+    return !is_coroutine || !slot->kind->lend || slot_exchanges(slot);
+}
+
+void slots_write(void *values, uint32_t epoch, void *saved, uint32_t now, bool is_coroutine)
+{
+    words_write(values);
+    if (slots_are_words)
+        return;
+    for (unsigned i = 0; i < slots_count; i++) {
+        const struct slot *slot = &slots[i];
+
+        if (!is_moved_since(slot, now))
+            continue;
+        if (slot->is_held && !is_lent_to(slot, is_coroutine))
+            *word_at(slot, (char *)saved + slots_bytes) = &nothing_lent;
+        else if (slot->is_held)
+            lend(slot, epoch >= slot->since ? *word_at(slot, values) : NULL,
+                 word_at(slot, (char *)saved + slots_bytes));
+        else
+            slot->kind->write(slot,
+                              (epoch >= slot->since ? (char *)values : (char *)slots_initial) +
+                                  slot->offset);
+    }
+}
+
+void slots_restore(void *saved, const void *borrowed, uint32_t epoch)
+{
+    for (unsigned i = slots_are_words ? 0 : slots_count; i-- > 0;) {
+        const struct slot *slot = &slots[i];
+        char now[LATE_TLS_ROOM];
+
+        if (!is_moved_since(slot, epoch))
+            continue;
+        if (slot->is_held) {
+            take_back(slot, word_at(slot, saved), *word_at(slot, (char *)saved + slots_bytes),
+                      borrowed != NULL);
+            continue;
+        }
+        if (borrowed && slot->size <= sizeof now && !slot->is_made) {
+            memset(now, 0, slot->size);
+            slot->kind->read(slot, now);
+            if (memcmp(now, (const char *)borrowed + slot->offset, slot->size) != 0)
+                continue; /* the thread's own by now (rule 13) */
+        }
+        slot->kind->write(slot, (char *)saved + slot->offset);
+        if (slot->is_made)
+            slot->kind->release(slot, (char *)saved + slot->offset);
+    }
+    if (borrowed)
+        words_restore_borrowed(saved, borrowed);
+    else
+        words_restore(saved);
+}
+
+/* Kinds of their own mind: what is lent of them is not asked for, and the word is free for what they
+ * exchange. */
+void slots_suspend(void *values, uint32_t now)
+{
+    slots_save(values, now);
+    for (unsigned i = 0; i < slots_count; i++) {
+        const struct slot *slot = &slots[i];
+
+        if (!is_moved_since(slot, now) || !slot->kind->lend)
+            continue;
+        *word_at(slot, (char *)values + slots_bytes) = &nothing_lent;
+        *word_at(slot, values) = NULL;
+        if (slot_exchanges(slot))
+            slot->kind->exchange(slot, word_at(slot, values));
+    }
+}
+
+void slots_resume(void *values, uint32_t epoch)
+{
+    slots_restore(values, NULL, epoch);
+    for (unsigned i = 0; i < slots_count; i++) {
+        if (is_moved_since(&slots[i], epoch) && slot_exchanges(&slots[i]))
+            slots[i].kind->exchange(&slots[i], word_at(&slots[i], values));
+    }
+}
+
+bool slot_is_watched(const struct slot *slot)
+{
+    return slots_watched && slot->column == SLOT_NO_COLUMN && slot->state == SLOT_BOUND &&
+           slot->policy == POLICY_SHARE && !slot->is_made && slot->size == sizeof(void *) &&
+           (slot->kind == &slot_kind_tls || slot->kind == &slot_kind_fn ||
+            slot->kind == &slot_kind_swap);
+}
+
+void *slot_word(const struct slot *slot, const void *values)
+{
+    return *word_at(slot, values);
+}
+
+void slots_set_aside(const void *owner, const void *saved, uint32_t now)
+{
+    for (unsigned i = 0; i < slots_count; i++) {
+        const struct slot *slot = &slots[i];
+
+        if (is_moved_since(slot, now) && (slot->policy == POLICY_WEAK || slot_is_watched(slot)))
+            origin_seen(owner, slot, slot_word(slot, saved));
+    }
+    origin_aside(owner);
+}
+
+void slots_release(void *values)
+{
+    for (unsigned i = 0; i < slots_count; i++) {
+        const struct slot *slot = &slots[i];
+
+        if (!is_moved(slot))
+            continue;
+        if (slot->is_made) {
+            slot->kind->release(slot, (char *)values + slot->offset);
+        } else if (slot->is_held) {
+            void **word = word_at(slot, values);
+
+            if (slot->kind->let_go && *word)
+                slot->kind->let_go(slot, *word);
+            else
+                policy_let_go(slot, *word);
+            *word = NULL;
+        }
+    }
+}

@@ -1,0 +1,241 @@
+/*
+ * BATON_CARRY, item by item: "kind:what,option,option". What an item means is the kind's to read, but
+ * for the options that are policies.
+ *
+ * Rules: once, at start, before there is a second thread. A wrong item is reported with its position
+ * and left out; the others hold. Texts are cut into pieces in a copy of ours.
+ */
+#include <string.h>
+
+#include "base/mem.h"
+#include "slots/origin.h"
+#include "slots/policy.h"
+#include "slots/slots.h"
+
+static const struct slot_kind *const kinds[] = {
+    &slot_kind_key,    &slot_kind_tls,  &slot_kind_fn,   &slot_kind_swap,   &slot_kind_adapter,
+    &slot_kind_locale, &slot_kind_fenv, &slot_kind_name, &slot_kind_ioprio,
+};
+enum { KINDS = sizeof kinds / sizeof kinds[0] };
+
+void slot_cut_module(char *text, const char **module)
+{
+    char *at = strrchr(text, '@');
+
+    *module = NULL;
+    if (at) {
+        *at = '\0';
+        *module = at + 1;
+    }
+}
+
+bool slot_read_offset(const char *text, uintptr_t *offset, const char **end)
+{
+    const char *digit = text + 2;
+    uintptr_t value = 0;
+
+    if (text[0] != '0' || (text[1] != 'x' && text[1] != 'X'))
+        return false;
+    for (;; digit++) {
+        unsigned nibble;
+
+        if (*digit >= '0' && *digit <= '9')
+            nibble = (unsigned)(*digit - '0');
+        else if ((*digit | 32) >= 'a' && (*digit | 32) <= 'f')
+            nibble = (unsigned)((*digit | 32) - 'a' + 10);
+        else
+            break;
+        if (value >> (sizeof value * 8 - 4))
+            return false;
+        value = value << 4 | nibble;
+    }
+    *offset = value;
+    *end = digit;
+    return digit != text + 2;
+}
+
+static bool read_count(const char *text, size_t *count)
+{
+    size_t value = 0;
+
+    if (!*text)
+        return false;
+    for (; *text; text++) {
+        if (*text < '0' || *text > '9' || value > 1 << 20)
+            return false;
+        value = value * 10 + (size_t)(*text - '0');
+    }
+    *count = value;
+    return value > 0;
+}
+
+static bool take_prefix(const char *text, const char *prefix, const char **rest)
+{
+    size_t len = strlen(prefix);
+
+    if (strncmp(text, prefix, len) != 0)
+        return false;
+    *rest = text + len;
+    return true;
+}
+
+/* One option after a comma. False: it is not a policy. *error when it is a wrong one. */
+static bool parse_policy(struct slot *slot, const char *option, struct slot_error *error)
+{
+    const char *rest;
+
+    if (!strcmp(option, "share")) {
+        slot->policy = POLICY_SHARE;
+    } else if (!strcmp(option, "string")) {
+        slot->policy = POLICY_STRING;
+    } else if (!strcmp(option, "weak")) {
+        slot->policy = POLICY_WEAK;
+    } else if (!strcmp(option, "move")) {
+        slot->policy = POLICY_MOVE;
+    } else if (take_prefix(option, "copy=", &rest)) {
+        slot->policy = POLICY_COPY;
+        if (!read_count(rest, &slot->copy_size)) {
+            error->expected = "a number of bytes from 1 to 1048576";
+            error->at = rest;
+        }
+    } else if (take_prefix(option, "clone=", &rest) || take_prefix(option, "ref=", &rest)) {
+        slot->policy = option[0] == 'c' ? POLICY_CLONE : POLICY_REF;
+        slot->policy_name[0] = rest;
+    } else if (take_prefix(option, "free=", &rest) || take_prefix(option, "unref=", &rest)) {
+        slot->policy_name[1] = rest;
+    } else {
+        return false;
+    }
+    if (!error->expected && slot->policy_name[0] && !*slot->policy_name[0]) {
+        error->expected = "the name of a function";
+        error->at = slot->policy_name[0];
+    }
+    return true;
+}
+
+static const struct slot_kind *find_kind(const char *text, size_t len)
+{
+    for (unsigned i = 0; i < KINDS; i++) {
+        if (strlen(kinds[i]->name) == len && !strncmp(kinds[i]->name, text, len))
+            return kinds[i];
+    }
+    return NULL;
+}
+
+static bool option_is_kinds_own(const struct slot_kind *kind, const char *option)
+{
+    const char *rest;
+
+    if (kind == &slot_kind_fn)
+        return take_prefix(option, "get=", &rest) || take_prefix(option, "set=", &rest) ||
+               take_prefix(option, "free=", &rest);
+    if (kind == &slot_kind_key)
+        return !strncmp(option, "native", 6) && (!option[6] || option[6] == ',');
+    return kind == &slot_kind_locale && take_prefix(option, "dup", &rest);
+}
+
+/*
+ * "kind:what,option,option". The options that are policies are taken out; what is left is the
+ * kind's own to read. The text is our copy, cut into pieces in place.
+ */
+static bool parse_item(struct slot *slot, char *text, struct slot_error *error)
+{
+    size_t kind_len = strcspn(text, ":,");
+    char *body = text + kind_len, *own_end, *option;
+
+    slot->kind = find_kind(text, kind_len);
+    if (!slot->kind) {
+        error->expected = "key:, tls:, fn:, swap:, locale, fenv, name, ioprio or adapter:";
+        error->at = text;
+        return false;
+    }
+    if (*body == ':')
+        body++;
+    own_end = body;
+    for (option = body + strcspn(body, ","); *option; option += strcspn(option, ",")) {
+        size_t len;
+
+        option++;
+        len = strcspn(option, ",");
+        if (option_is_kinds_own(slot->kind, option)) {
+            own_end = option + len;
+            option = own_end;
+            continue;
+        }
+        break;
+    }
+    own_end = option > body && option[-1] == ',' ? option - 1 : option;
+    while (*option) {
+        char *next = option + strcspn(option, ",");
+        bool is_last = !*next;
+
+        *next = '\0';
+        if (!parse_policy(slot, option, error)) {
+            error->expected = "share, copy=N, string, clone=F,free=F, ref=F,unref=F, move or weak";
+            error->at = option;
+        }
+        if (error->expected)
+            return false;
+        option = is_last ? next : next + 1;
+    }
+    if (!policy_check(slot, error, body))
+        return false;
+    *own_end = '\0';
+    return slot->kind->parse(slot, body, error);
+}
+
+/* Room for a text that will be cut up: mostly where the settings are. */
+static char *text_room(struct config *config, size_t size)
+{
+    char *room = config->spare;
+
+    if (size > config->spare_len)
+        return mem_alloc(size);
+    config->spare += size;
+    config->spare_len -= size;
+    return room;
+}
+
+unsigned slots_parse(struct config *config)
+{
+    unsigned errors = 0;
+
+    slots_force = config->force;
+    for (size_t i = 0; i < config->carry.count; i++) {
+        const struct config_item *item = &config->carry.items[i];
+        struct slot *slot = &slots[slots_count];
+        struct slot_error error = {NULL, NULL};
+        char *text;
+
+        if (slots_count == SLOTS_MAX) {
+            config_item_error(config, item, 0, "expected at most %u items", (unsigned)SLOTS_MAX);
+            errors++;
+            break;
+        }
+        text = text_room(config, item->len + 1);
+        if (!text)
+            break;
+        memcpy(text, item->text, item->len + 1);
+        memset(slot, 0, sizeof *slot);
+        slot->item = item->text;
+        slot->column = SLOT_NO_COLUMN;
+        if (!parse_item(slot, text, &error)) {
+            config_item_error(config, item, (size_t)(error.at - text), "expected %s",
+                              error.expected);
+            errors++;
+            continue;
+        }
+        slots_count++;
+        slot->is_held = slot->kind->hold ||
+                        (slot->policy != POLICY_SHARE && slot->policy != POLICY_MOVE);
+        slots_have_held |= slot->is_held;
+        slots_have_held_keys |= slot->is_held && slot->column != SLOT_NO_COLUMN;
+        slot->is_made |= slot->policy == POLICY_MOVE;
+        origins_on |= slot->policy == POLICY_WEAK;
+        slots_watch_setters |= slot_watches_setter(slot);
+        if (slot->is_made || slot->is_held)
+            slots_always_build = slots_owns_values = true;
+        slots_have_adapters |= slot->kind == &slot_kind_adapter;
+    }
+    return errors;
+}

@@ -317,10 +317,11 @@ void context_settle_loan(struct thread *thread)
  * A thread that has inherited a context is attached for life, so its captures would take one
  * reference each: it buys them in batches, as for a snapshot of its own. Values that a destructor
  * waits for are not kept alive by a batch. The mark is the thread's: no task's attach is above it.
+ * What is captured in a run is not lent: longjmp may leave the run without telling.
  */
 static void lend(struct thread *thread, struct context *context)
 {
-    if (!(thread->mark & MARK_THREAD) || slots_always_build || slots_have_copied ||
+    if (!(thread->mark & MARK_THREAD) || thread->runs || slots_always_build || slots_have_copied ||
         context->flags & (CONTEXT_COUNTED | CONTEXT_ONCE | CONTEXT_EMPTY | CONTEXT_PRIVATE))
         return;
     if (thread->loan != context)

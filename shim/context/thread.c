@@ -172,8 +172,8 @@ static __attribute__((noinline)) void thread_let_go(struct thread *thread)
 
         thread->vars = NULL;
         vars_unref(vars);
-        context_drop_snapshot(thread); /* the free functions may have handed over */
     }
+    context_drop_snapshot(thread); /* the free functions may have handed over */
     while (thread->spare) {
         struct thread *spare = thread->spare;
 

@@ -4,6 +4,7 @@
 #include <setjmp.h>
 #include <stdint.h>
 
+#include "context/vars.h"
 #include "core.h"
 #include "history.h"
 
@@ -393,6 +394,61 @@ START_TEST(test_context_of_a_thread_that_inherited_is_what_it_sees)
 }
 END_TEST
 
+/* A run that longjmp has left is over at the next handoff, which the batch must not answer. */
+static struct vars_context *entered;
+static jmp_buf out_of_run;
+
+static void capture_and_jump(void *unused)
+{
+    of_inheritor[1] = context_capture(FAMILY_UNIT);
+    of_inheritor[2] = context_capture(FAMILY_UNIT);
+    longjmp(out_of_run, 1);
+}
+
+static __attribute__((noinline)) void run_entered(void)
+{
+    volatile char frames[1024];
+
+    frames[0] = 0;
+    vars_run(entered, capture_and_jump, NULL);
+    frames[1] = frames[0];
+}
+
+static void jump_out_of_a_run(void *unused)
+{
+    for (int i = 0; i < 200; i++) /* until the key that nobody makes is not looked for any more */
+        context_release(context_capture(FAMILY_UNIT));
+    ck_assert(guard_is_clear());
+    of_inheritor[0] = capture();
+    if (setjmp(out_of_run) == 0)
+        run_entered();
+    of_inheritor[3] = capture();
+    of_inheritor[4] = capture();
+}
+
+START_TEST(test_context_of_a_thread_that_inherited_and_jumped_out_of_a_run)
+{
+    struct var *var = vars_new_var("var", NULL, NULL);
+    struct vars_entry *entry = vars_entry_new(var, number(1));
+    struct vars_map *map;
+
+    ck_assert(vars_with(NULL, entry, &map));
+    vars_entry_unref(entry);
+    entered = vars_context_new(map);
+    core_set(plain_key, number(10));
+    pthread_join(core_thread(jump_out_of_a_run, NULL), NULL);
+    core_set(plain_key, NULL);
+    for (int i = 0; i < 5; i++) {
+        ck_assert_int_eq(of_inheritor[i]->vars != NULL, i == 1 || i == 2);
+        ck_assert_ptr_eq(of_inheritor[i]->key[key_column[plain_key] - 1], number(10));
+        context_release(of_inheritor[i]);
+    }
+    ck_assert_int_eq(atomic_load(&entered->is_entered), 0);
+    vars_context_unref(entered);
+    ck_assert_int_eq(core_alive(), 0);
+}
+END_TEST
+
 /* ---- a long random history ---- */
 
 static pthread_key_t random_0, random_1, random_2, random_3, random_4, random_5, random_6, random_7;
@@ -465,6 +521,7 @@ int main(void)
     tcase_add_test(tc, test_context_is_let_go_by_pthread_exit_and_cancellation);
     tcase_add_test(tc, test_context_keeps_a_value_until_the_last_context_is_gone);
     tcase_add_test(tc, test_context_of_a_thread_that_inherited_is_what_it_sees);
+    tcase_add_test(tc, test_context_of_a_thread_that_inherited_and_jumped_out_of_a_run);
     tcase_add_test(tc, test_context_is_right_in_a_random_history);
     tcase_add_test(tc, test_context_destroys_what_a_task_set_and_left);
     suite_add_tcase(suite, tc);

@@ -20,7 +20,10 @@ extern unsigned modules_count;
 bool modules_load(const char *program);
 /* A library that the program will open. */
 bool modules_add(const char *path);
-/* Names of functions NAME.something, the compiler's clones, written to BUF; how many. Another name of
+
+/* modules_ask.c: what a mapped module is asked.
+ *
+ * Names of functions NAME.something, the compiler's clones, written to BUF; how many. Another name of
  * the function at ADDRESS itself (0: none) is no clone. */
 unsigned modules_clones(const struct module *module, const char *name, uintptr_t address, char *buf,
                         size_t n);

@@ -1,0 +1,244 @@
+/*
+ * What is asked of a module that was mapped: other names and copies of a function, whether it was made
+ * local, what is imported, exported or called directly. A stripped module's symbols come from its
+ * debug file, if there is one.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/elf_file.h"
+#include "machine.h"
+#include "plan.h"
+
+/* The module's own table of symbols, or that of its debug file, whichever there is. */
+typedef bool visit_table(const struct elf_table *table, void *arg);
+
+static bool visit_symbols(const struct module *module, visit_table *visit, void *arg)
+{
+    struct elf_file file, debug;
+    bool answer = false;
+
+    elf_file_open_module(&module->elf, &file);
+    if (file.symtab.count) {
+        answer = visit(&file.symtab, arg);
+    } else if (elf_file_open_debug(&module->elf, &file, &debug)) {
+        answer = debug.symtab.count && visit(&debug.symtab, arg);
+        elf_file_close(&debug);
+    }
+    elf_file_close(&file);
+    return answer;
+}
+
+struct clones {
+    const char *name;
+    uintptr_t address; /* in the file */
+    char *buf;
+    size_t n, len;
+    unsigned count;
+};
+
+static bool collect_clones(const struct elf_table *table, void *arg)
+{
+    struct clones *clones = arg;
+    struct elf_cursor cursor = {.table = table, .want = ELF_FUNC};
+    size_t len = strlen(clones->name);
+    const elf_file_sym *symbol;
+    const char *name;
+
+    while ((symbol = elf_cursor_next(&cursor, &name))) {
+        /* The cold part of a function is no entry of its own, and LTO's numbers are no clones. */
+        if (strncmp(name, clones->name, len) != 0 || name[len] != '.' ||
+            strstr(name + len, ".cold") || !strncmp(name + len, ".lto_priv", 9) ||
+            symbol->st_value == clones->address)
+            continue;
+        clones->count++;
+        if (clones->len < clones->n)
+            clones->len += (size_t)snprintf(clones->buf + clones->len, clones->n - clones->len,
+                                            "%s%s", clones->len ? ", " : "", name);
+    }
+    return true;
+}
+
+unsigned modules_clones(const struct module *module, const char *name, uintptr_t address, char *buf,
+                        size_t n)
+{
+    struct clones clones = {
+        .name = name, .address = address ? address - module->elf.base : 0, .buf = buf, .n = n};
+
+    buf[0] = '\0';
+    visit_symbols(module, collect_clones, &clones);
+    return clones.count;
+}
+
+struct twins {
+    const char *name;
+    uintptr_t address; /* in the file */
+    char *buf;
+    size_t n;
+};
+
+static bool note_twin(const struct elf_table *table, void *arg)
+{
+    const struct twins *twins = arg;
+    struct elf_cursor cursor = {.table = table, .want = ELF_FUNC};
+    const elf_file_sym *symbol;
+    const char *name;
+
+    while ((symbol = elf_cursor_next(&cursor, &name))) {
+        if (symbol->st_value == twins->address && strcmp(name, twins->name) != 0) {
+            snprintf(twins->buf, twins->n, "%s", name);
+            return true;
+        }
+    }
+    return false;
+}
+
+bool modules_twin(const struct module *module, const char *name, uintptr_t address, char *buf,
+                  size_t n)
+{
+    struct twins twins = {name, address - module->elf.base, buf, n};
+
+    return visit_symbols(module, note_twin, &twins);
+}
+
+struct linkage {
+    const char *name;
+    uintptr_t address; /* in the file */
+};
+
+/*
+ * What the linker made local, because it is hidden or a version script says so, was global to its
+ * compiler. gold and lld leave the visibility standing; bfd puts such symbols after a last, nameless
+ * file, with its own _DYNAMIC. (Functions that link-time optimisation made static stand elsewhere.)
+ */
+static bool was_global(const struct elf_table *table, void *arg)
+{
+    const struct linkage *linkage = arg;
+    bool has_function = false, has_dynamic = false;
+
+    for (size_t i = 0; i < table->count; i++) {
+        const elf_file_sym *symbol = &table->sym[i];
+        const char *name = symbol->st_name < table->str_len ? table->str + symbol->st_name : "";
+
+        if ((symbol->st_info & 15) == STT_FILE)
+            has_function = has_dynamic = false;
+        has_dynamic |= !strcmp(name, "_DYNAMIC");
+        if (symbol->st_value == linkage->address && !strcmp(name, linkage->name)) {
+            if (ELF64_ST_VISIBILITY(symbol->st_other) == STV_HIDDEN)
+                return true;
+            has_function = true;
+        }
+        if (has_function && has_dynamic)
+            return true;
+    }
+    return false;
+}
+
+bool modules_was_global(const struct module *module, const char *name, uintptr_t address)
+{
+    struct linkage linkage = {name, address - module->elf.base};
+
+    return visit_symbols(module, was_global, &linkage);
+}
+
+static bool has_cfi(const struct elf_table *table, void *arg)
+{
+    struct elf_cursor cursor = {.table = table, .want = ELF_FUNC};
+    const char *name;
+
+    while (elf_cursor_next(&cursor, &name)) {
+        size_t len = strlen(name);
+
+        if (len > 4 && !strcmp(name + len - 4, ".cfi"))
+            return true;
+    }
+    return false;
+}
+
+bool modules_checks_calls(const struct module *module)
+{
+    return visit_symbols(module, has_cfi, NULL);
+}
+
+bool modules_exports(const struct module *module, const char *name)
+{
+    struct elf_symbol symbol;
+
+    return elf_dynsym_find(&module->elf, name, NULL, ELF_FUNC, &symbol);
+}
+
+struct stretch {
+    uintptr_t address; /* in the file */
+    size_t len;
+};
+
+static bool is_free(const struct elf_table *table, void *arg)
+{
+    struct elf_cursor cursor = {.table = table, .want = ELF_FUNC | ELF_NOTYPE | ELF_OBJECT};
+    const struct stretch *stretch = arg;
+    const elf_file_sym *symbol;
+    const char *name;
+
+    while ((symbol = elf_cursor_next(&cursor, &name))) {
+        if (symbol->st_value < stretch->address + stretch->len &&
+            symbol->st_value + symbol->st_size > stretch->address && symbol->st_size)
+            return false;
+        if (symbol->st_value > stretch->address &&
+            symbol->st_value < stretch->address + stretch->len)
+            return false;
+    }
+    return true;
+}
+
+bool modules_is_free(const struct module *module, uintptr_t address, size_t len)
+{
+    struct stretch stretch = {address - module->elf.base, len};
+
+    return visit_symbols(module, is_free, &stretch);
+}
+
+/* The names that relocations of pointers are for, wherever they are defined. */
+bool modules_imports(const struct module *module, const char *name)
+{
+    const struct elf_module *elf = &module->elf;
+    const ElfW(Rela) * tables[2] = {NULL, NULL};
+    size_t sizes[2] = {0, 0};
+
+    for (const elf_dyn *entry = elf->dynamic; entry && entry->d_tag != DT_NULL; entry++) {
+        if (entry->d_tag == DT_JMPREL)
+            tables[0] = (const ElfW(Rela) *)(elf->base + entry->d_un.d_ptr);
+        else if (entry->d_tag == DT_PLTRELSZ)
+            sizes[0] = entry->d_un.d_val;
+        else if (entry->d_tag == DT_RELA)
+            tables[1] = (const ElfW(Rela) *)(elf->base + entry->d_un.d_ptr);
+        else if (entry->d_tag == DT_RELASZ)
+            sizes[1] = entry->d_un.d_val;
+    }
+    for (unsigned table = 0; table < 2; table++) {
+        uintptr_t start = (uintptr_t)tables[table];
+
+        if (start < elf->lo || start + sizes[table] > elf->hi || !elf->dynsym)
+            continue;
+        for (size_t i = 0; i < sizes[table] / sizeof(ElfW(Rela)); i++) {
+            size_t index = ELF64_R_SYM(tables[table][i].r_info);
+
+            if (index && elf->dynsym[index].st_name < elf->dynstr_len &&
+                !strcmp(elf->dynstr + elf->dynsym[index].st_name, name))
+                return true;
+        }
+    }
+    return false;
+}
+
+bool modules_calls_directly(const struct module *module, uintptr_t function)
+{
+    for (size_t i = 0; i < module->elf.phnum; i++) {
+        const elf_phdr *p = &module->elf.phdr[i];
+
+        if (p->p_type == PT_LOAD && p->p_flags & PF_X &&
+            machine_calls((const unsigned char *)(module->elf.base + p->p_vaddr), p->p_filesz,
+                          function))
+            return true;
+    }
+    return false;
+}

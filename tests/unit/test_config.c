@@ -1,5 +1,4 @@
 // promise: settings are read strictly; a mistake names variable, value, place and what was expected
-#include <check.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -10,6 +9,7 @@
 
 #include "base/config.h"
 #include "base/log.h"
+#include "suite.h"
 
 static struct config config;
 static char said[16384]; /* what the last reading wrote on stderr */
@@ -396,10 +396,7 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("config");
     TCase *tc = tcase_create("config");
-    SRunner *runner;
-    int failed;
 
     tcase_set_timeout(tc, 60);
     tcase_add_test(tc, test_config_defaults_without_an_environment);
@@ -419,10 +416,5 @@ int main(void)
     tcase_add_test(tc, test_config_help_has_every_setting);
     tcase_add_test(tc, test_config_distance_counts_changes);
     tcase_add_test(tc, test_config_survives_any_bytes);
-    suite_add_tcase(suite, tc);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return suite_run("config", tc);
 }

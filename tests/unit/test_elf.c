@@ -1,5 +1,4 @@
 // promise: names are found where the loader and the linker put them, in any file, and never past its end
-#include <check.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -15,6 +14,7 @@
 
 #include "base/elf.h"
 #include "base/elf_file.h"
+#include "suite.h"
 
 /* The libraries that the tests look into, built into a folder of their own. */
 
@@ -807,10 +807,7 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("elf");
     TCase *tc = tcase_create("elf");
-    SRunner *runner;
-    int failed;
 
     tcase_set_timeout(tc, 60);
     tcase_add_unchecked_fixture(tc, build_libraries, remove_libraries);
@@ -843,10 +840,5 @@ int main(void)
     tcase_add_test(tc, test_elf_notes_of_any_bytes_are_read_within_their_end);
     tcase_add_test(tc, test_elf_no_file_and_other_files_are_refused);
     tcase_add_test(tc, test_elf_keeps_errno);
-    suite_add_tcase(suite, tc);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return suite_run("elf", tc);
 }

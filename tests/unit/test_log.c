@@ -1,5 +1,4 @@
 // promise: messages are formatted as printf would, in one write, and change nothing of the host
-#include <check.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -10,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "suite.h"
 
 static int stderr_pipe[2], real_stderr;
 
@@ -155,10 +155,7 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("log");
     TCase *tc = tcase_create("log");
-    SRunner *runner;
-    int failed;
 
     tcase_add_test(tc, test_log_formats_as_printf_does);
     tcase_add_test(tc, test_log_formats_null_and_unknown_without_reading_on);
@@ -167,10 +164,5 @@ int main(void)
     tcase_add_test(tc, test_log_is_silent_above_its_level);
     tcase_add_test(tc, test_log_cuts_a_long_message);
     tcase_add_test(tc, test_log_survives_a_reader_that_went_away);
-    suite_add_tcase(suite, tc);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return suite_run("log", tc);
 }

@@ -1,5 +1,4 @@
 /* Memory of our own: zeroed, aligned, used again, safe between threads. */
-#include <check.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -7,6 +6,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "suite.h"
 
 static bool is_zero(const char *block, size_t size)
 {
@@ -122,10 +122,7 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("mem");
     TCase *tests = tcase_create("mem");
-    SRunner *runner = srunner_create(suite);
-    int failed;
 
     tcase_set_timeout(tests, 60);
     tcase_add_test(tests, test_mem_gives_zeroes_that_are_aligned);
@@ -133,9 +130,5 @@ int main(void)
     tcase_add_test(tests, test_mem_frees_null);
     tcase_add_test(tests, test_mem_maps_and_unmaps_pages);
     tcase_add_test(tests, test_mem_keeps_threads_apart);
-    suite_add_tcase(suite, tests);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return suite_run("mem", tests);
 }

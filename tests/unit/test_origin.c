@@ -1,11 +1,11 @@
 // promise: whose value it is, and whether the owner still has it, is known of places, of what is seen and of what is aside
-#include <check.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/time.h>
 
 #include "slots/origin.h"
 #include "slots/slots.h"
+#include "suite.h"
 
 static struct slot key_slot = {.column = 3}, copied_slot = {.column = SLOT_NO_COLUMN};
 static long one, two;
@@ -225,10 +225,7 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("origin");
     TCase *tc = tcase_create("origin");
-    SRunner *runner = srunner_create(suite);
-    int failed;
 
     tcase_add_test(tc, test_origin_one_for_each_value_of_an_owner);
     tcase_add_test(tc, test_origin_seen_with_another_value);
@@ -239,9 +236,5 @@ int main(void)
     tcase_add_test(tc, test_origin_gone_with_its_owner_or_slot);
     tcase_add_test(tc, test_origin_forked_knows_only_the_thread_that_is_there);
     tcase_add_test(tc, test_origin_many_owners_at_once);
-    suite_add_tcase(suite, tc);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return suite_run("origin", tc);
 }

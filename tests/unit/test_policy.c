@@ -1,11 +1,11 @@
 // promise: every policy ends each copy, reference and cell exactly once, whatever owner and task do
-#include <check.h>
 #include <setjmp.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "core.h"
 #include "slots/policy.h"
+#include "suite.h"
 
 struct item {
     long number;
@@ -413,10 +413,7 @@ int main(void)
         "key:key_weak,weak;key:key_owned,clone=item_clone,free=item_free;tls:tls_copy,copy=4096;"
         "tls:tls_clone,clone=item_clone,free=item_free;tls:tls_weak,weak;"
         "fn:get=behind_get,set=behind_set,string";
-    Suite *suite = suite_create("policy");
     TCase *tc = tcase_create("policy");
-    SRunner *runner;
-    int failed;
 
     core_start(carry);
     create_keys();
@@ -432,10 +429,5 @@ int main(void)
     tcase_add_test(tc, test_policy_key_is_deleted_while_contexts_hold_its_values);
     tcase_add_test(tc, test_policy_one_context_in_many_threads);
     tcase_add_test(tc, test_policy_copies_no_further_than_the_object);
-    suite_add_tcase(suite, tc);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return suite_run("policy", tc);
 }

@@ -1,5 +1,4 @@
 /* Records of handoffs: made in one thread, freed in another, their memory used again. */
-#include <check.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdint.h>
@@ -10,6 +9,7 @@
 #include "context/cell.h"
 #include "context/record.h"
 #include "context/thread.h"
+#include "suite.h"
 
 START_TEST(test_record_is_its_own)
 {
@@ -187,10 +187,7 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("record");
     TCase *tests = tcase_create("record");
-    SRunner *runner = srunner_create(suite);
-    int failed;
 
     tcase_set_timeout(tests, 60);
     tcase_add_test(tests, test_record_is_its_own);
@@ -199,9 +196,5 @@ int main(void)
     tcase_add_test(tests, test_record_crosses_threads);
     tcase_add_test(tests, test_record_chunks_that_held_cells);
     tcase_add_test(tests, test_record_new_sure_answers);
-    suite_add_tcase(suite, tests);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return suite_run("record", tests);
 }

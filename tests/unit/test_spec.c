@@ -1,9 +1,9 @@
 // promise: items of BATON_HOOKS mean what the manual says, and a wrong one is told where it is wrong
-#include <check.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "hooks/spec.h"
+#include "suite.h"
 
 static char text[512];
 
@@ -140,19 +140,12 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("spec");
     TCase *tests = tcase_create("spec");
-    SRunner *runner = srunner_create(suite);
-    int failed;
 
     tcase_add_test(tests, test_spec_call);
     tcase_add_test(tests, test_spec_items);
     tcase_add_test(tests, test_spec_queues);
     tcase_add_test(tests, test_spec_wrong);
     tcase_add_test(tests, test_spec_pairs);
-    suite_add_tcase(suite, tests);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return suite_run("spec", tests);
 }

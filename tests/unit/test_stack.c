@@ -1,10 +1,10 @@
 /* Telling stacks apart: one thread's from another's, and from other memory. */
-#include <check.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 
 #include "context/stack.h"
+#include "suite.h"
 
 static __attribute__((noinline)) uintptr_t deeper(int depth)
 {
@@ -59,17 +59,10 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("stack");
     TCase *tests = tcase_create("stack");
-    SRunner *runner = srunner_create(suite);
-    int failed;
 
     tcase_add_test(tests, test_stack_is_one);
     tcase_add_test(tests, test_stack_of_another_thread_is_another);
     tcase_add_test(tests, test_stack_is_not_the_heap);
-    suite_add_tcase(suite, tests);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return suite_run("stack", tests);
 }

@@ -1,10 +1,10 @@
 // promise: a map of variables is what its history says, older maps stay as they were, every value ends once
-#include <check.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
 #include "slots/vars.h"
+#include "suite.h"
 
 enum { VARS = 500, STEPS = 6000, KEPT = 20, THREADS = 4 };
 
@@ -167,10 +167,7 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("vars");
     TCase *tc = tcase_create("vars");
-    SRunner *runner;
-    int failed;
 
     for (unsigned i = 0; i < VARS; i++)
         vars[i] = vars_new_var("var", NULL, value_end);
@@ -178,10 +175,5 @@ int main(void)
     tcase_add_test(tc, test_vars_random_histories);
     tcase_add_test(tc, test_vars_maps_are_shared_between_threads);
     tcase_add_test(tc, test_vars_dropping_what_is_not_there_changes_nothing);
-    suite_add_tcase(suite, tc);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return suite_run("vars", tc);
 }

@@ -2,7 +2,7 @@
  * Start and end: the only file that knows every room.
  *
  * The settings are read in our constructor, or at the first hooked call if that is earlier: other
- * libraries' constructors run before ours (FACTS, loading). Their mistakes are said there. All
+ * libraries' constructors run before ours. Their mistakes are said there. All
  * else, above all finding what is named, waits for the first hooked call, so that a program that
  * never hands anything over pays for none of it; unless something was asked for that must be there
  * before (is_wanted_now). Before libc has set environ (preinit) baton_start answers "too early" and

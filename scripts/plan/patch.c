@@ -1,7 +1,7 @@
 /*
  * Planning an entry patch: five bytes at the entry become a jump to a thunk, and the instructions
  * that stood there are rebuilt in an island, from where the function goes on. Everything that could
- * be wrong is looked for in the whole function; in doubt nothing is patched (SURFACE_CPP A2.2).
+ * be wrong is looked for in the whole function; in doubt nothing is patched.
  *
  * The landing pad (endbr64) stays. A call among the displaced instructions becomes push and jump, so
  * that it returns into the function itself and no unwinder meets the island. Where five bytes are

@@ -2,7 +2,7 @@
  * Finding the function behind a hooked name, by reading the loaded modules.
  *
  * Not dlsym: it allocates from the program, changes dlerror's state, and RTLD_NEXT does not see
- * libraries that were loaded RTLD_LOCAL (SURFACE_C 2.2). No lock is held while the loader's list is
+ * libraries that were loaded RTLD_LOCAL. No lock is held while the loader's list is
  * walked: a constructor that runs inside dlopen may be in here too.
  */
 #include "handoffs/next.h"

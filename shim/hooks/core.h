@@ -13,7 +13,7 @@ struct wrap {
     uint64_t stack_words;
     struct thunk *thunk;
     struct context *context; /* attached for this call; the attach owns the reference */
-    struct repeat *node;
+    struct named_repeat *node;
     uint64_t ours[2], theirs[2]; /* arguments that we changed; get: [0] is its argument */
 };
 
@@ -55,13 +55,13 @@ unsigned thunk_find(const struct named_hook *hook, enum thunk_role role, const v
 
 /* ---- repeat.c: kind=call,repeat ---- */
 
-struct repeat {
+struct named_repeat {
     void *function, *data;
     struct context *context; /* under the lock */
     struct lock lock;
 };
-struct repeat *repeat_new(void *function, void *data, struct context *context);
-void repeat_enter(struct repeat *repeat, struct wrap *wrap);
-void repeat_leave(struct repeat *repeat, struct wrap *wrap);
+struct named_repeat *named_repeat_new(void *function, void *data, struct context *context);
+void named_repeat_enter(struct named_repeat *repeat, struct wrap *wrap);
+void named_repeat_leave(struct named_repeat *repeat, struct wrap *wrap);
 
 #endif

@@ -166,7 +166,7 @@ bool thunk_wrap_leave(struct thunk_frame *frame, struct wrap *wrap, bool is_slow
     if (thunk->role == THUNK_REPEAT) {
         is_done = is_slow;
         if (is_slow)
-            repeat_leave(wrap->node, wrap);
+            named_repeat_leave(wrap->node, wrap);
     } else if (thunk->role == THUNK_FUNCTION) {
         is_done = leave_function(thunk->hook, frame, wrap, is_slow);
     } else {

@@ -41,7 +41,7 @@ bool kinds_submit_call(struct named_hook *hook, struct thunk_frame *frame, struc
     if (!context)
         return true;
     if (hook->spec.is_repeating) {
-        struct repeat *repeat = repeat_new((void *)*fn, (void *)*arg, context);
+        struct named_repeat *repeat = named_repeat_new((void *)*fn, (void *)*arg, context);
 
         node = repeat;
     } else {
@@ -72,7 +72,7 @@ bool kinds_submit_call(struct named_hook *hook, struct thunk_frame *frame, struc
 
 /*
  * The compiler may know that the function leaves these registers alone and use them again for its
- * next call: they hold the program's own values when the function returns (SURFACE_CPP A2.4).
+ * next call: they hold the program's own values when the function returns (GCC: -fipa-ra).
  */
 void kinds_put_back_arguments(const struct named_hook *hook, struct thunk_frame *frame,
                               const struct wrap *wrap)
@@ -122,13 +122,13 @@ void *kinds_run_repeat(struct named_hook *hook, struct thunk_frame *frame, struc
                        bool is_slow)
 {
     uint64_t *place = frame_argument(frame, hook->spec.cbarg);
-    struct repeat *repeat = (struct repeat *)*place;
+    struct named_repeat *repeat = (struct named_repeat *)*place;
 
     if (!is_slow)
         return NULL;
     *place = (uint64_t)repeat->data;
     wrap->node = repeat;
-    repeat_enter(repeat, wrap);
+    named_repeat_enter(repeat, wrap);
     return repeat->function;
 }
 

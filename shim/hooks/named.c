@@ -242,7 +242,7 @@ static void use_symbol(unsigned index)
 }
 
 /* A patched function's callers may know which registers it leaves alone: a hook that changes
- * arguments has to put them back afterwards (SURFACE_CPP A2.4). */
+ * arguments has to put them back afterwards (GCC: -fipa-ra). */
 static void use_patch(const struct plan *plan, unsigned index)
 {
     struct named_hook *hook = &named_hooks[index];

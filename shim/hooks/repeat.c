@@ -16,9 +16,9 @@ bool named_periodic = true;
 enum { REPEATS_MAX = 65536 };
 static _Atomic unsigned repeats;
 
-struct repeat *repeat_new(void *function, void *data, struct context *context)
+struct named_repeat *named_repeat_new(void *function, void *data, struct context *context)
 {
-    struct repeat *repeat;
+    struct named_repeat *repeat;
 
     if (atomic_load_explicit(&repeats, memory_order_relaxed) >= REPEATS_MAX)
         return NULL;
@@ -35,7 +35,7 @@ struct repeat *repeat_new(void *function, void *data, struct context *context)
 }
 
 /* BATON_PERIODIC=off: it runs with the thread's own values, and what it sets is put back. */
-static struct context *starting_context(struct repeat *repeat)
+static struct context *starting_context(struct named_repeat *repeat)
 {
     struct context *context;
 
@@ -47,7 +47,7 @@ static struct context *starting_context(struct repeat *repeat)
     return context;
 }
 
-void repeat_enter(struct repeat *repeat, struct wrap *wrap)
+void named_repeat_enter(struct named_repeat *repeat, struct wrap *wrap)
 {
     struct context *context = starting_context(repeat);
 
@@ -58,7 +58,7 @@ void repeat_enter(struct repeat *repeat, struct wrap *wrap)
     wrap->context = context;
 }
 
-void repeat_leave(struct repeat *repeat, struct wrap *wrap)
+void named_repeat_leave(struct named_repeat *repeat, struct wrap *wrap)
 {
     struct context *next;
 

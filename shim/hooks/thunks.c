@@ -100,7 +100,7 @@ thunk_personality(int version, int actions, uint64_t exception_class,
             (struct thunk_frame *)(get_register(unwinding, FRAME_POINTER) - FRAME_BELOW_POINTER);
         wrap = (struct wrap *)(void *)((char *)frame - WRAP_ROOM);
         if (wrap->context && wrap->thunk->role == THUNK_REPEAT)
-            repeat_leave(wrap->node, wrap);
+            named_repeat_leave(wrap->node, wrap);
         else if (wrap->context)
             scope_leave_slow(thread_self, wrap_place(wrap));
     }

@@ -2,7 +2,7 @@
  * Return addresses of the calling thread, by libunwind.
  *
  * It is opened RTLD_LOCAL and only on request: linked in, it could take the place of libgcc's
- * unwinder in the program, and its first use makes a pthread key and a pipe (FACTS, stacks).
+ * unwinder in the program, and its first use makes a pthread key and a pipe (1.6).
  */
 #include "observe/stack.h"
 

@@ -513,13 +513,6 @@ int scope_set_key(struct thread *thread, unsigned key, unsigned column, const vo
     struct context *over = thread->over;
     struct private_part *part;
 
-    if (thread->mark & MARK_THREAD) {
-        /* The thread's own from now on: the C library destroys it when the thread ends (rule 13). */
-        int error = real(key, value);
-
-        if (error)
-            return error;
-    }
     if (over->epoch < key_bindings[column].since && over->flags & CONTEXT_PRIVATE) {
         bring_up_to_date(over);
     } else if (!(over->flags & CONTEXT_PRIVATE)) {
@@ -529,6 +522,14 @@ int scope_set_key(struct thread *thread, unsigned key, unsigned column, const vo
         if (!scope_make_private(thread))
             return 12; /* ENOMEM, as the real function answers */
         over = thread->over;
+    }
+    if (thread->mark & MARK_THREAD) {
+        /* The thread's own from now on: the C library destroys it when the thread ends (rule 13).
+         * Last of what may fail, because then the value stays the caller's. */
+        int error = real(key, value);
+
+        if (error)
+            return error;
     }
     part = context_private(over);
     context_thaw(over);

@@ -52,9 +52,10 @@ static inline void core_key_delete(pthread_key_t key)
 static inline void *core_get(pthread_key_t key)
 {
     unsigned column = key_column[key];
-    const struct context *over = thread_self->over;
+    const struct thread *thread = thread_self;
 
-    return column && over ? over->key[column - 1] : pthread_getspecific(key);
+    return column && thread_is_attached(thread) ? thread->over->key[column - 1]
+                                                : pthread_getspecific(key);
 }
 
 static inline int core_set(pthread_key_t key, const void *value)

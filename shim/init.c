@@ -18,6 +18,7 @@
 
 #include "base/arch.h"
 #include "base/config.h"
+#include "base/elf.h"
 #include "base/lock.h"
 #include "base/log.h"
 #include "context/context.h"
@@ -54,14 +55,17 @@ static void before_fork(void)
 {
     int *self = &errno;
 
+    elf_fork_wait();
     named_fork_lock();
     handoffs_fork_lock();
     context_fork_lock();
     atomic_store(&lock_forking, self);
+    elf_fork_close();
 }
 
 static void after_fork_parent(void)
 {
+    elf_fork_open(false);
     atomic_store(&lock_forking, NULL);
     context_fork_unlock(false);
     handoffs_fork_unlock();
@@ -70,6 +74,7 @@ static void after_fork_parent(void)
 
 static void after_fork_child(void)
 {
+    elf_fork_open(true);
     atomic_store(&lock_forking, NULL);
     next_forked();
     context_fork_unlock(true);

@@ -97,7 +97,7 @@ static void elf_read_dynamic(struct elf_module *m)
         m->soname = m->dynstr + soname;
 }
 
-static void elf_module_fill(const struct dl_phdr_info *info, bool is_main, struct elf_module *m)
+void elf_module_fill(const struct dl_phdr_info *info, bool is_main, struct elf_module *m)
 {
     memset(m, 0, sizeof *m);
     m->base = info->dlpi_addr;
@@ -126,29 +126,6 @@ static void elf_module_fill(const struct dl_phdr_info *info, bool is_main, struc
         m->dynamic = NULL;
     if (m->dynamic)
         elf_read_dynamic(m);
-}
-
-struct elf_visit {
-    int (*visit)(const struct elf_module *module, void *arg);
-    void *arg;
-    bool is_first;
-};
-
-static int elf_visit_module(struct dl_phdr_info *info, size_t size, void *arg)
-{
-    struct elf_visit *v = arg;
-    struct elf_module module;
-
-    elf_module_fill(info, v->is_first, &module);
-    v->is_first = false;
-    return v->visit(&module, v->arg);
-}
-
-int elf_each_module(int (*visit)(const struct elf_module *module, void *arg), void *arg)
-{
-    struct elf_visit v = {visit, arg, true};
-
-    return dl_iterate_phdr(elf_visit_module, &v);
 }
 
 /* Finding one. The cheap test first: most modules are only passed by. */
@@ -183,11 +160,20 @@ static int elf_visit_at(struct dl_phdr_info *info, size_t size, void *arg)
  */
 extern __typeof__(_dl_find_object) _dl_find_object __attribute__((weak));
 
+const elf_ehdr *elf_object_header(const struct link_map *map)
+{
+    struct dl_find_object found;
+
+    if (!_dl_find_object || _dl_find_object(map->l_ld, &found) != 0)
+        return (const elf_ehdr *)map->l_addr;
+    return found.dlfo_map_start;
+}
+
 static bool elf_find_object(const void *address, struct elf_module *out)
 {
     struct dl_find_object found;
     struct dl_phdr_info info = {0};
-    const ElfW(Ehdr) * header;
+    const elf_ehdr *header;
 
     if (!_dl_find_object || _dl_find_object((void *)(uintptr_t)address, &found) != 0)
         return false;
@@ -204,6 +190,11 @@ static bool elf_find_object(const void *address, struct elf_module *out)
     return true;
 }
 #else
+const elf_ehdr *elf_object_header(const struct link_map *map)
+{
+    return (const elf_ehdr *)map->l_addr;
+}
+
 static bool elf_find_object(const void *address, struct elf_module *out)
 {
     return false;
@@ -214,7 +205,7 @@ bool elf_module_at(const void *address, struct elf_module *out)
 {
     struct elf_at at = {(uintptr_t)address, out, true};
 
-    return elf_find_object(address, out) || dl_iterate_phdr(elf_visit_at, &at) == 1;
+    return elf_find_object(address, out) || elf_iterate(elf_visit_at, &at) == 1;
 }
 
 bool elf_module_match(const struct elf_module *module, const char *name)
@@ -265,7 +256,7 @@ bool elf_module_find(const char *name, struct elf_module *out)
  * linked to a fixed address say nothing of where that is. */
 static bool elf_module_of_link(const struct link_map *map, struct elf_module *out)
 {
-    const ElfW(Ehdr) *header = (const ElfW(Ehdr) *)map->l_addr;
+    const elf_ehdr *header = (const elf_ehdr *)map->l_addr;
     struct dl_phdr_info info;
 
     if (!header || memcmp(header->e_ident, ELFMAG, SELFMAG) != 0)

@@ -71,6 +71,16 @@ const uint8_t *elf_module_build_id(const struct elf_module *module, size_t *len)
 /* Of what nobody writes to when it is loaded, up to a megabyte a segment: for a module without build-id. */
 uint64_t elf_module_fingerprint(const struct elf_module *module);
 
+/* Likewise for every module that came with the program, and not under the loader's lock. 1: VISIT has
+ * answered so. */
+int elf_each_startup(int (*visit)(const struct elf_module *module, void *arg), void *arg);
+
+/* Around fork: in the prepare handler before any lock of ours is taken, again when all are, and in the
+ * two handlers after it. Then a child does not find the loader's lock held because of a walk of ours. */
+void elf_fork_wait(void);
+void elf_fork_close(void);
+void elf_fork_open(bool is_child);
+
 /* Did the Go linker make it, alone or through a C linker (cgo)? */
 bool elf_module_is_go(const struct elf_module *module);
 

@@ -6,6 +6,8 @@
 #ifndef BATON_BASE_ELF_FILE_H
 #define BATON_BASE_ELF_FILE_H
 
+#include <pthread.h>
+
 #include "base/elf.h"
 
 /* Entries of a file stand wherever the file says. */
@@ -59,6 +61,30 @@ const uint8_t *elf_note_build_id(const void *notes, size_t len, size_t *id_len);
 
 /* The table of exported names in the module's memory. */
 struct elf_table elf_module_table(const struct elf_module *module);
+
+/* The loader's list */
+
+/* dl_iterate_phdr, which waits for nobody that this process does not have: all walks go through here. */
+int elf_iterate(int (*callback)(struct dl_phdr_info *info, size_t size, void *arg), void *arg);
+/* dlpi_adds and dlpi_subs as the loader told them last. */
+extern unsigned long long elf_last_loaded, elf_last_unloaded;
+/* What the loader tells of a module, in one struct. */
+void elf_module_fill(const struct dl_phdr_info *info, bool is_main, struct elf_module *out);
+/* Where a module's file begins in memory; the loader is not asked. */
+const elf_ehdr *elf_object_header(const struct link_map *map);
+
+/* The module at place I of the list, if it came with the program and is known to. */
+bool elf_startup_info(size_t i, struct dl_phdr_info *out);
+
+/* Looking for the loader's lock: inside dl_iterate_phdr, when it is at the loader, and after it. */
+enum { ELF_LOCK_CANDIDATES = 4 };
+struct elf_lock_search {
+    pthread_mutex_t *mutex[ELF_LOCK_CANDIDATES];
+    unsigned depth[ELF_LOCK_CANDIDATES], count;
+    int thread;
+};
+void elf_lock_note(struct elf_lock_search *search, const struct elf_module *loader);
+void elf_lock_choose(const struct elf_lock_search *search);
 
 /* Symbols of a table */
 

@@ -11,6 +11,7 @@
 #include <sys/auxv.h>
 
 #include "base/config.h"
+#include "base/elf_file.h"
 #include "base/log.h"
 
 struct elf_sweep {
@@ -135,7 +136,7 @@ size_t elf_search_modules(struct elf_search *searches, size_t n, struct elf_seen
     bool has_unloaded;
     size_t before;
 
-    dl_iterate_phdr(elf_visit_counts, &now);
+    elf_iterate(elf_visit_counts, &now);
     if (seen && seen->loaded == now.loaded && seen->unloaded == now.unloaded)
         return 0;
     has_unloaded = seen && seen->loaded && seen->unloaded != now.unloaded;

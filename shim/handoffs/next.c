@@ -36,7 +36,7 @@ static int visit_startup(const struct elf_module *module, void *arg)
         search->is_after = true;
         return 0;
     }
-    if (!elf_module_is_startup(module) || is_generated(module))
+    if (is_generated(module))
         return 0;
     if (search->is_after) {
         search->after = elf_dynsym(module, search->name);
@@ -51,7 +51,7 @@ void *next_find_startup(const char *name)
 {
     struct startup_search search = {.name = name, .self = (uintptr_t)next_find_startup};
 
-    elf_each_module(visit_startup, &search);
+    elf_each_startup(visit_startup, &search);
     return search.after ? search.after : search.before;
 }
 

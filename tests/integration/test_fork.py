@@ -24,6 +24,14 @@ def families(mode, kind):
     carry(CARRIERS[kind], "fork_families", mode, kind, 200, timeout=110).ok().quiet().clean()
 
 
+@test("E24: a child whose parent's threads were inside the loader uses functions that nobody has called before",
+      each=[(mode, kind) for mode in ("other", "self") for kind in ("key", "tls")])
+def inside_the_loader(mode, kind):
+    for run in (plain, idle):
+        run("fork_loader", kind, mode).wrong().says("child hung 0")
+    carry(CARRIERS[kind], "fork_loader", kind, mode).ok().quiet().clean()
+
+
 @test("E24: every lock of ours is taken around fork")
 def every_lock():
     missing = []

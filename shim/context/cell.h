@@ -11,7 +11,7 @@
 
 #include "context/context.h"
 
-enum { CELL_SIZE = 48, CELLS_AT_HAND = 64, CELLS_BATCH = 32 };
+enum { CELL_SIZE = 48, CELLS_AT_HAND = 192, CELLS_BATCH = 96 };
 
 void *cell_new_slow(void);
 void cell_free_slow(void *cell);

@@ -119,6 +119,7 @@ struct thread {
     uint32_t suppress; /* capture gives empty contexts while > 0 */
     void *cells;       /* free cells at hand (cell.h) */
     uint32_t cells_count;
+    void *_Atomic letters;   /* written by others: what they leave to it (handoffs/glib_source.c) */
     uintptr_t building;      /* stack pointer of the capture that reads slots now, 0: none */
     struct vars_map *vars;   /* the thread's own variables; one reference */
     uint64_t vars_id;        /* identity of its own variables (context/vars.h), 0: none yet */

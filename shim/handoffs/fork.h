@@ -3,7 +3,8 @@
 #define BATON_HANDOFFS_FORK_H
 
 #define FILES_WITH_LOCKS(X) \
-    X(glib) X(libevent) X(libevent_evbuffer) X(libevent_once) X(notice) X(waiting) X(inside)
+    X(glib)                 \
+    X(glib_source) X(libevent) X(libevent_evbuffer) X(libevent_once) X(notice) X(waiting) X(inside)
 
 #define FORK_DECLARE(name)       \
     void name##_fork_lock(void); \

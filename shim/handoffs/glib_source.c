@@ -11,13 +11,25 @@
  * Source of the behaviour: GLib 2.74.6, gmain.c: ref and get are called under the context's lock,
  * ref by nobody but g_main_dispatch; get also by the functions that find sources by their data; the
  * last unref without the lock, by whoever lets go last. A source runs in one thread at a time.
- * Ownership: the source owns the repeat, as GLib has it, by count; it is never changed after it was
- * made but by the thread that dispatches it.
+ *
+ * Ownership: as GLib has it, by count: the source has a reference, every dispatch has one, and who
+ * lets the last go destroys the program's data. The count takes no atomic operation. A dispatch
+ * and what happens in it are one thread's, so only the source's reference can be let go by another
+ * thread, once, and after that no dispatch begins: source and callback part under the context's lock.
+ *     - `inside` is the thread that dispatches it, NULL when none does. Set by ref under that lock;
+ *       cleared by the last dispatch's unref, which does not look at the repeat afterwards.
+ *     - While it is NULL, or one's own thread, one counts as if alone in the world.
+ *     - Who lets the source's reference go while another thread is inside leaves that thread a letter:
+ *       the reference is now its own. A thread looks for letters when it has cleared `inside`.
+ *     - Letters are written and read under a lock, so one that comes too late is taken back: see
+ *       leave_letter.
  */
 #include <signal.h>
 
+#include "base/lock.h"
 #include "context/stack.h"
 #include "handoffs/glib_tasks.h"
+#include "handoffs/fork.h"
 #include "handoffs/handoff.h"
 #include "handoffs/inside.h"
 #include "handoffs/next.h"
@@ -73,15 +85,13 @@ static void source_ref(void *data)
     uintptr_t frame = FRAME();
     struct dispatch *dispatch;
 
-    /* Whoever else counts can only count down, and not before this dispatch is known to it. */
-    atomic_store_explicit(&repeat->refs,
-                          atomic_load_explicit(&repeat->refs, memory_order_relaxed) + 1,
-                          memory_order_relaxed);
+    repeat->refs++;
     if (unlikely(repeat->flags & SOURCE_INDIRECT))
         ((struct _GSourceCallbackFuncs *)repeat->function)->ref(repeat->data);
     if (unlikely(dispatching != NULL))
         leave_dispatches(frame);
     dispatch = cell_new();
+    atomic_store_explicit(&repeat->inside, thread_self, memory_order_relaxed);
     if (unlikely(!dispatch))
         return; /* `get` will answer the callback itself */
     *dispatch = (struct dispatch){dispatching, repeat, NULL, frame};
@@ -105,7 +115,7 @@ static GUARDED long run_source(long a, long b, long c, long d, long e, long f)
         return 0;
     repeat = dispatch->repeat;
     function = (long (*)(long, long, long, long, long, long))dispatch->function;
-    REPEAT_RUN(repeat, result = function(a, b, c, d, e, f));
+    REPEAT_RUN_HELD(repeat, result = function(a, b, c, d, e, f));
     return unlikely(repeat->flags & SOURCE_VOID) ? 0 : result;
 }
 
@@ -128,26 +138,127 @@ static void source_get(void *data, struct _GSource *source, source_function **fu
     }
 }
 
-static void source_unref(void *data)
+/* Nobody has a reference any more. */
+static void source_end(struct repeat *repeat)
 {
-    struct repeat *repeat = data;
-    notify_function *notify;
-    struct context *context;
+    notify_function *notify = repeat->flags & SOURCE_INDIRECT ? NULL
+                                                              : (notify_function *)repeat->more;
+    void *data = repeat->data;
+    struct context *context = repeat->context;
 
-    leave_dispatches(FRAME());
-    if (unlikely(repeat->flags & SOURCE_INDIRECT))
-        ((struct _GSourceCallbackFuncs *)repeat->function)->unref(repeat->data);
-    if (atomic_load_explicit(&repeat->refs, memory_order_acquire) != 1 &&
-        atomic_fetch_sub_explicit(&repeat->refs, 1, memory_order_acq_rel) != 1)
-        return;
-    notify = (notify_function *)repeat->more;
-    data = repeat->data;
-    context = repeat->context;
     cell_free(repeat);
     if (context)
         context_release(context);
     if (notify)
         notify(data);
+}
+
+/* ---- letters: the source's reference, left to the thread that is inside ---- */
+
+static struct lock letters_lock;
+
+/* Where a repeat whose source is gone has room: nobody will ask it for its callback again. */
+static struct repeat **letter_next(struct repeat *letter)
+{
+    return (struct repeat **)(letter->flags & SOURCE_INDIRECT ? &letter->more : &letter->function);
+}
+
+static bool is_inside(const struct repeat *repeat)
+{
+    const struct dispatch *dispatch = dispatching;
+
+    while (dispatch && dispatch->repeat != repeat)
+        dispatch = dispatch->outer;
+    return dispatch != NULL;
+}
+
+/*
+ * A letter for a dispatch that the thread, or the one that had its block before, was thrown out of is
+ * dropped: such a dispatch keeps its reference for good, with GLib's own count too.
+ */
+static __attribute__((noinline)) void read_letters(struct thread *self)
+{
+    struct repeat *letter, *next, *kept = NULL, *mine = NULL;
+
+    lock_take(&letters_lock);
+    for (letter = atomic_load_explicit(&self->letters, memory_order_relaxed); letter;
+         letter = next) {
+        bool is_left = !atomic_load_explicit(&letter->inside, memory_order_relaxed);
+
+        next = *letter_next(letter);
+        if (is_left || is_inside(letter)) {
+            *letter_next(letter) = is_left ? mine : kept;
+            *(is_left ? &mine : &kept) = letter;
+        }
+    }
+    atomic_store_explicit(&self->letters, kept, memory_order_relaxed);
+    lock_drop(&letters_lock);
+    for (; mine; mine = next) {
+        next = *letter_next(mine);
+        source_end(mine);
+    }
+}
+
+/*
+ * The source's reference goes to `reader`, which is inside. False: it has left; the caller has it.
+ *
+ * The reader clears `inside` and looks for letters, with no fence in between: that would be the atomic
+ * operation. So it may have looked before this letter was there though we still see it inside; then
+ * its store is done and on its way to us, and we wait for longer than a processor holds back a store
+ * (nanoseconds; whatever interrupts the reader lets it out at once). If it took still longer,
+ * the letter would be read at the end of that thread's next dispatch.
+ */
+enum { PATIENCE = 500 };
+
+static __attribute__((noinline)) bool leave_letter(struct repeat *repeat, struct thread *reader)
+{
+    struct thread *inside;
+
+    lock_take(&letters_lock);
+    *letter_next(repeat) = atomic_load_explicit(&reader->letters, memory_order_relaxed);
+    atomic_store_explicit(&reader->letters, repeat, memory_order_seq_cst);
+    for (unsigned i = 0;
+         (inside = atomic_load_explicit(&repeat->inside, memory_order_acquire)) && i < PATIENCE;
+         i++)
+        arch_pause();
+    if (!inside) /* still the first: others write under the lock */
+        atomic_store_explicit(&reader->letters, *letter_next(repeat), memory_order_relaxed);
+    lock_drop(&letters_lock);
+    return inside;
+}
+
+static void source_unref(void *data)
+{
+    struct repeat *repeat = data;
+    struct thread *inside, *self;
+
+    leave_dispatches(FRAME());
+    if (unlikely(repeat->flags & SOURCE_INDIRECT))
+        ((struct _GSourceCallbackFuncs *)repeat->function)->unref(repeat->data);
+    self = thread_self;
+    inside = atomic_load_explicit(&repeat->inside, memory_order_acquire);
+    if (unlikely(inside && inside != self)) {
+        if (leave_letter(repeat, inside))
+            return;
+    } else if (--repeat->refs) {
+        if (likely(repeat->refs == 1)) { /* the source's, or a dispatch's that alone knows of it */
+            atomic_store_explicit(&repeat->inside, NULL, memory_order_release);
+            if (unlikely(atomic_load_explicit(&self->letters, memory_order_relaxed)))
+                read_letters(self);
+        }
+        return;
+    }
+    source_end(repeat);
+}
+
+void glib_source_fork_lock(void)
+{
+    lock_take_for_fork(&letters_lock);
+}
+
+void glib_source_fork_unlock(void)
+{
+    lock_drop_after_fork(&letters_lock);
 }
 
 static struct _GSourceCallbackFuncs source_funcs = {source_ref, source_unref, source_get};
@@ -194,6 +305,7 @@ static struct repeat *source_repeat(const void *caller, void *function, void *da
         return NULL;
     }
     repeat->more = (void *)notify;
+    repeat->refs = 1; /* the source's */
     repeat->context = context;
     repeat->flags = flags;
     return repeat;

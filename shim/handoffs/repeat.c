@@ -61,7 +61,8 @@ bool repeat_apply_age(struct repeat *repeat)
 {
     if (context_is_too_old(repeat->context)) {
         context_count_bare((enum family)repeat->family, BARE_LIMIT);
-        repeat_arm(repeat, context_empty, repeat->flags & (REPEAT_ONCE | REPEAT_BARE));
+        context_release(repeat->context); /* no run has borrowed it: it may keep what it sets */
+        repeat->context = context_empty;
     }
     return true;
 }

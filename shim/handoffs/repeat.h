@@ -15,7 +15,7 @@
  * runs as if inside itself, which is safe and keeps nothing.
  *
  * All of this is for one thread at a time; a family whose registrations are touched by several at
- * once brings the lock (libevent) or never changes a repeat after it was made (GLib).
+ * once brings the lock (libevent) or never changes a repeat after it was made (GLib, by REPEAT_RUN_HELD).
  */
 #ifndef BATON_HANDOFFS_REPEAT_H
 #define BATON_HANDOFFS_REPEAT_H
@@ -35,11 +35,16 @@ struct repeat {
     void *data;
     void *more;              /* the family's: a second callback, a destroy function */
     struct context *context; /* one reference; NULL: none, run without */
-    _Atomic uint32_t refs;   /* the family's, 1 at first; repeat_end does not look at it */
-    uint32_t arms;           /* changes whenever context is replaced */
+    union {                  /* the family's: GLib and libevent have different needs */
+        uint32_t number;
+        struct thread *_Atomic inside; /* dispatches it, see glib_source.c */
+    };
+    union {
+        uint32_t arms; /* changes whenever context is replaced */
+        uint32_t refs; /* of a repeat that is never armed anew */
+    };
     uint16_t running;
     uint8_t flags, family;
-    uint32_t number; /* the family's */
 };
 _Static_assert(sizeof(void *) != 8 || sizeof(struct repeat) == CELL_SIZE, "a repeat is a cell");
 
@@ -57,12 +62,11 @@ static inline struct repeat *repeat_new(enum family family, void *function, void
     repeat->data = data;
     repeat->more = NULL;
     repeat->context = NULL;
-    atomic_store_explicit(&repeat->refs, 1, memory_order_relaxed);
+    atomic_init(&repeat->inside, NULL); /* and so number is 0 */
     repeat->arms = 0;
     repeat->running = 0;
     repeat->flags = 0;
     repeat->family = (uint8_t)family;
-    repeat->number = 0;
     return repeat;
 }
 
@@ -167,6 +171,25 @@ static inline __attribute__((always_inline)) void repeat_ran(struct repeat *repe
             repeat_->running = 1;                         \
             SCOPE_RUN_KEEP(&carried_, CALL);              \
             repeat_ran(repeat_, carried_, arms_);         \
+        } else if ((carried_ = repeat_borrow(repeat_))) { \
+            SCOPE_RUN(carried_, MARK_OWNED, CALL);        \
+        } else {                                          \
+            CALL;                                         \
+        }                                                 \
+    } while (0)
+
+/* The same where the caller holds the repeat during CALL, and nobody ever arms it anew or ends it. */
+#define REPEAT_RUN_HELD(REPEAT, CALL)                     \
+    do {                                                  \
+        struct repeat *repeat_ = (REPEAT);                \
+        struct context *carried_;                         \
+                                                          \
+        if (repeat_may_keep(repeat_)) {                   \
+            carried_ = repeat_->context;                  \
+            repeat_->running = 1;                         \
+            SCOPE_RUN_KEEP(&carried_, CALL);              \
+            repeat_->running = 0;                         \
+            repeat_->context = carried_;                  \
         } else if ((carried_ = repeat_borrow(repeat_))) { \
             SCOPE_RUN(carried_, MARK_OWNED, CALL);        \
         } else {                                          \

@@ -55,6 +55,11 @@ def destroy_elsewhere(kind):
     source("destroy_elsewhere", kind)
 
 
+@test("A8: another thread destroys a source at any moment of its dispatch: it is let go once, in time", each=("key", "tls"))
+def race(kind):
+    source("race", kind, tasks=20000)
+
+
 @test("A1: four threads add 20,000 sources to one loop", each=("key", "tls"))
 def storm(kind):
     source("storm", kind, tasks=20000)

@@ -5,6 +5,7 @@
 #include <glib-unix.h>
 #include <glib-object.h>
 #include <glib.h>
+#include <stdatomic.h>
 #include <sys/wait.h>
 
 enum { WAYS = 24 };
@@ -439,6 +440,80 @@ static void mode_destroy_elsewhere(void)
     expect("the loop's thread has", current(), 9);
 }
 
+enum { RACES = 20000 };
+struct race {
+    GSource *source;
+    atomic_long is_ready, is_inside, is_destroyed, notified;
+};
+static struct race races[RACES];
+static atomic_long race_early;
+static long race_wrong;
+
+static gboolean on_race(gpointer data)
+{
+    struct race *race = data;
+    race->is_inside = 1;
+    race_wrong += current() != 1000 + (race - races);
+    race->is_inside = 0;
+    return G_SOURCE_CONTINUE;
+}
+
+static void on_race_over(gpointer data)
+{
+    struct race *race = data;
+    race_early += race->is_inside;
+    race->notified++;
+}
+
+static gpointer destroy_at_any_moment(gpointer data)
+{
+    unsigned random = 1;
+    for (struct race *race = races; race < races + RACES; race++) {
+        while (!race->is_ready)
+            ;
+        random = random * 1103515245 + 12345;
+        for (volatile unsigned spin = random >> 16 & 1023; spin; spin--)
+            ;
+        g_source_destroy(race->source);
+        race->is_destroyed = 1;
+    }
+    return NULL;
+}
+
+/*
+ * Another thread destroys the source at any moment of its dispatch, 20,000 times. The program hears
+ * of it exactly once, not while the callback runs, and without the loop having to turn once more.
+ */
+static void mode_race(void)
+{
+    GMainContext *context = g_main_context_new();
+    GThread *thread = g_thread_new("destroyer", destroy_at_any_moment, NULL);
+    long late = 0, often = 0;
+    for (struct race *race = races; race < races + RACES; race++) {
+        race->source = g_idle_source_new();
+        set_current(1000 + (race - races));
+        g_source_set_callback(race->source, on_race, race, on_race_over);
+        g_source_attach(race->source, context);
+        set_current(9);
+        race->is_ready = 1;
+        while (!race->is_destroyed)
+            g_main_context_iteration(context, FALSE);
+        for (int i = 0; i < 1000 && !race->notified; i++)
+            sleep_ms(1);
+        late += !race->notified;
+        g_source_unref(race->source);
+    }
+    g_thread_join(thread);
+    g_main_context_unref(context);
+    for (struct race *race = races; race < races + RACES; race++)
+        often += race->notified != 1;
+    expect("wrong values", race_wrong, 0);
+    expect("not notified in a second", late, 0);
+    expect("notified while it ran", race_early, 0);
+    expect("not notified once", often, 0);
+    expect("the loop's thread has", current(), 9);
+}
+
 enum { ADDERS = 4, ADDED = 5000 };
 static long storm_right, storm_all;
 
@@ -533,6 +608,7 @@ static const struct {
     {"replace", mode_replace}, {"nested", mode_nested},   {"wide", mode_wide},
     {"dropped", mode_dropped}, {"storm", mode_storm},     {"destroy_elsewhere", mode_destroy_elsewhere},
     {"chain", mode_chain},     {"wrong", mode_wrong},     {"ages", mode_ages},
+    {"race", mode_race},
 };
 
 int main(int argc, char **argv)

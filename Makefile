@@ -23,7 +23,7 @@ BASE     = -std=gnu11 -fPIC -fdata-sections -fvisibility=hidden -ftls-model=init
            -foptimize-sibling-calls -fno-strict-aliasing -D_GNU_SOURCE -DBATON_VERSION='"$(VERSION)"' -Ishim -Iinclude
 
 # The machine that is built for, which need not be this one.
-ARCH    := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine)))
+ARCH    := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine 2>/dev/null)))
 OTHERS  := $(filter-out $(ARCH),x86_64 aarch64)
 SRC_C   := $(filter-out shim/adapters/% $(foreach other,$(OTHERS),%_$(other).c),$(wildcard shim/*.c shim/*/*.c))
 SRC_S   := $(wildcard shim/*/*_$(ARCH).S)
@@ -228,7 +228,7 @@ docs:  ## rewrite the generated tables of the README
 
 .PHONY: help clean
 help:  ## this list
-	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | awk -F'\t' '{ printf "  make %-14s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z][a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | awk -F'\t' '{ printf "  make %-14s %s\n", $$1, $$2 }'
 
 clean:  ## remove the build folders
 	$(Q)rm -rf $(B) build-asan build-ubsan build-tsan build-clang build-aarch64

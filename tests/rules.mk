@@ -9,7 +9,7 @@ T         ?=
 TEST_ARGS ?=
 
 .PHONY: tests unit test demo-programs
-tests: $(TEST_BIN) $(UNIT_BIN)
+tests: $(TEST_BIN) $(UNIT_BIN)  ## build the test programs and suites
 
 $(B)/tests/programs/%: tests/programs/%.c tests/lib/build-program
 	$(call say,TEST,$<)

@@ -1,4 +1,4 @@
-# usage: check [--carry ITEM]... [--hook ITEM]... ['ITEM;ITEM...'] PROGRAM
+# usage: check [--carry ITEM]... [--hook ITEM]... [--config FILE] ['ITEM;ITEM...'] PROGRAM
 # say, without running PROGRAM, what each item matches and how it will be hooked, or why not
 # shellcheck shell=sh
 # shellcheck disable=SC2154  # library comes from the launcher

@@ -1,15 +1,21 @@
-# Prints a BATON_REPORT file as tables. Reads any JSON, whatever its line breaks: every value is kept
-# under its path ("families/glib.pool/carried"), then the tables pick what they know by name.
+# Prints a BATON_REPORT file as tables, for each process that has written to it. Reads any JSON, whatever
+# its line breaks: every value is kept under its path ("families/glib.pool/carried"), then the tables
+# pick what they know by name.
 # Runs in mawk, gawk and busybox awk.
 
 { text = text $0 "\n" }
 
 END {
     at = 1
-    ok = parse_value("")
-    skip_space()
-    if (!ok || at <= length(text) || !("schema" in value)) exit 1
-    print_all()
+    do {
+        split("", value)
+        split("", count)
+        split("", child)
+        if (!parse_value("") || !("schema" in value)) exit 1
+        if (reports++) print ""
+        print_all()
+        skip_space()
+    } while (at <= length(text))
 }
 
 function skip_space(    c) {

@@ -204,7 +204,7 @@ void hooks_init(const struct config *config, bool carries_anything, bool carries
         }
         if (!is_known)
             config_item_error((struct config *)(uintptr_t)config, item, 0,
-                              "expected a family of handoffs (see BATON_HELP=1)");
+                              "expected a family of handoffs, as in man 7 baton");
     }
     is_ready = true;
 }

@@ -1,0 +1,79 @@
+"""The examples of the documents, as they stand there: typed by a user, they do what is said."""
+import contextlib
+import os
+import re
+import tempfile
+from pathlib import Path
+
+from harness import BUILD, MACHINE, PROGRAMS, ROOT, idle, plain, skip, test
+
+README = (ROOT / "README.md").read_text()
+
+
+@contextlib.contextmanager
+def checkout():
+    """A folder in which the README's commands find what a user has there, and may leave what they make."""
+    if MACHINE:
+        skip("the launcher starts programs of this machine")
+    with tempfile.TemporaryDirectory(prefix="baton-documents-") as folder:
+        for name in ("Makefile", "include", "scripts", "shim", "tests"):
+            os.symlink(ROOT / name, Path(folder, name))
+        os.symlink(BUILD, Path(folder, "build"))
+        yield folder
+
+
+def shell(command, folder):
+    """As typed after `$`, with an installed launcher."""
+    return plain("sh", "-c", command, cwd=folder, timeout=60,
+                 env={"PATH": f"{ROOT / 'scripts'}:{os.environ['PATH']}"})
+
+
+def blocks(kind, word):
+    found = [text for text in re.findall(rf"^```{kind}\n(.*?)^```", README, re.M | re.S) if word in text]
+    if not found:
+        raise AssertionError(f"the README has no {kind} block with {word}")
+    return found
+
+
+def same(said, shown, is_baton):
+    """What differs from run to run: processes, folders, and the numbers of who does not carry."""
+    pattern = re.escape(shown)
+    pattern = re.sub(r"/home/me/baton/build/\S+/(\w+)\\ \\\(pid\\ \d+", r"\\S+/\1\\ \\(pid\\ \\d+", pattern)
+    if not is_baton:
+        pattern = re.sub(r"(\\ )*\d+", r" *\\d+", pattern)
+    return re.fullmatch(pattern, said)
+
+
+@test("the README's examples print what stands there", each=("stitched", "counts.json", "thpool"))
+def readme(word):
+    if not (PROGRAMS / "web_request").exists():
+        skip("web_request was not built here")
+    if word == "thpool" and not Path("/usr/share/cthreadpool/thpool.c").exists():
+        skip("cthreadpool-dev is not installed")
+    with checkout() as folder:
+        for block in blocks("console", word):
+            for command, shown in re.findall(r"^\$ (.*)\n((?:[^$].*\n|\n)*)", block, re.M):
+                result = shell(command, folder).quiet()
+                if not same(result.out, shown, "baton " in command):
+                    result.fail(f"the README says\n{shown}")
+
+
+@test("the README's adapter is built and carries")
+def readme_adapter():
+    if not (PROGRAMS / "scope_program").exists():
+        skip("scope_program was not built here")
+    with checkout() as folder:
+        plain("scope_program").wrong()
+        for block in blocks("sh", "scope_adapter"):
+            shell(f"set -e\n{block}", folder).ok().says("RIGHT")
+
+
+@test("the configuration file of baton(7) is read without complaint")
+def manual_configuration():
+    page = (ROOT / "scripts" / "man" / "baton.7.in").read_text()
+    example = page[page.index(".SS Configuration file"):]
+    text = re.search(r"^\.EX\n(.*?)^\.EE", example, re.M | re.S).group(1)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "baton.conf")
+        path.write_text(text.replace("\\-", "-"))
+        idle("empty_slot", "key", env={"BATON_CONFIG": path, "BATON_STRICT": "on"}).quiet()

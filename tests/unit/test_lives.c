@@ -1,0 +1,672 @@
+// promise: long random lives of threads end as the rules say, whatever is left by longjmp or pthread_exit
+/*
+ * A life sets slots, captures, runs, lets go; starts threads that inherit, adopts contexts, enters
+ * runs of variables, deletes keys and makes them again; and leaves tasks by longjmp or the thread by
+ * pthread_exit, at random and inside one another. A model says what every slot must be, and which
+ * values must have been destroyed, once, at the end. LIVES=N tries N seeds, SEED=N one of them.
+ */
+#include <check.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "context/vars.h"
+#include "core.h"
+
+enum {
+    KEYS = 6,
+    OWNED = 2, /* of the keys: the last, with a destructor */
+    WORDS = 3,
+    SLOTS = KEYS + WORDS + 1,
+    VARIABLE = SLOTS - 1, /* one of baton.h */
+    HELD = 12,
+    DEPTH = 6,
+    VALUES = 1 << 17,
+    BOARD = 16,
+    STEPS = 250,
+};
+
+static pthread_key_t key_0, key_1, key_2, key_3, key_4, key_5;
+static pthread_key_t *const keys[KEYS] = {&key_0, &key_1, &key_2, &key_3, &key_4, &key_5};
+__thread long word_0, word_1, word_2;
+static bool has_words, is_alone; /* threads do not run at the same time */
+static struct var *variable;
+static _Atomic uint32_t made_again[KEYS];
+
+/* ---- values that are destroyed ---- */
+
+enum { OWED_NOT, OWED_ONCE, OWED_ANY };
+static _Atomic uint8_t owed[VALUES], destroyed[VALUES], slot_of[VALUES];
+static _Atomic uint32_t values_made, wrong;
+static uint32_t life_seed;
+
+static void is_wrong(const char *what, long have, long want)
+{
+    if (atomic_fetch_add(&wrong, 1) < 5)
+        fprintf(stderr, "seed %u: %s: %ld, not %ld\n", life_seed, what, have, want);
+    if (getenv("TRAP"))
+        __builtin_trap();
+}
+
+static void destroy(void *value)
+{
+    atomic_fetch_add(&destroyed[(uintptr_t)value], 1);
+}
+
+static bool is_owned(unsigned slot)
+{
+    return slot >= KEYS - OWNED && slot < KEYS;
+}
+
+/* ---- slots ---- */
+
+static uintptr_t get(unsigned slot)
+{
+    const struct vars_entry *entry;
+
+    if (slot < KEYS) {
+        const struct thread *thread = thread_self;
+        unsigned column = key_column[*keys[slot]];
+
+        if (!column || !thread_is_attached(thread))
+            return (uintptr_t)pthread_getspecific(*keys[slot]);
+        return (uintptr_t)context_get_key(thread, column - 1);
+    }
+    if (slot < KEYS + WORDS)
+        return (uintptr_t)(slot == KEYS ? word_0 : slot == KEYS + 1 ? word_1 : word_2);
+    entry = vars_find(vars_now(thread_self), variable);
+    return entry ? (uintptr_t)entry->value : 0;
+}
+
+static void set(unsigned slot, uintptr_t value)
+{
+    if (slot < KEYS) {
+        core_set(*keys[slot], (void *)value);
+    } else if (slot < KEYS + WORDS) {
+        *(slot == KEYS ? &word_0 : slot == KEYS + 1 ? &word_1 : &word_2) = (long)value;
+    } else {
+        struct thread *thread = thread_enter();
+        struct vars_entry *entry = vars_entry_new(variable, (void *)value);
+        struct vars_map *map;
+
+        if (!vars_where(thread) || !vars_with(vars_now(thread), entry, &map))
+            abort();
+        vars_set_now(thread, map);
+        vars_entry_unref(entry);
+    }
+}
+
+/* ---- the model ---- */
+
+struct view {
+    uintptr_t value[SLOTS];
+    uint32_t made_again[KEYS]; /* when it was so */
+};
+
+struct held {
+    struct context *context;
+    struct view view;
+    bool was_rolled;
+};
+
+struct frame {
+    struct frame *outer;
+    struct view now;
+    bool is_mine[SLOTS];    /* set here */
+    uintptr_t outside_runs; /* the variable */
+    unsigned runs;
+    unsigned adopted;
+    struct view before_adopted[4];
+    bool mine_before[4][SLOTS];
+    struct held *held[HELD];
+    jmp_buf out;
+    bool can_land;
+    unsigned depth;
+};
+
+struct life {
+    uint32_t random;
+    struct frame *innermost;
+    unsigned threads; /* that have started one another */
+    struct newborn *newborn;
+};
+
+static __thread struct life life;
+static struct held *_Atomic board[BOARD];
+
+static uint32_t below(uint32_t limit)
+{
+    life.random = life.random * 1664525u + 1013904223u;
+    return (life.random >> 8) % limit;
+}
+
+static void renew(struct view *view, bool *is_mine)
+{
+    for (unsigned i = 0; i < KEYS; i++) {
+        if (view->made_again[i] == atomic_load(&made_again[i]))
+            continue;
+        view->made_again[i] = atomic_load(&made_again[i]);
+        view->value[i] = 0;
+        if (is_mine)
+            is_mine[i] = false;
+    }
+}
+
+static void look(struct frame *frame, const char *when)
+{
+    renew(&frame->now, frame->is_mine);
+    for (unsigned i = 0; i < SLOTS; i++) {
+        uintptr_t value;
+
+        if (!has_words && i >= KEYS && i < VARIABLE)
+            continue;
+        value = get(i);
+        if (value != frame->now.value[i]) {
+            char what[80];
+
+            snprintf(what, sizeof what, "slot %u %s, depth %u", i, when, frame->depth);
+            is_wrong(what, (long)value, (long)frame->now.value[i]);
+        }
+        if (is_owned(i) && value && atomic_load(&destroyed[value]))
+            is_wrong("destroyed and seen", (long)value, 0);
+    }
+}
+
+static void set_some(struct frame *frame)
+{
+    unsigned slot = below(SLOTS);
+    uintptr_t value = below(3) ? 1 + below(1000) : 0;
+
+    if (!has_words && slot >= KEYS && slot < VARIABLE)
+        return;
+    if (is_owned(slot)) {
+        uintptr_t old = frame->now.value[slot];
+
+        renew(&frame->now, frame->is_mine);
+        old = frame->now.value[slot];
+        if (value) {
+            value = 1 + atomic_fetch_add(&values_made, 1);
+            if (value >= VALUES)
+                return;
+            atomic_store(&slot_of[value], (uint8_t)slot);
+            atomic_store(&owed[value], OWED_ONCE);
+        }
+        if (old && frame->is_mine[slot])
+            atomic_store(&owed[old], OWED_NOT); /* who replaces a value looks after it */
+    }
+    set(slot, value);
+    frame->now.value[slot] = value;
+    frame->is_mine[slot] = true;
+    if (slot == VARIABLE && !frame->runs)
+        frame->outside_runs = value;
+}
+
+static __attribute__((noinline)) struct context *capture(void)
+{
+    return context_capture(FAMILY_UNIT);
+}
+
+static struct held *hold(struct frame *frame)
+{
+    struct held *held = calloc(1, sizeof *held);
+
+    look(frame, "before a capture");
+    held->context = capture();
+    held->view = frame->now;
+    return held;
+}
+
+static void let_go(struct held *held)
+{
+    if (below(8) == 0)
+        context_rollback(FAMILY_UNIT, held->context);
+    else
+        context_release(held->context);
+    free(held);
+}
+
+static void live(struct frame *frame, unsigned steps);
+
+static struct frame *frame_new(const struct view *view)
+{
+    struct frame *frame = calloc(1, sizeof *frame);
+
+    frame->now = *view;
+    renew(&frame->now, NULL);
+    frame->outside_runs = frame->now.value[VARIABLE];
+    frame->outer = life.innermost;
+    frame->depth = frame->outer ? frame->outer->depth + 1 : 0;
+    life.innermost = frame;
+    return frame;
+}
+
+/* Gives back what the frames inside of `last` still hold. */
+static void frames_drop(struct frame *last)
+{
+    while (life.innermost != last) {
+        struct frame *frame = life.innermost;
+
+        life.innermost = frame->outer;
+        for (unsigned i = 0; i < HELD; i++)
+            if (frame->held[i])
+                let_go(frame->held[i]);
+        free(frame);
+    }
+}
+
+static void task(void *view)
+{
+    struct frame *outer = life.innermost, *frame = frame_new(view);
+
+    live(frame, below(30));
+    look(frame, "at a task's end");
+    frames_drop(outer);
+}
+
+/* As a library between the program and its callback. */
+static __attribute__((noinline)) void run_owned(struct context *context, struct view *view)
+{
+    volatile char frames[512];
+
+    frames[0] = 0;
+    core_run(context, task, view);
+    frames[1] = frames[0];
+}
+
+static GUARDED void run_lent_guarded(struct context *context, struct view *view)
+{
+    GUARDED_FRAME();
+    SCOPE_RUN(context, 0, task(view));
+}
+
+static __attribute__((noinline)) void run_lent(struct context *context, struct view *view)
+{
+    volatile char frames[512];
+
+    frames[0] = 0;
+    run_lent_guarded(context, view);
+    frames[1] = frames[0];
+}
+
+/* What it sets is there in its next run. */
+static void keeping_task(void *arg)
+{
+    struct view *view = arg;
+    struct frame *outer = life.innermost, *frame = frame_new(view);
+
+    live(frame, below(20));
+    look(frame, "at a repeating task's end");
+    *view = frame->adopted ? frame->before_adopted[0] : frame->now;
+    frames_drop(outer);
+}
+
+static GUARDED void run_keep_guarded(struct context **holder, struct view *view)
+{
+    GUARDED_FRAME();
+    SCOPE_RUN_KEEP(holder, keeping_task(view));
+}
+
+static __attribute__((noinline)) void run_keep(struct context **holder, struct view *view)
+{
+    volatile char frames[512];
+
+    frames[0] = 0;
+    run_keep_guarded(holder, view);
+    frames[1] = frames[0];
+}
+
+static void run(struct frame *frame, unsigned place)
+{
+    struct held *held = frame->held[place];
+    struct context *context = held->context;
+    struct view view = held->view;
+
+    switch (below(3)) {
+    case 0:
+        frame->held[place] = NULL;
+        free(held);
+        run_owned(context, &view);
+        break;
+    case 1:
+        run_lent(context, &view);
+        break;
+    default:
+        for (unsigned i = 1 + below(3); i-- > 0;) {
+            run_keep(&held->context, &held->view);
+            look(frame, "between two runs");
+        }
+    }
+    look(frame, "after a run");
+}
+
+/* ---- threads ---- */
+
+struct newborn {
+    struct view view;
+    uint32_t random;
+    unsigned threads;
+    struct frame *left; /* what its frames hold */
+};
+
+static void thread_exits(void)
+{
+    life.newborn->left = life.innermost;
+    pthread_exit(NULL);
+}
+
+static void born(void *arg)
+{
+    struct newborn *newborn = arg;
+    struct frame *frame;
+
+    life = (struct life){newborn->random, NULL, newborn->threads, newborn};
+    frame = frame_new(&newborn->view);
+    live(frame, below(60));
+    look(frame, "at a thread's end");
+    newborn->left = frame;
+}
+
+static void start(struct frame *frame)
+{
+    struct newborn newborn = {.random = below(1 << 30), .threads = life.threads + 1};
+    struct frame *innermost = life.innermost;
+
+    if (life.threads > 2)
+        return;
+    look(frame, "before a start");
+    newborn.view = frame->now;
+    pthread_join(core_thread(born, &newborn), NULL);
+    life.innermost = newborn.left;
+    frames_drop(NULL);
+    life.innermost = innermost;
+    look(frame, "after a thread");
+}
+
+/* ---- runs of variables ---- */
+
+static void in_a_run(void *arg)
+{
+    struct frame *frame = arg;
+
+    frame->now.value[VARIABLE] = 0;
+    frame->runs++;
+    live(frame, below(12));
+    frame->runs--;
+}
+
+static __attribute__((noinline)) void enter_run(struct vars_context *context, struct frame *frame)
+{
+    volatile char frames[512];
+
+    frames[0] = 0;
+    vars_run(context, in_a_run, frame);
+    frames[1] = frames[0];
+}
+
+static void run_variables(struct frame *frame)
+{
+    struct vars_context *context = vars_context_new(NULL);
+    uintptr_t before = frame->now.value[VARIABLE];
+
+    enter_run(context, frame);
+    vars_context_unref(context);
+    frame->now.value[VARIABLE] = before;
+    look(frame, "after a run of variables");
+}
+
+/* ---- adopting ---- */
+
+static void adopt(struct frame *frame, unsigned place)
+{
+    struct held *held = frame->held[place];
+
+    if (frame->runs || frame->adopted == 4 || held->context == thread_self->over)
+        return;
+    frame->held[place] = NULL;
+    memcpy(frame->mine_before[frame->adopted], frame->is_mine, sizeof frame->is_mine);
+    memset(frame->is_mine, 0, sizeof frame->is_mine);
+    frame->before_adopted[frame->adopted++] = frame->now;
+    frame->now = held->view;
+    renew(&frame->now, NULL);
+    frame->outside_runs = frame->now.value[VARIABLE];
+    if (!scope_adopt(held->context))
+        abort();
+    free(held);
+    look(frame, "adopted");
+}
+
+static void leave_adopted(struct frame *frame)
+{
+    scope_leave_adopted(thread_self);
+    frame->now = frame->before_adopted[--frame->adopted];
+    frame->outside_runs = frame->now.value[VARIABLE];
+    memcpy(frame->is_mine, frame->mine_before[frame->adopted], sizeof frame->is_mine);
+    look(frame, "after leaving what was adopted");
+}
+
+/* ---- keys ---- */
+
+static __attribute__((noinline)) void key_again(unsigned slot)
+{
+    core_key_delete(*keys[slot]);
+    for (uint32_t value = 1; is_owned(slot) && value <= atomic_load(&values_made); value++)
+        if (atomic_load(&slot_of[value]) == slot)
+            atomic_store(&owed[value], OWED_ANY);
+    atomic_fetch_add(&made_again[slot], 1);
+    core_key_create(keys[slot], is_owned(slot) ? destroy : NULL);
+    __asm__("");
+}
+
+/* ---- a life ---- */
+
+static void jump(struct frame *frame)
+{
+    struct frame *to = frame;
+
+    if (life.newborn && below(6) == 0)
+        thread_exits();
+    while (to->outer && below(2))
+        to = to->outer;
+    if (to->can_land)
+        longjmp(to->out, 1);
+}
+
+static void swap_on_board(struct frame *frame, unsigned place)
+{
+    struct held *held = atomic_exchange(&board[below(BOARD)], frame->held[place]);
+
+    frame->held[place] = held;
+}
+
+static void step(struct frame *frame)
+{
+    unsigned what = below(100), place = below(HELD);
+
+    if (what < 30) {
+        set_some(frame);
+    } else if (what < 62) {
+        if (!frame->held[place])
+            frame->held[place] = hold(frame);
+    } else if (what < 75) {
+        if (frame->held[place] && frame->depth < DEPTH)
+            run(frame, place);
+    } else if (what < 82) {
+        if (frame->held[place]) {
+            let_go(frame->held[place]);
+            frame->held[place] = NULL;
+        }
+    } else if (what < 85) {
+        jump(frame);
+    } else if (what < 87) {
+        start(frame);
+    } else if (what < 90) {
+        if (frame->depth < DEPTH)
+            run_variables(frame);
+    } else if (what < 93) {
+        if (frame->held[place])
+            adopt(frame, place);
+    } else if (what < 95) {
+        if (frame->adopted && !frame->runs)
+            leave_adopted(frame);
+    } else if (what < 98) {
+        swap_on_board(frame, place);
+    } else if (what < 99) {
+        struct context *context;
+
+        thread_enter()->suppress++;
+        context_drop_snapshot(thread_self);
+        context = capture();
+        thread_self->suppress--;
+        if (context != context_empty)
+            is_wrong("suppressed", 0, 1);
+        context_release(context);
+    } else if (is_alone && life_seed % 4 == 0 && below(10) == 0) {
+        key_again(below(KEYS));
+        look(frame, "after a key was made again");
+    }
+}
+
+/* May be entered again for the same frame, in a run of variables. */
+static __attribute__((noinline)) void live(struct frame *frame, unsigned count)
+{
+    struct frame *volatile here = frame;
+    volatile unsigned steps = count;
+    volatile bool is_outermost = !frame->can_land;
+
+    if (is_outermost) {
+        frame->can_land = true;
+        if (setjmp(frame->out)) {
+            struct context *context = capture();
+
+            context_release(context);
+            frames_drop(here);
+            here->runs = 0;
+            here->now.value[VARIABLE] = here->outside_runs;
+            while (here->adopted)
+                leave_adopted(here);
+            look(here, "after a jump");
+        }
+    }
+    while (steps > 0) {
+        steps--;
+        step(here);
+    }
+    if (is_outermost)
+        here->can_land = false;
+}
+
+static void *life_of_a_thread(void *seed)
+{
+    static const struct view nothing;
+    struct frame *frame;
+
+    thread_enter();
+    life = (struct life){(uint32_t)(uintptr_t)seed, NULL, 0, NULL};
+    frame = frame_new(&nothing);
+    for (unsigned i = 0; i < KEYS; i++)
+        frame->now.made_again[i] = atomic_load(&made_again[i]);
+    live(frame, STEPS);
+    while (frame->adopted)
+        leave_adopted(frame);
+    for (unsigned i = 0; i < SLOTS; i++) {
+        uintptr_t value = is_owned(i) && frame->is_mine[i] ? frame->now.value[i] : 0;
+
+        if (value && atomic_load(&owed[value]) == OWED_ONCE)
+            atomic_store(&owed[value], OWED_NOT);
+        if (i != VARIABLE)
+            set(i, 0);
+    }
+    frames_drop(NULL);
+    return NULL;
+}
+
+static __attribute__((noinline)) void create_keys(void)
+{
+    for (unsigned i = 0; i < KEYS; i++)
+        core_key_create(keys[i], is_owned(i) ? destroy : NULL);
+    __asm__("");
+}
+
+/* Answers how much was wrong. */
+static unsigned one_life(uint32_t seed)
+{
+    unsigned threads = seed % 3 == 0 ? 3 : 1;
+    pthread_t thread[3];
+
+    life_seed = seed;
+    has_words = seed & 2;
+    is_alone = threads == 1;
+    core_start(has_words
+                   ? "BATON_CARRY=key:key_0;key:key_1;key:key_2;key:key_3;key:key_4;key:key_5;"
+                     "tls:word_0;tls:word_1;tls:word_2"
+                   : "BATON_CARRY=key:key_0;key:key_1;key:key_2;key:key_3;key:key_4;key:key_5");
+    create_keys();
+    variable = vars_new_var("variable", NULL, NULL);
+    for (unsigned i = 0; i < threads; i++)
+        pthread_create(&thread[i], NULL, life_of_a_thread, (void *)(uintptr_t)(seed * 7 + i));
+    for (unsigned i = 0; i < threads; i++)
+        pthread_join(thread[i], NULL);
+    for (unsigned i = 0; i < BOARD; i++)
+        if (board[i])
+            let_go(board[i]);
+    if (core_alive())
+        is_wrong("contexts alive", (long)core_alive(), 0);
+    if (values_count())
+        is_wrong("values held", (long)values_count(), 0);
+    for (uint32_t value = 1; value <= values_made && value < VALUES; value++) {
+        unsigned times = destroyed[value];
+
+        if (owed[value] == OWED_ANY ? times > 1 : times != (owed[value] == OWED_ONCE))
+            is_wrong("destroyed", (long)times, owed[value]);
+    }
+    return wrong;
+}
+
+static unsigned in_child(uint32_t seed)
+{
+    int status;
+    pid_t child = fork();
+
+    if (child == 0)
+        _exit(one_life(seed) ? 1 : 0);
+    waitpid(child, &status, 0);
+    if (status)
+        fprintf(stderr, "seed %u: status %x\n", seed, (unsigned)status);
+    return status != 0;
+}
+
+START_TEST(test_lives_end_as_they_should)
+{
+    const char *lives = getenv("LIVES"), *seed = getenv("SEED");
+    unsigned count = lives ? (unsigned)atoi(lives) : 60, failed = 0;
+    uint32_t first = seed ? (uint32_t)atoi(seed) : 1;
+
+    if (seed && !lives) {
+        ck_assert_uint_eq(one_life(first), 0);
+        return;
+    }
+    for (unsigned i = 0; i < count; i++)
+        failed += in_child(first + i);
+    ck_assert_uint_eq(failed, 0);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("lives");
+    TCase *tc = tcase_create("lives");
+    SRunner *runner;
+    int failed;
+
+    tcase_set_timeout(tc, 600);
+    tcase_add_test(tc, test_lives_end_as_they_should);
+    suite_add_tcase(suite, tc);
+    runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

@@ -55,7 +55,8 @@ static bool check_name(const char *name, const char *user_module, const char *fi
     }
     if (!where)
         return say_near(name, user_module, want);
-    reason = slot_deny_reason(name, where->elf.name);
+    /* Whose functions are called does not matter, only whose variable it is. */
+    reason = want == ELF_FUNC ? NULL : slot_deny_reason(name, where->elf.name);
     if (reason) {
         printf("    %s: refused: %s\n", name, reason);
         return false;

@@ -25,6 +25,16 @@ static const struct baton_adapter *table_of(const struct slot *slot)
     return slot->other.pointer[0];
 }
 
+/* The program is baton-plan, which lies beside the library. */
+static size_t program_folder(char *path)
+{
+    ssize_t len = readlink("/proc/self/exe", path, PATH_SIZE / 2);
+
+    while (len > 0 && path[len - 1] != '/')
+        len--;
+    return len > 0 ? (size_t)len : 0;
+}
+
 /* The folder of this library, with its last '/'. LD_PRELOAD may name it from where the program was started. */
 static size_t own_folder(char *path)
 {
@@ -32,7 +42,12 @@ static size_t own_folder(char *path)
     const char *slash;
     size_t at = 0;
 
-    if (!elf_module_at((const void *)own_folder, &module) || !(slash = strrchr(module.path, '/')))
+    if (!elf_module_at((const void *)own_folder, &module))
+        return 0;
+    if (module.is_main)
+        return program_folder(path);
+    slash = strrchr(module.path, '/');
+    if (!slash)
         return 0;
     if (module.path[0] != '/') {
         if (!getcwd(path, PATH_SIZE / 2))

@@ -62,6 +62,34 @@ static bool object_folder(char *path, size_t n)
     return make_folder(path);
 }
 
+/*
+ * A program that becomes another user starts others with the preloads of before. The loader leaves out
+ * what that user cannot open; the object without the library would end them, so it is open to nobody
+ * to whom the library, which lies beside us, is not.
+ */
+static unsigned object_mode(void)
+{
+    char path[4096];
+    ssize_t len = readlink("/proc/self/exe", path, sizeof path - 32);
+    struct stat status;
+
+    while (len > 0 && path[len - 1] != '/')
+        len--;
+    if (len <= 0)
+        return 0600;
+    memcpy(path + len, "libbaton.so", sizeof "libbaton.so");
+    if (stat(path, &status) != 0 || !(status.st_mode & S_IROTH))
+        return 0600;
+    for (; len > 0; len--) {
+        if (path[len - 1] != '/')
+            continue;
+        path[len] = '\0';
+        if (stat(path, &status) != 0 || !(status.st_mode & S_IXOTH))
+            return 0600;
+    }
+    return 0644;
+}
+
 static int make_object(unsigned count)
 {
     char path[4200];
@@ -78,7 +106,7 @@ static int make_object(unsigned count)
                 path);
         return 0;
     }
-    if (!object_write(path, sizeof path, specs, decisions, count)) {
+    if (!object_write(path, sizeof path, object_mode(), specs, decisions, count)) {
         fprintf(stderr,
                 "baton: %s: cannot be written: %s; hooks by name and patches are left out\n", path,
                 strerror(errno));

@@ -71,11 +71,12 @@ static size_t add_plan(struct image *image, const struct named_spec *specs,
     return start;
 }
 
-/* Named for what is in it, so a file that is there already is the right one, whoever planned it. */
-static bool write_file(char *path, size_t n, const struct image *image)
+/* Named for what is in it and for who may read it, so a file that is there already is the right one,
+ * whoever planned it. */
+static bool write_file(char *path, size_t n, const struct image *image, unsigned mode)
 {
     char temporary[4200];
-    uint64_t hash = 0xcbf29ce484222325u;
+    uint64_t hash = 0xcbf29ce484222325u ^ mode;
     size_t len = strlen(path);
     int fd;
     bool is_written;
@@ -86,7 +87,7 @@ static bool write_file(char *path, size_t n, const struct image *image)
     if (access(path, R_OK) == 0)
         return true;
     snprintf(temporary, sizeof temporary, "%s.%d", path, (int)getpid());
-    fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+    fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
     if (fd < 0)
         return false;
     is_written = write(fd, image->data, image->len) == (ssize_t)image->len;
@@ -98,7 +99,7 @@ static bool write_file(char *path, size_t n, const struct image *image)
     return true;
 }
 
-bool object_write(char *path, size_t n, const struct named_spec *specs,
+bool object_write(char *path, size_t n, unsigned mode, const struct named_spec *specs,
                   const struct decision *decisions, unsigned count)
 {
     static unsigned char room[1 << 18], string_room[1 << 16];
@@ -219,5 +220,5 @@ bool object_write(char *path, size_t n, const struct named_spec *specs,
     header.e_shentsize = sizeof(ElfW(Shdr));
     memcpy(image.data, &header, sizeof header);
     memcpy(image.data + sizeof header, segments, sizeof segments);
-    return write_file(path, n, &image);
+    return write_file(path, n, &image, mode);
 }

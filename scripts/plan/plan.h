@@ -62,8 +62,9 @@ bool patch_plan(const struct module *module, uintptr_t function, size_t size,
 /* carry.c: says what becomes of the items of BATON_CARRY. False: not all of them will work. */
 bool carry_check(void);
 
-/* object.c: writes the object into the folder PATH, to which its name is added; true when it is there. */
-bool object_write(char *path, size_t n, const struct named_spec *specs,
+/* object.c: writes the object, a file of that MODE, into the folder PATH, to which its name is added;
+ * true when it is there. */
+bool object_write(char *path, size_t n, unsigned mode, const struct named_spec *specs,
                   const struct decision *decisions, unsigned count);
 
 #endif

@@ -81,9 +81,8 @@ def hidden(compiler, linker, place):
 
 @test("functions of the same code that the linker folded: one item hooks both, which check says; two are refused")
 def folded():
-    this_machine_only()
-    program = compiled("twins", "-O1", "-ffunction-sections", "-fuse-ld=lld", "-Wl,--icf=all", "hooks_twins.c",
-                       compiler="clang")
+    program = build("clang", "-O1", "-ffunction-sections", "-fuse-ld=lld", "-Wl,--icf=all", "hooks_twins.c",
+                    name="twins")
     first, second = "first_submit(kind=call,fn=2,arg=3)", "second_submit(kind=call,fn=2,arg=3)"
     said = check(first, program)
     if "note: calls of second_submit are hooked too: it is the same code" not in said:
@@ -97,10 +96,9 @@ def folded():
 
 @test("programs that check what they call: a callback that is replaced would fail, so it is not", each=("", ",unsafe"))
 def checked_calls(option):
-    this_machine_only()
-    program = compiled("cfi", "-O1", "-flto", "-fvisibility=hidden", "-fsanitize=cfi-icall", "-fuse-ld=lld", "-rdynamic",
-                       "-fno-inline", "-DPOOL=__attribute__((noinline,visibility(\"default\")))", "hooks_single.c",
-                       compiler="clang")
+    program = build("clang", "-O1", "-flto", "-fvisibility=hidden", "-fsanitize=cfi-icall", "-fuse-ld=lld", "-rdynamic",
+                    "-fno-inline", "-DPOOL=__attribute__((noinline,visibility(\"default\")))", "hooks_single.c",
+                    name="cfi")
     plain(program, "call").wrong()
     hook = HOOKS["call"].replace("arg=3", f"arg=3{option}")
     after = carry(KEY, program, "call", env={"BATON_HOOKS": hook}, launched=True)

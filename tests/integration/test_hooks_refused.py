@@ -2,9 +2,11 @@
 import os
 import shutil
 import subprocess
+import tempfile
+from pathlib import Path
 
 from compile import compiled
-from harness import ROOT, Failure, carry, idle, plain, run, skip, test
+from harness import LIBRARY, ROOT, Failure, carry, idle, plain, run, skip, test
 
 KEY = "key:request_key"
 
@@ -172,13 +174,42 @@ def check_carry():
     expect(check("--carry", KEY, "/etc/passwd"), 126)
 
 
-@test("a program that becomes another user starts others without a word")
-def another_user():
+AS_NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+OTHERS = {"BATON_HOOKS": "whole(kind=put,item=1);local(kind=get,item=ret)", "BATON_CARRY": KEY}
+
+
+def need_another_user():
     if os.geteuid() != 0 or not shutil.which("setpriv"):
         skip("needs root and setpriv")
-    hooks = "whole(kind=put,item=1);local(kind=get,item=ret)"
-    run("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "/bin/sh", "-c", "/bin/echo there; exit 3",
-        env={"BATON_HOOKS": hooks, "BATON_CARRY": KEY}, launched=True).exits(3).quiet().says("there")
+
+
+@test("a program that becomes another user starts others without a word")
+def another_user():
+    need_another_user()
+    if subprocess.run([*AS_NOBODY, "test", "-r", LIBRARY], check=False).returncode:
+        skip("another user cannot read the library where it was built")
+    run(*AS_NOBODY, "/bin/sh", "-c", "/bin/echo there; exit 3", env=OTHERS, launched=True).exits(3).quiet().says("there")
+
+
+@test("a user who cannot read the library is not given what needs it, and programs run as ever")
+def another_user_without_library():
+    need_another_user()
+    with tempfile.TemporaryDirectory() as folder:
+        parts = Path(folder, "lib", "baton")
+        shutil.copytree(ROOT / "scripts" / "baton.d", parts)
+        os.mkdir(Path(folder, "bin"))
+        shutil.copy(ROOT / "scripts" / "baton", Path(folder, "bin"))
+        for name in ("libbaton.so", "baton-plan"):
+            shutil.copy(ROOT / "build" / name, parts)
+        launcher = str(Path(folder, "bin", "baton"))
+        for mode, words in ((0o755, False), (0o700, True)):
+            os.chmod(folder, mode)
+            after = run(launcher, "run", *AS_NOBODY, "/bin/sh", "-c", "/bin/echo there; exit 3", env=OTHERS, preload=False)
+            after.exits(3).says("there")
+            if words:
+                after.complains("cannot be preloaded").complains("libbaton.so", ".so' from LD_PRELOAD")
+            else:
+                after.quiet()
 
 
 @test("check: the nearest names of all modules, nearest first; C++ names that have the name as a part")

@@ -1,6 +1,7 @@
 """Programs that a test builds in many ways: compilers, levels, ways of linking."""
 import fcntl
 import hashlib
+import os
 import shutil
 import subprocess
 
@@ -34,7 +35,8 @@ def compiled(name, *words, compiler="cc"):
     with open(folder / ".lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not target.exists() or target.stat().st_mtime < newest:
-            made = subprocess.run(command + ["-o", str(target)], capture_output=True, text=True, timeout=120)
+            made = subprocess.run(command + ["-o", str(target)], capture_output=True, text=True, timeout=120,
+                                  env={**os.environ, "LC_ALL": "C"})
             if made.returncode:
                 raise harness.Failure(f"$ {' '.join(command)} -o {target}\n{made.stderr}")
     return target

@@ -50,41 +50,63 @@ static bool is_started, is_over;
 static bool is_read;  /* the settings; who has the claim may read and write it */
 static bool is_plain; /* there are none */
 static _Atomic(const void *) start_claim; /* thread pointer of who reads or starts */
+static atomic_int start_process;          /* of who had it last, or has it */
+static atomic_int activator;              /* process that activates */
+
+/* A start or an activation that a child would find half done. */
+static bool is_starting(void)
+{
+    const void *claim = atomic_load(&start_claim);
+
+    return (claim && claim != arch_tp()) || (atomic_load(&activator) && !is_active);
+}
 
 static void before_fork(void)
 {
-    int *self = &errno;
-
+    lock_wait_before_fork(is_starting);
     elf_fork_wait();
+    first_fork_lock();
     named_fork_lock();
     handoffs_fork_lock();
     context_fork_lock();
-    atomic_store(&lock_forking, self);
+    objects_fork_lock();
     elf_fork_close();
 }
 
 static void after_fork_parent(void)
 {
     elf_fork_open(false);
-    atomic_store(&lock_forking, NULL);
+    objects_fork_unlock();
     context_fork_unlock(false);
     handoffs_fork_unlock();
     named_fork_unlock(false);
+    first_fork_unlock();
 }
 
 static void after_fork_child(void)
 {
     elf_fork_open(true);
-    atomic_store(&lock_forking, NULL);
-    next_forked();
+    objects_fork_unlock();
     context_fork_unlock(true);
     handoffs_fork_unlock();
     named_fork_unlock(true);
+    first_fork_unlock();
+}
+
+/* First of all that a fork in another thread could find half done. */
+static void watch_forks(void)
+{
+    static bool is_watching;
+
+    if (!is_watching)
+        pthread_atfork(before_fork, after_fork_parent, after_fork_child);
+    is_watching = true;
 }
 
 /* Everything that only a program that carries something needs. */
 static void start_carrying(void)
 {
+    watch_forks();
     key_read_native = (void *(*)(pthread_key_t))next_find_startup("pthread_getspecific");
     key_write_native =
         (int (*)(pthread_key_t, const void *))next_find_startup("pthread_setspecific");
@@ -93,7 +115,6 @@ static void start_carrying(void)
     thread_init((int (*)(unsigned *, void (*)(void *)))next_find_startup("pthread_key_create"),
                 key_write_native);
     context_init((uint32_t)((config.max_age_ns + 999999) / 1000000), config.max_hops);
-    pthread_atfork(before_fork, after_fork_parent, after_fork_child);
 }
 
 /* Settings that are known but that nothing obeys yet: a user must not wait for what will not come. */
@@ -143,6 +164,8 @@ static bool is_wanted_now(void)
 
 static void start_rooms(void)
 {
+    if (slots_count)
+        watch_forks();
     if (needs_stacks())
         stack_start();
     if (config.strict && config.carry.count)
@@ -167,11 +190,15 @@ static bool claim_start(void)
 {
     const void *none = NULL;
 
-    return atomic_compare_exchange_strong(&start_claim, &none, arch_tp());
+    if (!atomic_compare_exchange_strong(&start_claim, &none, arch_tp()))
+        return false;
+    atomic_store(&start_process, getpid());
+    return true;
 }
 
 /* False: it is being done further up in this thread; or in another, which may wait for the loader,
- * which we may be in, so nobody waits for ever. */
+ * which we may be in, so nobody waits for ever. Or nobody does it any more: a child that was forked
+ * meanwhile goes without. */
 static bool claim_patiently(void)
 {
     for (unsigned i = 0; i < WAIT_TRIES; i++) {
@@ -181,6 +208,8 @@ static bool claim_patiently(void)
             return false;
         sched_yield();
     }
+    if (atomic_load(&start_process) && atomic_load(&start_process) != getpid())
+        is_over = true;
     return false;
 }
 
@@ -209,18 +238,21 @@ bool baton_start(char **environment)
 /* The first use of include/baton.h in a program that carries nothing else. */
 void baton_activate(void)
 {
-    static atomic_flag claimed = ATOMIC_FLAG_INIT;
     int saved_errno = errno;
 
-    if (is_active)
-        return;
-    if (baton_start(NULL) && !is_active && !atomic_flag_test_and_set(&claimed)) {
-        start_carrying();
-        hooks_switch_on();
-        is_active = 1;
+    while (!is_active && baton_start(NULL) && !is_active) {
+        int self = getpid(), other = 0;
+
+        /* A child that was forked before its parent's other thread was done with it does it itself. */
+        if (atomic_compare_exchange_strong(&activator, &other, self) ||
+            (other != self && atomic_compare_exchange_strong(&activator, &other, self))) {
+            start_carrying();
+            hooks_switch_on();
+            is_active = 1;
+        } else {
+            sched_yield();
+        }
     }
-    while (!is_active && __atomic_load_n(&is_started, __ATOMIC_ACQUIRE))
-        sched_yield();
     errno = saved_errno;
 }
 
@@ -247,6 +279,8 @@ __attribute__((constructor)) static void construct(int argc, char **argv, char *
 __attribute__((destructor)) static void destruct(void)
 {
     if (!is_started) {
+        if (is_over) /* a child without the thread that had started */
+            return;
         is_over = true; /* too late for a start */
         if (!is_read || (!config.report && log_level < LOG_LEVEL_WARN))
             return;

@@ -21,28 +21,25 @@ static const char *elf_base_name(const char *path)
 }
 
 /* The program's own path: the loader gives "" for it. Found once; threads that are there at the
- * same time each try, and only one of them writes. */
+ * same time all write the same. */
 static const char *elf_main_name(void)
 {
     static char path[4096];
-    static int state; /* 0 unknown, 1 somebody reads it, 2 there */
-    int expected = 0;
+    static bool is_known;
+    char found[sizeof path];
+    long n;
 
-    if (__atomic_load_n(&state, __ATOMIC_ACQUIRE) == 2)
+    if (__atomic_load_n(&is_known, __ATOMIC_ACQUIRE))
         return elf_base_name(path);
-    if (__atomic_compare_exchange_n(&state, &expected, 1, false, __ATOMIC_ACQ_REL,
-                                    __ATOMIC_ACQUIRE)) {
-        long n = sys_readlink("/proc/self/exe", path, sizeof path - 1);
-
-        path[n > 0 ? n : 0] = '\0';
-        /* Under `ld.so PROGRAM` that is the loader; it has put argv right. */
-        if (!strncmp(elf_base_name(path), "ld-", 3) && strstr(path, ".so") &&
-            program_invocation_name && strlen(program_invocation_name) < sizeof path)
-            memcpy(path, program_invocation_name, strlen(program_invocation_name) + 1);
-        __atomic_store_n(&state, 2, __ATOMIC_RELEASE);
-        return elf_base_name(path);
-    }
-    return expected == 2 ? elf_base_name(path) : "";
+    n = sys_readlink("/proc/self/exe", found, sizeof found - 1);
+    found[n > 0 ? n : 0] = '\0';
+    /* Under `ld.so PROGRAM` that is the loader; it has put argv right. */
+    if (!strncmp(elf_base_name(found), "ld-", 3) && strstr(found, ".so") &&
+        program_invocation_name && strlen(program_invocation_name) < sizeof found)
+        memcpy(found, program_invocation_name, strlen(program_invocation_name) + 1);
+    memcpy(path, found, strlen(found) + 1);
+    __atomic_store_n(&is_known, true, __ATOMIC_RELEASE);
+    return elf_base_name(path);
 }
 
 static bool elf_module_holds(const struct elf_module *m, uintptr_t address, size_t len)

@@ -18,12 +18,12 @@
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/auxv.h>
-#include <time.h>
 
 #include "base/elf_file.h"
+#include "base/lock.h"
 #include "base/sys.h"
 
-enum { WAIT_TRIES = 4096, FORK_WAIT_MS = 200 };
+enum { WAIT_TRIES = 4096 };
 
 /* ---- the loader's lock ---- */
 
@@ -142,24 +142,20 @@ static void walk_leave(void)
     atomic_fetch_sub(&walkers, 1);
 }
 
-static long now_ms(void)
+static bool is_walking(void)
 {
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-    return now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    return atomic_load(&walkers) > 0;
 }
 
 void elf_fork_wait(void)
 {
-    for (long start = now_ms(); atomic_load(&walkers) && now_ms() - start < FORK_WAIT_MS;)
-        sched_yield();
+    lock_wait_before_fork(is_walking);
 }
 
 void elf_fork_close(void)
 {
     atomic_store(&is_closed, &errno);
-    for (unsigned i = 0; atomic_load(&walkers) && i < WAIT_TRIES; i++)
+    for (unsigned i = 0; is_walking() && i < WAIT_TRIES; i++)
         sched_yield();
 }
 

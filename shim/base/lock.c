@@ -1,6 +1,53 @@
-/* Which thread forks: see lock.h. */
+/* Which thread forks, what it waits for, and the locks of objects: see lock.h. */
 #include "base/lock.h"
 
 #include <stddef.h>
+#include <time.h>
+
+enum { WAIT_MS = 200 };
 
 _Atomic(int *) lock_forking;
+
+struct lock lock_objects[LOCK_OBJECTS];
+
+static long now_ms(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    return now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+void lock_wait_before_fork(bool (*is_busy)(void))
+{
+    for (long start = now_ms(); is_busy() && now_ms() - start < WAIT_MS;)
+        sched_yield();
+}
+
+/* One fork at a time. Whose it is is known before any other lock is taken and until all are let go: a
+ * signal handler may hand work over in between. */
+static struct lock fork_lock;
+
+void first_fork_lock(void)
+{
+    lock_take_for_fork(&fork_lock);
+    atomic_store(&lock_forking, &errno);
+}
+
+void first_fork_unlock(void)
+{
+    atomic_store(&lock_forking, NULL);
+    lock_drop_after_fork(&fork_lock);
+}
+
+void objects_fork_lock(void)
+{
+    for (unsigned i = 0; i < LOCK_OBJECTS; i++)
+        lock_take_for_fork(&lock_objects[i]);
+}
+
+void objects_fork_unlock(void)
+{
+    for (unsigned i = 0; i < LOCK_OBJECTS; i++)
+        lock_drop_after_fork(&lock_objects[i]);
+}

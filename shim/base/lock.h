@@ -3,7 +3,8 @@
  *
  * Not pthread_mutex: a hook may run before libpthread's state is ready and inside code that the
  * program interposes itself. Every lock that can be held at fork is taken in the prepare handler
- * (init.c), so that the child never inherits one that nobody will release.
+ * (init.c), so that the child never inherits one that nobody will release. So there is none inside of
+ * an object, unless all those objects are in a list (map.c).
  */
 #ifndef BATON_BASE_LOCK_H
 #define BATON_BASE_LOCK_H
@@ -12,6 +13,7 @@
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "base/arch.h"
 
@@ -23,8 +25,9 @@ enum { LOCK_HELD = 1, LOCK_FOR_FORK = 2 };
 
 /*
  * Between the prepare handler and the others all locks are held by the thread that forks. Handlers of
- * others run meanwhile on that thread, and in the child too: they may hand work over (ThreadSanitizer
- * starts a thread), so what it takes then it has already. NULL: nobody forks; else the thread's &errno.
+ * others, and of signals, run meanwhile on that thread, and in the child too: they may hand work over
+ * (ThreadSanitizer starts a thread), so what it takes then it has already. NULL: nobody forks; else
+ * the thread's &errno.
  */
 extern _Atomic(int *) lock_forking;
 
@@ -59,6 +62,27 @@ static inline void lock_drop(struct lock *lock)
     if (atomic_load_explicit(&lock->held, memory_order_relaxed) != LOCK_FOR_FORK)
         atomic_store_explicit(&lock->held, 0, memory_order_release);
 }
+
+/* The lock of an object that comes and goes: one of a few, which fork can take. Nothing else is taken
+ * while it is held, not even that of another object. */
+enum { LOCK_OBJECTS = 16 };
+extern struct lock lock_objects[LOCK_OBJECTS];
+
+static inline struct lock *lock_of(const void *object)
+{
+    return &lock_objects[((uintptr_t)object >> 4) % LOCK_OBJECTS];
+}
+
+/* In the prepare handler, before it takes anything: while another thread does what a child could not go
+ * on with. Not for ever: that thread may wait for this one. */
+void lock_wait_before_fork(bool (*is_busy)(void));
+
+/* Around all others: */
+void first_fork_lock(void);
+void first_fork_unlock(void);
+/* The locks of objects. */
+void objects_fork_lock(void);
+void objects_fork_unlock(void);
 
 /* In the prepare handler, and in the two that come after. */
 static inline void lock_take_for_fork(struct lock *lock)

@@ -57,7 +57,6 @@ static __attribute__((noinline)) omp_function *team_begin(struct team *team, omp
     team->data = data;
     team->context = function ? context_capture(FAMILY_GOMP) : NULL;
     team->master = thread_self;
-    atomic_init(&team->lock.held, 0);
     team->loose = NULL;
     return !team->context ? NULL : cancels ? run_cancellable : run_member;
 }

@@ -35,12 +35,12 @@ struct loose_task *loose_new(struct context *context)
     task->context = context;
     task->team = team;
     if (team) {
-        lock_take(&team->lock);
+        lock_take(lock_of(team));
         task->next = team->loose;
         if (task->next)
             task->next->previous = task;
         team->loose = task;
-        lock_drop(&team->lock);
+        lock_drop(lock_of(team));
     }
     return task;
 }
@@ -51,14 +51,14 @@ struct loose_task loose_take(struct loose_task *task)
     struct loose_task taken;
 
     if (team) {
-        lock_take(&team->lock);
+        lock_take(lock_of(team));
         if (task->previous)
             task->previous->next = task->next;
         else
             team->loose = task->next;
         if (task->next)
             task->next->previous = task->previous;
-        lock_drop(&team->lock);
+        lock_drop(lock_of(team));
     }
     taken = *task;
     handoff_free(task, sizeof *task);

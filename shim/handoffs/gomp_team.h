@@ -18,11 +18,10 @@ struct team {
     void *first; /* GOMP_parallel_reductions reads the first word of its data: keep it first */
     void (*function)(void *);
     void *data;
-    struct context *context; /* lent to the members until the region ends */
-    struct thread *master;   /* runs its part in its own values */
-    struct team *outer;      /* of the split starts of one thread */
-    struct lock lock;
-    struct loose_task *loose; /* under the lock */
+    struct context *context;  /* lent to the members until the region ends */
+    struct thread *master;    /* runs its part in its own values */
+    struct team *outer;       /* of the split starts of one thread */
+    struct loose_task *loose; /* under lock_of (team) */
 };
 
 /* A task that may be discarded. It belongs to the team's list until it runs or the region ends. */

@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 #include <stddef.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/elf.h"
 
@@ -154,21 +155,33 @@ static void *find_by_caller(const char *name, const void *caller)
 }
 
 /*
- * Entries are written without a lock: `caller` is 0 while an entry is being changed, and a reader
- * takes it only if caller and name were the same before and after it read `real`.
+ * Entries are written one at a time, and nobody waits for that: `caller` is 0 while an entry is being
+ * changed, and a reader takes it only if caller and name were the same before and after it read `real`.
+ * An entry is of the age in which its search began; when a library may have gone, the next age begins.
  */
 static struct {
     _Atomic(const void *) caller;
     _Atomic(const char *) name;
     _Atomic(void *) real;
+    _Atomic unsigned age;
 } cache[CACHE_SIZE];
-static atomic_flag cache_writer = ATOMIC_FLAG_INIT;
+static _Atomic unsigned cache_age;
+static atomic_int cache_writer; /* the process of who writes: in a child it may be nobody */
+
+static bool cache_try_write(void)
+{
+    int self = getpid(), other = 0;
+
+    return atomic_compare_exchange_strong(&cache_writer, &other, self) ||
+           (other != self && atomic_compare_exchange_strong(&cache_writer, &other, self));
+}
 
 void *next_find_for(const char *name, const void *caller)
 {
     unsigned slot =
         (unsigned)((((uintptr_t)caller >> 2) ^ ((uintptr_t)name >> 3)) * 2654435761u >> 16) %
         CACHE_SIZE;
+    unsigned age = atomic_load_explicit(&cache_age, memory_order_acquire);
     void *real;
 
     if (!caller) {
@@ -178,6 +191,8 @@ void *next_find_for(const char *name, const void *caller)
     if (atomic_load_explicit(&cache[slot].caller, memory_order_acquire) == caller &&
         atomic_load_explicit(&cache[slot].name, memory_order_acquire) == name) {
         real = atomic_load_explicit(&cache[slot].real, memory_order_acquire);
+        if (atomic_load_explicit(&cache[slot].age, memory_order_acquire) != age)
+            real = NULL;
         if (real && atomic_load_explicit(&cache[slot].caller, memory_order_acquire) == caller &&
             atomic_load_explicit(&cache[slot].name, memory_order_acquire) == name)
             return real;
@@ -185,12 +200,13 @@ void *next_find_for(const char *name, const void *caller)
     real = next_find_startup(name); /* the program's scope comes first for everybody */
     if (!real)
         real = find_by_caller(name, caller);
-    if (real && !atomic_flag_test_and_set_explicit(&cache_writer, memory_order_acquire)) {
+    if (real && cache_try_write()) {
         atomic_store_explicit(&cache[slot].caller, NULL, memory_order_release);
         atomic_store_explicit(&cache[slot].real, real, memory_order_release);
         atomic_store_explicit(&cache[slot].name, name, memory_order_release);
+        atomic_store_explicit(&cache[slot].age, age, memory_order_release);
         atomic_store_explicit(&cache[slot].caller, caller, memory_order_release);
-        atomic_flag_clear_explicit(&cache_writer, memory_order_release);
+        atomic_store_explicit(&cache_writer, 0, memory_order_release);
     }
     return real;
 }
@@ -211,14 +227,5 @@ void *next_keep(const char *name, const void *caller, void **kept)
 
 void next_forget(void)
 {
-    while (atomic_flag_test_and_set_explicit(&cache_writer, memory_order_acquire))
-        ;
-    for (unsigned i = 0; i < CACHE_SIZE; i++)
-        atomic_store_explicit(&cache[i].caller, NULL, memory_order_release);
-    atomic_flag_clear_explicit(&cache_writer, memory_order_release);
-}
-
-void next_forked(void)
-{
-    atomic_flag_clear_explicit(&cache_writer, memory_order_release);
+    atomic_fetch_add_explicit(&cache_age, 1, memory_order_acq_rel);
 }

@@ -43,7 +43,5 @@ void *next_keep(const char *name, const void *caller, void **kept);
 
 /* A library may have been unloaded: forget what was found by caller. */
 void next_forget(void);
-/* In a forked child: whoever was writing to that memory is not here. */
-void next_forked(void);
 
 #endif

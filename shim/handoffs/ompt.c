@@ -54,8 +54,7 @@ struct flow {
 
 struct region {
     struct context *context;
-    struct lock lock;
-    struct flow *members; /* under the lock */
+    struct flow *members; /* under lock_of (region) */
 };
 
 static void flow_enter(struct flow *flow)
@@ -149,10 +148,10 @@ static void implicit_task(int endpoint, union data *parallel, union data *task, 
         return;
     }
     member->is_member = true;
-    lock_take(&region->lock);
+    lock_take(lock_of(region));
     member->next = region->members;
     region->members = member;
-    lock_drop(&region->lock);
+    lock_drop(lock_of(region));
     task->pointer = member;
     flow_enter(member);
 }

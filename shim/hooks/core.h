@@ -57,8 +57,7 @@ unsigned thunk_find(const struct named_hook *hook, enum thunk_role role, const v
 
 struct named_repeat {
     void *function, *data;
-    struct context *context; /* under the lock */
-    struct lock lock;
+    struct context *context; /* under lock_of (repeat) */
 };
 struct named_repeat *named_repeat_new(void *function, void *data, struct context *context);
 void named_repeat_enter(struct named_repeat *repeat, struct wrap *wrap);

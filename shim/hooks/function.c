@@ -74,10 +74,10 @@ void function_submit(struct named_hook *hook, struct std_function *function)
     if (function->manager == manage) {
         /* The program hands the same one over again: it, and copies from now on, carry the new one. */
         node = *(struct function_node **)(void *)function->any;
-        lock_take(&node->lock);
+        lock_take(lock_of(node));
         old = node->context;
         node->context = context;
-        lock_drop(&node->lock);
+        lock_drop(lock_of(node));
         context_release(old);
         atomic_fetch_add_explicit(&hook->carried, 1, memory_order_relaxed);
         return;

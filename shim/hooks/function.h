@@ -16,8 +16,7 @@ struct function_node {
     uint64_t any[2]; /* the program's own function */
     bool (*manager)(void *to, const void *from, int operation);
     void *invoker;
-    struct context *context; /* under the lock */
-    struct lock lock;
+    struct context *context; /* under lock_of (node) */
 };
 
 /* Slow. */
@@ -28,10 +27,10 @@ static inline struct context *function_context(struct function_node *node)
 {
     struct context *context;
 
-    lock_take(&node->lock);
+    lock_take(lock_of(node));
     context = node->context;
     atomic_fetch_add_explicit(&context->refs, 1, memory_order_relaxed);
-    lock_drop(&node->lock);
+    lock_drop(lock_of(node));
     return context;
 }
 

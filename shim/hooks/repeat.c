@@ -41,9 +41,9 @@ static struct context *starting_context(struct named_repeat *repeat)
 
     if (!named_periodic)
         return thread_enter() ? context_visible(thread_self) : NULL;
-    lock_take(&repeat->lock);
+    lock_take(lock_of(repeat));
     context = context_ref(repeat->context);
-    lock_drop(&repeat->lock);
+    lock_drop(lock_of(repeat));
     return context;
 }
 
@@ -68,10 +68,10 @@ void named_repeat_leave(struct named_repeat *repeat, struct wrap *wrap)
     if (named_periodic) {
         struct context *last;
 
-        lock_take(&repeat->lock);
+        lock_take(lock_of(repeat));
         last = repeat->context;
         repeat->context = next;
-        lock_drop(&repeat->lock);
+        lock_drop(lock_of(repeat));
         next = last;
     }
     context_release(next);

@@ -33,7 +33,7 @@ bool slot_name_add(struct slot_name *name, const char *symbol, const char *modul
 static bool names_try_lock(void)
 {
     for (unsigned tries = 0; tries < 4096; tries++) {
-        if (!atomic_exchange_explicit(&names_lock.held, 1, memory_order_acquire))
+        if (lock_try(&names_lock))
             return true;
         sched_yield();
     }

@@ -35,11 +35,17 @@ def inside_the_loader(mode, kind):
 @test("E24: every lock of ours is taken around fork")
 def every_lock():
     missing = []
+    inside = [f"{path.relative_to(ROOT)}: {line.strip()}" for path in sorted((ROOT / "shim").glob("*/*.[ch]"))
+              for line in re.findall(r"^ +struct lock \w+;", path.read_text(), re.M)]
+    # Maps are in a list, shards in an array; objects that come and go have lock_of.
+    if inside != ["shim/base/map.h: struct lock lock;", "shim/hooks/table_gpr.c: struct lock lock;"]:
+        raise Failure("locks in objects: " + ", ".join(inside))
     for path in sorted((ROOT / "shim").glob("*/*.c")):
         text = path.read_text()
         taken = "".join(re.findall(r"^void \w+_fork_lock\(void\)\n\{(.*?)^\}", text, re.M | re.S))
-        for name in re.findall(r"^(?:static )?struct lock (\w+);", text, re.M):
-            if f"lock_take_for_fork(&{name})" not in taken:
+        for name in re.findall(r"^(?:static )?struct lock (\w+(?:\[\w+\])?);", text, re.M):
+            one = re.sub(r"\[.*", "[i]", name)
+            if f"lock_take_for_fork(&{one})" not in taken:
                 missing.append(f"{name} in {path.relative_to(ROOT)}")
     if missing:
         raise Failure("not taken in a _fork_lock function: " + ", ".join(missing))

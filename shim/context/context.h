@@ -77,17 +77,18 @@ struct strands;
  * given back when the thread ends; they are never freed, so the report can add up their counters.
  * Written only by the thread that holds the block, except where noted.
  */
-#define THREAD_STATE                                                                           \
-    struct context                                                                             \
+#define THREAD_STATE                                                                            \
+    struct context                                                                              \
         *over;      /* attached context that the overlay reads, NULL: none attached;         \
-                             OVER_UNKNOWN in the stand-in of threads not met yet */ \
-    uintptr_t mark; /* stack pointer of the innermost attach | MARK_ flags; 0 when none */     \
-    struct level *levels;                                                                      \
-    uint32_t levels_max;                                                                       \
-    uint32_t depth; /* levels in use */                                                        \
-    char *saved;    /* stack of saved copied values, grows up; see thread_is_wordy */          \
-    size_t saved_used, saved_max;                                                              \
-    struct vars_run *runs; /* contexts of the user's that have been entered, innermost first */
+                             OVER_UNKNOWN in the stand-in of threads not met yet */  \
+    uintptr_t mark; /* stack pointer of the innermost attach | MARK_ flags; 0 when none */      \
+    struct level *levels;                                                                       \
+    uint32_t levels_max;                                                                        \
+    uint32_t depth;        /* levels in use */                                                  \
+    struct vars_run *runs; /* contexts of the user's that have been entered, innermost first */ \
+    /* Not exchanged where nothing is copied (strand_switch): from here on. */                  \
+    char *saved; /* stack of saved copied values, grows up; see thread_is_wordy */              \
+    size_t saved_used, saved_max;
 
 /* What is attached: it belongs to the stack that runs and goes aside with it (strand.h). */
 struct thread_state {

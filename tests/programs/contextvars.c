@@ -6,6 +6,7 @@
 #include "carrier.h"
 #include <glib.h>
 #include <setjmp.h>
+#include <ucontext.h>
 
 static baton_var *one, *two, *three;
 static long freed;
@@ -311,6 +312,59 @@ static void mode_longjmp(void)
     baton_context_free(context);
 }
 
+/* Two coroutines that go away in the middle of a run of their own, and come back in either order. */
+static ucontext_t coroutines[2], resumed_by;
+
+static void go_away_twice(void *argument)
+{
+    long number_of = (long)argument;
+    for (long i = 0; i < 3; i++) {
+        put(one, 100 * (number_of + 1) + i);
+        swapcontext(&coroutines[number_of], &resumed_by);
+        expect("after coming back", number(one), 100 * (number_of + 1) + i);
+    }
+}
+
+static void enter_and_go_away(long number_of)
+{
+    baton_context *own = baton_context_new();
+    put(one, number_of + 7);
+    expect("entered", baton_context_run(own, go_away_twice, (void *)number_of), BATON_OK);
+    expect("after the run", number(one), number_of + 7);
+    expect("in the context", in_context(own, one), 100 * (number_of + 1) + 2);
+    baton_context_free(own);
+}
+
+static void resume(void *number_of)
+{
+    put(two, 4);
+    swapcontext(&resumed_by, &coroutines[(long)number_of]);
+    expect("still the resumer's", number(two), 4);
+    expect("never a coroutine's", number(one), 1);
+}
+
+static void mode_run_in_coroutine(void)
+{
+    static const long order[8] = {0, 1, 1, 0, 0, 1, 0, 1};
+    static char stacks[2][1 << 16];
+    baton_context *context;
+    put(one, 1);
+    context = baton_context_copy();
+    for (long i = 0; i < 2; i++) {
+        getcontext(&coroutines[i]);
+        coroutines[i].uc_stack.ss_sp = stacks[i];
+        coroutines[i].uc_stack.ss_size = sizeof stacks[i];
+        coroutines[i].uc_link = &resumed_by;
+        makecontext(&coroutines[i], (void (*)(void))enter_and_go_away, 1, i);
+    }
+    for (int i = 0; i < 8; i++) {
+        expect("entered by the resumer", baton_context_run(context, resume, (void *)order[i]), BATON_OK);
+        expect("outside of it", number(one), 1);
+        expect("and not there", baton_find(two, NULL), 0);
+    }
+    baton_context_free(context);
+}
+
 static void exit_thread(void *argument)
 {
     put(one, 5);
@@ -555,6 +609,7 @@ static const struct {
     {"iterate", mode_iterate},
     {"many", mode_many},
     {"longjmp", mode_longjmp},
+    {"run_in_coroutine", mode_run_in_coroutine},
     {"pthread_exit", mode_pthread_exit},
     {"ends", mode_ends},
     {"thread_ends", mode_thread_ends},

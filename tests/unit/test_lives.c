@@ -11,8 +11,10 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <ucontext.h>
 #include <unistd.h>
 
+#include "context/strand.h"
 #include "context/vars.h"
 #include "core.h"
 
@@ -27,6 +29,9 @@ enum {
     VALUES = 1 << 17,
     BOARD = 16,
     STEPS = 250,
+    ATTACHED = 4,
+    COROUTINES = 4,
+    STACK = 256 * 1024,
 };
 
 static pthread_key_t key_0, key_1, key_2, key_3, key_4, key_5;
@@ -112,22 +117,33 @@ struct held {
     bool was_rolled;
 };
 
+/* Adopted, or attached by a scope of baton.h. */
+struct attached {
+    struct view before;
+    bool mine_before[SLOTS];
+    struct held *held; /* a scope's: it borrows the context */
+    uint32_t level;
+    uintptr_t mark;
+};
+
 struct frame {
     struct frame *outer;
     struct view now;
     bool is_mine[SLOTS];    /* set here */
     uintptr_t outside_runs; /* the variable */
     unsigned runs;
-    unsigned adopted;
-    struct view before_adopted[4];
-    bool mine_before[4][SLOTS];
+    struct attached attached[ATTACHED]; /* by hand, and not yet left */
+    unsigned attached_count;
+    uintptr_t (*scopes)[4]; /* on the stack */
     struct held *held[HELD];
     jmp_buf out;
     bool can_land;
     unsigned depth;
 };
 
+struct coroutine;
 struct life {
+    struct coroutine *coroutines, *coroutine; /* the one that runs */
     uint32_t random;
     struct frame *innermost;
     unsigned threads; /* that have started one another */
@@ -253,6 +269,9 @@ static void frames_drop(struct frame *last)
         for (unsigned i = 0; i < HELD; i++)
             if (frame->held[i])
                 let_go(frame->held[i]);
+        for (unsigned i = 0; i < frame->attached_count; i++)
+            if (frame->attached[i].held)
+                let_go(frame->attached[i].held);
         free(frame);
     }
 }
@@ -299,7 +318,7 @@ static void keeping_task(void *arg)
 
     live(frame, below(20));
     look(frame, "at a repeating task's end");
-    *view = frame->adopted ? frame->before_adopted[0] : frame->now;
+    *view = frame->attached_count ? frame->attached[0].before : frame->now;
     frames_drop(outer);
 }
 
@@ -362,7 +381,8 @@ static void born(void *arg)
     struct newborn *newborn = arg;
     struct frame *frame;
 
-    life = (struct life){newborn->random, NULL, newborn->threads, newborn};
+    life =
+        (struct life){.random = newborn->random, .threads = newborn->threads, .newborn = newborn};
     frame = frame_new(&newborn->view);
     live(frame, below(60));
     look(frame, "at a thread's end");
@@ -417,34 +437,219 @@ static void run_variables(struct frame *frame)
     look(frame, "after a run of variables");
 }
 
-/* ---- adopting ---- */
+/* ---- attaching by hand ---- */
+
+static struct attached *attached_push(struct frame *frame, const struct view *view)
+{
+    struct attached *attached = &frame->attached[frame->attached_count++];
+
+    *attached = (struct attached){.before = frame->now};
+    memcpy(attached->mine_before, frame->is_mine, sizeof frame->is_mine);
+    memset(frame->is_mine, 0, sizeof frame->is_mine);
+    frame->now = *view;
+    renew(&frame->now, NULL);
+    frame->outside_runs = frame->now.value[VARIABLE];
+    return attached;
+}
+
+static void attached_pop(struct frame *frame)
+{
+    struct attached *attached = &frame->attached[--frame->attached_count];
+
+    frame->now = attached->before;
+    frame->outside_runs = frame->now.value[VARIABLE];
+    memcpy(frame->is_mine, attached->mine_before, sizeof frame->is_mine);
+    if (attached->held)
+        let_go(attached->held);
+}
 
 static void adopt(struct frame *frame, unsigned place)
 {
     struct held *held = frame->held[place];
 
-    if (frame->runs || frame->adopted == 4 || held->context == thread_self->over)
-        return;
+    if (held->context == thread_self->over)
+        return; /* nothing is done then */
     frame->held[place] = NULL;
-    memcpy(frame->mine_before[frame->adopted], frame->is_mine, sizeof frame->is_mine);
-    memset(frame->is_mine, 0, sizeof frame->is_mine);
-    frame->before_adopted[frame->adopted++] = frame->now;
-    frame->now = held->view;
-    renew(&frame->now, NULL);
-    frame->outside_runs = frame->now.value[VARIABLE];
+    attached_push(frame, &held->view);
     if (!scope_adopt(held->context))
         abort();
     free(held);
     look(frame, "adopted");
 }
 
-static void leave_adopted(struct frame *frame)
+/* As attach of api.c. */
+static void attach(struct frame *frame, unsigned place)
 {
-    scope_leave_adopted(thread_self);
-    frame->now = frame->before_adopted[--frame->adopted];
-    frame->outside_runs = frame->now.value[VARIABLE];
-    memcpy(frame->is_mine, frame->mine_before[frame->adopted], sizeof frame->is_mine);
-    look(frame, "after leaving what was adopted");
+    struct held *held = frame->held[place];
+    struct attached *attached = attached_push(frame, &held->view);
+    struct thread *thread = thread_self;
+    uintptr_t mark = ((uintptr_t)&frame->scopes[frame->attached_count - 1][2] + MARK_FLAGS) &
+                     ~(uintptr_t)MARK_FLAGS;
+
+    frame->held[place] = NULL;
+    attached->held = held;
+    if (thread_is_attached(thread)) {
+        uintptr_t innermost = thread->mark & ~(uintptr_t)MARK_FLAGS;
+
+        if (innermost <= mark)
+            mark = innermost - (MARK_FLAGS + 1);
+    }
+    if (!scope_enter_slow(held->context, mark))
+        abort();
+    attached->level = scope_level(thread_self);
+    attached->mark = mark;
+    look(frame, "attached");
+}
+
+/* Of scopes any one, with all that lie above it. */
+static void detach(struct frame *frame, unsigned number)
+{
+    struct attached *attached = &frame->attached[number];
+
+    if (attached->held)
+        scope_leave_level(thread_self, attached->level, attached->mark);
+    else if (number == frame->attached_count - 1)
+        scope_leave_adopted(thread_self);
+    else
+        return;
+    while (frame->attached_count > number)
+        attached_pop(frame);
+    look(frame, "detached");
+}
+
+/* ---- coroutines ---- */
+
+struct coroutine {
+    ucontext_t here, back;
+    struct coroutine *outer; /* that has resumed it */
+    char *stack;
+    struct strand *strand;
+    struct context *context;
+    struct view view;
+    struct frame *innermost;
+    struct frame *left; /* base of its frames, for what they hold */
+    bool is_fresh, is_over, runs;
+};
+
+/* As the hook of swapcontext. */
+static __attribute__((noinline)) void swap_stacks(ucontext_t *left, ucontext_t *target)
+{
+    struct strands *own = strand_own_slow();
+
+    own->current->sp = (uintptr_t)__builtin_dwarf_cfa();
+    own->recent[strand_slot(left)] = own->current;
+    strand_switch(thread_self, own, strand_find(own, target, arch_context_sp(target)));
+    swapcontext(left, target);
+}
+
+static void coroutine_task(void *arg)
+{
+    struct coroutine *coroutine = arg;
+    struct frame *frame = frame_new(&coroutine->view);
+
+    frame->depth = 3;
+    live(frame, below(60));
+    look(frame, "at a coroutine's end");
+    while (frame->attached_count)
+        detach(frame, frame->attached_count - 1);
+    frames_drop(NULL);
+}
+
+static void coroutine_main(unsigned high, unsigned low)
+{
+    struct coroutine *coroutine = (struct coroutine *)((uintptr_t)high << 32 | low);
+    struct context *context = coroutine->strand->start;
+    struct strands *own;
+
+    coroutine->strand->start = NULL;
+    core_run(context, coroutine_task, coroutine);
+    coroutine->is_over = true;
+    own = thread_self->strands;
+    strand_end(own, coroutine->strand,
+               strand_find(own, &coroutine->back, arch_context_sp(&coroutine->back)));
+    setcontext(&coroutine->back);
+}
+
+static void coroutine_make(struct frame *frame, struct coroutine *coroutine)
+{
+    look(frame, "before a coroutine is made");
+    if (!coroutine->stack)
+        coroutine->stack = malloc(STACK);
+    coroutine->view = frame->now;
+    coroutine->is_over = false;
+    coroutine->innermost = NULL;
+    coroutine->strand = strand_new((uintptr_t)coroutine->stack, STACK, capture(), NULL, 0);
+    getcontext(&coroutine->here);
+    coroutine->here.uc_stack.ss_sp = coroutine->stack;
+    coroutine->here.uc_stack.ss_size = STACK;
+    coroutine->here.uc_link = NULL;
+    makecontext(&coroutine->here, (void (*)(void))coroutine_main, 2,
+                (unsigned)((uintptr_t)coroutine >> 32), (unsigned)(uintptr_t)coroutine);
+    strand_made(coroutine->strand, &coroutine->here, arch_context_sp(&coroutine->here));
+}
+
+static void coroutine_resume(struct frame *frame, struct coroutine *coroutine)
+{
+    struct frame *innermost = life.innermost;
+    struct newborn *newborn = life.newborn;
+
+    look(frame, "before a resume");
+    life.innermost = coroutine->innermost;
+    life.newborn = NULL; /* no pthread_exit there */
+    coroutine->outer = life.coroutine;
+    life.coroutine = coroutine;
+    coroutine->runs = true;
+    swap_stacks(&coroutine->back, &coroutine->here);
+    coroutine->runs = false;
+    life.coroutine = coroutine->outer;
+    coroutine->innermost = life.innermost;
+    life.innermost = innermost;
+    life.newborn = newborn;
+    look(frame, "after a resume");
+    if (coroutine->is_over)
+        coroutine->strand = NULL;
+}
+
+static void coroutine_yield(struct frame *frame)
+{
+    struct coroutine *coroutine = life.coroutine;
+
+    look(frame, "before a yield");
+    swap_stacks(&coroutine->here, &coroutine->back);
+    look(frame, "after a yield");
+}
+
+/* One that is not at its end is dropped when its stack is used again. */
+static void coroutine_drop(struct coroutine *coroutine)
+{
+    struct frame *innermost = life.innermost;
+    struct strand *strand;
+
+    if (!coroutine->strand)
+        return;
+    strand = strand_new((uintptr_t)coroutine->stack, STACK, NULL, NULL, 0);
+    if (!strand)
+        abort();
+    life.innermost = coroutine->innermost;
+    frames_drop(NULL);
+    life.innermost = innermost;
+    coroutine->strand = NULL;
+}
+
+static void coroutine_step(struct frame *frame)
+{
+    struct coroutine *coroutine = &life.coroutines[below(COROUTINES)];
+
+    if (life.coroutine && below(2))
+        coroutine_yield(frame);
+    else if (coroutine->runs)
+        return;
+    else if (!coroutine->strand)
+        coroutine_make(frame, coroutine);
+    else if (below(10) == 0)
+        coroutine_drop(coroutine);
+    else
+        coroutine_resume(frame, coroutine);
 }
 
 /* ---- keys ---- */
@@ -505,12 +710,19 @@ static void step(struct frame *frame)
     } else if (what < 90) {
         if (frame->depth < DEPTH)
             run_variables(frame);
-    } else if (what < 93) {
-        if (frame->held[place])
-            adopt(frame, place);
-    } else if (what < 95) {
-        if (frame->adopted && !frame->runs)
-            leave_adopted(frame);
+    } else if (what < 92) {
+        if (frame->held[place] && !frame->runs && frame->attached_count < ATTACHED) {
+            if (below(2))
+                adopt(frame, place);
+            else
+                attach(frame, place);
+        }
+    } else if (what < 94) {
+        if (frame->attached_count && !frame->runs)
+            detach(frame, below(frame->attached_count));
+    } else if (what < 96) {
+        if (life.coroutines)
+            coroutine_step(frame);
     } else if (what < 98) {
         swap_on_board(frame, place);
     } else if (what < 99) {
@@ -535,8 +747,10 @@ static __attribute__((noinline)) void live(struct frame *frame, unsigned count)
     struct frame *volatile here = frame;
     volatile unsigned steps = count;
     volatile bool is_outermost = !frame->can_land;
+    uintptr_t scopes[ATTACHED][4];
 
     if (is_outermost) {
+        frame->scopes = scopes;
         frame->can_land = true;
         if (setjmp(frame->out)) {
             struct context *context = capture();
@@ -545,8 +759,8 @@ static __attribute__((noinline)) void live(struct frame *frame, unsigned count)
             frames_drop(here);
             here->runs = 0;
             here->now.value[VARIABLE] = here->outside_runs;
-            while (here->adopted)
-                leave_adopted(here);
+            while (here->attached_count)
+                detach(here, here->attached_count - 1);
             look(here, "after a jump");
         }
     }
@@ -554,8 +768,13 @@ static __attribute__((noinline)) void live(struct frame *frame, unsigned count)
         steps--;
         step(here);
     }
-    if (is_outermost)
-        here->can_land = false;
+    if (!is_outermost)
+        return;
+    here->can_land = false;
+    for (unsigned i = here->attached_count;
+         i-- > 0;) /* scopes are left, what is adopted may stay */
+        if (here->attached[i].held)
+            detach(here, i), i = here->attached_count;
 }
 
 static void *life_of_a_thread(void *seed)
@@ -564,13 +783,16 @@ static void *life_of_a_thread(void *seed)
     struct frame *frame;
 
     thread_enter();
-    life = (struct life){(uint32_t)(uintptr_t)seed, NULL, 0, NULL};
+    life = (struct life){.random = (uint32_t)(uintptr_t)seed,
+                         .coroutines = calloc(COROUTINES, sizeof *life.coroutines)};
     frame = frame_new(&nothing);
     for (unsigned i = 0; i < KEYS; i++)
         frame->now.made_again[i] = atomic_load(&made_again[i]);
     live(frame, STEPS);
-    while (frame->adopted)
-        leave_adopted(frame);
+    while (frame->attached_count)
+        detach(frame, frame->attached_count - 1);
+    for (unsigned i = 0; i < COROUTINES; i++)
+        coroutine_drop(&life.coroutines[i]);
     for (unsigned i = 0; i < SLOTS; i++) {
         uintptr_t value = is_owned(i) && frame->is_mine[i] ? frame->now.value[i] : 0;
 

@@ -277,6 +277,18 @@ void context_drop_snapshot(struct thread *thread)
     context_put(snap, prepaid + 1);
 }
 
+/*
+ * context_ref for a task that hands over what it runs in: a reference that this thread has let go and
+ * not yet told the counter of is still counted, and serves again.
+ */
+static struct context *ref_of_debt(struct thread *thread, struct context *context)
+{
+    if (context != thread->debt_context || thread->debt >= DEBT_MAX)
+        return context_ref(context);
+    thread->debt++;
+    return context;
+}
+
 /* Of an attached thread: a context of what the task sees, kept for its further captures. */
 static struct context *capture_attached(struct thread *thread)
 {
@@ -286,7 +298,7 @@ static struct context *capture_attached(struct thread *thread)
 
     if (frozen && !slots_always_build &&
         !(slots_have_copied && !slots_same(context_copied(frozen))))
-        return context_ref(frozen);
+        return ref_of_debt(thread, frozen);
     frozen = context_build(thread, 1);
     if (frozen) {
         const struct context *chain = own ? over->base : over;

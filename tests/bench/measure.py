@@ -19,8 +19,9 @@ BENCH = os.path.join(BUILD, "bench")
 SHIM = os.environ.get("BENCH_SHIM", os.path.join(BUILD, "libbaton.so"))
 
 DRIVERS = {
-    "uv.work": "uv", "uv.requeue": "uv", "uv.request": "uv",
-    "glib.pool": "glib", "glib.idle": "glib",
+    "uv.work": "uv", "uv.requeue": "uv", "uv.request": "uv", "uv.timer": "uv",
+    "glib.pool": "glib", "glib.idle": "glib", "glib.timeout": "glib",
+    "gio.task": "gio", "gio.thread": "gio",
     "gomp.parallel": "gomp", "gomp.task": "gomp", "gomp.undeferred": "gomp",
     "pthread": "pthread", "thrd": "pthread",
     "event.active": "event", "event.timer": "event", "event.once": "event",
@@ -44,7 +45,9 @@ NAMED = {
 # The function that hands over: a way whose function is not in hooks.def is not carried, yet.
 FUNCTIONS = {
     "uv.work": "uv_queue_work", "uv.requeue": "uv_queue_work", "uv.request": "uv_fs_stat",
-    "glib.pool": "g_thread_pool_push", "glib.idle": "g_idle_add",
+    "uv.timer": "uv_timer_start",
+    "glib.pool": "g_thread_pool_push", "glib.idle": "g_idle_add", "glib.timeout": "g_timeout_add",
+    "gio.task": "g_object_new", "gio.thread": "g_object_new",
     "gomp.parallel": "GOMP_parallel", "gomp.task": "GOMP_task", "gomp.undeferred": "GOMP_task",
     "pthread": "pthread_create", "thrd": "thrd_create",
     "event.active": "event_active", "event.timer": "event_add", "event.once": "event_base_once",
@@ -56,6 +59,10 @@ MALLOCS = {"malloc", "calloc", "realloc", "posix_memalign", "aligned_alloc", "me
 LOCKS = {"pthread_mutex_lock", "pthread_mutex_trylock", "pthread_rwlock_rdlock",
          "pthread_rwlock_wrlock", "pthread_spin_lock", "sem_wait"}
 LOOKUPS = {"dlsym", "dlvsym", "dl_iterate_phdr", "dladdr", "dladdr1", "_dl_addr"}
+# What libbaton.so may call of libc that enters the kernel, and its files that look things up by a hash.
+KERNEL = {"syscall", "mmap", "munmap", "madvise", "mprotect", "mincore", "open", "read", "write", "close",
+          "readlink", "access", "getcwd", "prctl", "sched_yield", "process_vm_readv", "process_vm_writev"}
+HASHES = {"map.c", "pointers.c", "values.c", "elf_dynsym.c", "elf_find.c", "table_gpr.c", "bypass.c"}
 
 
 def is_hooked(way):
@@ -188,6 +195,8 @@ class Counts:
         self.bad = 0
         self.instructions = 0
         self.calls = collections.Counter()       # callee -> calls
+        self.calls_from = collections.Counter()  # (caller's object, callee) -> calls
+        self.files = collections.Counter()       # (object, source file) -> own instructions
         self.functions = collections.Counter()   # (object, function) -> own instructions
         self.addresses = collections.Counter()   # (object, address) -> executions
         self.lines = {}                          # (object, address) -> "file:line"
@@ -197,6 +206,15 @@ class Counts:
 
     def calls_of(self, names):
         return sum(self.calls[name] for name in names)
+
+    def calls_by(self, objects, names):
+        """Calls that these objects make themselves: exact, whatever other threads do meanwhile."""
+        return sum(times for (obj, name), times in self.calls_from.items()
+                   if name in names and os.path.basename(obj) in objects)
+
+    def instructions_of(self, objects, files):
+        return sum(cost for (obj, file), cost in self.files.items()
+                   if file in files and os.path.basename(obj) in objects)
 
     def _count_special(self, which, only=None):
         total = 0
@@ -256,6 +274,7 @@ def parse_callgrind(path):
                     counts.instructions += cost
                     counts.functions[obj, function] += cost
                     counts.addresses[obj, address] += cost
+                    counts.files[obj, os.path.basename(file)] += cost
                     counts.lines[obj, address] = "%s:%d" % (os.path.basename(file), line_number)
                 continue
             tag, _, value = line.partition("=")
@@ -274,6 +293,7 @@ def parse_callgrind(path):
             elif tag == "calls":
                 name = re.sub(r"(@.*|'\d+)$", "", callee)
                 counts.calls[name] += int(value.split()[0])
+                counts.calls_from[obj, name] += int(value.split()[0])
                 is_call_cost = True
     return counts
 

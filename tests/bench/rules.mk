@@ -3,10 +3,12 @@ BENCH      = $(B)/bench
 BENCH_SRC  = tests/bench/programs
 BENCH_LIBS_uv      = $(shell pkg-config --libs libuv)
 BENCH_LIBS_glib    = $(shell pkg-config --libs glib-2.0)
+BENCH_LIBS_gio     = $(shell pkg-config --libs gio-2.0)
 BENCH_LIBS_event   = $(shell pkg-config --libs libevent)
 BENCH_CFLAGS_glib  = $(shell pkg-config --cflags glib-2.0)
+BENCH_CFLAGS_gio   = $(shell pkg-config --cflags gio-2.0)
 BENCH_CFLAGS_gomp  = -fopenmp
-BENCH_DRIVERS     := uv glib gomp pthread event ucontext reader named
+BENCH_DRIVERS     := uv glib gio gomp pthread event ucontext reader named
 BENCH_LIBS_named   = -L$(BENCH) -lnamed -Wl,-rpath,'$$ORIGIN'
 BENCH_BUILT        = $(BENCH_DRIVERS:%=$(BENCH)/drive_%) $(BENCH)/slow.so $(BENCH)/empty.so $(BENCH)/trivial.so
 BENCH_CC           = $(CC) -O2 -g -std=gnu11 -D_GNU_SOURCE $(WARN)

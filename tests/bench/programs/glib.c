@@ -1,4 +1,4 @@
-/* GLib: a pool of one thread, and idle sources of the main context. */
+/* GLib: a pool of one thread; idle sources and timers of the main context. */
 #include "drive.h"
 
 #include <glib.h>
@@ -62,6 +62,12 @@ static void add_idle_nested(size_t index)
     add_idle(index + in_flight);
 }
 
+static void add_timeout(size_t index)
+{
+    awaited++;
+    g_timeout_add(0, run_idle, GSIZE_TO_POINTER(index));
+}
+
 static void iterate(void)
 {
     while (dispatched < awaited)
@@ -75,6 +81,11 @@ const struct way drive_ways[] = {
      .submit = add_idle,
      .finish = iterate,
      .nest = add_idle_nested,
+     .is_same_thread = true},
+    {.name = "glib.timeout",
+     .setup = setup_idle,
+     .submit = add_timeout,
+     .finish = iterate,
      .is_same_thread = true},
     {0},
 };

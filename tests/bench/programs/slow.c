@@ -1,14 +1,16 @@
 /*
  * The proof that bench-check can fail: a preload in front of baton that makes each push do what no
- * handoff may do, one malloc, one locked instruction, one system call.
+ * handoff may do, one malloc, one locked instruction, one system call, one lock, one look-up.
  */
 #include <dlfcn.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 static long locked;
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static void *volatile kept;
 
 int g_thread_pool_push(void *pool, void *data, void **error);
@@ -23,5 +25,8 @@ int g_thread_pool_push(void *pool, void *data, void **error)
     free(kept);
     __atomic_fetch_add(&locked, 1, __ATOMIC_SEQ_CST);
     syscall(SYS_getppid);
+    pthread_mutex_lock(&mutex);
+    pthread_mutex_unlock(&mutex);
+    dlsym(RTLD_DEFAULT, "g_thread_pool_push");
     return next(pool, data, error);
 }

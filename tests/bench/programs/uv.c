@@ -1,13 +1,22 @@
-/* libuv: work for its pool of one thread, and a file-system request with its callback. */
+/*
+ * libuv: work for its pool of one thread; a file-system request and a timer with their callbacks.
+ * The thread that serves the requests waits until all are queued, and has ended them all before
+ * the loop runs: so nothing but the loop's own work is left to chance.
+ */
 #include "drive.h"
 
+#include <semaphore.h>
 #include <stdlib.h>
+#include <unistd.h>
 #include <uv.h>
 
 static uv_loop_t loop;
 static uv_work_t gate_work;
 static uv_work_t *works;
 static uv_fs_t *requests;
+static uv_timer_t *timers;
+static uv_work_t first_work, last_work;
+static sem_t all_queued, all_served;
 static size_t in_flight;
 
 static void setup(size_t count)
@@ -29,6 +38,16 @@ static void setup_request(size_t count)
 {
     setup(count);
     requests = calloc(2 * count, sizeof(*requests));
+    sem_init(&all_queued, 0, 0);
+    sem_init(&all_served, 0, 0);
+}
+
+static void setup_timer(size_t count)
+{
+    setup(count);
+    timers = calloc(2 * count, sizeof(*timers));
+    for (size_t i = 0; i < 2 * count; i++)
+        uv_timer_init(&loop, &timers[i]);
 }
 
 static void run_gate(uv_work_t *work)
@@ -83,9 +102,42 @@ static void after_request(uv_fs_t *request)
     uv_fs_req_cleanup(request);
 }
 
+static void wait_until_queued(uv_work_t *work)
+{
+    (void)work;
+    sem_wait(&all_queued);
+}
+
+static void tell_served(uv_work_t *work)
+{
+    (void)work;
+    sem_post(&all_served);
+}
+
 static void submit_request(size_t index)
 {
+    if (index == 0)
+        uv_queue_work(&loop, &first_work, wait_until_queued, after_work);
     uv_fs_stat(&loop, &requests[index], "/", after_request);
+}
+
+static void finish_requests(void)
+{
+    uv_queue_work(&loop, &last_work, tell_served, after_work);
+    sem_post(&all_queued);
+    sem_wait(&all_served);
+    usleep(1000); /* the thread goes to sleep */
+    finish();
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    drive_task((size_t)(timer - timers));
+}
+
+static void start_timer(size_t index)
+{
+    uv_timer_start(&timers[index], on_timer, 0, 0);
 }
 
 const struct way drive_ways[] = {
@@ -99,6 +151,11 @@ const struct way drive_ways[] = {
     {.name = "uv.request",
      .setup = setup_request,
      .submit = submit_request,
+     .finish = finish_requests,
+     .is_same_thread = true},
+    {.name = "uv.timer",
+     .setup = setup_timer,
+     .submit = start_timer,
      .finish = finish,
      .is_same_thread = true},
     {0},

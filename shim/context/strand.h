@@ -59,7 +59,7 @@ struct strands *strand_own_slow(void);
 
 static inline unsigned strand_slot(const void *hint)
 {
-    return ((uint32_t)((uintptr_t)hint >> 4) * 2654435761u) / (UINT32_MAX / STRANDS_RECENT + 1);
+    return (uint32_t)(uintptr_t)hint * 2654435761u / (UINT32_MAX / STRANDS_RECENT + 1);
 }
 
 /* The strand whose stack `sp` is on: the thread's home if no other is known. */

@@ -15,6 +15,7 @@
 
 #include "context/context.h"
 #include "handoffs/bypass.h"
+#include "handoffs/deep.h"
 #include "handoffs/hooks.h"
 #include "handoffs/next.h"
 #include "slots/slots.h"
@@ -40,8 +41,14 @@ static void note_opening(const char *file)
 /* What the module has been bound to past us is led back before the program gets to use it. */
 static void *open_deep(const char *file, int mode)
 {
-    void *handle = REAL(dlopen)(file, mode);
+    struct deep_keys keys;
+    void *handle;
 
+    if (family_is_on(FAMILY_KEYS))
+        deep_show_keys(&keys);
+    handle = REAL(dlopen)(file, mode);
+    if (family_is_on(FAMILY_KEYS))
+        deep_take_back_keys(&keys);
     if (handle)
         bypass_opened(handle);
     return handle;

@@ -90,6 +90,30 @@ def constructor():
         after.fail("the report does not say why")
 
 
+def constructed(*args, **how):
+    with tempfile.TemporaryDirectory() as folder:
+        paths = [shutil.copy(PROGRAMS / "past_made.so", Path(folder) / f"{name}.so") for name in ("one", "two")]
+        words = [args[0], *paths[1:]] if args[1] else [args[0]]
+        for run in (plain, idle):
+            run("past_made", paths[0], *words).wrong()
+        return carry(KEY, "past_made", paths[0], *words, **how)
+
+
+@test("constructors of RTLD_DEEPBIND plugins see the task's value, what they set is the task's: also one in another's",
+      each=((0, False), (1000, False), (1000, True)))
+def constructors(adds, nested):
+    constructed(adds, nested).ok().quiet().clean().carried("glib.pool", exactly=55)
+
+
+@test("dlmopen into a new namespace: what is in there runs as without us, what is outside is carried")
+def namespace():
+    before = plain("past_space", PROGRAMS / "past.so").wrong().says("a thread in there sees 0")
+    after = carry(f"{KEY};key:plugin_key", "past_space", PROGRAMS / "past.so").ok().quiet().clean()
+    after.says("a thread in there sees 0").carried("pthread", exactly=2)
+    if before.out.splitlines()[0] != after.out.splitlines()[0]:
+        after.fail("in there something has changed")
+
+
 NATIVE = f"{KEY},native"
 
 

@@ -17,6 +17,14 @@
 #include "context/strand.h"
 #include "context/vars.h"
 #include "core.h"
+#include "memory.h"
+
+/* Sanitizers do not follow longjmp on the stack of a coroutine. */
+#if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
+enum { IS_SANITIZED = 1 };
+#else
+enum { IS_SANITIZED = 0 };
+#endif
 
 enum {
     KEYS = 6,
@@ -37,7 +45,7 @@ enum {
 static pthread_key_t key_0, key_1, key_2, key_3, key_4, key_5;
 static pthread_key_t *const keys[KEYS] = {&key_0, &key_1, &key_2, &key_3, &key_4, &key_5};
 __thread long word_0, word_1, word_2;
-static bool has_words, is_alone; /* threads do not run at the same time */
+static bool has_words, is_child, is_alone; /* threads do not run at the same time */
 static struct var *variable;
 static _Atomic uint32_t made_again[KEYS];
 
@@ -386,6 +394,8 @@ static void born(void *arg)
     frame = frame_new(&newborn->view);
     live(frame, below(60));
     look(frame, "at a thread's end");
+    if (is_child) /* whose parent's other stacks are gone */
+        _exit(wrong != 0);
     newborn->left = frame;
 }
 
@@ -665,6 +675,31 @@ static __attribute__((noinline)) void key_again(unsigned slot)
     __asm__("");
 }
 
+/* ---- children ---- */
+
+/* The others are not there: whatever they were doing. */
+static __attribute__((noinline)) void fork_a_child(struct frame *frame)
+{
+    int status;
+    pid_t child;
+
+    context_fork_lock();
+    child = fork();
+    context_fork_unlock(child == 0);
+    if (child == 0) {
+        is_child = is_alone = true;
+        life.newborn = NULL;
+        atomic_store(&wrong, 0);
+        look(frame, "in a child");
+        live(frame, 30);
+        look(frame, "later in a child");
+        _exit(wrong != 0);
+    }
+    waitpid(child, &status, 0);
+    if (status)
+        is_wrong("status of a child", status, 0);
+}
+
 /* ---- a life ---- */
 
 static void jump(struct frame *frame)
@@ -721,10 +756,13 @@ static void step(struct frame *frame)
         if (frame->attached_count && !frame->runs)
             detach(frame, below(frame->attached_count));
     } else if (what < 96) {
-        if (life.coroutines)
+        if (life.coroutines && !IS_SANITIZED)
             coroutine_step(frame);
     } else if (what < 98) {
         swap_on_board(frame, place);
+    } else if (what < 99 && below(2)) {
+        if (!is_child && !IS_SANITIZED && below(8) == 0)
+            fork_a_child(frame);
     } else if (what < 99) {
         struct context *context;
 
@@ -802,6 +840,8 @@ static void *life_of_a_thread(void *seed)
             set(i, 0);
     }
     frames_drop(NULL);
+    if (is_child)
+        _exit(wrong != 0);
     return NULL;
 }
 

@@ -3,71 +3,13 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/mem.h"
 #include "context/cell.h"
 #include "context/vars.h"
 #include "core.h"
-
-/* ---- memory that fails: in place of base/mem.c ---- */
-
-static _Atomic long blocks_made, blocks_alive, fail_from = -1, fail_count;
-
-static bool fails(void)
-{
-    long number = atomic_fetch_add(&blocks_made, 1), from = atomic_load(&fail_from);
-
-    return from >= 0 && number >= from && number < from + atomic_load(&fail_count);
-}
-
-void *mem_alloc(size_t size)
-{
-    if (fails())
-        return NULL;
-    atomic_fetch_add(&blocks_alive, 1);
-    return calloc(1, size);
-}
-
-void *mem_alloc_dirty(size_t size)
-{
-    void *block = mem_alloc(size);
-
-    return block ? memset(block, 0xa5, size) : NULL;
-}
-
-void mem_free(void *block, size_t size)
-{
-    if (block)
-        atomic_fetch_sub(&blocks_alive, 1);
-    if (block)
-        memset(block, 0x5a, size);
-    free(block);
-}
-
-void *mem_map(size_t size)
-{
-    void *pages =
-        fails() ? MAP_FAILED
-                : mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-    return pages == MAP_FAILED ? NULL : pages;
-}
-
-void mem_unmap(void *pages, size_t size)
-{
-    munmap(pages, size);
-}
-
-void mem_fork_lock(void)
-{
-}
-
-void mem_fork_unlock(void)
-{
-}
+#include "memory.h"
 
 /* ---- a life in which everything is allocated that can be ---- */
 

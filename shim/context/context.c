@@ -32,7 +32,7 @@ _Atomic uintptr_t context_guard = GUARD_OFF, context_wordy_guard = GUARD_OFF;
 _Atomic int64_t context_alive;
 bool context_is_forked;
 struct context *context_empty;
-size_t context_copied_at;
+size_t context_before;
 
 static uint32_t limit_age_ms, limit_hops;
 static _Atomic uint32_t contexts_built; /* not 0 once there was a context */
@@ -41,19 +41,40 @@ static void note_slots_changed(bool may_have_values);
 static void note_slots_stale(void);
 static bool destroy_later(unsigned column, void *value);
 
-static size_t context_bytes;
+static size_t context_bytes; /* from the context on */
 
-size_t context_size(bool is_private)
+size_t context_private_size(void)
 {
-    if (!is_private)
-        return context_bytes;
-    return context_bytes + sizeof(struct private_part) + context_bits() * sizeof(uint64_t) +
+    return sizeof(struct private_part) + context_bits() * sizeof(uint64_t) +
            (slots_have_held_keys ? slots_columns * sizeof(void *) : 0);
+}
+
+static size_t room_of(bool is_private)
+{
+    return context_before + context_bytes + (is_private ? context_private_size() : 0);
+}
+
+struct context *context_room(bool is_private)
+{
+    char *room = mem_alloc_dirty(room_of(is_private));
+
+    return room ? (struct context *)(void *)(room + context_before) : NULL;
+}
+
+void context_give_back(struct context *context, bool is_private)
+{
+    mem_free(context_copied(context), room_of(is_private));
+}
+
+void context_copy_values(struct context *to, const struct context *from)
+{
+    memcpy(context_copied(to), context_copied(from), context_before);
+    memcpy(&to->flags, &from->flags, context_bytes - offsetof(struct context, flags));
 }
 
 struct private_part *context_private(const struct context *context)
 {
-    return (struct private_part *)(void *)((char *)context_copied(context) + slots_bytes);
+    return (struct private_part *)(void *)((char *)(uintptr_t)context + context_bytes);
 }
 
 void context_init(uint32_t max_age_ms, uint32_t max_hops)
@@ -62,11 +83,12 @@ void context_init(uint32_t max_age_ms, uint32_t max_hops)
 
     limit_age_ms = max_age_ms;
     limit_hops = max_hops;
-    context_copied_at = offsetof(struct context, key) + slots_columns * sizeof(void *);
-    context_bytes = context_copied_at + slots_bytes;
-    context_empty = mem_alloc(context_bytes);
+    context_before = (slots_bytes + 15) & ~(size_t)15;
+    context_bytes = offsetof(struct context, key) + slots_columns * sizeof(void *);
+    context_empty = context_room(false);
     if (!context_empty)
         return; /* stays off */
+    memset(context_copied(context_empty), 0, room_of(false));
     context_empty->flags = CONTEXT_EMPTY;
     atomic_store(&context_empty->refs, INT64_MAX / 2);
     context_empty->epoch = UINT32_MAX; /* its values are right for every binding */
@@ -77,10 +99,12 @@ void context_init(uint32_t max_age_ms, uint32_t max_hops)
     key_destructor_hook = destroy_later;
     if (dangling_on)
         slots_always_build = true; /* so that who holds a value is known at every moment */
-    if (slots_have_copied || slots_have_held_keys)
-        guard |= slots_are_words && words_are_quick && !slots_always_build ? GUARD_WORDS
-                                                                           : GUARD_COPIED;
-    scope_init(guard & GUARD_WORDS);
+    scope_is_wordy = slots_are_words && words_are_quick && !slots_always_build &&
+                     context_before == words_bytes && thread_reserve_front(context_before);
+    if (scope_is_wordy)
+        guard |= GUARD_WORDS;
+    else if (slots_have_copied || slots_have_held_keys)
+        guard |= GUARD_COPIED;
     if (max_age_ms || max_hops)
         guard |= GUARD_LIMITS;
     if (slots_stale)
@@ -131,7 +155,7 @@ void context_free(struct context *context)
         slots_release(context_copied(context));
     vars_unref(context->vars);
     atomic_fetch_sub_explicit(&context_alive, 1, memory_order_relaxed);
-    mem_free(context, context_bytes);
+    context_give_back(context, false);
 }
 
 static void context_put(struct context *context, int64_t count)
@@ -218,7 +242,7 @@ static void *hold_key(struct thread *thread, unsigned column, void *value)
  */
 static struct context *context_build(struct thread *thread, int64_t refs)
 {
-    struct context *context = mem_alloc_dirty(context_bytes);
+    struct context *context = context_room(false);
     bool is_set = false;
 
     if (!context)
@@ -387,13 +411,13 @@ static struct context *renew_snapshot(struct thread *thread)
     bool is_set = snap->vars != NULL;
 
     if (atomic_load_explicit(&snap->refs, memory_order_acquire) != prepaid + 1) {
-        struct context *copy = mem_alloc_dirty(context_bytes);
+        struct context *copy = context_room(false);
 
         if (!copy) {
             context_drop_snapshot(thread);
             return NULL;
         }
-        memcpy(&copy->flags, &snap->flags, context_bytes - offsetof(struct context, flags));
+        context_copy_values(copy, snap);
         vars_ref(copy->vars);
         context_put(snap, prepaid + 1);
         snap = copy;
@@ -495,10 +519,8 @@ struct context *context_capture_slow(unsigned family)
     uintptr_t guard;
     struct context *context;
 
-    if (context_claim_wordy(thread))
-        return context_take_claimed(thread, family);
-    context = context_try_loan(thread, family);
-    if (context)
+    if ((context = context_take_wordy(thread, 0, family)) ||
+        (context = context_try_loan(thread, family)))
         return context;
     thread = thread_enter();
     guard = atomic_load_explicit(&context_guard, memory_order_acquire);

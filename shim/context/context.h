@@ -45,9 +45,9 @@ struct context {
     uint32_t born_ms;      /* monotonic clock when the chain began, modulo 2^32 (BATON_MAX_AGE) */
     struct vars_map *vars; /* variables of the C interface (slots/vars.h); one reference */
     struct context *base;  /* PRIVATE: the context it grew from, whose attach it serves */
-    void *key[];           /* slots_columns pointers, then slots_bytes of copied values,
-                             then in a PRIVATE one a bit a column: set by the task */
+    void *key[];           /* slots_columns pointers, in a PRIVATE one then struct private_part */
 };
+/* The copied values lie in front of it (context_copied). */
 
 _Static_assert(offsetof(struct context, key) == offsetof(struct context, base) + sizeof(void *),
                "the hooked getspecific counts columns from base");
@@ -87,7 +87,7 @@ struct strands;
     uint32_t depth;        /* levels in use */                                                  \
     struct vars_run *runs; /* contexts of the user's that have been entered, innermost first */ \
     /* Not exchanged where nothing is copied (strand_switch): from here on. */                  \
-    char *saved; /* stack of saved copied values, grows up; see thread_is_wordy */              \
+    char *saved; /* stack of saved copied values, grows up */                                   \
     size_t saved_used, saved_max;
 
 /* What is attached: it belongs to the stack that runs and goes aside with it (strand.h). */
@@ -193,7 +193,7 @@ static inline __attribute__((always_inline)) bool thread_is_plain(const struct t
 
 /*
  * As thread_is_plain, in a process that carries plain words: an attach may be made with no level, and
- * what it replaces is kept at the front of `saved`, which is there and nobody else's (scope_begin).
+ * what it replaces is kept in front of the thread's block (thread_front).
  */
 static inline __attribute__((always_inline)) bool thread_is_wordy(const struct thread *thread)
 {
@@ -207,12 +207,18 @@ static inline bool guard_is_for_words(void)
     return atomic_load_explicit(&context_guard, memory_order_relaxed) & GUARD_WORDS;
 }
 
-/* Where the copied values of a context begin. */
-extern size_t context_copied_at __attribute__((visibility("hidden")));
+/* Bytes of copied values, a multiple of 16. They end where their context begins. */
+extern size_t context_before __attribute__((visibility("hidden")));
 
-static inline __attribute__((always_inline)) void *context_copied(const struct context *context)
+static inline void *context_copied(const struct context *context)
 {
-    return (char *)(uintptr_t)context + context_copied_at;
+    return (char *)(uintptr_t)context - context_before;
+}
+
+/* In a process that carries plain words: what the attach that has no level has replaced. */
+static inline void *thread_front(struct thread *thread)
+{
+    return (char *)thread - context_before;
 }
 
 static inline bool guard_is_clear(void)
@@ -328,16 +334,27 @@ context_take_claimed(struct thread *thread, unsigned family)
     return thread->snap;
 }
 
-/* The same for a process that carries plain words; nothing has changed after false. */
-static inline __attribute__((always_inline)) bool context_claim_wordy(struct thread *thread)
+/* Both at once for a process that carries plain words; NULL: nothing has changed. */
+static inline __attribute__((always_inline)) struct context *
+context_take_wordy(struct thread *thread, unsigned few, unsigned family)
 {
+    struct context *snap;
+
     if (unlikely(!thread_is_wordy(thread)))
-        return false;
-    if (likely(--thread->prepaid >= 0) && likely(words_quick_same(context_copied(thread->snap))))
-        return true;
+        return NULL;
+    if (likely(--thread->prepaid >= 0)) {
+        snap = thread->snap;
+        __asm__("" : "+r"(snap)); /* read once */
+        if (likely(words_unchanged(few, snap))) {
+            thread->tally[family]++;
+            if (!snap)
+                __builtin_unreachable();
+            return snap;
+        }
+    }
     arch_forget(thread->prepaid); /* or the compiler keeps what it was, above */
     thread->prepaid++;
-    return false;
+    return NULL;
 }
 
 /* As context_capture, but only if it can be done with one atomic operation and nothing else; for
@@ -395,9 +412,6 @@ void context_count_bare(unsigned family, enum bare_reason reason);
 extern struct context *context_empty;
 
 /* ---- attach and detach ---- */
-
-/* Gives a fresh state the memory that attaches count on. False: there is none. */
-bool scope_begin(struct thread_state *state);
 
 /* Makes `context` the calling thread's; sp is arch_sp() of the guarded frame, flags MARK_*.
  * False: could not (no memory); nothing has changed, an OWNED reference stays the caller's. */
@@ -496,22 +510,22 @@ struct thread *scope_enter_any(struct context *context, uintptr_t mark);
             context_release_on(self, left_);  \
     } while (0)
 
-/* The same on a thread that is known to be wordy (thread_is_wordy was asked). */
-#define SCOPE_RUN_WORDS(self, what, flags, CALL)                     \
-    do {                                                             \
-        struct thread *wordy_ = (self);                              \
-        struct context *moved_ = (what);                             \
-                                                                     \
-        words_quick_exchange(context_copied(moved_), wordy_->saved); \
-        wordy_->over = moved_;                                       \
-        arch_sp_store(&wordy_->mark, flags);                         \
-        CALL;                                                        \
-        if (likely(arch_sp_is(&wordy_->mark, flags))) {              \
-            words_quick_write(wordy_->saved);                        \
-            SCOPE_LEFT(wordy_, flags);                               \
-        } else {                                                     \
-            scope_leave_here(arch_sp());                             \
-        }                                                            \
+/* The same on a thread that is known to be wordy (thread_is_wordy was asked); few: words_move.h. */
+#define SCOPE_RUN_WORDS(few, self, what, flags, CALL)   \
+    do {                                                \
+        struct thread *wordy_ = (self);                 \
+        struct context *moved_ = (what);                \
+                                                        \
+        words_attach(few, moved_, wordy_);              \
+        wordy_->over = moved_;                          \
+        arch_sp_store(&wordy_->mark, flags);            \
+        CALL;                                           \
+        if (likely(arch_sp_is(&wordy_->mark, flags))) { \
+            words_detach(few, wordy_);                  \
+            SCOPE_LEFT(wordy_, flags);                  \
+        } else {                                        \
+            scope_leave_here(arch_sp());                \
+        }                                               \
     } while (0)
 
 /*

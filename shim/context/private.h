@@ -13,7 +13,12 @@
 
 struct private_part;
 struct private_part *context_private(const struct context *context);
-size_t context_size(bool is_private);
+/* Memory for a context and its copied values, with whatever was there; NULL: none. */
+struct context *context_room(bool is_private);
+void context_give_back(struct context *context, bool is_private);
+/* All but the count of references, which other threads are changing. */
+void context_copy_values(struct context *to, const struct context *from);
+size_t context_private_size(void);
 
 struct private_part {
     struct context *frozen; /* what the task captured since its last set; one reference */
@@ -124,8 +129,8 @@ static inline void scope_unnest(struct thread *thread)
     thread->mark = level->mark;
 }
 
-/* is_wordy: attaches are made without a level where they can be (thread_is_wordy). */
-void scope_init(bool is_wordy);
+/* Attaches are made without a level where they can be: what they replace is in thread_front. */
+extern bool scope_is_wordy;
 int scope_set_key(struct thread *thread, unsigned key, unsigned column, const void *value,
                   int (*real)(unsigned, const void *));
 

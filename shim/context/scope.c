@@ -30,13 +30,7 @@ const size_t scope_level_size = sizeof(struct level);
 
 enum { LEVELS_FIRST = 16, DESTRUCTOR_ROUNDS = 4 /* PTHREAD_DESTRUCTOR_ITERATIONS */ };
 
-/* Not 0: the front of every thread's saved values is for the attach that has no level. */
-static size_t saved_front;
-
-void scope_init(bool is_wordy)
-{
-    saved_front = is_wordy ? slots_saved_bytes : 0;
-}
+bool scope_is_wordy;
 
 static bool grow(void **block, size_t *have, size_t want)
 {
@@ -53,19 +47,6 @@ static bool grow(void **block, size_t *have, size_t want)
     mem_free(*block, *have);
     *block = larger;
     *have = size;
-    return true;
-}
-
-bool scope_begin(struct thread_state *state)
-{
-    void *saved = NULL;
-
-    if (!saved_front || state->saved)
-        return true;
-    if (!grow(&saved, &state->saved_max, 2 * saved_front))
-        return false;
-    state->saved = saved;
-    state->saved_used = saved_front;
     return true;
 }
 
@@ -99,12 +80,13 @@ static struct level *level_push(struct thread *thread)
 /* A context of an earlier epoch, one to be written to, or one that lends values, gets a private stand-in. */
 struct context *context_private_new(struct context *base)
 {
-    struct context *own = mem_alloc(context_size(true));
+    struct context *own = context_room(true);
 
     if (!own)
         return NULL;
-    /* Not its count of references: other threads are changing it. */
-    memcpy(&own->flags, &base->flags, context_size(false) - offsetof(struct context, flags));
+    memset(context_private(own), 0, context_private_size());
+    atomic_store_explicit(&own->refs, 0, memory_order_relaxed);
+    context_copy_values(own, base);
     own->flags = CONTEXT_PRIVATE;
     vars_ref(own->vars);
     own->base = base;
@@ -129,7 +111,7 @@ void context_private_free(struct context *own)
     if (origins_on)
         origin_gone(own);
     vars_unref(own->vars);
-    mem_free(own, context_size(true));
+    context_give_back(own, true);
 }
 
 void context_thaw(struct context *own)
@@ -227,7 +209,7 @@ struct thread *scope_enter_any(struct context *context, uintptr_t mark)
     struct thread *thread = thread_self;
 
     if (thread_is_wordy(thread)) {
-        words_quick_exchange(context_copied(context), thread->saved);
+        words_attach(0, context, thread);
         thread->over = context;
         thread->mark = mark | MARK_SLOW; /* SCOPE_LEAVE knows nothing of words */
         return thread;
@@ -314,8 +296,9 @@ static void level_pop(struct thread *thread)
         thread->mark = level->mark;
         thread->depth--;
     } else {
-        if (saved_front)
-            slots_restore(thread->saved, mark & MARK_THREAD ? context_copied(context) : NULL, 0);
+        if (scope_is_wordy)
+            slots_restore(thread_front(thread), mark & MARK_THREAD ? context_copied(context) : NULL,
+                          0);
         thread->over = NULL;
         thread->mark = 0;
     }
@@ -338,10 +321,10 @@ void scope_leave_here(uintptr_t sp)
     struct context *context;
 
     /* What scope_enter_any made without a level, if that is all there is. */
-    if (saved_front && !thread->depth && (mark & ~(uintptr_t)MARK_OWNED) == (sp | MARK_SLOW) &&
+    if (scope_is_wordy && !thread->depth && (mark & ~(uintptr_t)MARK_OWNED) == (sp | MARK_SLOW) &&
         thread_is_attached(thread) && !(thread->over->flags & CONTEXT_PRIVATE)) {
         context = thread->over;
-        words_quick_write(thread->saved);
+        words_detach(0, thread);
         thread->over = NULL;
         if (mark & MARK_OWNED)
             context_release_on(thread, context);

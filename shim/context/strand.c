@@ -100,6 +100,14 @@ static struct strand *table_take_overlapping(uintptr_t low, size_t size, uintptr
 
 /* ---- what a thread knows ---- */
 
+/* What an attach without a level has replaced must have a place when another stack runs. */
+static bool strand_begin(struct strand *strand)
+{
+    if (scope_is_wordy && !strand->front)
+        strand->front = mem_alloc(context_before);
+    return strand->front || !scope_is_wordy;
+}
+
 struct strands *strand_own_slow(void)
 {
     struct thread *thread = thread_enter();
@@ -110,6 +118,10 @@ struct strands *strand_own_slow(void)
     own = mem_alloc(sizeof *own);
     if (!own)
         return NULL;
+    if (!strand_begin(&own->home)) {
+        mem_free(own, sizeof *own);
+        return NULL;
+    }
     own->current = &own->home;
     thread->strands = own;
     return own;
@@ -139,6 +151,7 @@ static void strand_free(struct strand *strand)
     bool was_counted = strand->is_counted;
 
     mem_free(strand->values, slots_saved_bytes);
+    mem_free(strand->front, context_before);
     mem_free(strand->more, strand->more_size);
     mem_free(strand->state.levels, strand->state.levels_max * scope_level_size);
     mem_free(strand->state.saved, strand->state.saved_max);
@@ -174,8 +187,12 @@ void strand_switch_slow(struct strands *own, struct strand *to)
         save_values(from);
     if (origins_on)
         origin_switched(thread);
+    if (from->front && thread_is_attached(thread))
+        memcpy(from->front, thread_front(thread), context_before);
     from->state = thread->state;
     thread->state = to->state;
+    if (to->front && thread_is_attached(thread))
+        memcpy(thread_front(thread), to->front, context_before);
     own->current = to;
     if (to->has_values) { /* one that is fresh has none: its entry attaches its own */
         to->has_values = false;
@@ -228,7 +245,7 @@ struct strand *strand_new(uintptr_t low, size_t size, struct context *start, voi
 
     if (!strand_own_slow() || !size || !(strand = strand_take()))
         return NULL;
-    if (!scope_begin(&strand->state)) {
+    if (!strand_begin(strand)) {
         mem_free(strand, sizeof *strand);
         return NULL;
     }

@@ -19,7 +19,8 @@
 struct strand {
     struct thread_state state; /* while suspended */
     uintptr_t sp;              /* where it was left; how it is recognised first */
-    void *values;   /* copied values while suspended (slots_suspend); NULL: none are copied */
+    void *values; /* copied values while suspended (slots_suspend); NULL: none are copied */
+    void *front; /* thread_front of an attach that has no level, while suspended; NULL: not wordy */
     uint32_t epoch; /* slots_epoch when they were saved */
     bool has_values;
     bool is_counted;       /* in the report's records, as it holds a context from its making */

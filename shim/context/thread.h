@@ -8,6 +8,9 @@
 void thread_init(int (*key_create)(unsigned *, void (*)(void *)),
                  int (*setspecific)(unsigned, const void *));
 
+/* Makes room for thread_front in the blocks to come. False: there are blocks already. */
+bool thread_reserve_front(size_t size);
+
 /* As thread_enter, for threads whose trampoline of ours calls thread_leave at their end. */
 struct thread *thread_begin(void);
 

@@ -76,7 +76,7 @@ static GUARDED void run_item_wordy(struct record *item, void *user_data, unsigne
     }
     data = item->data;
     record_free_near(thread);
-    SCOPE_RUN_WORDS(thread, context, MARK_OWNED, kinds[kind].function(data, user_data));
+    SCOPE_RUN_WORDS(0, thread, context, MARK_OWNED, kinds[kind].function(data, user_data));
 }
 
 /* The quick way keeps nothing across a call but the thread's block. */
@@ -255,15 +255,16 @@ static APART int push_inherited(struct _GThreadPool *pool, void *data, struct _G
 static int push_wordy(struct _GThreadPool *pool, void *data, struct _GError **error)
 {
     struct thread *thread = thread_self;
+    struct context *context;
     struct record *record;
 
     if (unlikely(!pool || !data || !is_ours(pool) || thread->record_next == thread->record_end ||
-                 !context_claim_wordy(thread)))
+                 !(context = context_take_wordy(thread, 0, FAMILY_GLIB_POOL))))
         return push_slow(pool, data, error, __builtin_return_address(0));
     record = record_bump(thread);
     record->function = NULL;
     record->data = data;
-    record->context = context_take_claimed(thread, FAMILY_GLIB_POOL);
+    record->context = context;
     return REAL_KNOWN(g_thread_pool_push)(pool, record, error);
 }
 

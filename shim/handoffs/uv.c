@@ -64,10 +64,10 @@ static GUARDED void run_after(struct uv_work_s *request, int status)
     SCOPE_RUN_PLAIN(thread, words->reserved[WORD_CONTEXT], MARK_OWNED, after(request, status));
 }
 
-/* The same three where plain words are carried too. */
-static GUARDED void run_work_wordy(struct uv_work_s *request)
+/* The same where plain words are carried too, for any shape of them or one (words_move.h). */
+static inline __attribute__((always_inline)) void work_in_words(unsigned few,
+                                                                struct uv_work_s *request)
 {
-    GUARDED_FRAME();
     struct thread *thread = thread_self;
     struct uv_request *words = (struct uv_request *)request;
 
@@ -75,13 +75,13 @@ static GUARDED void run_work_wordy(struct uv_work_s *request)
         run_work_any(request);
         return;
     }
-    SCOPE_RUN_WORDS(thread, words->reserved[WORD_CONTEXT], 0,
+    SCOPE_RUN_WORDS(few, thread, words->reserved[WORD_CONTEXT], 0,
                     ((work_callback *)words->reserved[WORD_FUNCTION])(request));
 }
 
-static GUARDED void run_after_wordy(struct uv_work_s *request, int status)
+static inline __attribute__((always_inline)) void
+after_in_words(unsigned few, struct uv_work_s *request, int status)
 {
-    GUARDED_FRAME();
     struct thread *thread = thread_self;
     struct uv_request *words = (struct uv_request *)request;
     after_callback *after;
@@ -91,7 +91,7 @@ static GUARDED void run_after_wordy(struct uv_work_s *request, int status)
         run_after_any(request, status);
         return;
     }
-    SCOPE_RUN_WORDS(thread, words->reserved[WORD_CONTEXT], MARK_OWNED, after(request, status));
+    SCOPE_RUN_WORDS(few, thread, words->reserved[WORD_CONTEXT], MARK_OWNED, after(request, status));
 }
 
 /* Jumped to by the hooks, so its caller is theirs. */
@@ -145,18 +145,90 @@ static int queue_in_words(struct uv_loop_s *loop, struct uv_work_s *request, wor
     return REAL_KNOWN(uv_queue_work)(loop, request, run_work, run_after);
 }
 
-static int queue_wordy(struct uv_loop_s *loop, struct uv_work_s *request, work_callback *work,
-                       after_callback *after)
+static inline __attribute__((always_inline)) int
+queue_with_words(unsigned few, struct uv_loop_s *loop, struct uv_work_s *request,
+                 work_callback *work, after_callback *after, work_callback *run,
+                 after_callback *run_last)
 {
     struct uv_request *words = (struct uv_request *)request;
     struct thread *thread = thread_self;
+    struct context *context;
 
-    if (unlikely(!work || !context_claim_wordy(thread)))
+    __asm__("" : "+r"(loop));
+    if (unlikely(!work || !(context = context_take_wordy(thread, few, FAMILY_UV_WORK))))
         return queue_any(loop, request, work, after);
     words->reserved[WORD_FUNCTION] = (void *)work;
     words->reserved[WORD_AFTER] = (void *)after;
-    words->reserved[WORD_CONTEXT] = context_take_claimed(thread, FAMILY_UV_WORK);
-    return REAL_KNOWN(uv_queue_work)(loop, request, run_work_wordy, run_after_wordy);
+    words->reserved[WORD_CONTEXT] = context;
+    return REAL_KNOWN(uv_queue_work)(loop, request, run, run_last);
+}
+
+#define WITH_WORDS(few)                                                                            \
+    static GUARDED void run_work_##few(struct uv_work_s *request)                                  \
+    {                                                                                              \
+        GUARDED_FRAME();                                                                           \
+        work_in_words(few, request);                                                               \
+    }                                                                                              \
+    static GUARDED void run_after_##few(struct uv_work_s *request, int status)                     \
+    {                                                                                              \
+        GUARDED_FRAME();                                                                           \
+        after_in_words(few, request, status);                                                      \
+    }                                                                                              \
+    static int queue_##few(struct uv_loop_s *loop, struct uv_work_s *request, work_callback *work, \
+                           after_callback *after)                                                  \
+    {                                                                                              \
+        return queue_with_words(few, loop, request, work, after, run_work_##few, run_after_##few); \
+    }
+WITH_WORDS(0)
+#ifdef ARCH_MOVES_WORDS
+WITH_WORDS(1)
+WITH_WORDS(2)
+WITH_WORDS(3)
+WITH_WORDS(4)
+WITH_WORDS(5)
+WITH_WORDS(6)
+WITH_WORDS(7)
+WITH_WORDS(8)
+WITH_WORDS(9)
+WITH_WORDS(10)
+WITH_WORDS(11)
+WITH_WORDS(12)
+_Static_assert(WORDS_FEW_MAX == 12, "each shape has its functions");
+#endif
+
+/* Not a table of pointers: the loader would have to write it at every start of every program. */
+static void *queue_for_words(void)
+{
+    switch (words_few) {
+#ifdef ARCH_MOVES_WORDS
+    case 1:
+        return queue_1;
+    case 2:
+        return queue_2;
+    case 3:
+        return queue_3;
+    case 4:
+        return queue_4;
+    case 5:
+        return queue_5;
+    case 6:
+        return queue_6;
+    case 7:
+        return queue_7;
+    case 8:
+        return queue_8;
+    case 9:
+        return queue_9;
+    case 10:
+        return queue_10;
+    case 11:
+        return queue_11;
+    case 12:
+        return queue_12;
+#endif
+    default:
+        return queue_0;
+    }
 }
 
 int hook_uv_queue_work(struct uv_loop_s *loop, struct uv_work_s *request, work_callback *work,
@@ -165,7 +237,7 @@ int hook_uv_queue_work(struct uv_loop_s *loop, struct uv_work_s *request, work_c
     /* Only the library that came with the program: a later one may be of another version. */
     if (uv_has_words(__builtin_return_address(0)) && REAL_KNOWN(uv_queue_work))
         __atomic_store_n(&hook_enter[HOOK_uv_queue_work],
-                         (void *)(guard_is_for_words() ? queue_wordy : queue_in_words),
+                         guard_is_for_words() ? queue_for_words() : (void *)queue_in_words,
                          __ATOMIC_RELEASE);
     return queue_any(loop, request, work, after);
 }

@@ -55,6 +55,8 @@ void slots_begin(void)
     slots_resolve();
     words_init(); /* first: they have the front of a block of values */
     for (unsigned i = 0; i < slots_count; i++) {
+        if (slots[i].state == SLOT_REFUSED)
+            continue; /* for good */
         if (!slots[i].has_room)
             assign_room(&slots[i]);
         slots[i].has_room = true;

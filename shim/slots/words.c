@@ -25,10 +25,11 @@ struct run {
 enum { SPAN_MAX = 8192 };
 
 bool words_are_any, words_are_quick;
+unsigned words_bytes, words_few;
 static unsigned alone_count, runs_count;
 static struct run runs[SLOTS_MAX];
 
-/* From the thread pointer; value i is the i-th word of a block. */
+/* From the thread pointer; value i is the i-th word before the end of a block. */
 __attribute__((visibility("hidden"))) intptr_t words_alone[SLOTS_MAX];
 
 /* ---- the plan ---- */
@@ -115,6 +116,17 @@ static void add_run(struct slot *slot, uint32_t offset)
     runs[runs_count++] = (struct run){slot->tls.tp_offset, slot->offset, slot->size};
 }
 
+/* The only run, with all that is in it. */
+static void move_run(uint32_t by)
+{
+    runs[0].offset += by;
+    for (unsigned i = 0; i < slots_count; i++) {
+        if (slots[i].is_planned)
+            slots[i].offset += by;
+    }
+    slots_bytes += by;
+}
+
 static bool is_in_reach(intptr_t lowest)
 {
     for (unsigned i = 0; i < slots_count; i++) {
@@ -131,22 +143,23 @@ static bool is_in_reach(intptr_t lowest)
 #define SHARED __attribute__((visibility("hidden")))
 SHARED intptr_t words_pairs[WORDS_PAIRS_MAX], words_eights[WORDS_EIGHTS_MAX],
     words_fours[WORDS_FOURS_MAX];
-SHARED intptr_t words_mirror; /* of a block of values: what a place is added to */
-SHARED intptr_t words_row;    /* the only run, if it is all there is */
-const void *words_exchange_begin, *words_write_begin, *words_same_begin;
+SHARED intptr_t words_mirror; /* from a block's end to where place 0 would lie in it */
+SHARED intptr_t words_row;    /* the end of the only run, if it is all there is */
+SHARED intptr_t words_odd;    /* from there to its first word */
+const void *words_attach_begin, *words_detach_begin, *words_same_begin;
 
 /* Of each operation: where it goes from kind to kind, and its walks. */
-#define OPERATION(name)                                                                    \
-    SHARED const void *words_##name##_next[3], *words_##name##_then, *words_##name##_last; \
-    extern const char words_##name##_mirror[] SHARED, words_##name##_unmirror[] SHARED,    \
-        words_##name##_row[] SHARED;                                                       \
-    extern const int32_t words_##name##_alone_walks[WORDS_ALONE_MAX] SHARED,               \
-        words_##name##_row_walks[WORDS_PAIRS_MAX] SHARED,                                  \
-        words_##name##_pairs_walks[WORDS_PAIRS_MAX] SHARED,                                \
-        words_##name##_eights_walks[WORDS_EIGHTS_MAX] SHARED,                              \
+#define OPERATION(name)                                                            \
+    SHARED const void *words_##name##_next[3], *words_##name##_then;               \
+    extern const char words_##name##_mirror[] SHARED, words_##name##_row[] SHARED, \
+        words_##name##_row_odd[] SHARED;                                           \
+    extern const int32_t words_##name##_alone_walks[WORDS_ALONE_MAX] SHARED,       \
+        words_##name##_row_walks[WORDS_PAIRS_MAX] SHARED,                          \
+        words_##name##_pairs_walks[WORDS_PAIRS_MAX] SHARED,                        \
+        words_##name##_eights_walks[WORDS_EIGHTS_MAX] SHARED,                      \
         words_##name##_fours_walks[WORDS_FOURS_MAX] SHARED
-OPERATION(exchange);
-OPERATION(write);
+OPERATION(attach);
+OPERATION(detach);
 OPERATION(same);
 extern const char words_ret[] SHARED;
 
@@ -194,26 +207,25 @@ static void link_kinds(const void **next, const void *then, const struct kind *k
 
 static bool is_one_row(const struct kind *kind)
 {
-    return !alone_count && runs_count == 1 && kind[0].count && !kind[1].count && !kind[2].count;
+    return !alone_count && runs_count == 1 && kind[0].count && kind[1].count <= 1 && !kind[2].count;
 }
 
-#define LINK(name)                                                                          \
-    do {                                                                                    \
-        const int32_t *walks[3] = {words_##name##_pairs_walks, words_##name##_eights_walks, \
-                                   words_##name##_fours_walks};                             \
-                                                                                            \
-        words_##name##_last = words_ret;                                                    \
-        if (alone_count)                                                                    \
-            words_##name##_last =                                                           \
-                walk_from(words_##name##_alone_walks, WORDS_ALONE_MAX, alone_count);        \
-        words_##name##_then = alone_count ? words_##name##_unmirror : words_ret;            \
-        link_kinds(words_##name##_next, words_##name##_then, kind, walks);                  \
-        words_##name##_begin = runs_count ? words_##name##_mirror : words_##name##_last;    \
-        if (is_one_row(kind)) {                                                             \
-            words_##name##_begin = words_##name##_row;                                      \
-            words_##name##_then =                                                           \
-                walk_from(words_##name##_row_walks, WORDS_PAIRS_MAX, kind[0].count);        \
-        }                                                                                   \
+#define LINK(name)                                                                              \
+    do {                                                                                        \
+        const int32_t *walks[3] = {words_##name##_pairs_walks, words_##name##_eights_walks,     \
+                                   words_##name##_fours_walks};                                 \
+                                                                                                \
+        words_##name##_then = words_ret;                                                        \
+        if (alone_count)                                                                        \
+            words_##name##_then =                                                               \
+                walk_from(words_##name##_alone_walks, WORDS_ALONE_MAX, alone_count);            \
+        link_kinds(words_##name##_next, words_##name##_then, kind, walks);                      \
+        words_##name##_begin = runs_count ? words_##name##_mirror : words_##name##_then;        \
+        if (is_one_row(kind)) {                                                                 \
+            words_##name##_begin = kind[1].count ? words_##name##_row_odd : words_##name##_row; \
+            words_##name##_then =                                                               \
+                walk_from(words_##name##_row_walks, WORDS_PAIRS_MAX, kind[0].count);            \
+        }                                                                                       \
     } while (0)
 
 static bool plan_walks(void)
@@ -225,12 +237,17 @@ static bool plan_walks(void)
     if (alone_count > WORDS_ALONE_MAX || !cut_into_pieces(kind))
         return false;
     if (runs_count) {
-        words_mirror = (intptr_t)runs[0].offset - runs[0].place;
-        words_row = runs[0].place;
+        words_mirror = (intptr_t)runs[0].offset - runs[0].place - (intptr_t)words_bytes;
+        words_row = runs[0].place + (intptr_t)runs[0].size;
+        words_odd = -(intptr_t)runs[0].size;
     }
-    LINK(exchange);
-    LINK(write);
+    LINK(attach);
+    LINK(detach);
     LINK(same);
+    if (!runs_count && alone_count <= WORDS_FEW_ALONE)
+        words_few = alone_count;
+    else if (is_one_row(kind) && runs[0].size <= 8 * WORDS_FEW_ROW)
+        words_few = WORDS_FEW_ALONE + runs[0].size / 8 - 1;
     return true;
 }
 
@@ -245,7 +262,7 @@ static bool plan_walks(void)
 
 void words_init(void)
 {
-    bool is_alone[SLOTS_MAX], is_mirrored;
+    bool is_alone[SLOTS_MAX] = {false}, is_mirrored;
     struct slot *slot;
     intptr_t lowest;
 
@@ -254,15 +271,22 @@ void words_init(void)
     for (unsigned i = 0; i < slots_count; i++) {
         if (!is_alone[i])
             continue;
-        give_room(&slots[i], slots_bytes);
+        slots[i].has_room = true; /* not a run's */
         words_alone[alone_count++] = slots[i].tls.tp_offset;
     }
     slot = next_after(INTPTR_MIN);
     lowest = slot ? slot->tls.tp_offset : 0;
     is_mirrored = is_in_reach(lowest);
-    for (uint32_t front = slots_bytes; slot; slot = next_after(INTPTR_MIN))
-        add_run(slot, is_mirrored ? front + (uint32_t)(slot->tls.tp_offset - lowest) : slots_bytes);
+    for (; slot; slot = next_after(INTPTR_MIN))
+        add_run(slot, is_mirrored ? (uint32_t)(slot->tls.tp_offset - lowest) : slots_bytes);
     words_are_any = alone_count || runs_count;
+    if (runs_count == 1 && !alone_count && runs[0].size % 16)
+        move_run(16 - runs[0].size % 16); /* a row ends where its block ends */
+    slots_bytes = words_bytes = (slots_bytes + alone_count * 8 + 15) & ~15u;
+    for (unsigned i = 0, end = words_bytes; i < slots_count; i++) {
+        if (is_alone[i])
+            give_room(&slots[i], end -= 8);
+    }
     words_are_quick = words_are_any && is_mirrored && plan_walks();
 }
 
@@ -314,6 +338,7 @@ static inline __attribute__((always_inline)) bool is_equal(const char *one, cons
 }
 
 #define AT(i) ARCH_TP_WORD(words_alone[i])
+#define ALONE(values, i) (((word *)(void *)((uintptr_t)(values) + words_bytes))[-1 - (int)(i)])
 
 /* A sanitizer takes an offset from the thread pointer for an address: it would look up a shadow that
  * is not there. */
@@ -321,12 +346,11 @@ static inline __attribute__((always_inline)) bool is_equal(const char *one, cons
 
 UNSANITIZED bool words_same(const void *values)
 {
-    const word *value = values;
     char *tp = arch_tp();
 
 #pragma GCC unroll 8
     for (unsigned i = 0; i < alone_count; i++) {
-        if (AT(i) != value[i])
+        if (AT(i) != ALONE(values, i))
             return false;
     }
     for (unsigned i = 0; i < runs_count; i++) {
@@ -338,11 +362,10 @@ UNSANITIZED bool words_same(const void *values)
 
 UNSANITIZED void words_save(void *saved)
 {
-    word *value = saved;
     char *tp = arch_tp();
 
     for (unsigned i = 0; i < alone_count; i++)
-        value[i] = AT(i);
+        ALONE(saved, i) = AT(i);
     for (unsigned i = 0; i < runs_count; i++)
         copy((char *)saved + runs[i].offset, tp + runs[i].place, runs[i].size);
 }
@@ -351,7 +374,7 @@ bool words_read(void *values, const void *initial)
 {
     words_save(values);
     for (unsigned i = 0; i < alone_count; i++) {
-        if (!initial || ((word *)values)[i] != ((const word *)initial)[i])
+        if (!initial || ALONE(values, i) != ALONE(initial, i))
             return true;
     }
     for (unsigned i = 0; i < runs_count; i++) {
@@ -364,14 +387,12 @@ bool words_read(void *values, const void *initial)
 
 UNSANITIZED void words_exchange(const void *values, void *saved)
 {
-    const word *value = values;
-    word *old = saved;
     char *tp = arch_tp();
 
 #pragma GCC unroll 8
     for (unsigned i = 0; i < alone_count; i++) {
-        old[i] = AT(i);
-        AT(i) = value[i];
+        ALONE(saved, i) = AT(i);
+        AT(i) = ALONE(values, i);
     }
     for (unsigned i = 0; i < runs_count; i++) {
         copy((char *)saved + runs[i].offset, tp + runs[i].place, runs[i].size);
@@ -381,12 +402,11 @@ UNSANITIZED void words_exchange(const void *values, void *saved)
 
 UNSANITIZED void words_write(const void *values)
 {
-    const word *value = values;
     char *tp = arch_tp();
 
 #pragma GCC unroll 8
     for (unsigned i = 0; i < alone_count; i++)
-        AT(i) = value[i];
+        AT(i) = ALONE(values, i);
     for (unsigned i = 0; i < runs_count; i++)
         copy(tp + runs[i].place, (const char *)values + runs[i].offset, runs[i].size);
 }

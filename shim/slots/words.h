@@ -4,8 +4,9 @@
  *
  * They are most of what is carried besides keys, and there may be many, so what a word costs is what
  * a handoff costs (tests/bench: at most 22 instructions a word, 12 where words are neighbours).
- * A block of values holds them in front: first the words that stand alone, eight bytes each, then
- * all else as it lies in memory.
+ * They have the first words_bytes of a block of values: what is not one word alone, as it lies in
+ * memory; and, last first, up to the end, the words that stand alone. A block of nothing else is put
+ * right in front of what it belongs to, so that the quick ways find each word at a fixed distance.
  */
 #ifndef BATON_SLOTS_WORDS_H
 #define BATON_SLOTS_WORDS_H
@@ -18,6 +19,7 @@ void words_init(void);
 
 extern bool words_are_any;   /* some slot is moved here */
 extern bool words_are_quick; /* words_move.h may be used for them */
+extern unsigned words_bytes; /* a multiple of 16 */
 
 /* As slots_read, slots_same, slots_write, slots_restore: of the planned slots only. */
 bool words_read(void *values, const void *initial);

@@ -1,5 +1,10 @@
 /*
- * The quick way of words.h: what hot paths put in line. Only where words_are_quick.
+ * The quick way of words.h: what hot paths put in line. Only where words_are_quick, and for blocks that
+ * are known by where they end: there begins what they belong to.
+ *
+ * The few shapes that most programs have (WORDS_FEW: one to six words that stand alone, or one row of
+ * two to seven) are for callers that are compiled once for each: `few` is a constant of theirs, 0 for
+ * any shape, and words_few says which of them to take.
  *
  * On x86-64 the words are moved by straight-line code (words_x86_64.S) that spares all registers of
  * arguments, so that a trampoline keeps what it was called with; elsewhere by the loops of words.c.
@@ -9,23 +14,31 @@
 
 #include "slots/words.h"
 
+/* Of WORDS_FEW_MAX shapes the one that there is; 0: none of them. Set by words_init. */
+extern unsigned words_few;
+
 #ifdef ARCH_MOVES_WORDS
 #include "slots/words_move_x86_64.h"
 #else
 
-static inline void words_quick_exchange(const void *values, void *saved)
+enum { WORDS_FEW_MAX = 0 };
+
+static inline void words_attach(unsigned few, const void *values_end, void *saved_end)
 {
-    words_exchange(values, saved);
+    (void)few;
+    words_exchange((const char *)values_end - words_bytes, (char *)saved_end - words_bytes);
 }
 
-static inline void words_quick_write(const void *values)
+static inline void words_detach(unsigned few, const void *saved_end)
 {
-    words_write(values);
+    (void)few;
+    words_write((const char *)saved_end - words_bytes);
 }
 
-static inline bool words_quick_same(const void *values)
+static inline bool words_unchanged(unsigned few, const void *values_end)
 {
-    return words_same(values);
+    (void)few;
+    return words_same((const char *)values_end - words_bytes);
 }
 
 #endif

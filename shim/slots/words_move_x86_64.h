@@ -1,49 +1,139 @@
-/* words_move.h on x86-64: the walks of words_x86_64.S. */
+/* words_move.h on x86-64: the walks of words_x86_64.S, and the few shapes in line. */
 #ifndef BATON_SLOTS_WORDS_MOVE_X86_64_H
 #define BATON_SLOTS_WORDS_MOVE_X86_64_H
 
 enum { WORDS_ALONE_MAX = 64, WORDS_PAIRS_MAX = 64, WORDS_EIGHTS_MAX = 32, WORDS_FOURS_MAX = 64 };
 
+/* Shape n: n words that stand alone; above, a row of two words, of three, and so on. */
+enum {
+    WORDS_FEW_ALONE = 6,
+    WORDS_FEW_ROW = 7,
+    WORDS_FEW_MAX = WORDS_FEW_ALONE + WORDS_FEW_ROW - 1
+};
+
 /* Where the walk through each operation's pieces begins, set once by words_init. */
-extern const void *words_exchange_begin __attribute__((visibility("hidden")));
-extern const void *words_write_begin __attribute__((visibility("hidden")));
+extern const void *words_attach_begin __attribute__((visibility("hidden")));
+extern const void *words_detach_begin __attribute__((visibility("hidden")));
 extern const void *words_same_begin __attribute__((visibility("hidden")));
 
+/* From the thread pointer: the words that stand alone; the end of the only row. */
+extern intptr_t words_alone[] __attribute__((visibility("hidden")));
+extern intptr_t words_row __attribute__((visibility("hidden")));
+
+typedef uint64_t words_word __attribute__((may_alias));
+/* Of bytes, because that is what can be compared everywhere. */
+typedef signed char words_pair __attribute__((vector_size(16), aligned(1), may_alias));
+#define WORDS_ROW_OF(few) ((int)(few)-WORDS_FEW_ALONE + 1)
+#define WORDS_PAIR_OF(row, i) (*(words_pair __seg_fs *)(uintptr_t)((row)-16 * (intptr_t)((i) + 1)))
+
 /* Whoever uses these is compiled without a red zone (Makefile): a call is made in its frame. */
-#define WORDS_USED "rax", "r10", "xmm0", "xmm1", "xmm2", "memory"
+#define WORDS_USED "rax", "r10", "r11", "xmm0", "xmm1", "xmm2"
 
-static inline __attribute__((always_inline)) void words_quick_exchange(const void *values,
-                                                                       void *saved)
+/* Saves what the thread has and writes the values. */
+static inline __attribute__((always_inline)) void words_attach(unsigned few, const void *values_end,
+                                                               void *saved_end)
 {
-    register const void *from __asm__("r8") = values;
-    register void *to __asm__("r9") = saved;
+    if (few == 0) {
+        register const void *from __asm__("r8") = values_end;
 
-    __asm__ volatile("call *%[walk]"
-                     : "+r"(from), "+r"(to)
-                     : [walk] "m"(words_exchange_begin)
-                     : WORDS_USED, "cc");
+        __asm__ volatile("call *%[walk]"
+                         :
+                         : [walk] "m"(words_attach_begin), "r"(from), "b"(saved_end)
+                         : WORDS_USED, "r9", "memory", "cc");
+    } else if (few <= WORDS_FEW_ALONE) {
+        const words_word *value = values_end;
+        words_word *saved = saved_end;
+
+#pragma GCC unroll 6
+        for (int i = 0; i < (int)few; i++) {
+            intptr_t place = words_alone[i];
+
+            saved[-1 - i] = ARCH_TP_WORD(place);
+            ARCH_TP_WORD(place) = value[-1 - i];
+        }
+    } else {
+        const words_pair *value = values_end;
+        words_pair *saved = saved_end;
+        intptr_t row = words_row;
+
+#pragma GCC unroll 3
+        for (int i = 0; i < WORDS_ROW_OF(few) / 2; i++) {
+            saved[-1 - i] = WORDS_PAIR_OF(row, i);
+            WORDS_PAIR_OF(row, i) = value[-1 - i];
+        }
+        if (WORDS_ROW_OF(few) % 2) {
+            intptr_t odd = row - 8 * WORDS_ROW_OF(few);
+
+            ((words_word *)saved_end)[-WORDS_ROW_OF(few)] = ARCH_TP_WORD(odd);
+            ARCH_TP_WORD(odd) = ((const words_word *)values_end)[-WORDS_ROW_OF(few)];
+        }
+    }
 }
 
-static inline __attribute__((always_inline)) void words_quick_write(const void *values)
+/* Writes what was saved. */
+static inline __attribute__((always_inline)) void words_detach(unsigned few, const void *saved_end)
 {
-    register const void *from __asm__("r8") = values;
+    if (few == 0) {
+        __asm__ volatile("call *%[walk]"
+                         :
+                         : [walk] "m"(words_detach_begin), "b"(saved_end)
+                         : WORDS_USED, "r9", "memory", "cc");
+    } else if (few <= WORDS_FEW_ALONE) {
+        const words_word *saved = saved_end;
 
-    __asm__ volatile("call *%[walk]"
-                     : "+r"(from)
-                     : [walk] "m"(words_write_begin)
-                     : WORDS_USED, "cc");
+#pragma GCC unroll 6
+        for (int i = 0; i < (int)few; i++)
+            ARCH_TP_WORD(words_alone[i]) = saved[-1 - i];
+    } else {
+        const words_pair *saved = saved_end;
+        intptr_t row = words_row;
+
+#pragma GCC unroll 3
+        for (int i = 0; i < WORDS_ROW_OF(few) / 2; i++)
+            WORDS_PAIR_OF(row, i) = saved[-1 - i];
+        if (WORDS_ROW_OF(few) % 2)
+            ARCH_TP_WORD(row - 8 * WORDS_ROW_OF(few)) =
+                ((const words_word *)saved_end)[-WORDS_ROW_OF(few)];
+    }
 }
 
-static inline __attribute__((always_inline)) bool words_quick_same(const void *values)
+/* The thread has the values. */
+static inline __attribute__((always_inline)) bool words_unchanged(unsigned few,
+                                                                  const void *values_end)
 {
-    register const void *from __asm__("r8") = values;
-    bool is_same;
+    if (few == 0) {
+        register const void *from __asm__("r8") = values_end;
+        bool is_same;
 
-    __asm__ volatile("call *%[walk]"
-                     : "=@ccz"(is_same), "+r"(from)
-                     : [walk] "m"(words_same_begin)
-                     : WORDS_USED);
-    return is_same;
+        __asm__ volatile("call *%[walk]"
+                         : "=@ccz"(is_same)
+                         : [walk] "m"(words_same_begin), "r"(from)
+                         : WORDS_USED, "memory");
+        return is_same;
+    }
+    if (few <= WORDS_FEW_ALONE) {
+        const words_word *value = values_end;
+
+#pragma GCC unroll 6
+        for (int i = 0; i < (int)few; i++) {
+            if (ARCH_TP_WORD(words_alone[i]) != value[-1 - i])
+                return false;
+        }
+        return true;
+    } else {
+        const words_pair *value = values_end;
+        intptr_t row = words_row;
+        unsigned same_bytes;
+        words_pair same = WORDS_PAIR_OF(row, 0) == value[-1];
+
+#pragma GCC unroll 3
+        for (int i = 1; i < WORDS_ROW_OF(few) / 2; i++)
+            same &= WORDS_PAIR_OF(row, i) == value[-1 - i];
+        __asm__("pmovmskb %1, %0" : "=r"(same_bytes) : "x"(same));
+        return same_bytes == 0xffff && (WORDS_ROW_OF(few) % 2 == 0 ||
+                                        ARCH_TP_WORD(row - 8 * WORDS_ROW_OF(few)) ==
+                                            ((const words_word *)values_end)[-WORDS_ROW_OF(few)]);
+    }
 }
 
 #endif

@@ -4,9 +4,10 @@
  * up once), and each kind of piece ends with a jump to the next kind that there is. The words that
  * stand alone come last.
  *
- * r8: values, r9: saved values; lost, like rax, r10, xmm0 to xmm2 and the flags. Called from words_move.h.
- * Words that stand alone are the front of a block of values; all else lies in it as it lies in
- * memory, at one distance (words_mirror) from its place.
+ * r8: where the values end, rbx: where the saved values end; lost: rax, r9, r10, r11, xmm0 to xmm2 and
+ * the flags. Called from words_move.h. Words that stand alone lie at the end of a block of values,
+ * the last one first; all else lies in it as it lies in memory, at one distance (words_mirror) from its
+ * place.
  */
 
 /* The walk NAME of COUNT pieces `PIECE n`, n counting down; NAME_walks[COUNT - n]: where n of them
@@ -35,54 +36,52 @@
 
 /* ---- words that stand alone ---- */
 
-.macro  exchange_alone
+.macro  attach_alone
         movq    words_alone + 8 * n(%rip), %rax
         movq    %fs:(%rax), %r10
-        movq    %r10, 8 * n(%r9)
-        movq    8 * n(%r8), %r10
+        movq    %r10, -8 * (n + 1)(%rbx)
+        movq    -8 * (n + 1)(%r8), %r10
         movq    %r10, %fs:(%rax)
 .endm
-.macro  write_alone
+.macro  detach_alone
         movq    words_alone + 8 * n(%rip), %rax
-        movq    8 * n(%r8), %r10
+        movq    -8 * (n + 1)(%rbx), %r10
         movq    %r10, %fs:(%rax)
 .endm
 .macro  same_alone
         movq    words_alone + 8 * n(%rip), %rax
-        movq    8 * n(%r8), %r10
+        movq    -8 * (n + 1)(%r8), %r10
         cmpq    %r10, %fs:(%rax)
         jne     words_ret
 .endm
 
-/* ---- all else, as it lies in memory: r8 and r9 have been made to point there ---- */
+/* ---- all else, as it lies in memory: r11 values, r9 saved values, both less the place ---- */
 
-.macro  mirror  register
-        addq    words_mirror(%rip), \register
+.macro  mirror  from, to
+        movq    words_mirror(%rip), \to
+        addq    \from, \to
 .endm
-.macro  unmirror register
-        subq    words_mirror(%rip), \register
-.endm
-.macro  exchange_mirrored table, move
+.macro  attach_mirrored table, move
         movq    \table + 8 * n(%rip), %rax
         \move   %fs:(%rax), %xmm0
         \move   %xmm0, (%r9, %rax)
-        \move   (%r8, %rax), %xmm0
+        \move   (%r11, %rax), %xmm0
         \move   %xmm0, %fs:(%rax)
 .endm
-.macro  write_mirrored table, move
+.macro  detach_mirrored table, move
         movq    \table + 8 * n(%rip), %rax
-        \move   (%r8, %rax), %xmm0
+        \move   (%r9, %rax), %xmm0
         \move   %xmm0, %fs:(%rax)
 .endm
 .macro  same_mirrored table, move, compare, register
         movq    \table + 8 * n(%rip), %rax
-        \move   (%r8, %rax), \register
+        \move   (%r11, %rax), \register
         \compare \register, %fs:(%rax)
         jne     words_ret
 .endm
 .macro  same_pair
         movq    words_pairs + 8 * n(%rip), %rax
-        movups  (%r8, %rax), %xmm0
+        movups  (%r11, %rax), %xmm0
         movups  %fs:(%rax), %xmm1
         pcmpeqb %xmm1, %xmm0
         pand    %xmm0, %xmm2
@@ -93,21 +92,40 @@
         jne     words_ret
 .endm
 
-/* ---- one row of pairs and nothing else, at rax ---- */
+/* ---- one row and nothing else, that ends at rax: the odd word in front, then pairs ---- */
 
-.macro  exchange_row_pair
-        movups  %fs:16 * n(%rax), %xmm0
-        movups  %xmm0, 16 * n(%r9)
-        movups  16 * n(%r8), %xmm0
-        movups  %xmm0, %fs:16 * n(%rax)
+.macro  attach_row_odd
+        movq    words_odd(%rip), %r11
+        movq    %fs:(%rax, %r11), %r10
+        movq    %r10, (%rbx, %r11)
+        movq    (%r8, %r11), %r10
+        movq    %r10, %fs:(%rax, %r11)
 .endm
-.macro  write_row_pair
-        movups  16 * n(%r8), %xmm0
-        movups  %xmm0, %fs:16 * n(%rax)
+.macro  detach_row_odd
+        movq    words_odd(%rip), %r11
+        movq    (%rbx, %r11), %r10
+        movq    %r10, %fs:(%rax, %r11)
+.endm
+.macro  same_row_odd
+        movq    words_odd(%rip), %r11
+        movq    (%r8, %r11), %r10
+        cmpq    %r10, %fs:(%rax, %r11)
+        jne     words_ret
+.endm
+
+.macro  attach_row_pair
+        movups  %fs:-16 * (n + 1)(%rax), %xmm0
+        movups  %xmm0, -16 * (n + 1)(%rbx)
+        movups  -16 * (n + 1)(%r8), %xmm0
+        movups  %xmm0, %fs:-16 * (n + 1)(%rax)
+.endm
+.macro  detach_row_pair
+        movups  -16 * (n + 1)(%rbx), %xmm0
+        movups  %xmm0, %fs:-16 * (n + 1)(%rax)
 .endm
 .macro  same_row_pair
-        movups  16 * n(%r8), %xmm0
-        movups  %fs:16 * n(%rax), %xmm1
+        movups  -16 * (n + 1)(%r8), %xmm0
+        movups  %fs:-16 * (n + 1)(%rax), %xmm1
         pcmpeqb %xmm1, %xmm0
         pand    %xmm0, %xmm2
 .endm
@@ -132,63 +150,64 @@ words_\name:
         ret
         ends    ret
 
-        begins  exchange_alone
-        walk    words_exchange_alone, 64, exchange_alone
+        begins  attach_alone
+        walk    words_attach_alone, 64, attach_alone
         ret
-        ends    exchange_alone
+        ends    attach_alone
 
-        begins  exchange_mirror
-        mirror  %r8
-        mirror  %r9
-        jmp     *words_exchange_next(%rip)
-        walk    words_exchange_pairs, 64, exchange_mirrored words_pairs, movups
-        jmp     *words_exchange_next + 8(%rip)
-        walk    words_exchange_eights, 32, exchange_mirrored words_eights, movq
-        jmp     *words_exchange_next + 16(%rip)
-        walk    words_exchange_fours, 64, exchange_mirrored words_fours, movd
-        jmp     *words_exchange_then(%rip)
-        ends    exchange_mirror
+        begins  attach_mirror
+        mirror  %r8, %r11
+        mirror  %rbx, %r9
+        jmp     *words_attach_next(%rip)
+        walk    words_attach_pairs, 64, attach_mirrored words_pairs, movups
+        jmp     *words_attach_next + 8(%rip)
+        walk    words_attach_eights, 32, attach_mirrored words_eights, movq
+        jmp     *words_attach_next + 16(%rip)
+        walk    words_attach_fours, 64, attach_mirrored words_fours, movd
+        jmp     *words_attach_then(%rip)
+        ends    attach_mirror
 
-        begins  exchange_unmirror
-        unmirror %r8
-        unmirror %r9
-        jmp     *words_exchange_last(%rip)
-        ends    exchange_unmirror
-
-        begins  exchange_row
+        begins  attach_row_odd
         movq    words_row(%rip), %rax
-        jmp     *words_exchange_then(%rip)
-        walk    words_exchange_row, 64, exchange_row_pair
-        ret
-        ends    exchange_row
+        attach_row_odd
+        jmp     *words_attach_then(%rip)
+        ends    attach_row_odd
 
-        begins  write_alone
-        walk    words_write_alone, 64, write_alone
-        ret
-        ends    write_alone
-
-        begins  write_mirror
-        mirror  %r8
-        jmp     *words_write_next(%rip)
-        walk    words_write_pairs, 64, write_mirrored words_pairs, movups
-        jmp     *words_write_next + 8(%rip)
-        walk    words_write_eights, 32, write_mirrored words_eights, movq
-        jmp     *words_write_next + 16(%rip)
-        walk    words_write_fours, 64, write_mirrored words_fours, movd
-        jmp     *words_write_then(%rip)
-        ends    write_mirror
-
-        begins  write_unmirror
-        unmirror %r8
-        jmp     *words_write_last(%rip)
-        ends    write_unmirror
-
-        begins  write_row
+        begins  attach_row
         movq    words_row(%rip), %rax
-        jmp     *words_write_then(%rip)
-        walk    words_write_row, 64, write_row_pair
+        jmp     *words_attach_then(%rip)
+        walk    words_attach_row, 64, attach_row_pair
         ret
-        ends    write_row
+        ends    attach_row
+
+        begins  detach_alone
+        walk    words_detach_alone, 64, detach_alone
+        ret
+        ends    detach_alone
+
+        begins  detach_mirror
+        mirror  %rbx, %r9
+        jmp     *words_detach_next(%rip)
+        walk    words_detach_pairs, 64, detach_mirrored words_pairs, movups
+        jmp     *words_detach_next + 8(%rip)
+        walk    words_detach_eights, 32, detach_mirrored words_eights, movq
+        jmp     *words_detach_next + 16(%rip)
+        walk    words_detach_fours, 64, detach_mirrored words_fours, movd
+        jmp     *words_detach_then(%rip)
+        ends    detach_mirror
+
+        begins  detach_row_odd
+        movq    words_row(%rip), %rax
+        detach_row_odd
+        jmp     *words_detach_then(%rip)
+        ends    detach_row_odd
+
+        begins  detach_row
+        movq    words_row(%rip), %rax
+        jmp     *words_detach_then(%rip)
+        walk    words_detach_row, 64, detach_row_pair
+        ret
+        ends    detach_row
 
         /* Zero flag: the same. */
         begins  same_alone
@@ -197,7 +216,7 @@ words_\name:
         ends    same_alone
 
         begins  same_mirror
-        mirror  %r8
+        mirror  %r8, %r11
         pcmpeqd %xmm2, %xmm2
         jmp     *words_same_next(%rip)
         walk    words_same_pairs, 64, same_pair
@@ -209,10 +228,12 @@ words_\name:
         jmp     *words_same_then(%rip)
         ends    same_mirror
 
-        begins  same_unmirror
-        unmirror %r8
-        jmp     *words_same_last(%rip)
-        ends    same_unmirror
+        begins  same_row_odd
+        movq    words_row(%rip), %rax
+        pcmpeqd %xmm2, %xmm2
+        same_row_odd
+        jmp     *words_same_then(%rip)
+        ends    same_row_odd
 
         begins  same_row
         movq    words_row(%rip), %rax

@@ -5,9 +5,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "context/strand.h"
 #include "core.h"
 #include "history.h"
-#include "slots/words.h"
+#include "slots/words_move.h"
 
 /* Words that touch nothing, rows, halves, shorts, bytes, odd ends, and gaps between them. */
 __thread struct {
@@ -297,6 +298,219 @@ START_TEST(test_words_are_quick_where_they_can_be)
 }
 END_TEST
 
+/* ---- what an attach has replaced, while another stack runs ---- */
+
+static struct strands *own_strands;
+static struct strand *other_stack;
+
+static void go_home_and_back(void *wrong_words)
+{
+    *(long *)wrong_words += lone_a != 30;
+    strand_switch_slow(own_strands, &own_strands->home);
+    *(long *)wrong_words += lone_a != 21;
+    lone_a = 22;
+    strand_switch_slow(own_strands, other_stack);
+    *(long *)wrong_words += lone_a != 30;
+}
+
+struct two {
+    struct context *second;
+    long wrong;
+};
+
+static void run_on_another_stack(void *arg)
+{
+    struct two *two = arg;
+
+    two->wrong += lone_a != 20;
+    lone_a = 21;
+    strand_switch_slow(own_strands, other_stack);
+    lone_a = 40;
+    core_run(two->second, go_home_and_back, &two->wrong);
+    two->wrong += lone_a != 40;
+    strand_switch_slow(own_strands, &own_strands->home);
+    two->wrong += lone_a != 22;
+}
+
+static int switch_stacks(void)
+{
+    static char stack[4096];
+    struct two two = {NULL, 0};
+    struct context *first;
+
+    core_start("BATON_CARRY=tls:lone_a@main;tls:row_a@main");
+    lone_a = 30;
+    two.second = context_capture(FAMILY_UNIT);
+    lone_a = 20;
+    first = context_capture(FAMILY_UNIT);
+    lone_a = 10;
+    own_strands = strand_own_slow();
+    other_stack = strand_new((uintptr_t)stack, sizeof stack, NULL, NULL, 0);
+    core_run(first, run_on_another_stack, &two);
+    return two.wrong != 0 || lone_a != 10 || !guard_is_for_words();
+}
+
+START_TEST(test_words_come_back_after_other_stacks_ran)
+{
+    pid_t child = fork();
+    int status;
+
+    if (child == 0)
+        _exit(switch_stacks());
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert_msg(status == 0, "status %#x", status);
+}
+END_TEST
+
+/* Blocks of threads that were there before have no room for the quick way. */
+static int start_late(void)
+{
+    struct run run = {1, 0, 10, NULL};
+    struct context *context;
+
+    list_places();
+    if (!thread_enter())
+        return 1;
+    core_start("BATON_CARRY=tls:lone_a@main");
+    fill(1, 10);
+    fill_gaps(60);
+    context = context_capture(FAMILY_UNIT);
+    fill(1, 20);
+    core_run(context, look, &run);
+    return run.wrong != 0 || wrong(1, 20) != 0 || guard_is_for_words() || guard_is_clear();
+}
+
+START_TEST(test_words_of_a_thread_that_was_known_before)
+{
+    pid_t child = fork();
+    int status;
+
+    if (child == 0)
+        _exit(start_late());
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert_msg(status == 0, "status %#x", status);
+}
+END_TEST
+
+/* ---- the few shapes that callers are compiled for ---- */
+
+__thread long few_a = 1;
+__thread char few_gap_a[16] = {1};
+__thread long few_b = 2;
+__thread char few_gap_b[16] = {1};
+__thread long few_c = 3;
+__thread char few_gap_c[16] = {1};
+__thread long few_d = 4;
+__thread char few_gap_d[16] = {1};
+__thread long few_e = 5;
+__thread char few_gap_e[16] = {1};
+__thread long few_f = 6;
+__thread char few_gap_g[16] = {1};
+__thread long few_row_2[2] = {2, 3};
+__thread char few_gap_row_2[16] = {1};
+__thread long few_row_3[3] = {3, 4};
+__thread char few_gap_row_3[16] = {1};
+__thread long few_row_4[4] = {4, 5};
+__thread char few_gap_row_4[16] = {1};
+__thread long few_row_5[5] = {5, 6};
+__thread char few_gap_row_5[16] = {1};
+__thread long few_row_6[6] = {6, 7};
+__thread char few_gap_row_6[16] = {1};
+__thread long few_row_7[7] = {7, 8};
+__thread char few_gap_row_7[16] = {1};
+__thread long few_row_9[9] = {9, 10};
+__thread char few_gap_row_9[16] = {1};
+
+static unsigned few_wrong;
+
+static void look_at_few(unsigned few)
+{
+    static char room[2][256] __attribute__((aligned(16)));
+    char *const values = room[0] + words_bytes, *const saved = room[1] + words_bytes;
+    char first[sizeof room[0]], now[sizeof room[0]];
+
+    memset(room, 0x55, sizeof room);
+    memset(first, 0x55, sizeof first);
+    memset(now, 0x55, sizeof now);
+    words_save(first);
+#define SHAPE(n)                                                            \
+    case n:                                                                 \
+        few_wrong += words_unchanged(n, values);                            \
+        words_attach(n, values, saved);                                     \
+        few_wrong += !words_unchanged(n, values);                           \
+        words_save(now);                                                    \
+        few_wrong += memcmp(now, room[0], words_bytes) != 0;                \
+        few_wrong += memcmp(first, room[1], words_bytes) != 0;              \
+        for (unsigned i = 0; i < words_bytes; i++) {                        \
+            values[-1 - (int)i] ^= 1;                                       \
+            few_wrong += words_unchanged(n, values) != words_same(room[0]); \
+            values[-1 - (int)i] ^= 1;                                       \
+        }                                                                   \
+        words_detach(n, saved);                                             \
+        words_save(now);                                                    \
+        few_wrong += memcmp(now, first, words_bytes) != 0;                  \
+        break
+    few_wrong += words_few != few;
+    switch (words_few) {
+#ifdef ARCH_MOVES_WORDS
+        SHAPE(1);
+        SHAPE(2);
+        SHAPE(3);
+        SHAPE(4);
+        SHAPE(5);
+        SHAPE(6);
+        SHAPE(7);
+        SHAPE(8);
+        SHAPE(9);
+        SHAPE(10);
+        SHAPE(11);
+        SHAPE(12);
+#endif
+    default:
+        break;
+    }
+}
+
+static void expect_few(const char *items, unsigned few)
+{
+    pid_t child = fork();
+    int status;
+
+    if (child == 0) {
+        static char carry[1024] = "BATON_CARRY=";
+
+        core_start(strcat(carry, items));
+        look_at_few(few);
+        _exit(few_wrong != 0);
+    }
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert_msg(status == 0, "%s: status %#x", items, status);
+}
+
+START_TEST(test_words_of_few_shapes)
+{
+    static const char *const items[] = {"tls:few_a@main",  ";tls:few_b@main", ";tls:few_c@main",
+                                        ";tls:few_d@main", ";tls:few_e@main", ";tls:few_f@main"};
+    char alone[512] = "";
+
+    for (unsigned i = 0; i < 6; i++) {
+        strcat(alone, items[i]);
+        expect_few(alone, WORDS_FEW_MAX ? i + 1 : 0);
+    }
+    for (unsigned i = 2; i <= 7; i++) {
+        char row[32];
+
+        snprintf(row, sizeof row, "tls:few_row_%u@main", i);
+        expect_few(row, WORDS_FEW_MAX ? 5 + i : 0);
+    }
+    expect_few("tls:few_row_9@main", 0);
+    strcat(alone, ";tls:lone_a@main");
+    expect_few(alone, 0);
+    expect_few("tls:few_row_2@main;tls:few_a@main", 0);
+    expect_few("tls:row_a@main", 0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("words");
@@ -308,6 +522,9 @@ int main(void)
     tcase_add_test(cases, test_words_named_twice_are_moved_once);
     tcase_add_test(cases, test_words_are_right_in_a_random_history);
     tcase_add_test(cases, test_words_are_quick_where_they_can_be);
+    tcase_add_test(cases, test_words_come_back_after_other_stacks_ran);
+    tcase_add_test(cases, test_words_of_a_thread_that_was_known_before);
+    tcase_add_test(cases, test_words_of_few_shapes);
     tcase_set_timeout(cases, 120);
     suite_add_tcase(suite, cases);
     runner = srunner_create(suite);

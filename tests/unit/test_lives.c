@@ -28,9 +28,11 @@ enum { IS_SANITIZED = 0 };
 
 enum {
     KEYS = 6,
-    OWNED = 2, /* of the keys: the last, with a destructor */
+    OWNED = 2,  /* of the keys: the last, with a destructor */
+    CLONED = 2, /* the first, where there are policies */
     WORDS = 3,
-    SLOTS = KEYS + WORDS + 1,
+    BEHIND = KEYS + WORDS, /* two functions, where there are policies */
+    SLOTS = BEHIND + 2,
     VARIABLE = SLOTS - 1, /* one of baton.h */
     HELD = 12,
     DEPTH = 6,
@@ -45,7 +47,7 @@ enum {
 static pthread_key_t key_0, key_1, key_2, key_3, key_4, key_5;
 static pthread_key_t *const keys[KEYS] = {&key_0, &key_1, &key_2, &key_3, &key_4, &key_5};
 __thread long word_0, word_1, word_2;
-static bool has_words, is_child, is_alone; /* threads do not run at the same time */
+static bool has_words, has_policies, is_child, is_alone; /* threads do not run at the same time */
 static struct var *variable;
 static _Atomic uint32_t made_again[KEYS];
 
@@ -74,9 +76,70 @@ static bool is_owned(unsigned slot)
     return slot >= KEYS - OWNED && slot < KEYS;
 }
 
+/* ---- values that are cloned ---- */
+
+static struct {
+    uintptr_t value;
+    _Atomic int alive;
+    bool is_clone;
+} objects[VALUES];
+static _Atomic uint32_t objects_made;
+
+static uintptr_t object_new(uintptr_t value, bool is_clone)
+{
+    uint32_t number = 1 + atomic_fetch_add(&objects_made, 1);
+
+    if (number >= VALUES)
+        _exit(77);
+    objects[number].value = value;
+    objects[number].is_clone = is_clone;
+    atomic_store(&objects[number].alive, 1);
+    return number;
+}
+
+void *lives_clone(void *object);
+void lives_free(void *object);
+
+__attribute__((used, noinline)) void *lives_clone(void *object)
+{
+    if (!atomic_load(&objects[(uintptr_t)object].alive))
+        is_wrong("cloned after its end", (long)object, 0);
+    return (void *)object_new(objects[(uintptr_t)object].value, true);
+}
+
+__attribute__((used, noinline)) void lives_free(void *object)
+{
+    if (atomic_fetch_sub(&objects[(uintptr_t)object].alive, 1) != 1)
+        is_wrong("freed twice", (long)object, 0);
+}
+
+static bool is_cloned(unsigned slot)
+{
+    return has_policies && slot < CLONED;
+}
+
 /* ---- slots ---- */
 
-static uintptr_t get(unsigned slot)
+static __thread uintptr_t behind;
+uintptr_t lives_get(void);
+void lives_set(uintptr_t value);
+
+__attribute__((used, noinline)) uintptr_t lives_get(void)
+{
+    return behind;
+}
+
+__attribute__((used, noinline)) void lives_set(uintptr_t value)
+{
+    behind = value;
+}
+
+static bool is_there(unsigned slot)
+{
+    return slot < KEYS || slot == VARIABLE || (slot == BEHIND ? has_policies : has_words);
+}
+
+static uintptr_t get_word(unsigned slot)
 {
     const struct vars_entry *entry;
 
@@ -90,8 +153,21 @@ static uintptr_t get(unsigned slot)
     }
     if (slot < KEYS + WORDS)
         return (uintptr_t)(slot == KEYS ? word_0 : slot == KEYS + 1 ? word_1 : word_2);
+    if (slot == BEHIND)
+        return behind;
     entry = vars_find(vars_now(thread_self), variable);
     return entry ? (uintptr_t)entry->value : 0;
+}
+
+static uintptr_t get(unsigned slot)
+{
+    uintptr_t word = get_word(slot);
+
+    if (!word || !is_cloned(slot))
+        return word;
+    if (!atomic_load(&objects[word].alive))
+        is_wrong("seen after its end", (long)word, 0);
+    return objects[word].value;
 }
 
 static void set(unsigned slot, uintptr_t value)
@@ -100,6 +176,8 @@ static void set(unsigned slot, uintptr_t value)
         core_set(*keys[slot], (void *)value);
     } else if (slot < KEYS + WORDS) {
         *(slot == KEYS ? &word_0 : slot == KEYS + 1 ? &word_1 : &word_2) = (long)value;
+    } else if (slot == BEHIND) {
+        behind = value;
     } else {
         struct thread *thread = thread_enter();
         struct vars_entry *entry = vars_entry_new(variable, (void *)value);
@@ -185,7 +263,7 @@ static void look(struct frame *frame, const char *when)
     for (unsigned i = 0; i < SLOTS; i++) {
         uintptr_t value;
 
-        if (!has_words && i >= KEYS && i < VARIABLE)
+        if (!is_there(i))
             continue;
         value = get(i);
         if (value != frame->now.value[i]) {
@@ -204,8 +282,22 @@ static void set_some(struct frame *frame)
     unsigned slot = below(SLOTS);
     uintptr_t value = below(3) ? 1 + below(1000) : 0;
 
-    if (!has_words && slot >= KEYS && slot < VARIABLE)
+    if (!is_there(slot))
         return;
+    if (is_cloned(slot)) {
+        uintptr_t old;
+
+        renew(&frame->now, frame->is_mine);
+        old = get_word(slot);
+        set(slot, value ? object_new(value, false) : 0);
+        if (old && !frame->is_mine[slot] && !objects[old].is_clone)
+            is_wrong("lent as it was", (long)old, 0);
+        if (old)
+            lives_free((void *)old); /* its own, or lent and taken over */
+        frame->now.value[slot] = value;
+        frame->is_mine[slot] = true;
+        return;
+    }
     if (is_owned(slot)) {
         uintptr_t old = frame->now.value[slot];
 
@@ -855,16 +947,22 @@ static __attribute__((noinline)) void create_keys(void)
 /* Answers how much was wrong. */
 static unsigned one_life(uint32_t seed)
 {
+    static char carry[300];
     unsigned threads = seed % 3 == 0 ? 3 : 1;
     pthread_t thread[3];
 
     life_seed = seed;
     has_words = seed & 2;
+    has_policies = seed % 5 == 0;
     is_alone = threads == 1;
-    core_start(has_words
-                   ? "BATON_CARRY=key:key_0;key:key_1;key:key_2;key:key_3;key:key_4;key:key_5;"
-                     "tls:word_0;tls:word_1;tls:word_2"
-                   : "BATON_CARRY=key:key_0;key:key_1;key:key_2;key:key_3;key:key_4;key:key_5");
+    snprintf(carry, sizeof carry,
+             "BATON_CARRY=key:key_0%s;key:key_1%s;%s%skey:key_2;key:key_3;"
+             "key:key_4;key:key_5",
+             has_policies ? ",clone=lives_clone,free=lives_free" : "",
+             has_policies ? ",clone=lives_clone,free=lives_free" : "",
+             has_words ? "tls:word_0;tls:word_1;tls:word_2;" : "",
+             has_policies ? "fn:get=lives_get,set=lives_set;" : "");
+    core_start(carry);
     create_keys();
     variable = vars_new_var("variable", NULL, NULL);
     for (unsigned i = 0; i < threads; i++)
@@ -884,6 +982,9 @@ static unsigned one_life(uint32_t seed)
         if (owed[value] == OWED_ANY ? times > 1 : times != (owed[value] == OWED_ONCE))
             is_wrong("destroyed", (long)times, owed[value]);
     }
+    for (uint32_t number = 1; number <= objects_made; number++)
+        if (objects[number].is_clone && objects[number].alive)
+            is_wrong("a clone is left", number, 0);
     return wrong;
 }
 

@@ -217,6 +217,7 @@ void thread_leave(struct thread *thread)
 {
     if (unlikely(thread == &thread_unknown))
         return;
+    thread->building = 0; /* a getter may have ended the thread */
     if (thread->over || origins_on)
         thread_let_go(thread);
     else

@@ -12,8 +12,12 @@ static __thread void *behind;
 static __thread char *text; /* behind a getter that copies and a setter that takes over */
 static _Atomic int texts_alive;
 
+static __thread bool exits; /* the getter is a place where its thread may be cancelled */
+
 static __attribute__((noinline, used)) void *behind_get(void)
 {
+    if (exits)
+        pthread_exit(NULL);
     return behind;
 }
 
@@ -275,6 +279,52 @@ START_TEST(test_copied_values_are_put_back_when_pthread_exit_passes)
 }
 END_TEST
 
+static void *exit_in_a_getter(void *unused)
+{
+    set(3);
+    exits = true;
+    context_release(context_capture(FAMILY_UNIT));
+    return NULL;
+}
+
+static __attribute__((noinline)) struct context *capture_deep(void)
+{
+    volatile char frames[4096];
+
+    struct context *context = context_capture(FAMILY_UNIT);
+
+    frames[0] = 0;
+    return frames[0] ? NULL : context;
+}
+
+static void *see_in_a_task(void *seen)
+{
+    struct context *context;
+
+    set(4);
+    context = capture_deep();
+    ck_assert_ptr_nonnull(context);
+    core_run(context, see, seen);
+    text_is(NULL);
+    return NULL;
+}
+
+/* The block of such a thread is another's then. */
+START_TEST(test_copied_thread_that_ends_in_a_getter)
+{
+    struct view seen = {0};
+    pthread_t thread;
+
+    for (unsigned i = 0; i < 20; i++) {
+        pthread_create(&thread, NULL, exit_in_a_getter, NULL);
+        pthread_join(thread, NULL);
+        pthread_create(&thread, NULL, see_in_a_task, &seen);
+        pthread_join(thread, NULL);
+        is(&seen, 4);
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("copied");
@@ -292,6 +342,7 @@ int main(void)
     tcase_add_test(tc, test_copied_values_of_a_task_that_never_ran_are_let_go);
     tcase_add_test(tc, test_copied_values_reach_threads);
     tcase_add_test(tc, test_copied_values_are_put_back_when_pthread_exit_passes);
+    tcase_add_test(tc, test_copied_thread_that_ends_in_a_getter);
     suite_add_tcase(suite, tc);
     runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

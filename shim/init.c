@@ -170,6 +170,7 @@ static void start_rooms(void)
         stack_start();
     if (config.strict && config.carry.count)
         dangling_on = slots_watched = origins_on = true;
+    slots_keys_aside = family_is_on(FAMILY_KEYS) && bypass_keys_aside();
     slots_begin();
     if (slots_count) {
         start_carrying();

@@ -19,6 +19,7 @@
 #include <string.h>
 
 #include "base/elf.h"
+#include "base/log.h"
 #include "base/pointers.h"
 #include "handoffs/hooks.h"
 #include "handoffs/next.h"
@@ -211,6 +212,49 @@ void *bypass_answer(void *handle, const char *name, void *address)
             return address;
     }
     return address == real ? bypass_exported(name) : address;
+}
+
+/* ---- functions for keys that are not the C library's ---- */
+
+static bool is_bound_to_itself(const struct elf_module *module)
+{
+    for (const elf_dyn *entry = module->dynamic; entry && entry->d_tag != DT_NULL; entry++) {
+        if (entry->d_tag == DT_SYMBOLIC ||
+            (entry->d_tag == DT_FLAGS && entry->d_un.d_val & DF_SYMBOLIC))
+            return true;
+    }
+    return false;
+}
+
+/* In front of us a module's functions are everybody's; behind us they are its own if it says so. */
+static int visit_definer(const struct elf_module *module, void *arg)
+{
+    static const char *const names[] = {"pthread_getspecific", "pthread_setspecific", "tss_get",
+                                        "tss_set"};
+    bool *is_behind = arg;
+
+    if ((uintptr_t)&is_indexed >= module->lo && (uintptr_t)&is_indexed < module->hi) {
+        *is_behind = true;
+        return 0;
+    }
+    if (*is_behind && !is_bound_to_itself(module))
+        return 0;
+    for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (elf_dynsym(module, names[i])) {
+            log_msg(LOG_LEVEL_INFO,
+                    "%s has its own %s: keys without a destructor are set in the C library's store",
+                    module->name, names[i]);
+            return 1;
+        }
+    }
+    return 0;
+}
+
+bool bypass_keys_aside(void)
+{
+    bool is_behind = false;
+
+    return elf_each_startup(visit_definer, &is_behind);
 }
 
 /* ---- keys that nobody carries ---- */

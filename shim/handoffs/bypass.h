@@ -19,6 +19,10 @@ void *bypass_answer(void *handle, const char *name, void *address);
 /* What the program sees under the name of a hook. */
 void *bypass_exported(const char *name);
 
+/* Keys are carried, and a module that came with the program has functions for keys of its own, in front
+ * of us or for itself: told when asked for. Calls nothing foreign. */
+bool bypass_keys_aside(void);
+
 /* No key is carried: what came with the program reads its keys without us. */
 void bypass_keys(void);
 

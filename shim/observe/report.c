@@ -119,6 +119,7 @@ static void add_slots(struct text *text)
     add(text, ",\"slots\":[");
     for (unsigned i = 0; i < slots_count; i++) {
         const struct slot *slot = &slots[i];
+        const char *remark = slot->state != SLOT_BOUND ? slot->reason : slot->note;
 
         add(text, "%s{\"item\":", i ? "," : "");
         add_string(text, slot->item);
@@ -126,7 +127,7 @@ static void add_slots(struct text *text)
             states[slot->state]);
         add_string(text, slot->where);
         add(text, ",\"reason\":");
-        add_string(text, slot->state != SLOT_BOUND && slot->reason ? slot->reason : "");
+        add_string(text, remark ? remark : "");
         if (slot->failures)
             add(text, ",\"failures\":%u", (unsigned)slot->failures);
         if (dangling_on)

@@ -117,6 +117,7 @@ static void bind(struct slot *slot, pthread_key_t key, bool may_have_values)
         slot_refuse(slot, "its destructor could not be guarded: too many keys");
         return;
     }
+    native_choose(slot, known->destructor != NULL);
     if (slot_is_native(slot)) {
         native_bind(slot, key, known->destructor != NULL, module.name);
         return;

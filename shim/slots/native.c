@@ -4,6 +4,9 @@
  * For readers that no overlay reaches: those that find pthread_getspecific without the loader's help.
  * Such a slot is moved like one behind functions; capture reads, attach sets, detach puts back.
  *
+ * Keys become native by themselves where a module has functions for keys of its own that may lead
+ * past us (slots_keys_aside): what such a function reads is then right, wherever it leads.
+ *
  * Rule: only keys without a destructor. Where there is one, the C library would destroy at a worker's
  * end what is only lent, and what a task has left would be overwritten with nobody to destroy it.
  */
@@ -27,6 +30,24 @@ bool native_take(struct slot *slot, char *text)
     slot->size = sizeof(void *);
     slots_have_native = true;
     return true;
+}
+
+void native_choose(struct slot *slot, bool has_destructor)
+{
+    if (!native_may_be(slot) && !slot->key.overlay)
+        return;
+    if (!slot->key.overlay)
+        slot->key.overlay = (uint16_t)(slot->column + 1);
+    slot->kind = has_destructor ? &slot_kind_key : &slot_kind_native;
+    slot->column = has_destructor ? (uint16_t)(slot->key.overlay - 1) : SLOT_NO_COLUMN;
+    slot->size = sizeof(void *);
+    slots_have_native = true;
+    slot->note =
+        has_destructor
+            ? "another module has functions for keys of its own: if they do not come through "
+              "baton, they see the thread's own value (the key has a destructor)"
+            : "set in the C library's own store: another module has functions for keys of "
+              "its own";
 }
 
 void native_bind(struct slot *slot, pthread_key_t key, bool has_destructor, const char *module)

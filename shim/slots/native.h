@@ -13,6 +13,14 @@ static inline bool slot_is_native(const struct slot *slot)
     return slot->kind == &slot_kind_native;
 }
 
+/* The user has not asked for it, but native_choose may decide so when the key is known. */
+static inline bool native_may_be(const struct slot *slot)
+{
+    return slots_keys_aside && slot->kind == &slot_kind_key && slot->policy == POLICY_SHARE;
+}
+
+/* Makes such a slot native, or one of the overlay's if its key has a destructor. Before it is bound. */
+void native_choose(struct slot *slot, bool has_destructor);
 /* The key of a waiting slot is found. */
 void native_bind(struct slot *slot, pthread_key_t key, bool has_destructor, const char *module);
 /* Lets go of every slot for which it answers a reason. */

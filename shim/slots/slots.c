@@ -15,6 +15,7 @@
 #include "base/elf.h"
 #include "base/lock.h"
 #include "base/log.h"
+#include "slots/native.h"
 #include "slots/origin.h"
 #include "slots/policy.h"
 #include "slots/words.h"
@@ -27,7 +28,7 @@ bool slots_have_native, slots_have_copied, slots_always_build, slots_owns_values
     slots_have_held_keys, slots_force;
 bool slots_have_adapters;
 _Atomic bool slots_stale;
-bool slots_are_words, slots_watched;
+bool slots_are_words, slots_watched, slots_keys_aside;
 void *slots_initial;
 _Atomic uint32_t slots_epoch = 1;
 void (*slots_changed_hook)(bool may_have_values);
@@ -40,7 +41,9 @@ static unsigned resolve_tries;
 
 static void assign_room(struct slot *slot)
 {
-    if (slot->column != SLOT_NO_COLUMN)
+    if (native_may_be(slot))
+        slot->size = sizeof(void *);
+    else if (slot->column != SLOT_NO_COLUMN)
         return;
     if (!slot->size)
         slot->size = LATE_TLS_ROOM; /* not found yet: room for what may come with a library */
@@ -63,8 +66,9 @@ void slots_begin(void)
     }
     slots_are_words = words_are_any;
     for (unsigned i = 0; i < slots_count; i++)
-        slots_are_words &= slots[i].is_planned || slots[i].column != SLOT_NO_COLUMN ||
-                           slots[i].state == SLOT_REFUSED;
+        slots_are_words &= !native_may_be(&slots[i]) &&
+                           (slots[i].is_planned || slots[i].column != SLOT_NO_COLUMN ||
+                            slots[i].state == SLOT_REFUSED);
     slots_saved_bytes = slots_have_held ? 2 * slots_bytes : slots_bytes;
 }
 

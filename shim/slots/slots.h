@@ -117,6 +117,7 @@ struct slot {
     bool has_room;      /* offset is assigned */
     bool is_planned;    /* moved by words.c */
     const char *reason; /* why refused, or why still waiting; static text */
+    const char *note;   /* bound: what the user should know; static text or NULL */
     char where[96];     /* once bound: module and symbol, for the report */
 
     uint32_t since;  /* slots_epoch in which it was bound */
@@ -141,6 +142,7 @@ struct slot {
             uintptr_t module_offset;   /* MODULE+0xOFFSET, when name is NULL */
             unsigned order;            /* n=N, counted from 1; 0 otherwise */
             pthread_key_t number;      /* native: the key */
+            uint16_t overlay;          /* 1 + the column of one that native_choose decides about */
             bool by_creator;           /* name is a function on the creating stack */
             uintptr_t variable;        /* its address once found, or 0 */
             uintptr_t creator_lo, creator_hi;
@@ -180,7 +182,12 @@ extern unsigned slots_saved_bytes; /* what an attach remembers of the copied slo
 extern bool slots_have_held_keys;  /* attaching lends values of keys */
 extern bool slots_have_copied;     /* some slot is copied */
 extern bool slots_have_native;     /* some key is carried in the C library's own store */
-extern bool slots_are_words;       /* every copied slot is a plain thread-local word (words.h) */
+/*
+ * Set before slots_begin: a module that came with the program has functions for keys of its own, which
+ * may not come through us. Keys are then carried in the C library's own store, where they can be.
+ */
+extern bool slots_keys_aside;
+extern bool slots_are_words;    /* every copied slot is a plain thread-local word (words.h) */
 extern bool slots_watched;      /* set before slots_begin: whose shared values are is asked for */
 extern bool slots_always_build; /* some slot's value cannot be shared between two captures */
 

@@ -165,6 +165,30 @@ def native_refused():
     carry(f"{KEY},native,weak;{KEY}", "stale_pool_glib", "key").ok().complains("weak is not for native")
 
 
+OWN = "another module has functions for keys of its own"
+
+
+@test("a module with functions for keys of its own is found at the start, and keys are carried natively by themselves",
+      each=("front", "symbolic"))
+def own_functions(where):
+    words = ["past_own.c"]
+    if where == "symbolic": # behind us, and bound to itself
+        library = compiled("libown.so", "-shared", "-fPIC", "-Wl,-Bsymbolic", *words)
+        words = [library, f"-Wl,-rpath,{library.parent}"]
+    program = compiled("own", "-rdynamic", "past_own_main.c", *words)
+    for how in (plain, idle):
+        how(program).wrong().says("wrong: 200 by its own, 200, 200 with a destructor")
+    after = carry(f"{KEY};key:destroyed_key", program).ok().quiet().clean().says("wrong: 0 by its own, 0, ")
+    after.carried("pthread", exactly=200)
+    for item, reason in ((KEY, f"set in the C library's own store: {OWN}"), ("key:destroyed_key", OWN)):
+        if not after.slot_is(item, "bound").slot(item)["reason"].startswith(reason):
+            after.fail(f"the report does not say how {item} is carried")
+    told = "libown.so" if where == "symbolic" else "own"
+    carry(KEY, program, env={"BATON_LOG": "info"}).complains(f"{told} has its own pthread_getspecific")
+    # One among other slots, some of which are copied too.
+    carry(f"key:no_such_key;{KEY};tls:no_such_word;locale", program).ok().clean()
+
+
 @test("BATON_DISABLE=lookup leaves them alone")
 def disabled():
     with tempfile.TemporaryDirectory() as folder:

@@ -25,7 +25,6 @@
 
 enum {
     PREPAID_BATCH = 4096, /* references bought at once for a thread's snapshot */
-    DEBT_MAX = 256,       /* releases told to a counter at once */
 };
 
 _Atomic uintptr_t context_guard = GUARD_OFF, context_wordy_guard = GUARD_OFF;
@@ -155,7 +154,8 @@ void context_free(struct context *context)
         slots_release(context_copied(context));
     vars_unref(context->vars);
     atomic_fetch_sub_explicit(&context_alive, 1, memory_order_relaxed);
-    context_give_back(context, false);
+    if (likely(!atomic_load_explicit(&contexts_looked_at, memory_order_relaxed)))
+        context_give_back(context, false);
 }
 
 static void context_put(struct context *context, int64_t count)
@@ -170,6 +170,25 @@ struct context *context_ref(struct context *context)
     return context;
 }
 
+/*
+ * Around a cache that is let go of. In between the thread no longer shows references that the counter
+ * still has: who counts contexts waits for the end.
+ */
+static void settle_begin(struct thread *thread)
+{
+    uint32_t begun = atomic_load_explicit(&thread->settles_begun, memory_order_relaxed);
+
+    atomic_store_explicit(&thread->settles_begun, begun + 1, memory_order_relaxed);
+    atomic_thread_fence(memory_order_release);
+}
+
+static void settle_end(struct thread *thread)
+{
+    uint32_t done = atomic_load_explicit(&thread->settles_done, memory_order_relaxed);
+
+    atomic_store_explicit(&thread->settles_done, done + 1, memory_order_release);
+}
+
 void context_settle_debt(struct thread *thread)
 {
     struct context *context = thread->debt_context;
@@ -177,10 +196,12 @@ void context_settle_debt(struct thread *thread)
 
     if (!context)
         return;
+    settle_begin(thread);
     thread->debt_context = NULL;
     thread->debt = 0;
     if (owed > 0)
         context_put(context, owed);
+    settle_end(thread);
 }
 
 /*
@@ -195,9 +216,11 @@ void context_release_slow(struct thread *thread, struct context *context)
         return;
     }
     if (context == thread->debt_context) { /* the batch is full */
+        settle_begin(thread);
         thread->debt = DEBT_MAX;
         thread->debt_context = NULL;
         context_put(context, DEBT_MAX);
+        settle_end(thread);
         return;
     }
     if (context->flags & (CONTEXT_COUNTED | CONTEXT_ONCE) ||
@@ -295,10 +318,12 @@ void context_drop_snapshot(struct thread *thread)
 
     if (!snap)
         return;
+    settle_begin(thread);
     thread->snap = NULL;
     thread->prepaid = thread->stale_prepaid = 0;
     thread->changed_count = 0;
     context_put(snap, prepaid + 1);
+    settle_end(thread);
 }
 
 /*
@@ -341,12 +366,16 @@ void context_settle_loan(struct thread *thread)
     int32_t left = thread->loan_left;
 
     thread->loan_over = NULL;
-    thread->loan_left = 0;
-    if (!context)
+    if (!context) {
+        thread->loan_left = 0;
         return;
+    }
+    settle_begin(thread);
+    thread->loan_left = 0;
     thread->loan = NULL;
     if (left)
         context_put(context, left);
+    settle_end(thread);
 }
 
 /*
@@ -419,11 +448,15 @@ static struct context *renew_snapshot(struct thread *thread)
         }
         context_copy_values(copy, snap);
         vars_ref(copy->vars);
+        atomic_store_explicit(&copy->refs, PREPAID_BATCH + 1, memory_order_relaxed);
+        settle_begin(thread);
+        atomic_fetch_add_explicit(&context_alive, 1, memory_order_relaxed);
+        thread->snap = copy;
+        thread->stale_prepaid = PREPAID_BATCH;
         context_put(snap, prepaid + 1);
+        settle_end(thread);
         snap = copy;
         prepaid = PREPAID_BATCH;
-        atomic_store_explicit(&snap->refs, prepaid + 1, memory_order_relaxed);
-        atomic_fetch_add_explicit(&context_alive, 1, memory_order_relaxed);
     }
     for (unsigned i = 0; i < thread->changed_count; i++) {
         void *value = visible_key(thread, thread->changed[i]);
@@ -694,73 +727,6 @@ static bool destroy_later(unsigned column, void *value)
         return false;
     }
     return values_defer(column, key_bindings[column].since, value);
-}
-
-/* ---- counts ---- */
-
-/* A context that only caches refer to is not alive for the user: see context_release_slow. */
-static int64_t cached_references(const struct thread *thread, const struct context *context)
-{
-    int64_t count = 0;
-
-    if (thread->snap == context)
-        count += thread->prepaid + thread->stale_prepaid + 1;
-    if (thread->debt_context == context)
-        count += DEBT_MAX - thread->debt;
-    if (thread->loan == context)
-        count += thread->loan_left;
-    return count;
-}
-
-struct reference_sum {
-    const struct context *context;
-    int64_t references;
-};
-
-static void sum_references(struct thread *thread, void *arg)
-{
-    struct reference_sum *sum = arg;
-
-    sum->references += cached_references(thread, sum->context);
-}
-
-struct seen_contexts {
-    const struct context *seen[256];
-    unsigned count;
-};
-
-static void collect_cached(struct thread *thread, void *arg)
-{
-    struct seen_contexts *all = arg;
-    const struct context *held[] = {thread->snap, thread->debt_context, thread->loan};
-
-    for (unsigned i = 0; i < sizeof held / sizeof held[0]; i++) {
-        bool is_new = held[i] && held[i] != context_empty && all->count < 256;
-
-        /* A batch that owes nothing, or has nothing left, may name a context that is long gone. */
-        if ((i == 1 && thread->debt == DEBT_MAX) || (i == 2 && !thread->loan_left))
-            is_new = false;
-        for (unsigned j = 0; is_new && j < all->count; j++)
-            is_new = all->seen[j] != held[i];
-        if (is_new)
-            all->seen[all->count++] = held[i];
-    }
-}
-
-int64_t context_count_alive(void)
-{
-    struct seen_contexts all = {.count = 0};
-    int64_t alive = atomic_load(&context_alive);
-
-    thread_each(collect_cached, &all);
-    for (unsigned i = 0; i < all.count; i++) {
-        struct reference_sum sum = {.context = all.seen[i]};
-
-        thread_each(sum_references, &sum);
-        if (atomic_load(&all.seen[i]->refs) <= sum.references)
-            alive--;
-    }
-    return alive;
 }
 
 void context_fork_lock(void)

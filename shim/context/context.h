@@ -126,6 +126,8 @@ struct thread {
     uint64_t vars_id;        /* identity of its own variables (context/vars.h), 0: none yet */
     struct strands *strands; /* its stacks, once it has switched */
     uint64_t records_made, records_freed;
+    /* Caches that were let go of: begun, and told. The thread writes, who counts contexts reads. */
+    _Atomic uint32_t settles_begun, settles_done;
     struct thread *next_all; /* registry, append only */
     struct thread *spare;    /* blocks for threads that this one starts, by next_free */
     /* What the thread starts with: written by its creator, read once by the thread. */

@@ -34,6 +34,9 @@ static inline void thread_spare_return(struct thread *creator, struct thread *th
     creator->spare = thread;
 }
 
+/* What a thread keeps of references to contexts, told to their counters in batches. */
+enum { DEBT_MAX = 256 };               /* releases told at once */
+extern atomic_bool contexts_looked_at; /* by who counts: their memory stays */
 void context_drop_snapshot(struct thread *thread);
 void context_settle_debt(struct thread *thread);
 void context_settle_loan(struct thread *thread);

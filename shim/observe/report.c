@@ -69,12 +69,18 @@ struct totals {
     uint64_t records_made, records_freed;
 };
 
+/* First what was freed, then what was made: what other threads do meanwhile does not make it look as if more
+ * had been freed than made. */
+static void sum_freed(struct thread *thread, void *arg)
+{
+    ((struct totals *)arg)->records_freed += thread->records_freed;
+}
+
 static void sum_thread(struct thread *thread, void *arg)
 {
     struct totals *totals = arg;
 
     totals->records_made += thread->records_made;
-    totals->records_freed += thread->records_freed;
     for (unsigned family = 0; family < FAMILIES_MAX; family++) {
         totals->carried[family] += thread->carried[family];
         totals->empty[family] += thread->empty[family];
@@ -204,6 +210,10 @@ void report_write(const char *target)
     if (fd < 0)
         log_msg(LOG_LEVEL_ERROR, "BATON_REPORT=\"%s\": cannot be opened for writing", target);
     if (fd >= 0 && text.start && totals) {
+        int64_t contexts =
+            context_count_alive(); /* waits for threads that end: before the others */
+
+        thread_each(sum_freed, totals);
         thread_each(sum_thread, totals);
         program_name(program, sizeof program);
         add(&text, "{\"baton\":\"%s\",\"schema\":1,\"pid\":%d,\"program\":", BATON_VERSION,
@@ -212,7 +222,7 @@ void report_write(const char *target)
         add(&text, ",");
         add_families(&text, totals);
         add(&text, ",\"contexts_alive\":%ld,\"records_alive\":%ld,\"values_alive\":%ld",
-            count_alive(context_count_alive()),
+            count_alive(contexts),
             count_alive((int64_t)(totals->records_made - totals->records_freed)),
             count_alive(values_count()));
         add_slots(&text);

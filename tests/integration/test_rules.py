@@ -18,6 +18,13 @@ def empty_slot(kind):
     carry(CARRIERS[kind], "empty_slot", kind).ok().quiet().clean()
 
 
+@test("A8: what three hundred threads keep in their caches when the program ends is not taken for alive")
+def many_at_exit():
+    plain("many_at_exit").wrong()
+    # All of them still have what they started with.
+    carry(KEY, "many_at_exit").ok().quiet().clean(contexts=1)
+
+
 @test("A5: a second task inside the first gives the first one's values back", each=CARRIERS)
 def nested(kind):
     plain("nested", kind).wrong()

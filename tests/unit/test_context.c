@@ -3,6 +3,7 @@
 #include <semaphore.h>
 #include <setjmp.h>
 #include <stdint.h>
+#include <unistd.h>
 
 #include "context/vars.h"
 #include "core.h"
@@ -477,6 +478,38 @@ static void set_owned(void *unused)
     core_set(owned_key, calloc(1, 16));
 }
 
+/* A thread between the moment when its cache shows nothing any more and the one when the context is gone. */
+static atomic_int settling;
+
+static void *settle_slowly(void *context)
+{
+    struct thread *thread = thread_enter();
+
+    atomic_fetch_add(&thread->settles_begun, 1);
+    atomic_store(&settling, 1);
+    usleep(50 * 1000);
+    context_release(context);
+    context_settle_debt(thread);
+    atomic_fetch_add(&thread->settles_done, 1);
+    return NULL;
+}
+
+START_TEST(test_context_is_counted_when_threads_that_let_go_are_done)
+{
+    pthread_t thread;
+
+    core_set(plain_key, number(1));
+    pthread_create(&thread, NULL, settle_slowly, context_capture(FAMILY_UNIT));
+    core_set(plain_key, NULL);
+    context_drop_snapshot(thread_self);
+    while (!atomic_load(&settling))
+        usleep(100);
+    ck_assert_int_eq(context_count_alive(), 0);
+    pthread_join(thread, NULL);
+    ck_assert_int_eq(core_alive(), 0);
+}
+END_TEST
+
 START_TEST(test_context_destroys_what_a_task_set_and_left)
 {
     atomic_store(&destroyed, 0);
@@ -523,6 +556,7 @@ int main(void)
     tcase_add_test(tc, test_context_of_a_thread_that_inherited_is_what_it_sees);
     tcase_add_test(tc, test_context_of_a_thread_that_inherited_and_jumped_out_of_a_run);
     tcase_add_test(tc, test_context_is_right_in_a_random_history);
+    tcase_add_test(tc, test_context_is_counted_when_threads_that_let_go_are_done);
     tcase_add_test(tc, test_context_destroys_what_a_task_set_and_left);
     suite_add_tcase(suite, tc);
     runner = srunner_create(suite);

@@ -1,0 +1,114 @@
+/*
+ * How many contexts are alive, for the report.
+ *
+ * Threads keep references in batches (context_release_slow): a context that only such caches refer to is
+ * not alive for the user. Other threads go on meanwhile, and while one lets go of a cache its references
+ * are seen nowhere. So the number counts if no thread was at that and none has been; else it is taken
+ * again, for a while. A thread that ends, as those of pools do when the program's main function is
+ * done, is at that with nothing else to come.
+ */
+#include "context/context.h"
+
+#include <sched.h>
+#include <time.h>
+
+#include "base/mem.h"
+#include "context/thread.h"
+
+enum { WAIT_MS = 200, CACHES = 3 };
+
+atomic_bool contexts_looked_at;
+
+struct cached {
+    const struct context *context;
+    int64_t references;
+};
+
+struct counting {
+    struct cached *table; /* open addressing; there is room for every cache, if it is there */
+    size_t room, caches;
+    uint64_t settles;
+    bool is_settling;
+};
+
+static void visit_settles(struct thread *thread, void *arg)
+{
+    struct counting *counting = arg;
+    uint32_t begun = atomic_load(&thread->settles_begun), done = atomic_load(&thread->settles_done);
+
+    counting->caches += CACHES;
+    counting->settles += begun;
+    counting->is_settling |= begun != done && thread != thread_self;
+}
+
+static void note(struct counting *counting, const struct context *context, int64_t references)
+{
+    size_t place = ((uintptr_t)context >> 5) % counting->room;
+
+    /* A batch that owes nothing, or has nothing left, may name a context that is long gone. */
+    if (!context || context == context_empty || references <= 0)
+        return;
+    for (size_t tries = 0; tries < counting->room; tries++) {
+        struct cached *cached = &counting->table[place];
+
+        if (!cached->context || cached->context == context) {
+            cached->context = context;
+            cached->references += references;
+            return;
+        }
+        place = (place + 1) % counting->room;
+    }
+}
+
+static void visit_caches(struct thread *thread, void *arg)
+{
+    note(arg, thread->snap, (int64_t)thread->prepaid + thread->stale_prepaid + 1);
+    note(arg, thread->debt_context, DEBT_MAX - thread->debt);
+    note(arg, thread->loan, thread->loan_left);
+}
+
+static int64_t count_once(const struct counting *now)
+{
+    struct counting counting = {.room = now->caches * 2 + CACHES};
+    int64_t alive = atomic_load(&context_alive);
+
+    counting.table = mem_map(counting.room * sizeof *counting.table);
+    if (!counting.table)
+        return alive;
+    thread_each(visit_caches, &counting);
+    for (size_t i = 0; i < counting.room; i++) {
+        const struct cached *cached = &counting.table[i];
+
+        if (cached->context && atomic_load(&cached->context->refs) <= cached->references)
+            alive--;
+    }
+    mem_unmap(counting.table, counting.room * sizeof *counting.table);
+    return alive;
+}
+
+static long now_ms(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    return now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+int64_t context_count_alive(void)
+{
+    long start = now_ms();
+    int64_t alive;
+
+    for (;;) {
+        struct counting before = {.table = NULL}, after = {.table = NULL};
+
+        thread_each(visit_settles, &before);
+        atomic_store(&contexts_looked_at, true);
+        alive = count_once(&before);
+        atomic_store(&contexts_looked_at, false);
+        thread_each(visit_settles, &after);
+        if ((!before.is_settling && before.settles == after.settles) || now_ms() - start > WAIT_MS)
+            return alive;
+        sched_yield();
+    }
+}

@@ -328,11 +328,12 @@ void context_drop_snapshot(struct thread *thread)
 
 /*
  * context_ref for a task that hands over what it runs in: a reference that this thread has let go and
- * not yet told the counter of is still counted, and serves again.
+ * not yet told the counter of is still counted, and serves again. The last one stays: it keeps the
+ * context that the batch names from being another one.
  */
 static struct context *ref_of_debt(struct thread *thread, struct context *context)
 {
-    if (context != thread->debt_context || thread->debt >= DEBT_MAX)
+    if (context != thread->debt_context || thread->debt >= DEBT_MAX - 1)
         return context_ref(context);
     thread->debt++;
     return context;

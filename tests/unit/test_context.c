@@ -326,6 +326,64 @@ START_TEST(test_context_keeps_a_value_until_the_last_context_is_gone)
 }
 END_TEST
 
+/* A batch of releases that was used up by captures names a context that may be gone; another one at
+ * its place is let go at once when a value waits for that. */
+static struct context *taken_up, *in_its_place;
+
+static void capture_again(void *unused)
+{
+    taken_up = context_capture(FAMILY_UNIT);
+}
+
+static __attribute__((noinline)) GUARDED void run_lent(struct context *context,
+                                                       void (*call)(void *))
+{
+    GUARDED_FRAME();
+    SCOPE_RUN(context, 0, call(NULL));
+}
+
+static void *let_go_elsewhere(void *contexts)
+{
+    thread_enter();
+    context_release(((struct context **)contexts)[0]);
+    context_release(((struct context **)contexts)[1]);
+    return NULL;
+}
+
+static void *capture_and_end(void *context)
+{
+    core_set(owned_key, calloc(1, 16));
+    *(struct context **)context = context_capture(FAMILY_UNIT);
+    return NULL;
+}
+
+START_TEST(test_context_batch_that_is_used_up_says_nothing_of_the_next_context)
+{
+    struct context *contexts[2];
+    pthread_t thread;
+
+    for (int i = 0; i < 200; i++)
+        context_release(context_capture(FAMILY_UNIT));
+    core_alive();
+    core_set(plain_key, number(1));
+    contexts[0] = context_capture(FAMILY_UNIT);
+    context_release(context_capture(FAMILY_UNIT)); /* one is owed */
+    run_lent(contexts[0], capture_again);
+    contexts[1] = taken_up;
+    context_drop_snapshot(thread_self);
+    core_set(plain_key, NULL);
+    pthread_create(&thread, NULL, let_go_elsewhere, contexts);
+    pthread_join(thread, NULL);
+    atomic_store(&destroyed, 0);
+    pthread_create(&thread, NULL, capture_and_end, &in_its_place);
+    pthread_join(thread, NULL);
+    ck_assert_int_eq(atomic_load(&destroyed), 0);
+    context_release(in_its_place);
+    ck_assert_int_eq(atomic_load(&destroyed), 1);
+    ck_assert_int_eq(core_alive(), 0);
+}
+END_TEST
+
 /* A thread that has inherited a context buys references in batches: never for what it has left. */
 static struct context *of_inheritor[9];
 
@@ -554,6 +612,7 @@ int main(void)
     tcase_add_test(tc, test_context_is_let_go_by_pthread_exit_and_cancellation);
     tcase_add_test(tc, test_context_keeps_a_value_until_the_last_context_is_gone);
     tcase_add_test(tc, test_context_of_a_thread_that_inherited_is_what_it_sees);
+    tcase_add_test(tc, test_context_batch_that_is_used_up_says_nothing_of_the_next_context);
     tcase_add_test(tc, test_context_of_a_thread_that_inherited_and_jumped_out_of_a_run);
     tcase_add_test(tc, test_context_is_right_in_a_random_history);
     tcase_add_test(tc, test_context_is_counted_when_threads_that_let_go_are_done);

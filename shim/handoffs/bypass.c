@@ -8,7 +8,7 @@
  * tool's function, a library's second copy and a tool behind us that asks for the real function
  * are left alone, and there is no way to call in a circle.
  * Rule: only modules whose relocations are done are written to: those that our own dlopen has
- * brought, once it is back. Their constructors have run by then.
+ * brought, once it is back, and those whose handle the program has. Their constructors have run by then.
  */
 #include "handoffs/bypass.h"
 
@@ -100,27 +100,31 @@ static bool lead_back(const struct elf_module *module, const struct elf_pointer 
     real = hooks_real_startup(id);
     if (!real)
         real = next_find_for(hooks_name(id), (const void *)module->lo);
-    if (target && target == real)
+    if (target && target == real) {
         elf_pointer_write(module, pointer->place, exported);
+        *(bool *)arg = true;
+    }
     return true;
 }
 
 static int lead_module_back(const struct elf_module *module, void *arg)
 {
-    elf_each_pointer(module, lead_back, NULL);
+    elf_each_pointer(module, lead_back, arg);
     return 0;
 }
 
-void bypass_opened(void *handle)
+bool bypass_opened(void *handle)
 {
     int saved_errno = errno;
+    bool was_past = false;
     struct link_map *map;
     struct elf_module module;
 
     if (dlinfo(handle, RTLD_DI_LINKMAP, &map) == 0 && elf_module_at(map->l_ld, &module) &&
         !elf_module_is_startup(&module))
-        next_each_needed(&module, false, lead_module_back, NULL);
+        next_each_needed(&module, false, lead_module_back, &was_past);
     errno = saved_errno;
+    return was_past;
 }
 
 static bool has_entry(const struct elf_module *module, ElfW(Sxword) tag)

@@ -5,8 +5,9 @@
 #include <stdbool.h>
 
 /* FILE was opened with RTLD_DEEPBIND, so it and what came with it looked into their own libraries
- * first: their pointers to what we hook get to be ours. Before anybody else uses it. */
-void bypass_opened(void *handle);
+ * first: their pointers to what we hook get to be ours. Before anybody else uses it. False: there were
+ * none. */
+bool bypass_opened(void *handle);
 
 /* Would dlopen find the same file if we called it in place of CALLER? */
 bool bypass_may_open_for(const char *file, const void *caller);

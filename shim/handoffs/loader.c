@@ -38,6 +38,20 @@ static void note_opening(const char *file)
         loader_opened_hook();
 }
 
+/* Modules that were opened with RTLD_DEEPBIND for a caller who makes a difference, so that we have seen
+ * only the call: they are led back when something is looked up in them. */
+static _Atomic unsigned opened_unseen;
+
+static void lead_unseen_back(void *handle)
+{
+    unsigned count = atomic_load_explicit(&opened_unseen, memory_order_relaxed);
+
+    if (likely(!count) || handle == RTLD_DEFAULT || handle == RTLD_NEXT || !bypass_opened(handle))
+        return;
+    while (count && !atomic_compare_exchange_weak(&opened_unseen, &count, count - 1))
+        ;
+}
+
 /* What the module has been bound to past us is led back before the program gets to use it. */
 static void *open_deep(const char *file, int mode)
 {
@@ -57,9 +71,12 @@ static void *open_deep(const char *file, int mode)
 void *loader_note_dlopen(const char *file, int mode, long unused, const void *caller)
 {
     int saved_errno = errno;
-    bool is_deep = file && (mode & RTLD_DEEPBIND) && family_is_on(FAMILY_LOOKUP) &&
-                   bypass_may_open_for(file, caller);
+    bool is_deep = file && (mode & RTLD_DEEPBIND) && family_is_on(FAMILY_LOOKUP);
 
+    if (is_deep && !bypass_may_open_for(file, caller)) {
+        is_deep = false;
+        atomic_fetch_add(&opened_unseen, 1);
+    }
     note_opening(file);
     errno = saved_errno;
     return is_deep ? (void *)open_deep : (void *)REAL_FOR(dlopen, caller);
@@ -83,12 +100,14 @@ static void *look_up_version(void *handle, const char *name, const char *version
 
 void *loader_note_dlsym(void *handle, const char *name, long unused, const void *caller)
 {
+    lead_unseen_back(handle);
     return bypass_concerns(handle, name, caller) ? (void *)look_up
                                                  : (void *)REAL_FOR(dlsym, caller);
 }
 
 void *loader_note_dlvsym(void *handle, const char *name, const char *version, const void *caller)
 {
+    lead_unseen_back(handle);
     return bypass_concerns(handle, name, caller) ? (void *)look_up_version
                                                  : (void *)REAL_FOR(dlvsym, caller);
 }

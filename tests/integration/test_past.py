@@ -80,6 +80,22 @@ def openers_path(new_tags):
     carry("key:no_such_key", program, plugin.name).same_as(before)
 
 
+@test("opened by bare name from a library with a search path of its own, plugins are led back at the first dlsym",
+      each=(("enable", "now"), ("enable", "lazy"), ("disable", "now")))
+def bare_plugins(new_tags, binding):
+    words = ("-shared", "-fPIC", f"-Wl,-z,{binding}", "past_bare.c")
+    plugins = [compiled(f"libbare{name}.so", *words, f"-Wl,-soname,libbare{name}.so") for name in ("one", "two")]
+    tags = f"-Wl,--{new_tags}-new-dtags"
+    opener = compiled("libopener.so", "-shared", "-fPIC", "past_opener.c", f"{tags},-rpath,{plugins[0].parent}",
+                      f"-Wl,-rpath,{plugins[1].parent}")
+    program = compiled("bare", "-rdynamic", "past_bare_main.c", opener, f"-Wl,--enable-new-dtags,-rpath,{opener.parent}")
+    names = [plugin.name for plugin in plugins]
+    for how in (plain, idle):
+        how(program, *names).wrong().says("wrong: 400 of 400")
+    carry(KEY, program, *names).ok().quiet().clean().carried("pthread", exactly=300)
+    carry(KEY, program, *names, env={"BATON_DISABLE": "lookup"}).wrong()
+
+
 @test("a key that a constructor makes past us is not carried, and the report says so; the rest is")
 def constructor():
     plugin = PROGRAMS / "plugin.so"

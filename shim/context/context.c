@@ -67,7 +67,8 @@ void context_give_back(struct context *context, bool is_private)
 
 void context_copy_values(struct context *to, const struct context *from)
 {
-    memcpy(context_copied(to), context_copied(from), context_before);
+    if (context_before)
+        memcpy(context_copied(to), context_copied(from), context_before);
     memcpy(&to->flags, &from->flags, context_bytes - offsetof(struct context, flags));
 }
 

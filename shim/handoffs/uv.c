@@ -15,6 +15,7 @@ typedef void after_callback(struct uv_work_s *, int);
 /*
  * Requests that keep their record in their own words take the quick trampolines, which read it there;
  * run_work_any and run_after_any do the same for every request, and where the quick way is not open.
+ * Only a request that has an after-callback has run_after.
  */
 static GUARDED void run_work_any(struct uv_work_s *request)
 {
@@ -54,14 +55,13 @@ static GUARDED void run_after(struct uv_work_s *request, int status)
     GUARDED_FRAME();
     struct thread *thread = thread_self;
     struct uv_request *words = (struct uv_request *)request;
-    after_callback *after;
 
-    if (unlikely(!thread_is_plain(thread) ||
-                 !(after = (after_callback *)words->reserved[WORD_AFTER]))) {
+    if (unlikely(!thread_is_plain(thread))) {
         run_after_any(request, status);
         return;
     }
-    SCOPE_RUN_PLAIN(thread, words->reserved[WORD_CONTEXT], MARK_OWNED, after(request, status));
+    SCOPE_RUN_PLAIN(thread, words->reserved[WORD_CONTEXT], MARK_OWNED,
+                    ((after_callback *)words->reserved[WORD_AFTER])(request, status));
 }
 
 /* The same where plain words are carried too, for any shape of them or one (words_move.h). */
@@ -84,14 +84,13 @@ after_in_words(unsigned few, struct uv_work_s *request, int status)
 {
     struct thread *thread = thread_self;
     struct uv_request *words = (struct uv_request *)request;
-    after_callback *after;
 
-    if (unlikely(!thread_is_wordy(thread) ||
-                 !(after = (after_callback *)words->reserved[WORD_AFTER]))) {
+    if (unlikely(!thread_is_wordy(thread))) {
         run_after_any(request, status);
         return;
     }
-    SCOPE_RUN_WORDS(few, thread, words->reserved[WORD_CONTEXT], MARK_OWNED, after(request, status));
+    SCOPE_RUN_WORDS(few, thread, words->reserved[WORD_CONTEXT], MARK_OWNED,
+                    ((after_callback *)words->reserved[WORD_AFTER])(request, status));
 }
 
 /* Jumped to by the hooks, so its caller is theirs. */
@@ -103,7 +102,7 @@ static APART int queue_any(struct uv_loop_s *loop, struct uv_work_s *request, wo
     if (!work || !uv_request_capture(FAMILY_UV_WORK, request, (void *)work, (void *)after,
                                      __builtin_return_address(0)))
         return REAL(uv_queue_work)(loop, request, work, after);
-    error = uv_has_words(__builtin_return_address(0))
+    error = uv_has_words(__builtin_return_address(0)) && after
                 ? REAL(uv_queue_work)(loop, request, run_work, run_after)
                 : REAL(uv_queue_work)(loop, request, run_work_any, run_after_any);
     if (error)
@@ -118,7 +117,7 @@ static APART int queue_inherited(struct uv_loop_s *loop, struct uv_work_s *reque
     struct uv_request *words = (struct uv_request *)request;
     struct context *context;
 
-    if (unlikely(!work || !(context = context_try_loan(thread_self, FAMILY_UV_WORK))))
+    if (unlikely(!work || !after || !(context = context_try_loan(thread_self, FAMILY_UV_WORK))))
         return queue_any(loop, request, work, after);
     words->reserved[WORD_FUNCTION] = (void *)work;
     words->reserved[WORD_AFTER] = (void *)after;
@@ -137,7 +136,7 @@ static int queue_in_words(struct uv_loop_s *loop, struct uv_work_s *request, wor
     struct thread *thread = thread_self;
 
     __asm__("" : "+r"(loop)); /* or the compiler keeps it elsewhere for the call that is not made */
-    if (unlikely(!work || !context_claim(thread)))
+    if (unlikely(!work || !after || !context_claim(thread)))
         return queue_inherited(loop, request, work, after);
     words->reserved[WORD_FUNCTION] = (void *)work;
     words->reserved[WORD_AFTER] = (void *)after;
@@ -155,7 +154,7 @@ queue_with_words(unsigned few, struct uv_loop_s *loop, struct uv_work_s *request
     struct context *context;
 
     __asm__("" : "+r"(loop));
-    if (unlikely(!work || !(context = context_take_wordy(thread, few, FAMILY_UV_WORK))))
+    if (unlikely(!work || !after || !(context = context_take_wordy(thread, few, FAMILY_UV_WORK))))
         return queue_any(loop, request, work, after);
     words->reserved[WORD_FUNCTION] = (void *)work;
     words->reserved[WORD_AFTER] = (void *)after;

@@ -455,6 +455,7 @@ END_TEST
 
 /* A run that longjmp has left is over at the next handoff, which the batch must not answer. */
 static struct vars_context *entered;
+struct var *unit_var; /* for good */
 static jmp_buf out_of_run;
 
 static void capture_and_jump(void *unused)
@@ -487,10 +488,11 @@ static void jump_out_of_a_run(void *unused)
 
 START_TEST(test_context_of_a_thread_that_inherited_and_jumped_out_of_a_run)
 {
-    struct var *var = vars_new_var("var", NULL, NULL);
-    struct vars_entry *entry = vars_entry_new(var, number(1));
+    struct vars_entry *entry;
     struct vars_map *map;
 
+    unit_var = vars_new_var("var", NULL, NULL);
+    entry = vars_entry_new(unit_var, number(1));
     ck_assert(vars_with(NULL, entry, &map));
     vars_entry_unref(entry);
     entered = vars_context_new(map);

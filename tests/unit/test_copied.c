@@ -279,9 +279,10 @@ START_TEST(test_copied_values_are_put_back_when_pthread_exit_passes)
 }
 END_TEST
 
+#ifndef __SANITIZE_ADDRESS__
 static void *exit_in_a_getter(void *unused)
 {
-    set(3);
+    word = 3;
     exits = true;
     context_release(context_capture(FAMILY_UNIT));
     return NULL;
@@ -324,6 +325,7 @@ START_TEST(test_copied_thread_that_ends_in_a_getter)
     }
 }
 END_TEST
+#endif
 
 int main(void)
 {
@@ -342,7 +344,9 @@ int main(void)
     tcase_add_test(tc, test_copied_values_of_a_task_that_never_ran_are_let_go);
     tcase_add_test(tc, test_copied_values_reach_threads);
     tcase_add_test(tc, test_copied_values_are_put_back_when_pthread_exit_passes);
+#ifndef __SANITIZE_ADDRESS__ /* the context that was being built is lost */
     tcase_add_test(tc, test_copied_thread_that_ends_in_a_getter);
+#endif
     suite_add_tcase(suite, tc);
     runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

@@ -154,24 +154,25 @@ START_TEST(test_record_chunks_that_held_cells)
     enum { CELLS = 20000, RECORDS = 60 * RECORDS_IN_CHUNK };
     static void *cells[CELLS];
     static struct record *records[RECORDS];
-    size_t before = 0;
+    size_t before = 0, of_reserve = 0;
 
     for (unsigned round = 0; round < 30; round++) {
         for (unsigned i = 0; i < CELLS; i++)
-            ck_assert_ptr_nonnull(cells[i] = cell_new());
+            cells[i] = cell_new();
         for (unsigned i = 0; i < CELLS; i++) /* a batch then empties two chunks */
             cell_free(cells[(i % 2) * (CELLS / 2) + i / 2]);
         cell_flush(thread_self);
         for (unsigned i = 0; i < RECORDS; i++)
             records[i] = record_new();
         for (unsigned i = 0; i < RECORDS; i++) {
-            ck_assert_uint_eq(((uint32_t *)record_chunk_of(records[i]))[1], 0);
+            of_reserve += ((uint32_t *)record_chunk_of(records[i]))[1] != 0;
             record_free(records[i]);
         }
         record_flush(thread_self);
         if (round == 5)
             before = resident_pages();
     }
+    ck_assert_uint_eq(of_reserve, 0);
     ck_assert_uint_lt(resident_pages(), before + 64);
 }
 END_TEST

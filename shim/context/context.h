@@ -69,6 +69,7 @@ enum bare_reason {
 enum { FAMILIES_MAX = 48, CHANGED_MAX = 5 };
 
 struct level;
+struct named_tally;
 struct record_chunk;
 struct strands;
 
@@ -125,6 +126,7 @@ struct thread {
     struct vars_map *vars;   /* the thread's own variables; one reference */
     uint64_t vars_id;        /* identity of its own variables (context/vars.h), 0: none yet */
     struct strands *strands; /* its stacks, once it has switched */
+    struct named_tally *named; /* its counts, stay with the block (hooks/tally.h) */
     uint64_t records_made, records_freed;
     /* Caches that were let go of: begun, and told. The thread writes, who counts contexts reads. */
     _Atomic uint32_t settles_begun, settles_done;

@@ -13,6 +13,7 @@
 
 #include "hooks/function.h"
 #include "hooks/kinds.h"
+#include "hooks/tally.h"
 #include "slots/origin.h"
 
 _Static_assert(sizeof(struct wrap) <= WRAP_ROOM, "thunks_ARCH.S makes room for it");
@@ -84,7 +85,9 @@ static void *enter_function(struct thunk *thunk, struct thunk_frame *frame, stru
     }
     if (!is_done)
         return NULL;
-    atomic_fetch_add_explicit(&hook->fired, 1, memory_order_relaxed);
+    if (unlikely(is_slow && !thread_self->named))
+        tally_begin(thread_self);
+    tally_fired(hook);
     return original;
 }
 

@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "handoffs/hooks.h"
 #include "hooks/core.h"
+#include "hooks/tally.h"
 
 enum operation { GET_TYPE_INFO, GET_POINTER, CLONE, DESTROY };
 
@@ -79,7 +80,7 @@ void function_submit(struct named_hook *hook, struct std_function *function)
         node->context = context;
         lock_drop(lock_of(node));
         context_release(old);
-        atomic_fetch_add_explicit(&hook->carried, 1, memory_order_relaxed);
+        tally_carried(hook, 1);
         return;
     }
     node = node_new(function, context);
@@ -91,5 +92,5 @@ void function_submit(struct named_hook *hook, struct std_function *function)
     function->any[0] = (uint64_t)node;
     function->manager = manage;
     function->invoker = thunk_address(hook->callback, true);
-    atomic_fetch_add_explicit(&hook->carried, 1, memory_order_relaxed);
+    tally_carried(hook, 1);
 }

@@ -10,11 +10,7 @@
 #include "context/private.h"
 #include "context/thread.h"
 #include "handoffs/handoff.h"
-
-static inline void count(_Atomic uint64_t *counter)
-{
-    atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
-}
+#include "hooks/tally.h"
 
 static inline bool capture_is_fast(const struct thread *thread)
 {
@@ -66,7 +62,7 @@ bool kinds_submit_call(struct named_hook *hook, struct thunk_frame *frame, struc
         wrap->ours[0] = *fn;
         wrap->ours[1] = *arg;
     }
-    count(&hook->carried);
+    tally_carried(hook, 1);
     return true;
 }
 
@@ -156,7 +152,7 @@ static bool keep_object(struct named_hook *hook, const struct table_key *key, bo
             return true;
         }
         if (old) {
-            count(&hook->evicted);
+            atomic_fetch_add_explicit(&hook->evicted, 1, memory_order_relaxed);
             context_release(old);
         }
     } else {
@@ -170,7 +166,7 @@ static bool keep_object(struct named_hook *hook, const struct table_key *key, bo
         thread->tally[FAMILY_NAMED]++;
     }
     *kept = context;
-    count(&hook->carried);
+    tally_carried(hook, 1);
     return true;
 }
 
@@ -217,7 +213,7 @@ bool kinds_submit_done(struct named_hook *hook, struct thunk_frame *frame, const
         return false;
     context = table_take_last(&key, context);
     if (context) {
-        atomic_fetch_sub_explicit(&hook->carried, 1, memory_order_relaxed);
+        tally_carried(hook, -1);
         context_rollback(FAMILY_NAMED, context);
     }
     return true;
@@ -328,7 +324,7 @@ bool kinds_run_object(struct named_hook *hook, struct thunk_frame *frame, struct
         wrap->stack_words = WRAP_JUMP;
         return true;
     }
-    count(&hook->carried);
+    tally_carried(hook, 1);
     kinds_enter(wrap, context);
     return true;
 }
@@ -384,7 +380,7 @@ bool kinds_adopt(struct named_hook *hook, struct thunk_frame *frame, const struc
     context = key.object ? table_take(&key) : NULL;
     if (!context)
         return true;
-    count(&hook->carried);
+    tally_carried(hook, 1);
     if (scope_try_enter(thread, context, SCOPE_MARK_ADOPTED))
         return true;
     if (scope_may_nest(thread, wrap_place(wrap) | MARK_OWNED))

@@ -22,6 +22,7 @@
 #include "hooks/core.h"
 #include "hooks/got.h"
 #include "hooks/object.h"
+#include "hooks/tally.h"
 #include "slots/slots.h"
 
 struct named_hook named_hooks[NAMED_MAX];
@@ -41,8 +42,10 @@ void named_read(struct config *config)
     if (!specs)
         return;
     named_count = spec_read_all(config, specs);
-    for (size_t i = 0; i < named_count; i++)
+    for (unsigned i = 0; i < named_count; i++) {
         named_hooks[i].spec = specs[i];
+        named_hooks[i].index = i;
+    }
     named_periodic = config->periodic;
     mem_free(specs, sizeof *specs * NAMED_MAX);
 }
@@ -366,6 +369,8 @@ void named_ran_again(struct named_hook *hook)
 
 const char *named_reason(const struct named_hook *hook)
 {
+    struct named_tally sum;
+
     if (hook->state == HOOK_REFUSED)
         return hook->reason;
     if (hook->state == HOOK_UNMATCHED)
@@ -380,7 +385,8 @@ const char *named_reason(const struct named_hook *hook)
                "hooked";
     if (atomic_load(&hook->has_run_again))
         return run_again;
-    if (!atomic_load(&hook->fired))
+    tally_sum(hook, &sum);
+    if (!sum.fired)
         return hook->by == HOW_GOT
                    ? "never fired: no call went through the pointers that were hooked (calls "
                      "inside one module, inlined calls and constructors do not)"
@@ -390,6 +396,7 @@ const char *named_reason(const struct named_hook *hook)
 
 void named_fork_lock(void)
 {
+    tally_fork();
     lock_take_for_fork(&look_lock);
     thunk_fork_lock();
     table_fork_lock();
@@ -398,6 +405,8 @@ void named_fork_lock(void)
 
 void named_fork_unlock(bool is_child)
 {
+    if (is_child)
+        tally_fork_child();
     queue_fork_unlock();
     table_fork_unlock(is_child);
     thunk_fork_unlock();

@@ -34,7 +34,8 @@ struct named_hook {
     unsigned callback; /* call, stdfunction: the thunk that callbacks run through; 0: none */
     char where[96];
     char reason[160];
-    _Atomic uint64_t fired, carried, evicted;
+    unsigned index;                           /* in named_hooks */
+    _Atomic uint64_t fired, carried, evicted; /* the first two: see tally.h */
     atomic_bool has_no_place;  /* the bank was full when a copy of the function was met */
     atomic_bool has_run_again; /* a callback that was to run once */
 };

@@ -19,7 +19,7 @@
 #include "context/dangling.h"
 #include "context/values.h"
 #include "handoffs/hooks.h"
-#include "hooks/named.h"
+#include "hooks/tally.h"
 #include "slots/slots.h"
 
 enum { TEXT_MAX = 256 * 1024 };
@@ -151,8 +151,9 @@ static void add_hooks(struct text *text)
     add(text, ",\"hooks\":[");
     for (unsigned i = 0; i < named_count; i++) {
         const struct named_hook *hook = &named_hooks[i];
-        uint64_t fired = atomic_load(&hook->fired);
+        struct named_tally counts;
 
+        tally_sum(hook, &counts);
         add(text, "%s{\"item\":", i ? "," : "");
         add_string(text, hook->spec.item);
         add(text, ",\"kind\":\"%s\",\"state\":\"%s\",\"by\":\"%s\",\"places\":%u,\"where\":",
@@ -161,8 +162,8 @@ static void add_hooks(struct text *text)
         add_string(text, hook->where);
         add(text, ",\"reason\":");
         add_string(text, named_reason(hook));
-        add(text, ",\"fired\":%lu,\"carried\":%lu,\"evicted\":%lu}", (unsigned long)fired,
-            (unsigned long)atomic_load(&hook->carried), (unsigned long)atomic_load(&hook->evicted));
+        add(text, ",\"fired\":%lu,\"carried\":%lu,\"evicted\":%lu}", (unsigned long)counts.fired,
+            (unsigned long)counts.carried, (unsigned long)atomic_load(&hook->evicted));
     }
     add(text, "]");
 }

@@ -221,6 +221,13 @@ def errno_kept(kind):
     carry(CARRIERS[kind], "errno_kept", kind).same_as(before).clean()
 
 
+@test("E21: errno after libevent's calls, GLib's sources and queues, and in their callbacks", each=CARRIERS)
+def errno_libevent(kind):
+    before = plain("errno_libevent", kind).ok()
+    idle("errno_libevent", kind).same_as(before)
+    carry(CARRIERS[kind], "errno_libevent", kind, env={"BATON_HOOKS": "preset:g_async_queue"}).same_as(before)
+
+
 @test("E23: a getter that hands work over while it is asked: that runs bare, is counted, and nothing is lost")
 def getter_hands_over():
     plain("getter_hands_over").wrong()

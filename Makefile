@@ -35,8 +35,12 @@ CORE    := $(filter $(B)/shim/base/% $(B)/shim/slots/% $(B)/shim/context/% $(B)/
 .PHONY: all
 all: $(B)/libbaton.so $(B)/baton-plan adapters  ## build/libbaton.so
 
+# After the user's, for the library's objects: the layout names them, and link-time optimisation does away
+# with them; some bodies must go on to the real function by a jump, which takes optimising.
+LAST     = -fno-lto $(if $(filter-out -O0 -Og,$(filter -O%,$(CFLAGS))),,-O1)
+
 # Changed flags rebuild everything: `make CFLAGS=-O0` after `make` must not mix objects.
-FLAGS    = $(CC) $(CPPFLAGS) $(BASE) $(WARN) $(CFLAGS) $(LDFLAGS)
+FLAGS    = $(CC) $(CPPFLAGS) $(BASE) $(WARN) $(CFLAGS) $(LAST) $(LDFLAGS)
 $(B)/flags: force
 	@mkdir -p $(@D)
 	@printf '%s\n' '$(subst ','\'',$(FLAGS))' | cmp -s - $@ || printf '%s\n' '$(subst ','\'',$(FLAGS))' > $@
@@ -46,14 +50,17 @@ force:
 $(B)/%.o: %.c $(B)/flags
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
-	$(Q)$(CC) $(CPPFLAGS) $(BASE) $(WARN) $(CFLAGS) -MMD -MP -c $< -o $@
+	$(Q)$(CC) $(CPPFLAGS) $(BASE) $(WARN) $(CFLAGS) $(LAST) -MMD -MP -c $< -o $@
 
 # Behind the thunks: no vector register is touched, so none need be saved.
-$(B)/shim/hooks/%_gpr.o $(B)/shim/hooks/%_gpr_$(ARCH).o: BASE += -mgeneral-regs-only
+$(B)/shim/hooks/%_gpr.o $(B)/shim/hooks/%_gpr_$(ARCH).o: private BASE += -mgeneral-regs-only
+
+# Contexts and jumps leave the stack from where the program called, not from a frame of ours.
+$(B)/shim/handoffs/ucontext.o: private LAST += -O2
 
 # What puts a walk through words in line calls it in its own frame (slots/words_move.h).
 $(if $(filter x86_64,$(ARCH)),$(addprefix $(B)/shim/,$(addsuffix .o,context/context context/scope \
-  handoffs/uv handoffs/glib)): BASE += -mno-red-zone)
+  handoffs/uv handoffs/glib)): private BASE += -mno-red-zone)
 
 $(B)/%.o: %.S $(B)/flags
 	@mkdir -p $(@D)
@@ -68,12 +75,13 @@ $(B)/libbaton.map: shim/handoffs/exports.map.in shim/handoffs/hooks.def
 # Every program pays for what the loader does here: one segment to read, one to write (shim/layout.ld).
 # A linker that does not know these makes a library that starts slower. No RELRO: the table that all
 # calls go through must be writable, so it would protect nothing.
+BINDING      = -Wl,-z,lazy -Wl,-z,norelro
 LAYOUT       = -Wl,-z,noseparate-code -Wl,-T,shim/layout.ld
-LAYOUT_KNOWN = $(shell $(CC) $(LDFLAGS) -shared -nostdlib $(LAYOUT) -o /dev/null -x c /dev/null 2>/dev/null && echo yes)
+LAYOUT_KNOWN = $(shell $(CC) $(LDFLAGS) $(BINDING) -shared -nostdlib $(LAYOUT) -o /dev/null -x c /dev/null 2>/dev/null && echo yes)
 # Put in place whole: programs that run with the old one keep it.
 $(B)/libbaton.so: $(OBJ) $(B)/libbaton.map shim/layout.ld
 	$(call say,LD,$@)
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -shared -nostartfiles -Wl,-z,defs -Wl,-z,lazy -Wl,-z,norelro \
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -shared -nostartfiles -Wl,-z,defs $(BINDING) \
 	  $(if $(LAYOUT_KNOWN),$(LAYOUT)) \
 	  -Wl,--hash-style=gnu -Wl,-soname,libbaton.so -Wl,--version-script=$(B)/libbaton.map -o $@.new $(OBJ)
 	$(Q)mv -f $@.new $@
@@ -87,7 +95,7 @@ $(B)/libbaton_core.a: $(CORE)
 PLAN_SRC := $(wildcard scripts/plan/*.c)
 PLAN_OBJ := $(PLAN_SRC:%.c=$(B)/%.o)
 ZYDIS    := $(if $(and $(filter x86_64,$(ARCH)),$(wildcard /usr/include/Zydis/Zydis.h /usr/local/include/Zydis/Zydis.h)),yes)
-$(PLAN_OBJ): BASE += -Iscripts/plan $(if $(ZYDIS),-DHAVE_ZYDIS)
+$(PLAN_OBJ): private BASE += -Iscripts/plan $(if $(ZYDIS),-DHAVE_ZYDIS)
 $(B)/baton-plan: $(PLAN_OBJ) $(B)/libbaton_core.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(if $(ZYDIS),-lZydis)

@@ -758,7 +758,8 @@ static void forget_parent(struct thread *thread)
     thread->snap = thread->debt_context = thread->loan = thread->loan_over = NULL;
     thread->prepaid = thread->stale_prepaid = thread->debt = thread->loan_left = 0;
     thread->changed_count = 0;
-    thread->records_made = thread->records_freed = 0;
+    thread->records_made = 0;
+    thread->records_freed = -(uint64_t)thread->freed; /* what is told later */
 }
 
 void context_fork_unlock(bool is_child)

@@ -126,8 +126,8 @@ struct thread {
     struct vars_map *vars;   /* the thread's own variables; one reference */
     uint64_t vars_id;        /* identity of its own variables (context/vars.h), 0: none yet */
     struct strands *strands; /* its stacks, once it has switched */
-    struct named_tally *named; /* its counts, stay with the block (hooks/tally.h) */
-    uint64_t records_made, records_freed;
+    struct named_tally *named;            /* its counts, stay with the block (hooks/tally.h) */
+    uint64_t records_made, records_freed; /* `freed` comes on top */
     /* Caches that were let go of: begun, and told. The thread writes, who counts contexts reads. */
     _Atomic uint32_t settles_begun, settles_done;
     struct thread *next_all; /* registry, append only */

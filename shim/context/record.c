@@ -319,6 +319,7 @@ void record_flush(struct thread *thread)
     uint32_t freed = thread->freed;
 
     thread->freed_chunk = NULL;
+    thread->records_freed += freed;
     thread->freed = 0;
     if (freed)
         chunk_freed(chunk, freed);
@@ -336,7 +337,6 @@ void record_free_slow(struct thread *thread, struct record_chunk *chunk)
         thread->freed_chunk = chunk;
     }
     thread->freed++;
-    thread->records_freed++;
 }
 
 void record_fork_lock(void)

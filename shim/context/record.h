@@ -66,7 +66,6 @@ static inline bool record_is_near(const struct thread *thread, const struct reco
 static inline void record_free_near(struct thread *thread)
 {
     thread->freed++;
-    thread->records_freed++;
 }
 
 static inline void record_free(struct record *record)

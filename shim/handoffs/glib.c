@@ -141,13 +141,13 @@ static void *trampoline(unsigned kind, bool is_run)
 
 extern const char bank_start[] __asm__("__start_baton_pool_bank")
     __attribute__((visibility("hidden")));
-extern const char bank_end[] __asm__("__stop_baton_pool_bank")
-    __attribute__((visibility("hidden")));
+
+/* More than the trampolines take (new_pool asks); what follows them is ours too, and no pool's function. */
+enum { BANK_SIZE = KINDS * 1024 };
 
 static inline bool is_ours(const struct _GThreadPool *pool)
 {
-    return (uintptr_t)pool->func - (uintptr_t)bank_start <
-           (uintptr_t)bank_end - (uintptr_t)bank_start;
+    return (uintptr_t)pool->func - (uintptr_t)bank_start < BANK_SIZE;
 }
 
 /* The number of the trampolines for a pair of functions, KINDS when there are too many pairs. */
@@ -177,6 +177,8 @@ static struct _GThreadPool *new_pool(const void *caller, pool_function *function
         (__typeof__(&hook_g_thread_pool_new_full))next_find_for("g_thread_pool_new_full", caller);
     unsigned kind = function && real ? kind_for(function, free_item) : KINDS;
 
+    if (kind < KINDS && (uintptr_t)trampoline(kind, true) - (uintptr_t)bank_start >= BANK_SIZE)
+        kind = KINDS;
     if (kind == KINDS) {
         if (function)
             context_count_bare(FAMILY_GLIB_POOL, BARE_FULL);
@@ -216,16 +218,11 @@ static __attribute__((noinline)) struct record *bare_record(void *data)
     return record;
 }
 
-static int push_wordy(struct _GThreadPool *pool, void *data, struct _GError **error);
-
 static __attribute__((noinline)) int push_slow(struct _GThreadPool *pool, void *data,
                                                struct _GError **error, const void *caller)
 {
     struct record *record;
 
-    if (guard_is_for_words() && REAL_KNOWN(g_thread_pool_push))
-        __atomic_store_n(&hook_enter[HOOK_g_thread_pool_push], (void *)push_wordy,
-                         __ATOMIC_RELEASE);
     if (!pool || !data || !is_ours(pool))
         return REAL_FOR(g_thread_pool_push, caller)(pool, data, error);
     record = record_capture(FAMILY_GLIB_POOL, NULL, data);
@@ -243,15 +240,32 @@ static APART int push_inherited(struct _GThreadPool *pool, void *data, struct _G
     struct record *record;
 
     if (unlikely(!pool || !data || !is_ours(pool) || thread->record_next == thread->record_end ||
-                 !REAL_KNOWN(g_thread_pool_push) ||
                  !(context = context_try_loan(thread, FAMILY_GLIB_POOL))))
         return push_slow(pool, data, error, caller);
     record = record_bump(thread);
-    *record = (struct record){NULL, data, context};
+    record->data = data;
+    record->context = context;
     return REAL_KNOWN(g_thread_pool_push)(pool, record, error);
 }
 
-/* Where the jump leads once the real function is known, in a process that carries plain words. */
+/* Where the jump leads once the real function is known. Nobody looks at these records' function. */
+static int push_plain(struct _GThreadPool *pool, void *data, struct _GError **error)
+{
+    struct thread *thread = thread_self;
+    struct record *record;
+
+    __asm__(""
+            : "+r"(error)); /* or the compiler keeps it elsewhere for the call that is not made */
+    if (unlikely(!pool || !data || !is_ours(pool) || thread->record_next == thread->record_end ||
+                 !context_claim(thread)))
+        return push_inherited(pool, data, error, __builtin_return_address(0));
+    record = record_bump(thread);
+    record->data = data;
+    record->context = context_take_claimed(thread, FAMILY_GLIB_POOL);
+    return REAL_KNOWN(g_thread_pool_push)(pool, record, error);
+}
+
+/* The same in a process that carries plain words. */
 static int push_wordy(struct _GThreadPool *pool, void *data, struct _GError **error)
 {
     struct thread *thread = thread_self;
@@ -262,7 +276,6 @@ static int push_wordy(struct _GThreadPool *pool, void *data, struct _GError **er
                  !(context = context_take_wordy(thread, 0, FAMILY_GLIB_POOL))))
         return push_slow(pool, data, error, __builtin_return_address(0));
     record = record_bump(thread);
-    record->function = NULL;
     record->data = data;
     record->context = context;
     return REAL_KNOWN(g_thread_pool_push)(pool, record, error);
@@ -270,12 +283,11 @@ static int push_wordy(struct _GThreadPool *pool, void *data, struct _GError **er
 
 int hook_g_thread_pool_push(struct _GThreadPool *pool, void *data, struct _GError **error)
 {
-    struct record *record;
-
-    if (unlikely(!pool || !data || !is_ours(pool) || !REAL_KNOWN(g_thread_pool_push) ||
-                 !(record = record_try_capture(FAMILY_GLIB_POOL, NULL, data))))
-        return push_inherited(pool, data, error, __builtin_return_address(0));
-    return REAL_KNOWN(g_thread_pool_push)(pool, record, error);
+    if (REAL_KNOWN(g_thread_pool_push))
+        __atomic_store_n(&hook_enter[HOOK_g_thread_pool_push],
+                         (void *)(guard_is_for_words() ? push_wordy : push_plain),
+                         __ATOMIC_RELEASE);
+    return push_slow(pool, data, error, __builtin_return_address(0));
 }
 
 /* ---- sorting ---- */

@@ -73,7 +73,7 @@ struct totals {
  * had been freed than made. */
 static void sum_freed(struct thread *thread, void *arg)
 {
-    ((struct totals *)arg)->records_freed += thread->records_freed;
+    ((struct totals *)arg)->records_freed += thread->records_freed + thread->freed;
 }
 
 static void sum_thread(struct thread *thread, void *arg)

@@ -118,8 +118,9 @@ struct thread {
     char *record_next, *record_end;   /* bump allocation of handoff records (record.h) */
     struct record_chunk *freed_chunk; /* records of that chunk freed here, not yet told */
     uint32_t freed;
-    uint32_t suppress; /* capture gives empty contexts while > 0 */
-    void *cells;       /* free cells at hand (cell.h) */
+    struct context *private_room; /* of a PRIVATE one that is no more: for the thread's next */
+    uint32_t suppress;            /* capture gives empty contexts while > 0 */
+    void *cells;                  /* free cells at hand (cell.h) */
     uint32_t cells_count;
     void *_Atomic letters;   /* written by others: what they leave to it (handoffs/glib_source.c) */
     uintptr_t building;      /* stack pointer of the capture that reads slots now, 0: none */

@@ -80,9 +80,11 @@ static struct level *level_push(struct thread *thread)
 /* A context of an earlier epoch, one to be written to, or one that lends values, gets a private stand-in. */
 struct context *context_private_new(struct context *base)
 {
-    struct context *own = context_room(true);
+    struct thread *thread = thread_self;
+    struct context *own = thread->private_room;
 
-    if (!own)
+    thread->private_room = NULL;
+    if (!own && !(own = context_room(true)))
         return NULL;
     memset(context_private(own), 0, context_private_size());
     atomic_store_explicit(&own->refs, 0, memory_order_relaxed);
@@ -111,7 +113,11 @@ void context_private_free(struct context *own)
     if (origins_on)
         origin_gone(own);
     vars_unref(own->vars);
-    context_give_back(own, true);
+    /* A thread whose tasks set keys needs one a task: it stays with the block, as its levels do. */
+    if (thread_self->private_room || thread_self == &thread_unknown)
+        context_give_back(own, true);
+    else
+        thread_self->private_room = own;
 }
 
 void context_thaw(struct context *own)

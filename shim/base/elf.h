@@ -75,6 +75,10 @@ uint64_t elf_module_fingerprint(const struct elf_module *module);
  * answered so. */
 int elf_each_startup(int (*visit)(const struct elf_module *module, void *arg), void *arg);
 
+/* Around foreign code that walks the loader's list by itself. False: it would wait for ever, leave it. */
+bool elf_walk_begin(void);
+void elf_walk_end(void);
+
 /* Around fork: in the prepare handler before any lock of ours is taken, again when all are, and in the
  * two handlers after it. Then a child does not find the loader's lock held because of a walk of ours. */
 void elf_fork_wait(void);

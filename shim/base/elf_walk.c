@@ -207,14 +207,26 @@ static int walk_what_is_left(int (*callback)(struct dl_phdr_info *info, size_t s
     return answer;
 }
 
+bool elf_walk_begin(void)
+{
+    if (is_lock_left())
+        return false;
+    walk_enter();
+    return true;
+}
+
+void elf_walk_end(void)
+{
+    walk_leave();
+}
+
 int elf_iterate(int (*callback)(struct dl_phdr_info *info, size_t size, void *arg), void *arg)
 {
     int answer;
 
-    if (is_lock_left())
+    if (!elf_walk_begin())
         return walk_what_is_left(callback, arg);
-    walk_enter();
     answer = dl_iterate_phdr(callback, arg);
-    walk_leave();
+    elf_walk_end();
     return answer;
 }

@@ -8,8 +8,23 @@
 
 #include <dlfcn.h>
 
+#include "base/elf.h"
 #include "base/log.h"
 #include "slots/slots.h"
+
+static int (*unwind)(void **frames, int max);
+
+/* It asks the loader about code that it has not seen before, with all signals blocked. */
+static int backtrace(void **frames, int max)
+{
+    int count = 0;
+
+    if (elf_walk_begin()) {
+        count = unwind(frames, max);
+        elf_walk_end();
+    }
+    return count;
+}
 
 void stack_start(void)
 {
@@ -19,7 +34,9 @@ void stack_start(void)
         return;
     library = dlopen("libunwind.so.8", RTLD_LAZY | RTLD_LOCAL);
     if (library)
-        slots_backtrace = (int (*)(void **, int))dlsym(library, "unw_backtrace");
+        unwind = (int (*)(void **, int))dlsym(library, "unw_backtrace");
+    if (unwind)
+        slots_backtrace = backtrace;
     if (!slots_backtrace)
         log_msg(LOG_LEVEL_WARN,
                 "libunwind.so.8 was not found: key:by= sees only the calling function");

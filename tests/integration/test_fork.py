@@ -30,6 +30,8 @@ def inside_the_loader(mode, kind):
     for run in (plain, idle):
         run("fork_loader", kind, mode).wrong().says("child hung 0")
     carry(CARRIERS[kind], "fork_loader", kind, mode).ok().quiet().clean()
+    # An item that looks at the stack, by libunwind, whenever a key is made.
+    carry(CARRIERS[kind] + ";key:by=stander", "fork_loader", kind, mode).ok().clean()
 
 
 @test("E24: every lock of ours is taken around fork")

@@ -7,10 +7,12 @@
  */
 #include <check.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <ucontext.h>
 #include <unistd.h>
 
@@ -907,6 +909,35 @@ static __attribute__((noinline)) void live(struct frame *frame, unsigned count)
             detach(here, i), i = here->attached_count;
 }
 
+/* Handlers capture wherever they come, and let go. */
+static _Atomic uint32_t captured_in_handlers;
+
+static void on_signal(int number)
+{
+    struct context *context = context_capture_signal(FAMILY_UNIT);
+
+    if (!context) {
+        context_count_bare_signal(FAMILY_UNIT);
+        return;
+    }
+    if (atomic_load(&context->refs) < 2 || context->flags & CONTEXT_PRIVATE)
+        atomic_fetch_add(&wrong, 1);
+    atomic_fetch_add(&captured_in_handlers, 1);
+    context_unref_signal(context);
+}
+
+static void begin_signals(void)
+{
+    struct itimerspec often = {{0, 30000}, {0, 30000}};
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+    struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGURG};
+    timer_t timer;
+
+    sigaction(SIGURG, &action, NULL);
+    if (timer_create(CLOCK_MONOTONIC, &event, &timer) == 0)
+        timer_settime(timer, 0, &often, NULL);
+}
+
 static void *life_of_a_thread(void *seed)
 {
     static const struct view nothing;
@@ -950,7 +981,10 @@ static unsigned one_life(uint32_t seed)
     static char carry[300];
     unsigned threads = seed % 3 == 0 ? 3 : 1;
     pthread_t thread[3];
+    sigset_t urgent;
 
+    sigemptyset(&urgent);
+    sigaddset(&urgent, SIGURG);
     life_seed = seed;
     has_words = seed & 2;
     has_policies = seed % 5 == 0;
@@ -965,8 +999,11 @@ static unsigned one_life(uint32_t seed)
     core_start(carry);
     create_keys();
     variable = vars_new_var("variable", NULL, NULL);
+    if (seed % 7 == 0)
+        begin_signals();
     for (unsigned i = 0; i < threads; i++)
         pthread_create(&thread[i], NULL, life_of_a_thread, (void *)(uintptr_t)(seed * 7 + i));
+    pthread_sigmask(SIG_BLOCK, &urgent, NULL); /* not for the one that waits */
     for (unsigned i = 0; i < threads; i++)
         pthread_join(thread[i], NULL);
     for (unsigned i = 0; i < BOARD; i++)

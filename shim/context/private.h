@@ -8,7 +8,7 @@
 #ifndef BATON_CONTEXT_PRIVATE_H
 #define BATON_CONTEXT_PRIVATE_H
 
-#include "context/context.h"
+#include "context/scope.h"
 #include "slots/slots.h"
 
 struct private_part;

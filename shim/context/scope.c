@@ -13,7 +13,7 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "context/context.h"
+#include "context/scope.h"
 #include "context/dangling.h"
 #include "context/private.h"
 #include "context/stack.h"

@@ -7,7 +7,7 @@
  * threads whose key destructors use hooks once more) through the destructor of one pthread key of
  * our own. Blocks are recycled and never freed: their counters add up over the process's life.
  */
-#include "context/context.h"
+#include "context/scope.h"
 
 #include <errno.h>
 #include <pthread.h>

@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 #include "base/elf.h"
-#include "context/context.h"
+#include "context/scope.h"
 
 enum { UNWIND_CLEANUP_PHASE = 2, UNWIND_CONTINUE = 8 };
 

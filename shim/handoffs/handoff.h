@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "context/record.h"
+#include "context/scope.h"
 #include "context/thread.h"
 #include "handoffs/hooks.h"
 

@@ -21,6 +21,7 @@
 #define BATON_HANDOFFS_REPEAT_H
 
 #include "context/cell.h"
+#include "context/scope.h"
 #include "handoffs/hooks.h"
 
 enum repeat_flags {

@@ -8,6 +8,7 @@
 #include <errno.h>
 
 #include "base/elf.h"
+#include "context/scope.h"
 #include "hooks/core.h"
 
 struct thunk thunks[THUNKS];

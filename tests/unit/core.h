@@ -12,6 +12,7 @@
 #include "base/config.h"
 #include "context/context.h"
 #include "context/record.h"
+#include "context/scope.h"
 #include "context/thread.h"
 #include "context/values.h"
 #include "slots/slots.h"

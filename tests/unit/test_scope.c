@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "context/context.h"
+#include "context/scope.h"
 #include "context/thread.h"
 #include "context/values.h"
 #include "slots/slots.h"

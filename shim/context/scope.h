@@ -1,0 +1,178 @@
+/*
+ * Attaching and detaching around a call of foreign code: what every trampoline is made of.
+ *
+ * A trampoline is `static GUARDED`, begins with GUARDED_FRAME(), and calls through one of the SCOPE_RUN
+ * macros: in line where thread_is_plain, else through scope_enter_slow and scope_leave_slow (scope.c).
+ * However the call ends, what was there before is put back: at return here, when it is unwound by
+ * unwind.c, after a longjmp at the thread's next handoff (scope_drop_stale).
+ */
+#ifndef BATON_CONTEXT_SCOPE_H
+#define BATON_CONTEXT_SCOPE_H
+
+#include "context/context.h"
+
+/* Makes `context` the calling thread's; sp is arch_sp() of the guarded frame, flags MARK_*.
+ * False: could not (no memory); nothing has changed, an OWNED reference stays the caller's. */
+bool scope_enter_slow(struct context *context, uintptr_t mark);
+/* The depth of the innermost attach's level, for scope_leave_level; after scope_enter_slow. */
+uint32_t scope_level(const struct thread *thread);
+/* Leaves the attach that was made with `mark` at that depth and all above it; false: it is left already. */
+bool scope_leave_level(struct thread *thread, uint32_t depth, uintptr_t mark);
+/* Leaves every attach at or below (deeper than) stack address `sp`. */
+void scope_leave_slow(struct thread *thread, uintptr_t sp);
+void scope_leave_here(uintptr_t sp); /* of the calling thread, whichever that is by now */
+/* As above for a frame that is being unwound, from its stack pointer at its call (unwind.c). */
+void scope_unwind(uintptr_t sp);
+/* Attaches for longer than the calling function runs; the innermost scope now open bounds it. Takes
+ * over the reference. False: could not, nothing has changed. */
+bool scope_adopt(struct context *context);
+/* Leaves what scope_adopt attached, if it is the innermost. */
+void scope_leave_adopted(struct thread *thread);
+/* Leaves attaches whose frames longjmp has jumped over, as seen from stack address `sp`. */
+void scope_drop_stale(struct thread *thread, uintptr_t sp);
+/* As scope_leave_slow for a KEEP scope: gives the context that the next run starts from, in
+ * exchange for the reference to `context`. */
+struct context *scope_leave_keep(struct thread *thread, uintptr_t sp, struct context *context);
+
+static inline __attribute__((always_inline)) bool
+scope_try_enter(struct thread *thread, struct context *context, uintptr_t mark)
+{
+    if (unlikely(!thread_is_plain(thread)))
+        return false;
+    thread->over = context;
+    thread->mark = mark;
+    return true;
+}
+
+static inline __attribute__((always_inline)) bool scope_try_leave(struct thread *thread,
+                                                                  struct context *context)
+{
+    if (unlikely(thread->over != context || thread->mark & MARK_SLOW))
+        return false;
+    thread->over = NULL;
+    return true;
+}
+
+/* scope_enter_slow for SCOPE_RUN: the thread's block, known from now on unless memory is out. What
+ * could not be attached runs bare, an OWNED reference is let go at once. */
+struct thread *scope_enter_any(struct context *context, uintptr_t mark);
+
+/*
+ * Runs CALL (an expression statement of foreign code) with `context` attached, in a function that
+ * starts with GUARDED_FRAME(). OWNED: the reference is let go afterwards, also when CALL does not
+ * return. Leaving is as quick as entering if this frame's mark is still the innermost: neither did
+ * the task set a key (MARK_SLOW) nor did a longjmp leave an attach of the task's own behind.
+ */
+#define SCOPE_RUN(what, flags, CALL)                                  \
+    do {                                                              \
+        struct thread *thread_ = thread_self;                         \
+        struct context *context_ = (what);                            \
+                                                                      \
+        if (likely(thread_is_plain(thread_))) {                       \
+            thread_->over = context_;                                 \
+            arch_sp_store(&thread_->mark, flags);                     \
+        } else {                                                      \
+            thread_ = scope_enter_any(context_, arch_sp() + (flags)); \
+        }                                                             \
+        CALL;                                                         \
+        SCOPE_LEAVE(thread_, flags);                                  \
+    } while (0)
+
+/* The same on a thread that is known to be plain (thread_is_plain was asked). */
+#define SCOPE_RUN_PLAIN(self, what, flags, CALL) \
+    do {                                         \
+        struct thread *plain_ = (self);          \
+                                                 \
+        plain_->over = (what);                   \
+        arch_sp_store(&plain_->mark, flags);     \
+        CALL;                                    \
+        SCOPE_LEAVE(plain_, flags);              \
+    } while (0)
+
+#define SCOPE_LEAVE(self, flags)                      \
+    do {                                              \
+        if (likely(arch_sp_is(&(self)->mark, flags))) \
+            SCOPE_LEFT(self, flags);                  \
+        else                                          \
+            scope_leave_here(arch_sp());              \
+    } while (0)
+
+#define SCOPE_LEFT(self, flags)               \
+    do {                                      \
+        struct context *left_ = (self)->over; \
+                                              \
+        (self)->over = NULL;                  \
+        if ((flags)&MARK_THREAD)              \
+            context_release_now(left_);       \
+        else if ((flags)&MARK_OWNED)          \
+            context_release_on(self, left_);  \
+    } while (0)
+
+/* The same on a thread that is known to be wordy (thread_is_wordy was asked); few: words_move.h. */
+#define SCOPE_RUN_WORDS(few, self, what, flags, CALL)   \
+    do {                                                \
+        struct thread *wordy_ = (self);                 \
+        struct context *moved_ = (what);                \
+                                                        \
+        words_attach(few, moved_, wordy_);              \
+        wordy_->over = moved_;                          \
+        arch_sp_store(&wordy_->mark, flags);            \
+        CALL;                                           \
+        if (likely(arch_sp_is(&wordy_->mark, flags))) { \
+            words_detach(few, wordy_);                  \
+            SCOPE_LEFT(wordy_, flags);                  \
+        } else {                                        \
+            scope_leave_here(arch_sp());                \
+        }                                               \
+    } while (0)
+
+/*
+ * The fast half alone, for a callback in memory that outlives it: the context is read from *holder
+ * again after CALL, and SLOW (a call in tail position of a function that does the same by SCOPE_RUN)
+ * is what remains. So no register is kept for the sake of a path that is not taken.
+ */
+#define SCOPE_RUN_FAST(holder, flags, CALL, SLOW)                                      \
+    do {                                                                               \
+        struct thread *after_;                                                         \
+        struct context *held_;                                                         \
+                                                                                       \
+        if (unlikely(!scope_try_enter(thread_self, *(holder), arch_sp() | (flags)))) { \
+            SLOW;                                                                      \
+            return;                                                                    \
+        }                                                                              \
+        CALL;                                                                          \
+        after_ = thread_self;                                                          \
+        held_ = *(holder);                                                             \
+        if (unlikely(!scope_try_leave(after_, held_)))                                 \
+            scope_leave_slow(after_, arch_sp());                                       \
+        else if ((flags)&MARK_OWNED)                                                   \
+            context_release_on(after_, held_);                                         \
+    } while (0)
+
+/*
+ * The same for a callback that runs again (rule A9): *holder is the record's reference; what the
+ * callback set is in *holder afterwards. The caller keeps the record alive during CALL (a callback
+ * may free what it was registered with): hold a reference and store back only if it still lives.
+ */
+#define SCOPE_RUN_KEEP(holder, CALL)                                                         \
+    do {                                                                                     \
+        struct context *context_ = *(holder);                                                \
+        struct thread *thread_ = thread_self;                                                \
+        uintptr_t mark_ = arch_sp() | MARK_KEEP;                                             \
+                                                                                             \
+        if (likely(scope_try_enter(thread_, context_, mark_))) {                             \
+            CALL;                                                                            \
+            if (unlikely(!scope_try_leave(thread_, context_)))                               \
+                *(holder) =                                                                  \
+                    scope_leave_keep(thread_self, mark_ & ~(uintptr_t)MARK_FLAGS, context_); \
+        } else {                                                                             \
+            bool entered_ = scope_enter_slow(context_, mark_);                               \
+                                                                                             \
+            CALL;                                                                            \
+            if (entered_)                                                                    \
+                *(holder) =                                                                  \
+                    scope_leave_keep(thread_self, mark_ & ~(uintptr_t)MARK_FLAGS, context_); \
+        }                                                                                    \
+    } while (0)
+
+#endif

@@ -1,5 +1,4 @@
 // promise: contexts of pthread keys are captured, attached, nested and let go as the rules say
-#include <check.h>
 #include <semaphore.h>
 #include <setjmp.h>
 #include <stdint.h>
@@ -8,6 +7,7 @@
 #include "context/vars.h"
 #include "core.h"
 #include "history.h"
+#include "suite.h"
 
 static pthread_key_t plain_key, owned_key, other_key;
 static _Atomic int destroyed;
@@ -590,10 +590,7 @@ static __attribute__((noinline)) void create_random_keys(void)
 
 int main(void)
 {
-    Suite *suite = suite_create("context");
     TCase *tc = tcase_create("context");
-    SRunner *runner;
-    int failed;
 
     core_start("BATON_CARRY=key:plain_key;key:owned_key;key:other_key;"
                "key:random_0;key:random_1;key:random_2;key:random_3;key:random_4;key:random_5;key:"
@@ -620,10 +617,5 @@ int main(void)
     tcase_add_test(tc, test_context_is_right_in_a_random_history);
     tcase_add_test(tc, test_context_is_counted_when_threads_that_let_go_are_done);
     tcase_add_test(tc, test_context_destroys_what_a_task_set_and_left);
-    suite_add_tcase(suite, tc);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? 1 : 0;
+    return suite_run("context", tc);
 }

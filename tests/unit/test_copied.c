@@ -1,10 +1,10 @@
 // promise: slots that are copied (thread-local variables, function pairs) follow the rules of contexts
-#include <check.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "core.h"
+#include "suite.h"
 
 __thread long word = 40; /* a thread that never set it has 40, not 0 */
 static __thread char row[12];
@@ -329,10 +329,7 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("copied");
     TCase *tc = tcase_create("copied");
-    SRunner *runner;
-    int failed;
 
     core_start("BATON_CARRY=tls:word;tls:row@main;fn:get=behind_get,set=behind_set;"
                "fn:get=text_get,set=text_set,free=text_free,move");
@@ -347,10 +344,5 @@ int main(void)
 #ifndef __SANITIZE_ADDRESS__ /* the context that was being built is lost */
     tcase_add_test(tc, test_copied_thread_that_ends_in_a_getter);
 #endif
-    suite_add_tcase(suite, tc);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? 1 : 0;
+    return suite_run("copied", tc);
 }

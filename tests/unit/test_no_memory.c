@@ -1,5 +1,4 @@
 // promise: whichever allocation fails, nothing is lost but context: no value, no reference, no block
-#include <check.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -10,6 +9,7 @@
 #include "context/vars.h"
 #include "core.h"
 #include "memory.h"
+#include "suite.h"
 
 /* ---- a life in which everything is allocated that can be ---- */
 
@@ -243,9 +243,7 @@ static __attribute__((noinline)) void create_keys(void)
 
 int main(void)
 {
-    Suite *suite = suite_create("no_memory");
     TCase *tc = tcase_create("no_memory");
-    SRunner *runner;
     int failed, status;
     pid_t other = fork(); /* what is carried is said once in a process */
 
@@ -257,12 +255,7 @@ int main(void)
     tcase_add_test(tc, test_no_memory_once);
     tcase_add_test(tc, test_no_memory_for_a_while);
     tcase_add_test(tc, test_no_memory_at_all_from_then_on);
-    suite_add_tcase(suite, tc);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
     if (other && waitpid(other, &status, 0) == other)
         failed |= status;
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return suite_run("no_memory", tc);
 }

@@ -1,5 +1,4 @@
 /* Scopes with a key, a word and a pair of functions at once; destructors; many threads. */
-#include <check.h>
 #include <pthread.h>
 #include <sched.h>
 #include <setjmp.h>
@@ -11,6 +10,7 @@
 #include "context/thread.h"
 #include "context/values.h"
 #include "slots/slots.h"
+#include "suite.h"
 
 enum { FAMILY = 3 };
 
@@ -528,10 +528,7 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("scope");
     TCase *tests = tcase_create("scope");
-    SRunner *runner = srunner_create(suite);
-    int failed;
 
     tcase_set_timeout(tests, 100);
     tcase_add_checked_fixture(tests, start, finish);
@@ -550,9 +547,5 @@ int main(void)
     tcase_add_test(tests, test_context_crosses_threads);
     tcase_add_test(tests, test_values_of_many_owners_are_destroyed_once);
     tcase_add_test(tests, test_thread_blocks_are_used_again);
-    suite_add_tcase(suite, tests);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return suite_run("scope", tests);
 }

@@ -1,5 +1,4 @@
 // promise: plain thread-local words are moved whole, whatever their sizes and however they lie
-#include <check.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -9,6 +8,7 @@
 #include "core.h"
 #include "history.h"
 #include "slots/words_move.h"
+#include "suite.h"
 
 /* Words that touch nothing, rows, halves, shorts, bytes, odd ends, and gaps between them. */
 __thread struct {
@@ -514,10 +514,7 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("words");
     TCase *cases = tcase_create("words");
-    int failed;
-    SRunner *runner;
 
     tcase_add_test(cases, test_words_are_moved_in_every_layout);
     tcase_add_test(cases, test_words_named_twice_are_moved_once);
@@ -527,10 +524,5 @@ int main(void)
     tcase_add_test(cases, test_words_of_a_thread_that_was_known_before);
     tcase_add_test(cases, test_words_of_few_shapes);
     tcase_set_timeout(cases, 120);
-    suite_add_tcase(suite, cases);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return suite_run("words", cases);
 }

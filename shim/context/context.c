@@ -484,8 +484,9 @@ static struct context *capture_own(struct thread *thread)
 {
     struct context *snap = thread->snap;
 
-    /* A snapshot made in a run must not outlive it, and longjmp may leave one without telling. */
-    if (slots_always_build || thread->runs) {
+    /* A snapshot made in a run must not outlive it, and longjmp may leave one without telling; on the
+     * stack of a coroutine it is not known here whether the thread itself is in one. */
+    if (slots_always_build || thread->runs || !strand_is_home(thread)) {
         struct context *fresh = context_build(thread, 1);
 
         if (!fresh || !(fresh->flags & CONTEXT_EMPTY))

@@ -58,6 +58,11 @@ struct strand *strand_find_slow(struct strands *own, const void *hint, uintptr_t
 void strand_switch_slow(struct strands *own, struct strand *to);
 struct strands *strand_own_slow(void);
 
+static inline bool strand_is_home(const struct thread *thread)
+{
+    return !thread->strands || thread->strands->current == &thread->strands->home;
+}
+
 static inline unsigned strand_slot(const void *hint)
 {
     return (uint32_t)(uintptr_t)hint * 2654435761u / (UINT32_MAX / STRANDS_RECENT + 1);

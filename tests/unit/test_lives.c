@@ -988,6 +988,12 @@ static __attribute__((noinline)) void create_keys(void)
     __asm__("");
 }
 
+/* The unwinder is loaded at its first use; a child that is forked meanwhile has none that works. */
+static void *load_unwinder(void *unused)
+{
+    pthread_exit(unused);
+}
+
 /* Answers how much was wrong. */
 static unsigned one_life(uint32_t seed)
 {
@@ -1014,6 +1020,8 @@ static unsigned one_life(uint32_t seed)
     variable = vars_new_var("variable", NULL, NULL);
     if (seed % 7 == 0)
         begin_signals();
+    pthread_create(&thread[0], NULL, load_unwinder, NULL);
+    pthread_join(thread[0], NULL);
     for (unsigned i = 0; i < threads; i++)
         pthread_create(&thread[i], NULL, life_of_a_thread, (void *)(uintptr_t)(seed * 7 + i));
     pthread_sigmask(SIG_BLOCK, &urgent, NULL); /* not for the one that waits */

@@ -20,6 +20,45 @@ void context_give_back(struct context *context, bool is_private);
 void context_copy_values(struct context *to, const struct context *from);
 size_t context_private_size(void);
 
+/* Lets `count` references go at once. */
+static inline void context_put(struct context *context, int64_t count)
+{
+    if (atomic_fetch_sub_explicit(&context->refs, count, memory_order_acq_rel) == count)
+        context_free(context);
+}
+
+/*
+ * Around a cache that is let go of. In between the thread no longer shows references that the counter
+ * still has: who counts contexts waits for the end.
+ */
+static inline void settle_begin(struct thread *thread)
+{
+    uint32_t begun = atomic_load_explicit(&thread->settles_begun, memory_order_relaxed);
+
+    atomic_store_explicit(&thread->settles_begun, begun + 1, memory_order_relaxed);
+    atomic_thread_fence(memory_order_release);
+}
+
+static inline void settle_end(struct thread *thread)
+{
+    uint32_t done = atomic_load_explicit(&thread->settles_done, memory_order_relaxed);
+
+    atomic_store_explicit(&thread->settles_done, done + 1, memory_order_release);
+}
+
+/* ---- snapshot.c ---- */
+
+extern _Atomic uint32_t contexts_built; /* not 0 once there was a context */
+/* A context of what the calling thread sees now, with `refs` references; NULL: no memory. */
+struct context *context_build(struct thread *thread, int64_t refs);
+/* One reference to what an attached thread's task sees, to what a thread sees on its own. NULL: no memory. */
+struct context *context_of_task(struct thread *thread);
+struct context *context_of_thread(struct thread *thread);
+/* Buys a batch of references for a thread that has inherited `context`, where that may be. */
+void context_lend(struct thread *thread, struct context *context);
+/* The thread has set the key of this column: its snapshot is not right about it any more. */
+void context_changed(struct thread *thread, unsigned column);
+
 struct private_part {
     struct context *frozen; /* what the task captured since its last set; one reference */
     uint64_t vars_id;       /* identity of its variables (vars.h), 0: none yet */

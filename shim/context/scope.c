@@ -113,6 +113,8 @@ void context_private_free(struct context *own)
     if (origins_on)
         origin_gone(own);
     vars_unref(own->vars);
+    if (thread_self->loan_over == own)
+        thread_self->loan_over = NULL; /* the next one may lie at its place */
     /* A thread whose tasks set keys needs one a task: it stays with the block, as its levels do. */
     if (thread_self->private_room || thread_self == &thread_unknown)
         context_give_back(own, true);

@@ -12,9 +12,13 @@
 static pthread_key_t plain_key, owned_key, other_key;
 static _Atomic int destroyed;
 
+static void (*when_destroyed)(void);
+
 static void destroy(void *value)
 {
     atomic_fetch_add(&destroyed, 1);
+    if (when_destroyed)
+        when_destroyed();
     free(value);
 }
 
@@ -510,6 +514,59 @@ START_TEST(test_context_of_a_thread_that_inherited_and_jumped_out_of_a_run)
 }
 END_TEST
 
+/* A destructor at such a thread's end hands over, too: in a context of its own, whose memory may be
+ * that of the thread's last. */
+static sem_t owner_has_ended;
+static void *seen_at_the_end;
+
+static void set_and_capture_at_the_end(void *unused)
+{
+    core_set(plain_key, number(99));
+    core_run(context_capture(FAMILY_UNIT), see, &seen_at_the_end);
+}
+
+static void hand_over_at_the_end(void)
+{
+    core_run(context_capture(FAMILY_UNIT), set_and_capture_at_the_end, NULL);
+}
+
+static void inherit_a_value_and_drop_it(void *unused)
+{
+    sem_wait(&owner_has_ended);
+    core_set(owned_key, NULL);
+    core_set(plain_key, number(20));
+    context_release(context_capture(FAMILY_UNIT));
+    context_release(context_capture(FAMILY_UNIT));
+    ck_assert_int_gt(thread_self->loan_left, 0);
+}
+
+static void *own_and_start(void *thread)
+{
+    core_set(owned_key, calloc(1, 16));
+    *(pthread_t *)thread = core_thread(inherit_a_value_and_drop_it, NULL);
+    return NULL;
+}
+
+START_TEST(test_context_of_a_destructor_at_the_end_of_a_thread_that_inherited)
+{
+    pthread_t owner, heir;
+
+    sem_init(&owner_has_ended, 0, 0);
+    for (int i = 0; i < 200; i++)
+        context_release(context_capture(FAMILY_UNIT));
+    atomic_store(&destroyed, 0);
+    when_destroyed = hand_over_at_the_end;
+    pthread_create(&owner, NULL, own_and_start, &heir);
+    pthread_join(owner, NULL);
+    sem_post(&owner_has_ended);
+    pthread_join(heir, NULL);
+    when_destroyed = NULL;
+    ck_assert_int_eq(atomic_load(&destroyed), 1);
+    ck_assert_ptr_eq(seen_at_the_end, number(99));
+    ck_assert_int_eq(core_alive(), 0);
+}
+END_TEST
+
 /* ---- a long random history ---- */
 
 static pthread_key_t random_0, random_1, random_2, random_3, random_4, random_5, random_6, random_7;
@@ -601,6 +658,7 @@ int main(void)
     tcase_set_timeout(tc, 60);
     /* While every context may be taken quickly: a later test makes a key again. */
     tcase_add_test(tc, test_context_of_a_thread_that_inherited_and_jumped_out_of_a_run);
+    tcase_add_test(tc, test_context_of_a_destructor_at_the_end_of_a_thread_that_inherited);
     tcase_add_test(tc, test_context_shows_the_values_of_the_capture);
     tcase_add_test(tc, test_context_of_an_empty_slot_is_empty);
     tcase_add_test(tc, test_context_is_shared_while_nothing_changes);

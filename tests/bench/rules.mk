@@ -10,7 +10,8 @@ BENCH_CFLAGS_gio   = $(shell pkg-config --cflags gio-2.0)
 BENCH_CFLAGS_gomp  = -fopenmp
 BENCH_DRIVERS     := uv glib gio gomp pthread event ucontext reader named
 BENCH_LIBS_named   = -L$(BENCH) -lnamed -Wl,-rpath,'$$ORIGIN'
-BENCH_BUILT        = $(BENCH_DRIVERS:%=$(BENCH)/drive_%) $(BENCH)/slow.so $(BENCH)/empty.so $(BENCH)/trivial.so
+BENCH_BUILT        = $(BENCH_DRIVERS:%=$(BENCH)/drive_%) $(BENCH)/slow.so $(BENCH)/least.so $(BENCH)/empty.so \
+  $(BENCH)/trivial.so
 BENCH_CC           = $(CC) -O2 -g -std=gnu11 -D_GNU_SOURCE $(WARN)
 
 # -fno-toplevel-reorder keeps the scattered words scattered and the row a row.
@@ -32,7 +33,14 @@ $(BENCH)/slow.so: $(BENCH_SRC)/slow.c
 	$(call say,BENCH,$@)
 	$(Q)$(BENCH_CC) -shared -fPIC -o $@ $< -ldl
 
-# What any preload costs at start-up: nothing in it, nothing needed.
+# What no preload can go below at start-up.
+$(BENCH)/least.so: $(BENCH_SRC)/least.ld
+	@mkdir -p $(@D)
+	$(call say,BENCH,$@)
+	$(Q)echo 'const int bench_least = 1;' | $(CC) -O2 -shared -fPIC -nostdlib -Wl,-z,norelro -Wl,--hash-style=gnu \
+	  -Wl,--build-id=none -Wl,-T,$< -x c -o $@ -
+
+# What an ordinary one costs: nothing in it, nothing needed.
 $(BENCH)/empty.so:
 	@mkdir -p $(@D)
 	$(call say,BENCH,$@)

@@ -37,7 +37,8 @@ def main():
     print()
     print("| start of `/bin/true` | CPU time to none | instructions added | page faults |")
     print("|---|---|---|---|")
-    for name, label in (("again", "the same twice"), ("empty-so", "an empty preloaded library"),
+    for name, label in (("again", "the same twice"), ("least-so", "the least that can be preloaded"),
+                        ("empty-so", "an empty preloaded library"),
                         ("trivial", "one that hooks one function"), ("idle", "baton, nothing configured"),
                         ("3-slots", "baton, three slots")):
         if name not in true:

@@ -180,7 +180,7 @@ ubsan:  ## unit suites under UndefinedBehaviorSanitizer
 
 tsan:  ## unit suites under ThreadSanitizer
 	$(Q)$(MAKE) --no-print-directory B=build-tsan LDFLAGS="-fsanitize=thread $(LDFLAGS)" \
-	  CFLAGS="-O1 -g -fno-omit-frame-pointer -fsanitize=thread" unit
+	  CFLAGS="-O1 -g -fno-omit-frame-pointer -fsanitize=thread -Wno-tsan" unit
 	$(Q)$(call run-unit,build-tsan,env CK_FORK=no)
 
 valgrind:  ## unit suites under valgrind

@@ -16,6 +16,11 @@ def after_callback(kind):
     work("after", kind, tasks=5)
 
 
+@test("A1: submits of one value: each sees it, and the loop's own comes back", each=CARRIERS)
+def unchanged(kind):
+    work("unchanged", kind, tasks=7)
+
+
 @test("A7: cancelled work: uv_cancel answers as ever, the after-callback gets ECANCELED in its context", each=CARRIERS)
 def cancel(kind):
     work("cancel", kind, tasks=5)

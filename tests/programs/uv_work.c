@@ -71,6 +71,24 @@ static void mode_after(void)
     }
 }
 
+/* Nothing is set between the submits, so that they may go the quickest way; nobody's own value is lost. */
+static void mode_unchanged(void)
+{
+    static uv_work_t requests[8];
+
+    set_current(101);
+    for (long i = 1; i < 8; i++) {
+        requests[i].data = (void *)i;
+        expect("queued", uv_queue_work(loop, &requests[i], work, after), 0);
+    }
+    set_current(9);
+    finish();
+    for (int i = 1; i < 8; i++) {
+        expect("work sees", work_saw[i], 101);
+        expect("after sees", after_saw[i], 101);
+    }
+}
+
 static void mode_cancel(void)
 {
     hold();
@@ -249,7 +267,7 @@ static const struct {
     {"after", mode_after},         {"cancel", mode_cancel},       {"null_after", mode_null_after},
     {"requeue", mode_requeue},     {"freed", mode_freed},         {"no_work", mode_no_work},
     {"thread", mode_thread},       {"two_loops", mode_two_loops}, {"nested", mode_nested},
-    {"unfinished", mode_unfinished},
+    {"unfinished", mode_unfinished}, {"unchanged", mode_unchanged},
 };
 
 int main(int argc, char **argv)

@@ -5,7 +5,6 @@
  * pthread_exit, at random and inside one another. A model says what every slot must be, and which
  * values must have been destroyed, once, at the end. LIVES=N tries N seeds, SEED=N one of them.
  */
-#include <check.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdint.h>
@@ -20,6 +19,7 @@
 #include "context/vars.h"
 #include "core.h"
 #include "memory.h"
+#include "suite.h"
 
 #if __has_include(<valgrind/valgrind.h>)
 #include <valgrind/valgrind.h>
@@ -1091,17 +1091,9 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("lives");
     TCase *tc = tcase_create("lives");
-    SRunner *runner;
-    int failed;
 
     tcase_set_timeout(tc, 600);
     tcase_add_test(tc, test_lives_end_as_they_should);
-    suite_add_tcase(suite, tc);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return suite_run("lives", tc);
 }

@@ -25,11 +25,11 @@ BASE     = -std=gnu11 -fPIC -fdata-sections -fvisibility=hidden -ftls-model=init
 # The machine that is built for, which need not be this one.
 ARCH    := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine 2>/dev/null)))
 OTHERS  := $(filter-out $(ARCH),x86_64 aarch64)
-SRC_C   := $(filter-out shim/adapters/% $(foreach other,$(OTHERS),%_$(other).c),$(wildcard shim/*.c shim/*/*.c))
-SRC_S   := $(wildcard shim/*/*_$(ARCH).S)
+SRC_C   := $(filter-out shim/adapters/% $(foreach other,$(OTHERS),%_$(other).c),$(wildcard shim/*.c shim/*/*.c shim/*/*/*.c))
+SRC_S   := $(wildcard shim/*/*_$(ARCH).S shim/*/*/*_$(ARCH).S)
 OBJ     := $(SRC_C:%.c=$(B)/%.o) $(SRC_S:%.S=$(B)/%.o)
 # The unit suites link the lower rooms only: the rooms above take over pthread_create and its like.
-CORE    := $(filter $(B)/shim/base/% $(B)/shim/slots/% $(B)/shim/context/% $(B)/shim/hooks/spec%.o,$(OBJ))
+CORE    := $(filter $(B)/shim/base/% $(B)/shim/elf/% $(B)/shim/slots/% $(B)/shim/context/% $(B)/shim/userhooks/spec%.o,$(OBJ))
 
 .DEFAULT_GOAL := all
 .PHONY: all
@@ -53,33 +53,46 @@ $(B)/%.o: %.c $(B)/flags
 	$(Q)$(CC) $(CPPFLAGS) $(BASE) $(WARN) $(CFLAGS) $(LAST) -MMD -MP -c $< -o $@
 
 # Behind the thunks: no vector register is touched, so none need be saved.
-$(B)/shim/hooks/%_gpr.o $(B)/shim/hooks/%_gpr_$(ARCH).o: private BASE += -mgeneral-regs-only
+$(B)/shim/userhooks/%_gpr.o $(B)/shim/userhooks/%_gpr_$(ARCH).o: private BASE += -mgeneral-regs-only
 
 # Contexts and jumps leave the stack from where the program called, not from a frame of ours.
-$(B)/shim/handoffs/ucontext.o: private LAST += -O2
+$(B)/shim/families/coroutines/ucontext.o: private LAST += -O2
 
 # What puts a walk through words in line calls it in its own frame (slots/words_move.h).
 $(if $(filter x86_64,$(ARCH)),$(addprefix $(B)/shim/,$(addsuffix .o,context/context context/scope \
-  handoffs/uv handoffs/glib)): private BASE += -mno-red-zone)
+  families/libuv/work families/glib/pool)): private BASE += -mno-red-zone)
 
 $(B)/%.o: %.S $(B)/flags
 	@mkdir -p $(@D)
 	$(call say,AS,$<)
 	$(Q)$(CC) $(CPPFLAGS) -Ishim $(CFLAGS) -MMD -MP -c $< -o $@
 
-$(B)/libbaton.map: shim/handoffs/exports.map.in shim/handoffs/hooks.def
+$(B)/libbaton.map: shim/interpose/exports.map.in shim/interpose/hooks.def
 	@mkdir -p $(@D)
 	$(call say,GEN,$@)
 	$(Q)$(CC) -E -P -x c -Ishim $< -o $@
 
-# Every program pays for what the loader does here: one segment to read, one to write (shim/layout.ld).
+# Every program pays for what the loader does here: one segment to read, one to write (shim/layout.ld.in).
 # A linker that does not know these makes a library that starts slower. No RELRO: the table that all
 # calls go through must be writable, so it would protect nothing.
 BINDING      = -Wl,-z,lazy -Wl,-z,norelro
-LAYOUT       = -Wl,-z,noseparate-code -Wl,-T,shim/layout.ld
+LAYOUT       = -Wl,-z,noseparate-code -Wl,-T,$(B)/layout.ld
 LAYOUT_KNOWN = $(shell $(CC) $(LDFLAGS) $(BINDING) -shared -nostdlib $(LAYOUT) -o /dev/null -x c /dev/null 2>/dev/null && echo yes)
+# The objects that every start runs, in that order: their code lies together, and so does what they write to.
+START_TEXT := init base/string base/config base/config_parse interpose/hooks slots/parse slots/slots slots/names \
+              slots/policy slots/key slots/native slots/tls slots/fn slots/locale slots/fenv
+START_DATA := $(patsubst $(B)/shim/%.o,%,$(filter $(B)/shim/base/% $(B)/shim/elf/%,$(OBJ))) slots/slots slots/names slots/origin \
+              interpose/hooks families/registration init
+$(if $(filter-out $(patsubst $(B)/shim/%.o,%,$(OBJ)),$(START_TEXT) $(START_DATA)),$(error Makefile: START_TEXT or \
+  START_DATA names what is no object: $(filter-out $(patsubst $(B)/shim/%.o,%,$(OBJ)),$(START_TEXT) $(START_DATA))))
+$(B)/layout.ld: shim/layout.ld.in Makefile
+	@mkdir -p $(@D)
+	$(call say,GEN,$@)
+	$(Q)sed -e 's|@START_TEXT@|$(foreach o,$(START_TEXT),*shim/$o.o(.text .text.* .rodata .rodata.*))|' \
+	  -e 's|@START_DATA@|$(foreach o,$(START_DATA),*shim/$o.o)|g' $< > $@
+
 # Put in place whole: programs that run with the old one keep it.
-$(B)/libbaton.so: $(OBJ) $(B)/libbaton.map shim/layout.ld
+$(B)/libbaton.so: $(OBJ) $(B)/libbaton.map $(B)/layout.ld
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -shared -nostartfiles -Wl,-z,defs $(BINDING) \
 	  $(if $(LAYOUT_KNOWN),$(LAYOUT)) \
@@ -216,7 +229,7 @@ uninstall:  ## take away what install put there
 # ---- the source itself -------------------------------------------------------------------------
 
 SHELL_FILES = $(wildcard scripts/baton scripts/setup scripts/demo scripts/gen-docs scripts/check-layers scripts/baton.d/*.sh tests/lib/build-program .ci/run)
-C_FILES     = $(wildcard shim/*.[ch] shim/*/*.[ch] include/*.h tests/unit/*.[ch])
+C_FILES     = $(wildcard shim/*.[ch] shim/*/*.[ch] shim/*/*/*.[ch] include/*.h tests/unit/*.[ch])
 
 .PHONY: lint format docs
 lint: all  ## shellcheck, clang-format, cppcheck, layers, man pages, generated tables

@@ -18,19 +18,20 @@
 
 #include "base/arch.h"
 #include "base/config.h"
-#include "base/elf.h"
+#include "elf/elf.h"
 #include "base/lock.h"
 #include "base/log.h"
 #include "context/context.h"
 #include "context/dangling.h"
 #include "context/thread.h"
 #include "context/values.h"
-#include "handoffs/bypass.h"
-#include "handoffs/fork.h"
-#include "handoffs/hooks.h"
-#include "handoffs/next.h"
-#include "handoffs/inherit.h"
-#include "hooks/named.h"
+#include "families/registration.h"
+#include "interpose/bypass.h"
+#include "interpose/fork.h"
+#include "interpose/hooks.h"
+#include "interpose/next.h"
+#include "interpose/inherit.h"
+#include "userhooks/named.h"
 #include "observe/report.h"
 #include "observe/stack.h"
 #include "slots/origin.h"
@@ -142,7 +143,8 @@ static void read_settings(char **environment)
     slots_parse(&config);
     if (config.hooks.count || slots_watch_setters)
         named_read(&config);
-    hooks_init(&config, slots_count > 0, slots_columns > 0 || slots_have_native);
+    registration_is_off = !config.periodic;
+    hooks_init(&config, slots_count > 0, slots_key_count > 0 || slots_have_native);
     if (config.errors && config.strict)
         _exit(EXIT_STRICT);
 }
@@ -162,7 +164,7 @@ static bool is_wanted_now(void)
     return config.hooks.count || slots_watch_setters || needs_stacks() || slots_have_adapters;
 }
 
-static void start_rooms(void)
+static void start_buffers(void)
 {
     if (slots_count)
         watch_forks();
@@ -170,7 +172,7 @@ static void start_rooms(void)
         stack_start();
     if (config.strict && config.carry.count)
         dangling_on = slots_watched = origins_on = true;
-    slots_keys_aside = family_is_on(FAMILY_KEYS) && bypass_keys_aside();
+    slots_keys_native = family_is_on(FAMILY_KEYS) && bypass_makes_keys_native();
     slots_begin();
     if (slots_count) {
         start_carrying();
@@ -229,7 +231,7 @@ bool baton_start(char **environment)
     if (!is_started) { /* by who had the claim before us */
         if (!is_read)
             read_settings(environment);
-        start_rooms();
+        start_buffers();
     }
     atomic_store(&start_claim, NULL);
     errno = saved_errno;
@@ -267,7 +269,7 @@ __attribute__((constructor)) static void construct(int argc, char **argv, char *
     if (!is_plain && !is_read) {
         read_settings(environment);
         if (is_wanted_now())
-            start_rooms();
+            start_buffers();
     }
     atomic_store(&start_claim, NULL);
     errno = saved_errno;
@@ -290,7 +292,7 @@ __attribute__((destructor)) static void destruct(void)
     if (is_active && thread_self != &thread_unknown) {
         named_let_go();
         context_drop_snapshot(thread_self);
-        context_settle_debt(thread_self);
+        context_flush_releases(thread_self);
     }
     if (is_active)
         guard_raise(GUARD_TEARDOWN);

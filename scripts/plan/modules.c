@@ -12,7 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/elf_file.h"
+#include "elf/file.h"
 #include "machine.h"
 #include "plan.h"
 

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/elf_file.h"
+#include "elf/file.h"
 #include "machine.h"
 #include "plan.h"
 

@@ -1,12 +1,12 @@
 /*
- * The names nearest to one that was not found: few changes of letters away, in any module, nearest
+ * The names nearest to one that was not found: few changes of remote releases away, in any module, nearest
  * first; else names of C++ that have it as a part, because people write what their source says.
  */
 #include <stdio.h>
 #include <string.h>
 
 #include "base/config_parse.h"
-#include "base/elf_file.h"
+#include "elf/file.h"
 #include "plan.h"
 
 enum { NEAR_MAX = 3 };

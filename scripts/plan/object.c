@@ -18,14 +18,14 @@
 
 struct image {
     unsigned char *data;
-    size_t len, room;
+    size_t len, buffer;
 };
 
 static size_t add(struct image *image, const void *bytes, size_t len, size_t align)
 {
     size_t at = (image->len + align - 1) & ~(align - 1);
 
-    if (at + len > image->room) {
+    if (at + len > image->buffer) {
         fprintf(stderr, "baton: too many hooks for one object\n");
         exit(1);
     }
@@ -102,8 +102,8 @@ static bool write_file(char *path, size_t n, const struct image *image, unsigned
 bool object_write(char *path, size_t n, unsigned mode, const struct named_spec *specs,
                   const struct decision *decisions, unsigned count)
 {
-    static unsigned char room[1 << 18], string_room[1 << 16];
-    struct image image = {room, 0, sizeof room}, strings = {string_room, 0, sizeof string_room};
+    static unsigned char buffer[1 << 18], string_buffer[1 << 16];
+    struct image image = {buffer, 0, sizeof buffer}, strings = {string_buffer, 0, sizeof string_buffer};
     ElfW(Sym) symbols[NAMED_MAX + 3] = {0};
     ElfW(Rela) relocations[NAMED_MAX + 1];
     unsigned names[NAMED_MAX], names_count = 0, symbols_count, relocations_count = 0;

@@ -3,8 +3,8 @@
 #define BATON_PLAN_H
 
 #include "base/config.h"
-#include "base/elf.h"
-#include "hooks/plan.h"
+#include "elf/elf.h"
+#include "userhooks/plan.h"
 
 enum { MODULES_MAX = 512 };
 

@@ -10,11 +10,11 @@
 #include <errno.h>
 #include <string.h>
 
-#include "context/private.h"
-#include "context/record.h"
+#include "context/internal.h"
+#include "context/pool/record.h"
 #include "context/thread.h"
-#include "context/vars.h"
-#include "handoffs/handoff.h"
+#include "context/variables.h"
+#include "families/handoff.h"
 
 enum { TOKEN_GOOD = 1, TOKEN_USED = 2 };
 
@@ -252,31 +252,31 @@ static struct context *context_of(baton_handoff *handoff)
 }
 
 /* Where the scope says it is on the stack: marks are multiples of 16. */
-static uintptr_t mark_of(const baton_scope *scope)
+static uintptr_t frame_of(const baton_scope *scope)
 {
-    return ((uintptr_t)&scope->opaque[2] + MARK_FLAGS) & ~(uintptr_t)MARK_FLAGS;
+    return ((uintptr_t)&scope->opaque[2] + FRAME_FLAGS) & ~(uintptr_t)FRAME_FLAGS;
 }
 
 /* The innermost attach has the lowest mark. Two scopes of one function may lie in any order. */
 static void attach(baton_handoff *handoff, baton_scope *scope)
 {
     struct thread *thread = self();
-    uintptr_t mark = mark_of(scope), innermost;
+    uintptr_t frame_mark = frame_of(scope), innermost;
 
     if (thread && thread_is_attached(thread)) {
-        innermost = thread->mark & ~(uintptr_t)MARK_FLAGS;
-        if (innermost <= mark)
-            mark = innermost - (MARK_FLAGS + 1);
+        innermost = thread->frame_mark & ~(uintptr_t)FRAME_FLAGS;
+        if (innermost <= frame_mark)
+            frame_mark = innermost - (FRAME_FLAGS + 1);
     }
-    if (!scope_enter_slow(context_of(handoff), mark))
+    if (!scope_enter_slow(context_of(handoff), frame_mark))
         return;
-    scope->opaque[0] = scope_level(thread_self);
-    scope->opaque[1] = mark;
+    scope->opaque[0] = scope_top_entry(thread_self);
+    scope->opaque[1] = frame_mark;
 }
 
 static void detach(baton_scope *scope)
 {
-    scope_leave_level(thread_self, (uint32_t)scope->opaque[0], scope->opaque[1]);
+    scope_leave_entry(thread_self, (uint32_t)scope->opaque[0], scope->opaque[1]);
 }
 
 static GUARDED void run(baton_handoff *handoff, void (*function)(void *), void *arg)

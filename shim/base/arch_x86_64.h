@@ -16,7 +16,7 @@ enum {
 
 /* slots/words_move_x86_64.h is there. */
 #define ARCH_MOVES_WORDS 1
-/* handoffs/gomp_word_x86_64.c is there. */
+/* families/openmp/gomp_word_x86_64.c is there. */
 #define ARCH_HAS_GOMP_WORD 1
 
 static inline void arch_pause(void)

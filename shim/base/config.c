@@ -170,7 +170,7 @@ static size_t config_find(const char *name, size_t len)
 static void config_read_line(struct reader *r, const char *file, uint32_t number, char *line,
                              size_t len)
 {
-    struct place p = {.file = file, .text = line, .len = len, .line = number, .column = 1};
+    struct place p = {.file = file, .text = line, .len = len, .line = number, .key_index = 1};
     char name[64] = PREFIX;
     size_t name_len = 0, skip, end, setting;
 
@@ -209,7 +209,7 @@ static void config_read_line(struct reader *r, const char *file, uint32_t number
     p.name = setting < SETTING_COUNT ? settings[setting].name : name;
     p.text += end + 1;
     p.len -= end + 1;
-    p.column += (uint32_t)end + 1;
+    p.key_index += (uint32_t)end + 1;
     if (setting == SETTING_COUNT)
         config_unknown(r, &p);
     else if (settings[setting].offset == offsetof(struct config, config))
@@ -301,7 +301,7 @@ static char *config_value(char *entry, size_t *name_len)
 
 static void config_read_entry(struct reader *r, char *entry)
 {
-    struct place p = {.column = 1};
+    struct place p = {.key_index = 1};
     char name[64];
     size_t name_len, setting;
     char *value = config_value(entry, &name_len);
@@ -394,7 +394,7 @@ bool config_is_any(char **envp)
 void config_read_as(bool is_secure, char **envp, struct config *out)
 {
     struct reader r = {.out = out};
-    struct place file = {.name = "BATON_CONFIG", .column = 1};
+    struct place file = {.name = "BATON_CONFIG", .key_index = 1};
     size_t text_len = 0, item_max = 0, file_len = 0, name_len;
     int fd = -1;
 

@@ -19,8 +19,8 @@ struct config_item {
     const char *name; /* the variable that it belongs to */
     const char *file; /* where it stands; NULL: in the environment */
     uint32_t len;
-    uint32_t line;   /* in the file, from 1 */
-    uint32_t column; /* of the first character, from 1, in the line or in the variable's value */
+    uint32_t line;      /* in the file, from 1 */
+    uint32_t key_index; /* of the first character, from 1, in the line or in the variable's value */
 };
 
 struct config_list {
@@ -64,11 +64,11 @@ void config_free(struct config *config);
 void config_help(void);
 
 /* Say that ITEM is wrong at OFFSET in its text, and count it: for those who read items.
- *   baton: BATON_CARRY="key:": column 5: expected a name */
+ *   baton: BATON_CARRY="key:": key index 5: expected a name */
 void config_item_error(struct config *config, const struct config_item *item, size_t offset,
                        const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 
-/* Distance of two names in changed, added and dropped letters, for "did you mean": names longer
+/* Distance of two names in changed, added and dropped remote releases, for "did you mean": names longer
  * than 127 bytes are infinitely far. */
 unsigned config_name_distance(const char *a, const char *b);
 

@@ -17,17 +17,17 @@ static void config_complain(struct config *config, const struct place *place, si
 {
     char shown[SHOWN_MAX + 4], why[LOG_MAX / 2];
     size_t n = place->len < SHOWN_MAX ? place->len : SHOWN_MAX;
-    unsigned column = place->column + (unsigned)offset;
+    unsigned key_index = place->key_index + (unsigned)offset;
 
     for (size_t i = 0; i < n; i++)
         shown[i] = place->text[i] >= ' ' && place->text[i] < 0x7f ? place->text[i] : '?';
     strcpy(shown + n, n < place->len ? "..." : "");
     fmt_vbuf(why, sizeof why, fmt, args);
     if (place->file)
-        log_msg(LOG_LEVEL_ERROR, "%.200s:%u:%u: %.60s=\"%s\": %s", place->file, place->line, column,
-                place->name, shown, why);
+        log_msg(LOG_LEVEL_ERROR, "%.200s:%u:%u: %.60s=\"%s\": %s", place->file, place->line,
+                key_index, place->name, shown, why);
     else
-        log_msg(LOG_LEVEL_ERROR, "%.60s=\"%s\": column %u: %s", place->name, shown, column, why);
+        log_msg(LOG_LEVEL_ERROR, "%.60s=\"%s\": column %u: %s", place->name, shown, key_index, why);
     config->errors++;
 }
 
@@ -49,7 +49,7 @@ void config_item_error(struct config *config, const struct config_item *item, si
                           .text = (char *)item->text,
                           .len = item->len,
                           .line = item->line,
-                          .column = item->column};
+                          .key_index = item->key_index};
     va_list args;
 
     va_start(args, fmt);
@@ -114,7 +114,7 @@ bool config_is_space(char c)
 void config_trim(struct place *p)
 {
     while (p->len && config_is_space(*p->text))
-        p->text++, p->len--, p->column++;
+        p->text++, p->len--, p->key_index++;
     while (p->len && config_is_space(p->text[p->len - 1]))
         p->len--;
 }
@@ -208,8 +208,8 @@ wrong:
         config_expect(c, p, at, "expected a number of seconds, as in 30 or 0.5");
 }
 
-void config_parse_list(const struct place *p, const char *separators, struct config_item *room,
-                       size_t room_len, struct config_list *into)
+void config_parse_list(const struct place *p, const char *separators, struct config_item *buffer,
+                       size_t capacity, struct config_list *into)
 {
     size_t at = 0;
 
@@ -221,13 +221,13 @@ void config_parse_list(const struct place *p, const char *separators, struct con
             end++;
         item.text += at;
         item.len = end - at;
-        item.column += (uint32_t)at;
+        item.key_index += (uint32_t)at;
         config_trim(&item);
-        if (item.len && into->count < room_len) {
+        if (item.len && into->count < capacity) {
             item.text[item.len] = '\0';
-            room[into->count++] = (struct config_item){item.text,          p->name, p->file,
-                                                       (uint32_t)item.len, p->line, item.column};
-            into->items = room;
+            buffer[into->count++] = (struct config_item){
+                item.text, p->name, p->file, (uint32_t)item.len, p->line, item.key_index};
+            into->items = buffer;
         }
         at = end + 1;
     }

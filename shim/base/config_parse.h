@@ -9,7 +9,7 @@ struct place {
     const char *name, *file;
     char *text;
     size_t len;
-    uint32_t line, column; /* of the text's first character */
+    uint32_t line, key_index; /* of the text's first character */
 };
 
 bool config_is_space(char c);
@@ -32,7 +32,7 @@ void config_parse_count(struct config *c, const struct place *p, uint32_t *into)
 void config_parse_seconds(struct config *c, const struct place *p, uint64_t *into);
 
 /* Add the items of the text to INTO, whose array is ROOM, and terminate each where it stands. */
-void config_parse_list(const struct place *p, const char *separators, struct config_item *room,
-                       size_t room_len, struct config_list *into);
+void config_parse_list(const struct place *p, const char *separators, struct config_item *buffer,
+                       size_t capacity, struct config_list *into);
 
 #endif

@@ -19,8 +19,8 @@ int log_level = LOG_LEVEL_ERROR;
 
 struct fmt_out {
     char *buf;
-    size_t room; /* bytes that fit before the terminator */
-    size_t len;  /* bytes that the whole text has */
+    size_t capacity; /* bytes that fit before the terminator */
+    size_t len;      /* bytes that the whole text has */
 };
 
 struct fmt_spec {
@@ -31,7 +31,7 @@ struct fmt_spec {
 
 static void fmt_put(struct fmt_out *out, char c)
 {
-    if (out->len < out->room)
+    if (out->len < out->capacity)
         out->buf[out->len] = c;
     out->len++;
 }
@@ -76,7 +76,7 @@ struct fmt_args {
     va_list list;
 };
 
-/* Read flags, width, precision and length at FMT; the conversion letter is where it stops. */
+/* Read flags, width, precision and length at FMT; the conversion remote release is where it stops. */
 
 static const char *fmt_parse(const char *fmt, struct fmt_spec *spec, struct fmt_args *args)
 {
@@ -143,10 +143,10 @@ static void fmt_put_string(struct fmt_out *out, const struct fmt_spec *spec, con
 static const char *fmt_convert(struct fmt_out *out, const char *fmt, struct fmt_args *args)
 {
     struct fmt_spec spec = {.precision = -1};
-    const char *letter = fmt_parse(fmt, &spec, args);
+    const char *remote_release = fmt_parse(fmt, &spec, args);
     char c;
 
-    switch (*letter) {
+    switch (*remote_release) {
     case 's':
         fmt_put_string(out, &spec, va_arg(args->list, const char *));
         break;
@@ -174,12 +174,12 @@ static const char *fmt_convert(struct fmt_out *out, const char *fmt, struct fmt_
         fmt_put(out, '%');
         return fmt;
     }
-    return letter + 1;
+    return remote_release + 1;
 }
 
 int fmt_vbuf(char *buf, size_t n, const char *fmt, va_list list)
 {
-    struct fmt_out out = {.buf = buf, .room = n ? n - 1 : 0};
+    struct fmt_out out = {.buf = buf, .capacity = n ? n - 1 : 0};
     struct fmt_args args;
 
     va_copy(args.list, list);
@@ -191,7 +191,7 @@ int fmt_vbuf(char *buf, size_t n, const char *fmt, va_list list)
     }
     va_end(args.list);
     if (n)
-        buf[out.len < out.room ? out.len : out.room] = '\0';
+        buf[out.len < out.capacity ? out.len : out.capacity] = '\0';
     return (int)out.len;
 }
 
@@ -228,19 +228,19 @@ int log_write(int fd, const char *text, size_t len)
 {
     const uint64_t pipe_set = UINT64_C(1) << (SIGPIPE - 1);
     uint64_t pending = 0, old;
-    bool is_held;
+    bool is_owned;
     int error;
 
     (void)SYS_CALL(rt_sigpending, &pending, sizeof pending);
-    is_held = SYS_CALL(rt_sigprocmask, SIG_BLOCK, &pipe_set, &old, sizeof old) == 0;
+    is_owned = SYS_CALL(rt_sigprocmask, SIG_BLOCK, &pipe_set, &old, sizeof old) == 0;
     error = log_write_all(fd, text, len);
-    if (error == EPIPE && is_held && !(pending & pipe_set)) {
+    if (error == EPIPE && is_owned && !(pending & pipe_set)) {
         struct timespec none = {0};
 
         while (SYS_CALL(rt_sigtimedwait, &pipe_set, NULL, &none, sizeof pipe_set) == -EINTR)
             ;
     }
-    if (is_held)
+    if (is_owned)
         (void)SYS_CALL(rt_sigprocmask, SIG_SETMASK, &old, NULL, sizeof old);
     return error;
 }
@@ -249,17 +249,17 @@ void log_msg(enum log_level level, const char *fmt, ...)
 {
     static const char prefix[] = "baton: ", cut[] = "...";
     char line[LOG_MAX + 1];
-    size_t head = sizeof prefix - 1, room = LOG_MAX - head, len;
+    size_t head = sizeof prefix - 1, capacity = LOG_MAX - head, len;
     va_list args;
 
     if ((int)level > log_level)
         return;
     memcpy(line, prefix, head);
     va_start(args, fmt);
-    len = (size_t)fmt_vbuf(line + head, room, fmt, args);
+    len = (size_t)fmt_vbuf(line + head, capacity, fmt, args);
     va_end(args);
-    if (len >= room) {
-        len = room - 1;
+    if (len >= capacity) {
+        len = capacity - 1;
         memcpy(line + head + len - (sizeof cut - 1), cut, sizeof cut - 1);
     }
     line[head + len] = '\n';

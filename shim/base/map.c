@@ -16,7 +16,7 @@ static struct map *maps;
 
 static size_t place_of(const struct map *map, const void *key)
 {
-    return (size_t)(((uintptr_t)key >> 4) * 0x9e3779b97f4a7c15u >> 20) & (map->room - 1);
+    return (size_t)(((uintptr_t)key >> 4) * 0x9e3779b97f4a7c15u >> 20) & (map->capacity - 1);
 }
 
 /* The place of `key`, or the free one where it would go. The map has room. */
@@ -25,24 +25,24 @@ static size_t probe(const struct map *map, const void *key)
     size_t place = place_of(map, key);
 
     while (map->entries[place].key && map->entries[place].key != key)
-        place = (place + 1) & (map->room - 1);
+        place = (place + 1) & (map->capacity - 1);
     return place;
 }
 
 static bool grow(struct map *map)
 {
-    struct map larger = {.room = map->room ? map->room * 2 : MAP_ROOM_FIRST};
+    struct map larger = {.capacity = map->capacity ? map->capacity * 2 : MAP_ROOM_FIRST};
 
-    larger.entries = mem_alloc(larger.room * sizeof *larger.entries);
+    larger.entries = mem_alloc(larger.capacity * sizeof *larger.entries);
     if (!larger.entries)
         return false;
-    for (size_t i = 0; i < map->room; i++) {
+    for (size_t i = 0; i < map->capacity; i++) {
         if (map->entries[i].key)
             larger.entries[probe(&larger, map->entries[i].key)] = map->entries[i];
     }
-    mem_free(map->entries, map->room * sizeof *map->entries);
+    mem_free(map->entries, map->capacity * sizeof *map->entries);
     map->entries = larger.entries;
-    map->room = larger.room;
+    map->capacity = larger.capacity;
     return true;
 }
 
@@ -63,7 +63,7 @@ bool map_put(struct map *map, const void *key, void *value, void **old)
         lock_drop(&maps_lock);
     }
     lock_take(&map->lock);
-    if ((map->used + 1) * 4 <= map->room * 3 || grow(map) || map->used + 1 < map->room) {
+    if ((map->used + 1) * 4 <= map->capacity * 3 || grow(map) || map->used + 1 < map->capacity) {
         place = probe(map, key);
         if (map->entries[place].key) {
             if (old)
@@ -85,7 +85,7 @@ void *map_find(struct map *map, const void *key)
     if (!__atomic_load_n(&map->used, __ATOMIC_RELAXED))
         return NULL;
     lock_take(&map->lock);
-    if (map->room)
+    if (map->capacity)
         value = map->entries[probe(map, key)].value;
     lock_drop(&map->lock);
     return value;
@@ -99,14 +99,14 @@ void *map_take(struct map *map, const void *key)
     if (!__atomic_load_n(&map->used, __ATOMIC_RELAXED))
         return NULL;
     lock_take(&map->lock);
-    if (map->room && map->entries[gap = probe(map, key)].key) {
+    if (map->capacity && map->entries[gap = probe(map, key)].key) {
         value = map->entries[gap].value;
         /* Entries behind the gap that would not be found any more move into it. */
-        for (size_t place = (gap + 1) & (map->room - 1); map->entries[place].key;
-             place = (place + 1) & (map->room - 1)) {
+        for (size_t place = (gap + 1) & (map->capacity - 1); map->entries[place].key;
+             place = (place + 1) & (map->capacity - 1)) {
             size_t home = place_of(map, map->entries[place].key);
 
-            if (((place - home) & (map->room - 1)) >= ((place - gap) & (map->room - 1))) {
+            if (((place - home) & (map->capacity - 1)) >= ((place - gap) & (map->capacity - 1))) {
                 map->entries[gap] = map->entries[place];
                 gap = place;
             }
@@ -124,7 +124,7 @@ size_t map_keys(struct map *map, bool (*is)(const struct map_entry *entry, const
     size_t found = 0;
 
     lock_take(&map->lock);
-    for (size_t i = 0; i < map->room && found < n; i++)
+    for (size_t i = 0; i < map->capacity && found < n; i++)
         if (map->entries[i].key && is(&map->entries[i], arg))
             keys[found++] = map->entries[i].key;
     lock_drop(&map->lock);

@@ -23,7 +23,7 @@ struct map {
     bool is_known; /* in the list of maps that fork takes */
     struct map *next;
     struct map_entry *entries;
-    size_t room, used; /* room is a power of two, or 0 */
+    size_t capacity, used; /* room is a power of two, or 0 */
 };
 
 /* Sets the value of `key`; *old (if not NULL) gets the one that it replaces, or NULL. False: no memory. */

@@ -4,7 +4,7 @@
  * Used where a handoff is not in its steady state: contexts are built when a value changed, tables
  * grow, long-lived registrations. Blocks are recycled, never returned to the system one by one;
  * what is larger than a class is mapped and unmapped whole. Handoff records have an arena of their
- * own (context/record.c), which is what keeps the hot path free of this lock.
+ * own (context/pool/record.c), which is what keeps the hot path free of this lock.
  */
 #include "base/mem.h"
 
@@ -87,7 +87,7 @@ void *mem_alloc(size_t size)
 void *mem_alloc_dirty(size_t size)
 {
     unsigned class = mem_class(size);
-    size_t room = (size_t)1 << (CLASS_MIN_SHIFT + class);
+    size_t capacity = (size_t)1 << (CLASS_MIN_SHIFT + class);
     void *block;
 
     if (class >= CLASS_COUNT)
@@ -97,7 +97,7 @@ void *mem_alloc_dirty(size_t size)
     if (block) {
         mem_free_list[class] = mem_free_list[class]->next;
     } else {
-        if (mem_region_left < room) {
+        if (mem_region_left < capacity) {
             /* What is left of the old region is at most one block of a larger class: let it go. */
             char *region = mem_map(REGION_SIZE);
 
@@ -109,8 +109,8 @@ void *mem_alloc_dirty(size_t size)
             mem_region_left = REGION_SIZE;
         }
         block = mem_region;
-        mem_region += room;
-        mem_region_left -= room;
+        mem_region += capacity;
+        mem_region_left -= capacity;
     }
     lock_drop(&mem_lock);
     return block;

@@ -11,19 +11,19 @@
 
 #include "base/map.h"
 #include "base/mem.h"
-#include "context/cell.h"
-#include "context/private.h"
+#include "context/pool/slab.h"
+#include "context/internal.h"
 #include "context/dangling.h"
-#include "context/record.h"
-#include "context/strand.h"
+#include "context/pool/record.h"
+#include "context/coroutine.h"
 #include "context/thread.h"
 #include "context/values.h"
-#include "context/vars.h"
+#include "context/variables.h"
 #include "slots/origin.h"
 #include "slots/policy.h"
 #include "slots/slots.h"
 
-_Atomic uintptr_t context_guard = GUARD_OFF, context_wordy_guard = GUARD_OFF;
+_Atomic uintptr_t context_guard = GUARD_OFF, context_words_guard = GUARD_OFF;
 _Atomic int64_t context_alive;
 bool context_is_forked;
 struct context *context_empty;
@@ -33,31 +33,31 @@ static uint32_t limit_age_ms, limit_hops;
 
 static void note_slots_changed(bool may_have_values);
 static void note_slots_stale(void);
-static bool destroy_later(unsigned column, void *value);
+static bool destroy_later(unsigned key_index, void *value);
 
 static size_t context_bytes; /* from the context on */
 
-size_t context_private_size(void)
+size_t overlay_size(void)
 {
-    return sizeof(struct private_part) + context_bits() * sizeof(uint64_t) +
-           (slots_have_held_keys ? slots_columns * sizeof(void *) : 0);
+    return sizeof(struct overlay_part) + context_bits() * sizeof(uint64_t) +
+           (slots_have_owned_keys ? slots_key_count * sizeof(void *) : 0);
 }
 
-static size_t room_of(bool is_private)
+static size_t bytes_of(bool is_overlay)
 {
-    return context_before + context_bytes + (is_private ? context_private_size() : 0);
+    return context_before + context_bytes + (is_overlay ? overlay_size() : 0);
 }
 
-struct context *context_room(bool is_private)
+struct context *context_alloc(bool is_overlay)
 {
-    char *room = mem_alloc_dirty(room_of(is_private));
+    char *buffer = mem_alloc_dirty(bytes_of(is_overlay));
 
-    return room ? (struct context *)(void *)(room + context_before) : NULL;
+    return buffer ? (struct context *)(void *)(buffer + context_before) : NULL;
 }
 
-void context_give_back(struct context *context, bool is_private)
+void context_give_back(struct context *context, bool is_overlay)
 {
-    mem_free(context_copied(context), room_of(is_private));
+    mem_free(context_copied(context), bytes_of(is_overlay));
 }
 
 void context_copy_values(struct context *to, const struct context *from)
@@ -67,9 +67,9 @@ void context_copy_values(struct context *to, const struct context *from)
     memcpy(&to->flags, &from->flags, context_bytes - offsetof(struct context, flags));
 }
 
-struct private_part *context_private(const struct context *context)
+struct overlay_part *context_overlay_part(const struct context *context)
 {
-    return (struct private_part *)(void *)((char *)(uintptr_t)context + context_bytes);
+    return (struct overlay_part *)(void *)((char *)(uintptr_t)context + context_bytes);
 }
 
 void context_init(uint32_t max_age_ms, uint32_t max_hops)
@@ -79,11 +79,11 @@ void context_init(uint32_t max_age_ms, uint32_t max_hops)
     limit_age_ms = max_age_ms;
     limit_hops = max_hops;
     context_before = (slots_bytes + 15) & ~(size_t)15;
-    context_bytes = offsetof(struct context, key) + slots_columns * sizeof(void *);
-    context_empty = context_room(false);
+    context_bytes = offsetof(struct context, key) + slots_key_count * sizeof(void *);
+    context_empty = context_alloc(false);
     if (!context_empty)
         return; /* stays off */
-    memset(context_copied(context_empty), 0, room_of(false));
+    memset(context_copied(context_empty), 0, bytes_of(false));
     context_empty->flags = CONTEXT_EMPTY;
     atomic_store(&context_empty->refs, INT64_MAX / 2);
     context_empty->epoch = UINT32_MAX; /* its values are right for every binding */
@@ -94,29 +94,29 @@ void context_init(uint32_t max_age_ms, uint32_t max_hops)
     key_destructor_hook = destroy_later;
     if (dangling_on)
         slots_always_build = true; /* so that who holds a value is known at every moment */
-    scope_is_wordy = slots_are_words && words_are_quick && !slots_always_build &&
-                     context_before == words_bytes && thread_reserve_front(context_before);
-    if (scope_is_wordy)
+    scope_is_words_only = slots_are_words && words_are_quick && !slots_always_build &&
+                          context_before == words_bytes && thread_reserve_front(context_before);
+    if (scope_is_words_only)
         guard |= GUARD_WORDS;
-    else if (slots_have_copied || slots_have_held_keys)
+    else if (slots_have_copied || slots_have_owned_keys)
         guard |= GUARD_COPIED;
     if (max_age_ms || max_hops)
         guard |= GUARD_LIMITS;
     if (slots_stale)
         guard |= GUARD_STALE;
-    atomic_store(&context_wordy_guard, guard ^ GUARD_WORDS);
+    atomic_store(&context_words_guard, guard ^ GUARD_WORDS);
     atomic_store(&context_guard, guard);
 }
 
 void guard_raise(uintptr_t bits)
 {
-    atomic_fetch_or(&context_wordy_guard, bits);
+    atomic_fetch_or(&context_words_guard, bits);
     atomic_fetch_or(&context_guard, bits);
 }
 
 void guard_lower(uintptr_t bits)
 {
-    atomic_fetch_and(&context_wordy_guard, ~bits);
+    atomic_fetch_and(&context_words_guard, ~bits);
     atomic_fetch_and(&context_guard, ~bits);
 }
 
@@ -135,14 +135,15 @@ void context_free(struct context *context)
     unsigned flags = context->flags;
 
     if (flags & CONTEXT_COUNTED) {
-        for (unsigned column = 0; column < slots_columns; column++) {
-            if (context_holds_counted(context, column))
-                values_let_go(column, key_bindings[column].since, context->key[column]);
+        for (unsigned key_index = 0; key_index < slots_key_count; key_index++) {
+            if (context_holds_counted(context, key_index))
+                values_let_go(key_index, key_bindings[key_index].since, context->key[key_index]);
         }
     }
-    for (unsigned column = 0; slots_have_held_keys && column < slots_columns; column++) {
-        if (context_column_is_held(column))
-            policy_let_go(context_column_slot(column), context->key[column]);
+    for (unsigned key_index = 0; slots_have_owned_keys && key_index < slots_key_count;
+         key_index++) {
+        if (context_key_is_owned(key_index))
+            policy_let_go(context_key_slot(key_index), context->key[key_index]);
     }
     if (dangling_on)
         dangling_let_go(context);
@@ -160,19 +161,19 @@ struct context *context_ref(struct context *context)
     return context;
 }
 
-void context_settle_debt(struct thread *thread)
+void context_flush_releases(struct thread *thread)
 {
-    struct context *context = thread->debt_context;
-    int32_t owed = DEBT_MAX - thread->debt;
+    struct context *context = thread->deferred_context;
+    int32_t owed = DEBT_MAX - thread->deferred_releases;
 
     if (!context)
         return;
-    settle_begin(thread);
-    thread->debt_context = NULL;
-    thread->debt = 0;
+    flush_begin(thread);
+    thread->deferred_context = NULL;
+    thread->deferred_releases = 0;
     if (owed > 0)
         context_put(context, owed);
-    settle_end(thread);
+    flush_end(thread);
 }
 
 /*
@@ -186,12 +187,12 @@ void context_release_slow(struct thread *thread, struct context *context)
         context_put(context, 1);
         return;
     }
-    if (context == thread->debt_context) { /* the batch is full */
-        settle_begin(thread);
-        thread->debt = DEBT_MAX;
-        thread->debt_context = NULL;
+    if (context == thread->deferred_context) { /* the batch is full */
+        flush_begin(thread);
+        thread->deferred_releases = DEBT_MAX;
+        thread->deferred_context = NULL;
         context_put(context, DEBT_MAX);
-        settle_end(thread);
+        flush_end(thread);
         return;
     }
     if (context->flags & (CONTEXT_COUNTED | CONTEXT_ONCE) ||
@@ -199,9 +200,9 @@ void context_release_slow(struct thread *thread, struct context *context)
         context_put(context, 1);
         return;
     }
-    context_settle_debt(thread);
-    thread->debt_context = context;
-    thread->debt = DEBT_MAX - 1;
+    context_flush_releases(thread);
+    thread->deferred_context = context;
+    thread->deferred_releases = DEBT_MAX - 1;
 }
 
 /* ---- capturing ---- */
@@ -209,10 +210,10 @@ void context_release_slow(struct thread *thread, struct context *context)
 /* Past a limit the chain ends: the task runs with empty slots (rule A11). */
 static struct context *apply_limits(struct thread *thread, struct context *context, unsigned family)
 {
-    const struct context *from = thread->over;
+    const struct context *from = thread->attached;
     struct context *limited;
 
-    if (from && from->flags & CONTEXT_PRIVATE)
+    if (from && from->flags & CONTEXT_OVERLAY)
         from = from->base;
     if (from && ((limit_hops && from->hops >= limit_hops) ||
                  (limit_age_ms && from->hops && now_ms() - from->born_ms > limit_age_ms))) {
@@ -237,8 +238,8 @@ struct context *context_capture_slow(unsigned family)
     uintptr_t guard;
     struct context *context;
 
-    if ((context = context_take_wordy(thread, 0, family)) ||
-        (context = context_try_loan(thread, family)))
+    if ((context = context_take_words(thread, 0, family)) ||
+        (context = context_try_batch(thread, family)))
         return context;
     thread = thread_enter();
     guard = atomic_load_explicit(&context_guard, memory_order_acquire);
@@ -254,7 +255,7 @@ struct context *context_capture_slow(unsigned family)
     }
     if (thread->runs)
         vars_drop_stale(thread, arch_sp());
-    if (thread->over)
+    if (thread->attached)
         scope_drop_stale(thread, (uintptr_t)__builtin_dwarf_cfa());
     if (guard & GUARD_STALE)
         context_look_again();
@@ -262,12 +263,12 @@ struct context *context_capture_slow(unsigned family)
         thread->bare[family][BARE_SUPPRESSED]++;
         return context_empty;
     }
-    context = thread->over ? context_of_task(thread) : context_of_thread(thread);
+    context = thread->attached ? context_of_task(thread) : context_of_thread(thread);
     if (!context) {
         thread->bare[family][BARE_MEMORY]++;
         return NULL;
     }
-    if (thread->over && !guard)
+    if (thread->attached && !guard)
         context_lend(thread, context);
     if (guard & GUARD_LIMITS)
         context = apply_limits(thread, context, family);
@@ -296,11 +297,11 @@ bool context_is_too_old(const struct context *context)
 struct context *context_capture_signal(unsigned family)
 {
     struct thread *thread = thread_self;
-    struct context *context = thread_is_attached(thread) ? thread->over
+    struct context *context = thread_is_attached(thread) ? thread->attached
                               : thread->changed_count    ? NULL
-                                                         : thread->snap;
+                                                         : thread->snapshot;
 
-    if (!context || context->flags & (CONTEXT_PRIVATE | CONTEXT_ONCE) || thread->suppress ||
+    if (!context || context->flags & (CONTEXT_OVERLAY | CONTEXT_ONCE) || thread->suppress ||
         atomic_load_explicit(&context_guard, memory_order_relaxed))
         return NULL;
     if (context->flags & CONTEXT_EMPTY)
@@ -343,7 +344,7 @@ void context_count_bare(unsigned family, enum bare_reason reason)
 /* ---- keys under the overlay ---- */
 
 /*
- * Told by the slots room. A column that gets a fresh key for the first time is empty in every
+ * Told by the slots room. A key index that gets a fresh key for the first time is empty in every
  * context there is, so nothing need be checked; otherwise every context is compared with the epoch
  * from now on, unless there has not been one yet.
  */
@@ -353,7 +354,7 @@ static void note_slots_changed(bool may_have_values)
         guard_raise(GUARD_EPOCH);
 }
 
-int context_set_key(unsigned key, unsigned column, const void *value,
+int context_set_key(unsigned key, unsigned key_index, const void *value,
                     int (*real)(unsigned, const void *))
 {
     struct thread *thread = thread_self;
@@ -365,15 +366,15 @@ int context_set_key(unsigned key, unsigned column, const void *value,
         void *old = dangling_on ? key_read_native(key) : NULL;
 
         error = real(key, value);
-        if (old && error == 0 && !context_column_is_held(column))
-            dangling_replaced(context_column_slot(column), old, value);
+        if (old && error == 0 && !context_key_is_owned(key_index))
+            dangling_replaced(context_key_slot(key_index), old, value);
         if (error == 0 && origins_on && thread != &thread_unknown)
-            origin_seen(thread, context_column_slot(column), value);
-        if (error == 0 && thread->snap && thread->snap->key[column] != value)
-            context_changed(thread, column);
+            origin_seen(thread, context_key_slot(key_index), value);
+        if (error == 0 && thread->snapshot && thread->snapshot->key[key_index] != value)
+            context_changed(thread, key_index);
         return error;
     }
-    return scope_set_key(thread, key, column, value, real);
+    return scope_set_key(thread, key, key_index, value, real);
 }
 
 static void note_slots_stale(void)
@@ -395,18 +396,18 @@ void context_look_again(void)
  * glibc destroys a value because its owner ends. The thread's own cache must not keep it: threads
  * that we did not start come here before their block is given back.
  */
-static bool destroy_later(unsigned column, void *value)
+static bool destroy_later(unsigned key_index, void *value)
 {
     struct thread *thread = thread_self;
 
     if (!thread_is_attached(thread))
         context_drop_snapshot(thread);
-    if (context_column_is_held(column)) {
+    if (context_key_is_owned(key_index)) {
         if (origins_on)
-            origin_seen(thread, context_column_slot(column), NULL);
+            origin_seen(thread, context_key_slot(key_index), NULL);
         return false;
     }
-    return values_defer(column, key_bindings[column].since, value);
+    return values_defer(key_index, key_bindings[key_index].since, value);
 }
 
 void context_fork_lock(void)
@@ -416,9 +417,9 @@ void context_fork_lock(void)
     dangling_fork_lock();
     slots_fork_lock();
     thread_fork_lock();
-    strand_fork_lock();
+    coroutine_fork_lock();
     values_fork_lock();
-    cell_fork_lock();
+    slab_fork_lock();
     record_fork_lock();
     mem_fork_lock();
 }
@@ -433,8 +434,9 @@ static void forget_parent(struct thread *thread)
     atomic_store(&context_alive, 0);
     if (thread == &thread_unknown)
         return;
-    thread->snap = thread->debt_context = thread->loan = thread->loan_over = NULL;
-    thread->prepaid = thread->stale_prepaid = thread->debt = thread->loan_left = 0;
+    thread->snapshot = thread->deferred_context = thread->batch = thread->batch_attached = NULL;
+    thread->snapshot_refs = thread->stale_snapshot_refs = thread->deferred_releases =
+        thread->batch_refs = 0;
     thread->changed_count = 0;
     thread->records_made = 0;
     thread->records_freed = -(uint64_t)thread->freed; /* what is told later */
@@ -444,9 +446,9 @@ void context_fork_unlock(bool is_child)
 {
     mem_fork_unlock();
     record_fork_unlock();
-    cell_fork_unlock();
+    slab_fork_unlock();
     values_fork_unlock(is_child);
-    strand_fork_unlock();
+    coroutine_fork_unlock();
     thread_fork_unlock(is_child);
     slots_fork_unlock();
     dangling_fork_unlock();

@@ -5,7 +5,7 @@
  * captures the submitter's context, the context rides with the callback, a trampoline attaches it,
  * calls, detaches, lets go.
  *
- * Cost model (see tests/bench): while only pthread keys are carried, capture hands out a prepaid
+ * Cost model (see tests/bench): while only pthread keys are carried, capture hands out a batched
  * reference to the thread's cached snapshot, attach and detach swap one pointer. Everything else
  * (copied slots, limits, nested attach, a task that set a key) takes the slow functions in
  * context.c and scope.c; `context_guard` says which world we are in. Where plain thread-local words
@@ -29,12 +29,12 @@
 enum context_flags {
     CONTEXT_EMPTY = 1,   /* no slot has a value */
     CONTEXT_COUNTED = 2, /* holds values with a destructor: counted in values.c, released at once */
-    CONTEXT_PRIVATE = 4, /* belongs to one attached thread, which wrote to it; never handed out */
+    CONTEXT_OVERLAY = 4, /* belongs to one attached thread, which wrote to it; never handed out */
     CONTEXT_ONCE = 8,    /* holds a value that only one attach may consume (policy move) */
 };
 
 /*
- * Ownership: `refs` counts handoffs and attaches; prepaid references of a thread's cached snapshot
+ * Ownership: `refs` counts handoffs and attaches; batched references of a thread's cached snapshot
  * are included. Everything else is written only before the context is published, except in a
  * PRIVATE one, which only its thread sees.
  */
@@ -44,9 +44,9 @@ struct context {
     uint32_t epoch;        /* key_epoch when it was built */
     uint32_t hops;         /* handoffs since the chain began (BATON_MAX_HOPS) */
     uint32_t born_ms;      /* monotonic clock when the chain began, modulo 2^32 (BATON_MAX_AGE) */
-    struct vars_map *vars; /* variables of the C interface (slots/vars.h); one reference */
+    struct vars_map *vars; /* variables of the C interface (slots/variables_map.h); one reference */
     struct context *base;  /* PRIVATE: the context it grew from, whose attach it serves */
-    void *key[];           /* slots_columns pointers, in a PRIVATE one then struct private_part */
+    void *key[];           /* slots_key_count pointers, in a PRIVATE one then struct overlay_part */
 };
 /* The copied values lie in front of it (context_copied). */
 
@@ -69,30 +69,30 @@ enum bare_reason {
 
 enum { FAMILIES_MAX = 48, CHANGED_MAX = 5 };
 
-struct level;
+struct scope_entry;
 struct named_tally;
 struct record_chunk;
-struct strands;
+struct coroutines;
 
 /*
  * What baton knows of one thread. Blocks are taken from a registry at a thread's first contact and
  * given back when the thread ends; they are never freed, so the report can add up their counters.
  * Written only by the thread that holds the block, except where noted.
  */
-#define THREAD_STATE                                                                            \
-    struct context                                                                              \
-        *over;      /* attached context that the overlay reads, NULL: none attached;         \
-                             OVER_UNKNOWN in the stand-in of threads not met yet */  \
-    uintptr_t mark; /* stack pointer of the innermost attach | MARK_ flags; 0 when none */      \
-    struct level *levels;                                                                       \
-    uint32_t levels_max;                                                                        \
-    uint32_t depth;        /* levels in use */                                                  \
-    struct vars_run *runs; /* contexts of the user's that have been entered, innermost first */ \
-    /* Not exchanged where nothing is copied (strand_switch): from here on. */                  \
-    char *saved; /* stack of saved copied values, grows up */                                   \
+#define THREAD_STATE                                                                              \
+    struct context                                                                                \
+        *attached; /* attached context that the overlay reads, NULL: none attached;         \
+                             ATTACHED_UNKNOWN in the stand-in of threads not met yet */     \
+    uintptr_t frame_mark; /* stack pointer of the innermost attach | FRAME_ flags; 0 when none */ \
+    struct scope_entry *entries;                                                                  \
+    uint32_t entries_max;                                                                         \
+    uint32_t depth;        /* levels in use */                                                    \
+    struct vars_run *runs; /* contexts of the user's that have been entered, innermost first */   \
+    /* Not exchanged where nothing is copied (coroutine_switch): from here on. */                 \
+    char *saved; /* stack of saved copied values, grows up */                                     \
     size_t saved_used, saved_max;
 
-/* What is attached: it belongs to the stack that runs and goes aside with it (strand.h). */
+/* What is attached: it belongs to the stack that runs and goes aside with it (coroutine.h). */
 struct thread_state {
     THREAD_STATE
 };
@@ -104,34 +104,35 @@ struct thread {
         };
         struct thread_state state;
     };
-    struct context *snap; /* cached snapshot of the thread's own values */
-    int32_t prepaid;      /* references in hand for snap; 0 when there is none */
-    int32_t debt;         /* releases of debt_context not yet told to its counter */
-    struct context *debt_context;
-    /* What snap is wrong about: columns set since; the references in hand meanwhile. prepaid is 0. */
-    int32_t stale_prepaid;
+    struct context *snapshot;  /* cached snapshot of the thread's own values */
+    int32_t snapshot_refs;     /* references in hand for snap; 0 when there is none */
+    int32_t deferred_releases; /* releases of deferred_context not yet told to its counter */
+    struct context *deferred_context;
+    /* What snap is wrong about: key indexes set since; the references in hand meanwhile. batched is 0. */
+    int32_t stale_snapshot_refs;
     uint16_t changed_count, changed[CHANGED_MAX];
     /* References in hand for what a thread sees that has inherited a context, while `over` is what
-     * loan_over was (context_capture_slow). */
-    struct context *loan, *loan_over;
-    int32_t loan_left;
+     * batch_attached was (context_capture_slow). */
+    struct context *batch, *batch_attached;
+    int32_t batch_refs;
     uint64_t *tally;                  /* carried[] or empty[] below, whichever snap counts for */
     char *record_next, *record_end;   /* bump allocation of handoff records (record.h) */
     struct record_chunk *freed_chunk; /* records of that chunk freed here, not yet told */
     uint32_t freed;
-    struct context *private_room; /* of a PRIVATE one that is no more: for the thread's next */
-    uint32_t suppress;            /* capture gives empty contexts while > 0 */
-    void *cells;                  /* free cells at hand (cell.h) */
-    uint32_t cells_count;
-    void *_Atomic letters;   /* written by others: what they leave to it (handoffs/glib_source.c) */
-    uintptr_t building;      /* stack pointer of the capture that reads slots now, 0: none */
-    struct vars_map *vars;   /* the thread's own variables; one reference */
-    uint64_t vars_id;        /* identity of its own variables (context/vars.h), 0: none yet */
-    struct strands *strands; /* its stacks, once it has switched */
-    struct named_tally *named;            /* its counts, stay with the block (hooks/tally.h) */
+    struct context *spare_overlay; /* of a PRIVATE one that is no more: for the thread's next */
+    uint32_t suppress;             /* capture gives empty contexts while > 0 */
+    void *slab_objects;            /* free slab objects at hand (slab object.h) */
+    uint32_t slab_count;
+    void *_Atomic
+        remote_releases;   /* written by others: what they leave to it (families/glib/source.c) */
+    uintptr_t building;    /* stack pointer of the capture that reads slots now, 0: none */
+    struct vars_map *vars; /* the thread's own variables; one reference */
+    uint64_t vars_id;      /* identity of its own variables (context/variables.h), 0: none yet */
+    struct coroutines *coroutines;        /* its stacks, once it has switched */
+    struct named_tally *named;            /* its counts, stay with the block (userhooks/tally.h) */
     uint64_t records_made, records_freed; /* `freed` comes on top */
     /* Caches that were let go of: begun, and told. The thread writes, who counts contexts reads. */
-    _Atomic uint32_t settles_begun, settles_done;
+    _Atomic uint32_t flushes_begun, flushes_done;
     struct thread *next_all; /* registry, append only */
     struct thread *spare;    /* blocks for threads that this one starts, by next_free */
     /* What the thread starts with: written by its creator, read once by the thread. */
@@ -143,12 +144,12 @@ struct thread {
     uint32_t bare[FAMILIES_MAX][BARE_REASONS];
 };
 
-#define OVER_UNKNOWN ((struct context *)1)
+#define ATTACHED_UNKNOWN ((struct context *)1)
 
 /* Some context is attached to the thread. */
 static inline bool thread_is_attached(const struct thread *thread)
 {
-    return (uintptr_t)thread->over > (uintptr_t)OVER_UNKNOWN;
+    return (uintptr_t)thread->attached > (uintptr_t)ATTACHED_UNKNOWN;
 }
 
 extern __thread struct thread *thread_self
@@ -166,7 +167,7 @@ void thread_each(void (*visit)(struct thread *thread, void *arg), void *arg);
 
 /*
  * Not zero: the fast paths do not hold and everything goes through the slow functions.
- * GUARD_EPOCH: a column changed its key while contexts exist. GUARD_TEARDOWN: exit has begun.
+ * GUARD_EPOCH: a key index changed its key while contexts exist. GUARD_TEARDOWN: exit has begun.
  * GUARD_STALE: slots that wait may be found now.
  */
 enum {
@@ -182,7 +183,7 @@ enum {
 };
 extern _Atomic uintptr_t context_guard __attribute__((visibility("hidden")));
 /* The same but for GUARD_WORDS, which is turned round: 0 where nothing but words is in the way. */
-extern _Atomic uintptr_t context_wordy_guard __attribute__((visibility("hidden")));
+extern _Atomic uintptr_t context_words_guard __attribute__((visibility("hidden")));
 /* Sets and clears bits of both; the words' bit is set once, before any capture. */
 void guard_raise(uintptr_t bits);
 void guard_lower(uintptr_t bits);
@@ -193,7 +194,7 @@ void guard_lower(uintptr_t bits);
  */
 static inline __attribute__((always_inline)) bool thread_is_plain(const struct thread *thread)
 {
-    return likely((uintptr_t)thread->over ==
+    return likely((uintptr_t)thread->attached ==
                   arch_scratch(atomic_load_explicit(&context_guard, memory_order_relaxed)));
 }
 
@@ -201,10 +202,10 @@ static inline __attribute__((always_inline)) bool thread_is_plain(const struct t
  * As thread_is_plain, in a process that carries plain words: an attach may be made with no level, and
  * what it replaces is kept in front of the thread's block (thread_front).
  */
-static inline __attribute__((always_inline)) bool thread_is_wordy(const struct thread *thread)
+static inline __attribute__((always_inline)) bool thread_is_words_only(const struct thread *thread)
 {
-    return likely((uintptr_t)thread->over ==
-                  arch_scratch(atomic_load_explicit(&context_wordy_guard, memory_order_relaxed)));
+    return likely((uintptr_t)thread->attached ==
+                  arch_scratch(atomic_load_explicit(&context_words_guard, memory_order_relaxed)));
 }
 
 /* Plain words are carried, and nothing else is copied. */
@@ -237,19 +238,19 @@ void context_init(uint32_t max_age_ms, uint32_t max_hops);
 
 /* Low bits of thread.mark: what the innermost attach is. */
 enum {
-    MARK_OWNED =
+    FRAME_OWNED =
         1, /* the attach owns a reference and lets it go when it is left, however that happens */
-    MARK_THREAD = 2, /* lasts as long as the thread: what the thread sets is its own */
-    MARK_KEEP = 4,   /* repeating: what the callback sets goes to its next run */
-    MARK_SLOW = 8,   /* has a level, or a private context: to be left by scope_leave_slow */
-    MARK_ADOPTED =
-        MARK_OWNED |
-        MARK_KEEP, /* no frame's: stays until scope_leave_adopted, or the scope around it is left */
-    MARK_FLAGS = 15, /* the stack pointer is a multiple of 16 where functions are called */
+    FRAME_THREAD = 2, /* lasts as long as the thread: what the thread sets is its own */
+    FRAME_KEEP = 4,   /* repeating: what the callback sets goes to its next run */
+    FRAME_SLOW = 8,   /* has a level, or a private context: to be left by scope_leave_slow */
+    FRAME_ADOPTED =
+        FRAME_OWNED |
+        FRAME_KEEP, /* no frame's: stays until scope_leave_adopted, or the scope around it is left */
+    FRAME_FLAGS = 15, /* the stack pointer is a multiple of 16 where functions are called */
 };
 
 /* The mark of an adopted context on a thread that has no other attach: no frame is above it. */
-#define SCOPE_MARK_ADOPTED ((UINTPTR_MAX & ~(uintptr_t)MARK_FLAGS) | MARK_ADOPTED)
+#define SCOPE_FRAME_ADOPTED ((UINTPTR_MAX & ~(uintptr_t)FRAME_FLAGS) | FRAME_ADOPTED)
 
 /* ---- capture and release ---- */
 
@@ -263,19 +264,19 @@ void context_release_slow(struct thread *thread, struct context *context);
 static inline __attribute__((always_inline)) struct context *context_try_capture(unsigned family)
 {
     struct thread *thread = thread_self;
-    struct context *snap;
+    struct context *snapshot;
 
     if (unlikely(!thread_is_plain(thread)))
         return NULL;
-    if (unlikely(--thread->prepaid < 0)) {
-        thread->prepaid = 0;
+    if (unlikely(--thread->snapshot_refs < 0)) {
+        thread->snapshot_refs = 0;
         return NULL;
     }
     thread->tally[family]++;
-    snap = thread->snap;
-    if (!snap) /* prepaid > 0 says so; the compiler cannot know */
+    snapshot = thread->snapshot;
+    if (!snapshot) /* batched > 0 says so; the compiler cannot know */
         __builtin_unreachable();
-    return snap;
+    return snapshot;
 }
 
 /*
@@ -294,15 +295,16 @@ static inline struct context *context_capture(unsigned family)
  * The same for a thread that has inherited a context, for slow paths to try first: NULL, and nothing
  * has changed, where it cannot be had at once.
  */
-static inline __attribute__((always_inline)) struct context *context_try_loan(struct thread *thread,
-                                                                              unsigned family)
+static inline __attribute__((always_inline)) struct context *
+context_try_batch(struct thread *thread, unsigned family)
 {
     /* A mark below us may be of a frame that longjmp has left. */
-    if (likely(thread->over && thread->over == thread->loan_over && thread->loan_left > 0 &&
-               thread->mark > arch_sp() && !thread->suppress && guard_is_clear())) {
-        thread->loan_left--;
+    if (likely(thread->attached && thread->attached == thread->batch_attached &&
+               thread->batch_refs > 0 && thread->frame_mark > arch_sp() && !thread->suppress &&
+               guard_is_clear())) {
+        thread->batch_refs--;
         thread->carried[family]++;
-        return thread->loan;
+        return thread->batch;
     }
     return NULL;
 }
@@ -313,53 +315,53 @@ static inline __attribute__((always_inline)) struct context *context_try_loan(st
  */
 static inline __attribute__((always_inline)) bool context_is_ready(const struct thread *thread)
 {
-    return likely(thread_is_plain(thread) && thread->prepaid > 0);
+    return likely(thread_is_plain(thread) && thread->snapshot_refs > 0);
 }
 
 static inline __attribute__((always_inline)) struct context *
 context_take_ready(struct thread *thread, unsigned family)
 {
-    thread->prepaid--;
+    thread->snapshot_refs--;
     thread->tally[family]++;
-    return thread->snap;
+    return thread->snapshot;
 }
 
 /*
  * The same two with the counting down in the test, an instruction less: after false, a context_capture
- * must follow, which puts `prepaid` right again.
+ * must follow, which puts `batched` right again.
  */
 static inline __attribute__((always_inline)) bool context_claim(struct thread *thread)
 {
-    return likely(thread_is_plain(thread) && --thread->prepaid >= 0);
+    return likely(thread_is_plain(thread) && --thread->snapshot_refs >= 0);
 }
 
 static inline __attribute__((always_inline)) struct context *
 context_take_claimed(struct thread *thread, unsigned family)
 {
     thread->tally[family]++;
-    return thread->snap;
+    return thread->snapshot;
 }
 
 /* Both at once for a process that carries plain words; NULL: nothing has changed. */
 static inline __attribute__((always_inline)) struct context *
-context_take_wordy(struct thread *thread, unsigned few, unsigned family)
+context_take_words(struct thread *thread, unsigned shape, unsigned family)
 {
-    struct context *snap;
+    struct context *snapshot;
 
-    if (unlikely(!thread_is_wordy(thread)))
+    if (unlikely(!thread_is_words_only(thread)))
         return NULL;
-    if (likely(--thread->prepaid >= 0)) {
-        snap = thread->snap;
-        __asm__("" : "+r"(snap)); /* read once */
-        if (likely(words_unchanged(few, snap))) {
+    if (likely(--thread->snapshot_refs >= 0)) {
+        snapshot = thread->snapshot;
+        __asm__("" : "+r"(snapshot)); /* read once */
+        if (likely(words_unchanged(shape, snapshot))) {
             thread->tally[family]++;
-            if (!snap)
+            if (!snapshot)
                 __builtin_unreachable();
-            return snap;
+            return snapshot;
         }
     }
-    arch_forget(thread->prepaid); /* or the compiler keeps what it was, above */
-    thread->prepaid++;
+    arch_forget(thread->snapshot_refs); /* or the compiler keeps what it was, above */
+    thread->snapshot_refs++;
     return NULL;
 }
 
@@ -381,7 +383,7 @@ struct context *context_ref(struct context *context);
 static inline __attribute__((always_inline)) void context_release_on(struct thread *thread,
                                                                      struct context *context)
 {
-    if (unlikely(context != thread->debt_context || --thread->debt == 0))
+    if (unlikely(context != thread->deferred_context || --thread->deferred_releases == 0))
         context_release_slow(thread, context);
 }
 
@@ -417,13 +419,13 @@ void context_count_bare(unsigned family, enum bare_reason reason);
 /* The empty context: every slot empty. Never freed. */
 extern struct context *context_empty;
 
-/* ---- keys under the overlay: for the hooks in handoffs/keys.c ---- */
+/* ---- keys under the overlay: for the hooks in families/posix/keys.c ---- */
 
 /* pthread_getspecific of a carried key in an attached thread, when GUARD_EPOCH is set. */
-void *context_get_key(const struct thread *thread, unsigned column);
+void *context_get_key(const struct thread *thread, unsigned key_index);
 
 /* pthread_setspecific of a carried key; real: the C library's. Returns what real would. */
-int context_set_key(unsigned key, unsigned column, const void *value,
+int context_set_key(unsigned key, unsigned key_index, const void *value,
                     int (*real)(unsigned, const void *));
 
 /* ---- counts ---- */

@@ -26,29 +26,29 @@ struct cached {
 
 struct counting {
     struct cached *table; /* open addressing; there is room for every cache, if it is there */
-    size_t room, caches;
-    uint64_t settles;
+    size_t buffer, caches;
+    uint64_t flushes;
     bool is_settling;
 };
 
-static void visit_settles(struct thread *thread, void *arg)
+static void visit_flushes(struct thread *thread, void *arg)
 {
     struct counting *counting = arg;
-    uint32_t begun = atomic_load(&thread->settles_begun), done = atomic_load(&thread->settles_done);
+    uint32_t begun = atomic_load(&thread->flushes_begun), done = atomic_load(&thread->flushes_done);
 
     counting->caches += CACHES;
-    counting->settles += begun;
+    counting->flushes += begun;
     counting->is_settling |= begun != done && thread != thread_self;
 }
 
 static void note(struct counting *counting, const struct context *context, int64_t references)
 {
-    size_t place = ((uintptr_t)context >> 5) % counting->room;
+    size_t place = ((uintptr_t)context >> 5) % counting->buffer;
 
     /* A batch that owes nothing, or has nothing left, may name a context that is long gone. */
     if (!context || context == context_empty || references <= 0)
         return;
-    for (size_t tries = 0; tries < counting->room; tries++) {
+    for (size_t tries = 0; tries < counting->buffer; tries++) {
         struct cached *cached = &counting->table[place];
 
         if (!cached->context || cached->context == context) {
@@ -56,34 +56,34 @@ static void note(struct counting *counting, const struct context *context, int64
             cached->references += references;
             return;
         }
-        place = (place + 1) % counting->room;
+        place = (place + 1) % counting->buffer;
     }
 }
 
 /* What it reads while the thread writes is not used: the count is taken again. */
 __attribute__((no_sanitize("thread"))) static void visit_caches(struct thread *thread, void *arg)
 {
-    note(arg, thread->snap, (int64_t)thread->prepaid + thread->stale_prepaid + 1);
-    note(arg, thread->debt_context, DEBT_MAX - thread->debt);
-    note(arg, thread->loan, thread->loan_left);
+    note(arg, thread->snapshot, (int64_t)thread->snapshot_refs + thread->stale_snapshot_refs + 1);
+    note(arg, thread->deferred_context, DEBT_MAX - thread->deferred_releases);
+    note(arg, thread->batch, thread->batch_refs);
 }
 
 static int64_t count_once(const struct counting *now)
 {
-    struct counting counting = {.room = now->caches * 2 + CACHES};
+    struct counting counting = {.buffer = now->caches * 2 + CACHES};
     int64_t alive = atomic_load(&context_alive);
 
-    counting.table = mem_map(counting.room * sizeof *counting.table);
+    counting.table = mem_map(counting.buffer * sizeof *counting.table);
     if (!counting.table)
         return alive;
     thread_each(visit_caches, &counting);
-    for (size_t i = 0; i < counting.room; i++) {
+    for (size_t i = 0; i < counting.buffer; i++) {
         const struct cached *cached = &counting.table[i];
 
         if (cached->context && atomic_load(&cached->context->refs) <= cached->references)
             alive--;
     }
-    mem_unmap(counting.table, counting.room * sizeof *counting.table);
+    mem_unmap(counting.table, counting.buffer * sizeof *counting.table);
     return alive;
 }
 
@@ -103,12 +103,12 @@ int64_t context_count_alive(void)
     for (;;) {
         struct counting before = {.table = NULL}, after = {.table = NULL};
 
-        thread_each(visit_settles, &before);
+        thread_each(visit_flushes, &before);
         atomic_store(&contexts_looked_at, true);
         alive = count_once(&before);
         atomic_store(&contexts_looked_at, false);
-        thread_each(visit_settles, &after);
-        if ((!before.is_settling && before.settles == after.settles) || now_ms() - start > WAIT_MS)
+        thread_each(visit_flushes, &after);
+        if ((!before.is_settling && before.flushes == after.flushes) || now_ms() - start > WAIT_MS)
             return alive;
         sched_yield();
     }

@@ -12,11 +12,11 @@
 #include <stdint.h>
 #include <sys/mman.h>
 
-#include "base/elf.h"
+#include "elf/elf.h"
 #include "base/lock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "context/private.h"
+#include "context/internal.h"
 #include "slots/origin.h"
 #include "slots/slots.h"
 
@@ -113,9 +113,9 @@ static struct origin *origin_of(const struct context *context, const struct slot
 
 void dangling_hold_copied(const struct thread *thread, const struct context *context)
 {
-    const struct context *over = thread->over;
+    const struct context *over = thread->attached;
 
-    if (over && over->flags & CONTEXT_PRIVATE)
+    if (over && over->flags & CONTEXT_OVERLAY)
         over = over->base;
     for (unsigned i = 0; i < slots_count; i++) {
         const struct slot *slot = &slots[i];

@@ -15,22 +15,22 @@
 #include "base/mem.h"
 #include "context/scope.h"
 #include "context/dangling.h"
-#include "context/private.h"
+#include "context/internal.h"
 #include "context/stack.h"
-#include "context/strand.h"
+#include "context/coroutine.h"
 #include "context/thread.h"
 #include "context/values.h"
-#include "context/vars.h"
+#include "context/variables.h"
 #include "slots/origin.h"
 #include "slots/policy.h"
 #include "slots/slots.h"
 #include "slots/words.h"
 
-const size_t scope_level_size = sizeof(struct level);
+const size_t scope_entry_size = sizeof(struct scope_entry);
 
 enum { LEVELS_FIRST = 16, DESTRUCTOR_ROUNDS = 4 /* PTHREAD_DESTRUCTOR_ITERATIONS */ };
 
-bool scope_is_wordy;
+bool scope_is_words_only;
 
 static bool grow(void **block, size_t *have, size_t want)
 {
@@ -50,21 +50,21 @@ static bool grow(void **block, size_t *have, size_t want)
     return true;
 }
 
-static struct level *level_push(struct thread *thread)
+static struct scope_entry *entry_push(struct thread *thread)
 {
-    struct level *level;
+    struct scope_entry *entry;
 
-    if (thread->depth == thread->levels_max) {
-        void *levels = thread->levels;
-        size_t size = thread->levels_max * sizeof *level;
+    if (thread->depth == thread->entries_max) {
+        void *entries = thread->entries;
+        size_t size = thread->entries_max * sizeof *entry;
 
-        if (!grow(&levels, &size, (thread->depth + LEVELS_FIRST) * sizeof *level))
+        if (!grow(&entries, &size, (thread->depth + LEVELS_FIRST) * sizeof *entry))
             return NULL;
-        thread->levels = levels;
-        thread->levels_max = (uint32_t)(size / sizeof *level);
+        thread->entries = entries;
+        thread->entries_max = (uint32_t)(size / sizeof *entry);
     }
-    level = &thread->levels[thread->depth];
-    level->saved_at = SIZE_MAX;
+    entry = &thread->entries[thread->depth];
+    entry->saved_at = SIZE_MAX;
     if (slots_have_copied) {
         void *saved = thread->saved;
 
@@ -72,167 +72,168 @@ static struct level *level_push(struct thread *thread)
             !grow(&saved, &thread->saved_max, thread->saved_used + slots_saved_bytes))
             return NULL;
         thread->saved = saved;
-        level->saved_at = thread->saved_used;
+        entry->saved_at = thread->saved_used;
     }
-    return level;
+    return entry;
 }
 
 /* A context of an earlier epoch, one to be written to, or one that lends values, gets a private stand-in. */
-struct context *context_private_new(struct context *base)
+struct context *overlay_new(struct context *base)
 {
     struct thread *thread = thread_self;
-    struct context *own = thread->private_room;
+    struct context *own = thread->spare_overlay;
 
-    thread->private_room = NULL;
-    if (!own && !(own = context_room(true)))
+    thread->spare_overlay = NULL;
+    if (!own && !(own = context_alloc(true)))
         return NULL;
-    memset(context_private(own), 0, context_private_size());
+    memset(context_overlay_part(own), 0, overlay_size());
     atomic_store_explicit(&own->refs, 0, memory_order_relaxed);
     context_copy_values(own, base);
-    own->flags = CONTEXT_PRIVATE;
+    own->flags = CONTEXT_OVERLAY;
     vars_ref(own->vars);
     own->base = base;
     own->epoch = atomic_load_explicit(&slots_epoch, memory_order_acquire);
-    for (unsigned column = 0; column < slots_columns; column++) {
-        if (base->epoch < key_bindings[column].since)
-            own->key[column] = NULL;
-        if (context_column_is_held(column)) {
-            own->key[column] = policy_lend(context_column_slot(column), own->key[column]);
-            context_lent(own)[column] = own->key[column];
+    for (unsigned key_index = 0; key_index < slots_key_count; key_index++) {
+        if (base->epoch < key_bindings[key_index].since)
+            own->key[key_index] = NULL;
+        if (context_key_is_owned(key_index)) {
+            own->key[key_index] = policy_lend(context_key_slot(key_index), own->key[key_index]);
+            context_borrowed(own)[key_index] = own->key[key_index];
         }
     }
     return own;
 }
 
-void context_private_free(struct context *own)
+void overlay_free(struct context *own)
 {
-    struct private_part *part = context_private(own);
+    struct overlay_part *part = context_overlay_part(own);
 
-    if (part->frozen)
-        context_release(part->frozen);
+    if (part->task_snapshot)
+        context_release(part->task_snapshot);
     if (origins_on)
         origin_gone(own);
     vars_unref(own->vars);
-    if (thread_self->loan_over == own)
-        thread_self->loan_over = NULL; /* the next one may lie at its place */
+    if (thread_self->batch_attached == own)
+        thread_self->batch_attached = NULL; /* the next one may lie at its place */
     /* A thread whose tasks set keys needs one a task: it stays with the block, as its levels do. */
-    if (thread_self->private_room || thread_self == &thread_unknown)
+    if (thread_self->spare_overlay || thread_self == &thread_unknown)
         context_give_back(own, true);
     else
-        thread_self->private_room = own;
+        thread_self->spare_overlay = own;
 }
 
-void context_thaw(struct context *own)
+void context_drop_task_snapshot(struct context *own)
 {
-    struct private_part *part = context_private(own);
-    struct context *frozen = part->frozen;
+    struct overlay_part *part = context_overlay_part(own);
+    struct context *task_snapshot = part->task_snapshot;
 
-    if (!frozen)
+    if (!task_snapshot)
         return;
-    part->frozen = NULL;
-    thread_self->loan_over = NULL; /* references to what is not seen any more */
-    context_release(frozen);
+    part->task_snapshot = NULL;
+    thread_self->batch_attached = NULL; /* references to what is not seen any more */
+    context_release(task_snapshot);
 }
 
 /* Values that the slots still hold are baton's to end; what a task took over is not (rule 19). */
-static void take_back_lent(struct context *own, bool is_thread)
+static void reclaim_borrowed(struct context *own, bool is_thread)
 {
-    struct private_part *part = context_private(own);
+    struct overlay_part *part = context_overlay_part(own);
 
-    for (unsigned column = 0; column < slots_columns; column++) {
-        uint64_t bit = (uint64_t)1 << column % 64;
-        void *lent;
+    for (unsigned key_index = 0; key_index < slots_key_count; key_index++) {
+        uint64_t bit = (uint64_t)1 << key_index % 64;
+        void *borrowed;
 
-        if (!context_column_is_held(column) || !(lent = context_lent(own)[column]))
+        if (!context_key_is_owned(key_index) || !(borrowed = context_borrowed(own)[key_index]))
             continue;
-        if (!(context_void(own)[column / 64] & bit)) {
-            if (own->key[column] != lent)
+        if (!(context_void(own)[key_index / 64] & bit)) {
+            if (own->key[key_index] != borrowed)
                 continue;
-            if (is_thread && part->set[column / 64] & bit)
+            if (is_thread && part->set[key_index / 64] & bit)
                 continue; /* the thread set it natively as well: the C library ends it */
-            own->key[column] = NULL;
+            own->key[key_index] = NULL;
         }
-        context_lent(own)[column] = NULL;
-        policy_take_back(context_column_slot(column), lent);
+        context_borrowed(own)[key_index] = NULL;
+        policy_take_back(context_key_slot(key_index), borrowed);
     }
 }
 
-bool scope_enter_slow(struct context *context, uintptr_t mark)
+bool scope_enter_slow(struct context *context, uintptr_t frame_mark)
 {
-    struct thread *thread = mark & MARK_THREAD ? thread_begin() : thread_enter();
+    struct thread *thread = frame_mark & FRAME_THREAD ? thread_begin() : thread_enter();
     uintptr_t guard = atomic_load_explicit(&context_guard, memory_order_acquire);
     struct context *attached = context;
-    struct level *level;
+    struct scope_entry *entry;
     uint32_t epoch;
 
     if (!thread || guard & (GUARD_TEARDOWN | GUARD_OFF))
         return false;
-    if (thread->over)
-        scope_drop_stale(thread, mark & ~(uintptr_t)MARK_FLAGS);
+    if (thread->attached)
+        scope_drop_stale(thread, frame_mark & ~(uintptr_t)FRAME_FLAGS);
     if (guard & GUARD_STALE)
         context_look_again();
     epoch = atomic_load_explicit(&slots_epoch, memory_order_acquire);
     if ((guard & GUARD_EPOCH && context->epoch < epoch) ||
-        (slots_have_held_keys && !(context->flags & CONTEXT_EMPTY))) {
-        attached = context_private_new(context);
+        (slots_have_owned_keys && !(context->flags & CONTEXT_EMPTY))) {
+        attached = overlay_new(context);
         if (!attached)
             return false;
     }
-    level = level_push(thread);
-    if (!level) {
+    entry = entry_push(thread);
+    if (!entry) {
         if (attached != context) {
-            take_back_lent(attached, false);
-            context_private_free(attached);
+            reclaim_borrowed(attached, false);
+            overlay_free(attached);
         }
         return false;
     }
-    level->epoch = epoch;
-    if (level->saved_at != SIZE_MAX) {
+    entry->epoch = epoch;
+    if (entry->saved_at != SIZE_MAX) {
         if (!slots_are_words)
-            slots_save(thread->saved + level->saved_at, epoch);
+            slots_save(thread->saved + entry->saved_at, epoch);
         thread->saved_used += slots_saved_bytes;
     }
-    level->over = thread->over;
-    level->mark = thread->mark;
+    entry->attached = thread->attached;
+    entry->frame_mark = thread->frame_mark;
     thread->depth++;
-    thread->over = attached;
-    thread->mark = mark | MARK_SLOW;
+    thread->attached = attached;
+    thread->frame_mark = frame_mark | FRAME_SLOW;
     if (slots_are_words)
-        words_exchange(context_copied(context), thread->saved + level->saved_at);
+        words_exchange(context_copied(context), thread->saved + entry->saved_at);
     else if (slots_have_copied) { /* the level may have moved: foreign code ran */
-        void *saved = thread->saved + thread->levels[thread->depth - 1].saved_at;
+        void *saved = thread->saved + thread->entries[thread->depth - 1].saved_at;
 
         if (origins_on)
             slots_set_aside(thread, saved, epoch);
         slots_write(context_copied(context), context->epoch, saved, epoch,
-                    thread->strands && thread->strands->current != &thread->strands->home);
+                    thread->coroutines &&
+                        thread->coroutines->current != &thread->coroutines->main_stack);
     }
     if (dangling_on)
         dangling_look();
     return true;
 }
 
-struct thread *scope_enter_any(struct context *context, uintptr_t mark)
+struct thread *scope_enter_any(struct context *context, uintptr_t frame_mark)
 {
     struct thread *thread = thread_self;
 
-    if (thread_is_wordy(thread)) {
+    if (thread_is_words_only(thread)) {
         words_attach(0, context, thread);
-        thread->over = context;
-        thread->mark = mark | MARK_SLOW; /* SCOPE_LEAVE knows nothing of words */
+        thread->attached = context;
+        thread->frame_mark = frame_mark | FRAME_SLOW; /* SCOPE_LEAVE knows nothing of words */
         return thread;
     }
-    if (scope_may_nest(thread, mark)) {
-        scope_nest(thread, context, mark);
+    if (scope_may_nest(thread, frame_mark)) {
+        scope_nest(thread, context, frame_mark);
         return thread;
     }
-    if (scope_enter_slow(context, mark))
+    if (scope_enter_slow(context, frame_mark))
         return thread_self;
-    if (mark & MARK_OWNED)
+    if (frame_mark & FRAME_OWNED)
         context_release(context);
     thread = thread_self;
     if (!thread_is_attached(thread) && thread != &thread_unknown)
-        thread->mark = 0; /* an earlier attach at this very depth may have left its mark */
+        thread->frame_mark = 0; /* an earlier attach at this very depth may have left its mark */
     return thread;
 }
 
@@ -243,30 +244,30 @@ struct thread *scope_enter_any(struct context *context, uintptr_t mark)
  */
 static void destroy_set_values(struct thread *thread)
 {
-    struct context *own = thread->over;
-    struct private_part *part = context_private(own);
+    struct context *own = thread->attached;
+    struct overlay_part *part = context_overlay_part(own);
     bool again = true;
 
     for (unsigned round = 0; again && round < DESTRUCTOR_ROUNDS; round++) {
         again = false;
-        for (unsigned column = 0; column < slots_columns; column++) {
-            const struct key_binding *binding = &key_bindings[column];
+        for (unsigned key_index = 0; key_index < slots_key_count; key_index++) {
+            const struct key_binding *binding = &key_bindings[key_index];
             void (*destructor)(void *) = binding->destructor;
-            void *value = own->key[column];
+            void *value = own->key[key_index];
 
-            if (!(part->set[column / 64] >> column % 64 & 1) || !value)
+            if (!(part->set[key_index / 64] >> key_index % 64 & 1) || !value)
                 continue;
-            if (context_column_is_held(column) && value == context_lent(own)[column])
-                continue; /* baton's: take_back_lent */
-            own->key[column] = NULL;
+            if (context_key_is_owned(key_index) && value == context_borrowed(own)[key_index])
+                continue; /* baton's: reclaim_borrowed */
+            own->key[key_index] = NULL;
             /* The borrowed value put back by the task is still its owner's (rule 19). */
-            if ((value == own->base->key[column] && !context_column_is_held(column)) ||
+            if ((value == own->base->key[key_index] && !context_key_is_owned(key_index)) ||
                 !binding->is_bound || binding->since > own->epoch || !destructor)
                 continue;
             again = true;
-            if (!values_defer(column, binding->since, value))
+            if (!values_defer(key_index, binding->since, value))
                 destructor(value);
-            if (thread->over !=
+            if (thread->attached !=
                 own) /* the destructor jumped or left: nothing of this is ours any more */
                 return;
         }
@@ -274,97 +275,98 @@ static void destroy_set_values(struct thread *thread)
 }
 
 /* Leaves the innermost attach. */
-static void level_pop(struct thread *thread)
+static void entry_pop(struct thread *thread)
 {
-    struct context *attached = thread->over;
-    uintptr_t mark = thread->mark;
-    struct context *own = attached->flags & CONTEXT_PRIVATE ? attached : NULL;
+    struct context *attached = thread->attached;
+    uintptr_t frame_mark = thread->frame_mark;
+    struct context *own = attached->flags & CONTEXT_OVERLAY ? attached : NULL;
     struct context *context = own ? own->base : attached;
 
     if (own && thread->runs)
         vars_leave_holder(thread, own);
-    if (own && !(mark & MARK_THREAD)) {
+    if (own && !(frame_mark & FRAME_THREAD)) {
         destroy_set_values(thread);
-        if (thread->over != attached)
+        if (thread->attached != attached)
             return;
     }
-    if (own && slots_have_held_keys)
-        take_back_lent(own, (mark & MARK_THREAD) != 0);
+    if (own && slots_have_owned_keys)
+        reclaim_borrowed(own, (frame_mark & FRAME_THREAD) != 0);
     if (thread->depth) {
-        struct level *level = &thread->levels[thread->depth - 1];
+        struct scope_entry *entry = &thread->entries[thread->depth - 1];
 
-        if (level->saved_at != SIZE_MAX) {
-            slots_restore(thread->saved + level->saved_at,
-                          mark & MARK_THREAD ? context_copied(context) : NULL, level->epoch);
+        if (entry->saved_at != SIZE_MAX) {
+            slots_restore(thread->saved + entry->saved_at,
+                          frame_mark & FRAME_THREAD ? context_copied(context) : NULL, entry->epoch);
             if (origins_on)
                 origin_back(thread);
-            thread->saved_used = level->saved_at;
+            thread->saved_used = entry->saved_at;
         }
-        thread->over = level->over;
-        thread->mark = level->mark;
+        thread->attached = entry->attached;
+        thread->frame_mark = entry->frame_mark;
         thread->depth--;
     } else {
-        if (scope_is_wordy)
-            slots_restore(thread_front(thread), mark & MARK_THREAD ? context_copied(context) : NULL,
-                          0);
-        thread->over = NULL;
-        thread->mark = 0;
+        if (scope_is_words_only)
+            slots_restore(thread_front(thread),
+                          frame_mark & FRAME_THREAD ? context_copied(context) : NULL, 0);
+        thread->attached = NULL;
+        thread->frame_mark = 0;
     }
     if (own)
-        context_private_free(own);
-    if (mark & MARK_OWNED)
+        overlay_free(own);
+    if (frame_mark & FRAME_OWNED)
         context_release(context);
 }
 
 void scope_leave_slow(struct thread *thread, uintptr_t sp)
 {
-    while (thread_is_attached(thread) && (thread->mark & ~(uintptr_t)MARK_FLAGS) <= sp)
-        level_pop(thread);
+    while (thread_is_attached(thread) && (thread->frame_mark & ~(uintptr_t)FRAME_FLAGS) <= sp)
+        entry_pop(thread);
 }
 
 void scope_leave_here(uintptr_t sp)
 {
     struct thread *thread = thread_self;
-    uintptr_t mark = thread->mark;
+    uintptr_t frame_mark = thread->frame_mark;
     struct context *context;
 
     /* What scope_enter_any made without a level, if that is all there is. */
-    if (scope_is_wordy && !thread->depth && (mark & ~(uintptr_t)MARK_OWNED) == (sp | MARK_SLOW) &&
-        thread_is_attached(thread) && !(thread->over->flags & CONTEXT_PRIVATE)) {
-        context = thread->over;
+    if (scope_is_words_only && !thread->depth &&
+        (frame_mark & ~(uintptr_t)FRAME_OWNED) == (sp | FRAME_SLOW) && thread_is_attached(thread) &&
+        !(thread->attached->flags & CONTEXT_OVERLAY)) {
+        context = thread->attached;
         words_detach(0, thread);
-        thread->over = NULL;
-        if (mark & MARK_OWNED)
+        thread->attached = NULL;
+        if (frame_mark & FRAME_OWNED)
             context_release_on(thread, context);
         return;
     }
     /* Or on top of another attach. */
-    if ((mark & ~(uintptr_t)MARK_OWNED) == (sp | MARK_SLOW) && scope_is_nested(thread)) {
-        context = thread->over;
+    if ((frame_mark & ~(uintptr_t)FRAME_OWNED) == (sp | FRAME_SLOW) && scope_is_nested(thread)) {
+        context = thread->attached;
         scope_unnest(thread);
-        if (mark & MARK_OWNED)
+        if (frame_mark & FRAME_OWNED)
             context_release_on(thread, context);
         return;
     }
     scope_leave_slow(thread, sp);
 }
 
-uint32_t scope_level(const struct thread *thread)
+uint32_t scope_top_entry(const struct thread *thread)
 {
     return thread->depth;
 }
 
-bool scope_leave_level(struct thread *thread, uint32_t depth, uintptr_t mark)
+bool scope_leave_entry(struct thread *thread, uint32_t depth, uintptr_t frame_mark)
 {
     uintptr_t found;
 
     if (!thread_is_attached(thread) || thread->depth < depth)
         return false;
-    found = thread->depth == depth ? thread->mark : thread->levels[depth].mark;
-    if ((found & ~(uintptr_t)MARK_FLAGS) != mark)
+    found = thread->depth == depth ? thread->frame_mark : thread->entries[depth].frame_mark;
+    if ((found & ~(uintptr_t)FRAME_FLAGS) != frame_mark)
         return false;
     while (thread_is_attached(thread) && thread->depth >= depth)
-        level_pop(thread);
+        entry_pop(thread);
     return true;
 }
 
@@ -375,9 +377,9 @@ void scope_unwind(uintptr_t sp)
     bool ends = false;
 
     vars_leave(thread, sp);
-    while (thread_is_attached(thread) && (thread->mark & ~(uintptr_t)MARK_FLAGS) <= sp) {
-        ends = (thread->mark & MARK_THREAD) != 0;
-        level_pop(thread);
+    while (thread_is_attached(thread) && (thread->frame_mark & ~(uintptr_t)FRAME_FLAGS) <= sp) {
+        ends = (thread->frame_mark & FRAME_THREAD) != 0;
+        entry_pop(thread);
     }
     if (ends)
         thread_leave(thread);
@@ -385,9 +387,9 @@ void scope_unwind(uintptr_t sp)
 
 void scope_drop_stale(struct thread *thread, uintptr_t sp)
 {
-    while (thread_is_attached(thread) && (thread->mark & ~(uintptr_t)MARK_FLAGS) < sp &&
-           stack_is_same(thread->mark & ~(uintptr_t)MARK_FLAGS, sp))
-        level_pop(thread);
+    while (thread_is_attached(thread) && (thread->frame_mark & ~(uintptr_t)FRAME_FLAGS) < sp &&
+           stack_is_same(thread->frame_mark & ~(uintptr_t)FRAME_FLAGS, sp))
+        entry_pop(thread);
 }
 
 /*
@@ -398,28 +400,29 @@ void scope_drop_stale(struct thread *thread, uintptr_t sp)
 bool scope_adopt(struct context *context)
 {
     struct thread *thread = thread_enter();
-    uintptr_t mark = SCOPE_MARK_ADOPTED;
+    uintptr_t frame_mark = SCOPE_FRAME_ADOPTED;
 
     if (!thread)
         return false;
-    if (thread->over)
+    if (thread->attached)
         scope_drop_stale(thread, arch_sp());
-    if (thread->over) {
-        if (thread->over == context && thread->depth == 0 && !slots_have_copied) {
+    if (thread->attached) {
+        if (thread->attached == context && thread->depth == 0 && !slots_have_copied) {
             context_release(context);
             return true;
         }
-        mark = scope_mark_above(thread);
+        frame_mark = scope_frame_above(thread);
     }
-    return scope_enter_slow(context, mark);
+    return scope_enter_slow(context, frame_mark);
 }
 
 void scope_leave_adopted(struct thread *thread)
 {
-    if (thread->over)
+    if (thread->attached)
         scope_drop_stale(thread, arch_sp());
-    if (thread->over && (thread->mark & MARK_FLAGS & ~(uintptr_t)MARK_SLOW) == MARK_ADOPTED)
-        level_pop(thread);
+    if (thread->attached &&
+        (thread->frame_mark & FRAME_FLAGS & ~(uintptr_t)FRAME_SLOW) == FRAME_ADOPTED)
+        entry_pop(thread);
 }
 
 struct context *scope_leave_keep(struct thread *thread, uintptr_t sp, struct context *context)
@@ -427,48 +430,48 @@ struct context *scope_leave_keep(struct thread *thread, uintptr_t sp, struct con
     struct context *attached, *next = NULL;
 
     /* First whatever the callback left above us, then look at what it made of our own. */
-    while (thread_is_attached(thread) && (thread->mark & ~(uintptr_t)MARK_FLAGS) < sp)
-        level_pop(thread);
-    attached = thread->over;
-    if (!attached || (thread->mark & ~(uintptr_t)MARK_FLAGS) != sp)
+    while (thread_is_attached(thread) && (thread->frame_mark & ~(uintptr_t)FRAME_FLAGS) < sp)
+        entry_pop(thread);
+    attached = thread->attached;
+    if (!attached || (thread->frame_mark & ~(uintptr_t)FRAME_FLAGS) != sp)
         return context; /* already left: an exception passed, or a stale drop */
-    if (attached->flags & CONTEXT_PRIVATE ||
+    if (attached->flags & CONTEXT_OVERLAY ||
         (slots_have_copied && (slots_always_build || !slots_same(context_copied(context)))))
         next = context_visible(thread);
-    level_pop(thread);
+    entry_pop(thread);
     if (!next)
         return context;
     context_release(context);
     return next;
 }
 
-const void *scope_lent(const struct thread *thread)
+const void *scope_borrowed(const struct thread *thread)
 {
-    const struct level *level = thread->depth ? &thread->levels[thread->depth - 1] : NULL;
+    const struct scope_entry *entry = thread->depth ? &thread->entries[thread->depth - 1] : NULL;
 
-    return slots_have_held && level && level->saved_at != SIZE_MAX
-               ? thread->saved + level->saved_at + slots_bytes
+    return slots_have_owned && entry && entry->saved_at != SIZE_MAX
+               ? thread->saved + entry->saved_at + slots_bytes
                : NULL;
 }
 
-const void *scope_lent_from(const struct thread *thread)
+const void *scope_borrowed_from(const struct thread *thread)
 {
-    const struct context *over = thread->over;
+    const struct context *over = thread->attached;
 
-    return over ? context_copied(over->flags & CONTEXT_PRIVATE ? over->base : over) : NULL;
+    return over ? context_copied(over->flags & CONTEXT_OVERLAY ? over->base : over) : NULL;
 }
 
-bool scope_make_private(struct thread *thread)
+bool scope_make_overlay(struct thread *thread)
 {
     struct context *own;
 
-    if (thread->over->flags & CONTEXT_PRIVATE)
+    if (thread->attached->flags & CONTEXT_OVERLAY)
         return true;
-    own = context_private_new(thread->over);
+    own = overlay_new(thread->attached);
     if (!own)
         return false;
-    thread->over = own;
-    thread->mark |= MARK_SLOW;
+    thread->attached = own;
+    thread->frame_mark |= FRAME_SLOW;
     return true;
 }
 
@@ -478,43 +481,43 @@ bool scope_make_private(struct thread *thread)
  */
 static void bring_up_to_date(struct context *own)
 {
-    struct private_part *part = context_private(own);
+    struct overlay_part *part = context_overlay_part(own);
     uint32_t epoch = atomic_load_explicit(&slots_epoch, memory_order_acquire);
 
-    for (unsigned column = 0; column < slots_columns; column++) {
-        uint64_t bit = (uint64_t)1 << column % 64;
+    for (unsigned key_index = 0; key_index < slots_key_count; key_index++) {
+        uint64_t bit = (uint64_t)1 << key_index % 64;
 
-        if (key_bindings[column].since <= own->epoch)
+        if (key_bindings[key_index].since <= own->epoch)
             continue;
-        if (context_column_is_held(column)) {
-            if (own->key[column] && own->key[column] == context_lent(own)[column])
-                context_void(own)[column / 64] |= bit;
-            else if (!(context_void(own)[column / 64] & bit))
-                context_lent(own)[column] = NULL;
+        if (context_key_is_owned(key_index)) {
+            if (own->key[key_index] && own->key[key_index] == context_borrowed(own)[key_index])
+                context_void(own)[key_index / 64] |= bit;
+            else if (!(context_void(own)[key_index / 64] & bit))
+                context_borrowed(own)[key_index] = NULL;
         }
-        own->key[column] = NULL;
-        part->set[column / 64] &= ~bit;
+        own->key[key_index] = NULL;
+        part->set[key_index / 64] &= ~bit;
     }
     own->epoch = epoch;
 }
 
-int scope_set_key(struct thread *thread, unsigned key, unsigned column, const void *value,
+int scope_set_key(struct thread *thread, unsigned key, unsigned key_index, const void *value,
                   int (*real)(unsigned, const void *))
 {
-    struct context *over = thread->over;
-    struct private_part *part;
+    struct context *over = thread->attached;
+    struct overlay_part *part;
 
-    if (over->epoch < key_bindings[column].since && over->flags & CONTEXT_PRIVATE) {
+    if (over->epoch < key_bindings[key_index].since && over->flags & CONTEXT_OVERLAY) {
         bring_up_to_date(over);
-    } else if (!(over->flags & CONTEXT_PRIVATE)) {
-        if (over->key[column] == value && over->epoch >= key_bindings[column].since &&
-            !(thread->mark & MARK_THREAD))
+    } else if (!(over->flags & CONTEXT_OVERLAY)) {
+        if (over->key[key_index] == value && over->epoch >= key_bindings[key_index].since &&
+            !(thread->frame_mark & FRAME_THREAD))
             return 0;
-        if (!scope_make_private(thread))
+        if (!scope_make_overlay(thread))
             return 12; /* ENOMEM, as the real function answers */
-        over = thread->over;
+        over = thread->attached;
     }
-    if (thread->mark & MARK_THREAD) {
+    if (thread->frame_mark & FRAME_THREAD) {
         /* The thread's own from now on: the C library destroys it when the thread ends (rule 13).
          * Last of what may fail, because then the value stays the caller's. */
         int error = real(key, value);
@@ -522,13 +525,14 @@ int scope_set_key(struct thread *thread, unsigned key, unsigned column, const vo
         if (error)
             return error;
     }
-    part = context_private(over);
-    context_thaw(over);
+    part = context_overlay_part(over);
+    context_drop_task_snapshot(over);
     if (origins_on)
-        origin_seen(over, context_column_slot(column), value);
-    if (dangling_on && part->set[column / 64] >> column % 64 & 1 && !context_column_is_held(column))
-        dangling_replaced(context_column_slot(column), over->key[column], value);
-    over->key[column] = (void *)(uintptr_t)value;
-    part->set[column / 64] |= (uint64_t)1 << column % 64;
+        origin_seen(over, context_key_slot(key_index), value);
+    if (dangling_on && part->set[key_index / 64] >> key_index % 64 & 1 &&
+        !context_key_is_owned(key_index))
+        dangling_replaced(context_key_slot(key_index), over->key[key_index], value);
+    over->key[key_index] = (void *)(uintptr_t)value;
+    part->set[key_index / 64] |= (uint64_t)1 << key_index % 64;
     return 0;
 }

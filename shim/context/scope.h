@@ -11,13 +11,13 @@
 
 #include "context/context.h"
 
-/* Makes `context` the calling thread's; sp is arch_sp() of the guarded frame, flags MARK_*.
+/* Makes `context` the calling thread's; sp is arch_sp() of the guarded frame, flags FRAME_*.
  * False: could not (no memory); nothing has changed, an OWNED reference stays the caller's. */
-bool scope_enter_slow(struct context *context, uintptr_t mark);
-/* The depth of the innermost attach's level, for scope_leave_level; after scope_enter_slow. */
-uint32_t scope_level(const struct thread *thread);
+bool scope_enter_slow(struct context *context, uintptr_t frame_mark);
+/* The depth of the innermost attach's level, for scope_leave_entry; after scope_enter_slow. */
+uint32_t scope_top_entry(const struct thread *thread);
 /* Leaves the attach that was made with `mark` at that depth and all above it; false: it is left already. */
-bool scope_leave_level(struct thread *thread, uint32_t depth, uintptr_t mark);
+bool scope_leave_entry(struct thread *thread, uint32_t depth, uintptr_t frame_mark);
 /* Leaves every attach at or below (deeper than) stack address `sp`. */
 void scope_leave_slow(struct thread *thread, uintptr_t sp);
 void scope_leave_here(uintptr_t sp); /* of the calling thread, whichever that is by now */
@@ -35,33 +35,33 @@ void scope_drop_stale(struct thread *thread, uintptr_t sp);
 struct context *scope_leave_keep(struct thread *thread, uintptr_t sp, struct context *context);
 
 static inline __attribute__((always_inline)) bool
-scope_try_enter(struct thread *thread, struct context *context, uintptr_t mark)
+scope_try_enter(struct thread *thread, struct context *context, uintptr_t frame_mark)
 {
     if (unlikely(!thread_is_plain(thread)))
         return false;
-    thread->over = context;
-    thread->mark = mark;
+    thread->attached = context;
+    thread->frame_mark = frame_mark;
     return true;
 }
 
 static inline __attribute__((always_inline)) bool scope_try_leave(struct thread *thread,
                                                                   struct context *context)
 {
-    if (unlikely(thread->over != context || thread->mark & MARK_SLOW))
+    if (unlikely(thread->attached != context || thread->frame_mark & FRAME_SLOW))
         return false;
-    thread->over = NULL;
+    thread->attached = NULL;
     return true;
 }
 
 /* scope_enter_slow for SCOPE_RUN: the thread's block, known from now on unless memory is out. What
  * could not be attached runs bare, an OWNED reference is let go at once. */
-struct thread *scope_enter_any(struct context *context, uintptr_t mark);
+struct thread *scope_enter_any(struct context *context, uintptr_t frame_mark);
 
 /*
  * Runs CALL (an expression statement of foreign code) with `context` attached, in a function that
  * starts with GUARDED_FRAME(). OWNED: the reference is let go afterwards, also when CALL does not
  * return. Leaving is as quick as entering if this frame's mark is still the innermost: neither did
- * the task set a key (MARK_SLOW) nor did a longjmp leave an attach of the task's own behind.
+ * the task set a key (FRAME_SLOW) nor did a longjmp leave an attach of the task's own behind.
  */
 #define SCOPE_RUN(what, flags, CALL)                                  \
     do {                                                              \
@@ -69,8 +69,8 @@ struct thread *scope_enter_any(struct context *context, uintptr_t mark);
         struct context *context_ = (what);                            \
                                                                       \
         if (likely(thread_is_plain(thread_))) {                       \
-            thread_->over = context_;                                 \
-            arch_sp_store(&thread_->mark, flags);                     \
+            thread_->attached = context_;                             \
+            arch_sp_store(&thread_->frame_mark, flags);               \
         } else {                                                      \
             thread_ = scope_enter_any(context_, arch_sp() + (flags)); \
         }                                                             \
@@ -79,51 +79,51 @@ struct thread *scope_enter_any(struct context *context, uintptr_t mark);
     } while (0)
 
 /* The same on a thread that is known to be plain (thread_is_plain was asked). */
-#define SCOPE_RUN_PLAIN(self, what, flags, CALL) \
-    do {                                         \
-        struct thread *plain_ = (self);          \
-                                                 \
-        plain_->over = (what);                   \
-        arch_sp_store(&plain_->mark, flags);     \
-        CALL;                                    \
-        SCOPE_LEAVE(plain_, flags);              \
+#define SCOPE_RUN_PLAIN(self, what, flags, CALL)   \
+    do {                                           \
+        struct thread *plain_ = (self);            \
+                                                   \
+        plain_->attached = (what);                 \
+        arch_sp_store(&plain_->frame_mark, flags); \
+        CALL;                                      \
+        SCOPE_LEAVE(plain_, flags);                \
     } while (0)
 
-#define SCOPE_LEAVE(self, flags)                      \
-    do {                                              \
-        if (likely(arch_sp_is(&(self)->mark, flags))) \
-            SCOPE_LEFT(self, flags);                  \
-        else                                          \
-            scope_leave_here(arch_sp());              \
+#define SCOPE_LEAVE(self, flags)                            \
+    do {                                                    \
+        if (likely(arch_sp_is(&(self)->frame_mark, flags))) \
+            SCOPE_LEFT(self, flags);                        \
+        else                                                \
+            scope_leave_here(arch_sp());                    \
     } while (0)
 
-#define SCOPE_LEFT(self, flags)               \
-    do {                                      \
-        struct context *left_ = (self)->over; \
-                                              \
-        (self)->over = NULL;                  \
-        if ((flags)&MARK_THREAD)              \
-            context_release_now(left_);       \
-        else if ((flags)&MARK_OWNED)          \
-            context_release_on(self, left_);  \
+#define SCOPE_LEFT(self, flags)                   \
+    do {                                          \
+        struct context *left_ = (self)->attached; \
+                                                  \
+        (self)->attached = NULL;                  \
+        if ((flags)&FRAME_THREAD)                 \
+            context_release_now(left_);           \
+        else if ((flags)&FRAME_OWNED)             \
+            context_release_on(self, left_);      \
     } while (0)
 
-/* The same on a thread that is known to be wordy (thread_is_wordy was asked); few: words_move.h. */
-#define SCOPE_RUN_WORDS(few, self, what, flags, CALL)   \
-    do {                                                \
-        struct thread *wordy_ = (self);                 \
-        struct context *moved_ = (what);                \
-                                                        \
-        words_attach(few, moved_, wordy_);              \
-        wordy_->over = moved_;                          \
-        arch_sp_store(&wordy_->mark, flags);            \
-        CALL;                                           \
-        if (likely(arch_sp_is(&wordy_->mark, flags))) { \
-            words_detach(few, wordy_);                  \
-            SCOPE_LEFT(wordy_, flags);                  \
-        } else {                                        \
-            scope_leave_here(arch_sp());                \
-        }                                               \
+/* The same on a thread that is known to be wordy (thread_is_words_only was asked); few: words_move.h. */
+#define SCOPE_RUN_WORDS(shape, self, what, flags, CALL)              \
+    do {                                                             \
+        struct thread *words_thread_ = (self);                       \
+        struct context *moved_ = (what);                             \
+                                                                     \
+        words_attach(shape, moved_, words_thread_);                  \
+        words_thread_->attached = moved_;                            \
+        arch_sp_store(&words_thread_->frame_mark, flags);            \
+        CALL;                                                        \
+        if (likely(arch_sp_is(&words_thread_->frame_mark, flags))) { \
+            words_detach(shape, words_thread_);                      \
+            SCOPE_LEFT(words_thread_, flags);                        \
+        } else {                                                     \
+            scope_leave_here(arch_sp());                             \
+        }                                                            \
     } while (0)
 
 /*
@@ -134,7 +134,7 @@ struct thread *scope_enter_any(struct context *context, uintptr_t mark);
 #define SCOPE_RUN_FAST(holder, flags, CALL, SLOW)                                      \
     do {                                                                               \
         struct thread *after_;                                                         \
-        struct context *held_;                                                         \
+        struct context *owned_;                                                        \
                                                                                        \
         if (unlikely(!scope_try_enter(thread_self, *(holder), arch_sp() | (flags)))) { \
             SLOW;                                                                      \
@@ -142,11 +142,11 @@ struct thread *scope_enter_any(struct context *context, uintptr_t mark);
         }                                                                              \
         CALL;                                                                          \
         after_ = thread_self;                                                          \
-        held_ = *(holder);                                                             \
-        if (unlikely(!scope_try_leave(after_, held_)))                                 \
+        owned_ = *(holder);                                                            \
+        if (unlikely(!scope_try_leave(after_, owned_)))                                \
             scope_leave_slow(after_, arch_sp());                                       \
-        else if ((flags)&MARK_OWNED)                                                   \
-            context_release_on(after_, held_);                                         \
+        else if ((flags)&FRAME_OWNED)                                                  \
+            context_release_on(after_, owned_);                                        \
     } while (0)
 
 /*
@@ -154,25 +154,25 @@ struct thread *scope_enter_any(struct context *context, uintptr_t mark);
  * callback set is in *holder afterwards. The caller keeps the record alive during CALL (a callback
  * may free what it was registered with): hold a reference and store back only if it still lives.
  */
-#define SCOPE_RUN_KEEP(holder, CALL)                                                         \
-    do {                                                                                     \
-        struct context *context_ = *(holder);                                                \
-        struct thread *thread_ = thread_self;                                                \
-        uintptr_t mark_ = arch_sp() | MARK_KEEP;                                             \
-                                                                                             \
-        if (likely(scope_try_enter(thread_, context_, mark_))) {                             \
-            CALL;                                                                            \
-            if (unlikely(!scope_try_leave(thread_, context_)))                               \
-                *(holder) =                                                                  \
-                    scope_leave_keep(thread_self, mark_ & ~(uintptr_t)MARK_FLAGS, context_); \
-        } else {                                                                             \
-            bool entered_ = scope_enter_slow(context_, mark_);                               \
-                                                                                             \
-            CALL;                                                                            \
-            if (entered_)                                                                    \
-                *(holder) =                                                                  \
-                    scope_leave_keep(thread_self, mark_ & ~(uintptr_t)MARK_FLAGS, context_); \
-        }                                                                                    \
+#define SCOPE_RUN_KEEP(holder, CALL)                                                             \
+    do {                                                                                         \
+        struct context *context_ = *(holder);                                                    \
+        struct thread *thread_ = thread_self;                                                    \
+        uintptr_t frame_mark_ = arch_sp() | FRAME_KEEP;                                          \
+                                                                                                 \
+        if (likely(scope_try_enter(thread_, context_, frame_mark_))) {                           \
+            CALL;                                                                                \
+            if (unlikely(!scope_try_leave(thread_, context_)))                                   \
+                *(holder) = scope_leave_keep(thread_self, frame_mark_ & ~(uintptr_t)FRAME_FLAGS, \
+                                             context_);                                          \
+        } else {                                                                                 \
+            bool entered_ = scope_enter_slow(context_, frame_mark_);                             \
+                                                                                                 \
+            CALL;                                                                                \
+            if (entered_)                                                                        \
+                *(holder) = scope_leave_keep(thread_self, frame_mark_ & ~(uintptr_t)FRAME_FLAGS, \
+                                             context_);                                          \
+        }                                                                                        \
     } while (0)
 
 #endif

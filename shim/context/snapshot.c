@@ -9,11 +9,11 @@
 #include "base/mem.h"
 #include "context/context.h"
 #include "context/dangling.h"
-#include "context/private.h"
-#include "context/strand.h"
+#include "context/internal.h"
+#include "context/coroutine.h"
 #include "context/thread.h"
 #include "context/values.h"
-#include "context/vars.h"
+#include "context/variables.h"
 #include "slots/origin.h"
 #include "slots/policy.h"
 #include "slots/slots.h"
@@ -25,27 +25,27 @@ enum {
 
 _Atomic uint32_t contexts_built;
 
-/* The value of a column as the calling thread sees it now. */
-void *context_get_key(const struct thread *thread, unsigned column)
+/* The value of a key index as the calling thread sees it now. */
+void *context_get_key(const struct thread *thread, unsigned key_index)
 {
-    const struct key_binding *binding = &key_bindings[column];
+    const struct key_binding *binding = &key_bindings[key_index];
 
     if (!binding->is_bound)
         return NULL;
-    if (thread->over)
-        return thread->over->epoch >= binding->since ? thread->over->key[column] : NULL;
+    if (thread->attached)
+        return thread->attached->epoch >= binding->since ? thread->attached->key[key_index] : NULL;
     return key_read_native(binding->key);
 }
 
-/* What a context keeps of a held column: rule 16. */
-static void *hold_key(struct thread *thread, unsigned column, void *value)
+/* What a context keeps of a held key index: rule 16. */
+static void *hold_key(struct thread *thread, unsigned key_index, void *value)
 {
-    const struct slot *slot = context_column_slot(column);
-    const struct context *own = thread->over && thread->over->flags & CONTEXT_PRIVATE ? thread->over
-                                                                                      : NULL;
+    const struct slot *slot = context_key_slot(key_index);
+    const struct context *own =
+        thread->attached && thread->attached->flags & CONTEXT_OVERLAY ? thread->attached : NULL;
 
-    if (own && slot->policy == POLICY_WEAK && value == context_lent(own)[column])
-        return origin_ref(own->base->key[column]);
+    if (own && slot->policy == POLICY_WEAK && value == context_borrowed(own)[key_index])
+        return origin_ref(own->base->key[key_index]);
     return policy_hold(slot, value, own ? (const void *)own : thread, NULL);
 }
 
@@ -55,7 +55,7 @@ static void *hold_key(struct thread *thread, unsigned column, void *value)
  */
 struct context *context_build(struct thread *thread, int64_t refs)
 {
-    struct context *context = context_room(false);
+    struct context *context = context_alloc(false);
     bool is_set = false;
 
     if (!context)
@@ -65,20 +65,20 @@ struct context *context_build(struct thread *thread, int64_t refs)
         memset(context_copied(context), 0, slots_bytes);
     thread->building = arch_sp();
     context->epoch = atomic_load_explicit(&slots_epoch, memory_order_acquire);
-    for (unsigned column = 0; column < slots_columns; column++) {
-        void *value = context_get_key(thread, column);
+    for (unsigned key_index = 0; key_index < slots_key_count; key_index++) {
+        void *value = context_get_key(thread, key_index);
 
-        if (value && context_column_is_held(column)) {
-            value = hold_key(thread, column, value);
-        } else if (value && key_bindings[column].destructor) {
-            if (values_hold(column, key_bindings[column].since, value))
+        if (value && context_key_is_owned(key_index)) {
+            value = hold_key(thread, key_index, value);
+        } else if (value && key_bindings[key_index].destructor) {
+            if (values_hold(key_index, key_bindings[key_index].since, value))
                 context->flags |= CONTEXT_COUNTED;
             else
                 value = NULL;
         }
-        if (value && dangling_on && !context_column_is_held(column))
-            dangling_hold(context, context_column_slot(column), value);
-        context->key[column] = value;
+        if (value && dangling_on && !context_key_is_owned(key_index))
+            dangling_hold(context, context_key_slot(key_index), value);
+        context->key[key_index] = value;
         is_set |= value != NULL;
     }
     context->vars = vars_ref(vars_now(thread));
@@ -86,8 +86,8 @@ struct context *context_build(struct thread *thread, int64_t refs)
     if (context->vars && vars_end)
         context->flags |= CONTEXT_COUNTED;
     if (slots_have_copied)
-        is_set |= slots_capture(context_copied(context), thread, scope_lent(thread),
-                                scope_lent_from(thread));
+        is_set |= slots_capture(context_copied(context), thread, scope_borrowed(thread),
+                                scope_borrowed_from(thread));
     if (dangling_on && slots_have_copied)
         dangling_hold_copied(thread, context);
     thread->building = 0;
@@ -103,17 +103,17 @@ struct context *context_build(struct thread *thread, int64_t refs)
 
 void context_drop_snapshot(struct thread *thread)
 {
-    struct context *snap = thread->snap;
-    int32_t prepaid = thread->prepaid + thread->stale_prepaid;
+    struct context *snapshot = thread->snapshot;
+    int32_t snapshot_refs = thread->snapshot_refs + thread->stale_snapshot_refs;
 
-    if (!snap)
+    if (!snapshot)
         return;
-    settle_begin(thread);
-    thread->snap = NULL;
-    thread->prepaid = thread->stale_prepaid = 0;
+    flush_begin(thread);
+    thread->snapshot = NULL;
+    thread->snapshot_refs = thread->stale_snapshot_refs = 0;
     thread->changed_count = 0;
-    context_put(snap, prepaid + 1);
-    settle_end(thread);
+    context_put(snapshot, snapshot_refs + 1);
+    flush_end(thread);
 }
 
 /*
@@ -121,52 +121,52 @@ void context_drop_snapshot(struct thread *thread)
  * not yet told the counter of is still counted, and serves again. The last one stays: it keeps the
  * context that the batch names from being another one.
  */
-static struct context *ref_of_debt(struct thread *thread, struct context *context)
+static struct context *ref_of_deferred(struct thread *thread, struct context *context)
 {
-    if (context != thread->debt_context || thread->debt >= DEBT_MAX - 1)
+    if (context != thread->deferred_context || thread->deferred_releases >= DEBT_MAX - 1)
         return context_ref(context);
-    thread->debt++;
+    thread->deferred_releases++;
     return context;
 }
 
 /* Of an attached thread: a context of what the task sees, kept for its further captures. */
 struct context *context_of_task(struct thread *thread)
 {
-    struct context *over = thread->over;
-    struct private_part *own = over->flags & CONTEXT_PRIVATE ? context_private(over) : NULL;
-    struct context *frozen = own ? own->frozen : over;
+    struct context *over = thread->attached;
+    struct overlay_part *own = over->flags & CONTEXT_OVERLAY ? context_overlay_part(over) : NULL;
+    struct context *task_snapshot = own ? own->task_snapshot : over;
 
-    if (frozen && !slots_always_build &&
-        !(slots_have_copied && !slots_same(context_copied(frozen))))
-        return ref_of_debt(thread, frozen);
-    frozen = context_build(thread, 1);
-    if (frozen) {
+    if (task_snapshot && !slots_always_build &&
+        !(slots_have_copied && !slots_same(context_copied(task_snapshot))))
+        return ref_of_deferred(thread, task_snapshot);
+    task_snapshot = context_build(thread, 1);
+    if (task_snapshot) {
         const struct context *chain = own ? over->base : over;
 
-        frozen->hops = chain->hops;
-        frozen->born_ms = chain->born_ms;
+        task_snapshot->hops = chain->hops;
+        task_snapshot->born_ms = chain->born_ms;
         if (own && !slots_always_build && !slots_have_copied)
-            own->frozen = context_ref(frozen);
+            own->task_snapshot = context_ref(task_snapshot);
     }
-    return frozen;
+    return task_snapshot;
 }
 
-void context_settle_loan(struct thread *thread)
+void context_flush_batch(struct thread *thread)
 {
-    struct context *context = thread->loan;
-    int32_t left = thread->loan_left;
+    struct context *context = thread->batch;
+    int32_t left = thread->batch_refs;
 
-    thread->loan_over = NULL;
+    thread->batch_attached = NULL;
     if (!context) {
-        thread->loan_left = 0;
+        thread->batch_refs = 0;
         return;
     }
-    settle_begin(thread);
-    thread->loan_left = 0;
-    thread->loan = NULL;
+    flush_begin(thread);
+    thread->batch_refs = 0;
+    thread->batch = NULL;
     if (left)
         context_put(context, left);
-    settle_end(thread);
+    flush_end(thread);
 }
 
 /*
@@ -177,22 +177,23 @@ void context_settle_loan(struct thread *thread)
  */
 void context_lend(struct thread *thread, struct context *context)
 {
-    if (!(thread->mark & MARK_THREAD) || thread->runs || slots_always_build || slots_have_copied ||
-        context->flags & (CONTEXT_COUNTED | CONTEXT_ONCE | CONTEXT_EMPTY | CONTEXT_PRIVATE))
+    if (!(thread->frame_mark & FRAME_THREAD) || thread->runs || slots_always_build ||
+        slots_have_copied ||
+        context->flags & (CONTEXT_COUNTED | CONTEXT_ONCE | CONTEXT_EMPTY | CONTEXT_OVERLAY))
         return;
-    if (thread->loan != context)
-        context_settle_loan(thread);
-    if (!thread->loan_left) {
+    if (thread->batch != context)
+        context_flush_batch(thread);
+    if (!thread->batch_refs) {
         atomic_fetch_add_explicit(&context->refs, PREPAID_BATCH, memory_order_relaxed);
-        thread->loan_left = PREPAID_BATCH;
+        thread->batch_refs = PREPAID_BATCH;
     }
-    thread->loan = context;
-    thread->loan_over = thread->over;
+    thread->batch = context;
+    thread->batch_attached = thread->attached;
 }
 
 struct context *context_visible(struct thread *thread)
 {
-    return thread->over ? context_of_task(thread) : context_build(thread, 1);
+    return thread->attached ? context_of_task(thread) : context_build(thread, 1);
 }
 
 /*
@@ -200,82 +201,82 @@ struct context *context_visible(struct thread *thread)
  * is not built anew, but written to where this thread alone knows it, else copied. Nothing of that
  * where a context has more to do with a value than to hold its address or bytes.
  */
-static bool is_renewable(const struct context *snap)
+static bool is_renewable(const struct context *snapshot)
 {
     return (!slots_have_copied || guard_is_for_words()) && !slots_always_build &&
-           !(snap->flags & CONTEXT_COUNTED);
+           !(snapshot->flags & CONTEXT_COUNTED);
 }
 
-static void set_prepaid_aside(struct thread *thread)
+static void make_snapshot_stale(struct thread *thread)
 {
-    thread->stale_prepaid += thread->prepaid;
-    thread->prepaid = 0;
+    thread->stale_snapshot_refs += thread->snapshot_refs;
+    thread->snapshot_refs = 0;
 }
 
-void context_changed(struct thread *thread, unsigned column)
+void context_changed(struct thread *thread, unsigned key_index)
 {
-    if (!is_renewable(thread->snap) || key_bindings[column].destructor ||
+    if (!is_renewable(thread->snapshot) || key_bindings[key_index].destructor ||
         thread->changed_count == CHANGED_MAX) {
         context_drop_snapshot(thread);
         return;
     }
-    set_prepaid_aside(thread);
-    thread->changed[thread->changed_count++] = (uint16_t)column;
+    make_snapshot_stale(thread);
+    thread->changed[thread->changed_count++] = (uint16_t)key_index;
 }
 
 /* NULL: no memory; the snapshot is gone then. */
 static struct context *renew_snapshot(struct thread *thread)
 {
-    struct context *snap = thread->snap;
-    int32_t prepaid = thread->stale_prepaid;
-    bool is_set = snap->vars != NULL;
+    struct context *snapshot = thread->snapshot;
+    int32_t snapshot_refs = thread->stale_snapshot_refs;
+    bool is_set = snapshot->vars != NULL;
 
-    if (atomic_load_explicit(&snap->refs, memory_order_acquire) != prepaid + 1) {
-        struct context *copy = context_room(false);
+    if (atomic_load_explicit(&snapshot->refs, memory_order_acquire) != snapshot_refs + 1) {
+        struct context *copy = context_alloc(false);
 
         if (!copy) {
             context_drop_snapshot(thread);
             return NULL;
         }
-        context_copy_values(copy, snap);
+        context_copy_values(copy, snapshot);
         vars_ref(copy->vars);
         atomic_store_explicit(&copy->refs, PREPAID_BATCH + 1, memory_order_relaxed);
-        settle_begin(thread);
+        flush_begin(thread);
         atomic_fetch_add_explicit(&context_alive, 1, memory_order_relaxed);
-        thread->snap = copy;
-        thread->stale_prepaid = PREPAID_BATCH;
-        context_put(snap, prepaid + 1);
-        settle_end(thread);
-        snap = copy;
-        prepaid = PREPAID_BATCH;
+        thread->snapshot = copy;
+        thread->stale_snapshot_refs = PREPAID_BATCH;
+        context_put(snapshot, snapshot_refs + 1);
+        flush_end(thread);
+        snapshot = copy;
+        snapshot_refs = PREPAID_BATCH;
     }
     for (unsigned i = 0; i < thread->changed_count; i++) {
         void *value = context_get_key(thread, thread->changed[i]);
 
-        snap->key[thread->changed[i]] = value;
+        snapshot->key[thread->changed[i]] = value;
         is_set |= value != NULL;
     }
     if (slots_have_copied)
-        is_set |= words_read(context_copied(snap), slots_initial);
-    for (unsigned column = 0; !is_set && column < slots_columns; column++)
-        is_set = snap->key[column] != NULL;
-    snap->flags = is_set ? 0 : CONTEXT_EMPTY;
-    thread->snap = snap;
+        is_set |= words_read(context_copied(snapshot), slots_initial);
+    for (unsigned key_index = 0; !is_set && key_index < slots_key_count; key_index++)
+        is_set = snapshot->key[key_index] != NULL;
+    snapshot->flags = is_set ? 0 : CONTEXT_EMPTY;
+    thread->snapshot = snapshot;
     thread->tally = is_set ? thread->carried : thread->empty;
-    thread->prepaid = prepaid;
-    thread->stale_prepaid = 0;
+    thread->snapshot_refs = snapshot_refs;
+    thread->stale_snapshot_refs = 0;
     thread->changed_count = 0;
-    return snap;
+    return snapshot;
 }
 
 /* Of a thread on its own: the cached snapshot, renewed when something changed. */
 struct context *context_of_thread(struct thread *thread)
 {
-    struct context *snap = thread->snap;
+    struct context *snapshot = thread->snapshot;
 
     /* A snapshot made in a run must not outlive it, and longjmp may leave one without telling; on the
      * stack of a coroutine it is not known here whether the thread itself is in one. */
-    if (slots_always_build || thread->runs || !strand_is_home(thread)) {
+    if (slots_always_build || thread->runs || !coroutine_is_main_stack(thread)) {
         struct context *fresh = context_build(thread, 1);
 
         if (!fresh || !(fresh->flags & CONTEXT_EMPTY))
@@ -283,32 +284,32 @@ struct context *context_of_thread(struct thread *thread)
         context_put(fresh, 1);
         return context_empty;
     }
-    if (snap && snap->epoch != atomic_load_explicit(&slots_epoch, memory_order_relaxed)) {
+    if (snapshot && snapshot->epoch != atomic_load_explicit(&slots_epoch, memory_order_relaxed)) {
         context_drop_snapshot(thread);
-        snap = NULL;
+        snapshot = NULL;
     }
-    if (snap) {
-        bool is_stale = slots_have_copied && !slots_same(context_copied(snap));
+    if (snapshot) {
+        bool is_stale = slots_have_copied && !slots_same(context_copied(snapshot));
 
-        if (is_stale && !is_renewable(snap)) {
+        if (is_stale && !is_renewable(snapshot)) {
             context_drop_snapshot(thread);
-            snap = NULL;
+            snapshot = NULL;
         } else if (is_stale || thread->changed_count) {
-            set_prepaid_aside(thread);
-            snap = renew_snapshot(thread);
+            make_snapshot_stale(thread);
+            snapshot = renew_snapshot(thread);
         }
     }
-    if (!snap) {
-        snap = context_build(thread, PREPAID_BATCH + 1);
-        if (!snap)
+    if (!snapshot) {
+        snapshot = context_build(thread, PREPAID_BATCH + 1);
+        if (!snapshot)
             return NULL;
-        thread->snap = snap;
-        thread->prepaid = PREPAID_BATCH;
-        thread->tally = snap->flags & CONTEXT_EMPTY ? thread->empty : thread->carried;
-    } else if (thread->prepaid == 0) {
-        atomic_fetch_add_explicit(&snap->refs, PREPAID_BATCH, memory_order_relaxed);
-        thread->prepaid = PREPAID_BATCH;
+        thread->snapshot = snapshot;
+        thread->snapshot_refs = PREPAID_BATCH;
+        thread->tally = snapshot->flags & CONTEXT_EMPTY ? thread->empty : thread->carried;
+    } else if (thread->snapshot_refs == 0) {
+        atomic_fetch_add_explicit(&snapshot->refs, PREPAID_BATCH, memory_order_relaxed);
+        thread->snapshot_refs = PREPAID_BATCH;
     }
-    thread->prepaid--;
-    return snap;
+    thread->snapshot_refs--;
+    return snapshot;
 }

@@ -14,20 +14,20 @@
 
 #include "base/lock.h"
 #include "base/mem.h"
-#include "context/cell.h"
+#include "context/pool/slab.h"
 #include "context/dangling.h"
-#include "context/record.h"
-#include "context/strand.h"
+#include "context/pool/record.h"
+#include "context/coroutine.h"
 #include "context/thread.h"
-#include "context/vars.h"
+#include "context/variables.h"
 #include "slots/origin.h"
 
 /*
  * What unknown threads point to: every fast path's test fails on it (over is never what the guard
- * is, record_next equals record_end, no cell is at hand and none is wanted), so the slow paths can
+ * is, record_next equals record_end, no slab object is at hand and none is wanted), so the slow paths can
  * take a block in peace.
  */
-struct thread thread_unknown = {.over = OVER_UNKNOWN, .cells_count = UINT32_MAX};
+struct thread thread_unknown = {.attached = ATTACHED_UNKNOWN, .slab_count = UINT32_MAX};
 
 __thread struct thread *thread_self = &thread_unknown;
 
@@ -38,7 +38,7 @@ static struct thread *registry_all;
 static struct thread *_Atomic registry_free;
 
 /* In front of each block, for thread_front; the block stays where a line of the cache begins. */
-static size_t front_room;
+static size_t front_size;
 
 static pthread_key_t leave_key;
 static bool has_leave_key;
@@ -80,24 +80,24 @@ bool thread_reserve_front(size_t size)
     lock_take(&registry_lock);
     is_in_time = !registry_all;
     if (is_in_time)
-        front_room = (size + 63) & ~(size_t)63;
+        front_size = (size + 63) & ~(size_t)63;
     lock_drop(&registry_lock);
     return is_in_time;
 }
 
 static struct thread *thread_new(void)
 {
-    size_t front = front_room;
-    char *room = mem_alloc(front + sizeof(struct thread));
-    struct thread *thread = (struct thread *)(void *)(room + front);
+    size_t front = front_size;
+    char *buffer = mem_alloc(front + sizeof(struct thread));
+    struct thread *thread = (struct thread *)(void *)(buffer + front);
 
-    if (!room)
+    if (!buffer)
         return NULL;
     thread->tally = thread->carried;
     lock_take(&registry_lock);
-    if (unlikely(front != front_room)) { /* we are starting up right now */
+    if (unlikely(front != front_size)) { /* we are starting up right now */
         lock_drop(&registry_lock);
-        mem_free(room, front + sizeof(struct thread));
+        mem_free(buffer, front + sizeof(struct thread));
         return thread_new();
     }
     thread->next_all = registry_all;
@@ -171,13 +171,13 @@ static void thread_give_back(struct thread *thread)
 /* The end of a thread that did more than run. */
 static __attribute__((noinline)) void thread_let_go(struct thread *thread)
 {
-    scope_leave_slow(thread, UINTPTR_MAX & ~(uintptr_t)MARK_FLAGS);
-    strand_thread_ends(thread);
+    scope_leave_slow(thread, UINTPTR_MAX & ~(uintptr_t)FRAME_FLAGS);
+    coroutine_thread_ends(thread);
     context_drop_snapshot(thread);
-    context_settle_loan(thread);
-    context_settle_debt(thread);
+    context_flush_batch(thread);
+    context_flush_releases(thread);
     record_flush(thread);
-    cell_flush(thread);
+    slab_flush(thread);
     thread->suppress = 0;
     if (origins_on)
         origin_gone(thread);
@@ -203,11 +203,11 @@ static __attribute__((noinline)) void thread_let_go(struct thread *thread)
 
 void thread_leave_plain(struct thread *thread)
 {
-    if (unlikely(((uintptr_t)thread->over | (uintptr_t)thread->snap |
-                  (uintptr_t)thread->debt_context | (uintptr_t)thread->loan |
-                  (uintptr_t)thread->freed_chunk | (uintptr_t)thread->cells |
-                  (uintptr_t)thread->spare | (uintptr_t)thread->strands | (uintptr_t)thread->vars |
-                  thread->vars_id | thread->suppress) != 0))
+    if (unlikely(((uintptr_t)thread->attached | (uintptr_t)thread->snapshot |
+                  (uintptr_t)thread->deferred_context | (uintptr_t)thread->batch |
+                  (uintptr_t)thread->freed_chunk | (uintptr_t)thread->slab_objects |
+                  (uintptr_t)thread->spare | (uintptr_t)thread->coroutines |
+                  (uintptr_t)thread->vars | thread->vars_id | thread->suppress) != 0))
         thread_let_go(thread);
     else
         thread_give_back(thread);
@@ -218,7 +218,7 @@ void thread_leave(struct thread *thread)
     if (unlikely(thread == &thread_unknown))
         return;
     thread->building = 0; /* a getter may have ended the thread */
-    if (thread->over || origins_on)
+    if (thread->attached || origins_on)
         thread_let_go(thread);
     else
         thread_leave_plain(thread);

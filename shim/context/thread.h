@@ -38,8 +38,8 @@ static inline void thread_spare_return(struct thread *creator, struct thread *th
 enum { DEBT_MAX = 256 };               /* releases told at once */
 extern atomic_bool contexts_looked_at; /* by who counts: their memory stays */
 void context_drop_snapshot(struct thread *thread);
-void context_settle_debt(struct thread *thread);
-void context_settle_loan(struct thread *thread);
+void context_flush_releases(struct thread *thread);
+void context_flush_batch(struct thread *thread);
 
 void thread_fork_lock(void);
 void thread_fork_unlock(bool is_child);

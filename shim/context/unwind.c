@@ -7,7 +7,7 @@
  */
 #include <stdint.h>
 
-#include "base/elf.h"
+#include "elf/elf.h"
 #include "context/scope.h"
 
 enum { UNWIND_CLEANUP_PHASE = 2, UNWIND_CONTINUE = 8 };
@@ -43,7 +43,7 @@ baton_personality(int version, int actions, uint64_t exception_class,
         uintptr_t sp = frame_sp(unwinding, __builtin_return_address(0));
 
         /* Without it: the innermost attach is this frame's, but for frames that longjmp has left. */
-        scope_unwind(sp ? sp : thread_self->mark & ~(uintptr_t)MARK_FLAGS);
+        scope_unwind(sp ? sp : thread_self->frame_mark & ~(uintptr_t)FRAME_FLAGS);
     }
     return UNWIND_CONTINUE;
 }

@@ -19,42 +19,42 @@ struct value {
     struct value *next;
     void *pointer;
     uint32_t since;
-    uint16_t column;
-    uint32_t held; /* contexts */
-    uint32_t due;  /* destructions to carry out */
+    uint16_t key_index;
+    uint32_t owned; /* contexts */
+    uint32_t due;   /* destructions to carry out */
 };
 
 static struct lock values_lock;
 static struct value *values_table[BUCKETS];
 static int64_t values_alive;
 
-static struct value **values_find(unsigned column, uint32_t since, void *pointer)
+static struct value **values_find(unsigned key_index, uint32_t since, void *pointer)
 {
-    uint64_t hash = ((uintptr_t)pointer >> 4) * 0x9e3779b97f4a7c15u + column;
+    uint64_t hash = ((uintptr_t)pointer >> 4) * 0x9e3779b97f4a7c15u + key_index;
     struct value **link = &values_table[(hash >> 40) % BUCKETS];
 
-    while (*link &&
-           ((*link)->pointer != pointer || (*link)->column != column || (*link)->since != since))
+    while (*link && ((*link)->pointer != pointer || (*link)->key_index != key_index ||
+                     (*link)->since != since))
         link = &(*link)->next;
     return link;
 }
 
-bool values_hold(unsigned column, uint32_t since, void *pointer)
+bool values_hold(unsigned key_index, uint32_t since, void *pointer)
 {
     struct value *fresh = NULL, **link;
 
     for (;;) {
         lock_take(&values_lock);
-        link = values_find(column, since, pointer);
+        link = values_find(key_index, since, pointer);
         if (*link) {
-            (*link)->held++;
+            (*link)->owned++;
             lock_drop(&values_lock);
             mem_free(fresh, sizeof *fresh);
             return true;
         }
         if (fresh) {
-            *fresh =
-                (struct value){.pointer = pointer, .since = since, .column = column, .held = 1};
+            *fresh = (struct value){
+                .pointer = pointer, .since = since, .key_index = key_index, .owned = 1};
             *link = fresh;
             values_alive++;
             lock_drop(&values_lock);
@@ -67,14 +67,14 @@ bool values_hold(unsigned column, uint32_t since, void *pointer)
     }
 }
 
-void values_let_go(unsigned column, uint32_t since, void *pointer)
+void values_let_go(unsigned key_index, uint32_t since, void *pointer)
 {
     struct value **link, *gone = NULL;
     uint32_t due = 0;
 
     lock_take(&values_lock);
-    link = values_find(column, since, pointer);
-    if (*link && --(*link)->held == 0) {
+    link = values_find(key_index, since, pointer);
+    if (*link && --(*link)->owned == 0) {
         gone = *link;
         due = gone->due;
         *link = gone->next;
@@ -83,7 +83,7 @@ void values_let_go(unsigned column, uint32_t since, void *pointer)
     lock_drop(&values_lock);
     mem_free(gone, sizeof *gone);
     while (due--) {
-        struct key_binding *binding = &key_bindings[column];
+        struct key_binding *binding = &key_bindings[key_index];
         void (*destructor)(void *) = binding->destructor;
 
         if (binding->is_bound && binding->since == since && destructor)
@@ -91,19 +91,19 @@ void values_let_go(unsigned column, uint32_t since, void *pointer)
     }
 }
 
-bool values_defer(unsigned column, uint32_t since, void *pointer)
+bool values_defer(unsigned key_index, uint32_t since, void *pointer)
 {
     struct value *value;
 
     lock_take(&values_lock);
-    value = *values_find(column, since, pointer);
+    value = *values_find(key_index, since, pointer);
     if (value)
         value->due++;
     lock_drop(&values_lock);
     return value != NULL;
 }
 
-void values_forget(unsigned column)
+void values_forget(unsigned key_index)
 {
     struct value *gone = NULL, *next;
 
@@ -114,7 +114,7 @@ void values_forget(unsigned column)
         while (*link) {
             struct value *value = *link;
 
-            if (value->column != column) {
+            if (value->key_index != key_index) {
                 link = &value->next;
                 continue;
             }

@@ -18,8 +18,8 @@
 #include "context/context.h"
 #include "context/dangling.h"
 #include "context/values.h"
-#include "handoffs/hooks.h"
-#include "hooks/tally.h"
+#include "interpose/hooks.h"
+#include "userhooks/tally.h"
 #include "slots/slots.h"
 
 enum { TEXT_MAX = 256 * 1024 };

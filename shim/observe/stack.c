@@ -8,7 +8,7 @@
 
 #include <dlfcn.h>
 
-#include "base/elf.h"
+#include "elf/elf.h"
 #include "base/log.h"
 #include "slots/slots.h"
 

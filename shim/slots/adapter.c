@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/elf.h"
+#include "elf/elf.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "slots/slots.h"
@@ -132,55 +132,55 @@ static void adapter_resolve(struct slot *slot)
     slot_bound(slot, path, table->name ? table->name : "adapter");
 }
 
-static bool adapter_hold(const struct slot *slot, void **held)
+static bool adapter_hold(const struct slot *slot, void **owned)
 {
     int saved_errno = errno;
 
-    *held = NULL;
-    switch (table_of(slot)->capture(held)) {
+    *owned = NULL;
+    switch (table_of(slot)->capture(owned)) {
     case BATON_ADAPTER_OK:
         break;
     case BATON_ADAPTER_NONE:
-        *held = NULL;
+        *owned = NULL;
         break;
     default:
-        *held = NULL;
+        *owned = NULL;
         slot_failed(slot);
     }
     errno = saved_errno;
-    return *held != NULL;
+    return *owned != NULL;
 }
 
-static bool adapter_lend(const struct slot *slot, void *held, void **lent)
+static bool adapter_lend(const struct slot *slot, void *owned, void **borrowed)
 {
     int saved_errno = errno;
     bool is_attached;
 
-    *lent = NULL;
-    is_attached = table_of(slot)->attach(held, lent) == BATON_ADAPTER_OK;
+    *borrowed = NULL;
+    is_attached = table_of(slot)->attach(owned, borrowed) == BATON_ADAPTER_OK;
     if (!is_attached)
         slot_failed(slot);
     errno = saved_errno;
     return is_attached;
 }
 
-static void adapter_take_back(const struct slot *slot, void *lent, bool is_thread)
+static void adapter_take_back(const struct slot *slot, void *borrowed, bool is_thread)
 {
     const struct baton_adapter *table = table_of(slot);
     int saved_errno = errno;
 
     if (is_thread && table->version >= VERSION_WITH_END && table->detach_at_end)
-        table->detach_at_end(lent);
+        table->detach_at_end(borrowed);
     else
-        table->detach(lent);
+        table->detach(borrowed);
     errno = saved_errno;
 }
 
-static void adapter_let_go(const struct slot *slot, void *held)
+static void adapter_let_go(const struct slot *slot, void *owned)
 {
     int saved_errno = errno;
 
-    table_of(slot)->release(held);
+    table_of(slot)->release(owned);
     errno = saved_errno;
 }
 
@@ -203,7 +203,7 @@ const struct slot_kind slot_kind_adapter = {
     .resolve = adapter_resolve,
     .hold = adapter_hold,
     .lend = adapter_lend,
-    .take_back = adapter_take_back,
+    .reclaim = adapter_take_back,
     .let_go = adapter_let_go,
     .can_exchange = adapter_can_exchange,
     .exchange = adapter_exchange,

@@ -10,7 +10,7 @@
  */
 #include <string.h>
 
-#include "base/elf.h"
+#include "elf/elf.h"
 #include "slots/slots.h"
 
 typedef uintptr_t getter(void);
@@ -81,7 +81,7 @@ static bool fn_parse(struct slot *slot, char *text, struct slot_error *error)
                                      slot->fn.name[FREE]};
         return false;
     }
-    slot->is_made = slot->fn.name[FREE] != NULL;
+    slot->is_cloned = slot->fn.name[FREE] != NULL;
     return fn_add_names(slot, text, error);
 }
 
@@ -149,7 +149,7 @@ static void fn_resolve(struct slot *slot)
             slot_pin(slot->fn.function[i]);
     }
     if (slot_watches_setter(slot)) /* what we set is no change by the owner */
-        slot->fn.function[slot_setter(slot)] = slot->fn.past_hook;
+        slot->fn.function[slot_setter(slot)] = slot->fn.real_setter;
     slot_bound(slot, found.where.name, slot->fn.name[GET]);
 }
 

@@ -12,55 +12,55 @@
  * Numbers are used again after pthread_key_delete, hence slot->since.
  *
  * Rules: creation and deletion may run in any thread and before our constructor; one short lock, no
- * foreign code under it. key_column is read without a lock by every pthread_getspecific.
+ * foreign code under it. key_index_of is read without a lock by every pthread_getspecific.
  */
 #include <stdatomic.h>
 #include <string.h>
 
-#include "base/elf.h"
+#include "elf/elf.h"
 #include "slots/native.h"
 #include "slots/origin.h"
 #include "slots/policy.h"
 #include "slots/slots.h"
 
-enum { TICKETS = 256, NO_TICKET = -1, UNGUARDED = -2, FRAMES = 32 };
+enum { TRAMPOLINES = 256, NO_TRAMPOLINE = -1, UNGUARDED = -2, FRAMES = 32 };
 
-uint8_t key_column[KEYS_MAX];
+uint8_t key_index_of[KEYS_MAX];
 struct key_binding key_bindings[SLOTS_MAX];
-bool (*key_destructor_hook)(unsigned column, void *value);
-void (*key_forget_hook)(unsigned column);
+bool (*key_destructor_hook)(unsigned key_index, void *value);
+void (*key_forget_hook)(unsigned key_index);
 void *(*key_read_native)(pthread_key_t key);
 int (*key_write_native)(pthread_key_t key, const void *value);
 
 struct known_key {
     bool is_live;
-    int ticket;
+    int trampoline_id;
     const void *variable; /* what was passed to the creating function */
     const void *caller;   /* its return address */
     void (*destructor)(void *);
 };
 
-/* The number of a ticket is the number of the trampoline that was handed out as destructor. */
-struct ticket {
+/* The destructors that are handed to the C library; a trampoline id is an index here. */
+struct trampoline {
     _Atomic bool is_taken;
     void (*destructor)(void *);
     pthread_key_t key;
 };
 
 static struct known_key known_keys[KEYS_MAX];
-static struct ticket tickets[TICKETS];
+static struct trampoline trampolines[TRAMPOLINES];
 static unsigned keys_created; /* for n=N */
 
 /* ---- destructors ---- */
 
 static __attribute__((noinline)) void destroy(int number, void *value)
 {
-    struct ticket *ticket = &tickets[number];
-    unsigned column = ticket->key < KEYS_MAX ? key_column[ticket->key] : 0;
+    struct trampoline *trampoline = &trampolines[number];
+    unsigned key_index = trampoline->key < KEYS_MAX ? key_index_of[trampoline->key] : 0;
 
-    if (column && key_destructor_hook && key_destructor_hook(column - 1, value))
+    if (key_index && key_destructor_hook && key_destructor_hook(key_index - 1, value))
         return;
-    ticket->destructor(value);
+    trampoline->destructor(value);
 }
 
 /* clang-format off */
@@ -72,18 +72,18 @@ static __attribute__((noinline)) void destroy(int number, void *value)
 #define TRAMPOLINE_CASE(n) case 0x##n: return destructor_##n;
 #define SIXTEEN(X, h) \
     X(h##0) X(h##1) X(h##2) X(h##3) X(h##4) X(h##5) X(h##6) X(h##7) X(h##8) X(h##9) X(h##a) X(h##b) X(h##c) X(h##d) X(h##e) X(h##f)
-#define ALL_TICKETS(X)                                                                                   \
+#define ALL_TRAMPOLINES(X)                                                                                   \
     SIXTEEN(X, 0) SIXTEEN(X, 1) SIXTEEN(X, 2) SIXTEEN(X, 3) SIXTEEN(X, 4) SIXTEEN(X, 5) SIXTEEN(X, 6)    \
     SIXTEEN(X, 7) SIXTEEN(X, 8) SIXTEEN(X, 9) SIXTEEN(X, a) SIXTEEN(X, b) SIXTEEN(X, c) SIXTEEN(X, d)    \
     SIXTEEN(X, e) SIXTEEN(X, f)
-ALL_TICKETS(TRAMPOLINE)
+ALL_TRAMPOLINES(TRAMPOLINE)
 /* clang-format on */
 
 /* Not a table of pointers: the loader would have to write it at every start of every program. */
-static key_destructor *trampoline(int number)
+static key_destructor *trampoline_function(int number)
 {
     switch (number) {
-        ALL_TICKETS(TRAMPOLINE_CASE)
+        ALL_TRAMPOLINES(TRAMPOLINE_CASE)
     }
     return NULL;
 }
@@ -113,7 +113,7 @@ static void bind(struct slot *slot, pthread_key_t key, bool may_have_values)
         slot_refuse(slot, reason);
         return;
     }
-    if (known->ticket == UNGUARDED) {
+    if (known->trampoline_id == UNGUARDED) {
         slot_refuse(slot, "its destructor could not be guarded: too many keys");
         return;
     }
@@ -122,10 +122,10 @@ static void bind(struct slot *slot, pthread_key_t key, bool may_have_values)
         native_bind(slot, key, known->destructor != NULL, module.name);
         return;
     }
-    binding = &key_bindings[slot->column];
+    binding = &key_bindings[slot->key_index];
     if (binding->since)
         may_have_values =
-            true; /* contexts may hold values of the key that had this column before */
+            true; /* contexts may hold values of the key that had this key index before */
     binding->key = key;
     binding->destructor = known->destructor;
     binding->slot = slot;
@@ -134,7 +134,7 @@ static void bind(struct slot *slot, pthread_key_t key, bool may_have_values)
     slot_bound(slot, module.name, slot->key.name ? slot->key.name : slot->item);
     binding->since = slot->since;
     __atomic_store_n(&binding->is_bound, true, __ATOMIC_RELEASE);
-    __atomic_store_n(&key_column[key], (uint8_t)(slot->column + 1), __ATOMIC_RELEASE);
+    __atomic_store_n(&key_index_of[key], (uint8_t)(slot->key_index + 1), __ATOMIC_RELEASE);
     if (slots_changed_hook)
         slots_changed_hook(may_have_values);
 }
@@ -183,42 +183,42 @@ static bool is_wanted(struct slot *slot, const void *variable, const void *calle
            (const void *)slot->key.variable == variable;
 }
 
-key_destructor *key_will_create(key_destructor *destructor, int *ticket)
+key_destructor *key_will_create(key_destructor *destructor, int *trampoline_id)
 {
-    *ticket = NO_TICKET;
+    *trampoline_id = NO_TRAMPOLINE;
     if (!destructor)
         return NULL;
-    for (int i = 0; i < TICKETS; i++) {
+    for (int i = 0; i < TRAMPOLINES; i++) {
         bool expected = false;
 
-        if (atomic_compare_exchange_strong(&tickets[i].is_taken, &expected, true)) {
-            *ticket = i;
-            tickets[i].destructor = destructor;
-            tickets[i].key = KEYS_MAX;
-            return trampoline(i);
+        if (atomic_compare_exchange_strong(&trampolines[i].is_taken, &expected, true)) {
+            *trampoline_id = i;
+            trampolines[i].destructor = destructor;
+            trampolines[i].key = KEYS_MAX;
+            return trampoline_function(i);
         }
     }
-    *ticket = UNGUARDED;
+    *trampoline_id = UNGUARDED;
     return destructor;
 }
 
-void key_created(int ticket, pthread_key_t key, const void *variable, const void *caller,
+void key_created(int trampoline_id, pthread_key_t key, const void *variable, const void *caller,
                  bool is_ok)
 {
     struct known_key *known;
 
     if (!is_ok || key >= KEYS_MAX) {
-        if (ticket >= 0 && !is_ok)
-            atomic_store(&tickets[ticket].is_taken, false);
+        if (trampoline_id >= 0 && !is_ok)
+            atomic_store(&trampolines[trampoline_id].is_taken, false);
         return;
     }
     known = &known_keys[key];
     known->variable = variable;
     known->caller = caller;
-    known->ticket = ticket;
-    known->destructor = ticket >= 0 ? tickets[ticket].destructor : NULL;
-    if (ticket >= 0)
-        tickets[ticket].key = key;
+    known->trampoline_id = trampoline_id;
+    known->destructor = trampoline_id >= 0 ? trampolines[trampoline_id].destructor : NULL;
+    if (trampoline_id >= 0)
+        trampolines[trampoline_id].key = key;
     known->is_live = true;
     keys_created++;
     for (unsigned i = 0; i < slots_count; i++) {
@@ -230,13 +230,13 @@ void key_created(int ticket, pthread_key_t key, const void *variable, const void
     slots_look_again(); /* perhaps it is stored in a named variable later */
 }
 
-/* The column's key is no more: what contexts hold of it is void, nothing of it is destroyed by us. */
-static void unbind(unsigned column, const char *reason)
+/* The key index's key is no more: what contexts hold of it is void, nothing of it is destroyed by us. */
+static void unbind(unsigned key_index, const char *reason)
 {
-    struct key_binding *binding = &key_bindings[column];
+    struct key_binding *binding = &key_bindings[key_index];
     struct slot *slot = (struct slot *)(uintptr_t)binding->slot;
 
-    __atomic_store_n(&key_column[binding->key], 0, __ATOMIC_RELEASE);
+    __atomic_store_n(&key_index_of[binding->key], 0, __ATOMIC_RELEASE);
     __atomic_store_n(&binding->is_bound, false, __ATOMIC_RELEASE);
     atomic_fetch_add(&slots_epoch, 1);
     slot->state = SLOT_WAITING;
@@ -244,7 +244,7 @@ static void unbind(unsigned column, const char *reason)
     if (slot->policy == POLICY_WEAK)
         origin_slot_gone(slot);
     if (key_forget_hook)
-        key_forget_hook(column);
+        key_forget_hook(key_index);
     if (slots_changed_hook)
         slots_changed_hook(true);
 }
@@ -274,23 +274,23 @@ void key_deleted(pthread_key_t key)
     if (key >= KEYS_MAX)
         return;
     known = &known_keys[key];
-    if (key_column[key])
-        unbind(key_column[key] - 1u, "its key was deleted");
+    if (key_index_of[key])
+        unbind(key_index_of[key] - 1u, "its key was deleted");
     native_unbind(native_is_deleted, &key);
     known->is_live = false;
-    if (known->ticket >= 0)
-        atomic_store(&tickets[known->ticket].is_taken, false);
-    known->ticket = NO_TICKET;
+    if (known->trampoline_id >= 0)
+        atomic_store(&trampolines[known->trampoline_id].is_taken, false);
+    known->trampoline_id = NO_TRAMPOLINE;
 }
 
-/* A plugin that leaks its key leaves a dead column; when it is loaded again it makes another. */
+/* A plugin that leaks its key leaves a dead key index; when it is loaded again it makes another. */
 void keys_library_unloaded(void)
 {
-    for (unsigned column = 0; column < slots_columns; column++) {
-        const struct key_binding *binding = &key_bindings[column];
+    for (unsigned key_index = 0; key_index < slots_key_count; key_index++) {
+        const struct key_binding *binding = &key_bindings[key_index];
 
         if (binding->is_bound && is_library_gone(binding->slot))
-            unbind(column, "its library was unloaded");
+            unbind(key_index, "its library was unloaded");
     }
     native_unbind(native_is_unloaded, NULL);
 }
@@ -308,7 +308,7 @@ static bool key_parse(struct slot *slot, char *text, struct slot_error *error)
         return false;
     }
     if (!is_native)
-        slot->column = (uint16_t)slots_columns;
+        slot->key_index = (uint16_t)slots_key_count;
     if (!strncmp(text, "n=", 2)) {
         unsigned order = 0;
 
@@ -347,7 +347,7 @@ static bool key_parse(struct slot *slot, char *text, struct slot_error *error)
             return false;
         }
     }
-    slots_columns += !is_native;
+    slots_key_count += !is_native;
     return true;
 }
 
@@ -439,7 +439,8 @@ void key_resolve(struct slot *slot)
     if (key && !slot->key.is_lasting && is_unknown(key))
         slot->reason = "its key was made where its creation cannot be seen: in a constructor of a "
                        "module that was opened with RTLD_DEEPBIND";
-    if (key < KEYS_MAX && known_keys[key].is_live && !key_column[key] && is_stored_here(slot, key))
+    if (key < KEYS_MAX && known_keys[key].is_live && !key_index_of[key] &&
+        is_stored_here(slot, key))
         bind(slot, key, true);
 }
 

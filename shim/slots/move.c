@@ -15,13 +15,13 @@
 /* Moved one by one here; what words.c has planned it moves itself. */
 static bool is_moved(const struct slot *slot)
 {
-    return slot->column == SLOT_NO_COLUMN && slot->state == SLOT_BOUND && !slot->is_planned;
+    return slot->key_index == SLOT_NO_KEY && slot->state == SLOT_BOUND && !slot->is_static_word;
 }
 
 void slots_set_initial(void)
 {
     for (unsigned i = 0; i < slots_count; i++) {
-        if ((is_moved(&slots[i]) || slots[i].is_planned) && slots[i].kind->initial)
+        if ((is_moved(&slots[i]) || slots[i].is_static_word) && slots[i].kind->initial)
             slots[i].kind->initial(&slots[i], (char *)slots_initial + slots[i].offset);
     }
 }
@@ -57,7 +57,7 @@ static void **word_at(const struct slot *slot, const void *values)
     return (void **)(uintptr_t)((const char *)values + slot->offset);
 }
 
-static bool hold(const struct slot *slot, void **word, const void *owner, void *const *lent,
+static bool hold(const struct slot *slot, void **word, const void *owner, void *const *borrowed,
                  void *const *from)
 {
     void *value = NULL;
@@ -69,18 +69,18 @@ static bool hold(const struct slot *slot, void **word, const void *owner, void *
         origin_seen(owner, slot, value);
     if (!value)
         return false;
-    if (slot->policy == POLICY_WEAK && lent && *lent == value && *from)
+    if (slot->policy == POLICY_WEAK && borrowed && *borrowed == value && *from)
         *word = origin_ref(*from); /* a task hands on what it was lent */
     else
         *word = policy_hold(slot, value, owner, slot->kind->place ? slot->kind->place(slot) : NULL);
     return *word != NULL;
 }
 
-bool slots_capture(void *values, const void *owner, const void *lent, const void *from)
+bool slots_capture(void *values, const void *owner, const void *borrowed, const void *from)
 {
     bool is_any_set = false;
 
-    if (!slots_have_held)
+    if (!slots_have_owned)
         return slots_read(values);
     is_any_set = words_read(values, slots_initial);
     for (unsigned i = 0; i < slots_count; i++) {
@@ -88,9 +88,9 @@ bool slots_capture(void *values, const void *owner, const void *lent, const void
 
         if (!is_moved(slot))
             continue;
-        if (slot->is_held)
+        if (slot->is_owned)
             is_any_set |= hold(slot, word_at(slot, values), owner,
-                               lent ? word_at(slot, lent) : NULL,
+                               borrowed ? word_at(slot, borrowed) : NULL,
                                from ? word_at(slot, from) : NULL);
         else
             is_any_set |= slot->kind->read(slot, (char *)values + slot->offset);
@@ -100,7 +100,7 @@ bool slots_capture(void *values, const void *owner, const void *lent, const void
 
 bool slots_same(const void *values)
 {
-    char now[LATE_TLS_ROOM];
+    char now[LATE_TLS_SIZE];
 
     if (!words_same(values))
         return false;
@@ -111,7 +111,7 @@ bool slots_same(const void *values)
 
         if (!is_moved(slot))
             continue;
-        if (slot->is_held)
+        if (slot->is_owned)
             return false; /* what a context keeps is a copy of its own */
         if (slot->kind->same) {
             if (!slot->kind->same(slot, (const char *)values + slot->offset))
@@ -129,37 +129,37 @@ bool slots_same(const void *values)
 }
 
 /* What a kind's own lend answered false to: there is nothing to take back. */
-static char nothing_lent;
+static char nothing_borrowed;
 
-static void lend(const struct slot *slot, void *held, void **lent)
+static void lend(const struct slot *slot, void *owned, void **borrowed)
 {
     void *value;
 
     if (slot->kind->lend) {
-        if (!slot->kind->lend(slot, held, lent))
-            *lent = &nothing_lent;
+        if (!slot->kind->lend(slot, owned, borrowed))
+            *borrowed = &nothing_borrowed;
         return;
     }
-    *lent = policy_lend(slot, held);
-    value = *lent;
+    *borrowed = policy_lend(slot, owned);
+    value = *borrowed;
     slot->kind->write(slot, &value);
 }
 
-static void take_back(const struct slot *slot, void **saved, void *lent, bool is_thread)
+static void reclaim(const struct slot *slot, void **saved, void *borrowed, bool is_thread)
 {
     void *now = NULL;
 
-    if (slot->kind->take_back) {
-        if (lent != &nothing_lent)
-            slot->kind->take_back(slot, lent, is_thread);
+    if (slot->kind->reclaim) {
+        if (borrowed != &nothing_borrowed)
+            slot->kind->reclaim(slot, borrowed, is_thread);
         return;
     }
     slot->kind->read(slot, &now);
-    if (is_thread && now != lent)
+    if (is_thread && now != borrowed)
         return; /* the thread's own by now (rule 13) */
     slot->kind->write(slot, saved);
-    if (now == lent)
-        policy_take_back(slot, lent); /* not when the task took it over (rule 19) */
+    if (now == borrowed)
+        policy_take_back(slot, borrowed); /* not when the task took it over (rule 19) */
 }
 
 static bool slot_exchanges(const struct slot *slot)
@@ -168,7 +168,7 @@ static bool slot_exchanges(const struct slot *slot)
 }
 
 /* A kind that cannot tell one coroutine's state from another's leaves it to the thread. */
-static bool is_lent_to(const struct slot *slot, bool is_coroutine)
+static bool is_borrowed_by(const struct slot *slot, bool is_coroutine)
 {
     return !is_coroutine || !slot->kind->lend || slot_exchanges(slot);
 }
@@ -183,9 +183,9 @@ void slots_write(void *values, uint32_t epoch, void *saved, uint32_t now, bool i
 
         if (!is_moved_since(slot, now))
             continue;
-        if (slot->is_held && !is_lent_to(slot, is_coroutine))
-            *word_at(slot, (char *)saved + slots_bytes) = &nothing_lent;
-        else if (slot->is_held)
+        if (slot->is_owned && !is_borrowed_by(slot, is_coroutine))
+            *word_at(slot, (char *)saved + slots_bytes) = &nothing_borrowed;
+        else if (slot->is_owned)
             lend(slot, epoch >= slot->since ? *word_at(slot, values) : NULL,
                  word_at(slot, (char *)saved + slots_bytes));
         else
@@ -199,23 +199,23 @@ void slots_restore(void *saved, const void *borrowed, uint32_t epoch)
 {
     for (unsigned i = slots_are_words ? 0 : slots_count; i-- > 0;) {
         const struct slot *slot = &slots[i];
-        char now[LATE_TLS_ROOM];
+        char now[LATE_TLS_SIZE];
 
         if (!is_moved_since(slot, epoch))
             continue;
-        if (slot->is_held) {
-            take_back(slot, word_at(slot, saved), *word_at(slot, (char *)saved + slots_bytes),
-                      borrowed != NULL);
+        if (slot->is_owned) {
+            reclaim(slot, word_at(slot, saved), *word_at(slot, (char *)saved + slots_bytes),
+                    borrowed != NULL);
             continue;
         }
-        if (borrowed && slot->size <= sizeof now && !slot->is_made) {
+        if (borrowed && slot->size <= sizeof now && !slot->is_cloned) {
             memset(now, 0, slot->size);
             slot->kind->read(slot, now);
             if (memcmp(now, (const char *)borrowed + slot->offset, slot->size) != 0)
                 continue; /* the thread's own by now (rule 13) */
         }
         slot->kind->write(slot, (char *)saved + slot->offset);
-        if (slot->is_made)
+        if (slot->is_cloned)
             slot->kind->release(slot, (char *)saved + slot->offset);
     }
     if (borrowed)
@@ -234,7 +234,7 @@ void slots_suspend(void *values, uint32_t now)
 
         if (!is_moved_since(slot, now) || !slot->kind->lend)
             continue;
-        *word_at(slot, (char *)values + slots_bytes) = &nothing_lent;
+        *word_at(slot, (char *)values + slots_bytes) = &nothing_borrowed;
         *word_at(slot, values) = NULL;
         if (slot_exchanges(slot))
             slot->kind->exchange(slot, word_at(slot, values));
@@ -252,8 +252,8 @@ void slots_resume(void *values, uint32_t epoch)
 
 bool slot_is_watched(const struct slot *slot)
 {
-    return slots_watched && slot->column == SLOT_NO_COLUMN && slot->state == SLOT_BOUND &&
-           slot->policy == POLICY_SHARE && !slot->is_made && slot->size == sizeof(void *) &&
+    return slots_watched && slot->key_index == SLOT_NO_KEY && slot->state == SLOT_BOUND &&
+           slot->policy == POLICY_SHARE && !slot->is_cloned && slot->size == sizeof(void *) &&
            (slot->kind == &slot_kind_tls || slot->kind == &slot_kind_fn ||
             slot->kind == &slot_kind_swap);
 }
@@ -271,7 +271,7 @@ void slots_set_aside(const void *owner, const void *saved, uint32_t now)
         if (is_moved_since(slot, now) && (slot->policy == POLICY_WEAK || slot_is_watched(slot)))
             origin_seen(owner, slot, slot_word(slot, saved));
     }
-    origin_aside(owner);
+    origin_set_aside(owner);
 }
 
 void slots_release(void *values)
@@ -281,9 +281,9 @@ void slots_release(void *values)
 
         if (!is_moved(slot))
             continue;
-        if (slot->is_made) {
+        if (slot->is_cloned) {
             slot->kind->release(slot, (char *)values + slot->offset);
-        } else if (slot->is_held) {
+        } else if (slot->is_owned) {
             void **word = word_at(slot, values);
 
             if (slot->kind->let_go && *word)

@@ -4,7 +4,7 @@
  * Every slot that waits asks again after a dlopen and after a key was made. Alone, each would walk
  * through the files of a hundred libraries; together they walk once, and only through what is new.
  */
-#include "base/elf.h"
+#include "elf/elf.h"
 #include "base/lock.h"
 #include "slots/slots.h"
 

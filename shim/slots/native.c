@@ -5,7 +5,7 @@
  * Such a slot is moved like one behind functions; capture reads, attach sets, detach puts back.
  *
  * Keys become native by themselves where a module has functions for keys of its own that may lead
- * past us (slots_keys_aside): what such a function reads is then right, wherever it leads.
+ * past us (slots_keys_native): what such a function reads is then right, wherever it leads.
  *
  * Rule: only keys without a destructor. Where there is one, the C library would destroy at a worker's
  * end what is only lent, and what a task has left would be overwritten with nobody to destroy it.
@@ -26,7 +26,7 @@ bool native_take(struct slot *slot, char *text)
         return false;
     *option = '\0';
     slot->kind = &slot_kind_native;
-    slot->column = SLOT_NO_COLUMN;
+    slot->key_index = SLOT_NO_KEY;
     slot->size = sizeof(void *);
     slots_have_native = true;
     return true;
@@ -37,9 +37,9 @@ void native_choose(struct slot *slot, bool has_destructor)
     if (!native_may_be(slot) && !slot->key.overlay)
         return;
     if (!slot->key.overlay)
-        slot->key.overlay = (uint16_t)(slot->column + 1);
+        slot->key.overlay = (uint16_t)(slot->key_index + 1);
     slot->kind = has_destructor ? &slot_kind_key : &slot_kind_native;
-    slot->column = has_destructor ? (uint16_t)(slot->key.overlay - 1) : SLOT_NO_COLUMN;
+    slot->key_index = has_destructor ? (uint16_t)(slot->key.overlay - 1) : SLOT_NO_KEY;
     slot->size = sizeof(void *);
     slots_have_native = true;
     slot->note =

@@ -16,7 +16,7 @@ static inline bool slot_is_native(const struct slot *slot)
 /* The user has not asked for it, but native_choose may decide so when the key is known. */
 static inline bool native_may_be(const struct slot *slot)
 {
-    return slots_keys_aside && slot->kind == &slot_kind_key && slot->policy == POLICY_SHARE;
+    return slots_keys_native && slot->kind == &slot_kind_key && slot->policy == POLICY_SHARE;
 }
 
 /* Makes such a slot native, or one of the overlay's if its key has a destructor. Before it is bound. */

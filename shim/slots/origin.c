@@ -23,8 +23,8 @@ struct origin {
     const void *owner;
     void *const *place;
     void *value;
-    const void *after;    /* CHANGED: what the owner has instead, as far as known */
-    uint32_t held, aside; /* contexts; attaches of the owner since */
+    const void *after;             /* CHANGED: what the owner has instead, as far as known */
+    uint32_t held, attaches_since; /* contexts; attaches of the owner since */
     enum origin_state state;
 };
 
@@ -59,7 +59,7 @@ static void end(struct origin *origin, enum origin_state state)
 
 static bool is_copied(const struct origin *origin)
 {
-    return origin->slot->column == SLOT_NO_COLUMN;
+    return origin->slot->key_index == SLOT_NO_KEY;
 }
 
 static void end_of_owner(const void *owner, const struct slot *slot)
@@ -68,7 +68,7 @@ static void end_of_owner(const void *owner, const struct slot *slot)
 
     for (origin = *bucket_of(owner); origin; origin = next) {
         next = origin->next;
-        if (origin->owner == owner && is_copied(origin) && !origin->aside &&
+        if (origin->owner == owner && is_copied(origin) && !origin->attaches_since &&
             (!slot || origin->slot == slot))
             end(origin, ORIGIN_CHANGED);
     }
@@ -102,7 +102,7 @@ static void look(struct origin *origin)
 {
     void *now;
 
-    if (!origin->place || origin->aside || origin->state != ORIGIN_CURRENT)
+    if (!origin->place || origin->attaches_since || origin->state != ORIGIN_CURRENT)
         return;
     now = __atomic_load_n(origin->place, __ATOMIC_RELAXED);
     if (now == origin->value)
@@ -136,7 +136,7 @@ struct origin *origin_get(const struct slot *slot, void *value, const void *owne
     take();
     for (origin = *bucket; origin; origin = origin->next) {
         if (origin->owner == owner && origin->slot == slot && origin->value == value &&
-            !origin->aside)
+            !origin->attaches_since)
             break;
     }
     if (!origin && fresh) {
@@ -223,7 +223,7 @@ static void visit_seen(struct origin *origin, const void *arg)
 {
     const struct change *change = arg;
 
-    if (origin->slot != change->slot || origin->value == change->to || origin->aside)
+    if (origin->slot != change->slot || origin->value == change->to || origin->attaches_since)
         return;
     origin->after = change->to;
     end(origin, ORIGIN_CHANGED);
@@ -256,10 +256,10 @@ static void visit_aside(struct origin *origin, const void *arg)
     if (!is_copied(origin))
         return;
     look(origin);
-    origin->aside++;
+    origin->attaches_since++;
 }
 
-void origin_aside(const void *owner)
+void origin_set_aside(const void *owner)
 {
     each(owner, visit_aside, NULL);
 }
@@ -268,8 +268,8 @@ static void visit_back(struct origin *origin, const void *arg)
 {
     if (!is_copied(origin))
         return;
-    if (origin->aside)
-        origin->aside--;
+    if (origin->attaches_since)
+        origin->attaches_since--;
     else
         end(origin, ORIGIN_GONE);
 }

@@ -43,7 +43,7 @@ void origin_set(const void *owner, const struct slot *slot);
 void origin_replaced(const void *owner, const struct slot *slot, const void *from, const void *to);
 
 /* The owner's copied values go aside; are back again, and those that it had meanwhile are no more. */
-void origin_aside(const void *owner);
+void origin_set_aside(const void *owner);
 void origin_back(const void *owner);
 /* The owner goes on with another stack, and its copied values with that: not followed. */
 void origin_switched(const void *owner);

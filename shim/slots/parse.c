@@ -185,15 +185,15 @@ static bool parse_item(struct slot *slot, char *text, struct slot_error *error)
 }
 
 /* Room for a text that will be cut up: mostly where the settings are. */
-static char *text_room(struct config *config, size_t size)
+static char *text_buffer(struct config *config, size_t size)
 {
-    char *room = config->spare;
+    char *buffer = config->spare;
 
     if (size > config->spare_len)
         return mem_alloc(size);
     config->spare += size;
     config->spare_len -= size;
-    return room;
+    return buffer;
 }
 
 unsigned slots_parse(struct config *config)
@@ -212,13 +212,13 @@ unsigned slots_parse(struct config *config)
             errors++;
             break;
         }
-        text = text_room(config, item->len + 1);
+        text = text_buffer(config, item->len + 1);
         if (!text)
             break;
         memcpy(text, item->text, item->len + 1);
         memset(slot, 0, sizeof *slot);
         slot->item = item->text;
-        slot->column = SLOT_NO_COLUMN;
+        slot->key_index = SLOT_NO_KEY;
         if (!parse_item(slot, text, &error)) {
             config_item_error(config, item, (size_t)(error.at - text), "expected %s",
                               error.expected);
@@ -226,14 +226,14 @@ unsigned slots_parse(struct config *config)
             continue;
         }
         slots_count++;
-        slot->is_held = slot->kind->hold ||
-                        (slot->policy != POLICY_SHARE && slot->policy != POLICY_MOVE);
-        slots_have_held |= slot->is_held;
-        slots_have_held_keys |= slot->is_held && slot->column != SLOT_NO_COLUMN;
-        slot->is_made |= slot->policy == POLICY_MOVE;
+        slot->is_owned = slot->kind->hold ||
+                         (slot->policy != POLICY_SHARE && slot->policy != POLICY_MOVE);
+        slots_have_owned |= slot->is_owned;
+        slots_have_owned_keys |= slot->is_owned && slot->key_index != SLOT_NO_KEY;
+        slot->is_cloned |= slot->policy == POLICY_MOVE;
         origins_on |= slot->policy == POLICY_WEAK;
         slots_watch_setters |= slot_watches_setter(slot);
-        if (slot->is_made || slot->is_held)
+        if (slot->is_cloned || slot->is_owned)
             slots_always_build = slots_owns_values = true;
         slots_have_adapters |= slot->kind == &slot_kind_adapter;
     }

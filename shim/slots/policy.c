@@ -15,10 +15,10 @@
 #include <string.h>
 
 #include "base/arch.h"
-#include "base/elf.h"
+#include "elf/elf.h"
 #include "slots/origin.h"
 
-bool slots_have_held;
+bool slots_have_owned;
 
 /* ---- the program's allocator ---- */
 
@@ -163,29 +163,29 @@ void *policy_hold(const struct slot *slot, void *value, const void *owner, void 
     return slot->policy == POLICY_WEAK ? origin_get(slot, value, owner, place) : make(slot, value);
 }
 
-void *policy_lend(const struct slot *slot, void *held)
+void *policy_lend(const struct slot *slot, void *owned)
 {
-    if (!held)
+    if (!owned)
         return NULL;
     if (slot->policy == POLICY_WEAK)
-        return origin_look(held) == ORIGIN_CURRENT ? origin_value(held) : NULL;
-    return make(slot, held);
+        return origin_look(owned) == ORIGIN_CURRENT ? origin_value(owned) : NULL;
+    return make(slot, owned);
 }
 
-void policy_take_back(const struct slot *slot, void *lent)
+void policy_take_back(const struct slot *slot, void *borrowed)
 {
-    if (lent && slot->policy != POLICY_WEAK)
-        end(slot, lent);
+    if (borrowed && slot->policy != POLICY_WEAK)
+        end(slot, borrowed);
 }
 
-void policy_let_go(const struct slot *slot, void *held)
+void policy_let_go(const struct slot *slot, void *owned)
 {
-    if (!held)
+    if (!owned)
         return;
     if (slot->policy == POLICY_WEAK)
-        origin_put(held);
+        origin_put(owned);
     else
-        end(slot, held);
+        end(slot, owned);
 }
 
 /* ---- from the setting ---- */

@@ -23,11 +23,11 @@
 #include "slots/slots.h"
 
 /* Some slot is held: captures build, attaches lend. */
-extern bool slots_have_held;
+extern bool slots_have_owned;
 
-static inline bool slot_is_held(const struct slot *slot)
+static inline bool slot_is_owned(const struct slot *slot)
 {
-    return slot->is_held;
+    return slot->is_owned;
 }
 
 /* Is the item's combination of kind and policy one that there is? Notes its functions' names. */
@@ -41,8 +41,8 @@ bool policy_resolve(struct slot *slot);
  * if that can be looked at (tls), or NULL. NULL: it could not be made, the slot is carried empty.
  */
 void *policy_hold(const struct slot *slot, void *value, const void *owner, void *const *place);
-void *policy_lend(const struct slot *slot, void *held);
-void policy_take_back(const struct slot *slot, void *lent);
-void policy_let_go(const struct slot *slot, void *held);
+void *policy_lend(const struct slot *slot, void *owned);
+void policy_take_back(const struct slot *slot, void *borrowed);
+void policy_let_go(const struct slot *slot, void *owned);
 
 #endif

@@ -12,7 +12,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
-#include "base/elf.h"
+#include "elf/elf.h"
 #include "base/lock.h"
 #include "base/log.h"
 #include "slots/native.h"
@@ -23,12 +23,12 @@
 enum { RESOLVE_TRIES = 64 };
 
 struct slot slots[SLOTS_MAX];
-unsigned slots_count, slots_columns, slots_bytes, slots_saved_bytes;
+unsigned slots_count, slots_key_count, slots_bytes, slots_saved_bytes;
 bool slots_have_native, slots_have_copied, slots_always_build, slots_owns_values,
-    slots_have_held_keys, slots_force;
+    slots_have_owned_keys, slots_force;
 bool slots_have_adapters;
 _Atomic bool slots_stale;
-bool slots_are_words, slots_watched, slots_keys_aside;
+bool slots_are_words, slots_watched, slots_keys_native;
 void *slots_initial;
 _Atomic uint32_t slots_epoch = 1;
 void (*slots_changed_hook)(bool may_have_values);
@@ -39,14 +39,14 @@ void (*slots_stale_hook)(void);
 static struct lock resolve_lock;
 static unsigned resolve_tries;
 
-static void assign_room(struct slot *slot)
+static void assign_next_offset(struct slot *slot)
 {
     if (native_may_be(slot))
         slot->size = sizeof(void *);
-    else if (slot->column != SLOT_NO_COLUMN)
+    else if (slot->key_index != SLOT_NO_KEY)
         return;
     if (!slot->size)
-        slot->size = LATE_TLS_ROOM; /* not found yet: room for what may come with a library */
+        slot->size = LATE_TLS_SIZE; /* not found yet: room for what may come with a library */
     slot->offset = slots_bytes;
     slots_bytes += (slot->size + 7) & ~7u;
     slots_have_copied = true;
@@ -60,16 +60,16 @@ void slots_begin(void)
     for (unsigned i = 0; i < slots_count; i++) {
         if (slots[i].state == SLOT_REFUSED)
             continue; /* for good */
-        if (!slots[i].has_room)
-            assign_room(&slots[i]);
-        slots[i].has_room = true;
+        if (!slots[i].has_offset)
+            assign_next_offset(&slots[i]);
+        slots[i].has_offset = true;
     }
     slots_are_words = words_are_any;
     for (unsigned i = 0; i < slots_count; i++)
         slots_are_words &= !native_may_be(&slots[i]) &&
-                           (slots[i].is_planned || slots[i].column != SLOT_NO_COLUMN ||
+                           (slots[i].is_static_word || slots[i].key_index != SLOT_NO_KEY ||
                             slots[i].state == SLOT_REFUSED);
-    slots_saved_bytes = slots_have_held ? 2 * slots_bytes : slots_bytes;
+    slots_saved_bytes = slots_have_owned ? 2 * slots_bytes : slots_bytes;
 }
 
 unsigned slots_init(struct config *config)
@@ -138,7 +138,7 @@ void slots_look_again(void)
 /* A slot that was bound late: its initial value, and the contexts there are, must know. */
 static void late_slot(struct slot *slot)
 {
-    if (slot->column == SLOT_NO_COLUMN && slots_initial && slot->kind->initial)
+    if (slot->key_index == SLOT_NO_KEY && slots_initial && slot->kind->initial)
         slot->kind->initial(slot, (char *)slots_initial + slot->offset);
     if (slots_changed_hook)
         slots_changed_hook(true);
@@ -161,7 +161,7 @@ void slots_resolve(void)
         if (!policy_resolve(slot))
             continue;
         slot->kind->resolve(slot);
-        if (slot->state == SLOT_BOUND && slot->has_room && slot->column == SLOT_NO_COLUMN)
+        if (slot->state == SLOT_BOUND && slot->has_offset && slot->key_index == SLOT_NO_KEY)
             late_slot(slot);
     }
     slots_stale = is_waiting && resolve_tries && --resolve_tries;

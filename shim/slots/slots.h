@@ -3,9 +3,9 @@
  *
  * There are two ways of carrying, and a slot uses exactly one of them at a time:
  *
- *   overlay   pthread keys. The slot owns a *column*: a context holds one pointer a column, and the
+ *   overlay   pthread keys. The slot owns a *key index*: a context holds one pointer a key index, and the
  *             hooked pthread_getspecific reads the attached context before the thread's own value.
- *             Attach and detach cost the same for any number of columns.
+ *             Attach and detach cost the same for any number of key indexes.
  *   copied    everything else. The slot owns `size` bytes at `offset` of a context's copied part;
  *             attach saves the thread's bytes and writes the context's, detach writes the saved
  *             ones back (move.c; plain thread-local words: words.c).
@@ -25,8 +25,8 @@
 
 enum {
     SLOTS_MAX = 250,
-    SLOT_NO_COLUMN = 0xffff,
-    LATE_TLS_ROOM = 256, /* bytes for a variable that is not found yet */
+    SLOT_NO_KEY = 0xffff,
+    LATE_TLS_SIZE = 256, /* bytes for a variable that is not found yet */
 };
 
 struct elf_search;
@@ -95,13 +95,13 @@ struct slot_kind {
     /*
      * Kinds whose state has no value to read and write (adapters); NULL: all others. hold makes what
      * a context keeps of the calling thread's present state; lend makes it the calling thread's and
-     * tells what take_back needs to put back what was there. False: it could not; nothing changed.
+     * tells what reclaim needs to put back what was there. False: it could not; nothing changed.
      * is_thread: the thread ends, only what is still lent is put back (rule 13).
      */
-    bool (*hold)(const struct slot *slot, void **held);
-    bool (*lend)(const struct slot *slot, void *held, void **lent);
-    void (*take_back)(const struct slot *slot, void *lent, bool is_thread);
-    void (*let_go)(const struct slot *slot, void *held);
+    bool (*hold)(const struct slot *slot, void **owned);
+    bool (*lend)(const struct slot *slot, void *owned, void **borrowed);
+    void (*reclaim)(const struct slot *slot, void *borrowed, bool is_thread);
+    void (*let_go)(const struct slot *slot, void *owned);
 
     /* With hold, may be NULL: exchanges the calling thread's whole present state for *state (NULL:
      * nothing set), for coroutines. can_exchange: whether this slot can; one that cannot is not lent
@@ -114,20 +114,20 @@ struct slot {
     const struct slot_kind *kind;
     const char *item; /* as the user wrote it */
     enum slot_state state;
-    bool has_room;      /* offset is assigned */
-    bool is_planned;    /* moved by words.c */
-    const char *reason; /* why refused, or why still waiting; static text */
-    const char *note;   /* bound: what the user should know; static text or NULL */
-    char where[96];     /* once bound: module and symbol, for the report */
+    bool has_offset;     /* offset is assigned */
+    bool is_static_word; /* moved by words.c */
+    const char *reason;  /* why refused, or why still waiting; static text */
+    const char *note;    /* bound: what the user should know; static text or NULL */
+    char where[96];      /* once bound: module and symbol, for the report */
 
-    uint32_t since;  /* slots_epoch in which it was bound */
-    uint16_t column; /* overlay column, or SLOT_NO_COLUMN */
-    uint32_t offset; /* copied: place in the copied part of a context, a multiple of 8
+    uint32_t since;     /* slots_epoch in which it was bound */
+    uint16_t key_index; /* overlay key index, or SLOT_NO_KEY */
+    uint32_t offset;    /* copied: place in the copied part of a context, a multiple of 8
                         except of planned words */
-    uint32_t size;   /* copied: bytes */
+    uint32_t size;      /* copied: bytes */
 
-    bool is_made; /* copied: what read gives is a copy of its own, and must be released */
-    bool is_held; /* a context keeps a word that stands for the value: policy.h */
+    bool is_cloned; /* copied: what read gives is a copy of its own, and must be released */
+    bool is_owned;  /* a context keeps a word that stands for the value: policy.h */
     _Atomic uint32_t failures; /* of making or attaching a value: the task ran without (rule 23) */
     enum slot_policy policy;
     size_t copy_size;           /* POLICY_COPY */
@@ -142,9 +142,9 @@ struct slot {
             uintptr_t module_offset;   /* MODULE+0xOFFSET, when name is NULL */
             unsigned order;            /* n=N, counted from 1; 0 otherwise */
             pthread_key_t number;      /* native: the key */
-            uint16_t overlay;          /* 1 + the column of one that native_choose decides about */
-            bool by_creator;           /* name is a function on the creating stack */
-            uintptr_t variable;        /* its address once found, or 0 */
+            uint16_t overlay;   /* 1 + the key index of one that native_choose decides about */
+            bool by_creator;    /* name is a function on the creating stack */
+            uintptr_t variable; /* its address once found, or 0 */
             uintptr_t creator_lo, creator_hi;
             bool is_lasting; /* found in a module that is never unloaded */
         } key;
@@ -160,8 +160,8 @@ struct slot {
             struct slot_name id[3];
             const char *module[3];
             void *function[3];
-            uintptr_t entry; /* weak: where the hook of the setter is, 0: it has none */
-            void *past_hook; /* the setter without the hook */
+            uintptr_t entry;   /* weak: where the hook of the setter is, 0: it has none */
+            void *real_setter; /* the setter without the hook */
         } fn;
         struct {
             uint64_t word[4]; /* built-in kinds and adapters keep what they need here */
@@ -176,17 +176,17 @@ extern const struct slot_kind slot_kind_key, slot_kind_tls, slot_kind_fn, slot_k
 
 extern struct slot slots[SLOTS_MAX];
 extern unsigned slots_count;
-extern unsigned slots_columns;     /* overlay columns in every context */
+extern unsigned slots_key_count;   /* overlay key indexes in every context */
 extern unsigned slots_bytes;       /* copied bytes in every context */
 extern unsigned slots_saved_bytes; /* what an attach remembers of the copied slots */
-extern bool slots_have_held_keys;  /* attaching lends values of keys */
+extern bool slots_have_owned_keys; /* attaching lends values of keys */
 extern bool slots_have_copied;     /* some slot is copied */
 extern bool slots_have_native;     /* some key is carried in the C library's own store */
 /*
  * Set before slots_begin: a module that came with the program has functions for keys of its own, which
  * may not come through us. Keys are then carried in the C library's own store, where they can be.
  */
-extern bool slots_keys_aside;
+extern bool slots_keys_native;
 extern bool slots_are_words;    /* every copied slot is a plain thread-local word (words.h) */
 extern bool slots_watched;      /* set before slots_begin: whose shared values are is asked for */
 extern bool slots_always_build; /* some slot's value cannot be shared between two captures */
@@ -238,7 +238,7 @@ extern void (*slots_changed_hook)(bool may_have_values);
  */
 void slots_save(void *saved, uint32_t now);
 bool slots_read(void *values);
-bool slots_capture(void *values, const void *owner, const void *lent, const void *from);
+bool slots_capture(void *values, const void *owner, const void *borrowed, const void *from);
 bool slots_same(const void *values);
 void slots_write(void *values, uint32_t epoch, void *saved, uint32_t now, bool is_coroutine);
 void slots_restore(void *saved, const void *borrowed, uint32_t now);
@@ -272,17 +272,17 @@ void slots_fork_unlock(void);
 
 enum { KEYS_MAX = 1024 }; /* PTHREAD_KEYS_MAX of glibc; keys above are never carried */
 
-/* 1 + column of a carried key, 0 for every other: read by the hooked getspecific without a lock. */
-extern uint8_t key_column[KEYS_MAX] __attribute__((visibility("hidden")));
+/* 1 + key index of a carried key, 0 for every other: read by the hooked getspecific without a lock. */
+extern uint8_t key_index_of[KEYS_MAX] __attribute__((visibility("hidden")));
 
 struct key_binding {
     pthread_key_t key;
     bool is_bound;
-    uint32_t since;             /* slots_epoch in which this key took the column */
+    uint32_t since;             /* slots_epoch in which this key took the key index */
     void (*destructor)(void *); /* the program's own, or NULL */
     const struct slot *slot;
 };
-extern struct key_binding key_bindings[SLOTS_MAX]; /* by column */
+extern struct key_binding key_bindings[SLOTS_MAX]; /* by key index */
 
 /* The C library's own functions, set at start by the hooks of keys. */
 extern void *(*key_read_native)(pthread_key_t key);
@@ -293,15 +293,15 @@ extern int (*key_write_native)(pthread_key_t key, const void *value);
  * program's, or a trampoline that asks key_destructor_hook first); after, whether it succeeded.
  */
 typedef void key_destructor(void *value);
-key_destructor *key_will_create(key_destructor *destructor, int *ticket);
-void key_created(int ticket, pthread_key_t key, const void *variable, const void *caller,
+key_destructor *key_will_create(key_destructor *destructor, int *trampoline_id);
+void key_created(int trampoline_id, pthread_key_t key, const void *variable, const void *caller,
                  bool is_ok);
 /* Before the real deletion. */
 void key_deleted(pthread_key_t key);
 /* After a dlclose. */
 void keys_library_unloaded(void);
-/* Called with a column whose key is deleted, so that nothing is destroyed any more. */
-extern void (*key_forget_hook)(unsigned column);
+/* Called with a key index whose key is deleted, so that nothing is destroyed any more. */
+extern void (*key_forget_hook)(unsigned key_index);
 
 /* Fills frames with the return addresses of the calling thread; set when by= is used (libunwind). */
 extern int (*slots_backtrace)(void **frames, int max);
@@ -332,6 +332,6 @@ extern bool slots_force; /* BATON_FORCE */
 
 /* Set by the context room: called when glibc destroys a value of a carried key at thread exit.
  * True: the value is still referenced and will be destroyed later. */
-extern bool (*key_destructor_hook)(unsigned column, void *value);
+extern bool (*key_destructor_hook)(unsigned key_index, void *value);
 
 #endif

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "base/arch.h"
-#include "base/elf.h"
+#include "elf/elf.h"
 #include "base/log.h"
 #include "slots/slots.h"
 
@@ -96,12 +96,12 @@ static bool tls_bind(struct slot *slot, const struct elf_module *module, size_t 
         slot_refuse(slot, "outside of the module's thread-local storage");
         return false;
     }
-    if (size > 65536 || (slot->has_room && size > slot->size)) {
+    if (size > 65536 || (slot->has_offset && size > slot->size)) {
         slot_refuse(
             slot, "too large: 65536 bytes at most, 256 for what comes with a library loaded later");
         return false;
     }
-    if (slot->is_held && size != sizeof(void *)) {
+    if (slot->is_owned && size != sizeof(void *)) {
         slot_refuse(slot, "its policy needs a variable that holds one pointer");
         return false;
     }

@@ -25,7 +25,7 @@ struct run {
 enum { SPAN_MAX = 8192 };
 
 bool words_are_any, words_are_quick;
-unsigned words_bytes, words_few;
+unsigned words_bytes, words_shape;
 static unsigned alone_count, runs_count;
 static struct run runs[SLOTS_MAX];
 
@@ -36,9 +36,9 @@ __attribute__((visibility("hidden"))) intptr_t words_alone[SLOTS_MAX];
 
 static bool is_plain(const struct slot *slot)
 {
-    return !slots_watched && slot->kind->name[0] == 't' && slot->column == SLOT_NO_COLUMN &&
-           slot->state == SLOT_BOUND && slot->tls.is_static && !slot->is_held && !slot->is_made &&
-           !slot->has_room;
+    return !slots_watched && slot->kind->name[0] == 't' && slot->key_index == SLOT_NO_KEY &&
+           slot->state == SLOT_BOUND && slot->tls.is_static && !slot->is_owned &&
+           !slot->is_cloned && !slot->has_offset;
 }
 
 /* The planned slot that follows `place` in memory; NULL: none. */
@@ -83,14 +83,14 @@ static bool stands_alone(const struct slot *slot)
     return true;
 }
 
-static void give_room(struct slot *slot, uint32_t offset)
+static void assign_offset(struct slot *slot, uint32_t offset)
 {
     slot->offset = offset;
     if (slots_bytes < offset + slot->size)
         slots_bytes = (offset + slot->size + 7) & ~7u;
     slots_have_copied = true;
-    slot->is_planned = true;
-    slot->has_room = true;
+    slot->is_static_word = true;
+    slot->has_offset = true;
 }
 
 static void add_run(struct slot *slot, uint32_t offset)
@@ -103,10 +103,10 @@ static void add_run(struct slot *slot, uint32_t offset)
 
         if (last->size < within + slot->size)
             last->size = within + slot->size;
-        give_room(slot, last->offset + within);
+        assign_offset(slot, last->offset + within);
         return;
     }
-    give_room(slot, offset);
+    assign_offset(slot, offset);
     if (last && last->size % 8 == 0 && slot->size % 8 == 0 &&
         last->place + (intptr_t)last->size == slot->tls.tp_offset &&
         last->offset + last->size == slot->offset) {
@@ -121,7 +121,7 @@ static void move_run(uint32_t by)
 {
     runs[0].offset += by;
     for (unsigned i = 0; i < slots_count; i++) {
-        if (slots[i].is_planned)
+        if (slots[i].is_static_word)
             slots[i].offset += by;
     }
     slots_bytes += by;
@@ -244,10 +244,10 @@ static bool plan_walks(void)
     LINK(attach);
     LINK(detach);
     LINK(same);
-    if (!runs_count && alone_count <= WORDS_FEW_ALONE)
-        words_few = alone_count;
+    if (!runs_count && alone_count <= WORDS_SHAPE_SCATTERED)
+        words_shape = alone_count;
     else if (is_one_row(kind) && runs[0].size <= 8 * WORDS_FEW_ROW)
-        words_few = WORDS_FEW_ALONE + runs[0].size / 8 - 1;
+        words_shape = WORDS_SHAPE_SCATTERED + runs[0].size / 8 - 1;
     return true;
 }
 
@@ -271,7 +271,7 @@ void words_init(void)
     for (unsigned i = 0; i < slots_count; i++) {
         if (!is_alone[i])
             continue;
-        slots[i].has_room = true; /* not a run's */
+        slots[i].has_offset = true; /* not a run's */
         words_alone[alone_count++] = slots[i].tls.tp_offset;
     }
     slot = next_after(INTPTR_MIN);
@@ -285,7 +285,7 @@ void words_init(void)
     slots_bytes = words_bytes = (slots_bytes + alone_count * 8 + 15) & ~15u;
     for (unsigned i = 0, end = words_bytes; i < slots_count; i++) {
         if (is_alone[i])
-            give_room(&slots[i], end -= 8);
+            assign_offset(&slots[i], end -= 8);
     }
     words_are_quick = words_are_any && is_mirrored && plan_walks();
 }
@@ -425,7 +425,7 @@ void words_restore_borrowed(const void *saved, const void *borrowed)
         const struct slot *slot = &slots[i];
         char *variable = tp + slot->tls.tp_offset;
 
-        if (slot->is_planned &&
+        if (slot->is_static_word &&
             is_equal(variable, (const char *)borrowed + slot->offset, slot->size))
             copy(variable, (const char *)saved + slot->offset, slot->size);
     }

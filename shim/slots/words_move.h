@@ -4,7 +4,7 @@
  *
  * The few shapes that most programs have (WORDS_FEW: one to six words that stand alone, or one row of
  * two to seven) are for callers that are compiled once for each: `few` is a constant of theirs, 0 for
- * any shape, and words_few says which of them to take.
+ * any shape, and words_shape says which of them to take.
  *
  * On x86-64 the words are moved by straight-line code (words_x86_64.S) that spares all registers of
  * arguments, so that a trampoline keeps what it was called with; elsewhere by the loops of words.c.
@@ -15,7 +15,7 @@
 #include "slots/words.h"
 
 /* Of WORDS_FEW_MAX shapes the one that there is; 0: none of them. Set by words_init. */
-extern unsigned words_few;
+extern unsigned words_shape;
 
 #ifdef ARCH_MOVES_WORDS
 #include "slots/words_move_x86_64.h"
@@ -23,21 +23,21 @@ extern unsigned words_few;
 
 enum { WORDS_FEW_MAX = 0 };
 
-static inline void words_attach(unsigned few, const void *values_end, void *saved_end)
+static inline void words_attach(unsigned shape, const void *values_end, void *saved_end)
 {
-    (void)few;
+    (void)shape;
     words_exchange((const char *)values_end - words_bytes, (char *)saved_end - words_bytes);
 }
 
-static inline void words_detach(unsigned few, const void *saved_end)
+static inline void words_detach(unsigned shape, const void *saved_end)
 {
-    (void)few;
+    (void)shape;
     words_write((const char *)saved_end - words_bytes);
 }
 
-static inline bool words_unchanged(unsigned few, const void *values_end)
+static inline bool words_unchanged(unsigned shape, const void *values_end)
 {
-    (void)few;
+    (void)shape;
     return words_same((const char *)values_end - words_bytes);
 }
 

@@ -1,6 +1,6 @@
 /*
  * Moving plain thread-local words in straight lines: no loop, no count, no register of the caller's
- * but the few below. A walk is entered where as many pieces follow as there are (words.c looks that
+ * but the shape below. A walk is entered where as many pieces follow as there are (words.c looks that
  * up once), and each kind of piece ends with a jump to the next kind that there is. The words that
  * stand alone come last.
  *

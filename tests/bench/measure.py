@@ -69,7 +69,7 @@ def is_hooked(way):
     """hooks.def has the way's function (reads and writes of keys always count as hooked)."""
     if way not in FUNCTIONS:
         return True
-    with open(os.path.join(ROOT, "shim", "handoffs", "hooks.def")) as file:
+    with open(os.path.join(ROOT, "shim", "interpose", "hooks.def")) as file:
         return re.search(r"\b%s\b" % FUNCTIONS[way], file.read()) is not None
 
 

@@ -37,12 +37,12 @@ def inside_the_loader(mode, kind):
 @test("E24: every lock of ours is taken around fork")
 def every_lock():
     missing = []
-    inside = [f"{path.relative_to(ROOT)}: {line.strip()}" for path in sorted((ROOT / "shim").glob("*/*.[ch]"))
+    inside = [f"{path.relative_to(ROOT)}: {line.strip()}" for path in sorted((ROOT / "shim").rglob("*.[ch]"))
               for line in re.findall(r"^ +struct lock \w+;", path.read_text(), re.M)]
     # Maps are in a list, shards in an array; objects that come and go have lock_of.
-    if inside != ["shim/base/map.h: struct lock lock;", "shim/hooks/table_gpr.c: struct lock lock;"]:
+    if inside != ["shim/base/map.h: struct lock lock;", "shim/userhooks/table_gpr.c: struct lock lock;"]:
         raise Failure("locks in objects: " + ", ".join(inside))
-    for path in sorted((ROOT / "shim").glob("*/*.c")):
+    for path in sorted((ROOT / "shim").rglob("*.c")):
         text = path.read_text()
         taken = "".join(re.findall(r"^void \w+_fork_lock\(void\)\n\{(.*?)^\}", text, re.M | re.S))
         for name in re.findall(r"^(?:static )?struct lock (\w+(?:\[\w+\])?);", text, re.M):

@@ -36,7 +36,7 @@ def apr_queue(mode, kind, by):
 def check():
     for program, preset, library in (("queue_glib", "g_async_queue", "libglib"), ("queue_apr", "apr_queue", "libaprutil")):
         path = str(ROOT / "build/tests/programs" / program)
-        rows = (ROOT / "shim/hooks/presets.def").read_text().count(f'PRESET("{preset}"')
+        rows = (ROOT / "shim/userhooks/presets.def").read_text().count(f'PRESET("{preset}"')
         for words in (["--hook", f"preset:{preset}"], [f"key:request_key;preset:{preset}"]):
             result = run(str(ROOT / "scripts/baton"), "check", *words, path, preload=False).ok()
             found = len(re.findall(rf"found in {library}.*hooked by name", result.out))

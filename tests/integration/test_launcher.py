@@ -180,11 +180,11 @@ OFFENCES = {
     "a lower room that includes a higher one":
         ("shim/base/bad.c", '#include "context/context.h"\n', "must not include context/"),
     "a framework header":
-        ("shim/handoffs/bad.c", "#include <glib.h>\n", "is not of libc"),
+        ("shim/families/bad/bad.c", "#include <glib.h>\n", "is not of libc"),
     "a path that is not seen from shim/":
         ("shim/base/bad.c", '#include "log.h"\n', "as seen from shim/"),
     "a family that includes another":
-        ("shim/handoffs/bad.c", '#include "handoffs/worse.h"\nvoid hook_bad(void) {}\n',
+        ("shim/families/bad/bad.c", '#include "families/worse/worse.h"\n',
          "family bad must not include the family worse"),
     "the architecture in a common file":
         ("shim/base/bad.c", "#ifdef __x86_64__\n#endif\n", "depends on the machine"),
@@ -201,8 +201,6 @@ def check_layers_can_fail(offence):
         bad = Path(folder, name)
         bad.parent.mkdir(parents=True, exist_ok=True)
         bad.write_text(text)
-        Path(folder, "shim", "handoffs").mkdir(exist_ok=True)
-        Path(folder, "shim", "handoffs", "worse.c").write_text("void hook_worse(void) {}\n")
         plain(str(Path(folder, "scripts/check-layers"))).exits(1).complains(name, complaint)
 
 

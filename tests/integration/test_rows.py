@@ -21,7 +21,7 @@ BY_LIBRARY = {
 
 def rows():
     """(family, name) of each row."""
-    text = (ROOT / "shim/handoffs/hooks.def").read_text()
+    text = (ROOT / "shim/interpose/hooks.def").read_text()
     found = re.findall(r"^HOOK\((\w+),\s*[^()]*?\b(\w+),\s*\(", text, re.M)
     if len(found) != len(re.findall(r"^HOOK\(", text, re.M)):
         raise Failure("some rows of hooks.def cannot be read")

@@ -345,7 +345,7 @@ def prototypes(program):
 
 @test("every family of hooks.def is compared with a header somewhere")
 def prototypes_complete():
-    rows = (ROOT / "shim" / "handoffs" / "hooks.def").read_text()
+    rows = (ROOT / "shim" / "interpose" / "hooks.def").read_text()
     programs = (ROOT / "tests" / "programs").glob("prototypes*.c")
     wanted = set(re.findall(r"^#define WANT_(\w+) 1", "\n".join(path.read_text() for path in programs), re.M))
     missing = set(re.findall(r"^HOOK\((\w+),", rows, re.M)) - wanted

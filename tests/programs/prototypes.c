@@ -14,7 +14,7 @@ extern __typeof__(pthread_key_create) __pthread_key_create;
 extern __typeof__(pthread_getspecific) __pthread_getspecific;
 extern __typeof__(pthread_setspecific) __pthread_setspecific;
 
-/* What handoffs/uv_parts.h knows of the library's structures. */
+/* What families/libuv/uv.h knows of the library's structures. */
 _Static_assert(offsetof(uv_req_t, data) == 0 && offsetof(uv_req_t, reserved) == 16 &&
                    sizeof(((uv_req_t *)0)->reserved) == 48,
                "uv_req_t has changed");
@@ -29,7 +29,7 @@ extern int row_uv_fs_poll_start(uv_fs_poll_t *,
                                 void (*)(uv_fs_poll_t *, int, const struct uv_stat_t *, const struct uv_stat_t *),
                                 const char *, unsigned);
 
-/* The options of uv_spawn that handoffs/uv_handle.c copies. */
+/* The options of uv_spawn that families/libuv/handle.c copies. */
 _Static_assert(sizeof(uv_process_options_t) == 64 && offsetof(uv_process_options_t, exit_cb) == 0,
                "uv_process_options_t has changed");
 

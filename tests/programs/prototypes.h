@@ -15,8 +15,8 @@
 #define CHECK(wanted, ret, name, params) CHECK_AS(wanted, ret, name, params)
 #define CHECK_AS(wanted, ret, name, params) CHECK_##wanted(ret, name, params)
 #define HOOK(family, ret, name, params) CHECK(IS_WANTED(WANT_##family), ret, name, params)
-#if __has_include("handoffs/hooks.def")
-#include "handoffs/hooks.def"
+#if __has_include("interpose/hooks.def")
+#include "interpose/hooks.def"
 #endif
 #undef HOOK
 

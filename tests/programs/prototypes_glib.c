@@ -21,7 +21,7 @@ extern guint row_g_unix_fd_add(gint, guint, fd_function *, gpointer);
 #define g_unix_fd_add_full row_g_unix_fd_add_full
 extern guint row_g_unix_fd_add_full(gint, gint, guint, fd_function *, gpointer, GDestroyNotify);
 
-/* What handoffs/glib.c and glib_source.c know of the library's structures. */
+/* What families/glib/pool.c and glib_source.c know of the library's structures. */
 _Static_assert(offsetof(GThreadPool, func) == 0 && offsetof(GThreadPool, user_data) == 8 &&
                    offsetof(GThreadPool, exclusive) == 16 && sizeof(GThreadPool) == 24,
                "GThreadPool has changed");

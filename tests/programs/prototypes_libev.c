@@ -4,7 +4,7 @@
 #include <ev.h>
 #include <stddef.h>
 
-/* What handoffs/libev.c knows of watchers. */
+/* What families/libev/libev.c knows of watchers. */
 _Static_assert(offsetof(ev_watcher, active) == 0 && offsetof(ev_watcher, data) == 16 && offsetof(ev_watcher, cb) == 24 &&
                    offsetof(ev_io, cb) == 24 && offsetof(ev_timer, repeat) == 40,
                "watchers have changed");

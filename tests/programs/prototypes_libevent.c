@@ -17,7 +17,7 @@
 
 typedef void event_callback_function(int fd, short what, void *arg);
 
-/* What handoffs/libevent_add.c knows of struct event, for some versions. */
+/* What families/libevent/add.c knows of struct event, for some versions. */
 _Static_assert(offsetof(struct event, ev_evcallback.evcb_cb_union.evcb_callback) == 24 &&
                    offsetof(struct event, ev_evcallback.evcb_arg) == 32,
                "struct event has changed");

@@ -11,7 +11,7 @@
 #include "base/arch.h"
 #include "base/config.h"
 #include "context/context.h"
-#include "context/record.h"
+#include "context/pool/record.h"
 #include "context/scope.h"
 #include "context/thread.h"
 #include "context/values.h"
@@ -36,11 +36,12 @@ static inline void core_start(char *carry)
 
 static inline int core_key_create(pthread_key_t *key, void (*destructor)(void *))
 {
-    int ticket;
-    key_destructor *guarded = key_will_create(destructor, &ticket);
+    int trampoline_id;
+    key_destructor *guarded = key_will_create(destructor, &trampoline_id);
     int result = pthread_key_create(key, guarded);
 
-    key_created(ticket, result == 0 ? *key : 0, key, __builtin_return_address(0), result == 0);
+    key_created(trampoline_id, result == 0 ? *key : 0, key, __builtin_return_address(0),
+                result == 0);
     return result;
 }
 
@@ -52,19 +53,19 @@ static inline void core_key_delete(pthread_key_t key)
 
 static inline void *core_get(pthread_key_t key)
 {
-    unsigned column = key_column[key];
+    unsigned key_index = key_index_of[key];
     const struct thread *thread = thread_self;
 
-    return column && thread_is_attached(thread) ? thread->over->key[column - 1]
-                                                : pthread_getspecific(key);
+    return key_index && thread_is_attached(thread) ? thread->attached->key[key_index - 1]
+                                                   : pthread_getspecific(key);
 }
 
 static inline int core_set(pthread_key_t key, const void *value)
 {
-    unsigned column = key_column[key];
+    unsigned key_index = key_index_of[key];
 
-    return column ? context_set_key(key, column - 1, value, pthread_setspecific)
-                  : pthread_setspecific(key, value);
+    return key_index ? context_set_key(key, key_index - 1, value, pthread_setspecific)
+                     : pthread_setspecific(key, value);
 }
 
 /* Runs call(arg) in `context`, whose reference it takes over. */
@@ -72,7 +73,7 @@ static GUARDED __attribute__((unused)) void core_run(struct context *context, vo
                                                      void *arg)
 {
     GUARDED_FRAME();
-    SCOPE_RUN(context, MARK_OWNED, call(arg));
+    SCOPE_RUN(context, FRAME_OWNED, call(arg));
 }
 
 /* A thread that runs call(arg) in an attached context, as the hook of pthread_create has it. */
@@ -89,7 +90,7 @@ static GUARDED __attribute__((unused)) void *core_thread_main(void *arg)
 
     free(arg);
     thread_begin();
-    SCOPE_RUN(start.context, MARK_OWNED | MARK_THREAD, start.call(start.arg));
+    SCOPE_RUN(start.context, FRAME_OWNED | FRAME_THREAD, start.call(start.arg));
     thread_leave(thread_self);
     return NULL;
 }
@@ -109,7 +110,7 @@ static inline int64_t core_alive(void)
 {
     if (thread_self != &thread_unknown) {
         context_drop_snapshot(thread_self);
-        context_settle_debt(thread_self);
+        context_flush_releases(thread_self);
     }
     return context_count_alive();
 }

@@ -7,7 +7,7 @@
 #include <sanitizer/lsan_interface.h>
 #endif
 
-#include "context/vars.h"
+#include "context/variables.h"
 #include "core.h"
 #include "history.h"
 #include "suite.h"
@@ -114,7 +114,7 @@ END_TEST
 
 struct nest {
     struct context *inner;
-    void *before, *inside, *after;
+    void *before, *reentry, *after;
 };
 
 static void run_inside(void *arg)
@@ -122,7 +122,7 @@ static void run_inside(void *arg)
     struct nest *nest = arg;
 
     see(&nest->before);
-    core_run(nest->inner, see, &nest->inside);
+    core_run(nest->inner, see, &nest->reentry);
     see(&nest->after);
 }
 
@@ -138,7 +138,7 @@ START_TEST(test_context_nests)
     core_set(plain_key, number(3));
     core_run(outer, run_inside, &nest);
     ck_assert_ptr_eq(nest.before, number(1));
-    ck_assert_ptr_eq(nest.inside, number(2));
+    ck_assert_ptr_eq(nest.reentry, number(2));
     ck_assert_ptr_eq(nest.after, number(1));
     ck_assert_ptr_eq(core_get(plain_key), number(3));
     core_set(plain_key, NULL);
@@ -217,7 +217,7 @@ END_TEST
 enum { TASKS = 20000 };
 
 struct queue {
-    sem_t filled, room;
+    sem_t filled, buffer;
     struct record *slots[64];
     int wrong;
 };
@@ -241,7 +241,7 @@ static void consume(void *arg)
         sem_wait(&queue->filled);
         record = *queue->slots[i % 64];
         record_free(queue->slots[i % 64]);
-        sem_post(&queue->room);
+        sem_post(&queue->buffer);
         expected[1] = record.data;
         core_run(record.context, check_number, expected);
     }
@@ -253,7 +253,7 @@ START_TEST(test_context_rides_with_records_through_a_queue)
     pthread_t thread;
 
     sem_init(&queue.filled, 0, 0);
-    sem_init(&queue.room, 0, 64);
+    sem_init(&queue.buffer, 0, 64);
     core_set(plain_key, NULL);
     thread = core_thread(consume, &queue);
     for (int i = 0; i < TASKS; i++) {
@@ -263,7 +263,7 @@ START_TEST(test_context_rides_with_records_through_a_queue)
         core_set(plain_key, number((uintptr_t)(i / 3 + 1)));
         *record =
             (struct record){NULL, number((uintptr_t)(i / 3 + 1)), context_capture(FAMILY_UNIT)};
-        sem_wait(&queue.room);
+        sem_wait(&queue.buffer);
         queue.slots[i % 64] = record;
         sem_post(&queue.filled);
     }
@@ -342,8 +342,8 @@ static void capture_again(void *unused)
     taken_up = context_capture(FAMILY_UNIT);
 }
 
-static __attribute__((noinline)) GUARDED void run_lent(struct context *context,
-                                                       void (*call)(void *))
+static __attribute__((noinline)) GUARDED void run_borrowed(struct context *context,
+                                                           void (*call)(void *))
 {
     GUARDED_FRAME();
     SCOPE_RUN(context, 0, call(NULL));
@@ -375,7 +375,7 @@ START_TEST(test_context_batch_that_is_used_up_says_nothing_of_the_next_context)
     core_set(plain_key, number(1));
     contexts[0] = context_capture(FAMILY_UNIT);
     context_release(context_capture(FAMILY_UNIT)); /* one is owed */
-    run_lent(contexts[0], capture_again);
+    run_borrowed(contexts[0], capture_again);
     contexts[1] = taken_up;
     context_drop_snapshot(thread_self);
     core_set(plain_key, NULL);
@@ -410,7 +410,7 @@ static void use_up_a_batch(void)
     core_set(plain_key, number(50));
     alive_after_a_batch[0] = core_alive();
     context_release(context_capture(FAMILY_UNIT));
-    while (thread_self->loan_left > 0)
+    while (thread_self->batch_refs > 0)
         context_release(context_capture(FAMILY_UNIT));
     core_set(plain_key, number(60));
     alive_after_a_batch[1] = core_alive();
@@ -508,7 +508,7 @@ START_TEST(test_context_of_a_thread_that_inherited_and_jumped_out_of_a_run)
     core_set(plain_key, NULL);
     for (int i = 0; i < 5; i++) {
         ck_assert_int_eq(of_inheritor[i]->vars != NULL, i == 1 || i == 2);
-        ck_assert_ptr_eq(of_inheritor[i]->key[key_column[plain_key] - 1], number(10));
+        ck_assert_ptr_eq(of_inheritor[i]->key[key_index_of[plain_key] - 1], number(10));
         context_release(of_inheritor[i]);
     }
     ck_assert_int_eq(atomic_load(&entered->is_entered), 0);
@@ -540,7 +540,7 @@ static void inherit_a_value_and_drop_it(void *unused)
     core_set(plain_key, number(20));
     context_release(context_capture(FAMILY_UNIT));
     context_release(context_capture(FAMILY_UNIT));
-    ck_assert_int_gt(thread_self->loan_left, 0);
+    ck_assert_int_gt(thread_self->batch_refs, 0);
 }
 
 static void *own_and_start(void *thread)
@@ -605,12 +605,12 @@ static void *settle_slowly(void *context)
 {
     struct thread *thread = thread_enter();
 
-    atomic_fetch_add(&thread->settles_begun, 1);
+    atomic_fetch_add(&thread->flushes_begun, 1);
     atomic_store(&settling, 1);
     usleep(50 * 1000);
     context_release(context);
-    context_settle_debt(thread);
-    atomic_fetch_add(&thread->settles_done, 1);
+    context_flush_releases(thread);
+    atomic_fetch_add(&thread->flushes_done, 1);
     return NULL;
 }
 

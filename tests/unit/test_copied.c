@@ -152,7 +152,7 @@ END_TEST
 
 struct nest {
     struct context *inner;
-    struct view before, inside, after;
+    struct view before, reentry, after;
 };
 
 static void run_inside(void *arg)
@@ -160,7 +160,7 @@ static void run_inside(void *arg)
     struct nest *nest = arg;
 
     see(&nest->before);
-    core_run(nest->inner, see, &nest->inside);
+    core_run(nest->inner, see, &nest->reentry);
     see(&nest->after);
 }
 
@@ -177,7 +177,7 @@ START_TEST(test_copied_nests)
     set(3);
     core_run(outer, run_inside, &nest);
     is(&nest.before, 1);
-    is(&nest.inside, 2);
+    is(&nest.reentry, 2);
     is(&nest.after, 1);
     see(&seen);
     is(&seen, 3);

@@ -12,8 +12,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "base/elf.h"
-#include "base/elf_file.h"
+#include "elf/elf.h"
+#include "elf/file.h"
 #include "suite.h"
 
 /* The libraries that the tests look into, built into a folder of their own. */
@@ -621,14 +621,14 @@ static void read_all(const struct elf_file *f)
 /* Right before a page that cannot be read: a byte too far is a crash, with and without ASan. */
 static unsigned char *at_the_edge(const unsigned char *data, size_t len)
 {
-    size_t page = 4096, room = (len + page - 1) / page * page;
+    size_t page = 4096, buffer = (len + page - 1) / page * page;
     unsigned char *p =
-        mmap(NULL, room + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        mmap(NULL, buffer + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
     ck_assert_ptr_ne(p, MAP_FAILED);
-    mprotect(p + room, page, PROT_NONE);
-    memcpy(p + room - len, data, len);
-    return p + room - len;
+    mprotect(p + buffer, page, PROT_NONE);
+    memcpy(p + buffer - len, data, len);
+    return p + buffer - len;
 }
 
 static void give_back(unsigned char *p, size_t len)

@@ -15,8 +15,8 @@
 #include <ucontext.h>
 #include <unistd.h>
 
-#include "context/strand.h"
-#include "context/vars.h"
+#include "context/coroutine.h"
+#include "context/variables.h"
 #include "core.h"
 #include "memory.h"
 #include "suite.h"
@@ -167,11 +167,11 @@ static uintptr_t get_word(unsigned slot)
 
     if (slot < KEYS) {
         const struct thread *thread = thread_self;
-        unsigned column = key_column[*keys[slot]];
+        unsigned key_index = key_index_of[*keys[slot]];
 
-        if (!column || !thread_is_attached(thread))
+        if (!key_index || !thread_is_attached(thread))
             return (uintptr_t)pthread_getspecific(*keys[slot]);
-        return (uintptr_t)context_get_key(thread, column - 1);
+        return (uintptr_t)context_get_key(thread, key_index - 1);
     }
     if (slot < KEYS + WORDS)
         return (uintptr_t)(slot == KEYS ? word_0 : slot == KEYS + 1 ? word_1 : word_2);
@@ -230,8 +230,8 @@ struct attached {
     struct view before;
     bool mine_before[SLOTS];
     struct held *held; /* a scope's: it borrows the context */
-    uint32_t level;
-    uintptr_t mark;
+    uint32_t entry;
+    uintptr_t frame_mark;
 };
 
 struct frame {
@@ -249,9 +249,9 @@ struct frame {
     unsigned depth;
 };
 
-struct coroutine;
+struct routine;
 struct life {
-    struct coroutine *coroutines, *coroutine; /* the one that runs */
+    struct routine *routines, *routine; /* the one that runs */
     uint32_t random;
     struct frame *innermost;
     unsigned threads; /* that have started one another */
@@ -417,18 +417,18 @@ static __attribute__((noinline)) void run_owned(struct context *context, struct 
     frames[1] = frames[0];
 }
 
-static GUARDED void run_lent_guarded(struct context *context, struct view *view)
+static GUARDED void run_borrowed_guarded(struct context *context, struct view *view)
 {
     GUARDED_FRAME();
     SCOPE_RUN(context, 0, task(view));
 }
 
-static __attribute__((noinline)) void run_lent(struct context *context, struct view *view)
+static __attribute__((noinline)) void run_borrowed(struct context *context, struct view *view)
 {
     volatile char frames[512];
 
     frames[0] = 0;
-    run_lent_guarded(context, view);
+    run_borrowed_guarded(context, view);
     frames[1] = frames[0];
 }
 
@@ -472,7 +472,7 @@ static void run(struct frame *frame, unsigned place)
         run_owned(context, &view);
         break;
     case 1:
-        run_lent(context, &view);
+        run_borrowed(context, &view);
         break;
     default:
         for (unsigned i = 1 + below(3); i-- > 0;) {
@@ -591,7 +591,7 @@ static void adopt(struct frame *frame, unsigned place)
 {
     struct held *held = frame->held[place];
 
-    if (held->context == thread_self->over)
+    if (held->context == thread_self->attached)
         return; /* nothing is done then */
     frame->held[place] = NULL;
     attached_push(frame, &held->view);
@@ -607,21 +607,21 @@ static void attach(struct frame *frame, unsigned place)
     struct held *held = frame->held[place];
     struct attached *attached = attached_push(frame, &held->view);
     struct thread *thread = thread_self;
-    uintptr_t mark = ((uintptr_t)&frame->scopes[frame->attached_count - 1][2] + MARK_FLAGS) &
-                     ~(uintptr_t)MARK_FLAGS;
+    uintptr_t frame_mark = ((uintptr_t)&frame->scopes[frame->attached_count - 1][2] + FRAME_FLAGS) &
+                           ~(uintptr_t)FRAME_FLAGS;
 
     frame->held[place] = NULL;
     attached->held = held;
     if (thread_is_attached(thread)) {
-        uintptr_t innermost = thread->mark & ~(uintptr_t)MARK_FLAGS;
+        uintptr_t innermost = thread->frame_mark & ~(uintptr_t)FRAME_FLAGS;
 
-        if (innermost <= mark)
-            mark = innermost - (MARK_FLAGS + 1);
+        if (innermost <= frame_mark)
+            frame_mark = innermost - (FRAME_FLAGS + 1);
     }
-    if (!scope_enter_slow(held->context, mark))
+    if (!scope_enter_slow(held->context, frame_mark))
         abort();
-    attached->level = scope_level(thread_self);
-    attached->mark = mark;
+    attached->entry = scope_top_entry(thread_self);
+    attached->frame_mark = frame_mark;
     look(frame, "attached");
 }
 
@@ -631,7 +631,7 @@ static void detach(struct frame *frame, unsigned number)
     struct attached *attached = &frame->attached[number];
 
     if (attached->held)
-        scope_leave_level(thread_self, attached->level, attached->mark);
+        scope_leave_entry(thread_self, attached->entry, attached->frame_mark);
     else if (number == frame->attached_count - 1)
         scope_leave_adopted(thread_self);
     else
@@ -643,11 +643,11 @@ static void detach(struct frame *frame, unsigned number)
 
 /* ---- coroutines ---- */
 
-struct coroutine {
+struct routine {
     ucontext_t here, back;
-    struct coroutine *outer; /* that has resumed it */
+    struct routine *outer; /* that has resumed it */
     char *stack;
-    struct strand *strand;
+    struct coroutine *coroutine;
     struct context *context;
     struct view view;
     struct frame *innermost;
@@ -658,18 +658,18 @@ struct coroutine {
 /* As the hook of swapcontext. */
 static __attribute__((noinline)) void swap_stacks(ucontext_t *left, ucontext_t *target)
 {
-    struct strands *own = strand_own_slow();
+    struct coroutines *own = coroutine_own_slow();
 
     own->current->sp = (uintptr_t)__builtin_dwarf_cfa();
-    own->recent[strand_slot(left)] = own->current;
-    strand_switch(thread_self, own, strand_find(own, target, arch_context_sp(target)));
+    own->recent[coroutine_slot(left)] = own->current;
+    coroutine_switch(thread_self, own, coroutine_find(own, target, arch_context_sp(target)));
     swapcontext(left, target);
 }
 
-static void coroutine_task(void *arg)
+static void routine_task(void *arg)
 {
-    struct coroutine *coroutine = arg;
-    struct frame *frame = frame_new(&coroutine->view);
+    struct routine *routine = arg;
+    struct frame *frame = frame_new(&routine->view);
 
     frame->depth = 3;
     live(frame, below(60));
@@ -679,101 +679,101 @@ static void coroutine_task(void *arg)
     frames_drop(NULL);
 }
 
-static void coroutine_main(unsigned high, unsigned low)
+static void routine_main(unsigned high, unsigned low)
 {
-    struct coroutine *coroutine = (struct coroutine *)((uintptr_t)high << 32 | low);
-    struct context *context = coroutine->strand->start;
-    struct strands *own;
+    struct routine *routine = (struct routine *)((uintptr_t)high << 32 | low);
+    struct context *context = routine->coroutine->start;
+    struct coroutines *own;
 
-    coroutine->strand->start = NULL;
-    core_run(context, coroutine_task, coroutine);
-    coroutine->is_over = true;
-    own = thread_self->strands;
-    strand_end(own, coroutine->strand,
-               strand_find(own, &coroutine->back, arch_context_sp(&coroutine->back)));
-    setcontext(&coroutine->back);
+    routine->coroutine->start = NULL;
+    core_run(context, routine_task, routine);
+    routine->is_over = true;
+    own = thread_self->coroutines;
+    coroutine_end(own, routine->coroutine,
+                  coroutine_find(own, &routine->back, arch_context_sp(&routine->back)));
+    setcontext(&routine->back);
 }
 
-static void coroutine_make(struct frame *frame, struct coroutine *coroutine)
+static void routine_make(struct frame *frame, struct routine *routine)
 {
     look(frame, "before a coroutine is made");
-    if (!coroutine->stack)
-        coroutine->stack = malloc(STACK);
-    coroutine->view = frame->now;
-    coroutine->is_over = false;
-    coroutine->innermost = NULL;
-    coroutine->strand = strand_new((uintptr_t)coroutine->stack, STACK, capture(), NULL, 0);
-    getcontext(&coroutine->here);
-    coroutine->here.uc_stack.ss_sp = coroutine->stack;
-    coroutine->here.uc_stack.ss_size = STACK;
-    coroutine->here.uc_link = NULL;
-    makecontext(&coroutine->here, (void (*)(void))coroutine_main, 2,
-                (unsigned)((uintptr_t)coroutine >> 32), (unsigned)(uintptr_t)coroutine);
-    strand_made(coroutine->strand, &coroutine->here, arch_context_sp(&coroutine->here));
+    if (!routine->stack)
+        routine->stack = malloc(STACK);
+    routine->view = frame->now;
+    routine->is_over = false;
+    routine->innermost = NULL;
+    routine->coroutine = coroutine_new((uintptr_t)routine->stack, STACK, capture(), NULL, 0);
+    getcontext(&routine->here);
+    routine->here.uc_stack.ss_sp = routine->stack;
+    routine->here.uc_stack.ss_size = STACK;
+    routine->here.uc_link = NULL;
+    makecontext(&routine->here, (void (*)(void))routine_main, 2,
+                (unsigned)((uintptr_t)routine >> 32), (unsigned)(uintptr_t)routine);
+    coroutine_made(routine->coroutine, &routine->here, arch_context_sp(&routine->here));
 }
 
-static void coroutine_resume(struct frame *frame, struct coroutine *coroutine)
+static void routine_resume(struct frame *frame, struct routine *routine)
 {
     struct frame *innermost = life.innermost;
     struct newborn *newborn = life.newborn;
 
     look(frame, "before a resume");
-    life.innermost = coroutine->innermost;
+    life.innermost = routine->innermost;
     life.newborn = NULL; /* no pthread_exit there */
-    coroutine->outer = life.coroutine;
-    life.coroutine = coroutine;
-    coroutine->runs = true;
-    swap_stacks(&coroutine->back, &coroutine->here);
-    coroutine->runs = false;
-    life.coroutine = coroutine->outer;
-    coroutine->innermost = life.innermost;
+    routine->outer = life.routine;
+    life.routine = routine;
+    routine->runs = true;
+    swap_stacks(&routine->back, &routine->here);
+    routine->runs = false;
+    life.routine = routine->outer;
+    routine->innermost = life.innermost;
     life.innermost = innermost;
     life.newborn = newborn;
     look(frame, "after a resume");
-    if (coroutine->is_over)
-        coroutine->strand = NULL;
+    if (routine->is_over)
+        routine->coroutine = NULL;
 }
 
-static void coroutine_yield(struct frame *frame)
+static void routine_yield(struct frame *frame)
 {
-    struct coroutine *coroutine = life.coroutine;
+    struct routine *routine = life.routine;
 
     look(frame, "before a yield");
-    swap_stacks(&coroutine->here, &coroutine->back);
+    swap_stacks(&routine->here, &routine->back);
     look(frame, "after a yield");
 }
 
 /* One that is not at its end is dropped when its stack is used again. */
-static void coroutine_drop(struct coroutine *coroutine)
+static void routine_drop(struct routine *routine)
 {
     struct frame *innermost = life.innermost;
-    struct strand *strand;
+    struct coroutine *coroutine;
 
-    if (!coroutine->strand)
+    if (!routine->coroutine)
         return;
-    strand = strand_new((uintptr_t)coroutine->stack, STACK, NULL, NULL, 0);
-    if (!strand)
+    coroutine = coroutine_new((uintptr_t)routine->stack, STACK, NULL, NULL, 0);
+    if (!coroutine)
         abort();
-    life.innermost = coroutine->innermost;
+    life.innermost = routine->innermost;
     frames_drop(NULL);
     life.innermost = innermost;
-    coroutine->strand = NULL;
+    routine->coroutine = NULL;
 }
 
-static void coroutine_step(struct frame *frame)
+static void routine_step(struct frame *frame)
 {
-    struct coroutine *coroutine = &life.coroutines[below(COROUTINES)];
+    struct routine *routine = &life.routines[below(COROUTINES)];
 
-    if (life.coroutine && below(2))
-        coroutine_yield(frame);
-    else if (coroutine->runs)
+    if (life.routine && below(2))
+        routine_yield(frame);
+    else if (routine->runs)
         return;
-    else if (!coroutine->strand)
-        coroutine_make(frame, coroutine);
+    else if (!routine->coroutine)
+        routine_make(frame, routine);
     else if (below(10) == 0)
-        coroutine_drop(coroutine);
+        routine_drop(routine);
     else
-        coroutine_resume(frame, coroutine);
+        routine_resume(frame, routine);
 }
 
 /* ---- keys ---- */
@@ -870,8 +870,8 @@ static void step(struct frame *frame)
         if (frame->attached_count && !frame->runs)
             detach(frame, below(frame->attached_count));
     } else if (what < 96) {
-        if (life.coroutines && !IS_SANITIZED && !RUNNING_ON_VALGRIND)
-            coroutine_step(frame);
+        if (life.routines && !IS_SANITIZED && !RUNNING_ON_VALGRIND)
+            routine_step(frame);
     } else if (what < 98) {
         swap_on_board(frame, place);
     } else if (what < 99 && below(2)) {
@@ -941,7 +941,7 @@ static void on_signal(int number)
         context_count_bare_signal(FAMILY_UNIT);
         return;
     }
-    if (atomic_load(&context->refs) < 2 || context->flags & CONTEXT_PRIVATE)
+    if (atomic_load(&context->refs) < 2 || context->flags & CONTEXT_OVERLAY)
         atomic_fetch_add(&wrong, 1);
     atomic_fetch_add(&captured_in_handlers, 1);
     context_unref_signal(context);
@@ -966,7 +966,7 @@ static void *life_of_a_thread(void *seed)
 
     thread_enter();
     life = (struct life){.random = (uint32_t)(uintptr_t)seed,
-                         .coroutines = calloc(COROUTINES, sizeof *life.coroutines)};
+                         .routines = calloc(COROUTINES, sizeof *life.routines)};
     frame = frame_new(&nothing);
     for (unsigned i = 0; i < KEYS; i++)
         frame->now.made_again[i] = atomic_load(&made_again[i]);
@@ -974,7 +974,7 @@ static void *life_of_a_thread(void *seed)
     while (frame->attached_count)
         detach(frame, frame->attached_count - 1);
     for (unsigned i = 0; i < COROUTINES; i++)
-        coroutine_drop(&life.coroutines[i]);
+        routine_drop(&life.routines[i]);
     for (unsigned i = 0; i < SLOTS; i++) {
         uintptr_t value = is_owned(i) && frame->is_mine[i] ? frame->now.value[i] : 0;
 

@@ -5,8 +5,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "context/cell.h"
-#include "context/vars.h"
+#include "context/pool/slab.h"
+#include "context/variables.h"
 #include "core.h"
 #include "memory.h"
 #include "suite.h"
@@ -91,7 +91,7 @@ static void set_var(void *unused)
 static void live(void *arg)
 {
     struct record *records[3 * RECORDS_IN_CHUNK / 2];
-    void *cells[200];
+    void *slab_objects[200];
     struct context *context;
     struct vars_context *entered;
     long before = word;
@@ -118,15 +118,15 @@ static void live(void *arg)
     set_var(NULL);
     for (unsigned i = 0; i < sizeof records / sizeof records[0]; i++)
         records[i] = record_new();
-    for (unsigned i = 0; i < sizeof cells / sizeof cells[0]; i++)
-        cells[i] = cell_new();
+    for (unsigned i = 0; i < sizeof slab_objects / sizeof slab_objects[0]; i++)
+        slab_objects[i] = slab_new();
     for (unsigned i = 0; i < sizeof records / sizeof records[0]; i++) {
         if (records[i])
             record_free(records[i]);
     }
-    for (unsigned i = 0; i < sizeof cells / sizeof cells[0]; i++) {
-        if (cells[i])
-            cell_free(cells[i]);
+    for (unsigned i = 0; i < sizeof slab_objects / sizeof slab_objects[0]; i++) {
+        if (slab_objects[i])
+            slab_free(slab_objects[i]);
     }
     word = before;
     if (arg)

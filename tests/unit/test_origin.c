@@ -7,7 +7,7 @@
 #include "slots/slots.h"
 #include "suite.h"
 
-static struct slot key_slot = {.column = 3}, copied_slot = {.column = SLOT_NO_COLUMN};
+static struct slot key_slot = {.key_index = 3}, copied_slot = {.key_index = SLOT_NO_KEY};
 static long one, two;
 static int owner, other;
 
@@ -72,7 +72,7 @@ START_TEST(test_origin_set_is_a_change_whatever_is_set)
     struct origin *own = origin_get(&copied_slot, &one, &owner, NULL), *of_task;
     struct origin *of_other = origin_get(&copied_slot, &one, &other, NULL);
 
-    origin_aside(&owner);
+    origin_set_aside(&owner);
     of_task = origin_get(&copied_slot, &one, &owner, NULL);
     origin_set(&owner, &copied_slot);
     ck_assert_int_eq(origin_look(of_task), ORIGIN_CHANGED);
@@ -128,12 +128,12 @@ START_TEST(test_origin_aside_while_the_owner_runs_a_task)
     struct origin *own = origin_get(&copied_slot, &one, &owner, &place), *of_task, *of_key;
 
     of_key = origin_get(&key_slot, &one, &owner, NULL);
-    origin_aside(&owner);
+    origin_set_aside(&owner);
     place = &two;
     origin_seen(&owner, &copied_slot, &two);
     of_task = origin_get(&copied_slot, &two, &owner, &place);
     ck_assert_int_eq(origin_look(own), ORIGIN_CURRENT);
-    origin_aside(&owner);
+    origin_set_aside(&owner);
     place = NULL;
     origin_back(&owner);
     place = &two;
@@ -144,7 +144,7 @@ START_TEST(test_origin_aside_while_the_owner_runs_a_task)
     ck_assert_int_eq(origin_look(own), ORIGIN_CURRENT);
     ck_assert_int_eq(origin_look(of_key), ORIGIN_CURRENT);
     place = &two; /* changed before the next task, and seen then */
-    origin_aside(&owner);
+    origin_set_aside(&owner);
     ck_assert_int_eq(origin_look(own), ORIGIN_CHANGED);
     origin_back(&owner);
     origin_put(own);
@@ -198,7 +198,7 @@ static void *come_and_go(void *arg)
         struct origin *mine = origin_get(&copied_slot, &number, &number, NULL);
 
         origin_put(origin_ref(shared));
-        origin_aside(&number);
+        origin_set_aside(&number);
         ck_assert_int_eq(origin_look(mine), ORIGIN_CURRENT);
         origin_back(&number);
         origin_seen(&number, &copied_slot, i % 2 ? NULL : &number);

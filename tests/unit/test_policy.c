@@ -1,4 +1,4 @@
-// promise: every policy ends each copy, reference and cell exactly once, whatever owner and task do
+// promise: every policy ends each copy, reference and slab object exactly once, whatever owner and task do
 #include <setjmp.h>
 #include <stdio.h>
 #include <string.h>
@@ -275,10 +275,10 @@ END_TEST
 /* Deeper than what comes after the jump: that is how a left frame is known. */
 static __attribute__((noinline)) void run_deeper(struct context *context)
 {
-    volatile char room[4096] = "";
+    volatile char buffer[4096] = "";
 
     core_run(context, jump, NULL);
-    ck_assert_int_eq(room[0], 0);
+    ck_assert_int_eq(buffer[0], 0);
 }
 
 START_TEST(test_policy_longjmp)
@@ -388,7 +388,7 @@ START_TEST(test_policy_copies_no_further_than_the_object)
 
         core_set(key_copy, values[i]);
         context = context_capture(FAMILY_UNIT);
-        copy = context == context_empty ? NULL : context->key[key_column[key_copy] - 1];
+        copy = context == context_empty ? NULL : context->key[key_index_of[key_copy] - 1];
         ck_assert_int_eq(number_of(copy), i < 2 ? values[i]->number : 0);
         ck_assert(!copy || copy != values[i]);
         context_release(context);

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "context/cell.h"
-#include "context/record.h"
+#include "context/pool/slab.h"
+#include "context/pool/record.h"
 #include "context/thread.h"
 #include "suite.h"
 
@@ -147,21 +147,21 @@ START_TEST(test_record_crosses_threads)
 }
 END_TEST
 
-/* Chunks that were full of cells, many given back at once, hold records then: which are counted, and
+/* Chunks that were full of slab objects, many given back at once, hold records then: which are counted, and
  * not taken for the reserve's. */
 START_TEST(test_record_chunks_that_held_cells)
 {
     enum { CELLS = 20000, RECORDS = 60 * RECORDS_IN_CHUNK };
-    static void *cells[CELLS];
+    static void *slab_objects[CELLS];
     static struct record *records[RECORDS];
     size_t before = 0, of_reserve = 0;
 
     for (unsigned round = 0; round < 30; round++) {
         for (unsigned i = 0; i < CELLS; i++)
-            cells[i] = cell_new();
+            slab_objects[i] = slab_new();
         for (unsigned i = 0; i < CELLS; i++) /* a batch then empties two chunks */
-            cell_free(cells[(i % 2) * (CELLS / 2) + i / 2]);
-        cell_flush(thread_self);
+            slab_free(slab_objects[(i % 2) * (CELLS / 2) + i / 2]);
+        slab_flush(thread_self);
         for (unsigned i = 0; i < RECORDS; i++)
             records[i] = record_new();
         for (unsigned i = 0; i < RECORDS; i++) {

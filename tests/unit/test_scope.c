@@ -18,7 +18,7 @@ enum { FAMILY = 3 };
 pthread_key_t unit_key;
 __thread long unit_word;
 static __thread uintptr_t behind_functions;
-static unsigned column;
+static unsigned key_index;
 static _Atomic long destroyed[1 << 16];
 
 uintptr_t unit_get(void);
@@ -39,17 +39,17 @@ static void destroy(void *value)
     atomic_fetch_add(&destroyed[(uintptr_t)value & 0xffff], 1);
 }
 
-/* What the hooks of keys do (handoffs/keys.c). */
+/* What the hooks of keys do (families/posix/keys.c). */
 static long get_key(void)
 {
-    const struct context *over = thread_self->over;
+    const struct context *over = thread_self->attached;
 
-    return (long)(over ? over->key[column] : pthread_getspecific(unit_key));
+    return (long)(over ? over->key[key_index] : pthread_getspecific(unit_key));
 }
 
 static int set_key(long value)
 {
-    return context_set_key(unit_key, column, (void *)value, pthread_setspecific);
+    return context_set_key(unit_key, key_index, (void *)value, pthread_setspecific);
 }
 
 static void set_all(long value)
@@ -73,7 +73,7 @@ static void start(void)
     char items[] = "BATON_CARRY=key:unit_key;tls:unit_word;fn:get=unit_get,set=unit_set";
     char *environment[] = {items, NULL};
     key_destructor *guarded;
-    int ticket;
+    int trampoline_id;
 
     if (!is_started) {
         is_started = true;
@@ -85,11 +85,11 @@ static void start(void)
         key_forget_hook = values_forget;
         thread_init(pthread_key_create, pthread_setspecific);
         context_init(0, 0);
-        guarded = key_will_create(destroy, &ticket);
+        guarded = key_will_create(destroy, &trampoline_id);
         ck_assert_int_eq(pthread_key_create(&unit_key, guarded), 0);
-        key_created(ticket, unit_key, &unit_key, (const void *)(uintptr_t)start, true);
-        ck_assert_uint_ne(key_column[unit_key], 0);
-        column = key_column[unit_key] - 1u;
+        key_created(trampoline_id, unit_key, &unit_key, (const void *)(uintptr_t)start, true);
+        ck_assert_uint_ne(key_index_of[unit_key], 0);
+        key_index = key_index_of[unit_key] - 1u;
     }
     thread_enter();
     set_all(0);
@@ -100,10 +100,10 @@ static void finish(void)
 {
     set_all(0);
     context_drop_snapshot(thread_self);
-    context_settle_debt(thread_self);
+    context_flush_releases(thread_self);
     ck_assert_int_eq(context_count_alive(), 0);
     ck_assert_int_eq(values_count(), 0);
-    ck_assert_ptr_null(thread_self->over);
+    ck_assert_ptr_null(thread_self->attached);
     ck_assert_uint_eq(thread_self->depth, 0);
 }
 
@@ -129,7 +129,7 @@ START_TEST(test_context_is_what_was_there_at_capture)
     context = context_capture(FAMILY);
     ck_assert_ptr_nonnull(context);
     set_all(9);
-    run(context, MARK_OWNED, expect_7_set_8);
+    run(context, FRAME_OWNED, expect_7_set_8);
     expect_all(9);
 }
 END_TEST
@@ -161,7 +161,7 @@ START_TEST(test_context_can_be_empty)
 
     ck_assert_uint_ne(context->flags & CONTEXT_EMPTY, 0);
     set_all(9);
-    run(context, MARK_OWNED, expect_nothing);
+    run(context, FRAME_OWNED, expect_nothing);
     run(context_empty, 0, expect_nothing);
     expect_all(9);
 }
@@ -212,7 +212,7 @@ START_TEST(test_scope_nests)
     set_all(3);
     inner_context = context_capture(FAMILY);
     set_all(1);
-    run(outer_context, MARK_OWNED, outer);
+    run(outer_context, FRAME_OWNED, outer);
     expect_all(1);
     context_release(inner_context);
 }
@@ -232,7 +232,7 @@ static void link_of_chain(void)
     ck_assert_int_eq(set_key(100 + depth), 0);
     next = context_capture(FAMILY);
     ck_assert_int_eq(set_key(1), 0);
-    run(next, MARK_OWNED, link_of_chain);
+    run(next, FRAME_OWNED, link_of_chain);
     ck_assert_int_eq(get_key(), 1);
 }
 
@@ -240,7 +240,7 @@ START_TEST(test_scope_captures_what_the_task_set)
 {
     set_all(100);
     depth = 0;
-    run(context_capture(FAMILY), MARK_OWNED, link_of_chain);
+    run(context_capture(FAMILY), FRAME_OWNED, link_of_chain);
     expect_all(100);
 }
 END_TEST
@@ -267,7 +267,7 @@ static __attribute__((noinline)) void run_in_library(struct context *context)
     volatile char frames[1024];
 
     frames[0] = 0;
-    run(context, MARK_OWNED, jump);
+    run(context, FRAME_OWNED, jump);
     frames[1] = frames[0];
 }
 
@@ -347,7 +347,7 @@ START_TEST(test_values_wait_for_the_last_context)
     ck_assert_int_eq(values_count(), 1);
     run(handed_over, 0, expect_1001);
     ck_assert_int_eq(destroyed[1001], 0);
-    run(handed_over, MARK_OWNED, expect_1001);
+    run(handed_over, FRAME_OWNED, expect_1001);
     ck_assert_int_eq(destroyed[1001], 1);
     ck_assert_int_eq(values_count(), 0);
 }
@@ -390,7 +390,7 @@ START_TEST(test_context_capture_can_be_suppressed)
     thread_self->suppress = 0;
     ck_assert_ptr_eq(context, context_empty);
     ck_assert_uint_eq(thread_self->bare[FAMILY][BARE_SUPPRESSED], before + 1);
-    run(context, MARK_OWNED, expect_nothing);
+    run(context, FRAME_OWNED, expect_nothing);
     expect_all(7);
 }
 END_TEST
@@ -437,14 +437,14 @@ static void *trader(void *seed)
         if (i % 16 == 0) { /* who overwrites a value looks after it; here nobody does */
             long value = 2000 + atomic_fetch_add(&next_value, 1) % 60000;
 
-            context_set_key(unit_key, column, (void *)value, pthread_setspecific);
+            context_set_key(unit_key, key_index, (void *)value, pthread_setspecific);
         }
         context = context_capture(FAMILY);
         context = atomic_exchange(&places[random >> 16 & (PLACES - 1)], context);
         if (context)
-            run(context, MARK_OWNED, look);
+            run(context, FRAME_OWNED, look);
     }
-    context_set_key(unit_key, column, NULL, pthread_setspecific);
+    context_set_key(unit_key, key_index, NULL, pthread_setspecific);
     return NULL;
 }
 
@@ -479,7 +479,7 @@ static void *short_lived(void *arg)
     context = context_capture(FAMILY);
     context = atomic_exchange(&places[value % PLACES], context);
     if (context)
-        run(context, MARK_OWNED, look);
+        run(context, FRAME_OWNED, look);
     return NULL;
 }
 

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "hooks/spec.h"
+#include "userhooks/spec.h"
 #include "suite.h"
 
 static char text[512];

@@ -8,11 +8,11 @@
 
 static __attribute__((noinline)) uintptr_t deeper(int depth)
 {
-    volatile char room[512];
-    volatile uintptr_t here = (uintptr_t)room;
+    volatile char buffer[512];
+    volatile uintptr_t here = (uintptr_t)buffer;
 
-    room[0] = (char)depth;
-    return depth ? deeper(depth - 1) + (room[0] == 127) : here;
+    buffer[0] = (char)depth;
+    return depth ? deeper(depth - 1) + (buffer[0] == 127) : here;
 }
 
 START_TEST(test_stack_is_one)

@@ -3,7 +3,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-#include "slots/vars.h"
+#include "slots/variables_map.h"
 #include "suite.h"
 
 enum { VARS = 500, STEPS = 6000, KEPT = 20, THREADS = 4 };

@@ -4,7 +4,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "context/strand.h"
+#include "context/coroutine.h"
 #include "core.h"
 #include "history.h"
 #include "slots/words_move.h"
@@ -300,16 +300,16 @@ END_TEST
 
 /* ---- what an attach has replaced, while another stack runs ---- */
 
-static struct strands *own_strands;
-static struct strand *other_stack;
+static struct coroutines *own_coroutines;
+static struct coroutine *other_stack;
 
 static void go_home_and_back(void *wrong_words)
 {
     *(long *)wrong_words += lone_a != 30;
-    strand_switch_slow(own_strands, &own_strands->home);
+    coroutine_switch_slow(own_coroutines, &own_coroutines->main_stack);
     *(long *)wrong_words += lone_a != 21;
     lone_a = 22;
-    strand_switch_slow(own_strands, other_stack);
+    coroutine_switch_slow(own_coroutines, other_stack);
     *(long *)wrong_words += lone_a != 30;
 }
 
@@ -324,11 +324,11 @@ static void run_on_another_stack(void *arg)
 
     two->wrong += lone_a != 20;
     lone_a = 21;
-    strand_switch_slow(own_strands, other_stack);
+    coroutine_switch_slow(own_coroutines, other_stack);
     lone_a = 40;
     core_run(two->second, go_home_and_back, &two->wrong);
     two->wrong += lone_a != 40;
-    strand_switch_slow(own_strands, &own_strands->home);
+    coroutine_switch_slow(own_coroutines, &own_coroutines->main_stack);
     two->wrong += lone_a != 22;
 }
 
@@ -344,8 +344,8 @@ static int switch_stacks(void)
     lone_a = 20;
     first = context_capture(FAMILY_UNIT);
     lone_a = 10;
-    own_strands = strand_own_slow();
-    other_stack = strand_new((uintptr_t)stack, sizeof stack, NULL, NULL, 0);
+    own_coroutines = coroutine_own_slow();
+    other_stack = coroutine_new((uintptr_t)stack, sizeof stack, NULL, NULL, 0);
     core_run(first, run_on_another_stack, &two);
     return two.wrong != 0 || lone_a != 10 || !guard_is_for_words();
 }
@@ -424,35 +424,36 @@ __thread char few_gap_row_9[16] = {1};
 static unsigned few_wrong;
 
 /* A sanitizer takes an offset from the thread pointer for an address. */
-__attribute__((no_sanitize("address", "undefined", "thread"))) static void look_at_few(unsigned few)
+__attribute__((no_sanitize("address", "undefined", "thread"))) static void
+look_at_few(unsigned shape)
 {
-    static char room[2][256] __attribute__((aligned(16)));
-    char *const values = room[0] + words_bytes, *const saved = room[1] + words_bytes;
-    char first[sizeof room[0]], now[sizeof room[0]];
+    static char buffer[2][256] __attribute__((aligned(16)));
+    char *const values = buffer[0] + words_bytes, *const saved = buffer[1] + words_bytes;
+    char first[sizeof buffer[0]], now[sizeof buffer[0]];
 
-    memset(room, 0x55, sizeof room);
+    memset(buffer, 0x55, sizeof buffer);
     memset(first, 0x55, sizeof first);
     memset(now, 0x55, sizeof now);
     words_save(first);
-#define SHAPE(n)                                                            \
-    case n:                                                                 \
-        few_wrong += words_unchanged(n, values);                            \
-        words_attach(n, values, saved);                                     \
-        few_wrong += !words_unchanged(n, values);                           \
-        words_save(now);                                                    \
-        few_wrong += memcmp(now, room[0], words_bytes) != 0;                \
-        few_wrong += memcmp(first, room[1], words_bytes) != 0;              \
-        for (unsigned i = 0; i < words_bytes; i++) {                        \
-            values[-1 - (int)i] ^= 1;                                       \
-            few_wrong += words_unchanged(n, values) != words_same(room[0]); \
-            values[-1 - (int)i] ^= 1;                                       \
-        }                                                                   \
-        words_detach(n, saved);                                             \
-        words_save(now);                                                    \
-        few_wrong += memcmp(now, first, words_bytes) != 0;                  \
+#define SHAPE(n)                                                              \
+    case n:                                                                   \
+        few_wrong += words_unchanged(n, values);                              \
+        words_attach(n, values, saved);                                       \
+        few_wrong += !words_unchanged(n, values);                             \
+        words_save(now);                                                      \
+        few_wrong += memcmp(now, buffer[0], words_bytes) != 0;                \
+        few_wrong += memcmp(first, buffer[1], words_bytes) != 0;              \
+        for (unsigned i = 0; i < words_bytes; i++) {                          \
+            values[-1 - (int)i] ^= 1;                                         \
+            few_wrong += words_unchanged(n, values) != words_same(buffer[0]); \
+            values[-1 - (int)i] ^= 1;                                         \
+        }                                                                     \
+        words_detach(n, saved);                                               \
+        words_save(now);                                                      \
+        few_wrong += memcmp(now, first, words_bytes) != 0;                    \
         break
-    few_wrong += words_few != few;
-    switch (words_few) {
+    few_wrong += words_shape != shape;
+    switch (words_shape) {
 #ifdef ARCH_MOVES_WORDS
         SHAPE(1);
         SHAPE(2);
@@ -472,7 +473,7 @@ __attribute__((no_sanitize("address", "undefined", "thread"))) static void look_
     }
 }
 
-static void expect_few(const char *items, unsigned few)
+static void expect_few(const char *items, unsigned shape)
 {
     pid_t child = fork();
     int status;
@@ -481,7 +482,7 @@ static void expect_few(const char *items, unsigned few)
         static char carry[1024] = "BATON_CARRY=";
 
         core_start(strcat(carry, items));
-        look_at_few(few);
+        look_at_few(shape);
         _exit(few_wrong != 0);
     }
     ck_assert_int_eq(waitpid(child, &status, 0), child);

@@ -1,0 +1,106 @@
+/*
+ * Coroutines: one flow of execution on one stack. A thread's own stack is its *home* coroutine; every
+ * coroutine is one more. What is attached belongs to the coroutine, not to the thread: a switch of
+ * stacks puts the thread's attach state aside and takes up the one of the stack it goes to.
+ *
+ * Ownership: a suspended coroutine's state (attached contexts, levels, saved values) is the coroutine's;
+ * while the coroutine runs, the same state is in the thread block and the coroutine's copy means nothing.
+ * A coroutine runs in one thread at a time, and its switches happen one after the other: the program's
+ * own hand over of the coroutine orders them. It is ended by its entry function's return, or dropped
+ * when its stack is used for another one (rule C15); main stacks are never dropped.
+ */
+#ifndef BATON_CONTEXT_COROUTINE_H
+#define BATON_CONTEXT_COROUTINE_H
+
+#include <string.h>
+
+#include "context/context.h"
+
+struct coroutine {
+    struct thread_state state; /* while suspended */
+    uintptr_t sp;              /* where it was left; how it is recognised first */
+    void *values; /* copied values while suspended (slots_suspend); NULL: none are copied */
+    void *front; /* thread_front of an attach that has no level, while suspended; NULL: not wordy */
+    uint32_t epoch; /* slots_epoch when they were saved */
+    bool has_values;
+    bool is_counted;       /* in the report's records, as it holds a context from its making */
+    bool is_unlisted;      /* its stack has been given to another coroutine while it ran */
+    uintptr_t low, size;   /* its stack; size 0: a home */
+    struct context *start; /* of the entry function, until that has it */
+    void *more;            /* the family's, mem_alloc(more_size) */
+    size_t more_size;
+};
+
+enum { COROUTINES_RECENT = 64 };
+
+/* What a thread knows of coroutines; made at its first switch, kept with its block. */
+struct coroutines {
+    struct coroutine *current;
+    struct coroutine main_stack;
+    struct coroutine
+        *recent[COROUTINES_RECENT]; /* by the program's context pointer: a guess, checked by sp */
+};
+
+/* Not zero once a coroutine besides homes has been made: until then switches need not be looked at. */
+extern _Atomic uint32_t coroutines_made __attribute__((visibility("hidden")));
+
+/*
+ * A coroutine for the stack [low, low + size), which is about to be started at stack pointer `sp` from
+ * the program's context `hint`. Takes over the reference to `start` and the block `more`; both may be
+ * NULL for a stack that begins with nothing attached. Drops what was on that stack before. NULL: no
+ * memory, nothing taken.
+ */
+struct coroutine *coroutine_new(uintptr_t low, size_t size, struct context *start, void *more,
+                                size_t more_size);
+void coroutine_made(struct coroutine *coroutine, const void *hint, uintptr_t sp);
+
+struct coroutine *coroutine_find_slow(struct coroutines *own, const void *hint, uintptr_t sp);
+void coroutine_switch_slow(struct coroutines *own, struct coroutine *to);
+struct coroutines *coroutine_own_slow(void);
+
+static inline bool coroutine_is_main_stack(const struct thread *thread)
+{
+    return !thread->coroutines || thread->coroutines->current == &thread->coroutines->main_stack;
+}
+
+static inline unsigned coroutine_slot(const void *hint)
+{
+    return (uint32_t)(uintptr_t)hint * 2654435761u / (UINT32_MAX / COROUTINES_RECENT + 1);
+}
+
+/* The coroutine whose stack `sp` is on: the thread's home if no other is known. */
+static inline __attribute__((always_inline)) struct coroutine *
+coroutine_find(struct coroutines *own, const void *hint, uintptr_t sp)
+{
+    struct coroutine *guess = own->recent[coroutine_slot(hint)];
+
+    return likely(guess && guess->sp == sp) ? guess : coroutine_find_slow(own, hint, sp);
+}
+
+/* Makes `to` what the calling thread runs; the switch itself must follow at once. */
+static inline __attribute__((always_inline)) void
+coroutine_switch(struct thread *thread, struct coroutines *own, struct coroutine *to)
+{
+    struct coroutine *from = own->current;
+
+    if (from == to)
+        return;
+    if (unlikely(!guard_is_clear() || from->is_unlisted)) {
+        coroutine_switch_slow(own, to);
+        return;
+    }
+    /* Nothing is copied: the saved values are the same nothing for everybody. */
+    memcpy(&from->state, &thread->state, offsetof(struct thread_state, saved));
+    memcpy(&thread->state, &to->state, offsetof(struct thread_state, saved));
+    own->current = to;
+}
+
+/* The current coroutine's entry function has returned and control goes to `to`: drops the coroutine. */
+void coroutine_end(struct coroutines *own, struct coroutine *ended, struct coroutine *to);
+
+/* For thread.c: the thread ends wherever it is. */
+void coroutine_thread_ends(struct thread *thread);
+void coroutine_fork_lock(void);
+void coroutine_fork_unlock(void);
+
+#endif

@@ -1,0 +1,178 @@
+/*
+ * Between the files of this room: the private overlay of a task that set a carried key.
+ *
+ * It is a copy of the attached context that only the attached thread sees. It lives from the first
+ * set until the attach is left; `base` is the context that was attached, whose reference (if the
+ * attach owns one) stays with the attach.
+ */
+#ifndef BATON_CONTEXT_INTERNAL_H
+#define BATON_CONTEXT_INTERNAL_H
+
+#include "context/scope.h"
+#include "slots/slots.h"
+
+struct overlay_part;
+struct overlay_part *context_overlay_part(const struct context *context);
+/* Memory for a context and its copied values, with whatever was there; NULL: none. */
+struct context *context_alloc(bool is_overlay);
+void context_give_back(struct context *context, bool is_overlay);
+/* All but the count of references, which other threads are changing. */
+void context_copy_values(struct context *to, const struct context *from);
+size_t overlay_size(void);
+
+/* Lets `count` references go at once. */
+static inline void context_put(struct context *context, int64_t count)
+{
+    if (atomic_fetch_sub_explicit(&context->refs, count, memory_order_acq_rel) == count)
+        context_free(context);
+}
+
+/*
+ * Around a cache that is let go of. In between the thread no longer shows references that the counter
+ * still has: who counts contexts waits for the end.
+ */
+static inline void flush_begin(struct thread *thread)
+{
+    uint32_t begun = atomic_load_explicit(&thread->flushes_begun, memory_order_relaxed);
+
+    atomic_store_explicit(&thread->flushes_begun, begun + 1, memory_order_relaxed);
+    atomic_thread_fence(memory_order_release);
+}
+
+static inline void flush_end(struct thread *thread)
+{
+    uint32_t done = atomic_load_explicit(&thread->flushes_done, memory_order_relaxed);
+
+    atomic_store_explicit(&thread->flushes_done, done + 1, memory_order_release);
+}
+
+/* ---- snapshot.c ---- */
+
+extern _Atomic uint32_t contexts_built; /* not 0 once there was a context */
+/* A context of what the calling thread sees now, with `refs` references; NULL: no memory. */
+struct context *context_build(struct thread *thread, int64_t refs);
+/* One reference to what an attached thread's task sees, to what a thread sees on its own. NULL: no memory. */
+struct context *context_of_task(struct thread *thread);
+struct context *context_of_thread(struct thread *thread);
+/* Buys a batch of references for a thread that has inherited `context`, where that may be. */
+void context_lend(struct thread *thread, struct context *context);
+/* The thread has set the key of this key index: its snapshot is not right about it any more. */
+void context_changed(struct thread *thread, unsigned key_index);
+
+struct overlay_part {
+    struct context *task_snapshot; /* what the task captured since its last set; one reference */
+    uint64_t vars_id;              /* identity of its variables (vars.h), 0: none yet */
+    uint64_t
+        set[]; /* a bit a key index: the task has set it; then, where slots_have_owned_keys, a bit
+                       a key index: void; then the lent values of held key indexes */
+};
+
+static inline unsigned context_bits(void)
+{
+    return (slots_key_count + 63) / 64 * (slots_have_owned_keys ? 2 : 1);
+}
+
+/* What the task was lent in each key index (policy.h); only where slots_have_owned_keys. */
+static inline void **context_borrowed(const struct context *own)
+{
+    return (void **)(void *)(context_overlay_part(own)->set + context_bits());
+}
+
+/* The key index's key was made again when the task still had what it was lent: it is baton's to end. */
+static inline uint64_t *context_void(const struct context *own)
+{
+    return context_overlay_part(own)->set + (slots_key_count + 63) / 64;
+}
+
+static inline const struct slot *context_key_slot(unsigned key_index)
+{
+    return key_bindings[key_index].slot;
+}
+
+static inline bool context_key_is_owned(unsigned key_index)
+{
+    return slots_have_owned_keys && key_bindings[key_index].slot &&
+           key_bindings[key_index].slot->is_owned;
+}
+
+/* A private copy of an attached context; NULL: no memory. Freed by overlay_free. */
+struct context *overlay_new(struct context *base);
+void overlay_free(struct context *own);
+
+static inline bool context_holds_counted(const struct context *context, unsigned key_index)
+{
+    const struct key_binding *binding = &key_bindings[key_index];
+
+    return context->key[key_index] && binding->destructor && context->epoch >= binding->since &&
+           !context_key_is_owned(key_index);
+}
+
+/* GUARD_STALE is set: looks for what waits. */
+void context_look_again(void);
+
+/* A context of what the thread sees now, one reference; not counted as a capture. NULL: no memory. */
+struct context *context_visible(struct thread *thread);
+
+/* Of the innermost attach: what it lent of the copied slots, and the values that it lent from; NULL. */
+const void *scope_borrowed(const struct thread *thread);
+const void *scope_borrowed_from(const struct thread *thread);
+
+/* Makes the attached context one that may be written to. False: no memory. */
+bool scope_make_overlay(struct thread *thread);
+/* What the task captured is not what it sees any more. */
+void context_drop_task_snapshot(struct context *own);
+extern const size_t scope_entry_size; /* of thread.levels */
+
+struct scope_entry {
+    struct context *attached; /* to put back */
+    uintptr_t frame_mark;
+    size_t saved_at; /* place of the saved copied values in thread.saved; SIZE_MAX: none */
+    uint32_t epoch;  /* slots that were bound later were not saved */
+};
+
+/* May an attach at `sp` be a level and no more: on top of one that is not stale, nothing copied? */
+static inline bool scope_may_nest(const struct thread *thread, uintptr_t sp)
+{
+    return thread_is_attached(thread) && guard_is_clear() && thread->frame_mark > sp &&
+           thread->depth < thread->entries_max;
+}
+
+static inline void scope_nest(struct thread *thread, struct context *context, uintptr_t frame_mark)
+{
+    struct scope_entry *entry = &thread->entries[thread->depth++];
+
+    entry->attached = thread->attached;
+    entry->frame_mark = thread->frame_mark;
+    entry->saved_at = SIZE_MAX;
+    thread->attached = context;
+    thread->frame_mark = frame_mark | FRAME_SLOW;
+}
+
+/* The mark of an adopted context on top of what is attached: left with it, before it. */
+static inline uintptr_t scope_frame_above(const struct thread *thread)
+{
+    return ((thread->frame_mark & ~(uintptr_t)FRAME_FLAGS) - (FRAME_FLAGS + 1)) | FRAME_ADOPTED;
+}
+
+/* Is the innermost attach one that scope_nest made? */
+static inline bool scope_is_nested(const struct thread *thread)
+{
+    return thread->depth && thread->entries[thread->depth - 1].saved_at == SIZE_MAX &&
+           !(thread->attached->flags & CONTEXT_OVERLAY);
+}
+
+/* Leaves it, but for the reference that the attach may have owned. */
+static inline void scope_unnest(struct thread *thread)
+{
+    const struct scope_entry *entry = &thread->entries[--thread->depth];
+
+    thread->attached = entry->attached;
+    thread->frame_mark = entry->frame_mark;
+}
+
+/* Attaches are made without a level where they can be: what they replace is in thread_front. */
+extern bool scope_is_words_only;
+int scope_set_key(struct thread *thread, unsigned key, unsigned key_index, const void *value,
+                  int (*real)(unsigned, const void *));
+
+#endif

@@ -1,0 +1,53 @@
+/*
+ * Cells: 48 bytes for what lives as long as a registration does (a timer, a watch, a source).
+ *
+ * Records (record.h) are for handoffs that run soon: one that stays keeps its whole chunk. A slab object
+ * that stays keeps only itself. Each thread has a few free slab objects at hand, so that making and freeing
+ * one takes no atomic operation; they go to and from the chunks in batches, under a lock.
+ * A slab object may be freed by another thread than the one that made it.
+ */
+#ifndef BATON_CONTEXT_POOL_SLAB_H
+#define BATON_CONTEXT_POOL_SLAB_H
+
+#include "context/context.h"
+
+enum { SLAB_SIZE = 48, SLAB_AT_HAND = 192, SLAB_BATCH = 96 };
+
+void *slab_new_slow(void);
+void slab_free_slow(void *object);
+
+/* Not zeroed; NULL when there is no memory. Any thread, not in a signal handler. */
+static inline __attribute__((always_inline)) void *slab_new(void)
+{
+    struct thread *thread = thread_self;
+    void *object = thread->slab_objects;
+
+    if (unlikely(!object))
+        return slab_new_slow();
+    thread->slab_objects = *(void **)object;
+    thread->slab_count--;
+    thread->records_made++;
+    return object;
+}
+
+static inline __attribute__((always_inline)) void slab_free(void *object)
+{
+    struct thread *thread = thread_self;
+
+    if (unlikely(thread->slab_count >= SLAB_AT_HAND)) {
+        slab_free_slow(object);
+        return;
+    }
+    *(void **)object = thread->slab_objects;
+    thread->slab_objects = object;
+    thread->slab_count++;
+    thread->records_freed++;
+}
+
+/* Gives back what the thread has at hand. */
+void slab_flush(struct thread *thread);
+
+void slab_fork_lock(void);
+void slab_fork_unlock(void);
+
+#endif

@@ -1,0 +1,244 @@
+/* Exported names, through the hash tables that the loader uses.
+ *
+ * Promise: the answer that dlsym would give, without its lock order, its allocations and its error
+ * buffer: default versions only, undefined entries and procedure linkage entries left out. Resolvers
+ * of indirect functions are foreign code: they run after dl_iterate_phdr has come back, never under
+ * the loader's lock.
+ */
+#include "elf/elf.h"
+
+#include <string.h>
+#include <sys/auxv.h>
+
+#include "elf/file.h"
+
+#define VERSYM_HIDDEN 0x8000
+
+static bool elf_version_is(const struct elf_module *m, elf_half index, const char *version)
+{
+    const ElfW(Verdef) *def = NULL;
+    size_t count = 0;
+
+    for (const elf_dyn *d = m->dynamic; d->d_tag != DT_NULL; d++) {
+        if (d->d_tag == DT_VERDEF)
+            def = (const void *)(d->d_un.d_ptr < m->lo ? d->d_un.d_ptr + m->base : d->d_un.d_ptr);
+        else if (d->d_tag == DT_VERDEFNUM)
+            count = d->d_un.d_val;
+    }
+    for (; def && count--; def = (const void *)((const char *)def + def->vd_next)) {
+        const ElfW(Verdaux) *aux = (const void *)((const char *)def + def->vd_aux);
+
+        if ((uintptr_t)def < m->lo || (uintptr_t)aux > m->hi - sizeof *aux)
+            return false;
+        if (def->vd_ndx == (index & ~VERSYM_HIDDEN))
+            return aux->vda_name < m->dynstr_len && strcmp(m->dynstr + aux->vda_name, version) == 0;
+        if (!def->vd_next)
+            break;
+    }
+    return false;
+}
+
+struct elf_wanted {
+    const struct elf_module *module;
+    const char *name, *version;
+    unsigned want;
+};
+
+static bool elf_dynsym_fits(const struct elf_wanted *w, size_t index)
+{
+    const struct elf_module *m = w->module;
+    const elf_sym *sym = &m->dynsym[index];
+    unsigned bind;
+
+    if ((uintptr_t)(sym + 1) > m->hi || sym->st_name >= m->dynstr_len)
+        return false;
+    bind = ELF64_ST_BIND(sym->st_info);
+    if (sym->st_shndx == SHN_UNDEF || !(elf_symbol_kind(sym->st_info) & w->want) ||
+        (bind != STB_GLOBAL && bind != STB_WEAK && bind != STB_GNU_UNIQUE))
+        return false;
+    if (strcmp(m->dynstr + sym->st_name, w->name) != 0)
+        return false;
+    if (!m->versym)
+        return true;
+    return w->version ? elf_version_is(m, m->versym[index], w->version)
+                      : !(m->versym[index] & VERSYM_HIDDEN);
+}
+
+static size_t elf_lookup_gnu(const struct elf_wanted *w)
+{
+    const struct elf_module *m = w->module;
+    const uint32_t *header = m->gnu_hash;
+    uint32_t bucket_count = header[0], first = header[1], bloom_count = header[2], hash = 5381;
+    const ElfW(Addr) *bloom = (const void *)(header + 4);
+    const uint32_t *buckets, *chain;
+    ElfW(Addr) word;
+    unsigned bits = 8 * sizeof word;
+
+    for (const char *c = w->name; *c; c++)
+        hash = hash * 33 + (unsigned char)*c;
+    if (!bucket_count || !bloom_count ||
+        bloom_count * sizeof *bloom + bucket_count * 4ul > m->hi - (uintptr_t)bloom)
+        return 0;
+    word = bloom[hash / bits & (bloom_count - 1)];
+    if (!(word >> (hash % bits) & word >> ((hash >> (header[3] & 31)) % bits) & 1))
+        return 0;
+    buckets = (const void *)(bloom + bloom_count);
+    chain = buckets + bucket_count;
+    for (size_t i = buckets[hash % bucket_count]; i >= first && i; i++) {
+        const uint32_t *link = chain + (i - first);
+
+        if ((uintptr_t)(link + 1) > m->hi)
+            break;
+        if ((*link | 1) == (hash | 1) && elf_dynsym_fits(w, i))
+            return i;
+        if (*link & 1)
+            break;
+    }
+    return 0;
+}
+
+static size_t elf_lookup_sysv(const struct elf_wanted *w)
+{
+    const struct elf_module *m = w->module;
+    const uint32_t *table = m->sysv_hash;
+    uint32_t bucket_count = table[0], chain_count = table[1], hash = 0, left;
+
+    for (const char *c = w->name; *c; c++) {
+        hash = (hash << 4) + (unsigned char)*c;
+        hash = (hash ^ (hash >> 24 & 0xf0)) & 0x0fffffff;
+    }
+    if (!bucket_count || (2ul + bucket_count + chain_count) * 4 > m->hi - (uintptr_t)table)
+        return 0;
+    left = chain_count; /* a chain that bites its tail ends all the same */
+    for (uint32_t i = table[2 + hash % bucket_count]; i && i < chain_count && left--;
+         i = table[2 + bucket_count + i])
+        if (elf_dynsym_fits(w, i))
+            return i;
+    return 0;
+}
+
+bool elf_dynsym_find(const struct elf_module *module, const char *name, const char *version,
+                     unsigned want, struct elf_symbol *out)
+{
+    struct elf_wanted w = {module, name, version, want};
+    const elf_sym *sym;
+    size_t index = 0;
+
+    if (!module->dynsym)
+        return false;
+    if (module->gnu_hash)
+        index = elf_lookup_gnu(&w);
+    else if (module->sysv_hash)
+        index = elf_lookup_sysv(&w);
+    if (!index)
+        return false;
+    sym = &module->dynsym[index];
+    return elf_symbol_fill(module, sym->st_info, sym->st_shndx, sym->st_value, sym->st_size,
+                           ELF_FROM_DYNSYM, out);
+}
+
+/* aarch64 gives resolvers the processor's features so; elsewhere the arguments are not looked at. */
+struct elf_ifunc_argument {
+    unsigned long size, hwcap, hwcap2;
+};
+
+void *elf_symbol_address(const struct elf_symbol *symbol)
+{
+    struct elf_ifunc_argument argument = {sizeof argument, getauxval(AT_HWCAP),
+                                          getauxval(AT_HWCAP2)};
+    void *(*resolve)(unsigned long, const struct elf_ifunc_argument *) = (void *)symbol->value;
+
+    if (!symbol->is_ifunc)
+        return (void *)symbol->value;
+    return resolve(argument.hwcap | 1ul << 62, &argument);
+}
+
+void *elf_dynsym(const struct elf_module *module, const char *name)
+{
+    struct elf_symbol symbol;
+
+    if (!elf_dynsym_find(module, name, NULL, ELF_FUNC | ELF_OBJECT | ELF_NOTYPE, &symbol))
+        return NULL;
+    return elf_symbol_address(&symbol);
+}
+
+struct elf_global {
+    const char *name;
+    const elf_phdr *skip;
+    struct elf_module module;
+    struct elf_symbol symbol;
+    uintptr_t vdso; /* the kernel's own clock_gettime and the like: never what a name means */
+    bool wants_count;
+    unsigned count;
+};
+
+static int elf_visit_global(const struct elf_module *module, void *arg)
+{
+    struct elf_global *g = arg;
+    struct elf_symbol symbol;
+
+    if (module->phdr == g->skip || module->lo == g->vdso ||
+        !elf_dynsym_find(module, g->name, NULL, ELF_FUNC | ELF_OBJECT | ELF_NOTYPE, &symbol))
+        return 0;
+    if (!g->count++) {
+        g->module = *module;
+        g->symbol = symbol;
+    }
+    return !g->wants_count;
+}
+
+void *elf_lookup_global(const char *name, const struct elf_module *skip, struct elf_module *found,
+                        unsigned *count)
+{
+    struct elf_global g = {.name = name,
+                           .skip = skip ? skip->phdr : NULL,
+                           .vdso = getauxval(AT_SYSINFO_EHDR),
+                           .wants_count = count};
+
+    elf_each_module(elf_visit_global, &g);
+    if (count)
+        *count = g.count;
+    if (!g.count)
+        return NULL;
+    if (found)
+        *found = g.module;
+    return elf_symbol_address(&g.symbol);
+}
+
+/* The loader knows no number of symbols: the hash tables tell, the GNU one by its last chain. */
+static size_t elf_dynsym_count(const struct elf_module *m)
+{
+    const uint32_t *header = m->gnu_hash, *buckets, *chain;
+    size_t last = 0, bucket_count, bloom_count;
+
+    if (m->sysv_hash)
+        return m->sysv_hash[1];
+    if (!header)
+        return 0;
+    bucket_count = header[0];
+    bloom_count = header[2];
+    if (bloom_count * sizeof(ElfW(Addr)) + bucket_count * 4 > m->hi - (uintptr_t)(header + 4))
+        return 0;
+    buckets = header + 4 + bloom_count * (sizeof(ElfW(Addr)) / 4);
+    chain = buckets + bucket_count;
+    for (size_t i = 0; i < bucket_count; i++)
+        last = buckets[i] > last ? buckets[i] : last;
+    if (last < header[1])
+        return header[1];
+    while ((uintptr_t)(chain + (last - header[1]) + 1) <= m->hi && !(chain[last - header[1]] & 1))
+        last++;
+    return last + 1;
+}
+
+struct elf_table elf_module_table(const struct elf_module *module)
+{
+    struct elf_table table = {
+        .sym = module->dynsym, .str = module->dynstr, .str_len = module->dynstr_len};
+
+    if (!module->dynsym)
+        return (struct elf_table){0};
+    table.count = elf_dynsym_count(module);
+    if (table.count > (module->hi - (uintptr_t)module->dynsym) / sizeof *table.sym)
+        table.count = 0;
+    return table;
+}

@@ -1,0 +1,133 @@
+/* An ELF file, mapped for the time of one search. For the elf_*.c files and their tests.
+ *
+ * The file may be anything: cut short, corrupt, another one than was loaded. Nothing of it is
+ * believed: after elf_file_parse a table's bounds hold, and a name below str_len is terminated.
+ */
+#ifndef BATON_ELF_FILE_H
+#define BATON_ELF_FILE_H
+
+#include <pthread.h>
+
+#include "elf/elf.h"
+
+/* Entries of a file stand wherever the file says. */
+typedef ElfW(Ehdr) elf_ehdr;
+typedef ElfW(Shdr) elf_shdr;
+typedef elf_sym elf_file_sym __attribute__((aligned(1)));
+
+struct elf_table {
+    const elf_file_sym *sym;
+    size_t count;
+    const char *str;
+    size_t str_len;
+};
+
+struct elf_file {
+    const unsigned char *data; /* NULL: looked at only, it has no .symtab to map it for */
+    size_t len;
+    size_t at; /* where in the file the data begins */
+    bool has_symtab;
+    struct elf_table symtab, dynsym; /* count 0: there is none */
+    const elf_phdr *phdr;            /* may stand unaligned: compare as bytes */
+    size_t phnum;
+    const uint8_t *build_id;
+    size_t build_id_len;
+    const char *debug_link; /* file name, NULL: none; in the data, or in link_name */
+    char link_name[256];
+    uint32_t debug_link_crc;
+};
+
+/* Find the tables in DATA. False: it is no ELF file of this machine; OUT is then without tables. */
+bool elf_file_parse(const void *data, size_t len, struct elf_file *out);
+
+/* Map and parse. False: cannot be read, or is no ELF file. */
+bool elf_file_open(const char *path, struct elf_file *out);
+void elf_file_close(struct elf_file *file);
+
+/* Open the file that MODULE was loaded from; a file that was replaced since does not count. OUT
+ * must stay where it is. */
+bool elf_file_open_module(const struct elf_module *module, struct elf_file *out);
+
+/* Open the separate debug file of MODULE, whose own file is FILE (may be one that did not open). */
+bool elf_file_open_debug(const struct elf_module *module, const struct elf_file *file,
+                         struct elf_file *out);
+
+/* What the first note of that kind holds in a run of notes, NULL: none. OWNER: at most three remote releases. */
+const uint8_t *elf_note(const void *notes, size_t len, const char *owner, uint32_t type,
+                        size_t *desc_size);
+
+/* The build-id in a run of notes, NULL: none. */
+const uint8_t *elf_note_build_id(const void *notes, size_t len, size_t *id_len);
+
+/* The table of exported names in the module's memory. */
+struct elf_table elf_module_table(const struct elf_module *module);
+
+/* The loader's list */
+
+/* dl_iterate_phdr, which waits for nobody that this process does not have: all walks go through here. */
+int elf_iterate(int (*callback)(struct dl_phdr_info *info, size_t size, void *arg), void *arg);
+/* dlpi_adds and dlpi_subs as the loader told them last. */
+extern unsigned long long elf_last_loaded, elf_last_unloaded;
+/* What the loader tells of a module, in one struct. */
+void elf_module_fill(const struct dl_phdr_info *info, bool is_main, struct elf_module *out);
+/* Where a module's file begins in memory; the loader is not asked. */
+const elf_ehdr *elf_object_header(const struct link_map *map);
+
+/* The module at place I of the list, if it came with the program and is known to. */
+bool elf_startup_info(size_t i, struct dl_phdr_info *out);
+
+/* Looking for the loader's lock: inside dl_iterate_phdr, when it is at the loader, and after it. */
+enum { ELF_LOCK_CANDIDATES = 4 };
+struct elf_lock_search {
+    pthread_mutex_t *mutex[ELF_LOCK_CANDIDATES];
+    unsigned depth[ELF_LOCK_CANDIDATES], count;
+    int thread;
+};
+void elf_lock_note(struct elf_lock_search *search, const struct elf_module *loader);
+void elf_lock_choose(const struct elf_lock_search *search);
+
+/* Symbols of a table */
+
+/* The kind of a symbol by its st_info; 0: nothing that is ever wanted. */
+static inline unsigned elf_symbol_kind(unsigned char info)
+{
+    static const unsigned char kinds[16] = {
+        [STT_NOTYPE] = ELF_NOTYPE, [STT_FUNC] = ELF_FUNC,     [STT_GNU_IFUNC] = ELF_FUNC,
+        [STT_OBJECT] = ELF_OBJECT, [STT_COMMON] = ELF_OBJECT, [STT_TLS] = ELF_TLS,
+    };
+
+    return kinds[info & 15];
+}
+
+/* Put a file's symbol into OUT as one of MODULE in memory; matches becomes 1. False: its value lies
+ * outside of the module. */
+bool elf_symbol_fill(const struct elf_module *module, unsigned char info, unsigned section,
+                     uintptr_t value, size_t size, enum elf_source source, struct elf_symbol *out);
+
+struct elf_cursor {
+    const struct elf_table *table;
+    size_t next;
+    unsigned want;
+    const char *file; /* of the local symbols that follow */
+};
+
+/* The next defined symbol of a wanted kind, NULL at the end. */
+static inline const elf_file_sym *elf_cursor_next(struct elf_cursor *c, const char **name)
+{
+    while (c->next < c->table->count) {
+        const elf_file_sym *sym = &c->table->sym[c->next++];
+
+        if ((sym->st_info & 15) == STT_FILE) {
+            c->file = sym->st_name < c->table->str_len ? c->table->str + sym->st_name : NULL;
+            continue;
+        }
+        if (!(elf_symbol_kind(sym->st_info) & c->want) || sym->st_shndx == SHN_UNDEF ||
+            !sym->st_name || sym->st_name >= c->table->str_len)
+            continue;
+        *name = c->table->str + sym->st_name;
+        return sym;
+    }
+    return NULL;
+}
+
+#endif

@@ -1,0 +1,215 @@
+/* The loaded modules one after another, and which of them came with the program.
+ *
+ * Promise: what came with the program stays where it is; it is noted at the first look, and from then on
+ * found without the loader and its lock, which a forked child may find held (elf_walk.c).
+ */
+#include "elf/elf.h"
+
+#include <string.h>
+
+#include "elf/file.h"
+#include "base/sys.h"
+
+struct elf_visit {
+    int (*visit)(const struct elf_module *module, void *arg);
+    void *arg;
+    bool is_first;
+};
+
+static int elf_visit_module(struct dl_phdr_info *info, size_t size, void *arg)
+{
+    struct elf_visit *v = arg;
+    struct elf_module module;
+
+    if (v->is_first) {
+        elf_last_loaded = info->dlpi_adds;
+        elf_last_unloaded = info->dlpi_subs;
+    }
+    elf_module_fill(info, v->is_first, &module);
+    v->is_first = false;
+    return v->visit(&module, v->arg);
+}
+
+int elf_each_module(int (*visit)(const struct elf_module *module, void *arg), void *arg)
+{
+    struct elf_visit v = {visit, arg, true};
+
+    return elf_iterate(elf_visit_module, &v);
+}
+
+/* The loader appends what dlopen brings to the end of its list. So everything up to the last module
+ * that is reached from the program through DT_NEEDED was there at the start, the preloaded ones
+ * too. Such modules are never unloaded: the number, once found, stays right. */
+struct elf_loaded {
+    const elf_dyn *dynamic;
+    const char *dynstr;
+    size_t dynstr_len;
+    uint64_t name_hash, soname_hash;
+};
+
+struct elf_loaded_list {
+    struct elf_loaded *at;
+    size_t count, max;
+    struct elf_lock_search lock;
+};
+
+static size_t startup_count; /* 0: not known yet. Atomic; every writer writes the same. */
+
+/* The first of them. */
+enum { STARTUP_KNOWN = 256 };
+static struct startup_module {
+    uintptr_t base;
+    const char *path;
+    const elf_phdr *phdr;
+    uint32_t phnum, tls_modid;
+} startup_list[STARTUP_KNOWN];
+
+bool elf_startup_info(size_t i, struct dl_phdr_info *out)
+{
+    const struct startup_module *module = &startup_list[i];
+
+    if (i >= STARTUP_KNOWN || i >= __atomic_load_n(&startup_count, __ATOMIC_ACQUIRE))
+        return false;
+    *out = (struct dl_phdr_info){.dlpi_addr = module->base,
+                                 .dlpi_name = module->path,
+                                 .dlpi_phdr = module->phdr,
+                                 .dlpi_phnum = (elf_half)module->phnum,
+                                 .dlpi_tls_modid = module->tls_modid};
+    return true;
+}
+
+static uint64_t elf_hash_name(const char *name)
+{
+    uint64_t hash = 14695981039346656037u;
+
+    while (*name)
+        hash = (hash ^ (unsigned char)*name++) * 1099511628211u;
+    return hash;
+}
+
+static int elf_visit_loaded(const struct elf_module *module, void *arg)
+{
+    struct elf_loaded_list *list = arg;
+
+    if (list->count == list->max)
+        return 1;
+    if (module->base == _r_debug.r_ldbase && module->base)
+        elf_lock_note(&list->lock, module);
+    if (list->count < STARTUP_KNOWN)
+        startup_list[list->count] =
+            (struct startup_module){module->base, module->is_main ? "" : module->path, module->phdr,
+                                    (uint32_t)module->phnum, (uint32_t)module->tls_modid};
+    list->at[list->count++] = (struct elf_loaded){
+        module->dynamic, module->dynstr, module->dynstr_len, elf_hash_name(module->name),
+        module->soname ? elf_hash_name(module->soname) : 0};
+    return 0;
+}
+
+static size_t elf_loaded_index(const struct elf_loaded_list *list, uint64_t hash)
+{
+    size_t i;
+
+    for (i = 0; i < list->count; i++)
+        if (list->at[i].name_hash == hash || list->at[i].soname_hash == hash)
+            break;
+    return i;
+}
+
+/* How many modules at the front of the list came with the program. Only those are looked into:
+ * anything behind them may be unloaded by another thread meanwhile. */
+static size_t elf_count_startup(const struct elf_loaded_list *list)
+{
+    size_t limit = 1;
+
+    for (size_t i = 0; i < limit && i < list->count; i++) {
+        const struct elf_loaded *loaded = &list->at[i];
+
+        for (const elf_dyn *d = loaded->dynamic; d && d->d_tag != DT_NULL; d++) {
+            size_t index;
+
+            if (d->d_tag != DT_NEEDED || d->d_un.d_val >= loaded->dynstr_len)
+                continue;
+            index = elf_loaded_index(list, elf_hash_name(loaded->dynstr + d->d_un.d_val));
+            if (index < list->count && index >= limit)
+                limit = index + 1;
+        }
+    }
+    return limit;
+}
+
+static size_t elf_startup_count(void)
+{
+    size_t count = __atomic_load_n(&startup_count, __ATOMIC_ACQUIRE), len = 256 << 10;
+    struct elf_loaded_list list = {.max = len / sizeof *list.at};
+
+    if (count)
+        return count;
+    list.at = sys_map(len, -1);
+    if (!list.at)
+        return 1;
+    elf_each_module(elf_visit_loaded, &list);
+    elf_lock_choose(&list.lock);
+    count = elf_count_startup(&list);
+    sys_unmap(list.at, len);
+    __atomic_store_n(&startup_count, count, __ATOMIC_RELEASE);
+    return count;
+}
+
+struct elf_startup_visit {
+    int (*visit)(const struct elf_module *module, void *arg);
+    void *arg;
+    size_t limit;
+};
+
+static int elf_visit_startup(const struct elf_module *module, void *arg)
+{
+    struct elf_startup_visit *v = arg;
+
+    return v->limit-- ? v->visit(module, v->arg) : 2;
+}
+
+int elf_each_startup(int (*visit)(const struct elf_module *module, void *arg), void *arg)
+{
+    struct elf_startup_visit v = {visit, arg, elf_startup_count()};
+    int answer = 0;
+
+    if (v.limit > STARTUP_KNOWN || !__atomic_load_n(&startup_count, __ATOMIC_ACQUIRE))
+        return elf_each_module(elf_visit_startup, &v) == 1;
+    for (size_t i = 0; i < v.limit && !answer; i++) {
+        struct dl_phdr_info info;
+        struct elf_module module;
+
+        elf_startup_info(i, &info);
+        elf_module_fill(&info, i == 0, &module);
+        answer = visit(&module, arg);
+    }
+    return answer == 1;
+}
+
+struct elf_position {
+    const elf_phdr *phdr;
+    size_t limit;
+};
+
+static int elf_visit_position(struct dl_phdr_info *info, size_t size, void *arg)
+{
+    struct elf_position *p = arg;
+
+    if (!p->limit)
+        return 2;
+    p->limit--;
+    return info->dlpi_phdr == p->phdr;
+}
+
+bool elf_module_is_startup(const struct elf_module *module)
+{
+    struct elf_position p = {module->phdr, elf_startup_count()};
+
+    if (p.limit > STARTUP_KNOWN)
+        return elf_iterate(elf_visit_position, &p) == 1;
+    for (size_t i = 0; i < p.limit; i++) {
+        if (startup_list[i].phdr == module->phdr)
+            return true;
+    }
+    return false;
+}

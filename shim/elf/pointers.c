@@ -1,0 +1,156 @@
+/* Finding and writing the loaded modules' pointers to functions.
+ *
+ * Promise: one word is written, atomically, and nothing is left writable that was not. Only
+ * relocations with addend (RELA) are known, which is all that 64-bit machines have.
+ */
+#include "elf/pointers.h"
+
+#include <string.h>
+#include <sys/mman.h>
+
+#include "base/arch.h"
+#include "base/sys.h"
+
+typedef ElfW(Rela) elf_rela;
+
+struct elf_tables {
+    const elf_rela *start[2];
+    size_t count[2];
+};
+
+static bool elf_is_in(const struct elf_module *module, const void *address)
+{
+    return (uintptr_t)address >= module->lo && (uintptr_t)address < module->hi;
+}
+
+/* glibc has relocated what the dynamic section says, or not. */
+static uintptr_t elf_relocated(const struct elf_module *module, uintptr_t value)
+{
+    return value < module->lo ? module->base + value : value;
+}
+
+static void elf_find_tables(const struct elf_module *module, struct elf_tables *tables)
+{
+    size_t plt_size = 0, rela_size = 0;
+    bool is_rela = true;
+
+    memset(tables, 0, sizeof *tables);
+    for (const elf_dyn *entry = module->dynamic; entry && entry->d_tag != DT_NULL; entry++) {
+        switch (entry->d_tag) {
+        case DT_JMPREL:
+            tables->start[0] = (const elf_rela *)elf_relocated(module, entry->d_un.d_ptr);
+            break;
+        case DT_PLTRELSZ:
+            plt_size = entry->d_un.d_val;
+            break;
+        case DT_PLTREL:
+            is_rela = entry->d_un.d_val == DT_RELA;
+            break;
+        case DT_RELA:
+            tables->start[1] = (const elf_rela *)elf_relocated(module, entry->d_un.d_ptr);
+            break;
+        case DT_RELASZ:
+            rela_size = entry->d_un.d_val;
+            break;
+        }
+    }
+    if (tables->start[0] && is_rela)
+        tables->count[0] = plt_size / sizeof(elf_rela);
+    if (tables->start[1])
+        tables->count[1] = rela_size / sizeof(elf_rela);
+}
+
+void elf_each_pointer(const struct elf_module *module,
+                      bool (*visit)(const struct elf_module *module,
+                                    const struct elf_pointer *pointer, void *arg),
+                      void *arg)
+{
+    struct elf_tables tables;
+
+    if (!module->dynsym)
+        return;
+    elf_find_tables(module, &tables);
+    for (unsigned table = 0; table < 2; table++) {
+        for (size_t i = 0; i < tables.count[table]; i++) {
+            const elf_rela *rela = &tables.start[table][i];
+            unsigned type = (unsigned)ELF64_R_TYPE(rela->r_info);
+            const elf_sym *symbol;
+            struct elf_pointer pointer;
+
+            if (type != ARCH_RELOCATION_PLT && type != ARCH_RELOCATION_GOT &&
+                (type != ARCH_RELOCATION_POINTER || rela->r_addend))
+                continue;
+            symbol = &module->dynsym[ELF64_R_SYM(rela->r_info)];
+            if (symbol->st_name >= module->dynstr_len)
+                continue;
+            pointer.name = module->dynstr + symbol->st_name;
+            pointer.place = (void **)(module->base + rela->r_offset);
+            pointer.is_call = type == ARCH_RELOCATION_PLT;
+            if (!visit(module, &pointer, arg))
+                return;
+        }
+    }
+}
+
+bool elf_pointer_is_lazy(const struct elf_module *module, const struct elf_pointer *pointer,
+                         void *value)
+{
+    return pointer->is_call && elf_is_in(module, value) &&
+           value != elf_dynsym(module, pointer->name);
+}
+
+/* The end of what the loader made read-only after relocating: [*start, *end), empty if nothing. */
+static void elf_find_relro(const struct elf_module *module, uintptr_t *start, uintptr_t *end)
+{
+    *start = *end = 0;
+    for (size_t i = 0; i < module->phnum; i++) {
+        if (module->phdr[i].p_type != PT_GNU_RELRO)
+            continue;
+        *start = module->base + module->phdr[i].p_vaddr;
+        *end = *start + module->phdr[i].p_memsz;
+    }
+}
+
+bool elf_pointer_write(const struct elf_module *module, void **place, void *value)
+{
+    uintptr_t start, end, page = (uintptr_t)sysconf(_SC_PAGESIZE),
+                          from = (uintptr_t)place & ~(page - 1);
+    bool is_read_only;
+
+    elf_find_relro(module, &start, &end);
+    is_read_only = (uintptr_t)place >= (start & ~(page - 1)) &&
+                   (uintptr_t)place < (end & ~(page - 1));
+    if (is_read_only && SYS_CALL(mprotect, from, page, PROT_READ | PROT_WRITE) < 0)
+        return false;
+    __atomic_store_n(place, value, __ATOMIC_RELEASE);
+    if (is_read_only)
+        (void)SYS_CALL(mprotect, from, page, PROT_READ);
+    return true;
+}
+
+/* What a module asks for stands before what its hash table finds. */
+static size_t elf_undefined_count(const struct elf_module *module)
+{
+    if (module->gnu_hash)
+        return module->gnu_hash[1];
+    return module->sysv_hash ? module->sysv_hash[1] : 0;
+}
+
+bool elf_imports_any(const struct elf_module *module, const char *const *names, size_t count)
+{
+    size_t symbols = module->dynsym ? elf_undefined_count(module) : 0;
+
+    if (symbols > (module->hi - (uintptr_t)module->dynsym) / sizeof *module->dynsym)
+        return false;
+    for (size_t i = 1; i < symbols; i++) {
+        const elf_sym *symbol = &module->dynsym[i];
+
+        if (symbol->st_name >= module->dynstr_len)
+            continue;
+        for (size_t n = 0; n < count; n++) {
+            if (!strcmp(module->dynstr + symbol->st_name, names[n]))
+                return true;
+        }
+    }
+    return false;
+}

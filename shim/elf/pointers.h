@@ -1,0 +1,34 @@
+/* Pointers to functions in the loaded modules, as the loader's relocations filled them: the slots of
+ * calls through the PLT (lazy or bound at start), of -fno-plt, of tables of function pointers.
+ *
+ * Call context: any thread, no lock is taken. The module must be relocated: the loader makes its
+ * read-only pages so when it is done, and a page that we make so earlier would stop it.
+ */
+#ifndef BATON_ELF_POINTERS_H
+#define BATON_ELF_POINTERS_H
+
+#include "elf/elf.h"
+
+struct elf_pointer {
+    const char *name; /* the symbol that the relocation is for */
+    void **place;
+    bool is_call; /* of the PLT: may not be bound yet */
+};
+
+/* Calls VISIT for each pointer of MODULE until it answers false. */
+void elf_each_pointer(const struct elf_module *module,
+                      bool (*visit)(const struct elf_module *module,
+                                    const struct elf_pointer *pointer, void *arg),
+                      void *arg);
+
+/* The pointer leads into its own module because the lazy binder has not run. */
+bool elf_pointer_is_lazy(const struct elf_module *module, const struct elf_pointer *pointer,
+                         void *value);
+
+/* Writes it as one word; a page that the loader made read-only is writable for that long. */
+bool elf_pointer_write(const struct elf_module *module, void **place, void *value);
+
+/* Does MODULE ask others for one of COUNT names? Reads only the names that it asks for. */
+bool elf_imports_any(const struct elf_module *module, const char *const *names, size_t count);
+
+#endif

@@ -1,0 +1,226 @@
+/*
+ * Coroutines of the C library: makecontext, swapcontext, setcontext, and jumps between stacks.
+ *
+ * A coroutine starts in the context of its makecontext. From then on everything that is attached on
+ * its stack stays with that stack (context/coroutine.h), over any number of switches and from thread to
+ * thread; each hook only exchanges the thread's attach state for the one of the stack that the real
+ * function is about to go to. uc_link is followed inside libc, so the entry function's end does the
+ * same for it.
+ *
+ * OpenSSL's fibres begin with nothing: they are kept and serve one job after the other, and each job
+ * brings its own context (openssl.c).
+ *
+ * longjmp is how OpenSSL's ASYNC, QEMU and others switch once a stack has been entered. Jumps that
+ * stay on their stack need nothing: the frames that they left are found later (scope_drop_stale).
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <ucontext.h>
+
+#include "base/mem.h"
+#include "context/coroutine.h"
+#include "families/handoff.h"
+#include "interpose/reentry.h"
+
+struct entry {
+    void (*function)(void);
+    const ucontext_t *link;
+    int count;
+    long arguments[];
+};
+
+enum { ARGUMENTS_MAX = 32 };
+
+typedef void function_6(long, long, long, long, long, long);
+#define EIGHT_LONGS long, long, long, long, long, long, long, long
+typedef void function_32(EIGHT_LONGS, EIGHT_LONGS, EIGHT_LONGS, EIGHT_LONGS);
+
+/* A function is not harmed by arguments that it does not look at. */
+static void call_entry(const struct entry *entry)
+{
+    long a[ARGUMENTS_MAX] = {0};
+
+    for (int i = 0; i < entry->count; i++)
+        a[i] = entry->arguments[i];
+    if (entry->count <= 6)
+        ((function_6 *)entry->function)(a[0], a[1], a[2], a[3], a[4], a[5]);
+    else
+        ((function_32 *)entry->function)(a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7], a[8], a[9],
+                                         a[10], a[11], a[12], a[13], a[14], a[15], a[16], a[17],
+                                         a[18], a[19], a[20], a[21], a[22], a[23], a[24], a[25],
+                                         a[26], a[27], a[28], a[29], a[30], a[31]);
+}
+
+static GUARDED void run_attached(struct context *context, const struct entry *entry)
+{
+    GUARDED_FRAME();
+    SCOPE_RUN(context, FRAME_OWNED, call_entry(entry));
+}
+
+static void run_entry(long word)
+{
+    struct coroutine *coroutine = (struct coroutine *)word;
+    const struct entry *entry = coroutine->more;
+    const ucontext_t *link = entry->link;
+    struct context *context = coroutine->start;
+    struct coroutines *own;
+
+    coroutine->start = NULL;
+    run_attached(context, entry);
+    own = coroutine_own_slow();
+    if (own && own->current == coroutine)
+        coroutine_end(own, coroutine,
+                      link ? coroutine_find(own, link, arch_context_sp(link)) : &own->main_stack);
+}
+
+/*
+ * Not by asking the loader whose code the caller is: it answers under a lock that a forked child may
+ * find held for ever. A libcrypto that came by dlopen is known once it has started a job.
+ */
+static bool is_fibre_of_openssl(const void *caller)
+{
+    static struct library_named libcrypto = {.name = "libcrypto"};
+    static struct library_place by_dlopen;
+    void *start_job = hook_real[HOOK_ASYNC_start_job];
+
+    if (!family_is_on(FAMILY_OPENSSL))
+        return false;
+    if (address_is_of(&libcrypto, caller))
+        return true;
+    return start_job && !libcrypto.size && caller_is_reentrant(&by_dlopen, start_job, caller);
+}
+
+void hook_makecontext(ucontext_t *target, void (*function)(void), int count, ...)
+{
+    struct coroutine *coroutine = NULL;
+    struct context *context = NULL;
+    struct entry *entry = NULL;
+    bool is_empty = is_fibre_of_openssl(__builtin_return_address(0));
+    size_t size = sizeof *entry + (size_t)(count > 0 ? count : 0) * sizeof(long);
+    va_list list;
+
+    if (is_empty)
+        coroutine = coroutine_new((uintptr_t)target->uc_stack.ss_sp, target->uc_stack.ss_size, NULL,
+                                  NULL, 0);
+    else if (function && count >= 0 && count <= ARGUMENTS_MAX &&
+             (context = context_capture(FAMILY_UCONTEXT)))
+        entry = mem_alloc(size);
+    if (entry) {
+        entry->function = function;
+        entry->link = target->uc_link;
+        entry->count = count;
+        va_start(list, count);
+        for (int i = 0; i < count; i++)
+            entry->arguments[i] = va_arg(list, long);
+        va_end(list);
+        coroutine = coroutine_new((uintptr_t)target->uc_stack.ss_sp, target->uc_stack.ss_size,
+                                  context, entry, size);
+    }
+    if (!entry || !coroutine) {
+        long a[ARGUMENTS_MAX] = {0};
+
+        if (context) {
+            context_rollback(FAMILY_UCONTEXT, context);
+            context_count_bare(FAMILY_UCONTEXT, BARE_MEMORY);
+            mem_free(entry, size);
+        }
+        va_start(list, count);
+        for (int i = 0; i < count && i < ARGUMENTS_MAX; i++)
+            a[i] = va_arg(list, long);
+        va_end(list);
+        REAL(makecontext)
+        (target, function, count < ARGUMENTS_MAX ? count : ARGUMENTS_MAX, a[0], a[1], a[2], a[3],
+         a[4], a[5], a[6], a[7], a[8], a[9], a[10], a[11], a[12], a[13], a[14], a[15], a[16], a[17],
+         a[18], a[19], a[20], a[21], a[22], a[23], a[24], a[25], a[26], a[27], a[28], a[29], a[30],
+         a[31]);
+        if (coroutine)
+            coroutine_made(coroutine, target, arch_context_sp(target));
+        return;
+    }
+    REAL(makecontext)(target, (void (*)(void))run_entry, 1, (long)coroutine);
+    coroutine_made(coroutine, target, arch_context_sp(target));
+}
+
+static __attribute__((noinline)) struct coroutines *own_coroutines(void)
+{
+    return coroutine_own_slow();
+}
+
+/* Rare half of swapcontext: the first switch of a thread. */
+static __attribute__((noinline)) void swap_slow(const ucontext_t *left, uintptr_t sp,
+                                                const ucontext_t *target)
+{
+    struct coroutines *own = own_coroutines();
+
+    if (!own)
+        return;
+    own->current->sp = sp;
+    own->recent[coroutine_slot(left)] = own->current;
+    coroutine_switch(thread_self, own, coroutine_find(own, target, arch_context_sp(target)));
+}
+
+int hook_swapcontext(ucontext_t *left, const ucontext_t *target)
+{
+    struct thread *thread = thread_self;
+    struct coroutines *own = thread->coroutines;
+    uintptr_t sp = (uintptr_t)__builtin_dwarf_cfa(); /* what the program is resumed with */
+
+    if (unlikely(!own)) {
+        if (atomic_load_explicit(&coroutines_made, memory_order_relaxed))
+            swap_slow(left, sp, target);
+    } else {
+        struct coroutine *from = own->current;
+
+        from->sp = sp;
+        own->recent[coroutine_slot(left)] = from;
+        coroutine_switch(thread, own, coroutine_find(own, target, arch_context_sp(target)));
+    }
+    return REAL(swapcontext)(left, target);
+}
+
+/* Going away without being kept: `from` may be resumed by an older context all the same. */
+static void leave_for(const void *hint, uintptr_t sp)
+{
+    struct coroutines *own;
+    struct coroutine *current, *to;
+
+    if (!sp || !atomic_load_explicit(&coroutines_made, memory_order_relaxed) ||
+        !(own = own_coroutines()))
+        return;
+    current = own->current;
+    if (current->size && sp - 1 - current->low < current->size)
+        return;
+    to = coroutine_find(own, hint, sp);
+    to->sp = sp;
+    coroutine_switch(thread_self, own, to);
+}
+
+int hook_setcontext(const ucontext_t *target)
+{
+    leave_for(target, arch_context_sp(target));
+    return REAL(setcontext)(target);
+}
+
+void hook_longjmp(struct __jmp_buf_tag *environment, int value)
+{
+    leave_for(environment, arch_jump_sp(environment));
+    REAL(longjmp)(environment, value);
+}
+
+void hook__longjmp(struct __jmp_buf_tag *environment, int value)
+{
+    leave_for(environment, arch_jump_sp(environment));
+    REAL(_longjmp)(environment, value);
+}
+
+void hook_siglongjmp(struct __jmp_buf_tag *environment, int value)
+{
+    leave_for(environment, arch_jump_sp(environment));
+    REAL(siglongjmp)(environment, value);
+}
+
+void hook___longjmp_chk(struct __jmp_buf_tag *environment, int value)
+{
+    leave_for(environment, arch_jump_sp(environment));
+    REAL(__longjmp_chk)(environment, value);
+}

@@ -1,0 +1,32 @@
+/* See glib_tasks.h. A task that is looked for is referenced by who looks, so it is not forgotten meanwhile. */
+#include "families/glib/task_origin.h"
+
+#include "base/map.h"
+
+static struct map tasks;
+
+bool glib_task_remember(const void *task, struct context *context)
+{
+    void *old;
+
+    if (!map_put(&tasks, task, context, &old))
+        return false;
+    if (old)
+        context_release(old);
+    return true;
+}
+
+void glib_task_forget(const void *task)
+{
+    struct context *context = map_take(&tasks, task);
+
+    if (context)
+        context_release(context);
+}
+
+struct context *glib_task_context(const void *data)
+{
+    struct context *context = data ? map_find(&tasks, data) : NULL;
+
+    return context ? context_ref(context) : NULL;
+}

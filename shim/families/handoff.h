@@ -1,0 +1,157 @@
+/* What most hook bodies begin and end with: one record for one callback. */
+#ifndef BATON_FAMILIES_HANDOFF_H
+#define BATON_FAMILIES_HANDOFF_H
+
+#include "base/mem.h"
+#include "context/pool/record.h"
+#include "context/scope.h"
+#include "context/thread.h"
+#include "interpose/hooks.h"
+
+/* Captures for one handoff of `family` and remembers the callback. NULL: run it bare (counted). */
+static inline __attribute__((always_inline)) struct record *
+record_capture(enum family family, void *function, void *data)
+{
+    struct context *context = context_capture(family);
+    struct record *record;
+
+    if (unlikely(!context))
+        return NULL;
+    record = record_new();
+    if (unlikely(!record)) {
+        context_rollback(family, context);
+        context_count_bare(family, BARE_MEMORY);
+        return NULL;
+    }
+    record->function = function;
+    record->data = data;
+    record->context = context;
+    return record;
+}
+
+/* The same where everything is at hand, NULL where it is not: nothing is called. */
+static inline __attribute__((always_inline)) struct record *
+record_try_capture(enum family family, void *function, void *data)
+{
+    struct thread *thread = thread_self;
+    struct context *context;
+    struct record *record;
+
+    if (unlikely(thread->record_next == thread->record_end ||
+                 !(context = context_try_capture(family))))
+        return NULL;
+    record = record_bump(thread);
+    record->function = function;
+    record->data = data;
+    record->context = context;
+    return record;
+}
+
+/* The submit failed: as if nothing had been captured. */
+static inline void record_rollback(enum family family, struct record *record)
+{
+    context_rollback(family, record->context);
+    record_free(record);
+}
+
+/* Whoever runs the callback takes the record out and frees it before the user's code runs. */
+static inline __attribute__((always_inline)) struct record record_take(struct record *record)
+{
+    struct record taken = *record;
+
+    record_free(record);
+    return taken;
+}
+
+/*
+ * Memory of a handoff that lives long (a timer, a watch, a coroutine), where a record of the arena
+ * would keep its chunk. Zeroed, counted in the report's records_alive; NULL: no memory.
+ */
+static inline void *handoff_alloc(size_t size)
+{
+    struct thread *thread = thread_enter();
+    void *block = thread ? mem_alloc(size) : NULL;
+
+    if (block)
+        thread->records_made++;
+    return block;
+}
+
+static inline void handoff_free(void *block, size_t size)
+{
+    struct thread *thread = thread_enter();
+
+    mem_free(block, size);
+    if (thread)
+        thread->records_freed++;
+}
+
+/*
+ * Threads: what to run rides in the block that the new thread takes, so nothing is allocated or
+ * freed for it. NULL: start it bare (counted).
+ */
+static inline __attribute__((always_inline)) struct thread *
+start_capture(enum family family, void *function, void *data)
+{
+    struct context *context = context_capture(family);
+    struct thread *self, *thread;
+
+    if (unlikely(!context))
+        return NULL;
+    self = thread_self;
+    thread = thread_spare(self);
+    if (unlikely(!thread)) {
+        context_rollback(family, context);
+        context_count_bare(family, BARE_MEMORY);
+        return NULL;
+    }
+    thread->start_function = function;
+    thread->start_data = data;
+    thread->start_context = context;
+    self->records_made++;
+    return thread;
+}
+
+/* The same with nothing but the fast paths: for the creating functions' bodies. */
+static inline __attribute__((always_inline)) bool start_is_fast(struct thread *self)
+{
+    return self->spare && context_claim(self); /* if not, start_capture must follow */
+}
+
+static inline __attribute__((always_inline)) struct thread *
+start_fast(struct thread *self, enum family family, void *function, void *data)
+{
+    struct thread *thread = self->spare;
+
+    self->spare = thread->next_free;
+    thread->start_function = function;
+    thread->start_data = data;
+    thread->start_context = context_take_claimed(self, family);
+    self->records_made++;
+    return thread;
+}
+
+/* The thread could not be started: as if nothing had been captured. Answers `error`. */
+int start_rollback(enum family family, struct thread *thread, int error);
+
+/*
+ * The body of a thread's trampoline, a GUARDED function: CALL runs thread->start_function. Whoever
+ * leaves early is unwound through the frame, and scope_unwind gives the block back.
+ */
+#define START_RUN(thread, CALL)                                               \
+    do {                                                                      \
+        thread_self = (thread);                                               \
+        (thread)->records_freed++;                                            \
+        SCOPE_RUN((thread)->start_context, FRAME_OWNED | FRAME_THREAD, CALL); \
+        thread_leave(thread);                                                 \
+    } while (0)
+
+/* Where the trampoline itself has seen that the attach is a fast one. */
+#define START_RUN_FAST(thread, CALL)                                                          \
+    do {                                                                                      \
+        thread_self = (thread);                                                               \
+        (thread)->records_freed++;                                                            \
+        SCOPE_RUN_PLAIN((thread), (thread)->start_context, FRAME_OWNED | FRAME_THREAD, CALL); \
+        thread_leave_plain(thread);                                                           \
+    } while (0)
+#endif

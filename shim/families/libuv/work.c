@@ -1,0 +1,280 @@
+/*
+ * libuv: work for its thread pool, and threads.
+ *
+ * Ownership: from uv_queue_work to the after-callback the request owns the context (uv_parts.h); the
+ * work callback borrows it; the after-callback takes everything out first, because the user's
+ * callback may free the request or queue it again. libuv calls it exactly once, also when cancelled.
+ */
+#include "context/thread.h"
+#include "interpose/inherit.h"
+#include "families/libuv/uv.h"
+
+typedef void work_callback(struct uv_work_s *);
+typedef void after_callback(struct uv_work_s *, int);
+
+/*
+ * Requests that keep their record in their own words take the quick trampolines, which read it there;
+ * run_work_any and run_after_any do the same for every request, and where the quick way is not open.
+ * Only a request that has an after-callback has run_after.
+ */
+static GUARDED void run_work_any(struct uv_work_s *request)
+{
+    GUARDED_FRAME();
+    struct uv_carried carried = uv_request_look((struct uv_request *)request, true);
+
+    SCOPE_RUN(carried.context, 0, ((work_callback *)carried.function)(request));
+}
+
+static GUARDED void run_work(struct uv_work_s *request)
+{
+    GUARDED_FRAME();
+    struct thread *thread = thread_self;
+    struct uv_request *words = (struct uv_request *)request;
+
+    if (unlikely(!thread_is_plain(thread))) {
+        run_work_any(request);
+        return;
+    }
+    SCOPE_RUN_PLAIN(thread, words->reserved[WORD_CONTEXT], 0,
+                    ((work_callback *)words->reserved[WORD_FUNCTION])(request));
+}
+
+static GUARDED void run_after_any(struct uv_work_s *request, int status)
+{
+    GUARDED_FRAME();
+    struct uv_carried carried = uv_request_take(request);
+
+    if (carried.after)
+        SCOPE_RUN(carried.context, FRAME_OWNED, ((after_callback *)carried.after)(request, status));
+    else
+        context_release(carried.context);
+}
+
+static GUARDED void run_after(struct uv_work_s *request, int status)
+{
+    GUARDED_FRAME();
+    struct thread *thread = thread_self;
+    struct uv_request *words = (struct uv_request *)request;
+
+    if (unlikely(!thread_is_plain(thread))) {
+        run_after_any(request, status);
+        return;
+    }
+    SCOPE_RUN_PLAIN(thread, words->reserved[WORD_CONTEXT], FRAME_OWNED,
+                    ((after_callback *)words->reserved[WORD_AFTER])(request, status));
+}
+
+/* The same where plain words are carried too, for any shape of them or one (words_move.h). */
+static inline __attribute__((always_inline)) void work_in_words(unsigned shape,
+                                                                struct uv_work_s *request)
+{
+    struct thread *thread = thread_self;
+    struct uv_request *words = (struct uv_request *)request;
+
+    if (unlikely(!thread_is_words_only(thread))) {
+        run_work_any(request);
+        return;
+    }
+    SCOPE_RUN_WORDS(shape, thread, words->reserved[WORD_CONTEXT], 0,
+                    ((work_callback *)words->reserved[WORD_FUNCTION])(request));
+}
+
+static inline __attribute__((always_inline)) void
+after_in_words(unsigned shape, struct uv_work_s *request, int status)
+{
+    struct thread *thread = thread_self;
+    struct uv_request *words = (struct uv_request *)request;
+
+    if (unlikely(!thread_is_words_only(thread))) {
+        run_after_any(request, status);
+        return;
+    }
+    SCOPE_RUN_WORDS(shape, thread, words->reserved[WORD_CONTEXT], FRAME_OWNED,
+                    ((after_callback *)words->reserved[WORD_AFTER])(request, status));
+}
+
+/* Jumped to by the hooks, so its caller is theirs. */
+static APART int queue_any(struct uv_loop_s *loop, struct uv_work_s *request, work_callback *work,
+                           after_callback *after)
+{
+    int error;
+
+    if (!work || !uv_request_capture(FAMILY_UV_WORK, request, (void *)work, (void *)after,
+                                     __builtin_return_address(0)))
+        return REAL(uv_queue_work)(loop, request, work, after);
+    error = uv_has_words(__builtin_return_address(0)) && after
+                ? REAL(uv_queue_work)(loop, request, run_work, run_after)
+                : REAL(uv_queue_work)(loop, request, run_work_any, run_after_any);
+    if (error)
+        uv_request_rollback(FAMILY_UV_WORK, request);
+    return error;
+}
+
+/* The slow half of the next: by a thread that has inherited a context. */
+static APART int queue_inherited(struct uv_loop_s *loop, struct uv_work_s *request,
+                                 work_callback *work, after_callback *after)
+{
+    struct uv_request *words = (struct uv_request *)request;
+    struct context *context;
+
+    if (unlikely(!work || !after || !(context = context_try_batch(thread_self, FAMILY_UV_WORK))))
+        return queue_any(loop, request, work, after);
+    words->reserved[WORD_FUNCTION] = (void *)work;
+    words->reserved[WORD_AFTER] = (void *)after;
+    words->reserved[WORD_CONTEXT] = context;
+    return REAL_KNOWN(uv_queue_work)(loop, request, run_work, run_after);
+}
+
+/*
+ * Where the jump leads once it is known that requests have words to spare and where the real function
+ * is. It goes there by a jump, because that fails for a missing work callback only.
+ */
+static int queue_in_words(struct uv_loop_s *loop, struct uv_work_s *request, work_callback *work,
+                          after_callback *after)
+{
+    struct uv_request *words = (struct uv_request *)request;
+    struct thread *thread = thread_self;
+
+    __asm__("" : "+r"(loop)); /* or the compiler keeps it elsewhere for the call that is not made */
+    if (unlikely(!work || !after || !context_claim(thread)))
+        return queue_inherited(loop, request, work, after);
+    words->reserved[WORD_FUNCTION] = (void *)work;
+    words->reserved[WORD_AFTER] = (void *)after;
+    words->reserved[WORD_CONTEXT] = context_take_claimed(thread, FAMILY_UV_WORK);
+    return REAL_KNOWN(uv_queue_work)(loop, request, run_work, run_after);
+}
+
+static inline __attribute__((always_inline)) int
+queue_with_words(unsigned shape, struct uv_loop_s *loop, struct uv_work_s *request,
+                 work_callback *work, after_callback *after, work_callback *run,
+                 after_callback *run_last)
+{
+    struct uv_request *words = (struct uv_request *)request;
+    struct thread *thread = thread_self;
+    struct context *context;
+
+    __asm__("" : "+r"(loop));
+    if (unlikely(!work || !after || !(context = context_take_words(thread, shape, FAMILY_UV_WORK))))
+        return queue_any(loop, request, work, after);
+    words->reserved[WORD_FUNCTION] = (void *)work;
+    words->reserved[WORD_AFTER] = (void *)after;
+    words->reserved[WORD_CONTEXT] = context;
+    return REAL_KNOWN(uv_queue_work)(loop, request, run, run_last);
+}
+
+#define WITH_WORDS(shape)                                                            \
+    static GUARDED void run_work_##shape(struct uv_work_s *request)                  \
+    {                                                                                \
+        GUARDED_FRAME();                                                             \
+        work_in_words(shape, request);                                               \
+    }                                                                                \
+    static GUARDED void run_after_##shape(struct uv_work_s *request, int status)     \
+    {                                                                                \
+        GUARDED_FRAME();                                                             \
+        after_in_words(shape, request, status);                                      \
+    }                                                                                \
+    static int queue_##shape(struct uv_loop_s *loop, struct uv_work_s *request,      \
+                             work_callback *work, after_callback *after)             \
+    {                                                                                \
+        return queue_with_words(shape, loop, request, work, after, run_work_##shape, \
+                                run_after_##shape);                                  \
+    }
+WITH_WORDS(0)
+#ifdef ARCH_MOVES_WORDS
+WITH_WORDS(1)
+WITH_WORDS(2)
+WITH_WORDS(3)
+WITH_WORDS(4)
+WITH_WORDS(5)
+WITH_WORDS(6)
+WITH_WORDS(7)
+WITH_WORDS(8)
+WITH_WORDS(9)
+WITH_WORDS(10)
+WITH_WORDS(11)
+WITH_WORDS(12)
+_Static_assert(WORDS_FEW_MAX == 12, "each shape has its functions");
+#endif
+
+/* Not a table of pointers: the loader would have to write it at every start of every program. */
+static void *queue_for_words(void)
+{
+    switch (words_shape) {
+#ifdef ARCH_MOVES_WORDS
+    case 1:
+        return queue_1;
+    case 2:
+        return queue_2;
+    case 3:
+        return queue_3;
+    case 4:
+        return queue_4;
+    case 5:
+        return queue_5;
+    case 6:
+        return queue_6;
+    case 7:
+        return queue_7;
+    case 8:
+        return queue_8;
+    case 9:
+        return queue_9;
+    case 10:
+        return queue_10;
+    case 11:
+        return queue_11;
+    case 12:
+        return queue_12;
+#endif
+    default:
+        return queue_0;
+    }
+}
+
+int hook_uv_queue_work(struct uv_loop_s *loop, struct uv_work_s *request, work_callback *work,
+                       after_callback *after)
+{
+    /* Only the library that came with the program: a later one may be of another version. */
+    if (uv_has_words(__builtin_return_address(0)) && REAL_KNOWN(uv_queue_work))
+        __atomic_store_n(&hook_enter[HOOK_uv_queue_work],
+                         guard_is_for_words() ? queue_for_words() : (void *)queue_in_words,
+                         __ATOMIC_RELEASE);
+    return queue_any(loop, request, work, after);
+}
+
+/* ---- threads ---- */
+
+static GUARDED void run_thread(void *arg)
+{
+    GUARDED_FRAME();
+    struct thread *self = arg;
+
+    START_RUN(self, ((void (*)(void *))self->start_function)(self->start_data));
+}
+
+int hook_uv_thread_create(unsigned long *thread, void (*entry)(void *), void *arg)
+{
+    struct thread *started = NULL;
+    int error;
+
+    if (entry && thread_inherits(__builtin_return_address(0)))
+        started = start_capture(FAMILY_UV_THREAD, (void *)entry, arg);
+    if (!started)
+        return REAL(uv_thread_create)(thread, entry, arg);
+    error = REAL(uv_thread_create)(thread, run_thread, started);
+    return error ? start_rollback(FAMILY_UV_THREAD, started, error) : 0;
+}
+
+int hook_uv_thread_create_ex(unsigned long *thread, const struct uv_thread_options_s *options,
+                             void (*entry)(void *), void *arg)
+{
+    struct thread *started = NULL;
+    int error;
+
+    if (entry && thread_inherits(__builtin_return_address(0)))
+        started = start_capture(FAMILY_UV_THREAD, (void *)entry, arg);
+    if (!started)
+        return REAL(uv_thread_create_ex)(thread, options, entry, arg);
+    error = REAL(uv_thread_create_ex)(thread, options, run_thread, started);
+    return error ? start_rollback(FAMILY_UV_THREAD, started, error) : 0;
+}

@@ -1,0 +1,109 @@
+/*
+ * OpenLDAP: the thread pool that slapd runs its operations on.
+ *
+ * A task waits in a list (waiting.h) until it runs, is retracted by its cookie or by a walk through
+ * the pool, or is left when the pool is closed without running what is pending. A walk names the
+ * program's start function and is given its arguments, not ours. Submitting that fails has not
+ * queued. Source: OpenLDAP 2.5, libraries/libldap/tpool.c; destroy calls close by our name.
+ */
+#include "families/pending.h"
+
+typedef void *start_function(void *context, void *arg);
+typedef int walk_function(start_function *start, void *start_arg, void *arg);
+typedef struct ldap_int_thread_pool_s *pool_handle;
+
+static GUARDED void *run_task(void *thread_context, void *arg)
+{
+    GUARDED_FRAME();
+    struct waiting task = waiting_take(arg);
+    void *result;
+
+    SCOPE_RUN(task.context, FRAME_OWNED,
+              result = ((start_function *)task.function)(thread_context, task.data));
+    return result;
+}
+
+int hook_ldap_pvt_thread_pool_submit(pool_handle *pool, start_function *start, void *arg)
+{
+    struct waiting *task = NULL;
+    int error;
+
+    if (pool && start)
+        task = waiting_new(FAMILY_LDAP, (void *)start, arg, *pool, NULL);
+    if (!task)
+        return REAL(ldap_pvt_thread_pool_submit)(pool, start, arg);
+    error = REAL(ldap_pvt_thread_pool_submit)(pool, run_task, task);
+    waiting_pushed(FAMILY_LDAP, task, NULL, error != 0);
+    return error;
+}
+
+/* The library's own submit may come here, with a task that has been captured. */
+int hook_ldap_pvt_thread_pool_submit2(pool_handle *pool, start_function *start, void *arg,
+                                      void **cookie)
+{
+    struct waiting *task = NULL;
+    void *own_cookie = NULL, **place = cookie ? cookie : &own_cookie;
+    int error;
+
+    if (pool && start && start != run_task)
+        task = waiting_new(FAMILY_LDAP, (void *)start, arg, *pool, NULL);
+    if (!task)
+        return REAL(ldap_pvt_thread_pool_submit2)(pool, start, arg, cookie);
+    error = REAL(ldap_pvt_thread_pool_submit2)(pool, run_task, task, place);
+    /* The task may have run and changed it; then nobody looks for it any more. */
+    waiting_pushed(FAMILY_LDAP, task, *place, error != 0);
+    return error;
+}
+
+int hook_ldap_pvt_thread_pool_retract(void *cookie)
+{
+    unsigned mark = cookie ? waiting_mark(NULL, cookie) : 0;
+    int result = REAL(ldap_pvt_thread_pool_retract)(cookie);
+
+    if (cookie && result > 0)
+        waiting_drop(mark);
+    return result;
+}
+
+/* ---- walking ---- */
+
+struct walk {
+    start_function *start;
+    walk_function *visit;
+    void *arg;
+};
+
+static int visit_task(start_function *ours, void *arg, void *walking)
+{
+    const struct walk *walk = walking;
+    struct waiting *task = arg;
+    int is_retracted;
+
+    if (task->function != (void *)walk->start)
+        return 0;
+    is_retracted = walk->visit(walk->start, task->data, walk->arg);
+    if (is_retracted)
+        context_release(waiting_take(task).context);
+    return is_retracted;
+}
+
+/* Ours first, then tasks that run bare under their own name. */
+int hook_ldap_pvt_thread_pool_walk(pool_handle *pool, start_function *start, walk_function *visit,
+                                   void *arg)
+{
+    struct walk walk = {start, visit, arg};
+    int error = start && visit ? REAL(ldap_pvt_thread_pool_walk)(pool, run_task, visit_task, &walk)
+                               : 0;
+
+    return error ? error : REAL(ldap_pvt_thread_pool_walk)(pool, start, visit, arg);
+}
+
+int hook_ldap_pvt_thread_pool_close(pool_handle *pool, int runs_pending)
+{
+    unsigned mark = pool && *pool ? waiting_mark(*pool, NULL) : 0;
+    int error = REAL(ldap_pvt_thread_pool_close)(pool, runs_pending);
+
+    if (mark && error == 0)
+        waiting_drop(mark);
+    return error;
+}

@@ -1,0 +1,235 @@
+/*
+ * Running and giving up notifications. glibc calls each of them in a thread that it has just made.
+ *
+ * The program's aiocb has our callback while the request is under way. It is put back before the
+ * program's callback runs; by then the program may have seen the request's end in another way and
+ * given the memory back, so it is looked at through the kernel, which answers where we would fault.
+ */
+#include "interpose/fork.h"
+#include "families/posix/notification.h"
+
+#include <aio.h>
+#include <errno.h>
+#include <string.h>
+#include <sys/uio.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "families/registration.h"
+
+enum { QUARANTINE_S = 10 };
+
+/* Guards the contexts of all notifications and the quarantine: one, so that fork can take it. */
+static struct lock notifications_lock;
+static struct notification *quarantine_first, **quarantine_last = &quarantine_first;
+
+static unsigned now_s(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    return (unsigned)now.tv_sec;
+}
+
+static struct notification *notification_take(void)
+{
+    struct notification *notification;
+
+    lock_take(&notifications_lock);
+    notification = quarantine_first;
+    if (notification && now_s() - notification->retired_s > QUARANTINE_S) {
+        quarantine_first = notification->next;
+        if (!quarantine_first)
+            quarantine_last = &quarantine_first;
+    } else {
+        notification = NULL;
+    }
+    lock_drop(&notifications_lock);
+    return notification ? notification : mem_alloc(sizeof *notification);
+}
+
+static void count(uint64_t *of_thread)
+{
+    if (thread_self != &thread_unknown)
+        ++*of_thread;
+}
+
+void notification_retire(struct notification *notification)
+{
+    struct context *context;
+    bool was_retired;
+
+    lock_take(&notifications_lock);
+    context = notification->context;
+    notification->context = NULL;
+    was_retired = notification->is_retired;
+    notification->is_retired = true;
+    if (!was_retired) {
+        notification->next = NULL;
+        notification->retired_s = now_s();
+        *quarantine_last = notification;
+        quarantine_last = &notification->next;
+    }
+    lock_drop(&notifications_lock);
+    if (was_retired)
+        return;
+    thread_enter();
+    count(&thread_self->records_freed);
+    if (context)
+        context_release(context);
+}
+
+/* ---- running ---- */
+
+static void put_back(struct notification *notification)
+{
+    struct aiocb now;
+    struct iovec here = {&now, sizeof now}, there = {notification->request, sizeof now};
+    int saved_errno = errno;
+
+    if (process_vm_readv(getpid(), &here, 1, &there, 1, 0) == sizeof now &&
+        notification_is_placed(notification, &now.aio_sigevent)) {
+        now.aio_sigevent.sigev_notify_function = notification->function;
+        now.aio_sigevent.sigev_value = notification->value;
+        here = (struct iovec){&now.aio_sigevent, sizeof now.aio_sigevent};
+        there = (struct iovec){&notification->request->aio_sigevent, sizeof now.aio_sigevent};
+        process_vm_writev(getpid(), &here, 1, &there, 1, 0);
+    }
+    errno = saved_errno;
+}
+
+static GUARDED void run_once(struct notification *notification)
+{
+    GUARDED_FRAME();
+    void (*function)(union sigval) = notification->function;
+    union sigval value = notification->value;
+    struct context *context;
+
+    if (notification->request)
+        put_back(notification);
+    lock_take(&notifications_lock);
+    context = notification->context;
+    notification->context = NULL;
+    lock_drop(&notifications_lock);
+    if (!context) { /* given up meanwhile */
+        function(value);
+        return;
+    }
+    if (notification->table && map_find(notification->table, notification->key) == notification)
+        map_take(notification->table, notification->key);
+    notification_retire(notification);
+    SCOPE_RUN(context, FRAME_OWNED, function(value));
+}
+
+/* Several threads may be in here for one timer: each starts from what the last one to end has left. */
+static GUARDED void run_again(struct notification *notification)
+{
+    GUARDED_FRAME();
+    void (*function)(union sigval) = notification->function;
+    union sigval value = notification->value;
+    struct context *context, *next, *old = NULL;
+
+    lock_take(&notifications_lock);
+    context = notification->context;
+    if (unlikely(!guard_is_clear()) && context && context != context_empty &&
+        context_is_too_old(context)) {
+        old = context;
+        context = notification->context = context_empty;
+    }
+    if (context)
+        context_ref(context);
+    lock_drop(&notifications_lock);
+    if (old) {
+        context_count_bare(FAMILY_TIMER, BARE_LIMIT);
+        context_release(old);
+    }
+    if (!context) {
+        function(value);
+        return;
+    }
+    next = context;
+    SCOPE_RUN_KEEP(&next, function(value));
+    lock_take(&notifications_lock);
+    if (notification->context == context && next != context) {
+        notification->context = next;
+        next = context;
+    }
+    lock_drop(&notifications_lock);
+    context_release(next);
+}
+
+static void run_notification(union sigval word)
+{
+    struct notification *notification = word.sival_ptr;
+
+    if (notification->registrations)
+        run_again(notification);
+    else
+        run_once(notification);
+}
+
+/* ---- making ---- */
+
+struct notification *notification_new(enum family family, const struct sigevent *event,
+                                      bool registrations)
+{
+    struct context *context;
+    struct notification *notification;
+
+    if (!event || event->sigev_notify != SIGEV_THREAD || !event->sigev_notify_function)
+        return NULL;
+    if (registrations && registration_is_off) {
+        context_count_bare(family, BARE_PERIODIC);
+        return NULL;
+    }
+    context = context_capture(family);
+    if (!context)
+        return NULL;
+    notification = notification_take();
+    if (!notification) {
+        context_rollback(family, context);
+        context_count_bare(family, BARE_MEMORY);
+        return NULL;
+    }
+    memset(notification, 0, sizeof *notification);
+    notification->function = event->sigev_notify_function;
+    notification->value = event->sigev_value;
+    notification->registrations = registrations;
+    notification->context = context;
+    count(&thread_self->records_made);
+    return notification;
+}
+
+void notification_place(struct notification *notification, struct sigevent *event)
+{
+    event->sigev_notify_function = run_notification;
+    event->sigev_value.sival_ptr = notification;
+}
+
+bool notification_is_placed(const struct notification *notification, const struct sigevent *event)
+{
+    return event->sigev_notify == SIGEV_THREAD &&
+           event->sigev_notify_function == run_notification &&
+           event->sigev_value.sival_ptr == notification;
+}
+
+void notification_rollback(enum family family, struct notification *notification)
+{
+    struct context *context = notification->context;
+
+    notification->context = NULL;
+    if (context)
+        context_rollback(family, context);
+    notification_retire(notification);
+}
+
+void notification_fork_lock(void)
+{
+    lock_take_for_fork(&notifications_lock);
+}
+
+void notification_fork_unlock(void)
+{
+    lock_drop_after_fork(&notifications_lock);
+}

@@ -1,0 +1,113 @@
+/*
+ * pthread_create and thrd_create: a thread that the program starts inherits its creator's context
+ * (rule 12). Everything that starts threads through them is covered: std::thread, Rust, GLib, libuv.
+ *
+ * Order at a thread's end (glibc 2.36, start_thread): the start routine returns or unwinds, then
+ * C++ thread_local destructors, then key destructors. We detach inside the start routine, so all of
+ * those see the thread's own values.
+ */
+#include <string.h>
+
+#include "context/thread.h"
+#include "families/handoff.h"
+#include "interpose/inherit.h"
+
+typedef void *start_routine(void *arg);
+
+static GUARDED void *run_thread_slow(struct thread *self)
+{
+    GUARDED_FRAME();
+    void *result;
+
+    START_RUN(self, result = ((start_routine *)self->start_function)(self->start_data));
+    return result;
+}
+
+static GUARDED void *run_thread(void *arg)
+{
+    GUARDED_FRAME();
+    struct thread *self = arg;
+    void *result;
+
+    if (unlikely(!thread_is_plain(self)))
+        return run_thread_slow(self);
+    START_RUN_FAST(self, result = ((start_routine *)self->start_function)(self->start_data));
+    return result;
+}
+
+static GUARDED int run_c11_thread_slow(struct thread *self)
+{
+    GUARDED_FRAME();
+    int result;
+
+    START_RUN(self, result = ((int (*)(void *))self->start_function)(self->start_data));
+    return result;
+}
+
+static GUARDED int run_c11_thread(void *arg)
+{
+    GUARDED_FRAME();
+    struct thread *self = arg;
+    int result;
+
+    if (unlikely(!thread_is_plain(self)))
+        return run_c11_thread_slow(self);
+    START_RUN_FAST(self, result = ((int (*)(void *))self->start_function)(self->start_data));
+    return result;
+}
+
+static __attribute__((noinline)) int create_slow(unsigned long *thread,
+                                                 const union pthread_attr_t *attributes,
+                                                 start_routine *start, void *arg,
+                                                 const void *caller)
+{
+    struct thread *started;
+    int error;
+
+    if (!start || !thread_inherits(caller) ||
+        !(started = start_capture(FAMILY_PTHREAD, (void *)start, arg)))
+        return REAL(pthread_create)(thread, attributes, start, arg);
+    error = REAL(pthread_create)(thread, attributes, run_thread, started);
+    return error ? start_rollback(FAMILY_PTHREAD, started, error) : 0;
+}
+
+int hook_pthread_create(unsigned long *thread, const union pthread_attr_t *attributes,
+                        start_routine *start, void *arg)
+{
+    struct thread *self = thread_self, *started;
+    int error;
+
+    if (unlikely(!start || !thread_inherits_surely(__builtin_return_address(0)) ||
+                 !hook_real[HOOK_pthread_create] || !start_is_fast(self)))
+        return create_slow(thread, attributes, start, arg, __builtin_return_address(0));
+    started = start_fast(self, FAMILY_PTHREAD, (void *)start, arg);
+    error = ((REAL_TYPE(pthread_create))hook_real[HOOK_pthread_create])(thread, attributes,
+                                                                        run_thread, started);
+    return unlikely(error) ? start_rollback(FAMILY_PTHREAD, started, error) : 0;
+}
+
+static __attribute__((noinline)) int create_c11_slow(unsigned long *thread, int (*start)(void *),
+                                                     void *arg, const void *caller)
+{
+    struct thread *started;
+    int error;
+
+    if (!start || !thread_inherits(caller) ||
+        !(started = start_capture(FAMILY_PTHREAD, (void *)start, arg)))
+        return REAL(thrd_create)(thread, start, arg);
+    error = REAL(thrd_create)(thread, run_c11_thread, started);
+    return error ? start_rollback(FAMILY_PTHREAD, started, error) : 0;
+}
+
+int hook_thrd_create(unsigned long *thread, int (*start)(void *), void *arg)
+{
+    struct thread *self = thread_self, *started;
+    int error;
+
+    if (unlikely(!start || !thread_inherits_surely(__builtin_return_address(0)) ||
+                 !hook_real[HOOK_thrd_create] || !start_is_fast(self)))
+        return create_c11_slow(thread, start, arg, __builtin_return_address(0));
+    started = start_fast(self, FAMILY_PTHREAD, (void *)start, arg);
+    error = ((REAL_TYPE(thrd_create))hook_real[HOOK_thrd_create])(thread, run_c11_thread, started);
+    return unlikely(error) ? start_rollback(FAMILY_PTHREAD, started, error) : 0;
+}

@@ -1,0 +1,30 @@
+/* Ways to a hooked function that lead past this library, and how they are led back to it. */
+#ifndef BATON_INTERPOSE_BYPASS_H
+#define BATON_INTERPOSE_BYPASS_H
+
+#include <stdbool.h>
+
+/* FILE was opened with RTLD_DEEPBIND, so it and what came with it looked into their own libraries
+ * first: their pointers to what we hook get to be ours. Before anybody else uses it. False: there were
+ * none. */
+bool bypass_opened(void *handle);
+
+/* Would dlopen find the same file if we called it in place of CALLER? */
+bool bypass_may_open_for(const char *file, const void *caller);
+
+/* dlsym for CALLER asks for a name that we hook, in a way that may miss us. */
+bool bypass_concerns(void *handle, const char *name, const void *caller);
+/* What such a dlsym answers instead of ADDRESS, which it has found. */
+void *bypass_answer(void *handle, const char *name, void *address);
+
+/* What the program sees under the name of a hook. */
+void *bypass_exported(const char *name);
+
+/* Keys are carried, and a module that came with the program has functions for keys of its own, in front
+ * of us or for itself: told when asked for. Calls nothing foreign. */
+bool bypass_makes_keys_native(void);
+
+/* No key is carried: what came with the program reads its keys without us. */
+void bypass_keys(void);
+
+#endif

@@ -1,0 +1,208 @@
+/*
+ * The hook table at work: which function is behind a name, and where its jump leads.
+ *
+ * Rules: hooks_first may run before any constructor, in any thread, inside the loader's own work; it
+ * uses neither dlsym (which allocates, locks and changes dlerror) nor the program's allocator. A
+ * function that cannot be found is looked for again at the next call.
+ */
+#include "interpose/hooks.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <string.h>
+
+#include "elf/elf.h"
+#include "context/context.h"
+#include "interpose/next.h"
+#include "slots/slots.h"
+
+#define FAMILY(id, name) name,
+static const char family_names[FAMILY_COUNT][16] = {
+#include "interpose/families.def"
+};
+#undef FAMILY
+#define FAMILY(id, name) \
+    _Static_assert(sizeof(name) <= sizeof family_names[0], "the name is too long");
+#include "interpose/families.def"
+#undef FAMILY
+
+struct hook_info {
+    uint8_t family;
+    char name[47];
+};
+#define HOOK(family, ret, name, params) {FAMILY_##family, #name},
+static const struct hook_info hook_infos[HOOK_COUNT] = {
+#include "interpose/hooks.def"
+};
+#undef HOOK
+
+void *hook_real[HOOK_COUNT];
+
+extern const int32_t hook_bodies[HOOK_COUNT] __attribute__((visibility("hidden")));
+
+static bool family_off[FAMILY_COUNT];
+static bool is_carrying; /* the table is on */
+static bool is_ready;    /* the settings have been read */
+
+_Static_assert((int)FAMILY_COUNT <= (int)FAMILIES_MAX, "make room in struct thread");
+
+const char *hooks_name(enum hook_id id)
+{
+    return hook_infos[id].name;
+}
+
+enum family hooks_family(enum hook_id id)
+{
+    return hook_infos[id].family;
+}
+
+const char *family_name(enum family family)
+{
+    return family_names[family];
+}
+
+bool family_is_on(enum family family)
+{
+    /* The loader's hooks keep next.c's memory right even when nothing is carried. */
+    return family == FAMILY_LOADER || (is_carrying && !family_off[family]);
+}
+
+static void *hook_body(enum hook_id id)
+{
+    return (char *)(uintptr_t)hook_bodies + hook_bodies[id];
+}
+
+/* A hooked function that no loaded library has: what the program would have called is not there. */
+static long missing_function(void)
+{
+    return 0;
+}
+
+void *hooks_real_for(enum hook_id id, const void *caller)
+{
+    void *real = next_find_for(hook_infos[id].name, caller);
+
+    return real ? real : (void *)missing_function;
+}
+
+/*
+ * Sanitizers take over dl_iterate_phdr and look up the functions behind their own by dlsym, in the
+ * middle of the first call that they see. So what is behind dlsym is found without.
+ */
+static void *find_startup(enum hook_id id)
+{
+    return hook_infos[id].family == FAMILY_LOOKUP
+               ? elf_linked_after(hook_enter, hook_infos[id].name)
+               : next_find_startup(hook_infos[id].name);
+}
+
+void *hooks_real_startup(enum hook_id id)
+{
+    void *real = __atomic_load_n(&hook_real[id], __ATOMIC_ACQUIRE);
+
+    return real ? real : find_startup(id);
+}
+
+static _Atomic bool is_awake[HOOK_COUNT];
+
+static bool is_asleep(enum hook_id id)
+{
+    return id == HOOK_uv_async_send && !atomic_load(&is_awake[id]);
+}
+
+void hooks_wake(enum hook_id id)
+{
+    if (atomic_exchange(&is_awake[id], true))
+        return;
+    if (__atomic_load_n(&hook_real[id], __ATOMIC_ACQUIRE) && family_is_on(hook_infos[id].family))
+        __atomic_store_n(&hook_enter[id], hook_body(id), __ATOMIC_RELEASE);
+}
+
+/*
+ * Decides where the jump of `id` leads, if that can be decided for good: a function that came with
+ * the program. One that came by dlopen may be unloaded or get a second copy, so its jump leads to
+ * the body, which finds the caller's copy at every call (next.c caches it).
+ */
+static void *hook_settle(enum hook_id id)
+{
+    void *real = find_startup(id);
+    void *enter;
+
+    if (!real)
+        return hooks_real_for(id, NULL) == (void *)missing_function ? NULL : hook_body(id);
+    __atomic_store_n(&hook_real[id], real, __ATOMIC_SEQ_CST);
+    do { /* again if it was woken meanwhile */
+        enter = family_is_on(hook_infos[id].family) && !is_asleep(id) ? hook_body(id) : real;
+        __atomic_store_n(&hook_enter[id], enter, __ATOMIC_SEQ_CST);
+    } while (enter == real && family_is_on(hook_infos[id].family) && !is_asleep(id));
+    return enter;
+}
+
+/* Where the C library's function is cannot change any more, and the bodies of keys rely on it. */
+static void *early_key_body(enum hook_id id)
+{
+    void *real = next_find_startup(hook_infos[id].name);
+
+    if (!real)
+        return NULL;
+    __atomic_store_n(&hook_real[id], real, __ATOMIC_RELEASE);
+    return hook_body(id);
+}
+
+/*
+ * Called by a jump that has not been settled: answers where it leads. Before there is an environment
+ * (preinit) nothing is latched: the call passes through and the next one asks again. Only keys are
+ * noted even then, because a key is made once and may be carried later.
+ */
+__attribute__((used, visibility("hidden"))) void *hooks_first(int id, const void *caller);
+void *hooks_first(int id, const void *caller)
+{
+    int saved_errno = errno;
+    void *enter = NULL;
+
+    if (hook_infos[id].family == FAMILY_LOOKUP)
+        enter = is_ready ? hook_settle((enum hook_id)id) : find_startup((enum hook_id)id);
+    else if (baton_start && baton_start(NULL))
+        enter = hook_settle((enum hook_id)id);
+    else if (hook_infos[id].family == FAMILY_KEYS)
+        enter = early_key_body((enum hook_id)id);
+    if (!enter)
+        enter = hooks_real_for((enum hook_id)id, caller);
+    errno = saved_errno;
+    return enter;
+}
+
+/* Jumps that were settled while nothing was carried lead to the bodies from now on. */
+void hooks_switch_on(void)
+{
+    is_carrying = true;
+    for (unsigned id = 0; id < HOOK_COUNT; id++) {
+        if (__atomic_load_n(&hook_real[id], __ATOMIC_ACQUIRE))
+            hook_settle((enum hook_id)id);
+    }
+}
+
+void hooks_init(const struct config *config, bool carries_anything, bool carries_keys)
+{
+    is_carrying = carries_anything;
+    family_off[FAMILY_KEYS] = !carries_keys;
+    family_off[FAMILY_NAMED] = !config->hooks.count && !slots_watch_setters;
+    for (size_t i = 0; i < config->disable.count; i++) {
+        const struct config_item *item = &config->disable.items[i];
+        bool is_known = false;
+
+        for (unsigned family = 0; family < FAMILY_COUNT; family++) {
+            /* "glib" names every glib.* family. */
+            if (!strcmp(item->text, family_names[family]) ||
+                (!strncmp(item->text, family_names[family], item->len) &&
+                 family_names[family][item->len] == '.')) {
+                family_off[family] = true;
+                is_known = true;
+            }
+        }
+        if (!is_known)
+            config_item_error((struct config *)(uintptr_t)config, item, 0,
+                              "expected a family of handoffs, as in man 7 baton");
+    }
+    is_ready = true;
+}

@@ -1,0 +1,97 @@
+/*
+ * The table of hooked functions and how a call goes through it.
+ *
+ * Every exported name is one instruction: a jump through its `enter` pointer (hooks_ARCH.S). The
+ * pointer leads to
+ *     a resolver        until the first call;
+ *     the real function when its family is off, or nothing is carried: the cost is that one jump;
+ *     hook_NAME         when it is on.
+ * Bodies are reached by jumps, so __builtin_return_address(0) in a body is the program's caller.
+ *
+ * Every body has the same order: pass through when there is nothing to carry (null callback, nested
+ * call of the library itself); capture; build the record; call REAL(name); on failure take the
+ * record back; return exactly what it returned, errno untouched.
+ */
+#ifndef BATON_INTERPOSE_HOOKS_H
+#define BATON_INTERPOSE_HOOKS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/config.h"
+#include "interpose/types.h"
+
+#define FAMILY(id, name) FAMILY_##id,
+enum family {
+#include "interpose/families.def"
+    FAMILY_COUNT
+};
+#undef FAMILY
+
+#define HOOK(family, ret, name, params) HOOK_##name,
+enum hook_id {
+#include "interpose/hooks.def"
+    HOOK_COUNT
+};
+#undef HOOK
+
+#define HOOK(family, ret, name, params) \
+    __attribute__((visibility("hidden"))) ret hook_##name params;
+#include "interpose/hooks.def"
+#undef HOOK
+
+/* By id; hooks_ARCH.S jumps through both. Apart, because the loader has to fill the first at every
+ * start. A real one is NULL while unknown, or when several copies of the function are loaded and
+ * the caller decides (next.c). */
+extern void *hook_enter[HOOK_COUNT] __attribute__((visibility("hidden")));
+extern void *hook_real[HOOK_COUNT] __attribute__((visibility("hidden")));
+
+/* The function of the caller's library; slow: several copies are loaded, or it is not found yet. */
+void *hooks_real_for(enum hook_id id, const void *caller);
+
+/* The function that came with the program, NULL: none did. */
+void *hooks_real_startup(enum hook_id id);
+
+#define REAL_TYPE(name) __typeof__(&hook_##name)
+/* The real function as the calling body's caller would reach it. Use in the body only. */
+#define REAL(name)                                                      \
+    ((REAL_TYPE(name))(__builtin_expect(hook_real[HOOK_##name] != 0, 1) \
+                           ? hook_real[HOOK_##name]                     \
+                           : hooks_real_for(HOOK_##name, __builtin_return_address(0))))
+/*
+ * For bodies that should need no stack frame: the real function or NULL, to be tested and called
+ * last; where it is NULL, call a noinline function with the caller's address, and there REAL_FOR.
+ */
+#define REAL_KNOWN(name) ((REAL_TYPE(name))hook_real[HOOK_##name])
+#define REAL_FOR(name, caller)                                              \
+    ((REAL_TYPE(name))(hook_real[HOOK_##name] != 0 ? hook_real[HOOK_##name] \
+                                                   : hooks_real_for(HOOK_##name, caller)))
+/* Of a function of the C library: known when its body is reached, there is no second copy. */
+#define REAL_LIBC(name) REAL_KNOWN(name)
+
+/*
+ * uv_async_send sleeps: libuv calls it for each finished request, and it has nothing to do before the
+ * program has an async handle of its own. Until hooks_wake its jump leads to the real function.
+ */
+void hooks_wake(enum hook_id id);
+
+const char *hooks_name(enum hook_id id);
+enum family hooks_family(enum hook_id id);
+const char *family_name(enum family family);
+bool family_is_on(enum family family);
+
+/* init.c: settings are read and the rooms are set up. False: too early (no environment yet, or it is
+ * being done). NULL: the C library's environ. Absent in unit tests, which start nothing. */
+bool baton_start(char **environment) __attribute__((weak, visibility("hidden")));
+
+/* init.c: carrying is wanted after all (include/baton.h is used). Cheap once it is on. */
+void baton_activate(void) __attribute__((weak, visibility("hidden")));
+void hooks_switch_on(void);
+
+/* Switches the table on: from now on `enter` of the families that are on leads to the bodies.
+ * Wrong names in BATON_DISABLE are reported once. */
+void hooks_init(const struct config *config, bool carries_anything, bool carries_keys);
+/* True when `address` is code of a library whose own threads must start empty (rule 12). */
+bool caller_is_pool_library(const void *address);
+
+#endif

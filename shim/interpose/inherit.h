@@ -1,0 +1,38 @@
+/* Which new threads inherit; every family that starts threads asks here. */
+#ifndef BATON_INTERPOSE_INHERIT_H
+#define BATON_INTERPOSE_INHERIT_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/config.h"
+
+void inherit_init(enum config_inherit setting);
+
+/*
+ * Callers whose threads inherit, by return address: the usual case is one look. Only callers in what
+ * came with the program are remembered (others may be unloaded), and none unless BATON_INHERIT=app.
+ */
+enum { INHERIT_CALLERS = 64 };
+extern const void *_Atomic inherit_callers[INHERIT_CALLERS];
+
+static inline const void *_Atomic *inherit_place(const void *caller)
+{
+    return &inherit_callers[((uintptr_t)caller >> 4) % INHERIT_CALLERS];
+}
+
+static inline __attribute__((always_inline)) bool thread_inherits_surely(const void *caller)
+{
+    return *(const void *const *)inherit_place(caller) == caller;
+}
+
+bool thread_inherits_slow(const void *caller);
+
+/* Whether a thread that `caller` (a return address) starts inherits its creator's context. */
+static inline bool thread_inherits(const void *caller)
+{
+    return thread_inherits_surely(caller) || thread_inherits_slow(caller);
+}
+
+#endif

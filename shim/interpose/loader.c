@@ -1,0 +1,122 @@
+/*
+ * dlopen, dlmopen, dlclose: libraries come and go, so waiting slots are looked for again and what
+ * was found by caller is forgotten. dlsym, dlvsym: names that we hook are found here, too.
+ *
+ * The calls are noted on the way in and then jumped to (hooks_ARCH.S): the C library takes the
+ * search path from its return address. So the names of the new library are looked for a little
+ * later, by the first capture or attach that sees GUARD_STALE. A note says where to jump: to the
+ * real function, or to one of ours that calls it where the caller makes no difference.
+ */
+#include "interpose/loader.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdatomic.h>
+
+#include "context/context.h"
+#include "interpose/bypass.h"
+#include "interpose/deepbind.h"
+#include "interpose/hooks.h"
+#include "interpose/next.h"
+#include "slots/slots.h"
+
+#define NOTE __attribute__((visibility("hidden"), used))
+NOTE void *loader_note_dlopen(const char *file, int mode, long unused, const void *caller);
+NOTE void *loader_note_dlmopen(long list, const char *file, int mode, const void *caller);
+NOTE void *loader_note_dlsym(void *handle, const char *name, long unused, const void *caller);
+NOTE void *loader_note_dlvsym(void *handle, const char *name, const char *version,
+                              const void *caller);
+
+void (*loader_opened_hook)(void);
+
+static void note_opening(const char *file)
+{
+    if (!file)
+        return;
+    slots_look_again();
+    if (loader_opened_hook)
+        loader_opened_hook();
+}
+
+/* Modules that were opened with RTLD_DEEPBIND for a caller who makes a difference, so that we have seen
+ * only the call: they are led back when something is looked up in them. */
+static _Atomic unsigned opened_unseen;
+
+static void lead_unseen_back(void *handle)
+{
+    unsigned count = atomic_load_explicit(&opened_unseen, memory_order_relaxed);
+
+    if (likely(!count) || handle == RTLD_DEFAULT || handle == RTLD_NEXT || !bypass_opened(handle))
+        return;
+    while (count && !atomic_compare_exchange_weak(&opened_unseen, &count, count - 1))
+        ;
+}
+
+/* What the module has been bound to past us is led back before the program gets to use it. */
+static void *open_deepbind(const char *file, int mode)
+{
+    struct deepbind_keys keys;
+    void *handle;
+
+    if (family_is_on(FAMILY_KEYS))
+        deepbind_show_keys(&keys);
+    handle = REAL(dlopen)(file, mode);
+    if (family_is_on(FAMILY_KEYS))
+        deepbind_take_back_keys(&keys);
+    if (handle)
+        bypass_opened(handle);
+    return handle;
+}
+
+void *loader_note_dlopen(const char *file, int mode, long unused, const void *caller)
+{
+    int saved_errno = errno;
+    bool is_deepbind = file && (mode & RTLD_DEEPBIND) && family_is_on(FAMILY_LOOKUP);
+
+    if (is_deepbind && !bypass_may_open_for(file, caller)) {
+        is_deepbind = false;
+        atomic_fetch_add(&opened_unseen, 1);
+    }
+    note_opening(file);
+    errno = saved_errno;
+    return is_deepbind ? (void *)open_deepbind : (void *)REAL_FOR(dlopen, caller);
+}
+
+void *loader_note_dlmopen(long list, const char *file, int mode, const void *caller)
+{
+    note_opening(file);
+    return (void *)REAL_FOR(dlmopen, caller);
+}
+
+static void *look_up(void *handle, const char *name)
+{
+    return bypass_answer(handle, name, REAL(dlsym)(handle, name));
+}
+
+static void *look_up_version(void *handle, const char *name, const char *version)
+{
+    return bypass_answer(handle, name, REAL(dlvsym)(handle, name, version));
+}
+
+void *loader_note_dlsym(void *handle, const char *name, long unused, const void *caller)
+{
+    lead_unseen_back(handle);
+    return bypass_concerns(handle, name, caller) ? (void *)look_up
+                                                 : (void *)REAL_FOR(dlsym, caller);
+}
+
+void *loader_note_dlvsym(void *handle, const char *name, const char *version, const void *caller)
+{
+    lead_unseen_back(handle);
+    return bypass_concerns(handle, name, caller) ? (void *)look_up_version
+                                                 : (void *)REAL_FOR(dlvsym, caller);
+}
+
+int hook_dlclose(void *handle)
+{
+    int result = REAL(dlclose)(handle);
+
+    next_forget();
+    keys_library_unloaded();
+    return result;
+}

@@ -1,0 +1,52 @@
+/* Who calls: see inside.h. Libraries that came by dlopen are looked up at every call, because they may go. */
+#include "interpose/reentry.h"
+
+#include "elf/elf.h"
+#include "base/lock.h"
+#include "interpose/fork.h"
+
+static struct lock place_lock;
+
+bool reentry_slow(struct library_place *place, const void *function, const void *caller)
+{
+    struct elf_module module;
+
+    if (!elf_module_at(function, &module))
+        return false;
+    if (elf_module_is_startup(&module) && !atomic_load(&place->size)) {
+        lock_take(&place_lock);
+        if (!atomic_load(&place->size)) {
+            atomic_store_explicit(&place->start, module.lo, memory_order_relaxed);
+            atomic_store_explicit(&place->size, module.hi - module.lo, memory_order_release);
+        }
+        lock_drop(&place_lock);
+    }
+    return (uintptr_t)caller >= module.lo && (uintptr_t)caller < module.hi;
+}
+
+bool address_is_of(struct library_named *library, const void *address)
+{
+    if (!atomic_load_explicit(&library->is_looked_for, memory_order_acquire)) {
+        struct elf_module module;
+
+        if (elf_module_find(library->name, &module) && elf_module_is_startup(&module)) {
+            lock_take(&place_lock);
+            atomic_store(&library->start, module.lo);
+            atomic_store(&library->size, module.hi - module.lo);
+            lock_drop(&place_lock);
+        }
+        atomic_store_explicit(&library->is_looked_for, true, memory_order_release);
+    }
+    return (uintptr_t)address - atomic_load_explicit(&library->start, memory_order_relaxed) <
+           atomic_load_explicit(&library->size, memory_order_relaxed);
+}
+
+void reentry_fork_lock(void)
+{
+    lock_take_for_fork(&place_lock);
+}
+
+void reentry_fork_unlock(void)
+{
+    lock_drop_after_fork(&place_lock);
+}

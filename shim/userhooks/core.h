@@ -1,0 +1,66 @@
+/* Between the files behind the thunks. */
+#ifndef BATON_USERHOOKS_CORE_H
+#define BATON_USERHOOKS_CORE_H
+
+#include "base/lock.h"
+#include "userhooks/arch.h"
+#include "userhooks/named.h"
+
+/* A wrap thunk's own memory, in its frame. thunks_ARCH.S knows the first two and WRAP_SIZE. */
+enum { WRAP_SIZE = 96 };
+struct wrap {
+    void *target;
+    uint64_t stack_words;
+    struct thunk *thunk;
+    struct context *context; /* attached for this call; the attach owns the reference */
+    struct named_repeat *node;
+    uint64_t ours[2], theirs[2]; /* arguments that we changed; get: [0] is its argument */
+};
+
+/* Where the attach of this call stands on the stack, for its mark. */
+static inline uintptr_t wrap_place(const struct wrap *wrap)
+{
+    return (uintptr_t)wrap & ~(uintptr_t)FRAME_FLAGS;
+}
+
+/*
+ * What to jump to or call; NULL: nothing done, call again with is_slow. The frame's registers are
+ * what the real function gets. No frame remains of thunk_enter.
+ */
+void *thunk_enter(struct thunk_frame *frame, bool is_slow);
+void *thunk_wrap_enter(struct thunk_frame *frame, struct wrap *wrap, bool is_slow);
+/* After the call: the frame's registers are what the program gets. False: call again with is_slow. */
+bool thunk_wrap_leave(struct thunk_frame *frame, struct wrap *wrap, bool is_slow);
+
+/* Bytes that the vector state needs, and which parts of it are saved (0: the old 512 bytes only). */
+uint64_t thunk_state_size(void);
+extern uint32_t thunk_state_mask;
+
+/* Where the thunks are. */
+extern const char baton_named_bank[] __attribute__((visibility("default")));
+
+static inline void *thunk_address(unsigned index, bool is_wrapping)
+{
+    return (void *)(uintptr_t)(baton_named_bank +
+                               THUNK_SIZE * (index + (is_wrapping ? THUNKS : 0)));
+}
+
+static inline bool thunk_is_ours(const void *address)
+{
+    return (uintptr_t)address - (uintptr_t)baton_named_bank < (uintptr_t)THUNK_SIZE * 2 * THUNKS;
+}
+
+/* The thunk that thunk_take would answer if there is one already; 0: none. */
+unsigned thunk_find(const struct named_hook *hook, enum thunk_role role, const void *original);
+
+/* ---- repeat.c: kind=call,repeat ---- */
+
+struct named_repeat {
+    void *function, *data;
+    struct context *context; /* under lock_of (repeat) */
+};
+struct named_repeat *named_repeat_new(void *function, void *data, struct context *context);
+void named_repeat_enter(struct named_repeat *registration, struct wrap *wrap);
+void named_repeat_leave(struct named_repeat *registration, struct wrap *wrap);
+
+#endif

@@ -1,0 +1,181 @@
+/*
+ * What happens in a thunk: handing over in front of the real function, running around it.
+ *
+ * Compiled without vector registers (Makefile), so a thunk that saves nine registers has saved all.
+ * Every function here is called up to twice for one call of the program: first with is_slow false,
+ * when it may call nothing outside of the *_gpr.c files and must answer "not done" before it
+ * has changed anything; then, if it answered that, with is_slow true and the vector state saved.
+ * errno is kept by the slow calls.
+ */
+#include "userhooks/core.h"
+
+#include <errno.h>
+
+#include "userhooks/function.h"
+#include "userhooks/kinds.h"
+#include "userhooks/tally.h"
+#include "slots/origin.h"
+
+_Static_assert(sizeof(struct wrap) <= WRAP_SIZE, "thunks_ARCH.S makes room for it");
+
+unsigned thunk_find(const struct named_hook *hook, enum thunk_role role, const void *original)
+{
+    unsigned used = atomic_load_explicit(&thunks_used, memory_order_acquire);
+
+    for (unsigned i = NAMED_MAX; i < used; i++) {
+        if (thunks[i].hook == hook && thunks[i].role == role &&
+            atomic_load_explicit(&thunks[i].original, memory_order_relaxed) == original)
+            return i;
+    }
+    return 0;
+}
+
+static void *enter_function(struct thunk *thunk, struct thunk_frame *frame, struct wrap *wrap,
+                            bool is_slow)
+{
+    void *original = atomic_load_explicit(&thunk->original, memory_order_acquire);
+    struct named_hook *hook;
+    bool is_done = true;
+
+    if (!original) {
+        if (!is_slow)
+            return NULL;
+        original = named_original((unsigned)(thunk - thunks), frame->caller);
+    }
+    hook = thunk->hook;
+    if (wrap)
+        wrap->stack_words = hook ? hook->spec.stack : WRAP_JUMP;
+    if (!hook)
+        return original;
+    switch (hook->spec.kind) {
+    case NAMED_CALL:
+        is_done = kinds_submit_call(hook, frame, wrap, is_slow);
+        break;
+    case NAMED_SUBMIT:
+    case NAMED_PUT:
+        is_done = kinds_submit_object(hook, frame, wrap, is_slow);
+        break;
+    case NAMED_FIELD:
+        is_done = kinds_submit_field(hook, frame, is_slow);
+        break;
+    case NAMED_STDFUNCTION:
+        is_done = is_slow;
+        if (is_slow)
+            function_submit(hook, (struct std_function *)*frame_argument(frame, hook->spec.obj));
+        break;
+    case NAMED_RUN:
+        is_done = !wrap || kinds_run_object(hook, frame, wrap, is_slow);
+        break;
+    case NAMED_GET:
+        is_done = kinds_let_go(is_slow);
+        if (wrap && hook->spec.obj)
+            wrap->theirs[0] = *frame_argument(frame, hook->spec.obj);
+        if (wrap && hook->spec.queue)
+            wrap->theirs[1] = *frame_argument(frame, hook->spec.queue);
+        break;
+    case NAMED_DROP:
+    case NAMED_REF:
+        is_done = kinds_drop(hook, frame, wrap, is_slow);
+        break;
+    case NAMED_SET: /* who has handed nothing over owns nothing */
+        is_done = is_slow || thread_self == &thread_unknown;
+        if (thread_self != &thread_unknown && is_slow)
+            origin_set(thread_self, hook->spec.slot);
+        break;
+    }
+    if (!is_done)
+        return NULL;
+    if (unlikely(is_slow && !thread_self->named))
+        tally_begin(thread_self);
+    tally_fired(hook);
+    return original;
+}
+
+void *thunk_enter(struct thunk_frame *frame, bool is_slow)
+{
+    int saved_errno = is_slow ? errno : 0;
+    void *target = enter_function(&thunks[frame->index], frame, NULL, is_slow);
+
+    if (is_slow)
+        errno = saved_errno;
+    return target;
+}
+
+void *thunk_wrap_enter(struct thunk_frame *frame, struct wrap *wrap, bool is_slow)
+{
+    struct thunk *thunk = &thunks[frame->index];
+    int saved_errno = is_slow ? errno : 0;
+    void *target = NULL;
+
+    wrap->thunk = thunk;
+    wrap->context = NULL;
+    wrap->node = NULL;
+    wrap->ours[0] = wrap->theirs[0] = wrap->theirs[1] = 0;
+    wrap->stack_words = thunk->hook ? thunk->hook->spec.callback_stack : WRAP_JUMP;
+    switch (thunk->role) {
+    case THUNK_FUNCTION:
+        target = enter_function(thunk, frame, wrap, is_slow);
+        break;
+    case THUNK_CALL:
+        target = kinds_run_call(thunk->hook, frame, wrap, is_slow);
+        break;
+    case THUNK_REPEAT:
+        target = kinds_run_repeat(thunk->hook, frame, wrap, is_slow);
+        break;
+    case THUNK_FIELD:
+        target = kinds_run_field(thunk, frame, wrap, is_slow);
+        break;
+    case THUNK_STDFUNCTION: {
+        uint64_t *place = frame_argument(frame, thunk->hook->spec.cbarg);
+        struct function_node *node = **(struct function_node ***)place;
+
+        if (!is_slow && !kinds_attach_is_fast(thread_self, wrap))
+            break;
+        *place = (uint64_t)&node->any;
+        target = node->invoker;
+        kinds_enter(wrap, function_context(node));
+        break;
+    }
+    }
+    if (is_slow)
+        errno = saved_errno;
+    return target;
+}
+
+static bool leave_function(struct named_hook *hook, struct thunk_frame *frame, struct wrap *wrap,
+                           bool is_slow)
+{
+    switch (hook->spec.kind) {
+    case NAMED_CALL:
+        kinds_put_back_arguments(hook, frame, wrap);
+        return true;
+    case NAMED_GET:
+        return kinds_adopt(hook, frame, wrap, is_slow);
+    case NAMED_PUT:
+        return kinds_submit_done(hook, frame, wrap, is_slow);
+    case NAMED_DROP:
+        return kinds_drop_done(hook, frame, wrap, is_slow);
+    default:
+        return kinds_leave(wrap, is_slow);
+    }
+}
+
+bool thunk_wrap_leave(struct thunk_frame *frame, struct wrap *wrap, bool is_slow)
+{
+    struct thunk *thunk = wrap->thunk;
+    int saved_errno = is_slow ? errno : 0;
+    bool is_done = true;
+
+    if (thunk->role == THUNK_REPEAT) {
+        is_done = is_slow;
+        if (is_slow)
+            named_repeat_leave(wrap->node, wrap);
+    } else if (thunk->role == THUNK_FUNCTION) {
+        is_done = leave_function(thunk->hook, frame, wrap, is_slow);
+    } else {
+        is_done = kinds_leave(wrap, is_slow);
+    }
+    if (is_slow)
+        errno = saved_errno;
+    return is_done;
+}

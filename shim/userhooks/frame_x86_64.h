@@ -1,0 +1,35 @@
+/* What the thunks push, x86-64, System V. The offsets stand in thunks_x86_64.S too. */
+#ifndef BATON_USERHOOKS_FRAME_X86_64_H
+#define BATON_USERHOOKS_FRAME_X86_64_H
+
+#include <stdint.h>
+
+struct thunk_frame {
+    uint64_t rax, rcx, rdx, rsi, rdi, r8, r9, r10, r11;
+    uint64_t rbp;
+    uint64_t index; /* which thunk */
+    void *caller;   /* return address */
+    uint64_t stack[];
+};
+
+enum {
+    FRAME_POINTER = 6,        /* the DWARF number of rbp */
+    FRAME_BELOW_POINTER = 72, /* from the frame pointer down to the frame */
+    THUNK_SIZE = 16,          /* bytes of code of one thunk */
+};
+
+static inline __attribute__((always_inline)) uint64_t *frame_argument(struct thunk_frame *frame,
+                                                                      unsigned position)
+{
+    static const uint8_t order[] = {0, 4, 3, 2, 1, 5, 6}; /* rdi is the first, r9 the sixth */
+
+    return &frame->rax + order[position];
+}
+
+static inline __attribute__((always_inline)) uint64_t *frame_result(struct thunk_frame *frame,
+                                                                    bool is_second)
+{
+    return is_second ? &frame->rdx : &frame->rax;
+}
+
+#endif

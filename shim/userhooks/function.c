@@ -1,0 +1,96 @@
+/*
+ * kind=stdfunction. The program's function moves into a node of ours; what it held becomes a
+ * std::function whose invoker is a wrap thunk and whose manager copies and destroys nodes. Copies
+ * share the context, each with a reference of its own.
+ *
+ * Rules: the manager calls the program's copy constructors and destructors, which may throw: nothing
+ * of ours is held then. A copy cannot be refused, so it waits for memory rather than fail.
+ */
+#include "userhooks/function.h"
+
+#include <sched.h>
+
+#include "base/mem.h"
+#include "interpose/hooks.h"
+#include "userhooks/core.h"
+#include "userhooks/tally.h"
+
+enum operation { GET_TYPE_INFO, GET_POINTER, CLONE, DESTROY };
+
+static struct function_node *node_new(const struct std_function *function, struct context *context)
+{
+    struct function_node *node = mem_alloc(sizeof *node);
+
+    if (!node)
+        return NULL;
+    node->any[0] = function->any[0];
+    node->any[1] = function->any[1];
+    node->manager = function->manager;
+    node->invoker = function->invoker;
+    node->context = context;
+    thread_self->records_made += thread_enter() != NULL;
+    return node;
+}
+
+static bool manage(void *to, const void *from, int operation)
+{
+    struct function_node *node = *(struct function_node *const *)from, *copy;
+    struct std_function cloned;
+
+    switch (operation) {
+    case CLONE:
+        node->manager(cloned.any, node->any, CLONE);
+        cloned.manager = node->manager;
+        cloned.invoker = node->invoker;
+        while (!(copy = node_new(&cloned, function_context(node)))) {
+            context_release(node->context);
+            sched_yield();
+        }
+        *(struct function_node **)to = copy;
+        return false;
+    case DESTROY:
+        /* `to` is what is destroyed; `from` is the same or not to be read. */
+        node = *(struct function_node **)to;
+        node->manager(node->any, node->any, DESTROY);
+        context_release(node->context);
+        mem_free(node, sizeof *node);
+        if (thread_enter())
+            thread_self->records_freed++;
+        return false;
+    default:
+        return node->manager(to, node->any, operation);
+    }
+}
+
+void function_submit(struct named_hook *hook, struct std_function *function)
+{
+    struct context *context, *old;
+    struct function_node *node;
+
+    if (!function || !function->manager || !hook->callback)
+        return;
+    context = context_capture(FAMILY_NAMED);
+    if (!context)
+        return;
+    if (function->manager == manage) {
+        /* The program hands the same one over again: it, and copies from now on, carry the new one. */
+        node = *(struct function_node **)(void *)function->any;
+        lock_take(lock_of(node));
+        old = node->context;
+        node->context = context;
+        lock_drop(lock_of(node));
+        context_release(old);
+        tally_carried(hook, 1);
+        return;
+    }
+    node = node_new(function, context);
+    if (!node) {
+        context_rollback(FAMILY_NAMED, context);
+        context_count_bare(FAMILY_NAMED, BARE_MEMORY);
+        return;
+    }
+    function->any[0] = (uint64_t)node;
+    function->manager = manage;
+    function->invoker = thunk_address(hook->callback, true);
+    tally_carried(hook, 1);
+}

@@ -1,0 +1,54 @@
+/* Between the thunks (core_gpr.c) and what each kind of hook does (kinds_gpr.c). */
+#ifndef BATON_USERHOOKS_KINDS_H
+#define BATON_USERHOOKS_KINDS_H
+
+#include "context/internal.h"
+#include "userhooks/core.h"
+
+/* struct wrap.stack_words: leave no frame, jump to the target. */
+#define WRAP_JUMP UINT64_MAX
+
+/* Pools that the program made start their own threads, so workers mostly have a context already. */
+static inline bool kinds_attach_is_fast(const struct thread *thread, const struct wrap *wrap)
+{
+    return thread_is_plain(thread) || scope_may_nest(thread, wrap_place(wrap) | FRAME_OWNED);
+}
+
+static inline bool kinds_release_is_fast(const struct thread *thread, const struct context *context)
+{
+    return context == thread->deferred_context && thread->deferred_releases > 1;
+}
+
+/* Attaches for the time of the wrapped call; takes over the reference. */
+void kinds_enter(struct wrap *wrap, struct context *context);
+/* After a task: false means call again with is_slow. */
+bool kinds_leave(struct wrap *wrap, bool is_slow);
+/* In front of a submit function; WRAP is NULL in an entry thunk. False: call again with is_slow. */
+bool kinds_submit_call(struct named_hook *hook, struct thunk_frame *frame, struct wrap *wrap,
+                       bool is_slow);
+void kinds_put_back_arguments(const struct named_hook *hook, struct thunk_frame *frame,
+                              const struct wrap *wrap);
+/* Around a callback: the function to call, NULL: call again with is_slow. */
+void *kinds_run_call(struct named_hook *hook, struct thunk_frame *frame, struct wrap *wrap,
+                     bool is_slow);
+void *kinds_run_repeat(struct named_hook *hook, struct thunk_frame *frame, struct wrap *wrap,
+                       bool is_slow);
+bool kinds_submit_object(struct named_hook *hook, struct thunk_frame *frame, struct wrap *wrap,
+                         bool is_slow);
+bool kinds_submit_done(struct named_hook *hook, struct thunk_frame *frame, const struct wrap *wrap,
+                       bool is_slow);
+bool kinds_drop(struct named_hook *hook, struct thunk_frame *frame, struct wrap *wrap,
+                bool is_slow);
+bool kinds_drop_done(struct named_hook *hook, struct thunk_frame *frame, const struct wrap *wrap,
+                     bool is_slow);
+bool kinds_submit_field(struct named_hook *hook, struct thunk_frame *frame, bool is_slow);
+void *kinds_run_field(struct thunk *thunk, struct thunk_frame *frame, struct wrap *wrap,
+                      bool is_slow);
+bool kinds_run_object(struct named_hook *hook, struct thunk_frame *frame, struct wrap *wrap,
+                      bool is_slow);
+/* Before and after a get. */
+bool kinds_let_go(bool is_slow);
+bool kinds_adopt(struct named_hook *hook, struct thunk_frame *frame, const struct wrap *wrap,
+                 bool is_slow);
+
+#endif

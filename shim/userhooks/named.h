@@ -1,0 +1,114 @@
+/*
+ * Functions that the user names: hooks, the thunks in front of them, what their tasks are kept in.
+ *
+ * A *hook* is one item of BATON_HOOKS. A *thunk* is one place of the bank: which hook, which real
+ * function behind it. Thunk i has an entry (no frame) and a wrap (sees the return); thunks 0 to
+ * NAMED_MAX-1 belong to the hooks of the same number, so that a generated object can name them
+ * before this library has started; the rest are given out as copies of functions and callbacks are
+ * met, and taken back only when their function is unloaded: somebody may still call them.
+ *
+ * Files *_gpr.c are compiled without vector registers and call nothing but each other until they
+ * are told that they may be slow.
+ */
+#ifndef BATON_USERHOOKS_NAMED_H
+#define BATON_USERHOOKS_NAMED_H
+
+#include <stdatomic.h>
+
+#include "base/config.h"
+#include "context/context.h"
+#include "userhooks/plan.h"
+#include "userhooks/spec.h"
+
+struct thunk_frame;
+
+enum named_state { HOOK_UNMATCHED, HOOK_HOOKED, HOOK_REFUSED };
+
+struct named_hook {
+    struct named_spec spec;
+    enum named_state state;
+    enum named_how by; /* HOW_SYMBOL, HOW_GOT, HOW_PATCH once hooked */
+    bool
+        is_open; /* by symbol, its library is not there yet: the caller decides which copy is meant */
+    unsigned places;   /* pointers, exported jumps or patched entries that lead to us */
+    unsigned callback; /* call, stdfunction: the thunk that callbacks run through; 0: none */
+    char where[96];
+    char reason[160];
+    unsigned index;                           /* in named_hooks */
+    _Atomic uint64_t fired, carried, evicted; /* the first two: see tally.h */
+    atomic_bool has_no_place;  /* the bank was full when a copy of the function was met */
+    atomic_bool has_run_again; /* a callback that was to run once */
+};
+extern struct named_hook named_hooks[NAMED_MAX];
+extern unsigned named_count;
+
+enum thunk_role { THUNK_FUNCTION, THUNK_CALL, THUNK_REPEAT, THUNK_FIELD, THUNK_STDFUNCTION };
+
+enum { THUNKS = 256 };
+
+struct thunk {
+    struct named_hook *hook;  /* NULL: passes through */
+    _Atomic(void *) original; /* NULL: the caller decides, or it is not known yet */
+    const char *name;         /* of a function that a generated object names */
+    enum thunk_role role;
+};
+extern struct thunk thunks[THUNKS];
+extern _Atomic unsigned thunks_used; /* the next one to give out */
+
+/* The thunk for (hook, role, original), a new one if need be; 0: the bank is full. */
+unsigned thunk_take(struct named_hook *hook, enum thunk_role role, void *original);
+void thunk_fork_lock(void);
+void thunk_fork_unlock(void);
+
+/* Reads the settings; before anything is hooked. Errors are told and counted. */
+void named_read(struct config *config);
+/* Finds and hooks what can be; carrying has been set up. */
+void named_init(void);
+/* Something was loaded: look again. For interpose/loader.c. */
+void named_look_again(void);
+/* The calling thread lets go of what it has taken out of a queue: at exit. */
+void named_let_go(void);
+extern bool named_periodic; /* BATON_PERIODIC */
+/* For the report: why it is not hooked, or that it never fired; "" when all is well. */
+const char *named_reason(const struct named_hook *hook);
+/* queue.c: a drop or ref function was called, with or without the item. Slow. */
+void queue_call(struct named_hook *hook, uintptr_t queue, uintptr_t item);
+void queue_fork_lock(void);
+void queue_fork_unlock(void);
+/* Slow: says so, once. */
+void named_ran_again(struct named_hook *hook);
+void named_fork_lock(void);
+void named_fork_unlock(bool is_child);
+
+/* The real function behind a thunk as `caller` would reach it. Slow. Never NULL. */
+void *named_original(unsigned index, const void *caller);
+
+/* ---- table_gpr.c: objects in flight, by their address ---- */
+
+enum table_answer { TABLE_DONE, TABLE_SLOW, TABLE_FULL };
+
+struct table_key {
+    uintptr_t object, queue; /* queue 0: of no queue in particular */
+    uint32_t pair;
+};
+
+/* Among the same objects: replace the one that waits, wait behind it, or before it. */
+enum table_order { TABLE_REPLACE, TABLE_LAST, TABLE_FIRST };
+
+/*
+ * Remembers context for the key. In *old: a context that it replaced or pushed out, which the
+ * caller lets go and counts. TABLE_SLOW: nothing done, needs may_be_slow. TABLE_FULL: nothing done,
+ * there is no room (or this thread is in the table already, under a signal handler).
+ */
+enum table_answer table_put(const struct table_key *key, struct context *context,
+                            enum table_order order, bool may_be_slow, struct context **old);
+/* Takes the first one out; NULL: there is none. Never slow. */
+struct context *table_take(const struct table_key *key);
+/* Takes the last one out, or the last that has this context (unless NULL). */
+struct context *table_take_last(const struct table_key *key, const struct context *context);
+/* Takes out up to n of what is in the key's queue, whatever the object. */
+size_t table_take_queue(const struct table_key *key, struct context **contexts, size_t n);
+void table_fork_lock(void);
+void table_fork_unlock(bool is_child);
+
+#endif

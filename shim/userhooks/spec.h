@@ -1,0 +1,108 @@
+/* The items of BATON_HOOKS, read into structs. Shared by the library and by baton-plan.
+ *
+ *   FUNCTION[@MODULE][#FILE.c](kind=KIND,option=value,...)
+ *   preset:NAME, which stands for several of them (presets.def)
+ *
+ * Nothing is looked for here; positions are 1 to 6, the integer registers that carry arguments.
+ */
+#ifndef BATON_USERHOOKS_SPEC_H
+#define BATON_USERHOOKS_SPEC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum named_kind {
+    NAMED_CALL,
+    NAMED_SUBMIT,
+    NAMED_RUN,
+    NAMED_PUT,
+    NAMED_GET,
+    NAMED_FIELD,
+    NAMED_STDFUNCTION,
+    NAMED_DROP,
+    NAMED_REF,
+    NAMED_SET /* no item of BATON_HOOKS: the setter of a slot that is carried weakly */
+};
+enum named_how { HOW_AUTO, HOW_SYMBOL, HOW_GOT, HOW_PATCH };
+enum named_item { ITEM_ARGUMENT, ITEM_POINTED, ITEM_RESULT, ITEM_RESULT2 };
+enum named_ok { OK_ALWAYS, OK_ZERO, OK_NONZERO };
+
+/* NAMED_STACK: what a function gets of the stack unless stack=WORDS says more; twelve arguments in all.
+ * A callback gets none: it may be what a new stack begins with, and nothing lies beyond. */
+enum { NAMED_MAX = 64, NAMED_ARGUMENTS = 6, NAMED_STACK = 6, NAMED_STACK_MAX = 64 };
+
+struct slot;
+
+struct named_spec {
+    const char *item; /* as the user wrote it */
+    const char *function;
+    const char *file;   /* of a static function; NULL: any */
+    const char *module; /* NULL: any */
+    enum named_kind kind;
+    enum named_how how;
+    uint8_t fn, arg; /* call */
+    uint8_t obj;     /* submit, run, field, stdfunction; put, get, drop: the item's argument */
+    uint8_t queue;   /* put, get, drop, ref: the queue's argument; 0: any queue */
+    uint8_t cbarg;   /* the callback's argument that is ours */
+    enum named_item item_at;  /* get */
+    enum named_item queue_at; /* drop: where a new queue's address is, if not ITEM_ARGUMENT */
+    enum named_ok ok;         /* put, get, drop: which result says that it was done */
+    uint8_t stack;            /* words of the caller's stack that a wrapped function gets */
+    uint8_t callback_stack;   /* and that its callback gets */
+    bool is_repeating, is_fifo, is_unsafe;
+    bool is_front;   /* put: taken out before the same item that waits already */
+    bool is_outside; /* calls of other modules only: its code is not patched */
+    bool has_data;   /* field: the callback gets what the object holds at `data`, not the object */
+    uint32_t data;
+    uint32_t off;      /* field */
+    const char *pair;  /* as written; "" when none is */
+    uint32_t pair_id;  /* the same number for all items of one pair */
+    struct slot *slot; /* set */
+};
+
+struct spec_error {
+    const char *expected, *at;
+};
+
+/* Reads one item; TEXT is cut into pieces, which OUT then names. False: ERROR is filled. */
+bool spec_parse(char *text, struct named_spec *out, struct spec_error *error);
+
+/* Gives pairs their numbers. Answers the first item that nothing goes with, COUNT when there is none. */
+size_t spec_pair(struct named_spec *specs, size_t count);
+
+/* All items of the setting, at most NAMED_MAX; mistakes are told and counted. Their texts stay. Then
+ * those that the slots ask for, which slots_parse has read. */
+struct config;
+unsigned spec_read_all(struct config *config, struct named_spec *specs);
+
+const char *spec_kind_name(enum named_kind kind);
+/* The setting that it comes from. */
+const char *spec_setting(const struct named_spec *spec);
+/* The kind that must go with `kind`, as in "kind=run"; NULL: it stands alone. */
+const char *spec_partner(enum named_kind kind);
+
+/* Is what the function gets to call exchanged for a thunk? */
+static inline bool spec_replaces_callback(const struct named_spec *spec)
+{
+    return spec->kind == NAMED_CALL || spec->kind == NAMED_FIELD || spec->kind == NAMED_STDFUNCTION;
+}
+
+/* Does it change what the function is called with or reads through its arguments? Then the function
+ * must have the arguments that its source says. */
+static inline bool spec_relies_on_arguments(const struct named_spec *spec)
+{
+    return spec_replaces_callback(spec) ||
+           (spec->kind == NAMED_GET && spec->item_at == ITEM_POINTED) ||
+           (spec->kind == NAMED_DROP && spec->queue_at == ITEM_POINTED);
+}
+
+/* Must it see the function return? */
+static inline bool spec_wraps(const struct named_spec *spec)
+{
+    return spec->kind == NAMED_RUN || spec->kind == NAMED_GET ||
+           (spec->kind == NAMED_PUT && spec->ok) ||
+           (spec->kind == NAMED_DROP && (spec->ok || spec->queue_at));
+}
+
+#endif

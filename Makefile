@@ -29,7 +29,7 @@ SRC_C   := $(filter-out shim/adapters/% $(foreach other,$(OTHERS),%_$(other).c),
 SRC_S   := $(wildcard shim/*/*_$(ARCH).S shim/*/*/*_$(ARCH).S)
 OBJ     := $(SRC_C:%.c=$(B)/%.o) $(SRC_S:%.S=$(B)/%.o)
 # The unit suites link the lower rooms only: the rooms above take over pthread_create and its like.
-CORE    := $(filter $(B)/shim/base/% $(B)/shim/elf/% $(B)/shim/slots/% $(B)/shim/context/% $(B)/shim/userhooks/spec%.o,$(OBJ))
+CORE    := $(filter $(B)/shim/base/% $(B)/shim/elf/% $(B)/shim/slots/% $(B)/shim/context/% $(B)/shim/userhooks/spec%.o $(B)/shim/interpose/vtable.o,$(OBJ))
 
 .DEFAULT_GOAL := all
 .PHONY: all

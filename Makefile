@@ -228,7 +228,7 @@ uninstall:  ## take away what install put there
 
 # ---- the source itself -------------------------------------------------------------------------
 
-SHELL_FILES = $(wildcard scripts/baton scripts/setup scripts/demo scripts/gen-docs scripts/check-layers scripts/baton.d/*.sh tests/lib/build-program .ci/run)
+SHELL_FILES = $(wildcard scripts/baton scripts/setup scripts/demo scripts/gen-docs scripts/baton.d/*.sh tests/lib/build-program .ci/run)
 C_FILES     = $(wildcard shim/*.[ch] shim/*/*.[ch] shim/*/*/*.[ch] include/*.h tests/unit/*.[ch])
 
 .PHONY: lint format docs

@@ -1,5 +1,5 @@
 /*
- * Start and end: the only file that knows every room.
+ * Start and end: with fork.c the only file that knows every room.
  *
  * The settings are read in our constructor, or at the first hooked call if that is earlier: other
  * libraries' constructors run before ours. Their mistakes are said there. All
@@ -26,10 +26,11 @@
 #include "context/thread.h"
 #include "context/values.h"
 #include "families/registration.h"
+#include "fork.h"
 #include "interpose/bypass.h"
-#include "interpose/fork.h"
 #include "interpose/hooks.h"
 #include "interpose/next.h"
+#include "interpose/start.h"
 #include "interpose/inherit.h"
 #include "userhooks/named.h"
 #include "observe/report.h"
@@ -62,52 +63,10 @@ static bool is_starting(void)
     return (claim && claim != arch_tp()) || (atomic_load(&activator) && !is_active);
 }
 
-static void before_fork(void)
-{
-    lock_wait_before_fork(is_starting);
-    elf_fork_wait();
-    first_fork_lock();
-    named_fork_lock();
-    handoffs_fork_lock();
-    context_fork_lock();
-    objects_fork_lock();
-    elf_fork_close();
-}
-
-static void after_fork_parent(void)
-{
-    elf_fork_open(false);
-    objects_fork_unlock();
-    context_fork_unlock(false);
-    handoffs_fork_unlock();
-    named_fork_unlock(false);
-    first_fork_unlock();
-}
-
-static void after_fork_child(void)
-{
-    elf_fork_open(true);
-    objects_fork_unlock();
-    context_fork_unlock(true);
-    handoffs_fork_unlock();
-    named_fork_unlock(true);
-    first_fork_unlock();
-}
-
-/* First of all that a fork in another thread could find half done. */
-static void watch_forks(void)
-{
-    static bool is_watching;
-
-    if (!is_watching)
-        pthread_atfork(before_fork, after_fork_parent, after_fork_child);
-    is_watching = true;
-}
-
 /* Everything that only a program that carries something needs. */
 static void start_carrying(void)
 {
-    watch_forks();
+    fork_watch(is_starting);
     key_read_native = (void *(*)(pthread_key_t))next_find_startup("pthread_getspecific");
     key_write_native =
         (int (*)(pthread_key_t, const void *))next_find_startup("pthread_setspecific");
@@ -167,7 +126,7 @@ static bool is_wanted_now(void)
 static void start_buffers(void)
 {
     if (slots_count)
-        watch_forks();
+        fork_watch(is_starting);
     if (needs_stacks())
         stack_start();
     if (config.strict && config.carry.count)

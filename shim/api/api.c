@@ -15,6 +15,7 @@
 #include "context/thread.h"
 #include "context/variables.h"
 #include "families/handoff.h"
+#include "interpose/start.h"
 
 enum { TOKEN_GOOD = 1, TOKEN_USED = 2 };
 

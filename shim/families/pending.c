@@ -1,5 +1,5 @@
 /* See waiting.h. The lock guards the list and the tasks' states, never foreign code. */
-#include "interpose/fork.h"
+#include "families/fork.h"
 #include "families/pending.h"
 
 #include "base/lock.h"

@@ -14,6 +14,7 @@
 #include "elf/elf.h"
 #include "context/context.h"
 #include "interpose/next.h"
+#include "interpose/start.h"
 #include "slots/slots.h"
 
 #define FAMILY(id, name) name,

@@ -80,12 +80,6 @@ enum family hooks_family(enum hook_id id);
 const char *family_name(enum family family);
 bool family_is_on(enum family family);
 
-/* init.c: settings are read and the rooms are set up. False: too early (no environment yet, or it is
- * being done). NULL: the C library's environ. Absent in unit tests, which start nothing. */
-bool baton_start(char **environment) __attribute__((weak, visibility("hidden")));
-
-/* init.c: carrying is wanted after all (include/baton.h is used). Cheap once it is on. */
-void baton_activate(void) __attribute__((weak, visibility("hidden")));
 void hooks_switch_on(void);
 
 /* Switches the table on: from now on `enter` of the families that are on leads to the bodies.

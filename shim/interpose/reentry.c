@@ -3,7 +3,6 @@
 
 #include "elf/elf.h"
 #include "base/lock.h"
-#include "interpose/fork.h"
 
 static struct lock place_lock;
 

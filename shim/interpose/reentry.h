@@ -38,4 +38,8 @@ struct library_named {
 
 bool address_is_of(struct library_named *library, const void *address);
 
+/* Around fork. */
+void reentry_fork_lock(void);
+void reentry_fork_unlock(void);
+
 #endif

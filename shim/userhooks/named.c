@@ -19,6 +19,7 @@
 #include "interpose/hooks.h"
 #include "interpose/loader.h"
 #include "interpose/next.h"
+#include "interpose/start.h"
 #include "userhooks/core.h"
 #include "userhooks/got.h"
 #include "userhooks/object.h"

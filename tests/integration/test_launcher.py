@@ -204,6 +204,53 @@ def check_layers_can_fail(offence):
         plain(str(Path(folder, "scripts/check-layers"))).exits(1).complains(name, complaint)
 
 
+# Sources that are compiled: what they call is seen in the objects only.
+PLANTED = {
+    "an upward call through a declaration of its own":
+        ({"slots/bad.c": "extern void high(void); void bad(void) { high(); }", "context/high.c": "void high(void) {}"},
+         "shim/slots/bad.c: slots/ must not call context/: high of context/high.c"),
+    "an upward call through a weak declaration":
+        ({"base/bad.c": "void high(void) __attribute__((weak)); void bad(void) { if (high) high(); }",
+          "interpose/high.c": "void high(void) {}"},
+         "shim/base/bad.c: base/ must not call interpose/: high of interpose/high.c"),
+    "upward data":
+        ({"elf/bad.c": "extern int high; int *bad(void) { return &high; }", "slots/high.c": "int high = 1;"},
+         "shim/elf/bad.c: elf/ must not call slots/: high"),
+    "a family that calls another":
+        ({"families/bad/bad.c": "void worse(void); void bad(void) { worse(); }",
+          "families/worse/worse.c": "void worse(void) {}"},
+         "shim/families/bad/bad.c: the family bad must not call the family worse: worse"),
+    "a circle of three files":
+        ({"base/a.c": "void b(void); void a(void) { b(); }", "base/b.c": "void c(void); void b(void) { c(); }",
+          "base/c.c": "void a(void); void c(void) { a(); }"},
+         "a circle: base/a -> base/b (b) -> base/c (c) -> base/a (a)"),
+}
+
+
+@test("scripts/check-layers finds in the objects", each=list(PLANTED))
+def check_layers_reads_objects(offence):
+    sources, complaint = PLANTED[offence]
+    with tempfile.TemporaryDirectory() as folder:
+        shutil.copytree(ROOT / "scripts", Path(folder, "scripts"))
+        for name, text in sources.items():
+            source, place = Path(folder, "shim", name), Path(folder, "build/shim", name).with_suffix(".o")
+            for path in (source, place):
+                path.parent.mkdir(parents=True, exist_ok=True)
+            source.write_text(text)
+            subprocess.run(["gcc", "-w", "-fPIC", "-c", source, "-o", place], check=True)
+        plain(str(Path(folder, "scripts/check-layers"))).exits(1).complains(complaint)
+        # What the sources do not have any more counts no more, although its object may still lie there.
+        for name in sources:
+            Path(folder, "shim", name).unlink()
+        plain(str(Path(folder, "scripts/check-layers"))).ok().quiet()
+
+
+@test("scripts/check-layers --rooms shows the rooms, and whom each uses")
+def check_layers_prints_rooms():
+    plain(str(ROOT / "scripts/check-layers"), "--rooms", str(LIBRARY)).ok().quiet() \
+        .says("base ", " files -> nothing", "elf ", " files -> base ", "slots ", "context ", "families ", "libuv ")
+
+
 @test("scripts/check-layers finds a library that exports, imports or needs what it must not")
 def check_layers_reads_the_library():
     with tempfile.TemporaryDirectory() as folder:

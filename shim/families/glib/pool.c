@@ -15,7 +15,7 @@
 #include "base/lock.h"
 #include "base/mem.h"
 #include "context/thread.h"
-#include "interpose/fork.h"
+#include "families/fork.h"
 #include "families/handoff.h"
 #include "interpose/next.h"
 #include "interpose/inherit.h"

@@ -29,7 +29,7 @@
 #include "base/lock.h"
 #include "context/stack.h"
 #include "families/glib/task_origin.h"
-#include "interpose/fork.h"
+#include "families/fork.h"
 #include "families/handoff.h"
 #include "interpose/reentry.h"
 #include "interpose/next.h"

@@ -10,7 +10,7 @@
  * sets callbacks of its own (sockets, pairs, filters) through the same functions.
  */
 #include "base/map.h"
-#include "interpose/fork.h"
+#include "families/fork.h"
 #include "families/handoff.h"
 #include "families/libevent/owned.h"
 

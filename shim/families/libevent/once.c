@@ -4,7 +4,7 @@
  * The callback comes at most once; event_base_free drops what has not come without a word (2.1.12).
  * libevent uses the function for itself (event_base_loopexit): those callbacks pass through.
  */
-#include "interpose/fork.h"
+#include "families/fork.h"
 #include "families/libevent/once.h"
 
 static struct lock once_lock;

@@ -5,7 +5,7 @@
  * program's callback runs; by then the program may have seen the request's end in another way and
  * given the memory back, so it is looked at through the kernel, which answers where we would fault.
  */
-#include "interpose/fork.h"
+#include "families/fork.h"
 #include "families/posix/notification.h"
 
 #include <aio.h>

@@ -1,0 +1,75 @@
+/*
+ * fork, while other threads hand work over: every lock of every room is taken first, so that the child
+ * finds none that is held by a thread it does not have. Beside init.c, because only these two files
+ * know every room.
+ */
+#include "fork.h"
+
+#include <pthread.h>
+
+#include "base/lock.h"
+#include "context/context.h"
+#include "elf/elf.h"
+#include "families/fork.h"
+#include "interpose/reentry.h"
+#include "userhooks/named.h"
+
+static bool (*is_busy)(void);
+
+static void families_fork_lock(void)
+{
+#define FORK_LOCK(name) name##_fork_lock();
+    FAMILIES_WITH_LOCKS(FORK_LOCK)
+#undef FORK_LOCK
+}
+
+static void families_fork_unlock(void)
+{
+#define FORK_UNLOCK(name) name##_fork_unlock();
+    FAMILIES_WITH_LOCKS(FORK_UNLOCK)
+#undef FORK_UNLOCK
+}
+
+static void before_fork(void)
+{
+    lock_wait_before_fork(is_busy);
+    elf_fork_wait();
+    first_fork_lock();
+    named_fork_lock();
+    families_fork_lock();
+    reentry_fork_lock();
+    context_fork_lock();
+    objects_fork_lock();
+    elf_fork_close();
+}
+
+static void let_go(bool is_child)
+{
+    elf_fork_open(is_child);
+    objects_fork_unlock();
+    context_fork_unlock(is_child);
+    reentry_fork_unlock();
+    families_fork_unlock();
+    named_fork_unlock(is_child);
+    first_fork_unlock();
+}
+
+static void after_fork_parent(void)
+{
+    let_go(false);
+}
+
+static void after_fork_child(void)
+{
+    let_go(true);
+}
+
+void fork_watch(bool (*busy)(void))
+{
+    static bool is_watching;
+
+    is_busy = busy;
+    if (!is_watching)
+        pthread_atfork(before_fork, after_fork_parent, after_fork_child);
+    is_watching = true;
+}

@@ -38,7 +38,7 @@
 #include "slots/origin.h"
 #include "slots/slots.h"
 
-enum { EXIT_STRICT = 64, WAIT_TRIES = 4096 };
+enum { EXIT_STRICT = 64, EXIT_REQUIRE = 65, WAIT_TRIES = 4096 };
 
 extern char **environ;
 
@@ -120,7 +120,15 @@ static bool needs_stacks(void)
 /* What must be there before main: hooks of the user's, and what loads a library. */
 static bool is_wanted_now(void)
 {
-    return config.hooks.count || slots_watch_setters || needs_stacks() || slots_have_adapters;
+    return config.hooks.count || slots_watch_setters || needs_stacks() || slots_have_adapters ||
+           (config.strict == STRICT_REQUIRE && config.carry.count);
+}
+
+/* Before main: what was named has to be there. What a library that comes later would bring is not. */
+static void require_all(void)
+{
+    if (config.strict == STRICT_REQUIRE && slots_say_missing() + named_say_missing())
+        _exit(EXIT_REQUIRE);
 }
 
 static void start_buffers(void)
@@ -222,15 +230,17 @@ __attribute__((constructor)) static void construct(int argc, char **argv, char *
 {
     int saved_errno = errno;
 
-    if (is_started || !claim_start())
-        return;
-    is_plain = !config_is_any(environment);
-    if (!is_plain && !is_read) {
-        read_settings(environment);
-        if (is_wanted_now())
-            start_buffers();
+    if (!is_started && claim_start()) {
+        is_plain = !config_is_any(environment);
+        if (!is_plain && !is_read) {
+            read_settings(environment);
+            if (is_wanted_now())
+                start_buffers();
+        }
+        atomic_store(&start_claim, NULL);
     }
-    atomic_store(&start_claim, NULL);
+    if (is_started)
+        require_all();
     errno = saved_errno;
 }
 

@@ -382,6 +382,25 @@ static size_t config_count_separators(const char *text)
     return n;
 }
 
+/* The entries that stay move up: their texts are others', and who holds a pointer to one keeps it. */
+void config_scrub(char **envp)
+{
+    char **kept = envp;
+    size_t name_len;
+
+    for (; envp && *envp; envp++) {
+        size_t setting = SETTING_COUNT;
+        bool is_ours = strncmp(*envp, PREFIX, PREFIX_LEN) == 0;
+
+        if (is_ours && config_value(*envp, &name_len))
+            setting = config_find(*envp, name_len);
+        if (!is_ours || (setting < SETTING_COUNT && settings[setting].is_secure_ok))
+            *kept++ = *envp;
+    }
+    while (kept && *kept)
+        *kept++ = NULL;
+}
+
 bool config_is_any(char **envp)
 {
     size_t name_len;
@@ -431,6 +450,8 @@ void config_read_as(bool is_secure, char **envp, struct config *out)
 void config_read(char **envp, struct config *out)
 {
     config_read_as(getauxval(AT_SECURE) != 0, envp, out);
+    if (out->is_secure)
+        config_scrub(envp);
 }
 
 void config_free(struct config *config)

@@ -13,6 +13,7 @@
 
 /* In the order of the words in config.def. BATON_LOG is enum log_level. */
 enum config_inherit { INHERIT_APP, INHERIT_ALL, INHERIT_NONE };
+enum config_strict { STRICT_OFF, STRICT_ON, STRICT_REQUIRE };
 
 struct config_item {
     const char *text; /* terminated, without the spaces around it, never empty */
@@ -57,6 +58,12 @@ void config_read(char **envp, struct config *out);
 /* The same, told whether the program is privileged: for tests. */
 void config_read_as(bool is_secure, char **envp, struct config *out);
 
+/*
+ * A privileged program: what may not be obeyed is taken out of the environment ENVP as well, for the
+ * programs that it starts may not be privileged by the kernel's measure, and would obey it.
+ */
+void config_scrub(char **envp);
+
 /* Give back the memory; every text in CONFIG is gone. */
 void config_free(struct config *config);
 
@@ -64,11 +71,11 @@ void config_free(struct config *config);
 void config_help(void);
 
 /* Say that ITEM is wrong at OFFSET in its text, and count it: for those who read items.
- *   baton: BATON_CARRY="key:": key index 5: expected a name */
+ *   baton: BATON_CARRY="key:": column 5: expected a name */
 void config_item_error(struct config *config, const struct config_item *item, size_t offset,
                        const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 
-/* Distance of two names in changed, added and dropped remote releases, for "did you mean": names longer
+/* Distance of two names in changed, added and dropped letters, for "did you mean": names longer
  * than 127 bytes are infinitely far. */
 unsigned config_name_distance(const char *a, const char *b);
 

@@ -136,8 +136,13 @@ void config_parse_flag(struct config *c, const struct place *p, bool *into)
 
 void config_parse_choice(struct config *c, const struct place *p, const char *words, unsigned *into)
 {
+    bool is_switch = strncmp(words, "off|on", 6) == 0;
     unsigned i = 0;
 
+    if (is_switch && p->len == 1 && (*p->text == '0' || *p->text == '1')) {
+        *into = (unsigned)(*p->text - '0');
+        return;
+    }
     for (const char *word = words;; i++) {
         size_t len = strcspn(word, "|");
 

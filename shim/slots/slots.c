@@ -183,21 +183,46 @@ static bool slot_near(const struct slot *slot, char *buf, size_t n)
     return false;
 }
 
-void slots_say_unmatched(void)
+static void slot_say_unmatched(const struct slot *slot, enum log_level level)
 {
     char near[256];
+    bool has_near = slot_near(slot, near, sizeof near);
 
+    log_msg(level, "BATON_CARRY=\"%s\": matched nothing: %s%s%s", slot->item,
+            slot->reason ? slot->reason : "not found", has_near ? "; the nearest is " : "",
+            has_near ? near : "");
+}
+
+void slots_say_unmatched(void)
+{
     if (log_level < LOG_LEVEL_WARN)
         return;
     for (unsigned i = 0; i < slots_count; i++) {
-        const struct slot *slot = &slots[i];
-        bool has_near = slot->state == SLOT_WAITING && slot_near(slot, near, sizeof near);
-
-        if (slot->state == SLOT_WAITING)
-            log_msg(LOG_LEVEL_WARN, "BATON_CARRY=\"%s\": matched nothing: %s%s%s", slot->item,
-                    slot->reason ? slot->reason : "not found", has_near ? "; the nearest is " : "",
-                    has_near ? near : "");
+        if (slots[i].state == SLOT_WAITING)
+            slot_say_unmatched(&slots[i], LOG_LEVEL_WARN);
     }
+}
+
+static bool slot_will_come(const struct slot *slot)
+{
+    return !strcmp(slot->kind->name, "key") &&
+           (slot->key.order || slot->key.variable || slot->key.creator_lo);
+}
+
+unsigned slots_say_missing(void)
+{
+    unsigned missing = 0;
+
+    for (unsigned i = 0; i < slots_count; i++) {
+        const struct slot *slot = &slots[i];
+
+        if (slot->state == SLOT_WAITING && !slot_will_come(slot)) {
+            slot_say_unmatched(slot, LOG_LEVEL_ERROR);
+            missing++;
+        }
+        missing += slot->state == SLOT_REFUSED; /* which has been said */
+    }
+    return missing;
 }
 
 void slots_fork_lock(void)

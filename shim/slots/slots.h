@@ -209,6 +209,10 @@ extern bool slots_have_adapters; /* some item loads an object */
 /* Says which items have matched nothing, and what they may have meant. At exit, when asked for. */
 void slots_say_unmatched(void);
 
+/* The same for BATON_STRICT=require, at once: also what is refused. A key that is only not made yet is
+ * not missing. Answers how many are. */
+unsigned slots_say_missing(void);
+
 /* Looks again for what is waiting. Cheap when nothing waits. Any thread; takes the resolve lock. */
 void slots_resolve(void);
 /* Something happened that may let a waiting slot be found (dlopen, a key was created). */

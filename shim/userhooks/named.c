@@ -395,6 +395,36 @@ const char *named_reason(const struct named_hook *hook)
     return "";
 }
 
+/* A preset has functions that not every program uses: one of them is enough. */
+static bool is_there(const struct named_hook *hook)
+{
+    if (hook->state == HOOK_HOOKED)
+        return true;
+    for (unsigned i = 0; i < named_count && !strncmp(hook->spec.pair, "preset:", 7); i++) {
+        if (named_hooks[i].state == HOOK_HOOKED &&
+            !strcmp(named_hooks[i].spec.pair, hook->spec.pair))
+            return true;
+    }
+    return false;
+}
+
+unsigned named_say_missing(void)
+{
+    unsigned missing = 0;
+
+    for (unsigned i = 0; i < named_count; i++) {
+        const struct named_hook *hook = &named_hooks[i];
+
+        if (is_there(hook) || hook->spec.kind == NAMED_SET)
+            continue;
+        if (hook->state == HOOK_UNMATCHED)
+            log_msg(LOG_LEVEL_ERROR, "%s=\"%s\": matched nothing: %s", spec_setting(&hook->spec),
+                    hook->spec.item, named_reason(hook));
+        missing++;
+    }
+    return missing;
+}
+
 void named_fork_lock(void)
 {
     tally_fork();

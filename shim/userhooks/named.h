@@ -71,6 +71,8 @@ void named_let_go(void);
 extern bool named_periodic; /* BATON_PERIODIC */
 /* For the report: why it is not hooked, or that it never fired; "" when all is well. */
 const char *named_reason(const struct named_hook *hook);
+/* Says which are not hooked, of a preset only if none of it is; answers how many. */
+unsigned named_say_missing(void);
 /* queue.c: a drop or ref function was called, with or without the item. Slow. */
 void queue_call(struct named_hook *hook, uintptr_t queue, uintptr_t item);
 void queue_fork_lock(void);

@@ -7,7 +7,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from harness import LIBRARY, PROGRAMS, ROOT, carry, idle, plain, run, skip, test
+from compile import compiled
+from harness import BUILD, LIBRARY, PROGRAMS, ROOT, carry, idle, plain, run, skip, test
 
 NOTHING = "key:no_such_key;tls:no_such_word;fn:get=no_such_get,set=no_such_set;swap:no_such_swap"
 PYTHON = "/usr/bin/python3" if os.path.exists("/usr/bin/python3") else sys.executable
@@ -146,6 +147,28 @@ def setuid():
         if "euid" not in before.out:
             skip("set-user-id has no effect on this file system")
         run(str(program), env={"BATON_CARRY": "nonsense", "BATON_STRICT": "1"}).same_as(before)
+
+
+@test("E25: what a setuid program may not obey is not handed on to the programs that it starts")
+def setuid_children():
+    if os.geteuid() != 0:
+        skip("needs root to make a setuid program")
+    program = compiled("exec_env", "exec_env.c", f"-Wl,--no-as-needed,-rpath,{BUILD}", str(LIBRARY))
+    settings = {"BATON_CARRY": "adapter:/tmp/x.so", "BATON_CONFIG": "/no/such", "BATON_CARY": "x", "BATON_FORCE": "1",
+                "BATON_INHERIT": "all", "BATTON": "kept", "BATON_REPORT": "/tmp/no"}
+    after = run(program, preload=False, env=settings)
+    for name in settings:  # not privileged: its own settings are handed on
+        after.matches(f"^{name}=")
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        privileged = shutil.copy(program, folder)
+        shutil.chown(privileged, "nobody")
+        os.chmod(privileged, 0o4755)
+        if "secure 1" not in run(privileged, preload=False).out:
+            skip("set-user-id has no effect on this file system")
+        after = run(privileged, preload=False, env=settings).ok().quiet()
+        after.matches("^BATON_INHERIT=all$").matches("^BATTON=kept$")
+        after.never_says("BATON_CARRY", "BATON_CONFIG", "BATON_CARY", "BATON_FORCE", "BATON_REPORT")
 
 
 def allocator(name):

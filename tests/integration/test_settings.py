@@ -57,6 +57,31 @@ def strict_and_right():
     carry(KEY, "stale_pool_glib", env={"BATON_STRICT": "1"}).ok().quiet().says(RIGHT)
 
 
+MISSING = [
+    ("BATON_CARRY", "tls:no_such_word", "no loaded module"),
+    ("BATON_CARRY", "key:no_such_key", "no loaded module"),
+    ("BATON_CARRY", "key:by=no_such_function", "no loaded module"),
+    ("BATON_CARRY", "fn:get=no_such_get,set=no_such_set", "no loaded module"),
+    ("BATON_CARRY", "tls:libc.so+0x10:8", "not carried"),
+    ("BATON_HOOKS", "no_such_function(kind=call,fn=1,arg=2)", "matched nothing"),
+]
+
+
+@test("E22: BATON_STRICT=require ends the program with 65 before main when a name is not there", each=MISSING)
+def required(variable, item, why):
+    run("stale_pool_glib", env={"BATON_CARRY": KEY, variable: item, "BATON_STRICT": "on"}).says("task 5")
+    after = run("stale_pool_glib", env={"BATON_CARRY": KEY, variable: item, "BATON_STRICT": "require"}).exits(65)
+    after.complains(f'baton: {variable}="{item}"', why)
+    if after.out:
+        after.fail("main has run")
+
+
+@test("E22: BATON_STRICT=require: a key that is only not made yet is there; a wrong setting still ends with 64")
+def required_and_there():
+    carry(f"{KEY};key:n=7", "stale_pool_glib", env={"BATON_STRICT": "require"}).ok().quiet().says(RIGHT)
+    run("stale_pool_glib", env={"BATON_CARRY": "kee:x", "BATON_STRICT": "require"}).exits(64)
+
+
 @test("E22: a name that matches nothing is reported, and the other items work")
 def unmatched():
     after = carry(f"key:no_such_key;{KEY};tls:no_such_word", "stale_pool_glib").ok().quiet().says(RIGHT)

@@ -33,7 +33,7 @@ CORE    := $(filter $(B)/shim/base/% $(B)/shim/elf/% $(B)/shim/slots/% $(B)/shim
 
 .DEFAULT_GOAL := all
 .PHONY: all
-all: $(B)/libbaton.so $(B)/baton-plan adapters  ## build/libbaton.so
+all: $(B)/libbaton.so $(B)/baton-plan $(B)/baton-cli adapters  ## build/libbaton.so
 
 # After the user's, for the library's objects: the layout names them, and link-time optimisation does away
 # with them; some bodies must go on to the real function by a jump, which takes optimising.
@@ -112,6 +112,16 @@ $(PLAN_OBJ): private BASE += -Iscripts/plan $(if $(ZYDIS),-DHAVE_ZYDIS)
 $(B)/baton-plan: $(PLAN_OBJ) $(B)/libbaton_core.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(if $(ZYDIS),-lZydis)
+
+# The launcher. Without jansson it reads no reports; linked in whole, because it is what starts everything.
+CLI_SRC := $(wildcard scripts/cli/*.c)
+CLI_OBJ := $(CLI_SRC:%.c=$(B)/%.o)
+JANSSON := $(filter /%,$(shell $(CC) -print-file-name=libjansson.a 2>/dev/null))
+CLI_OBJ := $(if $(JANSSON),$(CLI_OBJ),$(filter-out $(B)/scripts/cli/report_%.o,$(CLI_OBJ)))
+$(CLI_OBJ): private BASE += -Iscripts/cli -Iscripts/plan $(if $(JANSSON),-DHAVE_JANSSON)
+$(B)/baton-cli: $(CLI_OBJ) $(B)/libbaton_core.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(JANSSON)
 
 # Adapters: each is a shared object of its own, from one source and include/baton_adapter.h, as a user
 # would build one. One whose library's headers are not here is left out.
@@ -210,9 +220,8 @@ install: all  ## PREFIX=/usr/local DESTDIR=
 	install -m 755 $(B)/baton-plan $(DESTDIR)$(PREFIX)/lib/baton/baton-plan
 	install -d $(DESTDIR)$(PREFIX)/lib/baton/adapters
 	install -m 755 $(wildcard $(ADAPTERS)) $(DESTDIR)$(PREFIX)/lib/baton/adapters/
-	sed 's/^version=.*/version=$(VERSION)/' scripts/baton > $(DESTDIR)$(PREFIX)/bin/baton
-	chmod 755 $(DESTDIR)$(PREFIX)/bin/baton
-	install -m 644 scripts/baton.d/* $(DESTDIR)$(PREFIX)/lib/baton/
+	install -m 755 $(B)/baton-cli $(DESTDIR)$(PREFIX)/lib/baton/baton-cli
+	ln -sf ../lib/baton/baton-cli $(DESTDIR)$(PREFIX)/bin/baton
 	$(if $(wildcard include/*.h),install -m 644 $(wildcard include/*.h) $(DESTDIR)$(PREFIX)/include/)
 	scripts/gen-docs --man 1 > $(DESTDIR)$(PREFIX)/share/man/man1/baton.1
 	scripts/gen-docs --man 7 > $(DESTDIR)$(PREFIX)/share/man/man7/baton.7
@@ -228,8 +237,8 @@ uninstall:  ## take away what install put there
 
 # ---- the source itself -------------------------------------------------------------------------
 
-SHELL_FILES = $(wildcard scripts/baton scripts/setup scripts/demo scripts/gen-docs scripts/baton.d/*.sh tests/lib/build-program .ci/run)
-C_FILES     = $(wildcard shim/*.[ch] shim/*/*.[ch] shim/*/*/*.[ch] include/*.h tests/unit/*.[ch])
+SHELL_FILES = $(wildcard scripts/baton scripts/setup scripts/demo scripts/gen-docs tests/lib/build-program .ci/run)
+C_FILES     = $(wildcard scripts/*/*.[ch] shim/*.[ch] shim/*/*.[ch] shim/*/*/*.[ch] include/*.h tests/unit/*.[ch])
 
 .PHONY: lint format docs
 lint: all  ## shellcheck, clang-format, cppcheck, layers, man pages, generated tables
@@ -254,4 +263,4 @@ help:  ## this list
 clean:  ## remove the build folders
 	$(Q)rm -rf $(B) build-asan build-ubsan build-tsan build-clang build-aarch64
 
--include $(OBJ:.o=.d) $(PLAN_OBJ:.o=.d)
+-include $(OBJ:.o=.d) $(PLAN_OBJ:.o=.d) $(CLI_OBJ:.o=.d)

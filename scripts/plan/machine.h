@@ -12,6 +12,7 @@ enum { JUMP_SIZE = 16, THUNK_SIZE = 16, THUNKS = 256 };
 
 #if defined(__x86_64__)
 /* PAGE: the largest that a system of this kind may have. */
+#define MACHINE_LOADER "/lib64/ld-linux-x86-64.so.2"
 enum { OBJECT_MACHINE = EM_X86_64, OBJECT_RELOCATION = R_X86_64_64, PAGE = 4096 };
 
 /* endbr64; jmp *slot */
@@ -39,6 +40,7 @@ static inline bool machine_calls(const unsigned char *code, size_t len, uintptr_
     return false;
 }
 #elif defined(__aarch64__)
+#define MACHINE_LOADER "/lib/ld-linux-aarch64.so.1"
 enum { OBJECT_MACHINE = EM_AARCH64, OBJECT_RELOCATION = R_AARCH64_ABS64, PAGE = 65536 };
 
 /* bti c; adrp x16, slot; ldr x16, [x16, slot]; br x16 */

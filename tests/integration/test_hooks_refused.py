@@ -196,12 +196,10 @@ def another_user_without_library():
     need_another_user()
     with tempfile.TemporaryDirectory() as folder:
         parts = Path(folder, "lib", "baton")
-        shutil.copytree(ROOT / "scripts" / "baton.d", parts)
-        os.mkdir(Path(folder, "bin"))
-        shutil.copy(ROOT / "scripts" / "baton", Path(folder, "bin"))
-        for name in ("libbaton.so", "baton-plan"):
+        parts.mkdir(parents=True)
+        for name in ("libbaton.so", "baton-plan", "baton-cli"):
             shutil.copy(ROOT / "build" / name, parts)
-        launcher = str(Path(folder, "bin", "baton"))
+        launcher = str(parts / "baton-cli")
         for mode, words in ((0o755, False), (0o700, True)):
             os.chmod(folder, mode)
             after = run(launcher, "run", *AS_NOBODY, "/bin/sh", "-c", "/bin/echo there; exit 3", env=OTHERS, preload=False)

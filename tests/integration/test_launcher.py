@@ -41,7 +41,10 @@ def names_what_is_wrong():
     baton("run", "--carry=", "true").exits(2).complains("--carry needs a value")
     baton("run", "--config", "/no/such/file", "true").exits(2).complains("/no/such/file")
     baton("run", "--nonsense", "true").exits(2).complains("--nonsense")
+    baton("run", "--cary", "key:a", "true").exits(2).complains("unknown option --cary; did you mean --carry?")
     baton("nonsense").exits(2).complains("unknown command nonsense")
+    baton("rum").exits(2).complains("did you mean run?")
+    baton("--carry", "key:a", "true").exits(2).complains("the command comes first")
     baton().exits(2)
 
 
@@ -51,6 +54,10 @@ def says_what_it_is():
                    if line.startswith("VERSION"))
     baton("--version").ok().quiet().says(f"baton {version}\n")
     baton("--help").ok().quiet().says("baton run ", "baton report FILE")
+    for words in (("--help",), ("run", "--help"), ("check", "--carry", "key:a", "-h"), ("help", "report")):
+        text = baton(*words).ok().quiet().out
+        expect(max(map(len, text.splitlines())) <= 80, f"--help is wider than a terminal: {text}")
+    baton("run", "--help").says("--report FILE ").never_says("baton check")
 
 
 @test("baton run: options add to the environment and to each other, in order")
@@ -105,11 +112,15 @@ def carries_and_reports():
 @test("baton report: refuses what is no report")
 def report_refuses():
     with tempfile.TemporaryDirectory() as folder:
-        for text in ("", "{", '{"a":1}', '{"schema":1', '{"schema":1} x', "[1,2", "all: x"):
+        for text in ("", "{", '{"a":1}', '{"schema":1', '{"schema":1} x', "[1,2", "all: x", '{"schema":2}'):
             file = Path(folder, "x.json")
             file.write_text(text)
-            baton("report", file).exits(1).complains("not a report of baton")
+            baton("report", file).exits(1).complains(" a report of ")
         baton("report", folder + "/none").exits(1).complains("cannot read")
+        file.write_text('{"schema":1,"program":"\\u001b[31mred","pid":1,"slots":[{"item":"\\u009bx","state":"bound"}]}')
+        baton("report", file).ok().quiet().says("\\x1b[31mred", "\\xc2\\x9bx")
+        baton("report", file, file).ok().matches(r"(?s)red.*red")
+        plain(str(BATON), "report", "-", stdin=file.read_text()).ok().quiet().says("red")
     baton("report").exits(2)
 
 
@@ -148,10 +159,11 @@ def installs():
 def refuses_spaces():
     with tempfile.TemporaryDirectory(prefix="baton test ") as folder:
         shutil.copytree(ROOT / "scripts", Path(folder, "scripts"))
-        shutil.copy(ROOT / "Makefile", folder)
         launcher = Path(folder, "scripts", "baton")
-        plain(str(launcher), "run", "true").exits(1).complains("cannot find")
+        plain(str(launcher), "run", "true").exits(1).complains("cannot find", "run make first")
         Path(folder, "build").mkdir()
+        shutil.copy(ROOT / "build" / "baton-cli", Path(folder, "build"))
+        plain(str(launcher), "run", "true").exits(1).complains("cannot find", "libbaton.so")
         Path(folder, "build", "libbaton.so").touch()
         plain(str(launcher), "run", "true").exits(1).complains("space or colon")
 

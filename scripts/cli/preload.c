@@ -1,0 +1,119 @@
+/*
+ * LD_PRELOAD as the program will have it. libasan refuses to work when another library precedes it: it
+ * comes first, then we, then what the user put there.
+ */
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "cli.h"
+#include "machine.h"
+
+static const char *base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    return slash ? slash + 1 : path;
+}
+
+static bool is_asan(const char *name)
+{
+    return !strncmp(name, "libasan.so", 10) || !strncmp(name, "libclang_rt.asan", 16);
+}
+
+/* Our own, from a run around this one: the library, or an object for functions that the user names. */
+static bool is_ours(const char *entry, const char *library)
+{
+    const char *name = base_name(entry);
+
+    if (!strcmp(name, base_name(library)))
+        return !strcmp(entry, library);
+    return strspn(name, "0123456789abcdef") &&
+           !strcmp(name + strspn(name, "0123456789abcdef"), ".so") &&
+           (strstr(entry, "/baton/") || !strncmp(entry, "/tmp/baton-", 11));
+}
+
+/* The name stands in the program's string table only when it needs it. */
+static bool names_asan(const char *program)
+{
+    int fd = open(program, O_RDONLY | O_CLOEXEC);
+    struct stat status;
+    void *bytes;
+    bool is_there = false;
+
+    if (fd < 0)
+        return false;
+    if (fstat(fd, &status) == 0 && status.st_size > 0) {
+        bytes = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+        if (bytes != MAP_FAILED) {
+            is_there = memmem(bytes, (size_t)status.st_size, "libasan.so", 10) ||
+                       memmem(bytes, (size_t)status.st_size, "libclang_rt.asan", 16);
+            munmap(bytes, (size_t)status.st_size);
+        }
+    }
+    close(fd);
+    return is_there;
+}
+
+/* Which file that is, the loader knows. It is the system's that is asked, never one that the program names. */
+static char *find_asan(const char *program)
+{
+    char line[4096], *found = NULL;
+    int ends[2];
+    pid_t child;
+    FILE *in;
+
+    if (pipe2(ends, O_CLOEXEC) != 0)
+        return NULL;
+    child = fork();
+    if (child == 0) {
+        unsetenv("LD_PRELOAD");
+        dup2(ends[1], 1);
+        close(2);
+        execl(MACHINE_LOADER, MACHINE_LOADER, "--list", program, (char *)NULL);
+        _exit(127);
+    }
+    close(ends[1]);
+    in = fdopen(ends[0], "r");
+    while (in && fgets(line, sizeof line, in)) {
+        char *name = line + strspn(line, " \t"), *path = strstr(line, " => /");
+
+        if (!found && path && is_asan(name)) {
+            path += 4;
+            path[strcspn(path, " \n")] = '\0';
+            found = allocated(strdup(path));
+        }
+    }
+    if (in)
+        fclose(in);
+    if (child > 0)
+        waitpid(child, NULL, 0);
+    return found;
+}
+
+char *preload_list(const char *program, const char *object, const char *library)
+{
+    const char *before = getenv("LD_PRELOAD");
+    char *rest = allocated(strdup(before ? before : "")), *entry, *state;
+    char *first = allocated(strdup("")), *others = allocated(strdup(""));
+
+    for (entry = strtok_r(rest, ": \t\n", &state); entry;
+         entry = strtok_r(NULL, ": \t\n", &state)) {
+        if (is_asan(base_name(entry)))
+            first = joined("%s%s:", first, entry);
+        else if (!is_ours(entry, library))
+            others = joined("%s:%s", others, entry);
+    }
+    if (!first[0] && names_asan(program)) {
+        char *asan = find_asan(program);
+
+        if (asan)
+            first = joined("%s:", asan);
+    }
+    return joined("%s%s%s%s%s", first, object ? object : "", object ? ":" : "", library, others);
+}

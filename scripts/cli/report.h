@@ -1,0 +1,25 @@
+/*
+ * Reports as they were read: one for each process. Everything that prints them works on these.
+ */
+#ifndef BATON_CLI_REPORT_H
+#define BATON_CLI_REPORT_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+struct reports {
+    json_t **at; /* each an object with "schema" */
+    size_t count;
+};
+
+/* Adds what is in FILE ("-": standard input); ends the program when it is no report. */
+void reports_read(struct reports *reports, const char *file);
+
+/* A member's text or number; "" or 0 when it is not there. */
+const char *report_text(const json_t *object, const char *name);
+long long report_number(const json_t *object, const char *name);
+
+void report_print_tables(const struct reports *reports);
+
+#endif

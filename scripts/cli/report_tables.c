@@ -1,0 +1,103 @@
+/*
+ * A report as tables: what was handed over, and what became of each item.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli.h"
+#include "report.h"
+
+/* A line without spaces at its end. */
+static void print_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
+static void print_line(const char *format, ...)
+{
+    char line[2048];
+    va_list args;
+    size_t len;
+
+    va_start(args, format);
+    vsnprintf(line, sizeof line, format, args);
+    va_end(args);
+    for (len = strlen(line); len && line[len - 1] == ' '; len--)
+        ;
+    line[len] = '\0';
+    puts(line);
+}
+
+static void print_families(json_t *families)
+{
+    const char *family, *reason;
+    json_t *counts, *number;
+
+    if (!json_object_size(families))
+        return;
+    print_line("\n%-16s %10s %10s %10s  %s", "handoffs", "carried", "empty", "bare", "why bare");
+    json_object_foreach(families, family, counts)
+    {
+        long long total = 0;
+        char why[512] = "";
+        size_t len = 0;
+
+        json_object_foreach(json_object_get(counts, "bare"), reason, number)
+        {
+            if (!json_integer_value(number) || len >= sizeof why)
+                continue;
+            total += json_integer_value(number);
+            len += (size_t)snprintf(why + len, sizeof why - len, "%s%s %lld", len ? ", " : "",
+                                    clean(reason), (long long)json_integer_value(number));
+        }
+        print_line("%-16s %10lld %10lld %10lld  %s", clean(family),
+                   report_number(counts, "carried"), report_number(counts, "empty"), total, why);
+    }
+}
+
+/* One line an element: its name, its state, then whatever else it says that its name does not, without the
+ * empty fields. */
+static void print_list(const json_t *report, const char *list)
+{
+    size_t i;
+    json_t *element, *value;
+    const char *field;
+
+    json_array_foreach(json_object_get(report, list), i, element)
+    {
+        char rest[1536] = "";
+        size_t len = 0;
+
+        if (i == 0)
+            print_line("\n%-32s state", list);
+        json_object_foreach(element, field, value)
+        {
+            if (!strcmp(field, "item") || !strcmp(field, "state") || !strcmp(field, "kind") ||
+                len >= sizeof rest)
+                continue;
+            if (json_is_integer(value))
+                len += (size_t)snprintf(rest + len, sizeof rest - len, "  %s: %lld", clean(field),
+                                        (long long)json_integer_value(value));
+            else if (json_is_string(value) && *json_string_value(value))
+                len += (size_t)snprintf(rest + len, sizeof rest - len, "  %s: %s", clean(field),
+                                        clean(json_string_value(value)));
+        }
+        print_line("%-32s %-10s%s", clean(report_text(element, "item")),
+                   clean(report_text(element, "state")), rest);
+    }
+}
+
+void report_print_tables(const struct reports *reports)
+{
+    for (size_t i = 0; i < reports->count; i++) {
+        const json_t *report = reports->at[i];
+
+        if (i)
+            puts("");
+        printf("program  %s (pid %lld, baton %s)\n", clean(report_text(report, "program")),
+               report_number(report, "pid"), clean(report_text(report, "baton")));
+        printf("alive    %lld contexts, %lld records, %lld values\n",
+               report_number(report, "contexts_alive"), report_number(report, "records_alive"),
+               report_number(report, "values_alive"));
+        print_families(json_object_get(report, "families"));
+        print_list(report, "slots");
+        print_list(report, "hooks");
+    }
+}

@@ -1,0 +1,37 @@
+/*
+ * The environment that the library reads: options add to what is there.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cli.h"
+
+static void setting_set(const char *name, const char *value)
+{
+    if (setenv(name, value, 1) != 0)
+        fail(EXIT_FAILED, "out of memory");
+}
+
+void setting_add(const char *name, const char *item)
+{
+    const char *before = getenv(name);
+
+    setting_set(name, before && *before ? joined("%s;%s", before, item) : item);
+}
+
+void setting_config(const char *file)
+{
+    struct stat status;
+
+    if (stat(file, &status) != 0 || !S_ISREG(status.st_mode) || access(file, R_OK) != 0)
+        usage_error("--config %s: cannot read this file", clean(file));
+    setting_set("BATON_CONFIG", absolute(file));
+}
+
+void setting_report(const char *file)
+{
+    setting_set("BATON_REPORT", strcmp(file, "stderr") ? absolute(file) : file);
+}

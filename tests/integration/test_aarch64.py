@@ -13,7 +13,7 @@ from pathlib import Path
 
 import harness
 from compile import compiled
-from harness import ROOT, Failure, skip, test
+from harness import ROOT, Failure, call, skip, test
 
 CROSS = "aarch64-linux-gnu-"
 SYSROOT = "/usr/aarch64-linux-gnu"
@@ -44,17 +44,17 @@ def build():
 
 
 def make(wanted, environment):
-    return subprocess.run(["make", "-s", "-C", ROOT, f"B={PLACE.relative_to(ROOT)}", f"CC={CROSS}gcc", f"CXX={CROSS}g++",
-                           *[name.replace(f"{ROOT}/", "") for name in wanted]], capture_output=True, text=True,
-                          env={**environment, "PKG_CONFIG_LIBDIR": "/nonexistent"}, timeout=280)
+    return call(["make", "-s", "-C", ROOT, f"B={PLACE.relative_to(ROOT)}", f"CC={CROSS}gcc", f"CXX={CROSS}g++",
+                 *[name.replace(f"{ROOT}/", "") for name in wanted]],
+                env={**environment, "PKG_CONFIG_LIBDIR": "/nonexistent"}, limit=280)
 
 
 @test("aarch64: threads, coroutines, unwinding and hooks by pointers carry under qemu", timeout=600)
 def carries():
     build()
-    done = subprocess.run([sys.executable, ROOT / "tests" / "run.py", "-j", "2", "-k", TESTS], capture_output=True,
-                          text=True, timeout=580,
-                          env={**os.environ, "BATON_TEST_MACHINE": "aarch64", "BATON_TEST_BUILD": str(PLACE)})
+    mine = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    done = call([sys.executable, "-m", "pytest", "-n", "2", "--pick", TESTS, "-p", "no:cacheprovider"], limit=580,
+                cwd=ROOT, env={**mine, "BATON_TEST_MACHINE": "aarch64", "BATON_TEST_BUILD": str(PLACE)})
     last = (done.stdout.strip() or "0").splitlines()[-1]
     if " 0 failed" not in last or int(last.split()[0]) < 60:
         raise Failure(done.stdout[-8000:] + done.stderr[-2000:])
@@ -82,14 +82,12 @@ def by_name():
         emulator = ["qemu-aarch64", "-L", SYSROOT]
         settings = {**{name: value for name, value in os.environ.items() if not name.startswith("BATON_")},
                     "BATON_HOOKS": HOOKS, "BATON_CARRY": "key:request_key"}
-        made = subprocess.run([*emulator, PLACE / "baton-plan", "object", asked], env=settings, text=True,
-                              capture_output=True, timeout=60)
+        made = call([*emulator, PLACE / "baton-plan", "object", asked], env=settings)
         if not made.stdout.strip().endswith(".so") or made.stderr:
             raise Failure(f"no object: {made.stdout}{made.stderr}")
         report = Path(folder) / "report"
-        done = subprocess.run([*emulator, "-E", f"LD_PRELOAD={made.stdout.strip()}:{PLACE}/libbaton.so", program, "call",
-                               "list"], env={**settings, "BATON_REPORT": str(report)}, text=True, capture_output=True,
-                              timeout=60)
+        done = call([*emulator, "-E", f"LD_PRELOAD={made.stdout.strip()}:{PLACE}/libbaton.so", program, "call", "list"],
+                    env={**settings, "BATON_REPORT": str(report)})
         text = report.read_text() if report.exists() else ""
         if done.stdout != "ran 2000 wrong 0\n" or done.stderr or text.count('"by":"symbol"') != 3:
             raise Failure(f"{done.stdout}{done.stderr}{text}")
@@ -99,7 +97,6 @@ def by_name():
         subprocess.run([CROSS + "gcc", "-pthread", "-I", ROOT / "tests/programs/parts", "-O2",
                         ROOT / "tests/programs/parts/hooks_main.c", ROOT / "tests/programs/parts/hooks_pools.c",
                         f"-Wl,--dynamic-linker={loader}", "-o", inside], check=True)
-        checked = subprocess.run([*emulator, PLACE / "baton-plan", "check", inside], env=settings, text=True,
-                                 capture_output=True, timeout=60)
+        checked = call([*emulator, PLACE / "baton-plan", "check", inside], env=settings)
         if checked.returncode != 1 or checked.stdout.count("patches of code are not supported here") != 3:
             raise Failure(f"exit {checked.returncode}: {checked.stdout}{checked.stderr}")

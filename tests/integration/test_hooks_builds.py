@@ -1,8 +1,6 @@
 """BATON_HOOKS and the ways in which programs are built: linkers, hardening, link-time optimisation."""
-import subprocess
-
 from compile import compiled
-from harness import ROOT, Failure, carry, plain, skip, test, this_machine_only
+from harness import ROOT, Failure, call, carry, plain, skip, test, this_machine_only
 from test_hooks import HOOKS, KEY, hooked, library
 
 BUILDS = {
@@ -60,8 +58,7 @@ def optimised_at_link(compiler, level):
 
 
 def check(*words):
-    return subprocess.run([ROOT / "scripts" / "baton", "check", *map(str, words)], capture_output=True, text=True,
-                          timeout=30).stdout
+    return call([ROOT / "scripts" / "baton", "check", *words]).stdout
 
 
 @test("hidden functions, whichever linker made them local", each=[(compiler, linker, place)

@@ -1,10 +1,9 @@
 """BATON_HOOKS and programs that the Go linker has made."""
 import os
 import shutil
-import subprocess
 
 from compile import SOURCES, compiled
-from harness import BUILD, MACHINE, ROOT, Failure, carry, plain, skip, test
+from harness import BUILD, MACHINE, ROOT, Failure, call, carry, plain, skip, test
 
 KEY = "key:request_key"
 POOL = "call_submit(kind=call,fn=2,arg=3)"
@@ -17,19 +16,17 @@ def built(name, cgo):
     pools = compiled("libpools.so", "-O2", "-shared", "-fPIC", "hooks_pools.c")
     folder = BUILD / "tests" / "go"
     folder.mkdir(parents=True, exist_ok=True)
-    made = subprocess.run(["go", "build", "-o", folder / name, SOURCES / f"{name}.go"], capture_output=True, text=True,
-                          timeout=300,
-                          env={**os.environ, "GO111MODULE": "off", "GOCACHE": str(folder / "cache"), "GOFLAGS": "",
-                               "CGO_ENABLED": str(int(cgo)), "CGO_CFLAGS": f"-O2 -I{SOURCES}",
-                               "CGO_LDFLAGS": f"-L{pools.parent} -lpools -Wl,-rpath,{pools.parent}"})
+    made = call(["go", "build", "-o", folder / name, SOURCES / f"{name}.go"], limit=300,
+                env={**os.environ, "GO111MODULE": "off", "GOCACHE": str(folder / "cache"), "GOFLAGS": "",
+                     "CGO_ENABLED": str(int(cgo)), "CGO_CFLAGS": f"-O2 -I{SOURCES}",
+                     "CGO_LDFLAGS": f"-L{pools.parent} -lpools -Wl,-rpath,{pools.parent}"})
     if made.returncode:
         raise Failure(made.stderr)
     return folder / name
 
 
 def check(*words):
-    return subprocess.run([ROOT / "scripts" / "baton", "check", *map(str, words)], capture_output=True, text=True,
-                          timeout=60)
+    return call([ROOT / "scripts" / "baton", "check", *words])
 
 
 @test("a C thread pool under a Go program carries; Go's own threads start empty", timeout=300)

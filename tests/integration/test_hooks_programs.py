@@ -67,11 +67,11 @@ def serve(folder, hooks):
                 break
             time.sleep(0.1)
         for name in list(range(1, 6)) * 4:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/{name}", timeout=10) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/{name}", timeout=300) as answer:
                 if answer.read() != (folder / "root" / str(name)).read_bytes():
                     raise Failure(f"file {name} came back changed")
         server.send_signal(signal.SIGQUIT)
-        _, err = server.communicate(timeout=10)
+        _, err = server.communicate(timeout=300)
     finally:
         server.kill()
     if server.returncode or err:

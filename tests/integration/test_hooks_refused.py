@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 
 from compile import compiled
-from harness import LIBRARY, ROOT, Failure, carry, idle, plain, run, skip, test
+from harness import LIBRARY, ROOT, Failure, call, carry, idle, plain, run, skip, test
 
 KEY = "key:request_key"
 
@@ -16,8 +16,7 @@ def program(*flags):
 
 
 def check(*words):
-    return subprocess.run([ROOT / "scripts" / "baton", "check", *map(str, words)], capture_output=True, text=True,
-                          timeout=30)
+    return call([ROOT / "scripts" / "baton", "check", *words])
 
 
 def expect(result, code, *texts):

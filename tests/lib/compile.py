@@ -3,9 +3,9 @@ import fcntl
 import hashlib
 import os
 import shutil
-import subprocess
 
 import harness
+import patience
 
 SOURCES = harness.ROOT / "tests" / "programs" / "parts"
 PLACE = harness.BUILD / "tests" / "compiled"
@@ -35,8 +35,7 @@ def compiled(name, *words, compiler="cc"):
     with open(folder / ".lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not target.exists() or target.stat().st_mtime < newest:
-            made = subprocess.run(command + ["-o", str(target)], capture_output=True, text=True, timeout=120,
-                                  env={**os.environ, "LC_ALL": "C"})
+            made = patience.call(command + ["-o", target], limit=120, env={**os.environ, "LC_ALL": "C"})
             if made.returncode:
                 raise harness.Failure(f"$ {' '.join(command)} -o {target}\n{made.stderr}")
     return target

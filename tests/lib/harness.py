@@ -11,19 +11,23 @@ plain()   runs a program without the library,
 idle()    with the library loaded and nothing configured,
 carry()   with the library and slots to carry; its report is read back.
 Every run has a time limit, an environment of its own without the caller's BATON_* and LD_PRELOAD,
-and its process group is killed when the limit has passed. Standard library only.
+and its process group is killed when the limit has passed. They are tests of pytest: -k, --lf, --pdb and
+fixtures such as tmp_path work as everywhere (tests/conftest.py).
 """
 import contextlib
+import inspect
 import json
 import os
 import re
 import shlex
-import signal
 import subprocess
 import tempfile
-import threading
 import time
 from pathlib import Path
+
+import patience
+import pytest
+from patience import call  # noqa: F401  for tests
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = Path(os.environ.get("BATON_TEST_BUILD", ROOT / "build")).resolve()
@@ -33,20 +37,14 @@ PROGRAMS = BUILD / "tests" / "programs"
 MACHINE = os.environ.get("BATON_TEST_MACHINE", "")
 SYSROOT = os.environ.get("BATON_TEST_SYSROOT", f"/usr/{MACHINE}-linux-gnu")
 
-TESTS = []                    # filled by @test, read by run.py
-_current = threading.local()  # .deadline of the test that runs in this thread
 
-
-class Failure(Exception):
+class Failure(AssertionError):
     """A promise was broken; the text shows the run that broke it."""
 
 
-class Skip(Exception):
-    """This machine cannot show it."""
-
-
 def skip(why):
-    raise Skip(why)
+    """This machine cannot show it."""
+    raise pytest.skip.Exception(why, _use_item_location=True)
 
 
 def this_machine_only():
@@ -54,29 +52,64 @@ def this_machine_only():
         skip(f"not for {MACHINE}")
 
 
-class Case:
-    def __init__(self, name, promise, function, argument, timeout):
-        self.name, self.promise = name, promise
-        self.function, self.argument, self.timeout = function, argument, timeout
-
-    def call(self):
-        _current.deadline = time.monotonic() + self.timeout
-        self.function(*self.argument)
+def limit_passed(limit):
+    __tracebackhide__ = True
+    raise Failure(f"the test still ran after {limit}")
 
 
-def test(promise, each=None, timeout=60):
-    """Register a test. `each`: run it once for every element (a tuple is spread over the parameters)."""
+def test(promise, each=None, timeout=None):
+    """Make a function a test of pytest. `each`: run it once for every element (a tuple is spread over the
+    first parameters; further ones are fixtures). `timeout`: seconds of an idle machine, if two minutes
+    are not enough."""
     def register(function):
-        room = function.__module__.removeprefix("test_")
-        name = f"{room}.{function.__name__}"
-        if each is None:
-            TESTS.append(Case(name, promise, function, (), timeout))
-        for argument in each or ():
-            spread = argument if isinstance(argument, tuple) else (argument,)
-            label = " ".join(str(part) for part in spread)
-            TESTS.append(Case(f"{name}[{label}]", promise, function, spread, timeout))
-        return function
+        values = [argument if isinstance(argument, tuple) else (argument,) for argument in each or ()]
+        item = spread(function, max(map(len, values), default=0))
+        item.promise = promise
+        if each is not None:
+            names = list(inspect.signature(item).parameters)[:item.count]
+            if item.rest:
+                values = [value[:item.count - 1] + (value[item.count - 1:],) for value in values]
+            cases = [pytest.param(*value, id=" ".join(map(str, argument)) if isinstance(argument, tuple) else str(argument))
+                     for value, argument in zip(values, each)]
+            item = pytest.mark.parametrize(names, cases)(item)
+        return pytest.mark.timeout(timeout)(item) if timeout else item
     return register
+
+
+def spread(function, count):
+    """The function as pytest calls it: by names, and *rest is one parameter that holds a tuple.
+    `count`: so many parameters at most are given by the elements of `each`."""
+    parameters = list(inspect.signature(function).parameters.values())
+    rest = any(parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters)
+    if rest:
+        count = len(parameters)
+    # A parameter that has a default and gets nothing keeps it.
+    parameters = [parameter.replace(kind=parameter.POSITIONAL_OR_KEYWORD, default=parameter.empty)
+                  for n, parameter in enumerate(parameters) if n < count or parameter.default is parameter.empty]
+
+    def item(*given, **values):
+        __tracebackhide__ = True
+        if given or not parameters:  # one test calls another
+            return function(*given)
+        given = [values[parameter.name] for parameter in parameters]
+        return function(*(given[:-1] + list(given[-1]) if rest else given))
+    item.__signature__ = inspect.Signature(parameters)
+    item.__name__, item.__module__, item.__doc__ = function.__name__, function.__module__, function.__doc__
+    item.__wrapped__ = function
+    item.count, item.rest = count, rest
+    return item
+
+
+def names_of_tests():
+    """room.function of every test in the suite, whichever are being run."""
+    names = set()
+    for path in sorted((ROOT / "tests" / "integration").glob("test_*.py")):
+        room = path.stem.removeprefix("test_")
+        marked = re.finditer(r"^@test\(.*?^def (\w+)", path.read_text(), re.M | re.S)
+        names.update(f"{room}.{found.group(1)}" for found in marked)
+    return names
+
+
 
 
 class Result:
@@ -91,6 +124,7 @@ class Result:
         return " ".join(words + [shlex.quote(word) for word in self.command])
 
     def fail(self, why):
+        __tracebackhide__ = True
         def block(title, text):
             return f"--- {title}\n{text.rstrip()[-4000:]}\n" if text.strip() else ""
         report = json.dumps(self.report) if self.report is not None else ""
@@ -101,47 +135,56 @@ class Result:
     # Each check returns the result, so that they read as one sentence.
 
     def exits(self, code):
+        __tracebackhide__ = True
         if self.code != code:
             self.fail(f"expected exit {code}, got {self.code}")
         return self
 
     def ok(self):
+        __tracebackhide__ = True
         return self.exits(0)
 
     def wrong(self):
         """The program itself says that what it saw was wrong (exit 1): the plain half of a test."""
+        __tracebackhide__ = True
         return self.exits(1)
 
     def quiet(self):
+        __tracebackhide__ = True
         if self.err:
             self.fail("expected nothing on stderr")
         return self
 
     def says(self, *texts):
+        __tracebackhide__ = True
         for text in texts:
             if text not in self.out:
                 self.fail(f"expected {text!r} on stdout")
         return self
 
     def never_says(self, *texts):
+        __tracebackhide__ = True
         for text in texts:
             if text in self.out:
                 self.fail(f"did not expect {text!r} on stdout")
         return self
 
     def complains(self, *texts):
+        __tracebackhide__ = True
         for text in texts:
             if text not in self.err:
                 self.fail(f"expected {text!r} on stderr")
         return self
 
     def matches(self, pattern, stream="out"):
+        __tracebackhide__ = True
         if not re.search(pattern, getattr(self, stream), re.M):
             self.fail(f"expected a match of {pattern!r} on std{stream}")
         return self
 
     def same_as(self, other):
         """Stdout, stderr and exit code are what they were in the other run."""
+        __tracebackhide__ = True
         for what in ("code", "out", "err"):
             if getattr(self, what) != getattr(other, what):
                 self.fail(f"{what} differs from the other run:\n$ {other.literal()}\n"
@@ -150,6 +193,7 @@ class Result:
 
     def same_output_as(self, other):
         """As same_as, but a message on stderr is allowed."""
+        __tracebackhide__ = True
         if (self.code, self.out) != (other.code, other.out):
             self.fail(f"differs from the other run: exit {other.code}, stdout {other.out!r}")
         return self
@@ -157,12 +201,14 @@ class Result:
     # What the report says.
 
     def reported(self):
+        __tracebackhide__ = True
         if self.report is None:
             self.fail("no report was written")
         return self.report
 
     def clean(self, contexts=0):
         """No record or value is left at exit, and as many contexts as then are still attached."""
+        __tracebackhide__ = True
         report = self.reported()
         for what, wanted in (("contexts_alive", contexts), ("records_alive", 0), ("values_alive", 0)):
             if report.get(what) != wanted:
@@ -170,6 +216,7 @@ class Result:
         return self
 
     def carried(self, family, at_least=1, exactly=None):
+        __tracebackhide__ = True
         count = self.reported().get("families", {}).get(family, {}).get("carried", 0)
         if count != exactly if exactly is not None else count < at_least:
             wanted = at_least if exactly is None else exactly
@@ -177,18 +224,21 @@ class Result:
         return self
 
     def bare(self, family, at_least=1):
+        __tracebackhide__ = True
         reasons = self.reported().get("families", {}).get(family, {}).get("bare", {})
         if sum(reasons.values()) < at_least:
             self.fail(f"{family} ran {reasons} bare, expected at least {at_least}")
         return self
 
     def slot(self, item):
+        __tracebackhide__ = True
         for slot in self.reported().get("slots", ()):
             if slot.get("item") == item:
                 return slot
         self.fail(f"the report does not know the item {item!r}")
 
     def slot_is(self, item, state):
+        __tracebackhide__ = True
         slot = self.slot(item)
         if slot.get("state") != state:
             self.fail(f"{item} is {slot.get('state')!r} ({slot.get('reason')}), expected {state!r}")
@@ -216,9 +266,9 @@ def read_report(path, pid):
     return None
 
 
-def run(program, *args, preload=True, env=None, timeout=20, stdin="", cwd=None, before=(),
+def run(program, *args, preload=True, env=None, timeout=patience.LIMIT, stdin="", cwd=None, before=(),
         launched=False):
-    """Run one program to its end. `env` adds to the environment; `before` precedes us in LD_PRELOAD;
+    """Run one program to its end, for `timeout` seconds of an idle machine at most. `env` adds to the environment; `before` precedes us in LD_PRELOAD;
     `launched`: by `baton run` instead of LD_PRELOAD."""
     command = [find_program(program)] + [str(arg) for arg in args]
     if MACHINE and not command[0].startswith(str(BUILD)):
@@ -242,9 +292,6 @@ def run(program, *args, preload=True, env=None, timeout=20, stdin="", cwd=None, 
     elif libraries:
         settings["LD_PRELOAD"] = ":".join(libraries)
     settings.update({name: str(value) for name, value in (env or {}).items()})
-    deadline = getattr(_current, "deadline", None)
-    if deadline is not None:
-        timeout = max(0.1, min(timeout, deadline - time.monotonic()))
     with tempfile.TemporaryDirectory(prefix="baton-test-") as folder:
         os.chmod(folder, 0o1777)  # a program may become another user
         report_file = Path(folder) / "report.json"
@@ -255,19 +302,16 @@ def run(program, *args, preload=True, env=None, timeout=20, stdin="", cwd=None, 
         process = subprocess.Popen(emulator + command, env=environment, cwd=cwd, stdin=subprocess.PIPE,
                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                    start_new_session=True)
-        late = False
+        late = None
         try:
-            out, err = process.communicate(stdin.encode(), timeout=timeout)
-        except subprocess.TimeoutExpired:
-            late = True
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            out, err = process.communicate()
+            out, err = patience.finish(process, stdin.encode(), timeout)
+        except patience.Late as passed:
+            late, out, err = passed, passed.out, passed.err
         report = read_report(report_file, process.pid)
     result = Result(command, settings, process.returncode, out.decode(errors="replace"),
                     err.decode(errors="replace"), report, time.monotonic() - started)
     if late:
-        result.fail(f"still running after {timeout:.0f} s")
+        result.fail(str(late))
     return result
 
 

@@ -56,7 +56,7 @@ $(B)/%.o: %.c $(B)/flags
 $(B)/shim/userhooks/%_gpr.o $(B)/shim/userhooks/%_gpr_$(ARCH).o: private BASE += -mgeneral-regs-only
 
 # Contexts and jumps leave the stack from where the program called, not from a frame of ours.
-$(B)/shim/families/coroutines/ucontext.o: private LAST += -O2
+$(B)/shim/families/coroutines/ucontext.o $(B)/shim/families/coroutines/fcontext.o: private LAST += -O2
 
 # What puts a walk through words in line calls it in its own frame (slots/words_move.h).
 $(if $(filter x86_64,$(ARCH)),$(addprefix $(B)/shim/,$(addsuffix .o,context/context context/scope \

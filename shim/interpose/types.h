@@ -15,6 +15,12 @@ struct _VipsImage;
 struct _VipsThreadState;
 struct ldap_int_thread_pool_s;
 struct ucontext_t;
+
+/* Boost's transfer_t: by value, so its members must be known. */
+struct fcontext_transfer {
+    void *fctx, *data;
+};
+
 struct sigevent;
 struct gaicb;
 struct aiocb;

@@ -1,0 +1,40 @@
+"""Boost's fibers and coroutines, and GNU Pth: contexts stay with the stack they belong to."""
+from harness import CARRIERS, carry, idle, plain, test
+
+MODES = {
+    "fiber": "context::fiber that take turns keep what they set",
+    "on_top": "resume_with runs in the values of the fiber that it runs on",
+    "unwound": "a suspended fiber that is destroyed is unwound in its own values, and lets them go",
+    "exception": "exceptions pass through and out of a coroutine",
+    "coroutine": "coroutine2 as a generator",
+    "fibers": "Boost.Fiber on one thread",
+    "migrate": "Boost.Fiber on two threads that take fibers from one another",
+    "threads": "fibers of a thread, threads of a fiber",
+}
+
+PTH = {
+    "turns": "Pth's threads keep what they set",
+    "sleep": "its own scheduler wakes them, pth_exit ends them",
+    "cancel": "a cancelled one leaves nothing to the others",
+}
+
+
+@test("C15: contexts follow Boost's fibers and coroutines", each=[(mode, kind) for mode in MODES for kind in CARRIERS])
+def boost(mode, kind):
+    for run in (plain, idle):
+        run("boost_context", mode, kind).wrong()
+    carry(CARRIERS[kind], "boost_context", mode, kind).ok().quiet().clean().carried("boost.context")
+
+
+@test("C15: a stack that is used again without having been left gives its context back", each=CARRIERS)
+def abandoned(kind):
+    plain("boost_context", "abandoned", kind).wrong()
+    result = carry(CARRIERS[kind], "boost_context", "abandoned", kind).ok().quiet()
+    assert result.reported()["contexts_alive"] == 1, "one suspended stack is left, of a hundred"
+
+
+@test("C15: contexts follow Pth's threads", each=[(mode, kind) for mode in PTH for kind in ("key", "tls")])
+def pth(mode, kind):
+    for run in (plain, idle):
+        run("pth", mode, kind).wrong()
+    carry(CARRIERS[kind], "pth", mode, kind).ok().quiet().carried("ucontext")

@@ -33,6 +33,7 @@
 #include "interpose/start.h"
 #include "interpose/inherit.h"
 #include "userhooks/named.h"
+#include "userhooks/preset.h"
 #include "observe/report.h"
 #include "observe/stack.h"
 #include "slots/origin.h"
@@ -71,7 +72,7 @@ static void start_carrying(void)
     key_write_native =
         (int (*)(pthread_key_t, const void *))next_find_startup("pthread_setspecific");
     key_forget_hook = values_forget;
-    inherit_init(config.inherit);
+    inherit_init(config.inherit, &config.pools);
     thread_init((int (*)(unsigned *, void (*)(void *)))next_find_startup("pthread_key_create"),
                 key_write_native);
     context_init((uint32_t)((config.max_age_ns + 999999) / 1000000), config.max_hops);
@@ -99,6 +100,7 @@ static void read_settings(char **environment)
     say_what_is_missing();
     if (config.help)
         config_help();
+    presets_read(&config, environment);
     slots_parse(&config);
     if (config.hooks.count || slots_watch_setters)
         named_read(&config);

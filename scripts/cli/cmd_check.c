@@ -34,6 +34,9 @@ int cmd_check(const struct cli *cli)
         case OPT_check_hook:
             setting_add("BATON_HOOKS", value);
             break;
+        case OPT_check_preset:
+            setting_add("BATON_HOOKS", joined("preset:%s", value));
+            break;
         case OPT_check_config:
             setting_config(value);
             break;

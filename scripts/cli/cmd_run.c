@@ -25,6 +25,9 @@ static void take_settings(const struct cli *cli)
         case OPT_run_hook:
             setting_add("BATON_HOOKS", value);
             break;
+        case OPT_run_preset:
+            setting_add("BATON_HOOKS", joined("preset:%s", value));
+            break;
         case OPT_run_config:
             setting_config(value);
             break;

@@ -5,6 +5,7 @@
  *                                when none is needed. Refusals go to stderr.
  *   baton-plan check PROGRAM     says for every item what will become of it. Exit 1 when any item
  *                                will not work.
+ *   baton-plan presets           lists the presets that there are.
  *
  * Runs before the program, as an ordinary process: the disassembler is in here and never in the
  * program.
@@ -19,6 +20,7 @@
 #include "base/log.h"
 #include "plan.h"
 #include "slots/slots.h"
+#include "userhooks/preset.h"
 
 extern char **environ;
 
@@ -177,6 +179,11 @@ static bool check_hooks(unsigned count)
     return is_fine;
 }
 
+static void show_preset(const char *name, const char *file, const char *about)
+{
+    printf("%-16s %s\n%-16s %s\n", name, about, "", file);
+}
+
 int main(int argc, char **argv)
 {
     struct config config;
@@ -184,13 +191,18 @@ int main(int argc, char **argv)
     bool is_fine;
     bool checks = argc == 3 && !strcmp(argv[1], "check");
 
+    if (argc == 2 && !strcmp(argv[1], "presets")) {
+        presets_each(environ, "about", show_preset);
+        return 0;
+    }
     if (argc != 3 || (!checks && strcmp(argv[1], "object") != 0)) {
-        fprintf(stderr, "usage: baton-plan object|check PROGRAM\n");
+        fprintf(stderr, "usage: baton-plan object|check PROGRAM, baton-plan presets\n");
         return 2;
     }
     if (!checks)
         log_level = -1; /* the library says it again */
     config_read(environ, &config);
+    presets_read(&config, environ);
     slots_parse(&config); /* tells wrong items */
     count = spec_read_all(&config, specs);
     if (!count && !checks)

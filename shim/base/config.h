@@ -22,6 +22,7 @@ struct config_item {
     uint32_t len;
     uint32_t line;      /* in the file, from 1 */
     uint32_t key_index; /* of the first character, from 1, in the line or in the variable's value */
+    const char *preset; /* that it came from (userhooks/preset.h); NULL: it is the user's own */
 };
 
 struct config_list {
@@ -41,6 +42,7 @@ struct config {
 #define SETTING(field, name, type, def, secure_ok, help) CONFIG_C_##type field;
 #include "base/config.def"
 #undef SETTING
+    struct config_list pools; /* libraries whose threads are workers, named by presets */
     unsigned errors; /* wrong settings and items so far */
     bool is_secure;  /* a setuid program: only the rows marked secure_ok were read */
     void *memory;    /* what the texts above point into */

@@ -231,7 +231,7 @@ void config_parse_list(const struct place *p, const char *separators, struct con
         if (item.len && into->count < capacity) {
             item.text[item.len] = '\0';
             buffer[into->count++] = (struct config_item){
-                item.text, p->name, p->file, (uint32_t)item.len, p->line, item.key_index};
+                item.text, p->name, p->file, (uint32_t)item.len, p->line, item.key_index, NULL};
             into->items = buffer;
         }
         at = end + 1;

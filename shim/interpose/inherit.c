@@ -21,10 +21,12 @@ static const char pool_libraries[][20] = {
 };
 
 static enum config_inherit inherit_setting = INHERIT_APP;
+static struct config_list more_pools; /* of presets */
 const void *_Atomic inherit_callers[INHERIT_CALLERS];
 
-void inherit_init(enum config_inherit setting)
+void inherit_init(enum config_inherit setting, const struct config_list *pools)
 {
+    more_pools = *pools;
     inherit_setting = setting;
 }
 
@@ -36,6 +38,10 @@ bool caller_is_pool_library(const void *address)
         return false;
     for (unsigned i = 0; i < sizeof pool_libraries / sizeof pool_libraries[0]; i++) {
         if (elf_module_match(&module, pool_libraries[i]))
+            return true;
+    }
+    for (size_t i = 0; i < more_pools.count; i++) {
+        if (elf_module_match(&module, more_pools.items[i].text))
             return true;
     }
     return false;

@@ -8,7 +8,8 @@
 
 #include "base/config.h"
 
-void inherit_init(enum config_inherit setting);
+/* POOLS: more libraries whose own threads start empty; the list stays. */
+void inherit_init(enum config_inherit setting, const struct config_list *pools);
 
 /*
  * Callers whose threads inherit, by return address: the usual case is one look. Only callers in what

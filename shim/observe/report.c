@@ -156,6 +156,10 @@ static void add_hooks(struct text *text)
         tally_sum(hook, &counts);
         add(text, "%s{\"item\":", i ? "," : "");
         add_string(text, hook->spec.item);
+        if (hook->spec.preset) {
+            add(text, ",\"preset\":");
+            add_string(text, hook->spec.preset);
+        }
         add(text, ",\"kind\":\"%s\",\"state\":\"%s\",\"by\":\"%s\",\"places\":%u,\"where\":",
             spec_kind_name(hook->spec.kind), states[hook->state],
             ways[hook->state == HOOK_HOOKED ? hook->by : 0], hook->places);

@@ -326,6 +326,13 @@ const char *spec_partner(enum named_kind kind)
     return kinds[kind].partner;
 }
 
+/* Items of a preset go with each other only. */
+static bool is_pair(const struct named_spec *one, const struct named_spec *other)
+{
+    return !strcmp(one->pair, other->pair) &&
+           !strcmp(one->preset ? one->preset : "", other->preset ? other->preset : "");
+}
+
 static bool is_queue(enum named_kind kind)
 {
     return kind == NAMED_PUT || kind == NAMED_GET || kind == NAMED_DROP || kind == NAMED_REF;
@@ -340,7 +347,7 @@ size_t spec_pair(struct named_spec *specs, size_t count)
         for (size_t j = count; j-- > 0;) {
             if (!kinds[specs[i].kind].partner || !kinds[specs[j].kind].partner ||
                 is_queue(specs[i].kind) != is_queue(specs[j].kind) ||
-                strcmp(specs[i].pair, specs[j].pair) != 0)
+                !is_pair(&specs[i], &specs[j]))
                 continue;
             specs[i].pair_id = (uint32_t)j; /* ends as the first of the pair */
             has_partner |= kinds[specs[i].kind].partner_kind == specs[j].kind;

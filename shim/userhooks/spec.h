@@ -1,7 +1,7 @@
 /* The items of BATON_HOOKS, read into structs. Shared by the library and by baton-plan.
  *
  *   FUNCTION[@MODULE][#FILE.c](kind=KIND,option=value,...)
- *   preset:NAME, which stands for several of them (presets.def)
+ *   preset:NAME, which stands for several of them (preset.h)
  *
  * Nothing is looked for here; positions are 1 to 6, the integer registers that carry arguments.
  */
@@ -35,7 +35,8 @@ enum { NAMED_MAX = 64, NAMED_ARGUMENTS = 6, NAMED_STACK = 6, NAMED_STACK_MAX = 6
 struct slot;
 
 struct named_spec {
-    const char *item; /* as the user wrote it */
+    const char *item;   /* as the user wrote it */
+    const char *preset; /* that the item is of; NULL: the user's own */
     const char *function;
     const char *file;   /* of a static function; NULL: any */
     const char *module; /* NULL: any */

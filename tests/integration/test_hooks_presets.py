@@ -1,6 +1,8 @@
 """BATON_HOOKS=preset:NAME: the queues of libraries, with the real libraries."""
+import json
 import re
 import tempfile
+from pathlib import Path
 
 from harness import CARRIERS, ROOT, carry, idle, plain, run, test
 
@@ -36,7 +38,7 @@ def apr_queue(mode, kind, by):
 def check():
     for program, preset, library in (("queue_glib", "g_async_queue", "libglib"), ("queue_apr", "apr_queue", "libaprutil")):
         path = str(ROOT / "build/tests/programs" / program)
-        rows = (ROOT / "shim/userhooks/presets.def").read_text().count(f'PRESET("{preset}"')
+        rows = (ROOT / f"shim/userhooks/presets/{preset}.conf").read_text().count("(kind=")
         for words in (["--hook", f"preset:{preset}"], [f"key:request_key;preset:{preset}"]):
             result = run(str(ROOT / "scripts/baton"), "check", *words, path, preload=False).ok()
             found = len(re.findall(rf"found in {library}.*hooked by name", result.out))
@@ -47,7 +49,7 @@ def check():
 @test("E22: a preset that there is not is told with those that there are; one named twice counts once")
 def wrong_name():
     result = carry("key:request_key", "queue_glib", "equal", env={"BATON_HOOKS": "preset:apr_queue;preset:queue"})
-    result.wrong().complains("BATON_HOOKS", "preset:queue", "expected a preset: g_async_queue, apr_queue")
+    result.wrong().complains("BATON_HOOKS", "preset:queue", "expected a preset: apr_queue,").complains("g_async_queue")
     twice = {"BATON_HOOKS": "preset:g_async_queue;preset:g_async_queue"}
     carry("key:request_key", "queue_glib", "equal", env=twice).ok().quiet().clean()
 
@@ -58,6 +60,32 @@ def in_file():
         file.write("# queues\nkey:request_key\npreset:g_async_queue # of GLib\n")
         file.flush()
         run("queue_glib", "equal", env={"BATON_CONFIG": file.name}).ok().quiet()
+
+
+OWN = """# one of the user's own
+about=nothing but a test
+pool=libnone
+key:request_key   # what is carried may be in it too
+"""
+
+
+@test("presets of the user: what they carry and hook, told apart in the report; mistakes with file and line",
+      each=BY)
+def of_the_user(by):
+    with tempfile.TemporaryDirectory() as folder:
+        presets = Path(folder, "baton/presets")
+        presets.mkdir(parents=True)
+        rows = [row for row in (ROOT / "shim/userhooks/presets/g_async_queue.conf").read_text().splitlines() if "(kind" in row]
+        Path(presets, "mine.conf").write_text(OWN + "\n".join(rows))
+        env = {"BATON_HOOKS": "preset:mine", "XDG_CONFIG_HOME": folder, "BATON_REPORT": f"{folder}/report"}
+        run("queue_glib", "equal", env=env, launched=BY[by]).ok().quiet()
+        hooks = json.loads(Path(folder, "report").read_text().splitlines()[-1])["hooks"]
+        assert [hook["preset"] for hook in hooks] == ["mine"] * len(rows) and hooks[0]["fired"], hooks
+        Path(presets, "g_async_queue.conf").write_text(OWN + "g_async_queue_ref(kind=reff,queue=1)\n")
+        env = {"BATON_HOOKS": "preset:g_async_queue", "XDG_CONFIG_HOME": folder}
+        run("queue_glib", "equal", env=env).complains("g_async_queue.conf:5:24", 'BATON_HOOKS="g_async_queue_ref')
+        listed = run(str(ROOT / "scripts/baton"), "presets", preload=False, env={"XDG_CONFIG_HOME": folder}).ok()
+        listed.says("nothing but a test").says("apr_queue")
 
 
 @test("GLib's own queues, of its thread pools, are left alone", each=BY)

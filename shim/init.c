@@ -24,7 +24,6 @@
 #include "context/context.h"
 #include "context/dangling.h"
 #include "context/thread.h"
-#include "context/values.h"
 #include "families/registration.h"
 #include "fork.h"
 #include "interpose/bypass.h"
@@ -68,13 +67,12 @@ static bool is_starting(void)
 static void start_carrying(void)
 {
     fork_watch(is_starting);
-    key_read_native = (void *(*)(pthread_key_t))next_find_startup("pthread_getspecific");
-    key_write_native =
+    slots_calls.key_read = (void *(*)(pthread_key_t))next_find_startup("pthread_getspecific");
+    slots_calls.key_write =
         (int (*)(pthread_key_t, const void *))next_find_startup("pthread_setspecific");
-    key_forget_hook = values_forget;
     inherit_init(config.inherit, &config.pools);
     thread_init((int (*)(unsigned *, void (*)(void *)))next_find_startup("pthread_key_create"),
-                key_write_native);
+                slots_calls.key_write);
     context_init((uint32_t)((config.max_age_ns + 999999) / 1000000), config.max_hops);
 }
 

@@ -89,9 +89,10 @@ void context_init(uint32_t max_age_ms, uint32_t max_hops)
     context_empty->epoch = UINT32_MAX; /* its values are right for every binding */
     slots_initial = context_copied(context_empty);
     slots_set_initial();
-    slots_changed_hook = note_slots_changed;
-    slots_stale_hook = note_slots_stale;
-    key_destructor_hook = destroy_later;
+    slots_calls.changed = note_slots_changed;
+    slots_calls.stale = note_slots_stale;
+    slots_calls.destroying = destroy_later;
+    slots_calls.key_gone = values_forget;
     if (dangling_on)
         slots_always_build = true; /* so that who holds a value is known at every moment */
     scope_is_words_only = slots_are_words && words_are_quick && !slots_always_build &&
@@ -363,7 +364,7 @@ int context_set_key(unsigned key, unsigned key_index, const void *value,
     if (thread_is_attached(thread))
         scope_drop_stale(thread, (uintptr_t)__builtin_dwarf_cfa());
     if (!thread_is_attached(thread)) {
-        void *old = dangling_on ? key_read_native(key) : NULL;
+        void *old = dangling_on ? slots_calls.key_read(key) : NULL;
 
         error = real(key, value);
         if (old && error == 0 && !context_key_is_owned(key_index))

@@ -47,7 +47,7 @@ static const void *find_site(void)
 {
     static struct elf_module own;
     void *frames[FRAMES];
-    int count = slots_backtrace ? slots_backtrace(frames, FRAMES) : 0;
+    int count = slots_calls.backtrace ? slots_calls.backtrace(frames, FRAMES) : 0;
 
     if (!own.hi && !elf_module_at((const void *)find_site, &own))
         return NULL;

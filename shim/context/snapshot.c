@@ -34,7 +34,7 @@ void *context_get_key(const struct thread *thread, unsigned key_index)
         return NULL;
     if (thread->attached)
         return thread->attached->epoch >= binding->since ? thread->attached->key[key_index] : NULL;
-    return key_read_native(binding->key);
+    return slots_calls.key_read(binding->key);
 }
 
 /* What a context keeps of a held key index: rule 16. */

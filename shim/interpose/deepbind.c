@@ -32,9 +32,9 @@ void deepbind_show_keys(struct deepbind_keys *keys)
         if (!__atomic_load_n(&key_bindings[key_index].is_bound, __ATOMIC_ACQUIRE))
             continue;
         *key = (struct deepbind_key){.key = key_bindings[key_index].key, .key_index = key_index};
-        key->own = key->shown = key_read_native(key->key);
+        key->own = key->shown = slots_calls.key_read(key->key);
         visible = seen(thread, key_index, key->own);
-        if (visible != key->own && key_write_native(key->key, visible) == 0)
+        if (visible != key->own && slots_calls.key_write(key->key, visible) == 0)
             key->shown = visible;
         keys->count++;
     }
@@ -50,15 +50,15 @@ static void reclaim(const struct deepbind_key *key)
 
     if (!__atomic_load_n(&binding->is_bound, __ATOMIC_ACQUIRE) || binding->key != key->key)
         return;
-    now = key_read_native(key->key);
+    now = slots_calls.key_read(key->key);
     if (now != key->shown)
-        context_set_key(key->key, key->key_index, now, key_write_native);
+        context_set_key(key->key, key->key_index, now, slots_calls.key_write);
     if (!thread_is_attached(thread))
         return;
     /* Around us another module's constructors go on: they are to see what was set in here. */
     now = opening ? seen(thread, key->key_index, key->own) : key->own;
-    if (now != key_read_native(key->key))
-        key_write_native(key->key, now);
+    if (now != slots_calls.key_read(key->key))
+        slots_calls.key_write(key->key, now);
 }
 
 void deepbind_take_back_keys(const struct deepbind_keys *keys)

@@ -30,14 +30,14 @@ void stack_start(void)
 {
     void *library;
 
-    if (slots_backtrace)
+    if (slots_calls.backtrace)
         return;
     library = dlopen("libunwind.so.8", RTLD_LAZY | RTLD_LOCAL);
     if (library)
         unwind = (int (*)(void **, int))dlsym(library, "unw_backtrace");
     if (unwind)
-        slots_backtrace = backtrace;
-    if (!slots_backtrace)
+        slots_calls.backtrace = backtrace;
+    if (!slots_calls.backtrace)
         log_msg(LOG_LEVEL_WARN,
                 "libunwind.so.8 was not found: key:by= sees only the calling function");
 }

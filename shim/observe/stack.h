@@ -2,7 +2,7 @@
 #ifndef BATON_OBSERVE_STACK_H
 #define BATON_OBSERVE_STACK_H
 
-/* Loads libunwind for those who asked for a feature that needs it, and offers slots_backtrace. */
+/* Loads libunwind for those who asked for a feature that needs it, and offers slots_calls.backtrace. */
 void stack_start(void);
 
 #endif

@@ -27,10 +27,6 @@ enum { TRAMPOLINES = 256, NO_TRAMPOLINE = -1, UNGUARDED = -2, FRAMES = 32 };
 
 uint8_t key_index_of[KEYS_MAX];
 struct key_binding key_bindings[SLOTS_MAX];
-bool (*key_destructor_hook)(unsigned key_index, void *value);
-void (*key_forget_hook)(unsigned key_index);
-void *(*key_read_native)(pthread_key_t key);
-int (*key_write_native)(pthread_key_t key, const void *value);
 
 struct known_key {
     bool is_live;
@@ -58,7 +54,7 @@ static __attribute__((noinline)) void destroy(int number, void *value)
     struct trampoline *trampoline = &trampolines[number];
     unsigned key_index = trampoline->key < KEYS_MAX ? key_index_of[trampoline->key] : 0;
 
-    if (key_index && key_destructor_hook && key_destructor_hook(key_index - 1, value))
+    if (key_index && slots_calls.destroying && slots_calls.destroying(key_index - 1, value))
         return;
     trampoline->destructor(value);
 }
@@ -135,8 +131,8 @@ static void bind(struct slot *slot, pthread_key_t key, bool may_have_values)
     binding->since = slot->since;
     __atomic_store_n(&binding->is_bound, true, __ATOMIC_RELEASE);
     __atomic_store_n(&key_index_of[key], (uint8_t)(slot->key_index + 1), __ATOMIC_RELEASE);
-    if (slots_changed_hook)
-        slots_changed_hook(may_have_values);
+    if (slots_calls.changed)
+        slots_calls.changed(may_have_values);
 }
 
 static bool is_in_creator(const struct slot *slot, const void *address)
@@ -153,10 +149,10 @@ static bool is_creator_on_stack(const struct slot *slot, const void *caller)
 
     if (is_in_creator(slot, caller))
         return true;
-    if (!slots_backtrace || is_reading)
+    if (!slots_calls.backtrace || is_reading)
         return false;
     is_reading = true;
-    count = slots_backtrace(frames, FRAMES);
+    count = slots_calls.backtrace(frames, FRAMES);
     is_reading = false;
     for (int i = 0; i < count; i++) {
         if (is_in_creator(slot, frames[i]))
@@ -243,10 +239,10 @@ static void unbind(unsigned key_index, const char *reason)
     slot->reason = reason;
     if (slot->policy == POLICY_WEAK)
         origin_slot_gone(slot);
-    if (key_forget_hook)
-        key_forget_hook(key_index);
-    if (slots_changed_hook)
-        slots_changed_hook(true);
+    if (slots_calls.key_gone)
+        slots_calls.key_gone(key_index);
+    if (slots_calls.changed)
+        slots_calls.changed(true);
 }
 
 static const char *native_is_deleted(const struct slot *slot, const void *key)
@@ -408,8 +404,8 @@ static bool is_stored_here(const struct slot *slot, pthread_key_t key)
 /* A key of the C library's that nobody told us of: its destructor is not known. */
 static bool is_unknown(pthread_key_t key)
 {
-    return key_write_native && key < KEYS_MAX && !known_keys[key].is_live &&
-           key_write_native(key, key_read_native(key)) == 0;
+    return slots_calls.key_write && key < KEYS_MAX && !known_keys[key].is_live &&
+           slots_calls.key_write(key, slots_calls.key_read(key)) == 0;
 }
 
 /* Finds the variable; and the key in it, if one was stored there that we saw being made. */

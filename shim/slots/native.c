@@ -58,8 +58,8 @@ void native_bind(struct slot *slot, pthread_key_t key, bool has_destructor, cons
     }
     slot->key.number = key;
     slot_bound(slot, module, slot->key.name ? slot->key.name : slot->item);
-    if (slots_changed_hook)
-        slots_changed_hook(true); /* threads may have set it before */
+    if (slots_calls.changed)
+        slots_calls.changed(true); /* threads may have set it before */
 }
 
 void native_unbind(const char *(*is_gone)(const struct slot *slot, const void *arg),
@@ -75,14 +75,14 @@ void native_unbind(const char *(*is_gone)(const struct slot *slot, const void *a
         slot->reason = reason;
         slot->state = SLOT_WAITING;
         atomic_fetch_add(&slots_epoch, 1);
-        if (slots_changed_hook)
-            slots_changed_hook(true);
+        if (slots_calls.changed)
+            slots_calls.changed(true);
     }
 }
 
 static bool native_read(const struct slot *slot, void *value)
 {
-    void *now = key_read_native(slot->key.number);
+    void *now = slots_calls.key_read(slot->key.number);
 
     memcpy(value, &now, sizeof now);
     return now != NULL;
@@ -94,14 +94,14 @@ static void native_write(const struct slot *slot, void *value)
     void *wanted;
 
     memcpy(&wanted, value, sizeof wanted);
-    if (key_write_native(slot->key.number, wanted) != 0)
+    if (slots_calls.key_write(slot->key.number, wanted) != 0)
         slot_failed(slot);
     errno = saved_errno;
 }
 
 static bool native_same(const struct slot *slot, const void *value)
 {
-    void *now = key_read_native(slot->key.number);
+    void *now = slots_calls.key_read(slot->key.number);
 
     return memcmp(value, &now, sizeof now) == 0;
 }

@@ -31,10 +31,7 @@ _Atomic bool slots_stale;
 bool slots_are_words, slots_watched, slots_keys_native;
 void *slots_initial;
 _Atomic uint32_t slots_epoch = 1;
-void (*slots_changed_hook)(bool may_have_values);
-int (*slots_backtrace)(void **frames, int max);
-
-void (*slots_stale_hook)(void);
+struct slots_calls slots_calls;
 
 static struct lock resolve_lock;
 static unsigned resolve_tries;
@@ -128,8 +125,8 @@ void slots_look_again(void)
         if (slots[i].state == SLOT_WAITING) {
             resolve_tries = RESOLVE_TRIES;
             slots_stale = true;
-            if (slots_stale_hook)
-                slots_stale_hook();
+            if (slots_calls.stale)
+                slots_calls.stale();
             return;
         }
     }
@@ -140,8 +137,8 @@ static void late_slot(struct slot *slot)
 {
     if (slot->key_index == SLOT_NO_KEY && slots_initial && slot->kind->initial)
         slot->kind->initial(slot, (char *)slots_initial + slot->offset);
-    if (slots_changed_hook)
-        slots_changed_hook(true);
+    if (slots_calls.changed)
+        slots_calls.changed(true);
 }
 
 void slots_resolve(void)

@@ -217,17 +217,38 @@ unsigned slots_say_missing(void);
 void slots_resolve(void);
 /* Something happened that may let a waiting slot be found (dlopen, a key was created). */
 void slots_look_again(void);
-extern _Atomic bool slots_stale;       /* slots_resolve has something to look for */
-extern void (*slots_stale_hook)(void); /* set by the context room: slots_stale has become true */
+extern _Atomic bool slots_stale; /* slots_resolve has something to look for */
+
+/*
+ * What the slots ask of the rooms above and of the C library: the only calls of this room that go up.
+ * Whoever starts the rooms fills it in before there is a second thread (init.c and context_init; the
+ * unit suites); what is NULL is not asked.
+ */
+struct slots_calls {
+    /* context: slots_stale has become true. */
+    void (*stale)(void);
+    /* context: something was bound or unbound. may_have_values: threads may have set values that no
+     * context knows of, or contexts may hold values of an earlier binding. */
+    void (*changed)(bool may_have_values);
+    /* context: the C library destroys a value of a carried key at a thread's end. True: contexts still
+     * refer to the value, which is destroyed later. */
+    bool (*destroying)(unsigned key_index, void *value);
+    /* context: the key of this key index was deleted, so nothing of it is destroyed any more. */
+    void (*key_gone)(unsigned key_index);
+    /* The C library's own pthread_getspecific and pthread_setspecific. */
+    void *(*key_read)(pthread_key_t key);
+    int (*key_write)(pthread_key_t key, const void *value);
+    /* observe: fills frames with the return addresses of the calling thread; set where by= or
+     * BATON_STRICT asks for stacks (libunwind). */
+    int (*backtrace)(void **frames, int max);
+};
+extern struct slots_calls slots_calls;
 
 /*
  * Counts changes of what slots are bound to. A context's value of a slot is good only when the
  * context was built (context.epoch) when the slot was bound already (slot.since).
  */
 extern _Atomic uint32_t slots_epoch;
-/* Set by the context room: something was bound or unbound; may_have_values: threads may have set
- * values that no context knows of, or contexts may hold values of an earlier binding. */
-extern void (*slots_changed_hook)(bool may_have_values);
 
 /*
  * Copied slots, in the order of the items; `values` is slots_bytes long.
@@ -288,13 +309,9 @@ struct key_binding {
 };
 extern struct key_binding key_bindings[SLOTS_MAX]; /* by key index */
 
-/* The C library's own functions, set at start by the hooks of keys. */
-extern void *(*key_read_native)(pthread_key_t key);
-extern int (*key_write_native)(pthread_key_t key, const void *value);
-
 /*
  * Told by the hooks of key creation: before, what destructor to hand to the real function (the
- * program's, or a trampoline that asks key_destructor_hook first); after, whether it succeeded.
+ * program's, or a trampoline that asks slots_calls.destroying first); after, whether it succeeded.
  */
 typedef void key_destructor(void *value);
 key_destructor *key_will_create(key_destructor *destructor, int *trampoline_id);
@@ -304,11 +321,6 @@ void key_created(int trampoline_id, pthread_key_t key, const void *variable, con
 void key_deleted(pthread_key_t key);
 /* After a dlclose. */
 void keys_library_unloaded(void);
-/* Called with a key index whose key is deleted, so that nothing is destroyed any more. */
-extern void (*key_forget_hook)(unsigned key_index);
-
-/* Fills frames with the return addresses of the calling thread; set when by= is used (libunwind). */
-extern int (*slots_backtrace)(void **frames, int max);
 
 /* For kinds: cut "NAME@MODULE" in two; a number like 0x1f0 after '+'. */
 void slot_cut_module(char *text, const char **module);
@@ -333,9 +345,5 @@ void slot_names_fork_unlock(void);
 /* deny.c: why a name must not be carried (rule 20), or NULL. */
 const char *slot_deny_reason(const char *name, const char *module_name);
 extern bool slots_force; /* BATON_FORCE */
-
-/* Set by the context room: called when glibc destroys a value of a carried key at thread exit.
- * True: the value is still referenced and will be destroyed later. */
-extern bool (*key_destructor_hook)(unsigned key_index, void *value);
 
 #endif

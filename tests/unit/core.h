@@ -27,9 +27,8 @@ static inline void core_start(char *carry)
 
     config_read(environment, &config);
     slots_init(&config);
-    key_read_native = pthread_getspecific;
-    key_write_native = pthread_setspecific;
-    key_forget_hook = values_forget;
+    slots_calls.key_read = pthread_getspecific;
+    slots_calls.key_write = pthread_setspecific;
     thread_init(pthread_key_create, pthread_setspecific);
     context_init(0, 0);
 }

@@ -80,9 +80,8 @@ static void start(void)
         config_read(environment, &config);
         ck_assert_uint_eq(slots_init(&config), 0);
         ck_assert_uint_eq(slots_count, 3);
-        key_read_native = pthread_getspecific;
-        key_write_native = pthread_setspecific;
-        key_forget_hook = values_forget;
+        slots_calls.key_read = pthread_getspecific;
+        slots_calls.key_write = pthread_setspecific;
         thread_init(pthread_key_create, pthread_setspecific);
         context_init(0, 0);
         guarded = key_will_create(destroy, &trampoline_id);

@@ -162,49 +162,6 @@ void *elf_dynsym(const struct elf_module *module, const char *name)
     return elf_symbol_address(&symbol);
 }
 
-struct elf_global {
-    const char *name;
-    const elf_phdr *skip;
-    struct elf_module module;
-    struct elf_symbol symbol;
-    uintptr_t vdso; /* the kernel's own clock_gettime and the like: never what a name means */
-    bool wants_count;
-    unsigned count;
-};
-
-static int elf_visit_global(const struct elf_module *module, void *arg)
-{
-    struct elf_global *g = arg;
-    struct elf_symbol symbol;
-
-    if (module->phdr == g->skip || module->lo == g->vdso ||
-        !elf_dynsym_find(module, g->name, NULL, ELF_FUNC | ELF_OBJECT | ELF_NOTYPE, &symbol))
-        return 0;
-    if (!g->count++) {
-        g->module = *module;
-        g->symbol = symbol;
-    }
-    return !g->wants_count;
-}
-
-void *elf_lookup_global(const char *name, const struct elf_module *skip, struct elf_module *found,
-                        unsigned *count)
-{
-    struct elf_global g = {.name = name,
-                           .skip = skip ? skip->phdr : NULL,
-                           .vdso = getauxval(AT_SYSINFO_EHDR),
-                           .wants_count = count};
-
-    elf_each_module(elf_visit_global, &g);
-    if (count)
-        *count = g.count;
-    if (!g.count)
-        return NULL;
-    if (found)
-        *found = g.module;
-    return elf_symbol_address(&g.symbol);
-}
-
 /* The loader knows no number of symbols: the hash tables tell, the GNU one by its last chain. */
 static size_t elf_dynsym_count(const struct elf_module *m)
 {

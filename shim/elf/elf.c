@@ -1,129 +1,14 @@
-/* The loaded modules, as the loader sees them.
+/* Finding a loaded module, or a definition in load order.
  *
- * Promise: what dl_iterate_phdr says, put into one struct, at any time: before libc's constructors,
- * in a plugin's constructor, with 500 libraries. The loader has checked what it maps, so pointers
- * out of the dynamic section are only held against the module's bounds. Visitors run under the
- * loader's lock: nothing in here may call into a module.
+ * Promise: what dl_iterate_phdr says, at any time, with 500 libraries. Visitors run under the loader's
+ * lock: nothing in here may call into a module.
  */
 #include "elf/elf.h"
 
-#include <errno.h>
 #include <string.h>
+#include <sys/auxv.h>
 
 #include "elf/file.h"
-#include "base/sys.h"
-
-static const char *elf_base_name(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-
-    return slash ? slash + 1 : path;
-}
-
-/* The program's own path: the loader gives "" for it. Found once; threads that are there at the
- * same time all write the same. */
-static const char *elf_main_name(void)
-{
-    static char path[4096];
-    static bool is_known;
-    char found[sizeof path];
-    long n;
-
-    if (__atomic_load_n(&is_known, __ATOMIC_ACQUIRE))
-        return elf_base_name(path);
-    n = sys_readlink("/proc/self/exe", found, sizeof found - 1);
-    found[n > 0 ? n : 0] = '\0';
-    /* Under `ld.so PROGRAM` that is the loader; it has put argv right. */
-    if (!strncmp(elf_base_name(found), "ld-", 3) && strstr(found, ".so") &&
-        program_invocation_name && strlen(program_invocation_name) < sizeof found)
-        memcpy(found, program_invocation_name, strlen(program_invocation_name) + 1);
-    memcpy(path, found, strlen(found) + 1);
-    __atomic_store_n(&is_known, true, __ATOMIC_RELEASE);
-    return elf_base_name(path);
-}
-
-static bool elf_module_holds(const struct elf_module *m, uintptr_t address, size_t len)
-{
-    return address >= m->lo && address < m->hi && len <= m->hi - address;
-}
-
-/* An address out of the dynamic section: glibc has added the base already, musl has not, and the
- * vdso's is as in the file. */
-static const void *elf_dynamic_pointer(const struct elf_module *m, uintptr_t value, size_t len)
-{
-    if (!elf_module_holds(m, value, len))
-        value += m->base;
-    return elf_module_holds(m, value, len) ? (const void *)value : NULL;
-}
-
-static void elf_read_dynamic(struct elf_module *m)
-{
-    size_t soname = 0;
-
-    for (const elf_dyn *d = m->dynamic; d->d_tag != DT_NULL; d++) {
-        switch (d->d_tag) {
-        case DT_SYMTAB:
-            m->dynsym = elf_dynamic_pointer(m, d->d_un.d_ptr, sizeof *m->dynsym);
-            break;
-        case DT_STRTAB:
-            m->dynstr = elf_dynamic_pointer(m, d->d_un.d_ptr, 1);
-            break;
-        case DT_STRSZ:
-            m->dynstr_len = d->d_un.d_val;
-            break;
-        case DT_GNU_HASH:
-            m->gnu_hash = elf_dynamic_pointer(m, d->d_un.d_ptr, 16);
-            break;
-        case DT_HASH:
-            m->sysv_hash = elf_dynamic_pointer(m, d->d_un.d_ptr, 8);
-            break;
-        case DT_VERSYM:
-            m->versym = elf_dynamic_pointer(m, d->d_un.d_ptr, sizeof *m->versym);
-            break;
-        case DT_SONAME:
-            soname = d->d_un.d_val;
-            break;
-        }
-    }
-    if (!m->dynstr || !elf_module_holds(m, (uintptr_t)m->dynstr, m->dynstr_len) || !m->dynstr_len ||
-        m->dynstr[m->dynstr_len - 1] != '\0') {
-        m->dynsym = NULL;
-        m->dynstr_len = 0;
-    }
-    if (soname && soname < m->dynstr_len)
-        m->soname = m->dynstr + soname;
-}
-
-void elf_module_fill(const struct dl_phdr_info *info, bool is_main, struct elf_module *m)
-{
-    memset(m, 0, sizeof *m);
-    m->base = info->dlpi_addr;
-    m->phdr = info->dlpi_phdr;
-    m->phnum = info->dlpi_phnum;
-    m->tls_modid = info->dlpi_tls_modid;
-    m->is_main = is_main;
-    m->path = is_main ? "/proc/self/exe" : info->dlpi_name;
-    m->name = is_main ? elf_main_name() : elf_base_name(info->dlpi_name);
-    m->lo = UINTPTR_MAX;
-    for (size_t i = 0; i < m->phnum; i++) {
-        const elf_phdr *p = &m->phdr[i];
-
-        if (p->p_type == PT_LOAD && p->p_memsz) {
-            uintptr_t start = m->base + p->p_vaddr, end = start + p->p_memsz;
-
-            m->lo = start < m->lo ? start : m->lo;
-            m->hi = end > m->hi ? end : m->hi;
-        } else if (p->p_type == PT_TLS) {
-            m->tls_size = p->p_memsz;
-        } else if (p->p_type == PT_DYNAMIC) {
-            m->dynamic = (const elf_dyn *)(m->base + p->p_vaddr);
-        }
-    }
-    if (!elf_module_holds(m, (uintptr_t)m->dynamic, sizeof *m->dynamic))
-        m->dynamic = NULL;
-    if (m->dynamic)
-        elf_read_dynamic(m);
-}
 
 /* Finding one. The cheap test first: most modules are only passed by. */
 
@@ -151,21 +36,6 @@ static int elf_visit_at(struct dl_phdr_info *info, size_t size, void *arg)
 }
 
 #ifdef DLFO_EH_SEGMENT_TYPE /* glibc 2.35 */
-/*
- * dl_iterate_phdr takes a lock of the loader's that fork does not look after: a child of a program
- * whose other threads were inside would wait for ever. This one takes none.
- */
-extern __typeof__(_dl_find_object) _dl_find_object __attribute__((weak));
-
-const elf_ehdr *elf_object_header(const struct link_map *map)
-{
-    struct dl_find_object found;
-
-    if (!_dl_find_object || _dl_find_object(map->l_ld, &found) != 0)
-        return (const elf_ehdr *)map->l_addr;
-    return found.dlfo_map_start;
-}
-
 static bool elf_find_object(const void *address, struct elf_module *out)
 {
     struct dl_find_object found;
@@ -187,11 +57,6 @@ static bool elf_find_object(const void *address, struct elf_module *out)
     return true;
 }
 #else
-const elf_ehdr *elf_object_header(const struct link_map *map)
-{
-    return (const elf_ehdr *)map->l_addr;
-}
-
 static bool elf_find_object(const void *address, struct elf_module *out)
 {
     return false;
@@ -203,28 +68,6 @@ bool elf_module_at(const void *address, struct elf_module *out)
     struct elf_at at = {(uintptr_t)address, out, true};
 
     return elf_find_object(address, out) || elf_iterate(elf_visit_at, &at) == 1;
-}
-
-bool elf_module_match(const struct elf_module *module, const char *name)
-{
-    size_t len = strlen(name);
-
-    if (!len)
-        return false;
-    if (module->is_main && strcmp(name, "main") == 0)
-        return true;
-    if (strchr(name, '/'))
-        return strcmp(name, module->path) == 0;
-    return strncmp(module->name, name, len) == 0 &&
-           (module->name[len] == '\0' || module->name[len] == '.' || module->name[len] == '-');
-}
-
-void elf_module_of_file(const struct dl_phdr_info *info, bool is_main, const char *path,
-                        struct elf_module *out)
-{
-    elf_module_fill(info, is_main, out);
-    out->path = path;
-    out->name = elf_base_name(path);
 }
 
 struct elf_match {
@@ -308,58 +151,45 @@ void *elf_linked_next(const void *address, const char *name)
     return linked.is_found && !linked.own ? linked.after : NULL;
 }
 
-const uint8_t *elf_module_build_id(const struct elf_module *module, size_t *len)
-{
-    for (size_t i = 0; i < module->phnum; i++) {
-        const elf_phdr *p = &module->phdr[i];
-        const uint8_t *id;
+struct elf_global {
+    const char *name;
+    const elf_phdr *skip;
+    struct elf_module module;
+    struct elf_symbol symbol;
+    uintptr_t vdso; /* the kernel's own clock_gettime and the like: never what a name means */
+    bool wants_count;
+    unsigned count;
+};
 
-        if (p->p_type == PT_NOTE &&
-            elf_module_holds(module, module->base + p->p_vaddr, p->p_filesz) &&
-            (id = elf_note_build_id((const void *)(module->base + p->p_vaddr), p->p_filesz, len)))
-            return id;
+static int elf_visit_global(const struct elf_module *module, void *arg)
+{
+    struct elf_global *g = arg;
+    struct elf_symbol symbol;
+
+    if (module->phdr == g->skip || module->lo == g->vdso ||
+        !elf_dynsym_find(module, g->name, NULL, ELF_FUNC | ELF_OBJECT | ELF_NOTYPE, &symbol))
+        return 0;
+    if (!g->count++) {
+        g->module = *module;
+        g->symbol = symbol;
     }
-    *len = 0;
-    return NULL;
+    return !g->wants_count;
 }
 
-bool elf_module_is_go(const struct elf_module *module)
+void *elf_lookup_global(const char *name, const struct elf_module *skip, struct elf_module *found,
+                        unsigned *count)
 {
-    enum { GO_BUILD_ID = 4 };
-    size_t len;
+    struct elf_global g = {.name = name,
+                           .skip = skip ? skip->phdr : NULL,
+                           .vdso = getauxval(AT_SYSINFO_EHDR),
+                           .wants_count = count};
 
-    for (size_t i = 0; i < module->phnum; i++) {
-        const elf_phdr *p = &module->phdr[i];
-
-        if (p->p_type == PT_NOTE &&
-            elf_module_holds(module, module->base + p->p_vaddr, p->p_filesz) &&
-            elf_note((const void *)(module->base + p->p_vaddr), p->p_filesz, "Go", GO_BUILD_ID,
-                     &len))
-            return true;
-    }
-    return false;
-}
-
-uint64_t elf_module_fingerprint(const struct elf_module *module)
-{
-    enum { ENOUGH = 1 << 20 }; /* of each segment */
-    uint64_t hash = 14695981039346656037u;
-
-    for (size_t i = 0; i < module->phnum; i++) {
-        const elf_phdr *p = &module->phdr[i];
-        size_t len = p->p_filesz < ENOUGH ? p->p_filesz : ENOUGH;
-        const char *bytes = (const char *)(module->base + p->p_vaddr);
-        uint64_t word;
-
-        if (p->p_type != PT_LOAD || p->p_flags & PF_W ||
-            !elf_module_holds(module, (uintptr_t)bytes, len))
-            continue;
-        hash = (hash ^ p->p_filesz) * 1099511628211u;
-        for (size_t at = 0; at + sizeof word <= len; at += sizeof word) {
-            memcpy(&word, bytes + at, sizeof word);
-            hash = (hash ^ word) * 0x9e3779b97f4a7c15u;
-            hash ^= hash >> 29;
-        }
-    }
-    return hash;
+    elf_each_module(elf_visit_global, &g);
+    if (count)
+        *count = g.count;
+    if (!g.count)
+        return NULL;
+    if (found)
+        *found = g.module;
+    return elf_symbol_address(&g.symbol);
 }

@@ -22,45 +22,6 @@ static const void *elf_file_range(const struct elf_file *f, uint64_t offset, uin
     return f->data + (offset - f->at);
 }
 
-const uint8_t *elf_note(const void *notes, size_t len, const char *owner, uint32_t type,
-                        size_t *desc_size)
-{
-    const uint8_t *p = notes;
-    ElfW(Nhdr) note;
-
-    while (len >= sizeof note) {
-        size_t name_len, desc_len;
-
-        memcpy(&note, p, sizeof note);
-        p += sizeof note;
-        len -= sizeof note;
-        name_len = ((size_t)note.n_namesz + 3) & ~(size_t)3;
-        desc_len = ((size_t)note.n_descsz + 3) & ~(size_t)3;
-        if (name_len > len || note.n_descsz > len - name_len)
-            break;
-        if (note.n_type == type && note.n_namesz == 4 && strncmp((const char *)p, owner, 4) == 0) {
-            *desc_size = note.n_descsz;
-            return p + name_len;
-        }
-        if (desc_len > len - name_len)
-            break;
-        p += name_len + desc_len;
-        len -= name_len + desc_len;
-    }
-    *desc_size = 0;
-    return NULL;
-}
-
-const uint8_t *elf_note_build_id(const void *notes, size_t len, size_t *id_len)
-{
-    const uint8_t *id = elf_note(notes, len, "GNU", NT_GNU_BUILD_ID, id_len);
-
-    if (id && *id_len >= 2 && *id_len <= 64)
-        return id;
-    *id_len = 0;
-    return NULL;
-}
-
 static bool elf_file_section(const struct elf_file *f, const elf_ehdr *header, size_t index,
                              elf_shdr *out)
 {

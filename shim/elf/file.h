@@ -52,9 +52,14 @@ bool elf_file_open_module(const struct elf_module *module, struct elf_file *out)
 bool elf_file_open_debug(const struct elf_module *module, const struct elf_file *file,
                          struct elf_file *out);
 
-/* What the first note of that kind holds in a run of notes, NULL: none. OWNER: at most three remote releases. */
+/* What the first note of that kind holds in a run of notes, NULL: none. OWNER: at most three letters. */
 const uint8_t *elf_note(const void *notes, size_t len, const char *owner, uint32_t type,
                         size_t *desc_size);
+
+static inline bool elf_module_holds(const struct elf_module *m, uintptr_t address, size_t len)
+{
+    return address >= m->lo && address < m->hi && len <= m->hi - address;
+}
 
 /* The build-id in a run of notes, NULL: none. */
 const uint8_t *elf_note_build_id(const void *notes, size_t len, size_t *id_len);
@@ -70,8 +75,26 @@ int elf_iterate(int (*callback)(struct dl_phdr_info *info, size_t size, void *ar
 extern unsigned long long elf_last_loaded, elf_last_unloaded;
 /* What the loader tells of a module, in one struct. */
 void elf_module_fill(const struct dl_phdr_info *info, bool is_main, struct elf_module *out);
+#ifdef DLFO_EH_SEGMENT_TYPE
+/*
+ * dl_iterate_phdr takes a lock of the loader's that fork does not look after: a child of a program
+ * whose other threads were inside would wait for ever. This one takes none.
+ */
+extern __typeof__(_dl_find_object) _dl_find_object __attribute__((weak));
+#endif
 /* Where a module's file begins in memory; the loader is not asked. */
 const elf_ehdr *elf_object_header(const struct link_map *map);
+
+/* What came with the program, as list.c has noted it: the first of them, and how many there are in all. */
+enum { STARTUP_KNOWN = 256 };
+struct elf_startup_module {
+    uintptr_t base;
+    const char *path;
+    const elf_phdr *phdr;
+    uint32_t phnum, tls_modid;
+};
+extern struct elf_startup_module elf_startup_list[STARTUP_KNOWN];
+extern size_t elf_startup_known; /* 0: not known yet. Atomic; every writer writes the same. */
 
 /* The module at place I of the list, if it came with the program and is known to. */
 bool elf_startup_info(size_t i, struct dl_phdr_info *out);

@@ -12,27 +12,6 @@
 #include "base/config.h"
 #include "elf/file.h"
 
-bool elf_symbol_fill(const struct elf_module *module, unsigned char info, unsigned section,
-                     uintptr_t value, size_t size, enum elf_source source, struct elf_symbol *out)
-{
-    unsigned bind = info >> 4;
-    struct elf_symbol s = {.value = value, .size = size, .source = source, .matches = 1};
-
-    s.kind = elf_symbol_kind(info);
-    s.is_local = bind == STB_LOCAL;
-    s.is_ifunc = (info & 15) == STT_GNU_IFUNC;
-    if (s.kind == ELF_TLS) {
-        if (value > module->tls_size || size > module->tls_size - value)
-            return false;
-    } else if (section != SHN_ABS) {
-        s.value += module->base;
-        if (s.value < module->lo || s.value >= module->hi || size > module->hi - s.value)
-            return false;
-    }
-    *out = s;
-    return true;
-}
-
 /* A query made ready for one pass. The first eight bytes as one word tell nearly all names apart
  * and stay in one cache line: the names of a large file are tens of megabytes. */
 struct elf_target {

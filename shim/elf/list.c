@@ -1,7 +1,7 @@
 /* The loaded modules one after another, and which of them came with the program.
  *
  * Promise: what came with the program stays where it is; it is noted at the first look, and from then on
- * found without the loader and its lock, which a forked child may find held (elf_walk.c).
+ * found without the loader and its lock, which a forked child may find held (walk.c).
  */
 #include "elf/elf.h"
 
@@ -53,31 +53,6 @@ struct elf_loaded_list {
     struct elf_lock_search lock;
 };
 
-static size_t startup_count; /* 0: not known yet. Atomic; every writer writes the same. */
-
-/* The first of them. */
-enum { STARTUP_KNOWN = 256 };
-static struct startup_module {
-    uintptr_t base;
-    const char *path;
-    const elf_phdr *phdr;
-    uint32_t phnum, tls_modid;
-} startup_list[STARTUP_KNOWN];
-
-bool elf_startup_info(size_t i, struct dl_phdr_info *out)
-{
-    const struct startup_module *module = &startup_list[i];
-
-    if (i >= STARTUP_KNOWN || i >= __atomic_load_n(&startup_count, __ATOMIC_ACQUIRE))
-        return false;
-    *out = (struct dl_phdr_info){.dlpi_addr = module->base,
-                                 .dlpi_name = module->path,
-                                 .dlpi_phdr = module->phdr,
-                                 .dlpi_phnum = (elf_half)module->phnum,
-                                 .dlpi_tls_modid = module->tls_modid};
-    return true;
-}
-
 static uint64_t elf_hash_name(const char *name)
 {
     uint64_t hash = 14695981039346656037u;
@@ -96,9 +71,9 @@ static int elf_visit_loaded(const struct elf_module *module, void *arg)
     if (module->base == _r_debug.r_ldbase && module->base)
         elf_lock_note(&list->lock, module);
     if (list->count < STARTUP_KNOWN)
-        startup_list[list->count] =
-            (struct startup_module){module->base, module->is_main ? "" : module->path, module->phdr,
-                                    (uint32_t)module->phnum, (uint32_t)module->tls_modid};
+        elf_startup_list[list->count] = (struct elf_startup_module){
+            module->base, module->is_main ? "" : module->path, module->phdr,
+            (uint32_t)module->phnum, (uint32_t)module->tls_modid};
     list->at[list->count++] = (struct elf_loaded){
         module->dynamic, module->dynstr, module->dynstr_len, elf_hash_name(module->name),
         module->soname ? elf_hash_name(module->soname) : 0};
@@ -139,7 +114,7 @@ static size_t elf_count_startup(const struct elf_loaded_list *list)
 
 static size_t elf_startup_count(void)
 {
-    size_t count = __atomic_load_n(&startup_count, __ATOMIC_ACQUIRE), len = 256 << 10;
+    size_t count = __atomic_load_n(&elf_startup_known, __ATOMIC_ACQUIRE), len = 256 << 10;
     struct elf_loaded_list list = {.max = len / sizeof *list.at};
 
     if (count)
@@ -151,7 +126,7 @@ static size_t elf_startup_count(void)
     elf_lock_choose(&list.lock);
     count = elf_count_startup(&list);
     sys_unmap(list.at, len);
-    __atomic_store_n(&startup_count, count, __ATOMIC_RELEASE);
+    __atomic_store_n(&elf_startup_known, count, __ATOMIC_RELEASE);
     return count;
 }
 
@@ -173,7 +148,7 @@ int elf_each_startup(int (*visit)(const struct elf_module *module, void *arg), v
     struct elf_startup_visit v = {visit, arg, elf_startup_count()};
     int answer = 0;
 
-    if (v.limit > STARTUP_KNOWN || !__atomic_load_n(&startup_count, __ATOMIC_ACQUIRE))
+    if (v.limit > STARTUP_KNOWN || !__atomic_load_n(&elf_startup_known, __ATOMIC_ACQUIRE))
         return elf_each_module(elf_visit_startup, &v) == 1;
     for (size_t i = 0; i < v.limit && !answer; i++) {
         struct dl_phdr_info info;
@@ -208,7 +183,7 @@ bool elf_module_is_startup(const struct elf_module *module)
     if (p.limit > STARTUP_KNOWN)
         return elf_iterate(elf_visit_position, &p) == 1;
     for (size_t i = 0; i < p.limit; i++) {
-        if (startup_list[i].phdr == module->phdr)
+        if (elf_startup_list[i].phdr == module->phdr)
             return true;
     }
     return false;

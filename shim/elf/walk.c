@@ -2,7 +2,7 @@
  *
  * dl_iterate_phdr takes a lock of the loader's that fork does not look after: in the child of a program
  * whose other threads were inside, it is held for good, by nobody (glibc 2.36). So
- * - what came with the program, which stays, is noted once and walked without the loader (elf_list.c);
+ * - what came with the program, which stays, is noted once and walked without the loader (list.c);
  * - before the loader is asked, its lock is looked at. Held by a thread that this process does not
  *   have, it keeps the list as it is, because who changes the list takes it too: that list is walked;
  * - fork waits for threads of ours that are inside, as far as it may (elf_fork_wait, elf_fork_close):
@@ -169,6 +169,22 @@ void elf_fork_open(bool is_child)
 /* ---- walking ---- */
 
 unsigned long long elf_last_loaded, elf_last_unloaded;
+struct elf_startup_module elf_startup_list[STARTUP_KNOWN];
+size_t elf_startup_known;
+
+bool elf_startup_info(size_t i, struct dl_phdr_info *out)
+{
+    const struct elf_startup_module *module = &elf_startup_list[i];
+
+    if (i >= STARTUP_KNOWN || i >= __atomic_load_n(&elf_startup_known, __ATOMIC_ACQUIRE))
+        return false;
+    *out = (struct dl_phdr_info){.dlpi_addr = module->base,
+                                 .dlpi_name = module->path,
+                                 .dlpi_phdr = module->phdr,
+                                 .dlpi_phnum = (elf_half)module->phnum,
+                                 .dlpi_tls_modid = module->tls_modid};
+    return true;
+}
 
 static bool is_mapped(const void *address)
 {

@@ -1,0 +1,213 @@
+/* One loaded module, as the loader describes it, put into one struct.
+ *
+ * Promise: at any time: before libc's constructors, in a plugin's constructor. The loader has checked
+ * what it maps, so pointers out of the dynamic section are only held against the module's bounds.
+ */
+#include "elf/elf.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "elf/file.h"
+#include "base/sys.h"
+
+static const char *elf_base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    return slash ? slash + 1 : path;
+}
+
+/* The program's own path: the loader gives "" for it. Found once; threads that are there at the
+ * same time all write the same. */
+static const char *elf_main_name(void)
+{
+    static char path[4096];
+    static bool is_known;
+    char found[sizeof path];
+    long n;
+
+    if (__atomic_load_n(&is_known, __ATOMIC_ACQUIRE))
+        return elf_base_name(path);
+    n = sys_readlink("/proc/self/exe", found, sizeof found - 1);
+    found[n > 0 ? n : 0] = '\0';
+    /* Under `ld.so PROGRAM` that is the loader; it has put argv right. */
+    if (!strncmp(elf_base_name(found), "ld-", 3) && strstr(found, ".so") &&
+        program_invocation_name && strlen(program_invocation_name) < sizeof found)
+        memcpy(found, program_invocation_name, strlen(program_invocation_name) + 1);
+    memcpy(path, found, strlen(found) + 1);
+    __atomic_store_n(&is_known, true, __ATOMIC_RELEASE);
+    return elf_base_name(path);
+}
+
+/* An address out of the dynamic section: glibc has added the base already, musl has not, and the
+ * vdso's is as in the file. */
+static const void *elf_dynamic_pointer(const struct elf_module *m, uintptr_t value, size_t len)
+{
+    if (!elf_module_holds(m, value, len))
+        value += m->base;
+    return elf_module_holds(m, value, len) ? (const void *)value : NULL;
+}
+
+static void elf_read_dynamic(struct elf_module *m)
+{
+    size_t soname = 0;
+
+    for (const elf_dyn *d = m->dynamic; d->d_tag != DT_NULL; d++) {
+        switch (d->d_tag) {
+        case DT_SYMTAB:
+            m->dynsym = elf_dynamic_pointer(m, d->d_un.d_ptr, sizeof *m->dynsym);
+            break;
+        case DT_STRTAB:
+            m->dynstr = elf_dynamic_pointer(m, d->d_un.d_ptr, 1);
+            break;
+        case DT_STRSZ:
+            m->dynstr_len = d->d_un.d_val;
+            break;
+        case DT_GNU_HASH:
+            m->gnu_hash = elf_dynamic_pointer(m, d->d_un.d_ptr, 16);
+            break;
+        case DT_HASH:
+            m->sysv_hash = elf_dynamic_pointer(m, d->d_un.d_ptr, 8);
+            break;
+        case DT_VERSYM:
+            m->versym = elf_dynamic_pointer(m, d->d_un.d_ptr, sizeof *m->versym);
+            break;
+        case DT_SONAME:
+            soname = d->d_un.d_val;
+            break;
+        }
+    }
+    if (!m->dynstr || !elf_module_holds(m, (uintptr_t)m->dynstr, m->dynstr_len) || !m->dynstr_len ||
+        m->dynstr[m->dynstr_len - 1] != '\0') {
+        m->dynsym = NULL;
+        m->dynstr_len = 0;
+    }
+    if (soname && soname < m->dynstr_len)
+        m->soname = m->dynstr + soname;
+}
+
+void elf_module_fill(const struct dl_phdr_info *info, bool is_main, struct elf_module *m)
+{
+    memset(m, 0, sizeof *m);
+    m->base = info->dlpi_addr;
+    m->phdr = info->dlpi_phdr;
+    m->phnum = info->dlpi_phnum;
+    m->tls_modid = info->dlpi_tls_modid;
+    m->is_main = is_main;
+    m->path = is_main ? "/proc/self/exe" : info->dlpi_name;
+    m->name = is_main ? elf_main_name() : elf_base_name(info->dlpi_name);
+    m->lo = UINTPTR_MAX;
+    for (size_t i = 0; i < m->phnum; i++) {
+        const elf_phdr *p = &m->phdr[i];
+
+        if (p->p_type == PT_LOAD && p->p_memsz) {
+            uintptr_t start = m->base + p->p_vaddr, end = start + p->p_memsz;
+
+            m->lo = start < m->lo ? start : m->lo;
+            m->hi = end > m->hi ? end : m->hi;
+        } else if (p->p_type == PT_TLS) {
+            m->tls_size = p->p_memsz;
+        } else if (p->p_type == PT_DYNAMIC) {
+            m->dynamic = (const elf_dyn *)(m->base + p->p_vaddr);
+        }
+    }
+    if (!elf_module_holds(m, (uintptr_t)m->dynamic, sizeof *m->dynamic))
+        m->dynamic = NULL;
+    if (m->dynamic)
+        elf_read_dynamic(m);
+}
+
+bool elf_module_match(const struct elf_module *module, const char *name)
+{
+    size_t len = strlen(name);
+
+    if (!len)
+        return false;
+    if (module->is_main && strcmp(name, "main") == 0)
+        return true;
+    if (strchr(name, '/'))
+        return strcmp(name, module->path) == 0;
+    return strncmp(module->name, name, len) == 0 &&
+           (module->name[len] == '\0' || module->name[len] == '.' || module->name[len] == '-');
+}
+
+void elf_module_of_file(const struct dl_phdr_info *info, bool is_main, const char *path,
+                        struct elf_module *out)
+{
+    elf_module_fill(info, is_main, out);
+    out->path = path;
+    out->name = elf_base_name(path);
+}
+
+const uint8_t *elf_module_build_id(const struct elf_module *module, size_t *len)
+{
+    for (size_t i = 0; i < module->phnum; i++) {
+        const elf_phdr *p = &module->phdr[i];
+        const uint8_t *id;
+
+        if (p->p_type == PT_NOTE &&
+            elf_module_holds(module, module->base + p->p_vaddr, p->p_filesz) &&
+            (id = elf_note_build_id((const void *)(module->base + p->p_vaddr), p->p_filesz, len)))
+            return id;
+    }
+    *len = 0;
+    return NULL;
+}
+
+bool elf_module_is_go(const struct elf_module *module)
+{
+    enum { GO_BUILD_ID = 4 };
+    size_t len;
+
+    for (size_t i = 0; i < module->phnum; i++) {
+        const elf_phdr *p = &module->phdr[i];
+
+        if (p->p_type == PT_NOTE &&
+            elf_module_holds(module, module->base + p->p_vaddr, p->p_filesz) &&
+            elf_note((const void *)(module->base + p->p_vaddr), p->p_filesz, "Go", GO_BUILD_ID,
+                     &len))
+            return true;
+    }
+    return false;
+}
+
+uint64_t elf_module_fingerprint(const struct elf_module *module)
+{
+    enum { ENOUGH = 1 << 20 }; /* of each segment */
+    uint64_t hash = 14695981039346656037u;
+
+    for (size_t i = 0; i < module->phnum; i++) {
+        const elf_phdr *p = &module->phdr[i];
+        size_t len = p->p_filesz < ENOUGH ? p->p_filesz : ENOUGH;
+        const char *bytes = (const char *)(module->base + p->p_vaddr);
+        uint64_t word;
+
+        if (p->p_type != PT_LOAD || p->p_flags & PF_W ||
+            !elf_module_holds(module, (uintptr_t)bytes, len))
+            continue;
+        hash = (hash ^ p->p_filesz) * 1099511628211u;
+        for (size_t at = 0; at + sizeof word <= len; at += sizeof word) {
+            memcpy(&word, bytes + at, sizeof word);
+            hash = (hash ^ word) * 0x9e3779b97f4a7c15u;
+            hash ^= hash >> 29;
+        }
+    }
+    return hash;
+}
+
+#ifdef DLFO_EH_SEGMENT_TYPE /* glibc 2.35 */
+const elf_ehdr *elf_object_header(const struct link_map *map)
+{
+    struct dl_find_object found;
+
+    if (!_dl_find_object || _dl_find_object(map->l_ld, &found) != 0)
+        return (const elf_ehdr *)map->l_addr;
+    return found.dlfo_map_start;
+}
+#else
+const elf_ehdr *elf_object_header(const struct link_map *map)
+{
+    return (const elf_ehdr *)map->l_addr;
+}
+#endif

@@ -21,6 +21,7 @@
 #include "elf/elf.h"
 #include "base/lock.h"
 #include "base/log.h"
+#include "base/outfile.h"
 #include "context/context.h"
 #include "context/dangling.h"
 #include "context/thread.h"
@@ -93,6 +94,8 @@ static void say_what_is_missing(void)
 static void read_settings(char **environment)
 {
     is_read = true;
+    if (!is_plain)
+        log_begin();
     config_read(is_plain ? NULL : environment, &config);
     log_level = (int)config.log;
     say_what_is_missing();
@@ -104,6 +107,9 @@ static void read_settings(char **environment)
         named_read(&config);
     registration_is_off = !config.periodic;
     hooks_init(&config, slots_count > 0, slots_key_count > 0 || slots_have_native);
+    if (config.report)
+        outfile_note(config.report);
+    log_count();
     if (config.errors && config.strict)
         _exit(EXIT_STRICT);
 }
@@ -268,4 +274,5 @@ __attribute__((destructor)) static void destruct(void)
     slots_say_unmatched();
     if (config.report)
         report_write(config.report);
+    log_count();
 }

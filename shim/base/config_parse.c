@@ -19,8 +19,7 @@ static void config_complain(struct config *config, const struct place *place, si
     size_t n = place->len < SHOWN_MAX ? place->len : SHOWN_MAX;
     unsigned key_index = place->key_index + (unsigned)offset;
 
-    for (size_t i = 0; i < n; i++)
-        shown[i] = place->text[i] >= ' ' && place->text[i] < 0x7f ? place->text[i] : '?';
+    memcpy(shown, place->text, n); /* log_msg cleans it */
     strcpy(shown + n, n < place->len ? "..." : "");
     fmt_vbuf(why, sizeof why, fmt, args);
     if (place->file)
@@ -101,6 +100,21 @@ const char *config_errno_text(int error)
         return "too many open files";
     case EIO:
         return "input/output error";
+    case EISDIR:
+        return "a folder";
+    case ENAMETOOLONG:
+        return "too long for a path";
+    case ENOSPC:
+    case EDQUOT:
+        return "no space left";
+    case EROFS:
+        return "a file system that is only read";
+    case ENOMEM:
+        return "no memory";
+    case EPIPE:
+        return "nobody reads it";
+    case EAGAIN:
+        return "nobody reads it for a second";
     default:
         return "system error";
     }

@@ -2,18 +2,23 @@
  *
  * Promise: a message never changes what the program does. So the rules here are those of a signal
  * handler: the stack only, no stdio, no locale, no lock; errno comes back as it was; a reader of
- * stderr that went away must not kill the program (SIGPIPE is taken back).
+ * stderr that went away must not kill the program (SIGPIPE is taken back), and a file that has taken
+ * its number gets nothing. What is quoted is cleaned of control characters. A message is said once, not
+ * by every child of fork again, and at most 20 a process.
  */
 #include "base/log.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 #include <time.h>
 
 #include "base/sys.h"
+#include "base/text.h"
 
 int log_level = LOG_LEVEL_ERROR;
 
@@ -76,8 +81,7 @@ struct fmt_args {
     va_list list;
 };
 
-/* Read flags, width, precision and length at FMT; the conversion remote release is where it stops. */
-
+/* Read flags, width, precision and length at FMT; the conversion is where it stops. */
 static const char *fmt_parse(const char *fmt, struct fmt_spec *spec, struct fmt_args *args)
 {
     for (; *fmt == '-' || *fmt == '0'; fmt++) {
@@ -143,10 +147,10 @@ static void fmt_put_string(struct fmt_out *out, const struct fmt_spec *spec, con
 static const char *fmt_convert(struct fmt_out *out, const char *fmt, struct fmt_args *args)
 {
     struct fmt_spec spec = {.precision = -1};
-    const char *remote_release = fmt_parse(fmt, &spec, args);
+    const char *conversion = fmt_parse(fmt, &spec, args);
     char c;
 
-    switch (*remote_release) {
+    switch (*conversion) {
     case 's':
         fmt_put_string(out, &spec, va_arg(args->list, const char *));
         break;
@@ -174,7 +178,7 @@ static const char *fmt_convert(struct fmt_out *out, const char *fmt, struct fmt_
         fmt_put(out, '%');
         return fmt;
     }
-    return remote_release + 1;
+    return conversion + 1;
 }
 
 int fmt_vbuf(char *buf, size_t n, const char *fmt, va_list list)
@@ -206,12 +210,84 @@ int fmt_buf(char *buf, size_t n, const char *fmt, ...)
     return len;
 }
 
+/* ---- descriptors ---- */
+
+/* A number says little: daemons close 0 to 2, and the next file that they open has that number. */
+static struct known {
+    int fd;
+    bool is_taken, is_open;
+    dev_t device;
+    ino_t inode;
+} known[4];
+
+static bool log_look_at(int fd, struct known *into)
+{
+    struct stat st;
+
+    if (SYS_CALL(fstat, fd, &st) != 0)
+        return false;
+    into->device = st.st_dev;
+    into->inode = st.st_ino;
+    return true;
+}
+
+static struct known *log_known(int fd)
+{
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (known[i].is_taken && known[i].fd == fd)
+            return &known[i];
+    return NULL;
+}
+
+void log_remember(int fd)
+{
+    for (size_t i = 0; i < sizeof known / sizeof *known && !log_known(fd); i++) {
+        if (known[i].is_taken)
+            continue;
+        known[i].fd = fd;
+        known[i].is_open = log_look_at(fd, &known[i]);
+        known[i].is_taken = true;
+    }
+}
+
+bool log_is_remembered(int fd)
+{
+    return log_known(fd) != NULL;
+}
+
+bool log_is_still(int fd)
+{
+    const struct known *before = log_known(fd);
+    struct known now;
+
+    return before && before->is_open && log_look_at(fd, &now) && now.device == before->device &&
+           now.inode == before->inode;
+}
+
+/* ---- writing ---- */
+
+enum {
+    WAIT_MS = 100,
+    WAITS = 10
+}; /* for a reader that is slow, on a descriptor that does not block */
+
+static bool log_wait(int fd)
+{
+    struct pollfd poll = {.fd = fd, .events = POLLOUT};
+    struct timespec limit = {.tv_nsec = WAIT_MS * 1000000L};
+
+    (void)SYS_CALL(ppoll, &poll, 1, &limit, NULL, 0);
+    return true;
+}
+
 static int log_write_all(int fd, const char *text, size_t len)
 {
+    unsigned waits = 0;
+
     while (len) {
         long done = sys_write(fd, text, len);
 
-        if (done == -EINTR)
+        if (done == -EINTR || (done == -EAGAIN && waits++ < WAITS && log_wait(fd)))
             continue;
         if (done <= 0)
             return done < 0 ? (int)-done : EIO;
@@ -231,6 +307,8 @@ int log_write(int fd, const char *text, size_t len)
     bool is_owned;
     int error;
 
+    if (log_is_remembered(fd) && !log_is_still(fd))
+        return EBADF;
     (void)SYS_CALL(rt_sigpending, &pending, sizeof pending);
     is_owned = SYS_CALL(rt_sigprocmask, SIG_BLOCK, &pipe_set, &old, sizeof old) == 0;
     error = log_write_all(fd, text, len);
@@ -243,6 +321,74 @@ int log_write(int fd, const char *text, size_t len)
     if (is_owned)
         (void)SYS_CALL(rt_sigprocmask, SIG_SETMASK, &old, NULL, sizeof old);
     return error;
+}
+
+/* ---- what was said already ---- */
+
+enum { SAID_MAX = 512, MESSAGES_MAX = 20 };
+
+/* One page that a process and its children share, so that no child repeats what was said before. */
+static _Atomic uint64_t *said;
+static _Atomic uint64_t said_here[SAID_MAX]; /* where there is no memory for that */
+static atomic_uint shown, held_back;
+
+void log_begin(void)
+{
+    long page;
+
+    log_remember(STDERR_FILENO);
+    if (said)
+        return;
+    page = SYS_CALL(mmap, NULL, sizeof said_here, PROT_READ | PROT_WRITE,
+                    MAP_SHARED | MAP_ANONYMOUS, -1, 0L);
+    said = page < 0 && page > -4096 ? said_here : (_Atomic uint64_t *)page;
+}
+
+/* True the first time in this process and its children; and when too many were said to know. */
+static bool log_is_new(const char *text, size_t len)
+{
+    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+    size_t at;
+
+    for (size_t i = 0; i < len; i++)
+        hash = (hash ^ (unsigned char)text[i]) * UINT64_C(0x100000001b3);
+    hash |= 1;
+    at = hash >> 32;
+    for (size_t i = 0; i < SAID_MAX; i++) {
+        uint64_t none = 0;
+
+        if (atomic_compare_exchange_strong(&said[(at + i) % SAID_MAX], &none, hash))
+            return true;
+        if (none == hash)
+            return false;
+    }
+    return true;
+}
+
+static bool log_is_wanted(enum log_level level, const char *text, size_t len)
+{
+    if (level > LOG_LEVEL_WARN || !said)
+        return true;
+    if (!log_is_new(text, len))
+        return false;
+    if (log_level > LOG_LEVEL_WARN || atomic_fetch_add(&shown, 1) < MESSAGES_MAX)
+        return true;
+    atomic_fetch_add(&held_back, 1);
+    return false;
+}
+
+void log_count(void)
+{
+    unsigned count = atomic_exchange(&held_back, 0);
+    char line[80];
+    int len;
+
+    if (!count)
+        return;
+    len = fmt_buf(line, sizeof line, "baton: %u more message%s, not shown\n", count,
+                  count > 1 ? "s" : "");
+    if (log_is_new(line, (size_t)len))
+        log_write(STDERR_FILENO, line, (size_t)len);
 }
 
 void log_msg(enum log_level level, const char *fmt, ...)
@@ -262,6 +408,9 @@ void log_msg(enum log_level level, const char *fmt, ...)
         len = capacity - 1;
         memcpy(line + head + len - (sizeof cut - 1), cut, sizeof cut - 1);
     }
+    text_clean(line, head + len);
+    if (!log_is_wanted(level, line, head + len))
+        return;
     line[head + len] = '\n';
     log_write(STDERR_FILENO, line, head + len + 1);
 }

@@ -1,12 +1,14 @@
 /* Messages to the user, and the formatter behind them.
  *
  * Call context: anywhere, signal handlers and code before libc's own start included. No memory is
- * allocated, no lock is taken, errno is kept. One message is one write(2) to descriptor 2.
+ * allocated, no lock is taken, errno is kept. One message is one write(2) to descriptor 2, which is not
+ * written to when it is no longer the file that it was; what is quoted in it is cleaned.
  */
 #ifndef BATON_BASE_LOG_H
 #define BATON_BASE_LOG_H
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
@@ -19,7 +21,18 @@ extern int log_level;
 #define LOG_MAX 1024
 void log_msg(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* Write LEN bytes as they are to descriptor FD, without SIGPIPE. 0, or an errno value. */
+/* At the start, before there is a second thread: from here on a warning or an error is said once a process
+ * tree and at most 20 are a process; log_count says how many were held back since it was called last. */
+void log_begin(void);
+void log_count(void);
+
+/* Remember what descriptor FD is now. is_still: it is open and the same file. */
+void log_remember(int fd);
+bool log_is_remembered(int fd);
+bool log_is_still(int fd);
+
+/* Write LEN bytes as they are to descriptor FD, without SIGPIPE. 0, or an errno value: EBADF too when FD
+ * was remembered and is another file by now. */
 int log_write(int fd, const char *text, size_t len);
 
 /* Format into BUF of N bytes, always terminated when N > 0. The answer is the length that the

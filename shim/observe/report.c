@@ -8,13 +8,14 @@
 #include "observe/report.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdarg.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/outfile.h"
+#include "base/text.h"
 #include "context/context.h"
 #include "context/dangling.h"
 #include "context/values.h"
@@ -22,7 +23,7 @@
 #include "userhooks/tally.h"
 #include "slots/slots.h"
 
-enum { TEXT_MAX = 256 * 1024 };
+enum { TEXT_FIRST = 64 * 1024 }; /* bytes; more is made when it is full */
 
 static const char bare_names[BARE_REASONS][12] = {
     [BARE_MEMORY] = "memory", [BARE_TEARDOWN] = "teardown", [BARE_SUPPRESSED] = "suppressed",
@@ -32,36 +33,57 @@ static const char bare_names[BARE_REASONS][12] = {
 
 struct text {
     char *start;
-    size_t len;
+    size_t len, capacity;
+    bool is_cut; /* no memory for all of it: half a line is no JSON */
 };
+
+/* Room for NEED bytes more and a terminator. */
+static bool make_room(struct text *text, size_t need)
+{
+    size_t wanted = text->capacity;
+    char *grown;
+
+    while (wanted - text->len <= need)
+        wanted *= 2;
+    if (wanted == text->capacity)
+        return true;
+    grown = mem_map(wanted);
+    if (!grown) {
+        text->is_cut = true;
+        return false;
+    }
+    memcpy(grown, text->start, text->len);
+    mem_unmap(text->start, text->capacity);
+    text->start = grown;
+    text->capacity = wanted;
+    return true;
+}
 
 static void add(struct text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
 static void add(struct text *text, const char *format, ...)
 {
     va_list args;
-    int len;
+    size_t len;
 
     va_start(args, format);
-    len = fmt_vbuf(text->start + text->len, TEXT_MAX - text->len, format, args);
+    len = (size_t)fmt_vbuf(text->start + text->len, text->capacity - text->len, format, args);
     va_end(args);
-    if (len > 0 && (size_t)len < TEXT_MAX - text->len)
-        text->len += (size_t)len;
+    if (len >= text->capacity - text->len) {
+        if (!make_room(text, len))
+            return;
+        va_start(args, format);
+        fmt_vbuf(text->start + text->len, text->capacity - text->len, format, args);
+        va_end(args);
+    }
+    text->len += len;
 }
 
 static void add_string(struct text *text, const char *string)
 {
-    add(text, "\"");
-    for (; *string; string++) {
-        unsigned char c = (unsigned char)*string;
+    size_t size = strlen(string);
 
-        if (c == '"' || c == '\\')
-            add(text, "\\%c", c);
-        else if (c < 32)
-            add(text, "\\u00%c%c", "0123456789abcdef"[c >> 4], "0123456789abcdef"[c & 15]);
-        else
-            add(text, "%c", c);
-    }
-    add(text, "\"");
+    if (make_room(text, 6 * size + 2))
+        text->len += text_json(text->start + text->len, text->capacity - text->len, string, size);
 }
 
 struct totals {
@@ -179,25 +201,6 @@ static void program_name(char *name, size_t size)
     name[len > 0 ? len : 0] = '\0';
 }
 
-static int open_target(const char *target)
-{
-    char path[4096];
-    size_t len = 0;
-
-    if (!strcmp(target, "stderr"))
-        return 2;
-    for (const char *c = target; *c && len < sizeof path - 16; c++) {
-        if (c[0] == '%' && c[1] == 'p') {
-            len += (size_t)fmt_buf(path + len, sizeof path - len, "%d", (int)getpid());
-            c++;
-        } else {
-            path[len++] = *c;
-        }
-    }
-    path[len] = '\0';
-    return open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
-}
-
 /* Below zero only where a forked child has let go of what was there before. */
 static long count_alive(int64_t count)
 {
@@ -208,12 +211,12 @@ void report_write(const char *target)
 {
     int saved_errno = errno;
     struct totals *totals = mem_map(sizeof *totals);
-    struct text text = {mem_map(TEXT_MAX), 0};
+    struct text text = {mem_map(TEXT_FIRST), 0, TEXT_FIRST, false};
     char program[1024];
-    int fd = open_target(target);
+    int error, fd = outfile_open(target, 0);
 
     if (fd < 0)
-        log_msg(LOG_LEVEL_ERROR, "BATON_REPORT=\"%s\": cannot be opened for writing", target);
+        outfile_complain("BATON_REPORT", target, -fd);
     if (fd >= 0 && text.start && totals) {
         int64_t contexts =
             context_count_alive(); /* waits for threads that end: before the others */
@@ -233,18 +236,14 @@ void report_write(const char *target)
         add_slots(&text);
         add_hooks(&text);
         add(&text, "}\n");
-        for (size_t done = 0; done < text.len;) {
-            ssize_t written = write(fd, text.start + done, text.len - done);
-
-            if (written <= 0 && errno != EINTR)
-                break;
-            done += written > 0 ? (size_t)written : 0;
-        }
+        error = text.is_cut ? ENOMEM : log_write(fd, text.start, text.len);
+        if (error)
+            outfile_complain("BATON_REPORT", target, error);
     }
-    if (fd > 2)
-        close(fd);
+    if (fd >= 0)
+        outfile_close(fd);
     if (text.start)
-        mem_unmap(text.start, TEXT_MAX);
+        mem_unmap(text.start, text.capacity);
     if (totals)
         mem_unmap(totals, sizeof *totals);
     errno = saved_errno;

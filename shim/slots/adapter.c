@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "elf/elf.h"
+#include "base/infile.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "slots/slots.h"
@@ -65,6 +66,7 @@ static bool adapter_parse(struct slot *slot, char *text, struct slot_error *erro
 {
     char *path = mem_alloc(PATH_SIZE);
     int saved_errno = errno;
+    const char *why;
     size_t at = 0;
 
     slot->size = sizeof(void *);
@@ -81,11 +83,13 @@ static bool adapter_parse(struct slot *slot, char *text, struct slot_error *erro
         at = 1;
         fmt_buf(path, PATH_SIZE, "%s", text);
     }
-    if (!*text || !at || access(path, R_OK) != 0) {
-        *error = (struct slot_error){
-            "the name of an adapter (a file in lib/baton/adapters, without .so) or the path "
-            "of a shared object",
-            text};
+    why = at && *text ? infile_distrust(path) : "";
+    if (why) {
+        if (!strchr(text, '/') || !*text)
+            why = "the name of an adapter (a file in lib/baton/adapters, without .so) or the path "
+                  "of a "
+                  "shared object";
+        *error = (struct slot_error){why, text};
         errno = saved_errno;
         mem_free(path, PATH_SIZE);
         return false;
@@ -101,8 +105,14 @@ static void adapter_resolve(struct slot *slot)
     const struct baton_adapter *table = slot->other.pointer[0];
 
     if (!table) {
-        void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+        void *library;
 
+        why = infile_distrust(path); /* it may have changed since the setting was read */
+        if (why) {
+            slot_refuse(slot, why);
+            return;
+        }
+        library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
         if (!library) {
             why = dlerror();
             log_msg(LOG_LEVEL_INFO, "%s: %s", slot->item, why ? why : "cannot be loaded");

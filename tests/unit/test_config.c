@@ -141,7 +141,7 @@ static const struct {
 } wrong[] = {
     {"BATON_INHERIT=al", "BATON_INHERIT=\"al\": column 1: expected one of app|all|none"},
     {"BATON_INHERIT=app|all", "BATON_INHERIT=\"app|all\": column 1: expected one of app|all|none"},
-    {"BATON_STRICT=yes", "BATON_STRICT=\"yes\": column 1: expected on, off, 1 or 0"},
+    {"BATON_STRICT=yes", "BATON_STRICT=\"yes\": column 1: expected one of off|on|require"},
     {"BATON_MAX_HOPS=12x", "BATON_MAX_HOPS=\"12x\": column 3: expected a whole number, as in 16"},
     {"BATON_MAX_HOPS=-1", "BATON_MAX_HOPS=\"-1\": column 1: expected a whole number, as in 16"},
     {"BATON_MAX_HOPS=0x10", "BATON_MAX_HOPS=\"0x10\": column 2: expected a whole number, as in 16"},

@@ -1,0 +1,31 @@
+/* Files that a setting names, for what is written: the report and its like. One way to open them all.
+ *
+ * A target is a path, in which %p stands for the process id and %% for %; or stdout or stderr (also
+ * written /dev/stdout, /dev/stderr); or /dev/fd/N, a descriptor that the process was started with.
+ */
+#ifndef BATON_BASE_OUTFILE_H
+#define BATON_BASE_OUTFILE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Before main: which descriptor TARGET names, if it does, is remembered with what it is then. */
+void outfile_note(const char *target);
+
+/*
+ * Opens TARGET to append to it; to be given back with outfile_close. FLAGS are added to those of open
+ * (O_RDWR for who maps it); a new file is its owner's alone (0600). No symbolic link at the
+ * end of the path is followed, and only a regular file, a pipe or a character device is taken; a pipe
+ * that nobody reads is given up, not waited for. Answers the descriptor or -errno; errno is kept.
+ */
+int outfile_open(const char *target, int flags);
+void outfile_close(int fd);
+
+/* Say that it could not be opened or written, and why: unless the file is another user's, as it is for
+ * a process that has changed its user and is not to append there. */
+void outfile_complain(const char *setting, const char *target, int error);
+
+/* TARGET as a path, in BUF of N bytes. False: it has a % that stands for nothing, or is too long. */
+bool outfile_path(const char *target, char *buf, size_t n);
+
+#endif

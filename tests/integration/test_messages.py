@@ -1,0 +1,160 @@
+"""What is said and written: nothing of it hurts the program, its files, or whoever reads it."""
+import json
+import os
+import shutil
+import stat
+import tempfile
+from pathlib import Path
+
+from harness import LIBRARY, carry, find_program, plain, run, skip, test
+
+KEY = "key:request_key"
+REFUSED = "tls:tcache@libc.so"
+PROGRAM = "stale_pool_glib"
+
+
+def said(target, message, program=PROGRAM):
+    after = run(program, env={"BATON_CARRY": KEY, "BATON_REPORT": target}).ok()
+    if len(after.err.splitlines()) != 1:
+        after.fail("expected one message")
+    after.complains(f'baton: BATON_REPORT="{target}": cannot be written: {message}')
+
+
+@test("a report follows no symbolic link, takes no file with other names, no folder, and says so with errno")
+def report_in_place_of():
+    with tempfile.TemporaryDirectory() as folder:
+        victim = Path(folder) / "victim"
+        victim.write_text("mine\n")
+        (Path(folder) / "symbolic").symlink_to(victim)
+        said(f"{folder}/symbolic", "a symbolic link, which is not followed (errno 40)")
+        said(folder, "a folder (errno 21)")
+        said(f"{folder}/no/such", "no such file (errno 2)")
+        os.link(victim, f"{folder}/hard")
+        said(f"{folder}/hard", "a file with other names (hard links) (errno 31)")
+        if victim.read_text() != "mine\n":
+            raise AssertionError("the file of somebody else was written to")
+
+
+@test("a report into a pipe that nobody reads is given up at once")
+def report_into_unread_pipe():
+    with tempfile.TemporaryDirectory() as folder:
+        os.mkfifo(f"{folder}/pipe")
+        said(f"{folder}/pipe", "a pipe that nobody reads (errno 6)")
+
+
+@test("a report file is its owner's alone; %p is the process, %% a percent sign")
+def report_file():
+    with tempfile.TemporaryDirectory() as folder:
+        run(PROGRAM, env={"BATON_CARRY": KEY, "BATON_REPORT": f"{folder}/100%%-%p"}).ok().quiet()
+        (path,) = Path(folder).iterdir()
+        if path.name != f"100%-{json.loads(path.read_text())['pid']}" or stat.S_IMODE(path.stat().st_mode) != 0o600:
+            raise AssertionError(f"{path} {path.stat()}")
+
+
+@test("BATON_REPORT=stdout and stderr are descriptors, no files", each=("stdout", "stderr", "/dev/stdout", "/dev/stderr"))
+def report_on_descriptor(target):
+    with tempfile.TemporaryDirectory() as folder:
+        after = run(PROGRAM, env={"BATON_CARRY": KEY, "BATON_REPORT": target}, cwd=folder).ok()
+        after.matches(r'^\{"baton":.*\}$', "out" if "out" in target else "err")
+        if list(Path(folder).iterdir()):
+            after.fail("a file was made")
+
+
+@test("a report on a pipe whose reader has gone does not end the program")
+def report_without_reader():
+    with tempfile.TemporaryDirectory() as folder:
+        program, status = find_program("prefork"), Path(folder) / "status"
+        run("sh", "-c", f"({program}; echo $? >{status}) | exec <&-; wait", env={"BATON_CARRY": KEY, "BATON_REPORT": "stdout"})
+        if status.read_text() != "0\n":
+            raise AssertionError(f"it ended with {status.read_text()!r}")
+
+
+@test("whatever the names are, the report is JSON and the message is clean")
+def strange_bytes():
+    strange = b"\xff\xc3\xa9\xe2\x80\xae\x1b[1m\"\\\x7f".decode("utf-8", "surrogateescape")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "report"
+        after = run(PROGRAM, env={"BATON_CARRY": f"key:{strange};kee:{strange}", "BATON_REPORT": path})
+        text = path.read_bytes()
+        if any(byte < 32 for byte in text.rstrip(b"\n")):
+            after.fail(f"a control character in {text!r}")
+        item = json.loads(text.decode())["slots"][0]["item"]
+        if item != 'key:\\xff\u00e9\u202e\x1b[1m"\\\x7f':
+            after.fail(f"the item is {item!r}")
+        if not after.err.startswith('baton: BATON_CARRY="kee:?\u00e9????[1m"\\?": column '):
+            after.fail("the message is not clean")
+
+
+@test("a report is as long as it has to be")
+def long_report():
+    items = ";".join(f"key:{'n' * 1500}{number}" for number in range(80))
+    with tempfile.TemporaryDirectory() as folder:
+        settings = Path(folder) / "settings"
+        settings.write_text("\n".join(f"key:{'n' * 2500}{number}" for number in range(90)))
+        after = run(PROGRAM, env={"BATON_CARRY": items, "BATON_CONFIG": settings, "BATON_REPORT": f"{folder}/report"})
+        report = json.loads(Path(f"{folder}/report").read_text())
+        if len(report["slots"]) != 170 or os.path.getsize(f"{folder}/report") < 300_000:
+            after.fail("the report is cut")
+
+
+@test("descriptor 2 that has become a file of the program's gets no message and no report")
+def descriptor_of_others():
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "data"
+        for how in ({}, {"BATON_LOG": "debug"}, {"BATON_REPORT": "stderr"}, {"BATON_REPORT": "/dev/fd/2"}):
+            run("daemon_file", path, env={"BATON_CARRY": f"{KEY};{REFUSED}", **how}).ok()
+            if path.read_text() != "record 1\nrecord 2\n":
+                raise AssertionError(f"{how}: {path.read_text()!r}")
+
+
+@test("a message is said once, not by every child of fork")
+def once_a_tree():
+    after = carry(REFUSED, "prefork").ok()
+    if after.err.count("not carried") != 1:
+        after.fail("expected the message once")
+
+
+@test("at most 20 messages a process, then how many more")
+def not_too_many():
+    after = run(PROGRAM, env={"BATON_CARRY": ";".join(f"kee:{number}" for number in range(50))})
+    lines = after.err.splitlines()
+    if len(lines) != 21 or lines[20] != "baton: 30 more messages, not shown":
+        after.fail(f"{len(lines)} messages")
+
+
+@test("what another user's process may not append to the report is not said")
+def report_of_another_user():
+    if os.geteuid() != 0 or not shutil.which("setpriv"):
+        skip("needs root and setpriv")
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o777)
+        library, program = shutil.copy(LIBRARY, folder), shutil.copy(find_program("prefork"), folder)
+        settings = f"LD_PRELOAD={library} BATON_CARRY={KEY} BATON_REPORT={folder}/report"
+        nobody = "setpriv --reuid=65534 --regid=65534 --clear-groups"
+        after = plain("sh", "-c", f"{settings} {program}; {nobody} env {settings} {program}").ok().quiet()
+        if len(Path(f"{folder}/report").read_text().splitlines()) != 6:
+            after.fail("expected the reports of the first six processes")
+
+
+ADAPTERS = [
+    ("/tmp", "a regular file, outside of /dev"),
+    ("/dev/zero", "a regular file, outside of /dev"),
+    ("/no/such.so", "a file that exists"),
+    ("WRITABLE", "a file that others may not write (chmod o-w)"),
+    ("ANOTHERS", "a file that belongs to root or to you"),
+]
+
+
+@test("an adapter is a regular file of root's or the user's that nobody else may write", each=ADAPTERS)
+def adapter_files(path, expected):
+    with tempfile.TemporaryDirectory() as folder:
+        if path.isupper():
+            if path == "ANOTHERS" and os.geteuid() != 0:
+                skip("needs root")
+            name, path = path, f"{folder}/adapter.so"
+            Path(path).write_text("")
+            os.chmod(path, 0o666 if name == "WRITABLE" else 0o644)
+            if name == "ANOTHERS":
+                os.chown(path, 65534, 65534)
+        after = carry(f"adapter:{path}", PROGRAM)
+        after.complains(f'baton: BATON_CARRY="adapter:{path}": column 9: expected {expected}')

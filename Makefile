@@ -59,7 +59,7 @@ $(B)/shim/userhooks/%_gpr.o $(B)/shim/userhooks/%_gpr_$(ARCH).o: private BASE +=
 $(B)/shim/families/coroutines/ucontext.o $(B)/shim/families/coroutines/fcontext.o: private LAST += -O2
 
 # What puts a walk through words in line calls it in its own frame (slots/words_move.h).
-$(if $(filter x86_64,$(ARCH)),$(addprefix $(B)/shim/,$(addsuffix .o,context/context context/scope \
+$(if $(filter x86_64,$(ARCH)),$(addprefix $(B)/shim/,$(addsuffix .o,context/capture context/scope \
   families/libuv/work families/glib/pool)): private BASE += -mno-red-zone)
 
 $(B)/%.o: %.S $(B)/flags

@@ -73,7 +73,7 @@ static void start_carrying(void)
         (int (*)(pthread_key_t, const void *))next_find_startup("pthread_setspecific");
     inherit_init(config.inherit, &config.pools);
     thread_init((int (*)(unsigned *, void (*)(void *)))next_find_startup("pthread_key_create"),
-                slots_calls.key_write);
+                slots_calls.key_write, thread_leave_at_exit);
     context_init((uint32_t)((config.max_age_ns + 999999) / 1000000), config.max_hops);
 }
 

@@ -184,9 +184,8 @@ enum {
 extern _Atomic uintptr_t context_guard __attribute__((visibility("hidden")));
 /* The same but for GUARD_WORDS, which is turned round: 0 where nothing but words is in the way. */
 extern _Atomic uintptr_t context_words_guard __attribute__((visibility("hidden")));
-/* Sets and clears bits of both; the words' bit is set once, before any capture. */
+/* Sets bits of both; the words' bit is set once, before any capture. */
 void guard_raise(uintptr_t bits);
-void guard_lower(uintptr_t bits);
 
 /*
  * The fast paths hold on this thread: it is known, has nothing attached, and the guard is clear.

@@ -154,7 +154,7 @@ static void coroutine_free(struct coroutine *coroutine)
     mem_free(coroutine->values, slots_saved_bytes);
     mem_free(coroutine->front, context_before);
     mem_free(coroutine->more, coroutine->more_size);
-    mem_free(coroutine->state.entries, coroutine->state.entries_max * scope_entry_size);
+    mem_free(coroutine->state.entries, coroutine->state.entries_max * sizeof(struct scope_entry));
     mem_free(coroutine->state.saved, coroutine->state.saved_max);
     memset(coroutine, 0, sizeof *coroutine);
     lock_take(&table_lock);

@@ -29,7 +29,8 @@ struct coroutine {
     struct context *start; /* of the entry function, until that has it */
     void *more;            /* the family's, mem_alloc(more_size) */
     size_t more_size;
-    const void *record; /* the family's: a switch that brings it is this coroutine's last; or NULL */
+    const void
+        *record; /* the family's: a switch that brings it is this coroutine's last; or NULL */
 };
 
 enum { COROUTINES_RECENT = 64 };

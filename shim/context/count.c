@@ -17,8 +17,6 @@
 
 enum { WAIT_MS = 200, CACHES = 3 };
 
-atomic_bool contexts_looked_at;
-
 struct cached {
     const struct context *context;
     int64_t references;

@@ -19,6 +19,8 @@ void context_give_back(struct context *context, bool is_overlay);
 /* All but the count of references, which other threads are changing. */
 void context_copy_values(struct context *to, const struct context *from);
 size_t overlay_size(void);
+/* From the slots: how large contexts are, and the empty one. False: no memory. */
+bool context_make_empty(void);
 
 /* Lets `count` references go at once. */
 static inline void context_put(struct context *context, int64_t count)
@@ -45,6 +47,11 @@ static inline void flush_end(struct thread *thread)
 
     atomic_store_explicit(&thread->flushes_done, done + 1, memory_order_release);
 }
+
+/* ---- capture.c, keys.c: at the start ---- */
+
+void capture_set_limits(uint32_t max_age_ms, uint32_t max_hops);
+void keys_begin(void); /* fills in slots_calls */
 
 /* ---- snapshot.c ---- */
 
@@ -107,21 +114,19 @@ static inline bool context_holds_counted(const struct context *context, unsigned
            !context_key_is_owned(key_index);
 }
 
-/* GUARD_STALE is set: looks for what waits. */
+/* Something that waits may be found now: from then on GUARD_STALE is set; looks for what waits. */
+void guard_note_stale(void);
 void context_look_again(void);
 
 /* A context of what the thread sees now, one reference; not counted as a capture. NULL: no memory. */
 struct context *context_visible(struct thread *thread);
 
-/* Of the innermost attach: what it lent of the copied slots, and the values that it lent from; NULL. */
-const void *scope_borrowed(const struct thread *thread);
-const void *scope_borrowed_from(const struct thread *thread);
-
 /* Makes the attached context one that may be written to. False: no memory. */
-bool scope_make_overlay(struct thread *thread);
+bool overlay_make(struct thread *thread);
+/* Takes back what the overlay lent and the slots still hold (rule 19); is_thread: the thread ends. */
+void overlay_reclaim(struct context *own, bool is_thread);
 /* What the task captured is not what it sees any more. */
 void context_drop_task_snapshot(struct context *own);
-extern const size_t scope_entry_size; /* of thread.levels */
 
 struct scope_entry {
     struct context *attached; /* to put back */
@@ -172,7 +177,7 @@ static inline void scope_unnest(struct thread *thread)
 
 /* Attaches are made without a level where they can be: what they replace is in thread_front. */
 extern bool scope_is_words_only;
-int scope_set_key(struct thread *thread, unsigned key, unsigned key_index, const void *value,
-                  int (*real)(unsigned, const void *));
+int overlay_set_key(struct thread *thread, unsigned key, unsigned key_index, const void *value,
+                    int (*real)(unsigned, const void *));
 
 #endif

@@ -26,11 +26,7 @@
 #include "slots/slots.h"
 #include "slots/words.h"
 
-const size_t scope_entry_size = sizeof(struct scope_entry);
-
 enum { LEVELS_FIRST = 16, DESTRUCTOR_ROUNDS = 4 /* PTHREAD_DESTRUCTOR_ITERATIONS */ };
-
-bool scope_is_words_only;
 
 static bool grow(void **block, size_t *have, size_t want)
 {
@@ -77,86 +73,6 @@ static struct scope_entry *entry_push(struct thread *thread)
     return entry;
 }
 
-/* A context of an earlier epoch, one to be written to, or one that lends values, gets a private stand-in. */
-struct context *overlay_new(struct context *base)
-{
-    struct thread *thread = thread_self;
-    struct context *own = thread->spare_overlay;
-
-    thread->spare_overlay = NULL;
-    if (!own && !(own = context_alloc(true)))
-        return NULL;
-    memset(context_overlay_part(own), 0, overlay_size());
-    atomic_store_explicit(&own->refs, 0, memory_order_relaxed);
-    context_copy_values(own, base);
-    own->flags = CONTEXT_OVERLAY;
-    vars_ref(own->vars);
-    own->base = base;
-    own->epoch = atomic_load_explicit(&slots_epoch, memory_order_acquire);
-    for (unsigned key_index = 0; key_index < slots_key_count; key_index++) {
-        if (base->epoch < key_bindings[key_index].since)
-            own->key[key_index] = NULL;
-        if (context_key_is_owned(key_index)) {
-            own->key[key_index] = policy_lend(context_key_slot(key_index), own->key[key_index]);
-            context_borrowed(own)[key_index] = own->key[key_index];
-        }
-    }
-    return own;
-}
-
-void overlay_free(struct context *own)
-{
-    struct overlay_part *part = context_overlay_part(own);
-
-    if (part->task_snapshot)
-        context_release(part->task_snapshot);
-    if (origins_on)
-        origin_gone(own);
-    vars_unref(own->vars);
-    if (thread_self->batch_attached == own)
-        thread_self->batch_attached = NULL; /* the next one may lie at its place */
-    /* A thread whose tasks set keys needs one a task: it stays with the block, as its levels do. */
-    if (thread_self->spare_overlay || thread_self == &thread_unknown)
-        context_give_back(own, true);
-    else
-        thread_self->spare_overlay = own;
-}
-
-void context_drop_task_snapshot(struct context *own)
-{
-    struct overlay_part *part = context_overlay_part(own);
-    struct context *task_snapshot = part->task_snapshot;
-
-    if (!task_snapshot)
-        return;
-    part->task_snapshot = NULL;
-    thread_self->batch_attached = NULL; /* references to what is not seen any more */
-    context_release(task_snapshot);
-}
-
-/* Values that the slots still hold are baton's to end; what a task took over is not (rule 19). */
-static void reclaim_borrowed(struct context *own, bool is_thread)
-{
-    struct overlay_part *part = context_overlay_part(own);
-
-    for (unsigned key_index = 0; key_index < slots_key_count; key_index++) {
-        uint64_t bit = (uint64_t)1 << key_index % 64;
-        void *borrowed;
-
-        if (!context_key_is_owned(key_index) || !(borrowed = context_borrowed(own)[key_index]))
-            continue;
-        if (!(context_void(own)[key_index / 64] & bit)) {
-            if (own->key[key_index] != borrowed)
-                continue;
-            if (is_thread && part->set[key_index / 64] & bit)
-                continue; /* the thread set it natively as well: the C library ends it */
-            own->key[key_index] = NULL;
-        }
-        context_borrowed(own)[key_index] = NULL;
-        policy_take_back(context_key_slot(key_index), borrowed);
-    }
-}
-
 bool scope_enter_slow(struct context *context, uintptr_t frame_mark)
 {
     struct thread *thread = frame_mark & FRAME_THREAD ? thread_begin() : thread_enter();
@@ -181,7 +97,7 @@ bool scope_enter_slow(struct context *context, uintptr_t frame_mark)
     entry = entry_push(thread);
     if (!entry) {
         if (attached != context) {
-            reclaim_borrowed(attached, false);
+            overlay_reclaim(attached, false);
             overlay_free(attached);
         }
         return false;
@@ -258,7 +174,7 @@ static void destroy_set_values(struct thread *thread)
             if (!(part->set[key_index / 64] >> key_index % 64 & 1) || !value)
                 continue;
             if (context_key_is_owned(key_index) && value == context_borrowed(own)[key_index])
-                continue; /* baton's: reclaim_borrowed */
+                continue; /* baton's: overlay_reclaim */
             own->key[key_index] = NULL;
             /* The borrowed value put back by the task is still its owner's (rule 19). */
             if ((value == own->base->key[key_index] && !context_key_is_owned(key_index)) ||
@@ -290,7 +206,7 @@ static void entry_pop(struct thread *thread)
             return;
     }
     if (own && slots_have_owned_keys)
-        reclaim_borrowed(own, (frame_mark & FRAME_THREAD) != 0);
+        overlay_reclaim(own, (frame_mark & FRAME_THREAD) != 0);
     if (thread->depth) {
         struct scope_entry *entry = &thread->entries[thread->depth - 1];
 
@@ -370,10 +286,8 @@ bool scope_leave_entry(struct thread *thread, uint32_t depth, uintptr_t frame_ma
     return true;
 }
 
-/* Called by the personality of guarded frames (unwind.c). */
-void scope_unwind(uintptr_t sp)
+bool scope_leave_unwound(struct thread *thread, uintptr_t sp)
 {
-    struct thread *thread = thread_self;
     bool ends = false;
 
     vars_leave(thread, sp);
@@ -381,8 +295,7 @@ void scope_unwind(uintptr_t sp)
         ends = (thread->frame_mark & FRAME_THREAD) != 0;
         entry_pop(thread);
     }
-    if (ends)
-        thread_leave(thread);
+    return ends;
 }
 
 void scope_drop_stale(struct thread *thread, uintptr_t sp)
@@ -443,96 +356,4 @@ struct context *scope_leave_keep(struct thread *thread, uintptr_t sp, struct con
         return context;
     context_release(context);
     return next;
-}
-
-const void *scope_borrowed(const struct thread *thread)
-{
-    const struct scope_entry *entry = thread->depth ? &thread->entries[thread->depth - 1] : NULL;
-
-    return slots_have_owned && entry && entry->saved_at != SIZE_MAX
-               ? thread->saved + entry->saved_at + slots_bytes
-               : NULL;
-}
-
-const void *scope_borrowed_from(const struct thread *thread)
-{
-    const struct context *over = thread->attached;
-
-    return over ? context_copied(over->flags & CONTEXT_OVERLAY ? over->base : over) : NULL;
-}
-
-bool scope_make_overlay(struct thread *thread)
-{
-    struct context *own;
-
-    if (thread->attached->flags & CONTEXT_OVERLAY)
-        return true;
-    own = overlay_new(thread->attached);
-    if (!own)
-        return false;
-    thread->attached = own;
-    thread->frame_mark |= FRAME_SLOW;
-    return true;
-}
-
-/*
- * Keys that were made again since the attach are empty in it, whatever the task had set: who deletes
- * a key looks after the values. Not after what baton has lent.
- */
-static void bring_up_to_date(struct context *own)
-{
-    struct overlay_part *part = context_overlay_part(own);
-    uint32_t epoch = atomic_load_explicit(&slots_epoch, memory_order_acquire);
-
-    for (unsigned key_index = 0; key_index < slots_key_count; key_index++) {
-        uint64_t bit = (uint64_t)1 << key_index % 64;
-
-        if (key_bindings[key_index].since <= own->epoch)
-            continue;
-        if (context_key_is_owned(key_index)) {
-            if (own->key[key_index] && own->key[key_index] == context_borrowed(own)[key_index])
-                context_void(own)[key_index / 64] |= bit;
-            else if (!(context_void(own)[key_index / 64] & bit))
-                context_borrowed(own)[key_index] = NULL;
-        }
-        own->key[key_index] = NULL;
-        part->set[key_index / 64] &= ~bit;
-    }
-    own->epoch = epoch;
-}
-
-int scope_set_key(struct thread *thread, unsigned key, unsigned key_index, const void *value,
-                  int (*real)(unsigned, const void *))
-{
-    struct context *over = thread->attached;
-    struct overlay_part *part;
-
-    if (over->epoch < key_bindings[key_index].since && over->flags & CONTEXT_OVERLAY) {
-        bring_up_to_date(over);
-    } else if (!(over->flags & CONTEXT_OVERLAY)) {
-        if (over->key[key_index] == value && over->epoch >= key_bindings[key_index].since &&
-            !(thread->frame_mark & FRAME_THREAD))
-            return 0;
-        if (!scope_make_overlay(thread))
-            return 12; /* ENOMEM, as the real function answers */
-        over = thread->attached;
-    }
-    if (thread->frame_mark & FRAME_THREAD) {
-        /* The thread's own from now on: the C library destroys it when the thread ends (rule 13).
-         * Last of what may fail, because then the value stays the caller's. */
-        int error = real(key, value);
-
-        if (error)
-            return error;
-    }
-    part = context_overlay_part(over);
-    context_drop_task_snapshot(over);
-    if (origins_on)
-        origin_seen(over, context_key_slot(key_index), value);
-    if (dangling_on && part->set[key_index / 64] >> key_index % 64 & 1 &&
-        !context_key_is_owned(key_index))
-        dangling_replaced(context_key_slot(key_index), over->key[key_index], value);
-    over->key[key_index] = (void *)(uintptr_t)value;
-    part->set[key_index / 64] |= (uint64_t)1 << key_index % 64;
-    return 0;
 }

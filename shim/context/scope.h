@@ -21,8 +21,9 @@ bool scope_leave_entry(struct thread *thread, uint32_t depth, uintptr_t frame_ma
 /* Leaves every attach at or below (deeper than) stack address `sp`. */
 void scope_leave_slow(struct thread *thread, uintptr_t sp);
 void scope_leave_here(uintptr_t sp); /* of the calling thread, whichever that is by now */
-/* As above for a frame that is being unwound, from its stack pointer at its call (unwind.c). */
-void scope_unwind(uintptr_t sp);
+/* As above for a frame that is being unwound, from its stack pointer at its call (unwind.c). True: the
+ * thread's own attach was among them, the thread ends. */
+bool scope_leave_unwound(struct thread *thread, uintptr_t sp);
 /* Attaches for longer than the calling function runs; the innermost scope now open bounds it. Takes
  * over the reference. False: could not, nothing has changed. */
 bool scope_adopt(struct context *context);

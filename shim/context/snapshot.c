@@ -49,6 +49,24 @@ static void *hold_key(struct thread *thread, unsigned key_index, void *value)
     return policy_hold(slot, value, own ? (const void *)own : thread, NULL);
 }
 
+/* What the innermost attach lent of the copied slots; NULL: nothing. */
+static const void *borrowed_now(const struct thread *thread)
+{
+    const struct scope_entry *entry = thread->depth ? &thread->entries[thread->depth - 1] : NULL;
+
+    return slots_have_owned && entry && entry->saved_at != SIZE_MAX
+               ? thread->saved + entry->saved_at + slots_bytes
+               : NULL;
+}
+
+/* The values that it lent from. */
+static const void *borrowed_from(const struct thread *thread)
+{
+    const struct context *over = thread->attached;
+
+    return over ? context_copied(over->flags & CONTEXT_OVERLAY ? over->base : over) : NULL;
+}
+
 /*
  * A context of what the calling thread sees now, with `refs` references. NULL: no memory.
  * A value that cannot be counted for want of memory is left out: lost context, never lost life.
@@ -86,8 +104,8 @@ struct context *context_build(struct thread *thread, int64_t refs)
     if (context->vars && vars_end)
         context->flags |= CONTEXT_COUNTED;
     if (slots_have_copied)
-        is_set |= slots_capture(context_copied(context), thread, scope_borrowed(thread),
-                                scope_borrowed_from(thread));
+        is_set |= slots_capture(context_copied(context), thread, borrowed_now(thread),
+                                borrowed_from(thread));
     if (dangling_on && slots_have_copied)
         dangling_hold_copied(thread, context);
     thread->building = 0;

@@ -44,18 +44,12 @@ static pthread_key_t leave_key;
 static bool has_leave_key;
 static int (*real_setspecific)(pthread_key_t key, const void *value);
 
-static void thread_leave_at_exit(void *block)
-{
-    if (thread_self == block)
-        thread_leave(block);
-}
-
 void thread_init(int (*key_create)(pthread_key_t *, void (*)(void *)),
-                 int (*setspecific)(pthread_key_t, const void *))
+                 int (*setspecific)(pthread_key_t, const void *), void (*leave)(void *block))
 {
     real_setspecific = setspecific;
     /* Keys from 32 on make setspecific allocate from the program's heap: then rather leak a block. */
-    has_leave_key = key_create(&leave_key, thread_leave_at_exit) == 0 && leave_key < 32;
+    has_leave_key = key_create(&leave_key, leave) == 0 && leave_key < 32;
 }
 
 struct thread *thread_enter(void)
@@ -162,66 +156,20 @@ static void thread_push(struct thread *thread)
                                                   memory_order_release, memory_order_relaxed));
 }
 
-static void thread_give_back(struct thread *thread)
+void thread_give_spares(struct thread *thread)
 {
-    thread_self = &thread_unknown;
-    thread_push(thread);
-}
-
-/* The end of a thread that did more than run. */
-static __attribute__((noinline)) void thread_let_go(struct thread *thread)
-{
-    scope_leave_slow(thread, UINTPTR_MAX & ~(uintptr_t)FRAME_FLAGS);
-    coroutine_thread_ends(thread);
-    context_drop_snapshot(thread);
-    context_flush_batch(thread);
-    context_flush_releases(thread);
-    record_flush(thread);
-    slab_flush(thread);
-    thread->suppress = 0;
-    if (origins_on)
-        origin_gone(thread);
-    if (dangling_on)
-        dangling_look();
-    vars_leave(thread, UINTPTR_MAX);
-    thread->vars_id = 0;
-    if (thread->vars) {
-        struct vars_map *vars = thread->vars;
-
-        thread->vars = NULL;
-        vars_unref(vars);
-    }
-    context_drop_snapshot(thread); /* the free functions may have handed over */
     while (thread->spare) {
         struct thread *spare = thread->spare;
 
         thread->spare = spare->next_free;
         thread_push(spare);
     }
-    thread_give_back(thread);
 }
 
-void thread_leave_plain(struct thread *thread)
+void thread_give_back(struct thread *thread)
 {
-    if (unlikely(((uintptr_t)thread->attached | (uintptr_t)thread->snapshot |
-                  (uintptr_t)thread->deferred_context | (uintptr_t)thread->batch |
-                  (uintptr_t)thread->freed_chunk | (uintptr_t)thread->slab_objects |
-                  (uintptr_t)thread->spare | (uintptr_t)thread->coroutines |
-                  (uintptr_t)thread->vars | thread->vars_id | thread->suppress) != 0))
-        thread_let_go(thread);
-    else
-        thread_give_back(thread);
-}
-
-void thread_leave(struct thread *thread)
-{
-    if (unlikely(thread == &thread_unknown))
-        return;
-    thread->building = 0; /* a getter may have ended the thread */
-    if (thread->attached || origins_on)
-        thread_let_go(thread);
-    else
-        thread_leave_plain(thread);
+    thread_self = &thread_unknown;
+    thread_push(thread);
 }
 
 void thread_each(void (*visit)(struct thread *thread, void *arg), void *arg)

@@ -4,9 +4,13 @@
 
 #include "context/context.h"
 
-/* Makes our own key, with the real functions; once, before any thread_enter. */
+/* Makes our own key, with the real functions and thread_leave_at_exit; once, before any thread_enter. */
 void thread_init(int (*key_create)(unsigned *, void (*)(void *)),
-                 int (*setspecific)(unsigned, const void *));
+                 int (*setspecific)(unsigned, const void *), void (*leave)(void *block));
+void thread_leave_at_exit(void *block);
+/* Nobody has the block any more; nor its spare ones. */
+void thread_give_back(struct thread *thread);
+void thread_give_spares(struct thread *thread);
 
 /* Makes room for thread_front in the blocks to come. False: there are blocks already. */
 bool thread_reserve_front(size_t size);

@@ -42,8 +42,11 @@ baton_personality(int version, int actions, uint64_t exception_class,
     if (actions & UNWIND_CLEANUP_PHASE) {
         uintptr_t sp = frame_sp(unwinding, __builtin_return_address(0));
 
+        struct thread *thread = thread_self;
+
         /* Without it: the innermost attach is this frame's, but for frames that longjmp has left. */
-        scope_unwind(sp ? sp : thread_self->frame_mark & ~(uintptr_t)FRAME_FLAGS);
+        if (scope_leave_unwound(thread, sp ? sp : thread->frame_mark & ~(uintptr_t)FRAME_FLAGS))
+            thread_leave(thread);
     }
     return UNWIND_CONTINUE;
 }

@@ -1,5 +1,5 @@
 /*
- * See vars.h. A run swaps the map and the identity of whoever holds them (the thread, or the private
+ * See variables.h. A run swaps the map and the identity of whoever holds them (the thread, or the private
  * context of the innermost attach) and puts both back when it is left, however that happens: by
  * returning, by unwinding (the frame is guarded), or by longjmp (found at the next use).
  */
@@ -30,11 +30,6 @@ static struct context *holder_of(const struct thread *thread)
                : NULL;
 }
 
-struct vars_map *vars_now(const struct thread *thread)
-{
-    return thread_is_attached(thread) ? thread->attached->vars : thread->vars;
-}
-
 static uint64_t *id_at(struct thread *thread, struct context *holder)
 {
     return holder ? &context_overlay_part(holder)->vars_id : &thread->vars_id;
@@ -44,7 +39,7 @@ uint64_t vars_where(struct thread *thread)
 {
     uint64_t *id;
 
-    if (thread_is_attached(thread) && !scope_make_overlay(thread))
+    if (thread_is_attached(thread) && !overlay_make(thread))
         return 0;
     id = id_at(thread, holder_of(thread));
     if (!*id)
@@ -158,10 +153,8 @@ void vars_leave_holder(struct thread *thread, const struct context *holder)
         run_pop(thread);
 }
 
-GUARDED enum vars_run_error vars_run(struct vars_context *context, void (*function)(void *),
-                                     void *arg)
+enum vars_run_error vars_enter(struct vars_context *context, uintptr_t sp)
 {
-    GUARDED_FRAME();
     struct thread *thread = thread_enter();
     struct vars_run *run = mem_alloc(sizeof *run);
     struct context *holder;
@@ -178,13 +171,10 @@ GUARDED enum vars_run_error vars_run(struct vars_context *context, void (*functi
     }
     holder = holder_of(thread);
     atomic_fetch_add_explicit(&context->refs, 1, memory_order_relaxed);
-    *run = (struct vars_run){
-        thread->runs,          context, arch_sp(), holder, vars_ref(vars_now(thread)),
-        *id_at(thread, holder)};
+    *run = (struct vars_run){thread->runs,          context, sp, holder, vars_ref(vars_now(thread)),
+                             *id_at(thread, holder)};
     thread->runs = run;
     exchange(thread, holder, vars_context_map(context), context->id);
-    function(arg);
-    vars_leave(thread_self, arch_sp());
     return VARS_RUN_OK;
 }
 

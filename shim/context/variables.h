@@ -33,7 +33,10 @@ struct vars_run {
 };
 
 /* The present map; not a reference. */
-struct vars_map *vars_now(const struct thread *thread);
+static inline struct vars_map *vars_now(const struct thread *thread)
+{
+    return thread_is_attached(thread) ? thread->attached->vars : thread->vars;
+}
 /* The identity of where a set would go; makes an attached context private. 0: no memory. */
 uint64_t vars_where(struct thread *thread);
 /* Makes `map` the present one; takes the reference. Only after vars_where has answered. */
@@ -46,6 +49,9 @@ void vars_context_unref(struct vars_context *context);
 struct vars_map *vars_context_map(struct vars_context *context);
 
 enum vars_run_error { VARS_RUN_OK, VARS_RUN_MEMORY, VARS_RUN_ENTERED };
+/* Between vars_enter, from a frame with that stack pointer, and vars_leave everything runs in it. */
+enum vars_run_error vars_enter(struct vars_context *context, uintptr_t sp);
+/* run.c */
 enum vars_run_error vars_run(struct vars_context *context, void (*function)(void *), void *arg);
 
 /* Leaves what was entered in frames at or below sp; in frames that longjmp has left; by the holder. */

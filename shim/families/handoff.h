@@ -136,7 +136,7 @@ int start_rollback(enum family family, struct thread *thread, int error);
 
 /*
  * The body of a thread's trampoline, a GUARDED function: CALL runs thread->start_function. Whoever
- * leaves early is unwound through the frame, and scope_unwind gives the block back.
+ * leaves early is unwound through the frame, and unwind.c gives the block back.
  */
 #define START_RUN(thread, CALL)                                               \
     do {                                                                      \

@@ -29,7 +29,7 @@ static inline void core_start(char *carry)
     slots_init(&config);
     slots_calls.key_read = pthread_getspecific;
     slots_calls.key_write = pthread_setspecific;
-    thread_init(pthread_key_create, pthread_setspecific);
+    thread_init(pthread_key_create, pthread_setspecific, thread_leave_at_exit);
     context_init(0, 0);
 }
 

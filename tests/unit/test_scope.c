@@ -82,7 +82,7 @@ static void start(void)
         ck_assert_uint_eq(slots_count, 3);
         slots_calls.key_read = pthread_getspecific;
         slots_calls.key_write = pthread_setspecific;
-        thread_init(pthread_key_create, pthread_setspecific);
+        thread_init(pthread_key_create, pthread_setspecific, thread_leave_at_exit);
         context_init(0, 0);
         guarded = key_will_create(destroy, &trampoline_id);
         ck_assert_int_eq(pthread_key_create(&unit_key, guarded), 0);

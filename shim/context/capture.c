@@ -1,0 +1,163 @@
+/*
+ * Capturing where the fast path does not hold, and the counts of handoffs.
+ *
+ * Rules: nothing here allocates from the program, prints, or changes errno; slot functions (getters)
+ * are foreign code and are called with no lock held.
+ */
+#include <string.h>
+#include <time.h>
+
+#include "context/internal.h"
+#include "context/thread.h"
+#include "context/variables.h"
+#include "slots/slots.h"
+
+static uint32_t limit_age_ms, limit_hops;
+
+void capture_set_limits(uint32_t max_age_ms, uint32_t max_hops)
+{
+    limit_age_ms = max_age_ms;
+    limit_hops = max_hops;
+}
+
+static uint32_t now_ms(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    return (uint32_t)(now.tv_sec * 1000 + now.tv_nsec / 1000000);
+}
+
+/* Past a limit the chain ends: the task runs with empty slots (rule A11). */
+static struct context *apply_limits(struct thread *thread, struct context *context, unsigned family)
+{
+    const struct context *from = thread->attached;
+    struct context *limited;
+
+    if (from && from->flags & CONTEXT_OVERLAY)
+        from = from->base;
+    if (from && ((limit_hops && from->hops >= limit_hops) ||
+                 (limit_age_ms && from->hops && now_ms() - from->born_ms > limit_age_ms))) {
+        context_put(context, 1);
+        thread->bare[family][BARE_LIMIT]++;
+        return context_empty;
+    }
+    if (context == context_empty)
+        return context;
+    limited = context_build(thread, 1); /* hops and age are the chain's own: not shareable */
+    if (!limited)
+        return context;
+    limited->hops = from ? from->hops + 1 : 1;
+    limited->born_ms = from && from->hops ? from->born_ms : now_ms();
+    context_put(context, 1);
+    return limited;
+}
+
+struct context *context_capture_slow(unsigned family)
+{
+    struct thread *thread = thread_self;
+    uintptr_t guard;
+    struct context *context;
+
+    if ((context = context_take_words(thread, 0, family)) ||
+        (context = context_try_batch(thread, family)))
+        return context;
+    thread = thread_enter();
+    guard = atomic_load_explicit(&context_guard, memory_order_acquire);
+    if (!thread)
+        return NULL;
+    if (guard & (GUARD_TEARDOWN | GUARD_OFF)) {
+        thread->bare[family][BARE_TEARDOWN]++;
+        return NULL;
+    }
+    if (thread->building && arch_sp() < thread->building) { /* a getter or an adapter hands over */
+        thread->bare[family][BARE_ERROR]++;
+        return NULL;
+    }
+    if (thread->runs)
+        vars_drop_stale(thread, arch_sp());
+    if (thread->attached)
+        scope_drop_stale(thread, (uintptr_t)__builtin_dwarf_cfa());
+    if (guard & GUARD_STALE)
+        context_look_again();
+    if (thread->suppress) {
+        thread->bare[family][BARE_SUPPRESSED]++;
+        return context_empty;
+    }
+    context = thread->attached ? context_of_task(thread) : context_of_thread(thread);
+    if (!context) {
+        thread->bare[family][BARE_MEMORY]++;
+        return NULL;
+    }
+    if (thread->attached && !guard)
+        context_lend(thread, context);
+    if (guard & GUARD_LIMITS)
+        context = apply_limits(thread, context, family);
+    if (context->flags & CONTEXT_EMPTY)
+        thread->empty[family]++;
+    else
+        thread->carried[family]++;
+    return context;
+}
+
+struct context *context_here(void)
+{
+    struct thread *thread = thread_enter();
+    uint32_t guard = atomic_load_explicit(&context_guard, memory_order_acquire);
+
+    if (!thread || guard & (GUARD_TEARDOWN | GUARD_OFF))
+        return NULL;
+    return context_visible(thread);
+}
+
+bool context_is_too_old(const struct context *context)
+{
+    return limit_age_ms && context->hops && now_ms() - context->born_ms > limit_age_ms;
+}
+
+struct context *context_capture_signal(unsigned family)
+{
+    struct thread *thread = thread_self;
+    struct context *context = thread_is_attached(thread) ? thread->attached
+                              : thread->changed_count    ? NULL
+                                                         : thread->snapshot;
+
+    if (!context || context->flags & (CONTEXT_OVERLAY | CONTEXT_ONCE) || thread->suppress ||
+        atomic_load_explicit(&context_guard, memory_order_relaxed))
+        return NULL;
+    if (context->flags & CONTEXT_EMPTY)
+        thread->empty[family]++;
+    else
+        thread->carried[family]++;
+    return context_ref(context);
+}
+
+void context_unref_signal(struct context *context)
+{
+    atomic_fetch_sub_explicit(&context->refs, 1, memory_order_release);
+}
+
+void context_count_bare_signal(unsigned family)
+{
+    if (thread_self != &thread_unknown)
+        thread_self->bare[family][BARE_SIGNAL]++;
+}
+
+void context_rollback(unsigned family, struct context *context)
+{
+    struct thread *thread = thread_self;
+
+    if (context->flags & CONTEXT_EMPTY)
+        thread->empty[family]--;
+    else
+        thread->carried[family]--;
+    context_release(context);
+}
+
+void context_count_bare(unsigned family, enum bare_reason reason)
+{
+    struct thread *thread = thread_enter();
+
+    if (thread)
+        thread->bare[family][reason]++;
+}

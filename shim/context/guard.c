@@ -1,0 +1,40 @@
+/*
+ * What all threads ask before they do anything: which world they are in (context_guard), and the few
+ * facts about all contexts that are fixed at the start.
+ */
+#include "context/internal.h"
+
+#include "slots/slots.h"
+
+_Atomic uintptr_t context_guard = GUARD_OFF, context_words_guard = GUARD_OFF;
+_Atomic int64_t context_alive;
+bool context_is_forked, scope_is_words_only;
+struct context *context_empty;
+size_t context_before;
+
+void guard_raise(uintptr_t bits)
+{
+    atomic_fetch_or(&context_words_guard, bits);
+    atomic_fetch_or(&context_guard, bits);
+}
+
+static void lower(uintptr_t bits)
+{
+    atomic_fetch_and(&context_words_guard, ~bits);
+    atomic_fetch_and(&context_guard, ~bits);
+}
+
+void guard_note_stale(void)
+{
+    guard_raise(GUARD_STALE);
+}
+
+void context_look_again(void)
+{
+    slots_resolve();
+    if (!slots_stale) {
+        lower(GUARD_STALE);
+        if (slots_stale) /* again, while we cleared */
+            guard_note_stale();
+    }
+}

@@ -1,0 +1,70 @@
+/*
+ * Carried keys as the program sees them: what a set means on an attached thread and on one that is on
+ * its own, and what the slots room tells of keys that come, go and are destroyed.
+ */
+#include "context/dangling.h"
+#include "context/internal.h"
+#include "context/thread.h"
+#include "context/values.h"
+#include "slots/origin.h"
+#include "slots/slots.h"
+
+/*
+ * Told by the slots room. A key index that gets a fresh key for the first time is empty in every
+ * context there is, so nothing need be checked; otherwise every context is compared with the epoch
+ * from now on, unless there has not been one yet.
+ */
+static void note_slots_changed(bool may_have_values)
+{
+    if (may_have_values && atomic_load(&contexts_built))
+        guard_raise(GUARD_EPOCH);
+}
+
+int context_set_key(unsigned key, unsigned key_index, const void *value,
+                    int (*real)(unsigned, const void *))
+{
+    struct thread *thread = thread_self;
+    int error;
+
+    if (thread_is_attached(thread))
+        scope_drop_stale(thread, (uintptr_t)__builtin_dwarf_cfa());
+    if (!thread_is_attached(thread)) {
+        void *old = dangling_on ? slots_calls.key_read(key) : NULL;
+
+        error = real(key, value);
+        if (old && error == 0 && !context_key_is_owned(key_index))
+            dangling_replaced(context_key_slot(key_index), old, value);
+        if (error == 0 && origins_on && thread != &thread_unknown)
+            origin_seen(thread, context_key_slot(key_index), value);
+        if (error == 0 && thread->snapshot && thread->snapshot->key[key_index] != value)
+            context_changed(thread, key_index);
+        return error;
+    }
+    return overlay_set_key(thread, key, key_index, value, real);
+}
+
+/*
+ * glibc destroys a value because its owner ends. The thread's own cache must not keep it: threads
+ * that we did not start come here before their block is given back.
+ */
+static bool destroy_later(unsigned key_index, void *value)
+{
+    struct thread *thread = thread_self;
+
+    if (!thread_is_attached(thread))
+        context_drop_snapshot(thread);
+    if (context_key_is_owned(key_index)) {
+        if (origins_on)
+            origin_seen(thread, context_key_slot(key_index), NULL);
+        return false;
+    }
+    return values_defer(key_index, key_bindings[key_index].since, value);
+}
+
+void keys_begin(void)
+{
+    slots_calls.changed = note_slots_changed;
+    slots_calls.stale = guard_note_stale;
+    slots_calls.destroying = destroy_later;
+    slots_calls.key_gone = values_forget;
+}

@@ -1,0 +1,148 @@
+/*
+ * The memory of contexts and the references to them, from the first to the last.
+ *
+ * Rules: nothing here allocates from the program, prints, or changes errno; what a last reference runs
+ * (destructors, free functions) is foreign code and is called with no lock held.
+ */
+#include <string.h>
+
+#include "base/mem.h"
+#include "context/dangling.h"
+#include "context/internal.h"
+#include "context/thread.h"
+#include "context/values.h"
+#include "context/variables.h"
+#include "slots/policy.h"
+#include "slots/slots.h"
+
+atomic_bool contexts_looked_at;
+
+static size_t context_bytes; /* from the context on */
+
+/* ---- memory ---- */
+
+size_t overlay_size(void)
+{
+    return sizeof(struct overlay_part) + context_bits() * sizeof(uint64_t) +
+           (slots_have_owned_keys ? slots_key_count * sizeof(void *) : 0);
+}
+
+static size_t bytes_of(bool is_overlay)
+{
+    return context_before + context_bytes + (is_overlay ? overlay_size() : 0);
+}
+
+struct context *context_alloc(bool is_overlay)
+{
+    char *buffer = mem_alloc_dirty(bytes_of(is_overlay));
+
+    return buffer ? (struct context *)(void *)(buffer + context_before) : NULL;
+}
+
+void context_give_back(struct context *context, bool is_overlay)
+{
+    mem_free(context_copied(context), bytes_of(is_overlay));
+}
+
+void context_copy_values(struct context *to, const struct context *from)
+{
+    if (context_before)
+        memcpy(context_copied(to), context_copied(from), context_before);
+    memcpy(&to->flags, &from->flags, context_bytes - offsetof(struct context, flags));
+}
+
+struct overlay_part *context_overlay_part(const struct context *context)
+{
+    return (struct overlay_part *)(void *)((char *)(uintptr_t)context + context_bytes);
+}
+
+bool context_make_empty(void)
+{
+    context_before = (slots_bytes + 15) & ~(size_t)15;
+    context_bytes = offsetof(struct context, key) + slots_key_count * sizeof(void *);
+    context_empty = context_alloc(false);
+    if (!context_empty)
+        return false;
+    memset(context_copied(context_empty), 0, bytes_of(false));
+    context_empty->flags = CONTEXT_EMPTY;
+    atomic_store(&context_empty->refs, INT64_MAX / 2);
+    context_empty->epoch = UINT32_MAX; /* its values are right for every binding */
+    return true;
+}
+
+/* ---- references ---- */
+
+void context_free(struct context *context)
+{
+    unsigned flags = context->flags;
+
+    if (flags & CONTEXT_COUNTED) {
+        for (unsigned key_index = 0; key_index < slots_key_count; key_index++) {
+            if (context_holds_counted(context, key_index))
+                values_let_go(key_index, key_bindings[key_index].since, context->key[key_index]);
+        }
+    }
+    for (unsigned key_index = 0; slots_have_owned_keys && key_index < slots_key_count;
+         key_index++) {
+        if (context_key_is_owned(key_index))
+            policy_let_go(context_key_slot(key_index), context->key[key_index]);
+    }
+    if (dangling_on)
+        dangling_let_go(context);
+    if (slots_owns_values)
+        slots_release(context_copied(context));
+    vars_unref(context->vars);
+    atomic_fetch_sub_explicit(&context_alive, 1, memory_order_relaxed);
+    if (likely(!atomic_load_explicit(&contexts_looked_at, memory_order_relaxed)))
+        context_give_back(context, false);
+}
+
+struct context *context_ref(struct context *context)
+{
+    atomic_fetch_add_explicit(&context->refs, 1, memory_order_relaxed);
+    return context;
+}
+
+void context_flush_releases(struct thread *thread)
+{
+    struct context *context = thread->deferred_context;
+    int32_t owed = DEBT_MAX - thread->deferred_releases;
+
+    if (!context)
+        return;
+    flush_begin(thread);
+    thread->deferred_context = NULL;
+    thread->deferred_releases = 0;
+    if (owed > 0)
+        context_put(context, owed);
+    flush_end(thread);
+}
+
+/*
+ * Contexts with counted values are let go at once, because a destructor may wait for them. The last
+ * known reference is let go at once too: a batch would keep a dead context until this thread's next
+ * task. What remains in batches is owed to contexts that their owner still caches.
+ */
+void context_release_slow(struct thread *thread, struct context *context)
+{
+    if (thread == &thread_unknown) {
+        context_put(context, 1);
+        return;
+    }
+    if (context == thread->deferred_context) { /* the batch is full */
+        flush_begin(thread);
+        thread->deferred_releases = DEBT_MAX;
+        thread->deferred_context = NULL;
+        context_put(context, DEBT_MAX);
+        flush_end(thread);
+        return;
+    }
+    if (context->flags & (CONTEXT_COUNTED | CONTEXT_ONCE) ||
+        atomic_load_explicit(&context->refs, memory_order_relaxed) == 1) {
+        context_put(context, 1);
+        return;
+    }
+    context_flush_releases(thread);
+    thread->deferred_context = context;
+    thread->deferred_releases = DEBT_MAX - 1;
+}

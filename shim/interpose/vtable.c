@@ -10,7 +10,6 @@
 
 #include <stdatomic.h>
 #include <stdint.h>
-#include <string.h>
 
 #include "base/mem.h"
 #include "elf/elf.h"
@@ -85,6 +84,15 @@ static bool is_code(const void *address)
     return false;
 }
 
+/* Around a vtable lie other objects of its module. They are read here and not by memcpy, which in a
+   program with AddressSanitizer is that library's, and takes it for a mistake of the program. */
+__attribute__((no_sanitize("address"))) static void copy_words(void **to, void *volatile *from,
+                                                               void *volatile *end)
+{
+    while (from < end)
+        *to++ = *from++;
+}
+
 static struct vtable_shadow *shadow_new(const struct vtable_set *set, void **real)
 {
     struct vtable_shadow *shadow;
@@ -110,8 +118,8 @@ static struct vtable_shadow *shadow_new(const struct vtable_set *set, void **rea
         return NULL;
     shadow->set = set;
     shadow->real = real;
-    memcpy((char *)(shadow->words + VTABLE_BEFORE) - ((uintptr_t)real - from), (const void *)from,
-           to - from);
+    copy_words((void **)((char *)(shadow->words + VTABLE_BEFORE) - ((uintptr_t)real - from)),
+               (void **)from, (void **)to);
     for (unsigned i = 0; i < set->count; i++) {
         shadow->replaced[i] = real[set->replaced[i].slot];
         shadow->words[VTABLE_BEFORE + set->replaced[i].slot] = set->replaced[i].function;

@@ -7,7 +7,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 
-enum { ROUNDS = 300 };
+enum { ROUNDS = 100 };
 
 static atomic_int rounds;
 

@@ -58,9 +58,10 @@ func main() {
 	foreign := 0
 	C.run_pool()
 	// Goroutines that each need a thread: the runtime makes them while this one holds request 7.
+	// All are counted before the first can be done: a gate that reached zero meanwhile must not be used again.
+	wait.Add(8)
+	gate.Add(8)
 	for i := 0; i < 8; i++ {
-		wait.Add(1)
-		gate.Add(1)
 		go func() {
 			runtime.LockOSThread()
 			gate.Done()

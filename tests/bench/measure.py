@@ -11,9 +11,13 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(ROOT, "tests", "lib"))
+import patience  # noqa: E402
+
 BUILD = os.path.join(ROOT, os.environ.get("B", "build"))
 BENCH = os.path.join(BUILD, "bench")
 SHIM = os.environ.get("BENCH_SHIM", os.path.join(BUILD, "libbaton.so"))
@@ -62,6 +66,10 @@ LOOKUPS = {"dlsym", "dlvsym", "dl_iterate_phdr", "dladdr", "dladdr1", "_dl_addr"
 # What libbaton.so may call of libc that enters the kernel, and its files that look things up by a hash.
 KERNEL = {"syscall", "mmap", "munmap", "madvise", "mprotect", "mincore", "open", "read", "write", "close",
           "readlink", "access", "getcwd", "prctl", "sched_yield", "process_vm_readv", "process_vm_writev"}
+# System calls that make a thread sleep or wake another: how often they are needed is the scheduler's
+# to say, and differs from run to run of one program. (GLib calls futex by syscall.)
+CHANCE = {"futex", "syscall", "read", "write", "poll", "epoll_wait", "sched_yield", "clock_nanosleep"}
+FUTEX = {"futex-internal", "lowlevellock"}
 HASHES = {"map.c", "pointers.c", "values.c", "elf_dynsym.c", "elf_find.c", "table_gpr.c", "bypass.c"}
 
 
@@ -102,8 +110,7 @@ def hooks(way, is_shimmed):
     if not is_prepared:
         return {"BATON_HOOKS": items}, None
     planner = os.path.join(BUILD, "baton-plan")
-    done = subprocess.run([planner, "object", driver(way)], env=dict(os.environ, BATON_HOOKS=items), text=True,
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60)
+    done = call([planner, "object", driver(way)], dict(os.environ, BATON_HOOKS=items))
     if not done.stdout.strip() or done.stderr:
         raise Failed("baton-plan: " + done.stderr)
     return {"BATON_HOOKS": items}, done.stdout.strip()
@@ -134,13 +141,19 @@ class Failed(Exception):
     pass
 
 
-def run(way, is_shimmed, carried="", extra=None, timeout=60, **options):
+def call(command, env):
+    """One run to its end, with a limit that grows with the machine's load."""
+    try:
+        return patience.call(command, limit=120, env=env)
+    except patience.Late as late:
+        raise Failed("%s: %s" % (" ".join(map(str, command)), late)) from None
+
+
+def run(way, is_shimmed, carried="", extra=None, **options):
     """One driver run without callgrind: its result lines."""
     command = [driver(way), "way=" + way] + ["%s=%s" % item for item in options.items()]
     more, first = hooks(way, is_shimmed)
-    done = subprocess.run(command, env=environment(is_shimmed, carried, {**more, **(extra or {})}, first),
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                          timeout=timeout)
+    done = call(command, environment(is_shimmed, carried, {**more, **(extra or {})}, first))
     if done.returncode:
         raise Failed("%s: exit %d\n%s" % (" ".join(command), done.returncode, done.stderr))
     return parse_lines(done.stdout)
@@ -200,6 +213,7 @@ class Counts:
         self.functions = collections.Counter()   # (object, function) -> own instructions
         self.addresses = collections.Counter()   # (object, address) -> executions
         self.lines = {}                          # (object, address) -> "file:line"
+        self.at = {}                             # (object, address) -> function
 
     def each(self, number):
         return number / self.handoffs
@@ -229,7 +243,14 @@ class Counts:
         return self._count_special(0, only)
 
     def syscalls(self):
-        return self._count_special(1)
+        """System calls by name: {"epoll_wait": times}."""
+        found = collections.Counter()
+        for (obj, address), times in self.addresses.items():
+            if address in special_instructions(obj)[1]:
+                file = self.lines[obj, address].partition(":")[0].rpartition(".")[0]
+                own = file and not file.startswith(("syscall-", "internal-", "pthread_", "?"))
+                found["futex" if file in FUTEX else file if own else self.at[obj, address]] += times
+        return found
 
 
 def parse_callgrind(path):
@@ -276,6 +297,7 @@ def parse_callgrind(path):
                     counts.addresses[obj, address] += cost
                     counts.files[obj, os.path.basename(file)] += cost
                     counts.lines[obj, address] = "%s:%d" % (os.path.basename(file), line_number)
+                    counts.at[obj, address] = re.sub(r"(@.*|'\d+)$", "", function)
                 continue
             tag, _, value = line.partition("=")
             if tag == "ob":
@@ -309,11 +331,7 @@ def count(way, is_shimmed, carried="", extra=None, preload_first=None, **options
                    "--callgrind-out-file=" + out, driver(way), "way=" + way, "what=count"]
         command += ["%s=%s" % item for item in options.items()]
         more, first = hooks(way, is_shimmed)
-        done = subprocess.run(command,
-                              env=environment(is_shimmed, carried, {**more, **(extra or {})},
-                                              first or preload_first),
-                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                              timeout=120)
+        done = call(command, environment(is_shimmed, carried, {**more, **(extra or {})}, first or preload_first))
         rows = parse_lines(done.stdout)
         if done.returncode or not rows:
             raise Failed("%s: exit %d\n%s" % (" ".join(command), done.returncode,
@@ -336,8 +354,7 @@ def count_program(argv, variables):
         out = os.path.join(folder, "out")
         env = environment(False, "")
         env.update(variables)
-        subprocess.run(["valgrind", "--tool=callgrind", "--callgrind-out-file=" + out] + argv,
-                       env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=60)
+        call(["valgrind", "--tool=callgrind", "--callgrind-out-file=" + out] + argv, env)
         with open(out) as file:
             for line in file:
                 if line.startswith("totals:"):
@@ -353,7 +370,7 @@ def in_parallel(jobs, workers=2):
         function, args, kwargs = job
         try:
             return function(*args, **kwargs)
-        except (Failed, subprocess.TimeoutExpired) as error:
+        except Failed as error:
             return Failed(str(error))
     with concurrent.futures.ThreadPoolExecutor(workers) as pool:
         return list(pool.map(call, jobs))

@@ -156,14 +156,15 @@ setup:  ## install what building and testing need (apt)
 	$(Q)scripts/setup
 
 demo: setup  ## real programs before and after, about 30 lines
-	$(Q)$(MAKE) -s --no-print-directory all demo-programs >/dev/null
+	@echo 'building the library and the programs of the demonstration (a minute, the first time) ...'
+	$(Q)$(MAKE) -s -j$(JOBS) --no-print-directory all demo-programs >/dev/null
 	$(Q)scripts/demo
 
-# A broken budget must not hide the tests' results: everything runs, then the status is told.
-check: setup  ## everything that must pass
-	$(Q)$(MAKE) --no-print-directory all
-	$(Q)status=0; for part in check-static $(if $(wildcard tests/bench/rules.mk),bench-check) test; do \
-	  $(MAKE) --no-print-directory $$part || status=1; done; exit $$status
+JOBS ?= $(shell nproc)
+# Stages, each to its end, and a table of them: a broken budget hides no test.
+check:  ## everything that must pass
+	$(Q)scripts/stages --needed setup='scripts/setup' --needed build='make -j$(JOBS) all tests bench-build' \
+	  static='make check-static' bench-check='make bench-check' test='make test'
 
 check-static: all  ## layers, exports, imports, generated tables
 	$(Q)scripts/check-layers $(B)/libbaton.so
@@ -186,29 +187,28 @@ check-aarch64:  ## the tests once more on AArch64, under qemu (setup --full)
 
 # ---- the core as unit tests under the sanitizers and valgrind ----------------------------------
 
-run-unit = for t in $(1)/tests/unit/*; do \
-	[ -x "$$t" ] && [ -f "$$t" ] || continue; \
-	printf '  %-7s %s\n' RUN "$$t"; $(2) "$$t" || exit 1; done
+# $(call unit-under,BUILD,COMMAND): every suite of that build, in one process, so that leaks are its own.
+unit-under = CK_FORK=no BATON_TEST_BUILD='$(1)' $(PYTEST) -q -n $(JOBS) tests/unit $(if $(2),--suites-under '$(2)') $(TEST_ARGS)
+sanitized  = $(MAKE) --no-print-directory B=build-$(1) LDFLAGS="-fsanitize=$(2) $(LDFLAGS)" \
+	  CFLAGS="-O1 -g -fno-omit-frame-pointer -fsanitize=$(2) $(3)" unit
 
 .PHONY: asan ubsan tsan valgrind
 asan:  ## unit suites under AddressSanitizer
-	$(Q)$(MAKE) --no-print-directory B=build-asan LDFLAGS="-fsanitize=address $(LDFLAGS)" \
-	  CFLAGS="-O1 -g -fno-omit-frame-pointer -fsanitize=address" unit
-	$(Q)$(call run-unit,build-asan,env CK_FORK=no)
+	$(Q)$(call sanitized,asan,address)
+	$(Q)$(call unit-under,build-asan)
 
 ubsan:  ## unit suites under UndefinedBehaviorSanitizer
-	$(Q)$(MAKE) --no-print-directory B=build-ubsan LDFLAGS="-fsanitize=undefined $(LDFLAGS)" \
-	  CFLAGS="-O1 -g -fno-omit-frame-pointer -fsanitize=undefined -fno-sanitize-recover=undefined" unit
-	$(Q)$(call run-unit,build-ubsan,env CK_FORK=no)
+	$(Q)$(call sanitized,ubsan,undefined,-fno-sanitize-recover=undefined)
+	$(Q)$(call unit-under,build-ubsan)
 
+# Where addresses are more random than libtsan of gcc 12 knows, they are not randomized.
 tsan:  ## unit suites under ThreadSanitizer
-	$(Q)$(MAKE) --no-print-directory B=build-tsan LDFLAGS="-fsanitize=thread $(LDFLAGS)" \
-	  CFLAGS="-O1 -g -fno-omit-frame-pointer -fsanitize=thread -Wno-tsan" unit
-	$(Q)$(call run-unit,build-tsan,env CK_FORK=no)
+	$(Q)$(call sanitized,tsan,thread,-Wno-tsan)
+	$(Q)$(call unit-under,build-tsan,$(shell setarch -R true 2>/dev/null && echo setarch -R))
 
 valgrind:  ## unit suites under valgrind
 	$(Q)$(MAKE) --no-print-directory unit
-	$(Q)$(call run-unit,$(B),env CK_FORK=no valgrind -q --error-exitcode=1 --leak-check=full --errors-for-leak-kinds=definite)
+	$(Q)$(call unit-under,$(B),valgrind -q --error-exitcode=1 --leak-check=full --errors-for-leak-kinds=definite)
 
 # ---- install -----------------------------------------------------------------------------------
 
@@ -263,6 +263,6 @@ help:  ## this list
 	@sed -n 's/^\([a-z][a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | awk -F'\t' '{ printf "  make %-14s %s\n", $$1, $$2 }'
 
 clean:  ## remove the build folders
-	$(Q)rm -rf $(B) build-asan build-ubsan build-tsan build-clang build-aarch64
+	$(Q)rm -rf $(B) build-asan build-ubsan build-tsan build-gcc build-clang build-aarch64
 
 -include $(OBJ:.o=.d) $(PLAN_OBJ:.o=.d) $(CLI_OBJ:.o=.d)

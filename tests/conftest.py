@@ -1,9 +1,11 @@
 """What pytest has to know of these tests: @test functions, Check suites, limits, the closing line.
 
-Options of ours: --pick REGEX (names and promises: what `make test T=...` gives), --loop N.
+Options of ours: --pick REGEX (names and promises: what `make test T=...` gives), --loop N,
+--suites-under COMMAND, --promises.
 """
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -17,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent / "lib"))
 import harness  # noqa: E402
 import patience  # noqa: E402
 
-SUITE_LIMIT = 300
+SUITE_LIMIT = 600
 
 
 def pytest_addoption(parser):
@@ -25,6 +27,8 @@ def pytest_addoption(parser):
     group.addoption("--pick", metavar="REGEX", default="",
                     help="only tests whose name (room.test[case]) or promise matches")
     group.addoption("--loop", type=int, default=1, metavar="N", help="each test so many times")
+    group.addoption("--suites-under", metavar="COMMAND", default="",
+                    help="what runs the Check suites: valgrind, setarch -R ...")
     group.addoption("--promises", action="store_true", help="list the tests and their promises, run none")
 
 
@@ -79,7 +83,8 @@ class Suite(pytest.Item):
         # Check's own limits are seconds of the clock.
         environment = {**os.environ, "CK_VERBOSITY": "normal", "CK_TIMEOUT_MULTIPLIER": "60"}
         try:
-            done = patience.call([program], limit=SUITE_LIMIT, env=environment)
+            under = shlex.split(self.config.option.suites_under)
+            done = patience.call([*under, program], limit=SUITE_LIMIT, env=environment)
         except patience.Late as late:
             raise harness.Failure(f"$ {program}\n{late}\n{late.out[-6000:]}{late.err[-2000:]}") from None
         if done.returncode == 77:

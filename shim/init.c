@@ -271,7 +271,11 @@ __attribute__((destructor)) static void destruct(void)
     }
     if (is_active)
         guard_raise(GUARD_TEARDOWN);
+    if (config.warn && log_level < LOG_LEVEL_WARN && context_was_used())
+        log_level = LOG_LEVEL_WARN;
     slots_say_unmatched();
+    named_say_idle();
+    report_errors = config.errors;
     if (config.report)
         report_write(config.report);
     log_count();

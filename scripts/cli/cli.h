@@ -9,12 +9,14 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 /* Exit statuses of our own; those of a program that ran are the program's. */
 enum {
     EXIT_FAILED = 1,
     EXIT_USAGE = 2,
     EXIT_SETTINGS = 64, /* BATON_STRICT: a setting is wrong */
+    EXIT_REQUIRED = 65, /* --require: not everything was carried */
     EXIT_CANNOT_RUN = 126,
     EXIT_NOT_FOUND = 127
 };
@@ -54,7 +56,7 @@ struct cli {
     unsigned given_count;
     int argc; /* what is no option, and after it NULL */
     char **argv;
-    bool has_dashes; /* "--" stood before the arguments */
+    int dashes; /* so many of them stood before "--"; -1: there was none */
 };
 
 /* Takes ARGV, which begins behind the subcommand's name, apart. Ends the program when it is wrong or asks
@@ -88,8 +90,12 @@ void usage_error(const char *format, ...) __attribute__((format(printf, 1, 2), n
 const char *clean(const char *text);
 /* The name nearest to NAME in the list, which ends with NULL; NULL when none is near. */
 const char *nearest(const char *name, const char *const *list);
+/* Does TEXT begin as an item to carry does, or a hook? */
+bool looks_like_item(const char *text);
 /* A name for a file as it must be typed in a shell; as `clean` where it lies. */
 const char *quoted(const char *text);
+/* A terminal, and its user wants colour (NO_COLOR). */
+bool wants_colour(FILE *out);
 void *allocated(void *block);
 char *joined(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
@@ -102,6 +108,48 @@ char *our_file(const char *name);
 char *absolute(const char *path);
 /* The path of what exec will find; ends the program when there is none (127) or it is no program (126). */
 char *program_find(const char *name);
+
+/* The same without the end: NULL. */
+char *program_look(const char *name);
+
+/* ---- inspect.c: what kind of file a program is ---- */
+
+enum program_kind {
+    PROGRAM_FINE,
+    PROGRAM_STATIC,
+    PROGRAM_MUSL,
+    PROGRAM_CLASS,   /* 32 bits for us of 64 */
+    PROGRAM_MACHINE, /* of another processor */
+    PROGRAM_UNKNOWN  /* no program that we know, or not to be read */
+};
+
+struct program {
+    const char *path; /* as it was found */
+    const char *file; /* what runs: itself, or the interpreter of a script */
+    enum program_kind kind;
+    bool is_script, is_privileged;
+    char loader[256]; /* the one that it names */
+};
+void program_inspect(const char *path, struct program *out);
+/* Why nothing can be carried in it; NULL: something can. */
+const char *program_refusal(const struct program *program);
+/* Its name for messages. */
+char *program_name(const struct program *program);
+/* PATH with these ARGUMENTS is a program that starts another, as timeout does: that one's path; NULL. */
+char *program_behind(const char *path, char **arguments);
+
+/* ---- wait.c ---- */
+
+/* Starts a child that becomes the program, and waits for its end; answers its wait status. */
+int wait_for_child(int (*become)(char **argv), char **argv);
+/* ---- watch.c: a run that is told about at its end ---- */
+
+bool watch_is_wanted(const struct cli *cli);
+/* Runs the program, says the verdict, ends as the program did. Comes back when it cannot. */
+void watch_run(const struct cli *cli, int (*become)(char **argv));
+
+/* Ends this process as that one ended. */
+void end_as(int status) __attribute__((noreturn));
 
 /* ---- settings.c: the environment that the library reads ---- */
 

@@ -1,21 +1,41 @@
 /*
- * baton report: what runs have counted, as tables.
+ * baton report: what runs have counted, as tables, JSON or Prometheus text, and whether it worked.
  */
+#include <stdlib.h>
+#include <unistd.h>
+
 #include "cli.h"
 
 #ifdef HAVE_JANSSON
 #include "report.h"
+#include "verdict.h"
 
 int cmd_report(const struct cli *cli)
 {
     struct reports reports = {NULL, 0};
+    bool is_plain = !cli_has(cli, OPT_report_json) && !cli_has(cli, OPT_report_prometheus);
+    struct verdict verdict;
 
     if (!cli->argc)
         usage_error("report: which FILE? It is the one of baton run --report FILE");
+    if (cli_has(cli, OPT_report_json) && cli_has(cli, OPT_report_prometheus))
+        usage_error("report: --json or --prometheus, not both");
     for (int i = 0; i < cli->argc; i++)
         reports_read(&reports, cli->argv[i]);
-    report_print_tables(&reports);
-    return 0;
+    if (is_plain)
+        report_print_tables(&reports);
+    else if (cli_has(cli, OPT_report_json))
+        report_print_json(&reports);
+    else
+        report_print_prometheus(&reports);
+    verdict = verdict_of(&reports, NULL);
+    if (cli_has(cli, OPT_report_verdict) ||
+        (is_plain && !cli_has(cli, OPT_report_no_verdict) && isatty(STDOUT_FILENO))) {
+        if (is_plain)
+            putchar('\n');
+        verdict_print(is_plain ? stdout : stderr, &verdict);
+    }
+    return cli_has(cli, OPT_report_require) && verdict.word != VERDICT_OK ? EXIT_REQUIRED : 0;
 }
 #else
 int cmd_report(const struct cli *cli)

@@ -34,22 +34,13 @@ static void take_settings(const struct cli *cli)
         case OPT_run_report:
             setting_report(value);
             break;
+        case OPT_run_require:
+            setenv("BATON_STRICT", "require", 1);
+            break;
         default:
             break;
         }
     }
-}
-
-/* musl's loader ends a program whose preload needs glibc. The loader's name stands behind the headers. */
-static bool is_musl(const char *program)
-{
-    char head[4096];
-    int fd = open(program, O_RDONLY | O_CLOEXEC);
-    ssize_t len = fd < 0 ? 0 : read(fd, head, sizeof head);
-
-    if (fd >= 0)
-        close(fd);
-    return len > 0 && memmem(head, (size_t)len, "/ld-musl-", 9);
 }
 
 static bool is_set(const char *name)
@@ -108,27 +99,72 @@ static int become(char **argv)
     return error == ENOENT ? EXIT_NOT_FOUND : EXIT_CANNOT_RUN;
 }
 
+/* What the library cannot tell, because it is not there. */
+static void say_kind(const struct program *program, char **arguments)
+{
+    const char *refusal = program_refusal(program);
+    char *behind = refusal ? NULL : program_behind(program->path, arguments);
+    struct program other;
+
+    if (refusal) {
+        say("%s: %s", program_name(program), refusal);
+    } else if (behind) {
+        program_inspect(behind, &other);
+        refusal = program_refusal(&other);
+        if (refusal)
+            say("%s, which %s starts: %s", program_name(&other), clean(program->path), refusal);
+    }
+}
+
+/* "baton run --carry key:a;key:b PROGRAM", which the shell took apart; "baton run PROGRAM --carry key:a". */
+static void say_mistakes(const struct cli *cli)
+{
+    if (!cli->argc)
+        usage_error(
+            "run: no program given%s",
+            cli_has(cli, OPT_run_carry) || cli_has(cli, OPT_run_hook)
+                ? "; if there was a ';' between items, the shell took it: quote them, as in "
+                  "--carry 'key:a;key:b'"
+                : "");
+    if (cli->dashes >= 0 || is_set("BATON_CARRY") || is_set("BATON_HOOKS") ||
+        is_set("BATON_CONFIG"))
+        return;
+    for (int i = 1; i + 1 < cli->argc; i++) {
+        if ((!strcmp(cli->argv[i], "--carry") && looks_like_item(cli->argv[i + 1])) ||
+            (!strncmp(cli->argv[i], "--carry=", 8) && looks_like_item(cli->argv[i] + 8)))
+            say("note: %s stands behind the program's name, so it is the program's; for baton "
+                "write: baton run "
+                "%s %s -- %s",
+                "--carry", "--carry", quoted(cli->argv[i + 1]), quoted(cli->argv[0]));
+    }
+}
+
 int cmd_run(const struct cli *cli)
 {
-    char *library = our_file("libbaton.so"), *object = NULL, *program;
+    char *library = our_file("libbaton.so"), *object = NULL, *path;
+    struct program program;
 
     take_settings(cli);
-    if (!cli->argc)
-        usage_error("run: no program given");
-    program = program_find(cli->argv[0]);
+    say_mistakes(cli);
+    path = program_find(cli->argv[0]);
     if (access(library, R_OK) != 0)
         fail(EXIT_FAILED, "cannot find %s (in the source tree, run make first)", clean(library));
     if (strpbrk(library, ": "))
         fail(EXIT_FAILED,
              "cannot preload %s: LD_PRELOAD has no way to write a space or colon in a path",
              clean(library));
-    if (is_musl(program)) {
-        say("%s: made for musl, another C library; it runs without baton", clean(program));
-        return become(cli->argv);
-    }
+    program_inspect(path, &program);
+    say_kind(&program, cli->argv + 1);
+    if (program.kind == PROGRAM_MUSL || program.kind == PROGRAM_CLASS ||
+        program.kind == PROGRAM_MACHINE)
+        return cli_has(cli, OPT_run_require) ? EXIT_REQUIRED : become(cli->argv);
     if (needs_plan())
-        object = plan_object(program);
-    if (setenv("LD_PRELOAD", preload_list(program, object, library), 1) != 0)
+        object = plan_object(path);
+    if (setenv("LD_PRELOAD", preload_list(path, object, library), 1) != 0)
         fail(EXIT_FAILED, "out of memory");
+    if (watch_is_wanted(cli))
+        watch_run(cli, become);
+    if (!cli_has(cli, OPT_run_no_verdict))
+        setenv("BATON_WARN", "on", 0);
     return become(cli->argv);
 }

@@ -48,32 +48,55 @@ static bool is_file(const char *path)
     return stat(path, &status) == 0 && S_ISREG(status.st_mode);
 }
 
-char *program_find(const char *name)
+static bool can_run(const char *path)
 {
-    const char *path = getenv("PATH"), *rest;
-    char *refused = NULL;
+    return is_file(path) && access(path, X_OK) == 0;
+}
 
-    if (strchr(name, '/')) {
-        if (access(name, F_OK) != 0)
-            fail(EXIT_NOT_FOUND, "%s: no such program", clean(name));
-        if (!is_file(name) || access(name, X_OK) != 0)
-            fail(EXIT_CANNOT_RUN, "%s: cannot be run (not an executable file)", clean(name));
-        return allocated(strdup(name));
-    }
-    for (rest = path && *path ? path : "/usr/bin:/bin"; name[0]; rest++) {
+/* By PATH. *refused: a file of that name that cannot be run. */
+static char *look_in_path(const char *name, char **refused)
+{
+    const char *path = getenv("PATH"), *rest = path && *path ? path : "/usr/bin:/bin";
+
+    for (; name[0]; rest++) {
         int len = (int)strcspn(rest, ":");
         char *candidate = joined("%.*s/%s", len ? len : 1, len ? rest : ".", name);
 
-        if (is_file(candidate)) {
-            if (access(candidate, X_OK) == 0)
-                return candidate;
-            refused = candidate;
-        }
+        if (can_run(candidate))
+            return candidate;
+        if (is_file(candidate))
+            *refused = candidate;
         rest += len;
         if (!*rest)
             break;
     }
-    if (refused)
+    return NULL;
+}
+
+char *program_look(const char *name)
+{
+    char *refused;
+
+    if (strchr(name, '/'))
+        return can_run(name) ? allocated(strdup(name)) : NULL;
+    return look_in_path(name, &refused);
+}
+
+char *program_find(const char *name)
+{
+    char *refused = NULL, *found;
+
+    if (strchr(name, '/')) {
+        if (access(name, F_OK) != 0)
+            fail(EXIT_NOT_FOUND, "%s: no such program", clean(name));
+        if (!can_run(name))
+            fail(EXIT_CANNOT_RUN, "%s: cannot be run (not an executable file)", clean(name));
+        return allocated(strdup(name));
+    }
+    found = look_in_path(name, &refused);
+    if (refused && !found)
         fail(EXIT_CANNOT_RUN, "%s: cannot be run (not an executable file)", clean(refused));
-    fail(EXIT_NOT_FOUND, "%s: no such program in PATH", clean(name));
+    if (!found)
+        fail(EXIT_NOT_FOUND, "%s: no such program in PATH", clean(name));
+    return found;
 }

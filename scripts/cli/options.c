@@ -106,11 +106,12 @@ void cli_parse(struct cli *cli, int argc, char **argv)
 {
     int at = 0;
 
+    cli->dashes = -1;
     cli->given = allocated(calloc((size_t)argc + 1, sizeof *cli->given));
     cli->argv = allocated(calloc((size_t)argc + 1, sizeof *cli->argv));
     while (at < argc) {
         if (!strcmp(argv[at], "--")) {
-            cli->has_dashes = true;
+            cli->dashes = cli->argc;
             at++;
             break;
         }

@@ -21,5 +21,10 @@ const char *report_text(const json_t *object, const char *name);
 long long report_number(const json_t *object, const char *name);
 
 void report_print_tables(const struct reports *reports);
+void report_print_json(const struct reports *reports);
+void report_print_prometheus(const struct reports *reports);
+
+/* What was added to FILE from the byte FROM on; false: nothing, or no report. For a run that has ended. */
+bool reports_read_since(struct reports *reports, const char *file, long long from);
 
 #endif

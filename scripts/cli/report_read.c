@@ -29,12 +29,36 @@ static void add(struct reports *reports, json_t *report)
     reports->at[reports->count++] = report;
 }
 
+/* How TEXT is no report; NULL: it was added. */
+static const char *add_all(struct reports *reports, const char *text, size_t len)
+{
+    size_t at = 0, before = reports->count;
+
+    for (;;) {
+        json_error_t error;
+        json_t *report;
+
+        while (at < len && text[at] && strchr(" \t\r\n", text[at]))
+            at++;
+        if (at == len)
+            break;
+        report = json_loadb(text + at, len - at, JSON_DISABLE_EOF_CHECK | JSON_ALLOW_NUL, &error);
+        if (!json_is_object(report) || !json_is_integer(json_object_get(report, "schema")))
+            return "not a report of baton";
+        if (report_number(report, "schema") != 1)
+            return "a report of another version of baton";
+        at += (size_t)error.position;
+        add(reports, report);
+    }
+    return reports->count > before ? NULL : "not a report of baton (it is empty)";
+}
+
 void reports_read(struct reports *reports, const char *file)
 {
     bool is_stdin = !strcmp(file, "-");
     FILE *in = is_stdin ? stdin : fopen(file, "re");
-    const char *name = is_stdin ? "standard input" : clean(file);
-    size_t len, at = 0, before = reports->count;
+    const char *name = is_stdin ? "standard input" : clean(file), *problem;
+    size_t len;
     char *text;
 
     if (!in)
@@ -44,26 +68,35 @@ void reports_read(struct reports *reports, const char *file)
         fail(EXIT_FAILED, "%s: cannot read this file: %s", name, strerror(errno));
     if (!is_stdin)
         fclose(in);
-    for (;;) {
-        json_error_t error;
-        json_t *report;
-
-        while (at < len && strchr(" \t\r\n", text[at]) && text[at])
-            at++;
-        if (at == len)
-            break;
-        report = json_loadb(text + at, len - at, JSON_DISABLE_EOF_CHECK | JSON_ALLOW_NUL, &error);
-        if (!json_is_object(report) || !json_is_integer(json_object_get(report, "schema")))
-            fail(EXIT_FAILED, "%s: not a report of baton", name);
-        if (report_number(report, "schema") != 1)
-            fail(EXIT_FAILED, "%s: a report of another version of baton (schema %lld)", name,
-                 report_number(report, "schema"));
-        at += (size_t)error.position;
-        add(reports, report);
-    }
-    if (reports->count == before)
-        fail(EXIT_FAILED, "%s: not a report of baton%s", name, len ? "" : " (it is empty)");
+    problem = add_all(reports, text, len);
+    if (problem)
+        fail(EXIT_FAILED, "%s: %s", name, problem);
     free(text);
+}
+
+bool reports_read_since(struct reports *reports, const char *file, long long from)
+{
+    FILE *in = fopen(file, "re");
+    bool is_there = false;
+    size_t len;
+    char *text;
+
+    if (in && fseeko(in, (off_t)from, SEEK_SET) == 0) {
+        text = read_all(in, &len);
+        is_there = !add_all(reports, text, len);
+        free(text);
+    }
+    if (in)
+        fclose(in);
+    return is_there;
+}
+
+void report_print_json(const struct reports *reports)
+{
+    for (size_t i = 0; i < reports->count; i++) {
+        json_dumpf(reports->at[i], stdout, JSON_COMPACT);
+        putchar('\n');
+    }
 }
 
 const char *report_text(const json_t *object, const char *name)

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/config.h"
 #include "cli.h"
@@ -49,6 +50,13 @@ void usage_error(const char *format, ...)
     va_end(args);
     fputs("\nTry: baton --help\n", stderr);
     exit(EXIT_USAGE);
+}
+
+bool wants_colour(FILE *out)
+{
+    const char *no_colour = getenv("NO_COLOR"), *term = getenv("TERM");
+
+    return isatty(fileno(out)) && !(no_colour && *no_colour) && term && strcmp(term, "dumb") != 0;
 }
 
 void *allocated(void *block)
@@ -159,4 +167,23 @@ const char *nearest(const char *name, const char *const *list)
         }
     }
     return best;
+}
+
+bool looks_like_item(const char *text)
+{
+    static const char *const heads[] = {
+        "key:", "tls:", "fn:", "swap:", "adapter:", "preset:", NULL};
+    static const char *const words[] = {"locale", "fenv", "name", "ioprio", "auto", NULL};
+
+    for (unsigned i = 0; heads[i]; i++) {
+        if (!strncmp(text, heads[i], strlen(heads[i])))
+            return true;
+    }
+    for (unsigned i = 0; words[i]; i++) {
+        size_t len = strlen(words[i]);
+
+        if (!strncmp(text, words[i], len) && (!text[len] || text[len] == ';' || text[len] == ','))
+            return true;
+    }
+    return strstr(text, "(kind=") != NULL;
 }

@@ -162,6 +162,8 @@ struct thread *thread_enter(void);
 void thread_leave(struct thread *thread);
 /* The same of one that has nothing attached, where nothing is copied. */
 void thread_leave_plain(struct thread *thread);
+/* Has this process handed anything over, with a context or bare? */
+bool context_was_used(void);
 /* Calls visit for every block ever used. */
 void thread_each(void (*visit)(struct thread *thread, void *arg), void *arg);
 

@@ -111,3 +111,20 @@ int64_t context_count_alive(void)
         sched_yield();
     }
 }
+
+static void note_use(struct thread *thread, void *arg)
+{
+    for (unsigned family = 0; family < FAMILIES_MAX; family++) {
+        *(bool *)arg |= thread->carried[family] || thread->empty[family];
+        for (unsigned reason = 0; reason < BARE_REASONS; reason++)
+            *(bool *)arg |= thread->bare[family][reason] != 0;
+    }
+}
+
+bool context_was_used(void)
+{
+    bool is_used = false;
+
+    thread_each(note_use, &is_used);
+    return is_used;
+}

@@ -23,6 +23,8 @@
 #include "userhooks/tally.h"
 #include "slots/slots.h"
 
+unsigned report_errors;
+
 enum { TEXT_FIRST = 64 * 1024 }; /* bytes; more is made when it is full */
 
 static const char bare_names[BARE_REASONS][12] = {
@@ -148,6 +150,7 @@ static void add_slots(struct text *text)
     for (unsigned i = 0; i < slots_count; i++) {
         const struct slot *slot = &slots[i];
         const char *remark = slot->state != SLOT_BOUND ? slot->reason : slot->note;
+        char hint[384];
 
         add(text, "%s{\"item\":", i ? "," : "");
         add_string(text, slot->item);
@@ -156,6 +159,10 @@ static void add_slots(struct text *text)
         add_string(text, slot->where);
         add(text, ",\"reason\":");
         add_string(text, remark ? remark : "");
+        if (slot->state == SLOT_WAITING && slot_hint(slot, hint, sizeof hint)) {
+            add(text, ",\"hint\":");
+            add_string(text, hint);
+        }
         if (slot->failures)
             add(text, ",\"failures\":%u", (unsigned)slot->failures);
         if (dangling_on)
@@ -233,6 +240,8 @@ void report_write(const char *target)
             count_alive(contexts),
             count_alive((int64_t)(totals->records_made - totals->records_freed)),
             count_alive(values_count()));
+        if (report_errors)
+            add(&text, ",\"wrong_settings\":%u", report_errors);
         add_slots(&text);
         add_hooks(&text);
         add(&text, "}\n");

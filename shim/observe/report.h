@@ -4,6 +4,9 @@
 
 /* Writes to `target`: "stderr", or a file that is appended to, one line a process; "%p" in the name
  * is the process id. Called once, when exit has begun. */
+/* Settings and items that were wrong: set before. */
+extern unsigned report_errors;
+
 void report_write(const char *target);
 
 #endif

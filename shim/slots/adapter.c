@@ -62,6 +62,21 @@ static size_t own_folder(char *path)
     return at + (size_t)(slash - module.path) + 1;
 }
 
+bool slot_adapter_exists(const char *name)
+{
+    int saved_errno = errno;
+    char path[PATH_SIZE];
+    size_t at = *name && strlen(name) < 64 && !strpbrk(name, "/:=") ? own_folder(path) : 0;
+    bool is_there = false;
+
+    if (at) {
+        fmt_buf(path + at, sizeof path - at, "adapters/%s.so", name);
+        is_there = access(path, R_OK) == 0;
+    }
+    errno = saved_errno;
+    return is_there;
+}
+
 static bool adapter_parse(struct slot *slot, char *text, struct slot_error *error)
 {
     char *path = mem_alloc(PATH_SIZE);

@@ -7,6 +7,7 @@
  */
 #include <string.h>
 
+#include "base/log.h"
 #include "base/mem.h"
 #include "slots/origin.h"
 #include "slots/policy.h"
@@ -122,6 +123,24 @@ static const struct slot_kind *find_kind(const char *text, size_t len)
     return NULL;
 }
 
+/* What was meant by an item of no kind. Items are read once, by one thread. */
+static const char *expected_kind(const char *text)
+{
+    static char expected[160];
+
+    if (!strchr(text, ':') && !strchr(text, '/') && slot_adapter_exists(text)) {
+        fmt_buf(expected, sizeof expected, "adapter:%s, for it is an adapter", text);
+        return expected;
+    }
+    return "key:, tls:, fn:, swap:, locale, fenv, name, ioprio or adapter:";
+}
+
+/* "fenv,locale" and "key:a,key:b": the next item stands where an option would. */
+static bool is_item(const char *option)
+{
+    return find_kind(option, strcspn(option, ":,")) || slot_adapter_exists(option);
+}
+
 static bool option_is_kinds_own(const struct slot_kind *kind, const char *option)
 {
     const char *rest;
@@ -145,7 +164,7 @@ static bool parse_item(struct slot *slot, char *text, struct slot_error *error)
 
     slot->kind = find_kind(text, kind_len);
     if (!slot->kind) {
-        error->expected = "key:, tls:, fn:, swap:, locale, fenv, name, ioprio or adapter:";
+        error->expected = expected_kind(text);
         error->at = text;
         return false;
     }
@@ -171,7 +190,10 @@ static bool parse_item(struct slot *slot, char *text, struct slot_error *error)
 
         *next = '\0';
         if (!parse_policy(slot, option, error)) {
-            error->expected = "share, copy=N, string, clone=F,free=F, ref=F,unref=F, move or weak";
+            error->expected =
+                is_item(option)
+                    ? "an option: the next item stands after a ';', not after a ','"
+                    : "share, copy=N, string, clone=F,free=F, ref=F,unref=F, move or weak";
             error->at = option;
         }
         if (error->expected)

@@ -166,62 +166,6 @@ void slots_resolve(void)
     errno = saved_errno;
 }
 
-static bool slot_near(const struct slot *slot, char *buf, size_t n)
-{
-    if (!strcmp(slot->kind->name, "key"))
-        return slot->key.name && slot_name_near(slot->key.id, buf, n);
-    if (slot->kind == &slot_kind_tls)
-        return slot->tls.name && slot_name_near(slot->tls.id, buf, n);
-    for (unsigned i = 0; i < 3; i++) {
-        if ((slot->kind == &slot_kind_fn || slot->kind == &slot_kind_swap) && slot->fn.name[i] &&
-            slot_name_near(slot->fn.id[i], buf, n))
-            return true;
-    }
-    return false;
-}
-
-static void slot_say_unmatched(const struct slot *slot, enum log_level level)
-{
-    char near[256];
-    bool has_near = slot_near(slot, near, sizeof near);
-
-    log_msg(level, "BATON_CARRY=\"%s\": matched nothing: %s%s%s", slot->item,
-            slot->reason ? slot->reason : "not found", has_near ? "; the nearest is " : "",
-            has_near ? near : "");
-}
-
-void slots_say_unmatched(void)
-{
-    if (log_level < LOG_LEVEL_WARN)
-        return;
-    for (unsigned i = 0; i < slots_count; i++) {
-        if (slots[i].state == SLOT_WAITING)
-            slot_say_unmatched(&slots[i], LOG_LEVEL_WARN);
-    }
-}
-
-static bool slot_will_come(const struct slot *slot)
-{
-    return !strcmp(slot->kind->name, "key") &&
-           (slot->key.order || slot->key.variable || slot->key.creator_lo);
-}
-
-unsigned slots_say_missing(void)
-{
-    unsigned missing = 0;
-
-    for (unsigned i = 0; i < slots_count; i++) {
-        const struct slot *slot = &slots[i];
-
-        if (slot->state == SLOT_WAITING && !slot_will_come(slot)) {
-            slot_say_unmatched(slot, LOG_LEVEL_ERROR);
-            missing++;
-        }
-        missing += slot->state == SLOT_REFUSED; /* which has been said */
-    }
-    return missing;
-}
-
 void slots_fork_lock(void)
 {
     lock_take_for_fork(&resolve_lock);

@@ -206,6 +206,12 @@ void slots_begin(void);
 unsigned slots_init(struct config *config);
 extern bool slots_have_adapters; /* some item loads an object */
 
+/* Is there an adapter of that name beside the library? For messages about items that are wrong. */
+bool slot_adapter_exists(const char *name);
+
+/* What may have been meant by an item that matched nothing, as a part of a sentence. False: no idea. Slow. */
+bool slot_hint(const struct slot *slot, char *buf, size_t n);
+
 /* Says which items have matched nothing, and what they may have meant. At exit, when asked for. */
 void slots_say_unmatched(void);
 

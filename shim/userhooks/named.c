@@ -425,6 +425,20 @@ unsigned named_say_missing(void)
     return missing;
 }
 
+void named_say_idle(void)
+{
+    if (log_level < LOG_LEVEL_WARN)
+        return;
+    for (unsigned i = 0; i < named_count; i++) {
+        const struct named_hook *hook = &named_hooks[i];
+        const char *reason = named_reason(hook);
+
+        if (hook->state != HOOK_REFUSED && *reason && strncmp(hook->spec.item, "preset:", 7) != 0)
+            log_msg(LOG_LEVEL_WARN, "%s=\"%s\": %s%s", spec_setting(&hook->spec), hook->spec.item,
+                    hook->state == HOOK_UNMATCHED ? "matched nothing: " : "", reason);
+    }
+}
+
 void named_fork_lock(void)
 {
     tally_fork();

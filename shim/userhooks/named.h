@@ -73,6 +73,8 @@ extern bool named_periodic; /* BATON_PERIODIC */
 const char *named_reason(const struct named_hook *hook);
 /* Says which are not hooked, of a preset only if none of it is; answers how many. */
 unsigned named_say_missing(void);
+/* At exit, when asked for: which matched nothing, or never fired. */
+void named_say_idle(void);
 /* queue.c: a drop or ref function was called, with or without the item. Slow. */
 void queue_call(struct named_hook *hook, uintptr_t queue, uintptr_t item);
 void queue_fork_lock(void);

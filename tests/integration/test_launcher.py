@@ -94,15 +94,16 @@ def carries_and_reports():
     with tempfile.TemporaryDirectory() as folder:
         counts = Path(folder, "counts.json")
         baton("run", "--carry", "key:request_key", "--report", counts, "--",
-              PROGRAMS / "stale_pool_glib").ok().quiet().says("task 5 sees 5\n")
+              PROGRAMS / "stale_pool_glib").ok().says("task 5 sees 5\n") \
+            .matches(r"\Abaton: ok: 5 tasks saw their submitter's values\n\Z", "err")
         expect(json.loads(counts.read_text())["schema"] == 1, "the report has no schema")
         baton("report", counts).ok().quiet().says("key:request_key", "bound") \
             .matches(r"^glib\.pool +5 ").matches(r"^alive +0 contexts, 0 records, 0 values$")
         baton("run", "--carry", "key:other_key", "--report", counts, "sh", "-c",
-              f"{PROGRAMS / 'stale_pool_glib'}; exit 0").ok().quiet()
+              f"{PROGRAMS / 'stale_pool_glib'}; exit 0").ok().complains("NOTHING CARRIED: key:other_key matched nothing")
         twice = baton("report", counts).ok().quiet().says("key:request_key", "key:other_key")
         expect(twice.out.count("\nprogram  ") >= 1, "a line of the report is a process")
-        baton("run", "--report", Path(folder, "of-%p.json"), "true").ok().quiet()
+        baton("run", "--no-verdict", "--report", Path(folder, "of-%p.json"), "true").ok().quiet()
         expect(len(list(Path(folder).glob("of-[0-9]*.json"))) == 1, "%p is the process")
         config = Path(folder, "baton.conf")
         config.write_text("# what to carry\nkey:request_key\n")

@@ -1,0 +1,198 @@
+/*
+ * What kind of file a program is, as far as it decides whether the library can be loaded with it. Read from
+ * its headers alone: nothing of it is run.
+ */
+#include <elf.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include "cli.h"
+#include "machine.h"
+
+enum { HEAD = 4096, HEADERS_MAX = 64, SCRIPTS_MAX = 4 };
+
+static void look_at_elf(int fd, const unsigned char *head, struct program *out)
+{
+    Elf64_Ehdr header;
+    Elf64_Phdr segment;
+    bool is_dynamic = false;
+
+    memcpy(&header, head, sizeof header);
+    if (header.e_ident[EI_CLASS] != (sizeof(void *) == 8 ? ELFCLASS64 : ELFCLASS32)) {
+        out->kind = PROGRAM_CLASS;
+        return;
+    }
+    if (header.e_machine != OBJECT_MACHINE) {
+        out->kind = PROGRAM_MACHINE;
+        return;
+    }
+    for (unsigned i = 0; i < header.e_phnum && i < HEADERS_MAX; i++) {
+        if (pread(fd, &segment, sizeof segment, (off_t)(header.e_phoff + i * sizeof segment)) !=
+            sizeof segment)
+            break;
+        if (segment.p_type == PT_INTERP && segment.p_filesz < sizeof out->loader &&
+            pread(fd, out->loader, segment.p_filesz, (off_t)segment.p_offset) ==
+                (ssize_t)segment.p_filesz)
+            is_dynamic = true;
+    }
+    out->kind = !is_dynamic                        ? PROGRAM_STATIC
+                : strstr(out->loader, "/ld-musl-") ? PROGRAM_MUSL
+                                                   : PROGRAM_FINE;
+}
+
+/* The loader leaves out what the user preloads when the kernel says that the program has more rights than
+ * its user: by its bits or by its capabilities. */
+static bool is_privileged(int fd)
+{
+    struct stat status;
+
+    if (fstat(fd, &status) != 0)
+        return false;
+    return (status.st_mode & S_ISUID && status.st_uid != getuid()) ||
+           (status.st_mode & S_ISGID && status.st_mode & S_IXGRP && status.st_gid != getgid()) ||
+           (getuid() != 0 && fgetxattr(fd, "security.capability", NULL, 0) > 0);
+}
+
+/* "#!INTERPRETER [ARGUMENT]": its first word; "/usr/bin/env NAME" is NAME. NULL: it is no script. */
+static char *interpreter_of(const char *head)
+{
+    char line[256], *word, *argument, *state;
+
+    if (head[0] != '#' || head[1] != '!')
+        return NULL;
+    snprintf(line, sizeof line, "%.*s", (int)strcspn(head + 2, "\n"), head + 2);
+    word = strtok_r(line, " \t\r", &state);
+    if (!word)
+        return NULL;
+    argument = strtok_r(NULL, " \t\r", &state);
+    if (argument && !strcmp(argument, "-S"))
+        argument = strtok_r(NULL, " \t\r", &state);
+    if (argument &&
+        !strcmp(word + (strrchr(word, '/') ? strrchr(word, '/') - word + 1 : 0), "env")) {
+        char *found = program_look(argument);
+
+        return found ? found : allocated(strdup(word));
+    }
+    return allocated(strdup(word));
+}
+
+void program_inspect(const char *path, struct program *out)
+{
+    memset(out, 0, sizeof *out);
+    out->path = out->file = path;
+    out->kind = PROGRAM_UNKNOWN;
+    for (unsigned depth = 0; depth < SCRIPTS_MAX; depth++) {
+        char head[HEAD + 1] = "", *interpreter;
+        int fd = open(out->file, O_RDONLY | O_CLOEXEC);
+        ssize_t len = fd < 0 ? 0 : pread(fd, head, HEAD, 0);
+
+        if (fd < 0)
+            return; /* it may still be run: no rights to read it */
+        if (len > (ssize_t)sizeof(Elf64_Ehdr) && !memcmp(head, ELFMAG, SELFMAG)) {
+            out->is_privileged = is_privileged(fd);
+            look_at_elf(fd, (unsigned char *)head, out);
+            close(fd);
+            return;
+        }
+        close(fd);
+        interpreter = interpreter_of(head);
+        if (!interpreter)
+            return;
+        out->file = interpreter;
+        out->is_script = true;
+    }
+}
+
+const char *program_refusal(const struct program *program)
+{
+    switch (program->kind) {
+    case PROGRAM_STATIC:
+        return "statically linked: no library can be loaded with it, so nothing of it is carried";
+    case PROGRAM_MUSL:
+        return "made for musl, another C library; it runs without baton";
+    case PROGRAM_CLASS:
+        return sizeof(void *) == 8
+                   ? "a 32-bit program: this baton is for 64-bit ones; it runs without"
+                   : "a 64-bit program: this baton is for 32-bit ones; it runs without";
+    case PROGRAM_MACHINE:
+        return "made for another machine than this baton; it runs without";
+    default:
+        return program->is_privileged
+                   ? "has more rights than you (setuid, setgid or capabilities): the loader "
+                     "ignores LD_PRELOAD, so nothing of it is carried"
+                   : NULL;
+    }
+}
+
+char *program_name(const struct program *program)
+{
+    if (!program->is_script)
+        return joined("%s", clean(program->path));
+    return joined("%s (a script; what runs is %s)", clean(program->path), clean(program->file));
+}
+
+/* Programs that do something and then become, or start, the one that is named behind. */
+static const char *const wrappers[] = {
+    "timeout", "env",     "nice", "nohup", "setsid",    "taskset",   "stdbuf",  "ionice",  "chrt",
+    "time",    "setpriv", "sh",   "bash",  "dash",      "numactl",   "prlimit", "unshare", "chpst",
+    "runuser", "su-exec", "gosu", "tini",  "dumb-init", "catchsegv", NULL};
+
+static bool is_wrapper(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    for (unsigned i = 0; wrappers[i]; i++) {
+        if (!strcmp(slash ? slash + 1 : path, wrappers[i]))
+            return true;
+    }
+    return false;
+}
+
+/* The first word that is a program: not an option, not a setting, not a number. */
+static char *first_program(char **argv)
+{
+    for (; *argv; argv++) {
+        char *found;
+
+        if (argv[0][0] == '-' || strchr(*argv, '='))
+            continue;
+        if (strpbrk(*argv, " \t")) { /* sh -c 'exec ./server --port 1' */
+            char *words[64], *state, *text = allocated(strdup(*argv));
+            unsigned count = 0;
+
+            for (char *word = strtok_r(text, " \t;&|()\"'", &state); word && count < 63;
+                 word = strtok_r(NULL, " \t;&|()\"'", &state)) {
+                if (strcmp(word, "exec") != 0 && strcmp(word, "cd") != 0)
+                    words[count++] = word;
+            }
+            words[count] = NULL;
+            return first_program(words);
+        }
+        found = program_look(*argv);
+        if (found)
+            return found;
+    }
+    return NULL;
+}
+
+char *program_behind(const char *path, char **arguments)
+{
+    char *behind = is_wrapper(path) ? first_program(arguments) : NULL;
+    unsigned depth = 0;
+
+    while (behind && is_wrapper(behind) && *arguments && depth++ < SCRIPTS_MAX) {
+        char *further = first_program(++arguments);
+
+        if (!further)
+            break;
+        behind = further;
+    }
+    return behind;
+}

@@ -1,0 +1,295 @@
+/*
+ * The verdict. What went wrong is said once each, the worst first, with the command that helps; what a user
+ * chose (a family switched off, a limit of hops) is not wrong.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli.h"
+#include "report.h"
+#include "verdict.h"
+
+enum { SAID_MAX = 3, TEXT_MAX = 2048 };
+
+struct sums {
+    long long with_value, empty,
+        bare;     /* handoffs; `bare` without those that are as was asked for */
+    char why[64]; /* of most of those that ran bare */
+    long long why_count;
+    size_t items, hooks;
+};
+
+/* What is not as it was asked for, a sentence each. */
+struct problems {
+    char *text;
+    size_t len, count;
+    const char *item; /* of the first; what to check */
+    bool is_hook;
+};
+
+/* 1,200 */
+static const char *grouped(long long number)
+{
+    static char buffers[4][32];
+    static unsigned next;
+    char digits[32], *out = buffers[next++ % 4], *to = out;
+    int len = snprintf(digits, sizeof digits, "%lld", number);
+
+    for (int i = 0; i < len; i++) {
+        if (i && (len - i) % 3 == 0 && digits[i - 1] != '-')
+            *to++ = ',';
+        *to++ = digits[i];
+    }
+    *to = '\0';
+    return out;
+}
+
+static const char *tasks(long long number)
+{
+    return number == 1 ? "task" : "tasks";
+}
+
+static bool is_chosen(const char *reason)
+{
+    static const char *const chosen[] = {"inherit",  "suppressed", "limit",
+                                         "periodic", "teardown",   NULL};
+
+    for (unsigned i = 0; chosen[i]; i++) {
+        if (!strcmp(chosen[i], reason))
+            return true;
+    }
+    return false;
+}
+
+static void sum_families(const json_t *report, struct sums *sums)
+{
+    const char *family, *reason;
+    json_t *counts, *number;
+
+    json_object_foreach(json_object_get(report, "families"), family, counts)
+    {
+        sums->with_value += report_number(counts, "carried") - report_number(counts, "empty");
+        sums->empty += report_number(counts, "empty");
+        json_object_foreach(json_object_get(counts, "bare"), reason, number)
+        {
+            if (is_chosen(reason))
+                continue;
+            sums->bare += json_integer_value(number);
+            if (json_integer_value(number) > sums->why_count) {
+                sums->why_count = json_integer_value(number);
+                snprintf(sums->why, sizeof sums->why, "%s", reason);
+            }
+        }
+    }
+}
+
+static bool was_used(const json_t *report)
+{
+    return json_object_size(json_object_get(report, "families")) > 0;
+}
+
+static void __attribute__((format(printf, 4, 5)))
+add_problem(struct problems *problems, const char *item, bool is_hook, const char *format, ...)
+{
+    va_list args;
+    int len;
+
+    if (!problems->count++) {
+        problems->item = item;
+        problems->is_hook = is_hook;
+    }
+    if (problems->count > SAID_MAX || problems->len >= TEXT_MAX - 8)
+        return;
+    if (problems->count > 1)
+        problems->len += (size_t)sprintf(problems->text + problems->len, "; ");
+    va_start(args, format);
+    len = vsnprintf(problems->text + problems->len, TEXT_MAX - problems->len, format, args);
+    va_end(args);
+    problems->len += (size_t)len < TEXT_MAX - problems->len ? (size_t)len
+                                                            : TEXT_MAX - problems->len - 1;
+}
+
+/*
+ * The element of that ITEM that came furthest, of all processes: a shell that starts the server has not what
+ * the server has.
+ */
+static const json_t *best_element(const struct reports *reports, const char *list, const char *item)
+{
+    const json_t *best = NULL;
+    int best_rank = -1;
+
+    for (size_t i = 0; i < reports->count; i++) {
+        size_t j;
+        json_t *element;
+
+        json_array_foreach(json_object_get(reports->at[i], list), j, element)
+        {
+            const char *state = report_text(element, "state");
+            bool is_there = !strcmp(state, "bound") || !strcmp(state, "hooked");
+            int rank = 2 * (is_there ? 2 + (report_number(element, "fired") > 0)
+                            : !strcmp(state, "unmatched") ? 0
+                                                          : 1) +
+                       was_used(reports->at[i]);
+
+            if (!strcmp(report_text(element, "item"), item) && rank > best_rank) {
+                best = element;
+                best_rank = rank;
+            }
+        }
+    }
+    return best;
+}
+
+static void look_at_element(const json_t *element, bool is_hook, struct problems *problems)
+{
+    const char *item = report_text(element, "item"), *state = report_text(element, "state");
+    const char *reason = report_text(element, "reason"), *hint = report_text(element, "hint");
+
+    if (!strcmp(state, "unmatched"))
+        add_problem(problems, item, is_hook, "%s matched nothing: %s%s%s", clean(item),
+                    clean(reason), *hint ? "; " : "", clean(hint));
+    else if (!strcmp(state, "refused"))
+        add_problem(problems, item, is_hook, "%s was refused: %s", clean(item), clean(reason));
+    else if (is_hook && json_object_get(element, "fired") && !report_number(element, "fired"))
+        add_problem(problems, item, true, "%s %s", clean(item),
+                    *reason ? clean(reason) : "never fired");
+    else if (report_number(element, "failures"))
+        add_problem(problems, item, is_hook, "%s could not be copied or attached %s times",
+                    clean(item), grouped(report_number(element, "failures")));
+}
+
+/* Every item once, whichever processes have it. */
+static size_t look_at_list(const struct reports *reports, const char *list,
+                           struct problems *problems)
+{
+    json_t *seen = json_object();
+    size_t count;
+
+    for (size_t i = 0; i < reports->count; i++) {
+        size_t j;
+        json_t *element;
+
+        json_array_foreach(json_object_get(reports->at[i], list), j, element)
+        {
+            const char *item = report_text(element, "item");
+
+            if (json_object_get(seen, item) || json_object_set_new(seen, item, json_true()) != 0)
+                continue;
+            look_at_element(best_element(reports, list, item), list[0] == 'h', problems);
+        }
+    }
+    count = json_object_size(seen);
+    json_decref(seen);
+    return count;
+}
+
+/* The program that handed work over, or the first. */
+static const char *program_of(const struct reports *reports)
+{
+    for (size_t i = 0; i < reports->count; i++) {
+        if (was_used(reports->at[i]))
+            return report_text(reports->at[i], "program");
+    }
+    return reports->count ? report_text(reports->at[0], "program") : "PROGRAM";
+}
+
+static char *say_nothing(const struct sums *sums, const struct problems *problems,
+                         const char *program)
+{
+    if (!sums->items)
+        return joined(
+            "NOTHING CARRIED: nothing was asked for; what there is to carry: baton discover -- %s",
+            program);
+    if (problems->count && problems->count >= sums->items)
+        return joined("NOTHING CARRIED: %s; what there is: baton check %s %s", problems->text,
+                      quoted(problems->item), program);
+    if (sums->empty)
+        return joined(
+            "NOTHING CARRIED: %s %s handed over, but no item had a value where that was done%s%s; "
+            "what has one: baton discover -- %s",
+            grouped(sums->empty), sums->empty == 1 ? "task was" : "tasks were",
+            problems->count ? "; " : "", problems->count ? problems->text : "", program);
+    if (sums->bare)
+        return joined("NOTHING CARRIED: %s %s ran without a context (%s); why: man 7 baton, REPORT",
+                      grouped(sums->bare), tasks(sums->bare), clean(sums->why));
+    return joined("NOTHING CARRIED: no handoff was seen%s%s: the program hands nothing over, or by "
+                  "a queue of its "
+                  "own; which: baton discover -- %s",
+                  problems->count ? "; " : "", problems->count ? problems->text : "", program);
+}
+
+static char *say_partial(const struct sums *sums, const struct problems *problems,
+                         const char *program)
+{
+    char more[64] = "", bare[128] = "";
+
+    if (problems->count > SAID_MAX)
+        snprintf(more, sizeof more, "; and %zu more", problems->count - SAID_MAX);
+    if (sums->bare)
+        snprintf(bare, sizeof bare, "%s%s %s ran without a context (%s)",
+                 problems->count ? "; " : "", grouped(sums->bare), tasks(sums->bare),
+                 clean(sums->why));
+    if (!problems->count)
+        return joined("PARTIAL: %s %s saw their submitter's values; %s; why: man 7 baton, REPORT",
+                      grouped(sums->with_value), tasks(sums->with_value), bare);
+    return joined(
+        "PARTIAL: %s %s saw their submitter's values, but %s%s%s; next: baton check %s %s",
+        grouped(sums->with_value), tasks(sums->with_value), problems->text, more, bare,
+        quoted(problems->item), program);
+}
+
+/* As it was typed, if that is the program that handed work over. */
+static char *name_of(const char *program, const char *typed)
+{
+    char *found = typed ? program_look(typed) : NULL, *real = found ? realpath(found, NULL) : NULL;
+
+    return joined("%s", quoted(real && !strcmp(real, program) ? typed : program));
+}
+
+struct verdict verdict_of(const struct reports *reports, const char *typed)
+{
+    struct sums sums = {0};
+    struct problems problems = {.text = allocated(calloc(1, TEXT_MAX))};
+    char *name = name_of(program_of(reports), typed);
+    struct verdict verdict;
+    long long wrong = 0;
+
+    for (size_t i = 0; i < reports->count; i++)
+        sum_families(reports->at[i], &sums);
+    sums.items = look_at_list(reports, "slots", &problems);
+    sums.hooks = look_at_list(reports, "hooks", &problems);
+    for (size_t i = 0; i < reports->count; i++) {
+        if (report_number(reports->at[i], "wrong_settings") > wrong)
+            wrong = report_number(reports->at[i], "wrong_settings");
+    }
+    if (wrong)
+        add_problem(&problems, "ITEM", false, "%s %s wrong (said above)", grouped(wrong),
+                    wrong == 1 ? "setting is" : "settings are");
+    if (!sums.with_value) {
+        verdict = (struct verdict){VERDICT_NOTHING, say_nothing(&sums, &problems, name)};
+    } else if (problems.count || sums.bare) {
+        verdict = (struct verdict){VERDICT_PARTIAL, say_partial(&sums, &problems, name)};
+    } else {
+        verdict.word = VERDICT_OK;
+        verdict.text =
+            sums.empty
+                ? joined("ok: %s %s saw their submitter's values; %s more had none to see",
+                         grouped(sums.with_value), tasks(sums.with_value), grouped(sums.empty))
+                : joined("ok: %s %s saw their submitter's values", grouped(sums.with_value),
+                         tasks(sums.with_value));
+    }
+    free(problems.text);
+    free(name);
+    return verdict;
+}
+
+void verdict_print(FILE *out, const struct verdict *verdict)
+{
+    static const char *const colours[] = {"\033[32m", "\033[33m", "\033[31m"};
+    bool has_colour = wants_colour(out);
+
+    fprintf(out, "%s%s%s%s\n", out == stderr ? "baton: " : "",
+            has_colour ? colours[verdict->word] : "", verdict->text, has_colour ? "\033[0m" : "");
+}

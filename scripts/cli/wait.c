@@ -1,0 +1,80 @@
+/*
+ * Staying while the program runs, so that its run can be told about: the program is a child, and what
+ * happens to us happens to it. Our end is the same as its: the same status, the same signal.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "cli.h"
+
+static volatile sig_atomic_t child;
+
+/* What the terminal sends reaches the program by itself. */
+static void pass_on(int number)
+{
+    if (child > 0)
+        kill((pid_t)child, number);
+}
+
+static void watch_signals(void)
+{
+    static const int passed[] = {SIGTERM, SIGHUP, SIGUSR1, SIGUSR2};
+    struct sigaction action = {.sa_handler = pass_on, .sa_flags = SA_RESTART};
+    struct sigaction before, ignored = {.sa_handler = SIG_IGN};
+
+    for (unsigned i = 0; i < sizeof passed / sizeof *passed; i++) {
+        if (sigaction(passed[i], NULL, &before) == 0 && before.sa_handler != SIG_IGN)
+            sigaction(passed[i], &action, NULL);
+    }
+    sigaction(SIGINT, &ignored, NULL);
+    sigaction(SIGQUIT, &ignored, NULL);
+}
+
+int wait_for_child(int (*become)(char **argv), char **argv)
+{
+    sigset_t all, before;
+    struct sigaction interrupt, quit;
+    int status;
+    pid_t pid;
+
+    /* No signal is lost or taken by the wrong one while there are two of us and one does not know it yet. */
+    sigfillset(&all);
+    sigprocmask(SIG_BLOCK, &all, &before);
+    sigaction(SIGINT, NULL, &interrupt);
+    sigaction(SIGQUIT, NULL, &quit);
+    pid = fork();
+    if (pid < 0)
+        fail(EXIT_FAILED, "cannot start a process");
+    if (pid == 0) {
+        sigprocmask(SIG_SETMASK, &before, NULL);
+        _exit(become(argv));
+    }
+    child = pid;
+    watch_signals();
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    while (waitpid(pid, &status, 0) < 0) {
+        if (errno != EINTR)
+            fail(EXIT_FAILED, "cannot wait for the program");
+    }
+    child = 0;
+    return status;
+}
+
+void end_as(int status)
+{
+    struct rlimit none = {0, 0};
+
+    if (!WIFSIGNALED(status))
+        exit(WEXITSTATUS(status));
+    /* The program has left its core already. */
+    setrlimit(RLIMIT_CORE, &none);
+    prctl(PR_SET_DUMPABLE, 0);
+    signal(WTERMSIG(status), SIG_DFL);
+    kill(getpid(), WTERMSIG(status));
+    exit(128 + WTERMSIG(status));
+}

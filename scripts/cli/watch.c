@@ -1,0 +1,163 @@
+/*
+ * A run that is told about at its end: the program's processes write their reports, and the verdict is read
+ * from these. Where the user named a plain file, it is that one; else one of ours, which goes with the run.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "cli.h"
+
+#ifdef HAVE_JANSSON
+#include "report.h"
+#include "verdict.h"
+
+static bool is_asked_for_anything(void)
+{
+    const char *const names[] = {"BATON_CARRY", "BATON_HOOKS", "BATON_CONFIG"};
+
+    for (unsigned i = 0; i < 3; i++) {
+        const char *value = getenv(names[i]);
+
+        if (value && *value)
+            return true;
+    }
+    return false;
+}
+
+bool watch_is_wanted(const struct cli *cli)
+{
+    if (cli_has(cli, OPT_run_require) || cli_has(cli, OPT_run_verdict))
+        return true;
+    if (cli_has(cli, OPT_run_no_verdict))
+        return false;
+    return cli_has(cli, OPT_run_report) || (isatty(STDERR_FILENO) && is_asked_for_anything());
+}
+
+struct watched {
+    const char *asked; /* what the user named; NULL: nothing */
+    char *file, *folder;
+    long long from; /* in the file: what was there before */
+};
+
+/* A file that other users whom the program becomes can add to, and that nobody else finds. */
+static bool make_own_file(struct watched *watched)
+{
+    const char *temporary = getenv("TMPDIR");
+    int fd;
+
+    watched->folder =
+        joined("%s/baton-run-XXXXXX", temporary && *temporary == '/' ? temporary : "/tmp");
+    if (!mkdtemp(watched->folder))
+        return false;
+    watched->file = joined("%s/XXXXXX", watched->folder);
+    fd = mkostemp(watched->file, O_CLOEXEC);
+    if (fd < 0 || fchmod(fd, 0622) != 0 || chmod(watched->folder, 0711) != 0) {
+        rmdir(watched->folder);
+        return false;
+    }
+    close(fd);
+    return setenv("BATON_REPORT", watched->file, 1) == 0;
+}
+
+static bool is_one_file(const char *name)
+{
+    return name && *name && strcmp(name, "stderr") != 0 && !strstr(name, "%p");
+}
+
+static bool begin(struct watched *watched)
+{
+    struct stat status;
+
+    watched->asked = getenv("BATON_REPORT");
+    if (watched->asked)
+        watched->asked = allocated(strdup(watched->asked));
+    if (!is_one_file(watched->asked))
+        return make_own_file(watched);
+    watched->file = allocated(strdup(watched->asked));
+    watched->from = stat(watched->file, &status) == 0 && S_ISREG(status.st_mode) ? status.st_size
+                                                                                 : 0;
+    return true;
+}
+
+/* Writes what is in our file to where the user wanted it. */
+static void hand_on(const struct watched *watched, const struct reports *reports)
+{
+    for (size_t i = 0; watched->asked && i < reports->count; i++) {
+        char *line = allocated(json_dumps(reports->at[i], JSON_COMPACT));
+        const char *percent = strstr(watched->asked, "%p");
+        char *name = percent ? joined("%.*s%lld%s", (int)(percent - watched->asked), watched->asked,
+                                      report_number(reports->at[i], "pid"), percent + 2)
+                             : NULL;
+        int fd = name ? open(name, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600)
+                      : STDERR_FILENO;
+
+        line = joined("%s\n", line);
+        if (fd < 0 || write(fd, line, strlen(line)) < 0)
+            say("%s: cannot be written: %s", clean(name ? name : "stderr"), strerror(errno));
+        if (fd > STDERR_FILENO)
+            close(fd);
+    }
+}
+
+static struct verdict conclude(const struct watched *watched, const struct reports *reports,
+                               const char *program, int status)
+{
+    if (reports->count)
+        return verdict_of(reports, program);
+    if (WIFEXITED(status) &&
+        (WEXITSTATUS(status) == EXIT_SETTINGS || WEXITSTATUS(status) == EXIT_REQUIRED))
+        return (struct verdict){
+            VERDICT_NOTHING,
+            joined("NOTHING CARRIED: BATON_STRICT ended the program before its main function; "
+                   "why stands above")};
+    return (struct verdict){VERDICT_NOTHING,
+                            WIFSIGNALED(status)
+                                ? joined("NOTHING CARRIED, as far as is known: the program was "
+                                         "ended by signal %d (%s) and left no report",
+                                         WTERMSIG(status), strsignal(WTERMSIG(status)))
+                                : joined("NOTHING CARRIED, as far as is known: no process of the "
+                                         "program left a report in %s",
+                                         clean(watched->file))};
+}
+
+void watch_run(const struct cli *cli, int (*become)(char **argv))
+{
+    struct watched watched = {0};
+    struct reports reports = {NULL, 0};
+    struct verdict verdict;
+    int status;
+
+    if (!begin(&watched))
+        return;
+    status = wait_for_child(become, cli->argv);
+    reports_read_since(&reports, watched.file, watched.from);
+    if (watched.folder) {
+        hand_on(&watched, &reports);
+        unlink(watched.file);
+        rmdir(watched.folder);
+    }
+    verdict = conclude(&watched, &reports, cli->argv[0], status);
+    if (!cli_has(cli, OPT_run_no_verdict) || verdict.word != VERDICT_OK)
+        verdict_print(stderr, &verdict);
+    if (cli_has(cli, OPT_run_require) && verdict.word != VERDICT_OK && WIFEXITED(status) &&
+        !WEXITSTATUS(status))
+        exit(EXIT_REQUIRED);
+    end_as(status);
+}
+#else
+bool watch_is_wanted(const struct cli *cli)
+{
+    return false;
+}
+
+void watch_run(const struct cli *cli, int (*become)(char **argv))
+{
+}
+#endif

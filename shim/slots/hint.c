@@ -1,0 +1,133 @@
+/*
+ * Items that matched nothing: said, and what may have been meant: the same name as another kind of thing, or
+ * the nearest name. Slow: for messages and the report, at start and exit.
+ */
+#include <string.h>
+
+#include "base/log.h"
+#include "elf/elf.h"
+#include "slots/slots.h"
+
+struct meant {
+    const char *name, *module;
+    struct slot_name id;
+    unsigned want;
+};
+
+/* The names of a slot that were looked for; how many. */
+static unsigned meant_names(const struct slot *slot, struct meant *meant)
+{
+    unsigned count = 0;
+
+    if (!strcmp(slot->kind->name, "key")) {
+        if (slot->key.name)
+            meant[count++] = (struct meant){slot->key.name, slot->key.module, slot->key.id,
+                                            slot->key.by_creator ? ELF_FUNC : ELF_OBJECT};
+    } else if (slot->kind == &slot_kind_tls) {
+        if (slot->tls.name)
+            meant[count++] =
+                (struct meant){slot->tls.name, slot->tls.module, slot->tls.id, ELF_TLS};
+    } else if (slot->kind == &slot_kind_fn || slot->kind == &slot_kind_swap) {
+        for (unsigned i = 0; i < 3; i++) {
+            if (slot->fn.name[i])
+                meant[count++] =
+                    (struct meant){slot->fn.name[i], slot->fn.module[i], slot->fn.id[i], ELF_FUNC};
+        }
+    }
+    return count;
+}
+
+static bool is_there(const struct meant *meant, unsigned want)
+{
+    struct elf_search search = {.module = meant->module,
+                                .query = {.name = meant->name, .want = want}};
+
+    return elf_search_modules(&search, 1, NULL) && search.query.found.matches;
+}
+
+/* The right name, but of another kind. */
+static bool other_kind(const struct slot *slot, const struct meant *meant, char *buf, size_t n)
+{
+    const char *name = meant->name;
+
+    if (meant->want != ELF_TLS && is_there(meant, ELF_TLS))
+        fmt_buf(buf, n, "it is thread-local: write tls:%s", name);
+    else if (meant->want == ELF_TLS && is_there(meant, ELF_OBJECT))
+        fmt_buf(buf, n, "it is not thread-local; if it holds a pthread key, write key:%s", name);
+    else if (meant->want == ELF_FUNC && is_there(meant, ELF_OBJECT))
+        fmt_buf(buf, n, "it is a variable, not a function; if it holds a pthread key, write key:%s",
+                name);
+    else if (meant->want != ELF_FUNC && is_there(meant, ELF_FUNC))
+        fmt_buf(
+            buf, n,
+            "it is a function: write fn:get=%s,set=... or, if it returns the value before, swap:%s",
+            name, name);
+    else
+        return false;
+    return true;
+}
+
+bool slot_hint(const struct slot *slot, char *buf, size_t n)
+{
+    struct meant meant[3];
+    unsigned count = meant_names(slot, meant);
+    char near[256];
+
+    for (unsigned i = 0; i < count; i++) {
+        if (is_there(&meant[i], meant[i].want))
+            continue;
+        if (strpbrk(meant[i].name, " \t:"))
+            fmt_buf(buf, n,
+                    "a name is the linker's, without a space or ':' (nm shows it; C++ names are "
+                    "mangled)");
+        else if (other_kind(slot, &meant[i], buf, n))
+            return true;
+        else if (slot_name_near(meant[i].id, near, sizeof near))
+            fmt_buf(buf, n, "the nearest is %s", near);
+        else
+            continue;
+        return true;
+    }
+    return false;
+}
+
+static void slot_say_unmatched(const struct slot *slot, enum log_level level)
+{
+    char hint[384];
+    bool has_hint = slot_hint(slot, hint, sizeof hint);
+
+    log_msg(level, "BATON_CARRY=\"%s\": matched nothing: %s%s%s", slot->item,
+            slot->reason ? slot->reason : "not found", has_hint ? "; " : "", has_hint ? hint : "");
+}
+
+void slots_say_unmatched(void)
+{
+    if (log_level < LOG_LEVEL_WARN)
+        return;
+    for (unsigned i = 0; i < slots_count; i++) {
+        if (slots[i].state == SLOT_WAITING)
+            slot_say_unmatched(&slots[i], LOG_LEVEL_WARN);
+    }
+}
+
+static bool slot_will_come(const struct slot *slot)
+{
+    return !strcmp(slot->kind->name, "key") &&
+           (slot->key.order || slot->key.variable || slot->key.creator_lo);
+}
+
+unsigned slots_say_missing(void)
+{
+    unsigned missing = 0;
+
+    for (unsigned i = 0; i < slots_count; i++) {
+        const struct slot *slot = &slots[i];
+
+        if (slot->state == SLOT_WAITING && !slot_will_come(slot)) {
+            slot_say_unmatched(slot, LOG_LEVEL_ERROR);
+            missing++;
+        }
+        missing += slot->state == SLOT_REFUSED; /* which has been said */
+    }
+    return missing;
+}

@@ -1,0 +1,111 @@
+"""What a user is told of a run: the verdict, the warnings, and reports for machines."""
+import json
+import re
+import signal
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+from harness import PROGRAMS, ROOT, plain, test
+from test_launcher import BATON, baton, expect
+
+GLIB = PROGRAMS / "stale_pool_glib"
+
+
+@test("the verdict: what was carried, what was not and why, and the command to type next; its status with --require")
+def gives_a_verdict():
+    def verdict(items, *words, options=("--verdict",)):
+        return baton("run", *options, "--carry", items, "--", *(words or (GLIB,)))
+    verdict("key:request_key").ok().complains("baton: ok: 5 tasks saw their submitter's values\n")
+    verdict("key:request_key;tls:request_key").ok().complains(
+        "PARTIAL: 5 tasks saw", "tls:request_key matched nothing", "it is not thread-local; if it holds a pthread key, "
+        "write key:request_key", f"next: baton check tls:request_key {GLIB}\n")
+    verdict("key:request_kei").complains("NOTHING CARRIED: key:request_kei matched nothing",
+                                         "the nearest is request_key@main")
+    verdict("key: request_key").complains("without a space or ':'")
+    verdict("key:request_key;fenv,mpfr").complains("PARTIAL: 5 tasks saw", "1 setting is wrong")
+    verdict("fenv", "true").ok().complains("NOTHING CARRIED: no handoff was seen")
+    verdict("fenv", "sh", "-c", "kill -KILL $$").exits(-9).complains("ended by signal 9")
+    baton("run", "--verdict", "true").complains("nothing was asked for")
+    # Status 65 only where the program itself says that all is well, and only if not everything was carried.
+    require = ("--require",)
+    verdict("key:request_key", options=require).exits(0)
+    verdict("key:request_kei", options=require).exits(65)
+    verdict("fenv", "true", options=require).exits(65)
+    verdict("fenv", "sh", "-c", "exit 7", options=require).exits(7)
+    # Several processes are one run: the shell has no request_key.
+    verdict("key:request_key", "sh", "-c", f"{GLIB}; {GLIB}; exit 4").exits(4).complains("ok: 10 tasks")
+
+
+@test("the verdict stays out of pipes; what came to nothing is said all the same, by who handed work over")
+def warns_in_pipes():
+    baton("run", "--carry", "key:request_key", GLIB).ok().quiet()
+    baton("run", "--carry", "key:request_key;tls:nope", GLIB).ok() \
+        .matches(r'\Abaton: BATON_CARRY="tls:nope": matched nothing: [^\n]*\n\Z', "err")
+    baton("run", "--carry", "key:request_key;tls:nope", "sh", "-c", f"{GLIB}; exit 0").ok() \
+        .matches(r'\Abaton: BATON_CARRY="tls:nope": matched nothing: [^\n]*\n\Z', "err")
+    baton("run", "--no-verdict", "--carry", "key:request_key;tls:nope", GLIB).ok().quiet()
+    baton("run", "--carry", "key:request_key", "--hook", "g_thread_pool_get_max_threads(kind=call,fn=1,arg=2)", GLIB) \
+        .ok().complains("never fired")
+
+
+@test("the verdict on a terminal: by itself, in colour unless NO_COLOR")
+def verdict_on_a_terminal():
+    def on_terminal(**env):
+        words = f"{BATON} run --carry key:request_key {GLIB} >/dev/null"
+        return plain("script", "-qec", words, "/dev/null", env={"TERM": "xterm", **env}).ok()
+    on_terminal().says("\033[32mok: 5 tasks saw their submitter's values\033[0m")
+    on_terminal(NO_COLOR="1").says("baton: ok: 5 tasks").never_says("\033[")
+    on_terminal(TERM="dumb").never_says("\033[")
+
+
+@test("baton run stays itself where it waits: signals reach the program, its end is ours")
+def waits_transparently():
+    process = subprocess.Popen([BATON, "run", "--verdict", "sh", "-c", "trap 'exit 9' TERM; echo up; while :; do sleep 0.05; done"],
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    expect(process.stdout.readline() == "up\n", "the program did not start")
+    time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    expect(process.wait(20) == 9, f"ended with {process.returncode}")
+    baton("run", "--verdict", "sh", "-c", "kill -SEGV $$").exits(-11)
+
+
+@test("baton run: says which programs cannot carry anything, also behind a wrapper; and what was mistyped")
+def says_what_cannot_be():
+    static = PROGRAMS / "static_program"
+    if static.exists():
+        baton("run", static).complains(f"{static}: statically linked")
+        baton("run", "timeout", "5", static).complains(f"{static}, which ", "timeout starts: statically linked")
+        with tempfile.TemporaryDirectory() as folder:
+            script = Path(folder, "start")
+            script.write_text(f"#!{static}\n")
+            script.chmod(0o755)
+            baton("run", script).complains(f"a script; what runs is {static}", "statically linked")
+    baton("run", "--carry", "key:a").exits(2).complains("--carry 'key:a;key:b'")
+    baton("run", "true", "--carry", "key:a").ok().complains("stands behind the program's name",
+                                                            "baton run --carry key:a -- true")
+    if (ROOT / "build" / "adapters" / "mpfr.so").exists():
+        baton("run", "--carry", "mpfr", "true").complains("expected adapter:mpfr")
+    for items in ("fenv,locale", "key:a,key:b"):
+        baton("run", "--carry", items, "true").complains("the next item stands after a ';'")
+
+
+@test("baton report: Prometheus text sums processes; JSON in and out is the same; --require is a status")
+def reports_for_machines():
+    with tempfile.TemporaryDirectory() as folder:
+        counts = Path(folder, "counts.json")
+        for _ in range(2):
+            baton("run", "--carry", "key:request_key", "--report", counts, GLIB).ok()
+        text = baton("report", "--prometheus", counts).ok().quiet()
+        text.says(f'baton_handoffs_total{{program="{GLIB}",family="glib.pool"}} 10\n',
+                  "# TYPE baton_handoffs_total counter\n")
+        for line in text.out.splitlines():
+            expect(line.startswith("# ") or re.fullmatch(r'[a-z_]+\{([a-z]+="[^"]*",?)*\} -?[0-9]+', line),
+                   f"no Prometheus: {line}")
+        again = baton("report", "--json", counts).ok().out.splitlines()
+        expect([json.loads(line) for line in again] ==
+               [json.loads(line) for line in counts.read_text().splitlines()], "JSON came out another")
+        baton("report", "--verdict", "--require", counts).ok().says("ok: 10 tasks")
+        baton("run", "--carry", "key:nope", "--report", counts, GLIB)
+        baton("report", "--require", counts).exits(65)

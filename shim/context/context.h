@@ -64,6 +64,7 @@ enum bare_reason {
     BARE_ERROR,
     BARE_PERIODIC, /* BATON_PERIODIC=off */
     BARE_SIGNAL,   /* raised in a signal handler where capturing is not safe */
+    BARE_LAYOUT,   /* a version of the library whose insides are not known */
     BARE_REASONS
 };
 

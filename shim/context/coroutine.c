@@ -128,9 +128,37 @@ struct coroutines *coroutine_own_slow(void)
     return own;
 }
 
+struct main_search {
+    uintptr_t sp;
+    struct coroutine *found;
+};
+
+/* Written by others as we read; but the one that we look for was left before we were told of it. */
+static void visit_main_stack(struct thread *thread, void *arg)
+{
+    struct main_search *search = arg;
+    struct coroutines *own = thread->coroutines;
+
+    if (own && own->main_stack.sp == search->sp && own->current != &own->main_stack)
+        search->found = &own->main_stack;
+}
+
+/*
+ * A stack that nobody made is the thread's own, unless another thread has left its own one there: oneTBB
+ * lets any thread go on with a task that was suspended.
+ */
+static struct coroutine *find_main_stack(struct coroutines *own, uintptr_t sp)
+{
+    struct main_search search = {sp, &own->main_stack};
+
+    if (own->main_stack.sp != sp)
+        thread_each(visit_main_stack, &search);
+    return search.found;
+}
+
 struct coroutine *coroutine_find_slow(struct coroutines *own, const void *hint, uintptr_t sp)
 {
-    struct coroutine *found = &own->main_stack;
+    struct coroutine *found = NULL;
 
     lock_take(&table_lock);
     for (size_t at = place_above(sp - 1); at-- > 0;) {
@@ -140,6 +168,8 @@ struct coroutine *coroutine_find_slow(struct coroutines *own, const void *hint, 
         }
     }
     lock_drop(&table_lock);
+    if (!found)
+        found = find_main_stack(own, sp);
     own->recent[coroutine_slot(hint)] = found;
     return found;
 }

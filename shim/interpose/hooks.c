@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <stdatomic.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "elf/elf.h"
@@ -27,11 +28,23 @@ static const char family_names[FAMILY_COUNT][16] = {
 #include "interpose/families.def"
 #undef FAMILY
 
+/* One after the other, because those of C++ are long; by offset, so that the loader has nothing to do. */
+#define HOOK(family, ret, name, params) char of_##name[sizeof #name];
+static const struct hook_names {
+#include "interpose/hooks.def"
+} hook_names = {
+#undef HOOK
+#define HOOK(family, ret, name, params) #name,
+#include "interpose/hooks.def"
+};
+#undef HOOK
+_Static_assert(sizeof hook_names <= UINT16_MAX, "struct hook_info has room for less");
+
 struct hook_info {
     uint8_t family;
-    char name[47];
+    uint16_t name;
 };
-#define HOOK(family, ret, name, params) {FAMILY_##family, #name},
+#define HOOK(family, ret, name, params) {FAMILY_##family, offsetof(struct hook_names, of_##name)},
 static const struct hook_info hook_infos[HOOK_COUNT] = {
 #include "interpose/hooks.def"
 };
@@ -49,7 +62,7 @@ _Static_assert((int)FAMILY_COUNT <= (int)FAMILIES_MAX, "make room in struct thre
 
 const char *hooks_name(enum hook_id id)
 {
-    return hook_infos[id].name;
+    return (const char *)&hook_names + hook_infos[id].name;
 }
 
 enum family hooks_family(enum hook_id id)
@@ -81,7 +94,7 @@ static long missing_function(void)
 
 void *hooks_real_for(enum hook_id id, const void *caller)
 {
-    void *real = next_find_for(hook_infos[id].name, caller);
+    void *real = next_find_for(hooks_name(id), caller);
 
     return real ? real : (void *)missing_function;
 }
@@ -92,9 +105,8 @@ void *hooks_real_for(enum hook_id id, const void *caller)
  */
 static void *find_startup(enum hook_id id)
 {
-    return hook_infos[id].family == FAMILY_LOOKUP
-               ? elf_linked_after(hook_enter, hook_infos[id].name)
-               : next_find_startup(hook_infos[id].name);
+    return hook_infos[id].family == FAMILY_LOOKUP ? elf_linked_after(hook_enter, hooks_name(id))
+                                                  : next_find_startup(hooks_name(id));
 }
 
 void *hooks_real_startup(enum hook_id id)
@@ -142,7 +154,7 @@ static void *hook_settle(enum hook_id id)
 /* Where the C library's function is cannot change any more, and the bodies of keys rely on it. */
 static void *early_key_body(enum hook_id id)
 {
-    void *real = next_find_startup(hook_infos[id].name);
+    void *real = next_find_startup(hooks_name(id));
 
     if (!real)
         return NULL;

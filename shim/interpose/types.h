@@ -11,6 +11,8 @@ struct apr_thread_t;
 struct apr_threadattr_t;
 struct ompt_start_tool_result_t;
 struct pthreadpool;
+struct tbb_delegate;
+struct tbb_task;
 struct _VipsImage;
 struct _VipsThreadState;
 struct ldap_int_thread_pool_s;

@@ -31,6 +31,7 @@ static const char bare_names[BARE_REASONS][12] = {
     [BARE_MEMORY] = "memory", [BARE_TEARDOWN] = "teardown", [BARE_SUPPRESSED] = "suppressed",
     [BARE_LIMIT] = "limit",   [BARE_INHERIT] = "inherit",   [BARE_FULL] = "full",
     [BARE_ERROR] = "error",   [BARE_PERIODIC] = "periodic", [BARE_SIGNAL] = "signal",
+    [BARE_LAYOUT] = "layout",
 };
 
 struct text {

@@ -8,7 +8,7 @@
  * same for it.
  *
  * OpenSSL's fibres begin with nothing: they are kept and serve one job after the other, and each job
- * brings its own context (openssl.c).
+ * brings its own context (openssl.c). So do the stacks on which oneTBB goes on while a task is suspended.
  *
  * longjmp is how OpenSSL's ASYNC, QEMU and others switch once a stack has been entered. Jumps that
  * stay on their stack need nothing: the frames that they left are found later (scope_drop_stale).
@@ -75,19 +75,29 @@ static void run_entry(long word)
 
 /*
  * Not by asking the loader whose code the caller is: it answers under a lock that a forked child may
- * find held for ever. A libcrypto that came by dlopen is known once it has started a job.
+ * find held for ever. A library that came by dlopen is known once the program has called `entrance`.
  */
-static bool is_fibre_of_openssl(const void *caller)
+static bool is_code_of(struct library_named *library, struct library_place *by_dlopen,
+                       enum hook_id entrance, const void *caller)
 {
-    static struct library_named libcrypto = {.name = "libcrypto"};
-    static struct library_place by_dlopen;
-    void *start_job = hook_real[HOOK_ASYNC_start_job];
+    void *function = hook_real[entrance];
 
-    if (!family_is_on(FAMILY_OPENSSL))
-        return false;
-    if (address_is_of(&libcrypto, caller))
+    if (address_is_of(library, caller))
         return true;
-    return start_job && !libcrypto.size && caller_is_reentrant(&by_dlopen, start_job, caller);
+    return function && !library->size && caller_is_reentrant(by_dlopen, function, caller);
+}
+
+static bool begins_with_nothing(const void *caller)
+{
+    static struct library_named libcrypto = {.name = "libcrypto"}, libtbb = {.name = "libtbb"};
+    static struct library_place libcrypto_by_dlopen, libtbb_by_dlopen;
+
+    return (family_is_on(FAMILY_OPENSSL) &&
+            is_code_of(&libcrypto, &libcrypto_by_dlopen, HOOK_ASYNC_start_job, caller)) ||
+           (family_is_on(FAMILY_TBB) &&
+            is_code_of(&libtbb, &libtbb_by_dlopen,
+                       HOOK__ZN3tbb6detail2r15spawnERNS0_2d14taskERNS2_18task_group_contextE,
+                       caller));
 }
 
 void hook_makecontext(ucontext_t *target, void (*function)(void), int count, ...)
@@ -95,7 +105,7 @@ void hook_makecontext(ucontext_t *target, void (*function)(void), int count, ...
     struct coroutine *coroutine = NULL;
     struct context *context = NULL;
     struct entry *entry = NULL;
-    bool is_empty = is_fibre_of_openssl(__builtin_return_address(0));
+    bool is_empty = begins_with_nothing(__builtin_return_address(0));
     size_t size = sizeof *entry + (size_t)(count > 0 ? count : 0) * sizeof(long);
     va_list list;
 

@@ -114,11 +114,12 @@ $(B)/baton-plan: $(PLAN_OBJ) $(B)/libbaton_core.a
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(if $(ZYDIS),-lZydis)
 
 # The launcher. Without jansson it reads no reports; linked in whole, because it is what starts everything.
-CLI_SRC := $(wildcard scripts/cli/*.c)
+CLI_SRC := $(wildcard scripts/cli/*.c scripts/trace/*.c)
 CLI_OBJ := $(CLI_SRC:%.c=$(B)/%.o)
 JANSSON := $(filter /%,$(shell $(CC) -print-file-name=libjansson.a 2>/dev/null))
 CLI_OBJ := $(if $(JANSSON),$(CLI_OBJ),$(filter-out $(B)/scripts/cli/report_%.o,$(CLI_OBJ)))
-$(CLI_OBJ): private BASE += -Iscripts/cli -Iscripts/plan $(if $(JANSSON),-DHAVE_JANSSON)
+$(B)/scripts/trace/html.o: scripts/trace/page.html
+$(CLI_OBJ): private BASE += -Iscripts -Iscripts/cli -Iscripts/trace -Iscripts/plan $(if $(JANSSON),-DHAVE_JANSSON)
 $(B)/baton-cli: $(CLI_OBJ) $(B)/libbaton_core.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(JANSSON)

@@ -12,6 +12,7 @@
 #include "elf/elf.h"
 #include "families/fork.h"
 #include "interpose/reentry.h"
+#include "observe/watch.h"
 #include "userhooks/named.h"
 
 static bool (*is_busy)(void);
@@ -39,6 +40,7 @@ static void before_fork(void)
     families_fork_lock();
     reentry_fork_lock();
     context_fork_lock();
+    watch_fork_lock();
     objects_fork_lock();
     elf_fork_close();
 }
@@ -47,6 +49,7 @@ static void let_go(bool is_child)
 {
     elf_fork_open(is_child);
     objects_fork_unlock();
+    watch_fork_unlock(is_child);
     context_fork_unlock(is_child);
     reentry_fork_unlock();
     families_fork_unlock();

@@ -36,6 +36,8 @@
 #include "userhooks/preset.h"
 #include "observe/report.h"
 #include "observe/stack.h"
+#include "observe/stacks.h"
+#include "observe/watch.h"
 #include "slots/origin.h"
 #include "slots/slots.h"
 
@@ -84,10 +86,6 @@ static void say_what_is_missing(void)
 
     if (config.discover)
         log_msg(LOG_LEVEL_ERROR, format, "BATON_DISCOVER");
-    if (config.trace)
-        log_msg(LOG_LEVEL_ERROR, format, "BATON_TRACE");
-    if (config.stacks)
-        log_msg(LOG_LEVEL_ERROR, format, "BATON_STACKS");
 }
 
 /* The settings, and what they say by themselves. The claim is ours. */
@@ -106,7 +104,8 @@ static void read_settings(char **environment)
     if (config.hooks.count || slots_watch_setters)
         named_read(&config);
     registration_is_off = !config.periodic;
-    hooks_init(&config, slots_count > 0, slots_key_count > 0 || slots_have_native);
+    hooks_are_seen = watch_is_wanted(&config);
+    hooks_init(&config, slots_count > 0 || hooks_are_seen, slots_key_count > 0 || slots_have_native);
     if (config.report)
         outfile_note(config.report);
     log_count();
@@ -127,7 +126,7 @@ static bool needs_stacks(void)
 static bool is_wanted_now(void)
 {
     return config.hooks.count || slots_watch_setters || needs_stacks() || slots_have_adapters ||
-           (config.strict == STRICT_REQUIRE && config.carry.count);
+           (config.strict == STRICT_REQUIRE && config.carry.count) || config.stacks;
 }
 
 /* Before main: what was named has to be there. What a library that comes later would bring is not. */
@@ -139,17 +138,21 @@ static void require_all(void)
 
 static void start_buffers(void)
 {
-    if (slots_count)
+    if (slots_count || hooks_are_seen)
         fork_watch(is_starting);
+    if (hooks_are_seen)
+        stacks_start(config.stacks);
     if (needs_stacks())
         stack_start();
     if (config.strict && config.carry.count)
         dangling_on = slots_watched = origins_on = true;
     slots_keys_native = family_is_on(FAMILY_KEYS) && bypass_makes_keys_native();
     slots_begin();
-    if (slots_count) {
+    if (slots_count || hooks_are_seen) {
         start_carrying();
-        if (!family_is_on(FAMILY_KEYS))
+        if (hooks_are_seen)
+            watch_start(&config);
+        if (slots_count && !family_is_on(FAMILY_KEYS))
             bypass_keys();
         is_active = 1;
     }
@@ -271,6 +274,8 @@ __attribute__((destructor)) static void destruct(void)
     }
     if (is_active)
         guard_raise(GUARD_TEARDOWN);
+    if (hooks_are_seen)
+        watch_stop();
     if (config.warn && log_level < LOG_LEVEL_WARN && context_was_used())
         log_level = LOG_LEVEL_WARN;
     slots_say_unmatched();

@@ -79,7 +79,9 @@ static void __attribute__((noreturn)) say_unknown(const struct command *command,
 static int take_option(struct cli *cli, int argc, char **argv, int at)
 {
     const char *text = argv[at], *equals = strchr(text, '=');
-    unsigned i = !strncmp(text, "--", 2) ? option_find(cli->command, text + 2) : OPTIONS_COUNT;
+    unsigned i = !strcmp(text, "-o")       ? option_find(cli->command, "output")
+                 : !strncmp(text, "--", 2) ? option_find(cli->command, text + 2)
+                                           : OPTIONS_COUNT;
     const char *value = "";
     int words = 1;
 

@@ -19,6 +19,24 @@ static inline void arch_pause(void)
     __asm__ volatile("yield");
 }
 
+/* libunwind's names of its functions, and its numbers of registers; where a call leaves its way back. */
+#define ARCH_UNWIND(local, name) "_U" local "aarch64_" name
+enum { ARCH_UNWIND_IP = 32, ARCH_UNWIND_SP = 31, ARCH_RETURN_ON_STACK = 0 };
+
+/* The processor's counter of time: the same on all processors, always on. */
+static inline __attribute__((always_inline)) uint64_t arch_ticks(void)
+{
+    uint64_t ticks;
+
+    __asm__ volatile("mrs %0, cntvct_el0" : "=r"(ticks));
+    return ticks;
+}
+
+static inline bool arch_has_ticks(void)
+{
+    return true;
+}
+
 /* The stack pointer of the calling function after its prologue; the stack grows down. */
 static inline __attribute__((always_inline)) uintptr_t arch_sp(void)
 {

@@ -14,6 +14,10 @@ enum {
     ARCH_RELOCATION_POINTER = R_X86_64_64,
 };
 
+/* libunwind's names of its functions, and its numbers of registers; where a call leaves its way back. */
+#define ARCH_UNWIND(local, name) "_U" local "x86_64_" name
+enum { ARCH_UNWIND_IP = 16, ARCH_UNWIND_SP = 7, ARCH_RETURN_ON_STACK = 1 };
+
 /* slots/words_move_x86_64.h is there. */
 #define ARCH_MOVES_WORDS 1
 /* families/openmp/gomp_word_x86_64.c is there. */
@@ -22,6 +26,28 @@ enum {
 static inline void arch_pause(void)
 {
     __asm__ volatile("pause");
+}
+
+/*
+ * The processor's counter of time: 8 ns to read, where clock_gettime takes 20. Only where it counts
+ * evenly, in every state, the same on all processors (cpuid, "invariant TSC").
+ */
+static inline __attribute__((always_inline)) uint64_t arch_ticks(void)
+{
+    return __builtin_ia32_rdtsc();
+}
+
+static inline bool arch_has_ticks(void)
+{
+    unsigned a = 0x80000000u, b, c = 0, d;
+
+    __asm__("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
+    if (a < 0x80000007u)
+        return false;
+    a = 0x80000007u;
+    c = 0;
+    __asm__("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
+    return d >> 8 & 1;
 }
 
 /* The stack pointer of the calling function after its prologue; the stack grows down. */
@@ -83,20 +109,6 @@ static inline uintptr_t arch_jump_sp(const void *environment)
 
     __asm__("mov %%fs:0x30, %0" : "=r"(secret));
     return (word >> 17 | word << 47) ^ secret;
-}
-
-/* Where the kernel lets a handler return to: mov $15, %rax; syscall (glibc's __restore_rt). */
-#define ARCH_SIGNAL_RETURN_SIZE 9
-static inline bool arch_is_signal_return(const unsigned char *code)
-{
-    static const unsigned char bytes[ARCH_SIGNAL_RETURN_SIZE] = {0x48, 0xc7, 0xc0, 0x0f, 0,
-                                                                 0,    0,    0x0f, 0x05};
-
-    for (unsigned i = 0; i < sizeof bytes; i++) {
-        if (code[i] != bytes[i])
-            return false;
-    }
-    return true;
 }
 
 /* A value in a register that carries no argument: the compiler would push one aside for it. */

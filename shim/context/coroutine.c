@@ -12,6 +12,7 @@
 #include "base/lock.h"
 #include "base/mem.h"
 #include "context/internal.h"
+#include "context/observer.h"
 #include "context/thread.h"
 #include "slots/origin.h"
 #include "slots/slots.h"
@@ -192,7 +193,7 @@ static void coroutine_free(struct coroutine *coroutine)
     free_coroutines = coroutine;
     lock_drop(&table_lock);
     if (thread && was_counted)
-        thread->records.freed++;
+        thread->records_freed++;
 }
 
 static void save_values(struct coroutine *coroutine)
@@ -220,8 +221,12 @@ void coroutine_switch_slow(struct coroutines *own, struct coroutine *to)
         origin_switched(thread);
     if (from->front && thread_is_attached(thread))
         memcpy(from->front, thread_front(thread), context_before);
+    if (observer && thread_is_attached(thread) && observer_handoff(thread->attached))
+        observer->end(thread, thread->attached, ENDED_SUSPENDED);
     from->state = thread->state;
     thread->state = to->state;
+    if (observer && thread_is_attached(thread) && observer_handoff(thread->attached))
+        observer->start(thread, thread->attached);
     if (to->front && thread_is_attached(thread))
         memcpy(thread_front(thread), to->front, context_before);
     own->current = to;
@@ -297,7 +302,7 @@ struct coroutine *coroutine_new(uintptr_t low, size_t size, struct context *star
     is_listed = table_insert(coroutine);
     lock_drop(&table_lock);
     coroutine->is_counted = start != NULL;
-    thread_self->records.made += coroutine->is_counted;
+    thread_self->records_made += coroutine->is_counted;
     if (!is_listed) {
         coroutine_free(coroutine);
         return NULL;

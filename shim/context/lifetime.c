@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "context/dangling.h"
 #include "context/internal.h"
+#include "context/observer.h"
 #include "context/thread.h"
 #include "context/values.h"
 #include "context/variables.h"
@@ -76,6 +77,11 @@ void context_free(struct context *context)
 {
     unsigned flags = context->flags;
 
+    if (unlikely(flags & (CONTEXT_WATCHED | CONTEXT_TAGGED))) {
+        observer->free(context);
+        if (flags & CONTEXT_WATCHED)
+            return;
+    }
     if (flags & CONTEXT_COUNTED) {
         for (unsigned key_index = 0; key_index < slots_key_count; key_index++) {
             if (context_holds_counted(context, key_index))
@@ -105,14 +111,14 @@ struct context *context_ref(struct context *context)
 
 void context_flush_releases(struct thread *thread)
 {
-    struct context *context = thread->deferred.context;
-    int32_t owed = DEBT_MAX - thread->deferred.releases;
+    struct context *context = thread->deferred_context;
+    int32_t owed = DEBT_MAX - thread->deferred_releases;
 
     if (!context)
         return;
     flush_begin(thread);
-    thread->deferred.context = NULL;
-    thread->deferred.releases = 0;
+    thread->deferred_context = NULL;
+    thread->deferred_releases = 0;
     if (owed > 0)
         context_put(context, owed);
     flush_end(thread);
@@ -129,10 +135,10 @@ void context_release_slow(struct thread *thread, struct context *context)
         context_put(context, 1);
         return;
     }
-    if (context == thread->deferred.context) { /* the batch is full */
+    if (context == thread->deferred_context) { /* the batch is full */
         flush_begin(thread);
-        thread->deferred.releases = DEBT_MAX;
-        thread->deferred.context = NULL;
+        thread->deferred_releases = DEBT_MAX;
+        thread->deferred_context = NULL;
         context_put(context, DEBT_MAX);
         flush_end(thread);
         return;
@@ -143,6 +149,6 @@ void context_release_slow(struct thread *thread, struct context *context)
         return;
     }
     context_flush_releases(thread);
-    thread->deferred.context = context;
-    thread->deferred.releases = DEBT_MAX - 1;
+    thread->deferred_context = context;
+    thread->deferred_releases = DEBT_MAX - 1;
 }

@@ -15,6 +15,7 @@
 #include "base/mem.h"
 #include "context/scope.h"
 #include "context/dangling.h"
+#include "context/observer.h"
 #include "context/internal.h"
 #include "context/stack.h"
 #include "context/coroutine.h"
@@ -126,6 +127,8 @@ bool scope_enter_slow(struct context *context, uintptr_t frame_mark)
     }
     if (dangling_on)
         dangling_look();
+    if (unlikely(context->flags & (CONTEXT_WATCHED | CONTEXT_TAGGED)))
+        observer->start(thread, context);
     return true;
 }
 
@@ -198,6 +201,8 @@ static void entry_pop(struct thread *thread)
     struct context *own = attached->flags & CONTEXT_OVERLAY ? attached : NULL;
     struct context *context = own ? own->base : attached;
 
+    if (unlikely(context->flags & (CONTEXT_WATCHED | CONTEXT_TAGGED)))
+        observer->end(thread, context, observed_end);
     if (own && thread->runs)
         vars_leave_holder(thread, own);
     if (own && !(frame_mark & FRAME_THREAD)) {
@@ -301,8 +306,11 @@ bool scope_leave_unwound(struct thread *thread, uintptr_t sp)
 void scope_drop_stale(struct thread *thread, uintptr_t sp)
 {
     while (thread_is_attached(thread) && (thread->frame_mark & ~(uintptr_t)FRAME_FLAGS) < sp &&
-           stack_is_same(thread->frame_mark & ~(uintptr_t)FRAME_FLAGS, sp))
+           stack_is_same(thread->frame_mark & ~(uintptr_t)FRAME_FLAGS, sp)) {
+        observed_end = ENDED_JUMPED;
         entry_pop(thread);
+        observed_end = ENDED_RETURN;
+    }
 }
 
 /*
@@ -351,6 +359,8 @@ struct context *scope_leave_keep(struct thread *thread, uintptr_t sp, struct con
     if (attached->flags & CONTEXT_OVERLAY ||
         (slots_have_copied && (slots_always_build || !slots_same(context_copied(context)))))
         next = context_visible(thread);
+    if (next && context->flags & (CONTEXT_WATCHED | CONTEXT_TAGGED))
+        next = observer->succeed(context, next);
     entry_pop(thread);
     if (!next)
         return context;

@@ -27,7 +27,7 @@
  * is, record_next equals record_end, no slab object is at hand and none is wanted), so the slow paths can
  * take a block in peace.
  */
-struct thread thread_unknown = {.attached = ATTACHED_UNKNOWN, .slab.count = UINT32_MAX};
+struct thread thread_unknown = {.attached = ATTACHED_UNKNOWN, .slab_count = UINT32_MAX};
 
 __thread struct thread *thread_self = &thread_unknown;
 
@@ -87,7 +87,7 @@ static struct thread *thread_new(void)
 
     if (!buffer)
         return NULL;
-    thread->snapshot.tally = thread->counts.carried;
+    thread->tally = thread->carried;
     lock_take(&registry_lock);
     if (unlikely(front != front_size)) { /* we are starting up right now */
         lock_drop(&registry_lock);

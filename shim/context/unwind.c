@@ -8,9 +8,10 @@
 #include <stdint.h>
 
 #include "elf/elf.h"
+#include "context/observer.h"
 #include "context/scope.h"
 
-enum { UNWIND_CLEANUP_PHASE = 2, UNWIND_CONTINUE = 8 };
+enum { UNWIND_CLEANUP_PHASE = 2, UNWIND_FORCED = 8, UNWIND_CONTINUE = 8 };
 
 struct _Unwind_Exception;
 struct _Unwind_Context;
@@ -44,9 +45,11 @@ baton_personality(int version, int actions, uint64_t exception_class,
 
         struct thread *thread = thread_self;
 
+        observed_end = actions & UNWIND_FORCED ? ENDED_CANCELLED : ENDED_EXCEPTION;
         /* Without it: the innermost attach is this frame's, but for frames that longjmp has left. */
         if (scope_leave_unwound(thread, sp ? sp : thread->frame_mark & ~(uintptr_t)FRAME_FLAGS))
             thread_leave(thread);
+        observed_end = ENDED_RETURN;
     }
     return UNWIND_CONTINUE;
 }

@@ -75,6 +75,16 @@ void *hooks_real_startup(enum hook_id id);
  */
 void hooks_wake(enum hook_id id);
 
+/* Set before hooks_init: the calling thread's last call of a hooked function is in hook_call. */
+extern bool hooks_are_seen;
+struct hook_call {
+    const void *site;    /* its return address */
+    uintptr_t sp, frame; /* the stack pointer, the frame pointer where it was called */
+    uint32_t id;         /* enum hook_id */
+};
+extern __thread struct hook_call hook_call
+    __attribute__((tls_model("initial-exec"), visibility("hidden")));
+
 const char *hooks_name(enum hook_id id);
 enum family hooks_family(enum hook_id id);
 const char *family_name(enum family family);

@@ -5,6 +5,9 @@
  * every register that can carry an argument, asks hooks_first where to go, and goes there, so a
  * call of any signature passes unchanged. No frame remains, and the body sees the real caller.
  * x16 and x17 are free at every call that the loader resolves. `hint 34` is bti c.
+ *
+ * Where handoffs are observed the jump goes to seen_NAME, which writes down who calls what
+ * (hook_call) and goes on to the body.
  */
         .set    hook_id, 0
 
@@ -35,6 +38,27 @@ first_\name:
         .xword  first_\name
         .section .rodata.hooks, "a", %progbits
         .word   hook_\name - hook_bodies
+
+        .section .text.hooks_seen, "ax", %progbits
+        .type   seen_\name, %function
+seen_\name:
+        .cfi_startproc
+        hint    34
+        adrp    x17, :gottprel:hook_call
+        ldr     x17, [x17, :gottprel_lo12:hook_call]
+        mrs     x16, tpidr_el0
+        add     x17, x17, x16
+        mov     x16, sp
+        stp     x30, x16, [x17]
+        str     x29, [x17, 16]
+        mov     w16, hook_id
+        str     w16, [x17, 24]
+        b       hook_\name
+        .cfi_endproc
+        .size   seen_\name, . - seen_\name
+
+        .section .rodata.hooks_seen, "a", %progbits
+        .word   seen_\name - hook_seen_bodies
         .set    hook_id_\name, hook_id
         .set    hook_id, hook_id + 1
 .endm
@@ -84,6 +108,12 @@ hook_enter:
         .globl  hook_bodies
         .hidden hook_bodies
 hook_bodies:
+
+        .section .rodata.hooks_seen, "a", %progbits
+        .p2align 2
+        .globl  hook_seen_bodies
+        .hidden hook_seen_bodies
+hook_seen_bodies:
 
 #define HOOK(family, ret, name, params) hook_jump name
 #include "interpose/hooks.def"

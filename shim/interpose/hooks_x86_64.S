@@ -4,6 +4,9 @@
  * NAME jumps through its entry's `enter`; until the first call that is first_NAME, which saves
  * every register that can carry an argument, asks hooks_first where to go, and goes there, so a
  * call of any signature passes unchanged. No frame remains, and the body sees the real caller.
+ *
+ * Where handoffs are observed the jump goes to seen_NAME, which writes down who calls what
+ * (hook_call) and goes on to the body.
  */
         .set    hook_id, 0
 
@@ -29,6 +32,25 @@ first_\name:
         .quad   first_\name
         .section .rodata.hooks, "a", @progbits
         .long   hook_\name - hook_bodies
+
+        .section .text.hooks_seen, "ax", @progbits
+        .type   seen_\name, @function
+seen_\name:
+        .cfi_startproc
+        movq    hook_call@gottpoff(%rip), %r11
+        pushq   (%rsp)
+        .cfi_adjust_cfa_offset 8
+        popq    %fs:(%r11)
+        .cfi_adjust_cfa_offset -8
+        movq    %rsp, %fs:8(%r11)
+        movq    %rbp, %fs:16(%r11)
+        movl    $hook_id, %fs:24(%r11)
+        jmp     hook_\name
+        .cfi_endproc
+        .size   seen_\name, . - seen_\name
+
+        .section .rodata.hooks_seen, "a", @progbits
+        .long   seen_\name - hook_seen_bodies
         .set    hook_id_\name, hook_id
         .set    hook_id, hook_id + 1
 .endm
@@ -75,6 +97,12 @@ hook_enter:
         .globl  hook_bodies
         .hidden hook_bodies
 hook_bodies:
+
+        .section .rodata.hooks_seen, "a", @progbits
+        .p2align 2
+        .globl  hook_seen_bodies
+        .hidden hook_seen_bodies
+hook_seen_bodies:
 
 #define HOOK(family, ret, name, params) hook_jump name
 #include "interpose/hooks.def"

@@ -98,19 +98,19 @@ struct totals {
  * had been freed than made. */
 static void sum_freed(struct thread *thread, void *arg)
 {
-    ((struct totals *)arg)->records_freed += thread->records.freed + thread->records.untold;
+    ((struct totals *)arg)->records_freed += thread->records_freed + thread->freed;
 }
 
 static void sum_thread(struct thread *thread, void *arg)
 {
     struct totals *totals = arg;
 
-    totals->records_made += thread->records.made;
+    totals->records_made += thread->records_made;
     for (unsigned family = 0; family < FAMILIES_MAX; family++) {
-        totals->carried[family] += thread->counts.carried[family];
-        totals->empty[family] += thread->counts.empty[family];
+        totals->carried[family] += thread->carried[family];
+        totals->empty[family] += thread->empty[family];
         for (unsigned reason = 0; reason < BARE_REASONS; reason++)
-            totals->bare[family][reason] += thread->counts.bare[family][reason];
+            totals->bare[family][reason] += thread->bare[family][reason];
     }
 }
 

@@ -235,7 +235,7 @@ int hook_uv_queue_work(struct uv_loop_s *loop, struct uv_work_s *request, work_c
                        after_callback *after)
 {
     /* Only the library that came with the program: a later one may be of another version. */
-    if (uv_has_words(__builtin_return_address(0)) && REAL_KNOWN(uv_queue_work))
+    if (uv_has_words(__builtin_return_address(0)) && REAL_KNOWN(uv_queue_work) && !hooks_are_seen)
         __atomic_store_n(&hook_enter[HOOK_uv_queue_work],
                          guard_is_for_words() ? queue_for_words() : (void *)queue_in_words,
                          __ATOMIC_RELEASE);
@@ -249,7 +249,7 @@ static GUARDED void run_thread(void *arg)
     GUARDED_FRAME();
     struct thread *self = arg;
 
-    START_RUN(self, ((void (*)(void *))self->start.function)(self->start.data));
+    START_RUN(self, ((void (*)(void *))self->start_function)(self->start_data));
 }
 
 int hook_uv_thread_create(unsigned long *thread, void (*entry)(void *), void *arg)

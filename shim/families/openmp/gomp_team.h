@@ -44,7 +44,7 @@ bool team_can_cancel(const void *caller);
  */
 #define TEAM_SETTLE(NAME, plain)                                                           \
     do {                                                                                   \
-        if (team_cancels == CANCELS_NOT && hook_real[HOOK_##NAME])                         \
+        if (team_cancels == CANCELS_NOT && hook_real[HOOK_##NAME] && !hooks_are_seen)      \
             __atomic_store_n(&hook_enter[HOOK_##NAME], (void *)(plain), __ATOMIC_RELEASE); \
     } while (0)
 

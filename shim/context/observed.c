@@ -1,0 +1,41 @@
+/*
+ * Making contexts that belong to one handoff (observer.h).
+ *
+ * Rules: a watched copy owns nothing but its reference to `base`: values are counted, lent from and let
+ * go there. So it is freed by its watcher alone, and never copied as a snapshot of anybody's.
+ */
+#include "context/observer.h"
+
+#include "context/internal.h"
+#include "slots/slots.h"
+
+void observer_set(const struct observer *table)
+{
+    observer = table;
+    guard_raise(GUARD_OBSERVED);
+}
+
+size_t observer_copy_size(void)
+{
+    return (context_before + observer_context_size() + sizeof(struct handoff *) + 15) & ~(size_t)15;
+}
+
+struct context *observer_copy_at(void *memory)
+{
+    return (struct context *)(void *)((char *)memory + context_before);
+}
+
+void observer_fill(struct context *copy, struct context *context, struct handoff *handoff)
+{
+    context_copy_values(copy, context);
+    copy->flags = (context->flags & CONTEXT_EMPTY) | CONTEXT_WATCHED | CONTEXT_ONCE;
+    copy->base = context;
+    *observer_place(copy) = handoff;
+    atomic_store_explicit(&copy->refs, 1, memory_order_relaxed);
+}
+
+void observer_tag(struct context *context, struct handoff *handoff)
+{
+    context->base = (struct context *)(void *)handoff;
+    context->flags |= CONTEXT_TAGGED;
+}

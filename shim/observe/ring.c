@@ -1,0 +1,215 @@
+/*
+ * Chunks of a trace and the values in it.
+ *
+ * Rules: only the thread that has the block writes to its ring. Values are read out of the handoff's
+ * context, never through a pointer of the program's, but for strings: those of policy `string`, which
+ * the context owns, and those of which the user says so (BATON_SHOW).
+ */
+#include "observe/ring.h"
+
+#include <string.h>
+#include <sys/prctl.h>
+
+#include "base/log.h"
+#include "base/sys.h"
+#include "slots/slots.h"
+
+bool ring_is_on;
+
+/* ---- chunks ---- */
+
+static struct trace_chunk *chunk_at(uint32_t number)
+{
+    return (struct trace_chunk *)(void *)((char *)store_trace + store_trace->chunks_at +
+                                          (size_t)(number - 1) * TRACE_CHUNK);
+}
+
+static uint32_t chunk_number(const struct trace_chunk *chunk)
+{
+    return 1 +
+           (uint32_t)(((const char *)chunk - (const char *)store_trace - store_trace->chunks_at) /
+                      TRACE_CHUNK);
+}
+
+/* `reserved` of a chunk is the number of the ring's next one. */
+bool ring_more(struct watcher *watcher)
+{
+    struct trace_chunk *chunk = store_chunk();
+
+    if (!chunk && (chunk = watcher->oldest)) {
+        watcher->oldest = chunk->reserved ? chunk_at(chunk->reserved) : NULL;
+        watcher->lost += atomic_load_explicit(&chunk->records, memory_order_relaxed);
+        if (chunk == watcher->chunk)
+            watcher->chunk = NULL;
+    }
+    if (!chunk) {
+        atomic_fetch_add(&store_trace->lost, 1);
+        return false;
+    }
+    atomic_store_explicit(&chunk->used, 0, memory_order_relaxed);
+    atomic_thread_fence(memory_order_release);
+    chunk->reserved = 0;
+    chunk->ring = watcher->ring;
+    chunk->sequence = ++watcher->sequence;
+    chunk->tid = watcher->tid;
+    (void)prctl(PR_GET_NAME, chunk->name, 0, 0, 0);
+    atomic_store_explicit(&chunk->records, 0, memory_order_relaxed);
+    atomic_store_explicit(&chunk->lost, watcher->lost, memory_order_relaxed);
+    chunk->anchor = store_anchor();
+    atomic_store_explicit(&chunk->used, sizeof *chunk, memory_order_release);
+    if (watcher->chunk)
+        watcher->chunk->reserved = chunk_number(chunk);
+    watcher->chunk = chunk;
+    if (!watcher->oldest)
+        watcher->oldest = chunk;
+    watcher->next = (uint64_t *)(void *)(chunk + 1);
+    /* The longest record always finds room in a fresh chunk. */
+    watcher->end = (uint64_t *)(void *)((char *)chunk + TRACE_CHUNK);
+    return true;
+}
+
+void ring_anchor(struct watcher *watcher)
+{
+    watcher->chunk->anchor = store_anchor();
+    atomic_store_explicit(&watcher->chunk->lost, watcher->lost, memory_order_relaxed);
+}
+
+void ring_thread(struct watcher *watcher)
+{
+    uint64_t *record = ring_is_on ? ring_reserve(watcher, 4) : NULL;
+
+    if (!record)
+        return;
+    record[0] = TRACE_WORD(TRACE_THREAD, 4, 0, watcher->tid);
+    record[1] = store_ticks_slow();
+    record[2] = record[3] = 0;
+    (void)prctl(PR_GET_NAME, &record[2], 0, 0, 0);
+    ring_commit(watcher, 4);
+}
+
+/* ---- values ---- */
+
+struct shown {
+    uint8_t slot, kind;
+    bool is_key;
+    uint16_t length; /* bytes; of a string at most that many */
+    uint32_t at;     /* key index, or offset of the copied part */
+};
+
+static struct shown shown[SLOTS_MAX];
+static unsigned shown_count;
+
+/* BATON_SHOW: items, each perhaps with "=string", "=number", "=pointer" or "=none" behind it. */
+static bool find_wish(const struct config *config, const struct slot *slot, unsigned *kind)
+{
+    static const struct {
+        char word[10];
+        uint8_t kind;
+    } words[] = {{"=string", TRACE_STRING},
+                 {"=number", TRACE_NUMBER},
+                 {"=pointer", TRACE_POINTER},
+                 {"=none", 0}};
+
+    for (size_t i = 0; i < config->trace_values.count; i++) {
+        const char *text = config->trace_values.items[i].text;
+        size_t len = strcspn(slot->item, ",");
+
+        if (strncmp(text, slot->item, len) != 0)
+            continue;
+        if (!text[len])
+            return true;
+        for (unsigned word = 0; word < sizeof words / sizeof words[0]; word++) {
+            if (!strcmp(text + len, words[word].word)) {
+                *kind = words[word].kind;
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+void ring_plan(const struct config *config)
+{
+    shown_count = 0;
+    for (unsigned i = 0; i < slots_count && i < 250; i++) {
+        const struct slot *slot = &slots[i];
+        bool is_key = slot->key_index != SLOT_NO_KEY;
+        unsigned kind = slot->policy == POLICY_STRING ? TRACE_STRING
+                        : slot->policy == POLICY_COPY ? TRACE_BYTES
+                        : is_key || slot->is_owned    ? TRACE_POINTER
+                        : slot->size <= 8             ? TRACE_NUMBER
+                                                      : TRACE_BYTES;
+        uint16_t length = (uint16_t)(is_key || slot->is_owned || slot->size > TRACE_VALUE_MAX
+                                         ? sizeof(void *)
+                                         : slot->size);
+
+        if (slot->kind->hold || slot->policy == POLICY_WEAK)
+            continue; /* nothing that could be shown */
+        if (!find_wish(config, slot, &kind) && config->trace_values.count)
+            continue;
+        if (kind == TRACE_BYTES)
+            length = (uint16_t)(slot->policy == POLICY_COPY && slot->copy_size < TRACE_VALUE_MAX
+                                    ? slot->copy_size
+                                : slot->size < TRACE_VALUE_MAX && !slot->is_owned && !is_key
+                                    ? slot->size
+                                    : TRACE_VALUE_MAX);
+        if (kind == TRACE_STRING)
+            length = TRACE_VALUE_MAX - 1;
+        if (kind)
+            shown[shown_count++] = (struct shown){(uint8_t)i, (uint8_t)kind, is_key, length,
+                                                  is_key ? slot->key_index : slot->offset};
+    }
+}
+
+unsigned ring_values_max(void)
+{
+    unsigned words = 0;
+
+    for (unsigned i = 0; i < shown_count && words < 200; i++)
+        words += 1 + (shown[i].length + 8u) / 8;
+    return words;
+}
+
+unsigned ring_values(const struct context *context, uint64_t *into, unsigned room)
+{
+    const char *copied = context_copied(context);
+    unsigned used = 0;
+
+    for (unsigned i = 0; i < shown_count; i++) {
+        const struct shown *value = &shown[i];
+        uint64_t word = 0;
+        const char *from;
+        size_t length = value->length;
+
+        if (value->is_key)
+            word = (uintptr_t)context->key[value->at];
+        else
+            memcpy(&word, copied + value->at, value->length < 8 ? value->length : 8);
+        if (!word && (value->is_key || value->kind != TRACE_BYTES))
+            continue;
+        if (value->kind == TRACE_POINTER || value->kind == TRACE_NUMBER) {
+            if (used + 2 > room)
+                break;
+            into[used++] = TRACE_VALUE(value->slot, value->kind, length);
+            into[used++] = word;
+            continue;
+        }
+        from = value->is_key || value->kind == TRACE_STRING ||
+                       slots[value->slot].policy == POLICY_COPY
+                   ? (const char *)(uintptr_t)word
+                   : copied + value->at;
+        if (!from)
+            continue;
+        if (value->kind == TRACE_STRING)
+            length = strnlen(from, length);
+        if (used + 1 + (length + 7) / 8 > room)
+            break;
+        into[used++] = TRACE_VALUE(value->slot, value->kind, length);
+        if (length) {
+            into[used + (length - 1) / 8] = 0;
+            memcpy(&into[used], from, length);
+        }
+        used += (unsigned)((length + 7) / 8);
+    }
+    return used;
+}

@@ -1,0 +1,104 @@
+/*
+ * A trace file, as the observed process writes it and the converters read it. All numbers are of the
+ * machine's byte order; offsets count from the start of the file.
+ *
+ * The process maps the file and writes; nothing is closed or flushed, so it is complete at any moment,
+ * also after SIGKILL. Each thread writes to a chunk of its own: first the record, then `used`. When
+ * all chunks are taken, a thread uses its oldest one again (`lost` says how many records that cost).
+ * A reader takes of each chunk what lies before `used`; chunks of one ring are in order by `sequence`.
+ */
+#ifndef BATON_OBSERVE_TRACE_FORMAT_H
+#define BATON_OBSERVE_TRACE_FORMAT_H
+
+#include <stdint.h>
+
+#define TRACE_MAGIC "BATONTR1"
+
+enum {
+    TRACE_CHUNK = 16384,
+    TRACE_HEADER = 4096,
+    TRACE_NAMES = 65536,
+    TRACE_MODULES = 512,
+    TRACE_STACK_WORDS = 131072, /* of 8 bytes */
+    TRACE_NODES = 32768,
+};
+
+enum trace_clock { TRACE_CLOCK_TICKS = 1, TRACE_CLOCK_NS = 2 };
+
+/* Two clocks at one moment: what turns ticks into time. */
+struct trace_anchor {
+    uint64_t ticks, ns /* CLOCK_MONOTONIC */;
+};
+
+struct trace_header {
+    char magic[8];
+    uint32_t version, header_size;
+    uint32_t pid, clock;
+    struct trace_anchor first;
+    uint64_t real_ns; /* CLOCK_REALTIME at `first` */
+    uint64_t names_at, modules_at, stacks_at, nodes_at, chunks_at;
+    uint32_t names_used, chunk_count;
+    _Atomic uint32_t modules_used, stack_words_used, nodes_used, chunks_used;
+    _Atomic uint64_t lost;  /* records that found no chunk at all */
+    uint64_t handoffs_lost; /* no room to watch them */
+};
+
+/* Names, terminated, in this order: the program, then family_count families, hook_count hooks,
+ * slot_count items to carry. */
+struct trace_names {
+    uint32_t family_count, hook_count, slot_count, reserved;
+};
+
+/* Where code was loaded. Written when an address in it was first met; never changed. */
+struct trace_module {
+    uint64_t lo, hi, base;
+    uint8_t build_id[20];
+    uint32_t build_id_len;
+    char path[200];
+};
+
+/*
+ * Stacks: at a word, the number of frames, then the frames, innermost first. Nodes: a stack at which
+ * work was handed over, and the node of who handed over; 0 is the program's own beginning. So a node is
+ * the whole way from main, and equal ways have one node.
+ */
+struct trace_node {
+    uint32_t parent, stack; /* word of the stack */
+};
+
+struct trace_chunk {
+    _Atomic uint32_t used;      /* bytes, this header included */
+    uint32_t ring;              /* whose; 0: nobody's yet */
+    uint32_t sequence;          /* of the ring, from 1 */
+    uint32_t tid;               /* of the first record */
+    struct trace_anchor anchor; /* the last of this ring */
+    _Atomic uint64_t lost;      /* records of this ring that were written over, or had no room */
+    _Atomic uint32_t records;
+    uint32_t reserved;
+    char name[16]; /* of the thread */
+};
+
+/*
+ * Records, of 8-byte words. The first: type, words, number (16 bits), detail (32 bits).
+ *
+ *   SUBMIT  number: hook; detail: node; then ticks, id, parent id | family << 56, values
+ *   START   number: how many runs before; detail: 0; then ticks, id
+ *   END     number: enum observed_end; then ticks, id
+ *   DROP    then ticks, id: it has never run
+ *   THREAD  detail: thread id; then ticks, its name (2 words): what follows in this ring is its
+ *
+ * A value: a word (slot, kind, length in bytes (16 bits)), then its words. The values are in the order
+ * of the items.
+ */
+enum trace_type { TRACE_SUBMIT = 1, TRACE_START, TRACE_END, TRACE_DROP, TRACE_THREAD };
+enum trace_kind { TRACE_POINTER = 1, TRACE_NUMBER, TRACE_STRING, TRACE_BYTES };
+
+#define TRACE_WORD(type, words, number, detail)                             \
+    ((uint64_t)(type) | (uint64_t)(words) << 8 | (uint64_t)(number) << 16 | \
+     (uint64_t)(detail) << 32)
+#define TRACE_VALUE(slot, kind, length) \
+    ((uint64_t)(slot) | (uint64_t)(kind) << 8 | (uint64_t)(length) << 16)
+
+enum { TRACE_FAMILY_SHIFT = 56, TRACE_VALUE_MAX = 64, TRACE_RECORD_MAX = 255 * 8 };
+
+#endif

@@ -1,0 +1,62 @@
+/* Handoffs get an identity: the observer of context/observer.h, and what it knows of each thread. */
+#ifndef BATON_OBSERVE_WATCH_H
+#define BATON_OBSERVE_WATCH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/config.h"
+#include "context/context.h"
+#include "observe/store.h"
+
+enum { WATCH_SITES = 16, WATCH_FRAMES = 64 };
+
+/* A call that was seen before: the same site, the same stack pointer, the same return addresses where
+ * they were (stacks.c). */
+struct watched_site {
+    const void *site;
+    uintptr_t sp;
+    uint32_t stack, count;
+    const void *frames[WATCH_FRAMES];
+    const void *const *places[WATCH_FRAMES];
+};
+
+struct watched_place {
+    const void *site;
+    uint32_t stack;
+};
+
+/* Of a thread block, stays with it; written by the thread that has the block. */
+struct watcher {
+    struct live_thread *live;
+    uint64_t *next, *end; /* room in the chunk for records */
+    struct trace_chunk *chunk, *oldest;
+    uint64_t lost;
+    uint64_t last_id;
+    struct handoff *free;
+    uint32_t free_count;
+    uint32_t ring, sequence, tid, generation;
+    bool is_busy;               /* a record is being written: a signal handler's waits for nobody */
+    struct watched_site *sites; /* BATON_STACKS */
+    struct watched_place places[WATCH_SITES];
+};
+
+/* The calling thread's; NULL: it has no block, or there is no memory. */
+struct watcher *watch_thread(struct thread *thread);
+
+/* Sets up what the settings ask for, before any capture. False: nobody asked. */
+bool watch_is_wanted(const struct config *config);
+void watch_start(const struct config *config);
+/* Exit has begun. */
+void watch_stop(void);
+
+/* Calls visit for every thread's block. */
+void watch_each_thread(void (*visit)(const struct live_thread *live, void *arg), void *arg);
+
+/* Ticks in nanoseconds. */
+uint64_t watch_ns(uint64_t ticks);
+
+void watch_fork_lock(void);
+void watch_fork_unlock(bool is_child);
+
+#endif

@@ -1,0 +1,345 @@
+"""Traces: BATON_TRACE, baton trace, and what it is converted to."""
+import collections
+import csv
+import io
+import json
+import os
+import signal
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+from browser import browser
+from harness import BUILD, LIBRARY, PROGRAMS, ROOT, Failure, find_program, plain, skip, test
+
+BATON = ROOT / "scripts" / "baton"
+ITEMS = "key:request_key;tls:request_number"
+
+
+def expect(condition, why):
+    if not condition:
+        raise Failure(why)
+
+
+def traced(program, *args, items=ITEMS, env=None, timeout=20):
+    """Runs it and gives the trace's path, in a folder that stays as long as the answer does."""
+    folder = tempfile.TemporaryDirectory(prefix="baton-test-")
+    path = Path(folder.name) / "a.trace"
+    plain(str(BATON), "trace", "-o", str(path), "--carry", items, "--", find_program(program), *args, env=env,
+          timeout=timeout).ok()
+    return folder, path
+
+
+def convert(path, form, *more):
+    return plain(str(BATON), "trace", "--convert", form, *more, str(path)).ok()
+
+
+def table(path):
+    return list(csv.DictReader(io.StringIO(convert(path, "csv").out)))
+
+
+@test("a trace has every handoff: who, where, when, in what thread, with what values")
+def every_handoff():
+    folder, path = traced("trace_pool", 100)
+    with folder:
+        rows = table(path)
+    expect(len(rows) == 125, f"{len(rows)} rows, not 125")
+    parents = {row["id"]: row for row in rows}
+    nested = 0
+    for row in rows:
+        expect(row["family"] == "glib.pool" and row["call"] == "g_thread_pool_push", row)
+        expect(int(row["submit_ns"]) <= int(row["start_ns"]) <= int(row["end_ns"]), f"times: {row}")
+        expect(row["ended"] == "returned", row)
+        number = int(row["key:request_key"], 16) - 0x10000
+        expect(1 <= number <= 100, row)
+        if row["parent"] == "0":
+            expect(int(row["tls:request_number"]) == 5000 + number, row)
+            expect(row["site"].startswith("main+0x"), row)
+        else:
+            nested += 1
+            parent = parents[row["parent"]]
+            expect(row["key:request_key"] == parent["key:request_key"], f"another request's: {row}")
+            expect(row["site"].startswith("task+0x"), row)
+            expect(parent["run_thread"] == row["submit_thread"], f"not from its parent's thread: {row}")
+            expect(int(parent["start_ns"]) <= int(row["submit_ns"]) <= int(parent["end_ns"]), row)
+    expect(nested == 25, f"{nested} nested")
+
+
+@test("a trace of libuv: work and what comes after it are two runs of one handoff")
+def libuv():
+    folder, path = traced("uv_work", "after", items="key:request_key")
+    with folder:
+        rows = [row for row in table(path) if row["call"] == "uv_queue_work"]
+    threads = collections.defaultdict(list)
+    for row in rows:
+        threads[row["id"]].append(row["run_thread"])
+        submit = row["submit_thread"]
+    expect(rows, "nothing of uv_queue_work")
+    expect(any(len(runs) == 2 and runs[0] != submit and runs[1] == submit for runs in threads.values()),
+           f"no handoff ran in a worker and then in the loop: {dict(threads)}")
+
+
+@test("what is dropped, left by an exception, cancelled, or jumped out of says so")
+def ends():
+    folder, path = traced("trace_pool", 50, "cancel")
+    with folder:
+        ended = collections.Counter(row["ended"] for row in table(path))
+    expect(ended["dropped"] >= 40 and ended["returned"] >= 2, ended)
+    for way, word in (("exception", "exception"), ("cancel", "cancelled"), ("longjmp", "jumped")):
+        folder, path = traced("trace_ends", way)
+        with folder:
+            ended = collections.Counter(row["ended"] for row in table(path))
+        expect(ended[word] >= 1, f"{way}: {ended}")
+
+
+@test("a trace is complete when the program is killed")
+def killed():
+    with tempfile.TemporaryDirectory(prefix="baton-test-") as folder:
+        path = Path(folder) / "a.trace"
+        env = {**os.environ, "LD_PRELOAD": str(LIBRARY), "BATON_CARRY": ITEMS, "BATON_TRACE": str(path)}
+        process = subprocess.Popen([PROGRAMS / "trace_pool", "400", "wait"], env=env, stdout=subprocess.PIPE)
+        try:
+            process.stdout.readline()
+            time.sleep(0.05)
+        finally:
+            os.kill(process.pid, signal.SIGKILL)
+            process.wait()
+            process.stdout.close()
+        rows = table(path)
+    expect(len(rows) == 500 and all(row["ended"] in ("returned", "running") for row in rows), f"{len(rows)} rows")
+    expect(sum(row["ended"] == "returned" for row in rows) >= 498, "runs that had ended are missing")
+
+
+@test("a trace is bounded: the oldest records make room, and are counted")
+def bounded():
+    folder, path = traced("trace_pool", 30000, env={"BATON_TRACE_MIB": "1"}, timeout=60)
+    with folder:
+        expect(path.stat().st_size < 6 << 20, f"{path.stat().st_size} bytes")
+        result = convert(path, "csv")
+        rows = list(csv.DictReader(io.StringIO(result.out)))
+    result.matches(r"\d{4,} records are missing", "err")
+    expect(any(row["tls:request_number"] == "35000" for row in rows), "the last handoff is not there")
+    expect(len(rows) < 30000, f"{len(rows)} rows in 1 MiB")
+
+
+@test("nothing handed over: no file; a file that is no trace, a damaged trace: said, no crash")
+def odd_files():
+    with tempfile.TemporaryDirectory(prefix="baton-test-") as folder:
+        path = Path(folder) / "a.trace"
+        plain(str(BATON), "trace", "-o", str(path), "--", "true").ok().quiet()
+        expect(not path.exists(), "a trace of nothing")
+        plain(str(BATON), "trace", "--convert", "csv", str(path)).exits(1).complains("cannot be read")
+        path.write_bytes(b"BATONTR1" + bytes(100))
+        plain(str(BATON), "trace", "--convert", "csv", str(path)).exits(1).complains("not a trace")
+        plain(str(BATON), "trace", "--convert", "svg", str(path)).exits(2).complains("did you mean csv?")
+    folder, path = traced("trace_pool", 200, env={"BATON_TRACE_MIB": "1"})
+    with folder:
+        whole = path.read_bytes()
+        start = int.from_bytes(whole[88:96], "little")
+        for at in range(start + 80, start + 4000, 997):
+            path.write_bytes(whole[:at] + b"\xff\x07\x00\xff" + whole[at + 4:])
+            for form in ("csv", "otlp"):
+                done = plain(str(BATON), "trace", "--convert", form, str(path))
+                expect(done.code == 0, f"{form} ended with {done.code}, damaged at {at}")
+
+
+@test("Chrome's JSON: every run is a slice, and an arrow joins it to where it was handed over")
+def chrome():
+    folder, path = traced("trace_pool", 100)
+    with folder:
+        events = json.loads(convert(path, "chrome").out)["traceEvents"]
+    flows = collections.defaultdict(list)
+    slices = [event for event in events if event["ph"] == "X"]
+    for event in events:
+        if event["ph"] in "stf" and "id" in event:
+            flows[event["id"]].append(event)
+    expect(len(flows) == 125, f"{len(flows)} arrows")
+    for arrow in flows.values():
+        begin, end = arrow[0], arrow[-1]
+        expect((begin["ph"], end["ph"]) == ("s", "f"), arrow)
+        expect(begin["ts"] <= end["ts"], arrow)
+        expect(any(s["tid"] == end["tid"] and s["ts"] <= end["ts"] <= s["ts"] + s["dur"] and
+                   s["args"]["id"] == str(end["id"]) for s in slices), f"the arrow ends in no run: {end}")
+
+
+def perfetto_messages():
+    """The messages of perfetto_trace.proto that we write, by its field numbers."""
+    try:
+        from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+    except ImportError:
+        skip("python3-protobuf is not installed")
+    field = descriptor_pb2.FieldDescriptorProto
+    kinds = {"u64": field.TYPE_UINT64, "u32": field.TYPE_UINT32, "i32": field.TYPE_INT32, "s": field.TYPE_STRING,
+             "f64": field.TYPE_FIXED64}
+    schema = {
+        "Trace": {"packet": (1, "*TracePacket")},
+        "TracePacket": {"timestamp": (8, "u64"), "trusted_packet_sequence_id": (10, "u32"),
+                        "track_event": (11, "TrackEvent"), "sequence_flags": (13, "u32"),
+                        "timestamp_clock_id": (58, "u32"), "track_descriptor": (60, "TrackDescriptor")},
+        "TrackDescriptor": {"uuid": (1, "u64"), "name": (2, "s"), "process": (3, "ProcessDescriptor"),
+                            "thread": (4, "ThreadDescriptor"), "parent_uuid": (5, "u64")},
+        "ProcessDescriptor": {"pid": (1, "i32"), "process_name": (6, "s")},
+        "ThreadDescriptor": {"pid": (1, "i32"), "tid": (2, "i32"), "thread_name": (5, "s")},
+        "TrackEvent": {"debug_annotations": (4, "*DebugAnnotation"), "type": (9, "i32"), "track_uuid": (11, "u64"),
+                       "categories": (22, "*s"), "name": (23, "s"), "flow_ids": (47, "*f64"),
+                       "terminating_flow_ids": (48, "*f64")},
+        "DebugAnnotation": {"uint_value": (3, "u64"), "string_value": (6, "s"), "name": (10, "s")},
+    }
+    file = descriptor_pb2.FileDescriptorProto(name="p.proto", package="p", syntax="proto2")
+    for name, fields in schema.items():
+        message = file.message_type.add(name=name)
+        for label, (number, kind) in fields.items():
+            many, kind = kind.startswith("*"), kind.lstrip("*")
+            entry = message.field.add(name=label, number=number,
+                                      label=field.LABEL_REPEATED if many else field.LABEL_OPTIONAL)
+            if kind in kinds:
+                entry.type = kinds[kind]
+            else:
+                entry.type, entry.type_name = field.TYPE_MESSAGE, f".p.{kind}"
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    factory = message_factory.MessageFactory(pool)
+    return factory.GetPrototype(pool.FindMessageTypeByName("p.Trace"))
+
+
+@test("Perfetto's protobuf: decodes by the published field numbers, nothing unknown; tracks, slices, flows, values")
+def perfetto():
+    Trace = perfetto_messages()
+    folder, path = traced("trace_pool", 100)
+    with folder:
+        out = Path(folder.name) / "a.pftrace"
+        convert(path, "perfetto", "-o", str(out))
+        trace = Trace.FromString(out.read_bytes())
+    tracks, open_slices = {}, collections.Counter()
+    submitted, ended = {}, {}
+    from google.protobuf import unknown_fields
+    for packet in trace.packet:
+        for message in (packet, packet.track_event, packet.track_descriptor):
+            expect(len(unknown_fields.UnknownFieldSet(message)) == 0, f"unknown fields in {message}")
+        if packet.HasField("track_descriptor"):
+            tracks[packet.track_descriptor.uuid] = packet.track_descriptor
+            continue
+        event = packet.track_event
+        expect(event.track_uuid in tracks and packet.trusted_packet_sequence_id, "an event of no track")
+        open_slices[event.track_uuid] += {1: 1, 2: -1, 3: 0}[event.type]
+        expect(open_slices[event.track_uuid] >= 0, "a slice ends that has not begun")
+        if event.type == 3:
+            submitted[event.flow_ids[0]] = packet.timestamp, event
+        elif event.type == 1:
+            ended[event.terminating_flow_ids[0]] = packet.timestamp
+    expect(not any(open_slices.values()), f"slices that do not end: {open_slices}")
+    expect(len(submitted) == 125 and submitted.keys() == ended.keys(), f"{len(submitted)} and {len(ended)} flows")
+    expect(all(submitted[flow][0] <= ended[flow] for flow in ended), "an arrow that goes back in time")
+    values = {note.name: note.uint_value for note in submitted[min(submitted)][1].debug_annotations}
+    expect(values["tls:request_number"] == 5001, values)
+
+
+@test("OTLP/JSON: a run is a span, linked to who handed over; a slot may be the trace id")
+def otlp():
+    folder, path = traced("trace_pool", 40)
+    with folder:
+        plain_spans = convert(path, "otlp").out
+        by_slot = convert(path, "otlp", "--trace-id", "key:request_key").out
+        plain(str(BATON), "trace", "--convert", "otlp", "--trace-id", "key:no", str(path)).exits(1)
+    for text in (plain_spans, by_slot):
+        spans = json.loads(text)["resourceSpans"][0]["scopeSpans"][0]["spans"]
+        ids = {span["spanId"]: span for span in spans}
+        expect(len(spans) == 50 and len(ids) == 50, f"{len(spans)} spans")
+        linked = [span for span in spans if span["links"]]
+        expect(len(linked) == 10, f"{len(linked)} links")
+        for span in linked:
+            parent = ids[span["links"][0]["spanId"]]
+            expect(parent["traceId"] == span["traceId"] == span["links"][0]["traceId"], span)
+        for span in spans:
+            expect(len(span["traceId"]) == 32 and len(span["spanId"]) == 16, span)
+            expect(int(span["startTimeUnixNano"]) <= int(span["endTimeUnixNano"]), span)
+            expect(abs(int(span["startTimeUnixNano"]) / 1e9 - time.time()) < 600, span)
+    expect(len({span["traceId"] for span in spans}) == 40, "a trace id for each request")
+
+
+@test("forked children write traces of their own; their parent's stays whole")
+def forks():
+    folder, path = traced("fork_in_task", "key", items="key:request_key")
+    with folder:
+        files = sorted(Path(folder.name).iterdir())
+        rows = table(path)
+        expect(rows and len(files) > 1, f"{files}")
+        for file in files:
+            table(file)
+
+
+LOOK = """
+const view = window.batonView, canvas = document.querySelector('canvas'), g = canvas.getContext('2d');
+const scale = canvas.width / canvas.clientWidth;
+const pixel = (x, y) => Array.from(g.getImageData(Math.round(x * scale), Math.round(y * scale), 1, 1).data);
+"""
+
+
+@test("the page: one file without network; lanes, arrows, colours, search and hover are drawn, light and dark",
+      timeout=120)
+def page():
+    folder, path = traced("trace_pool", 60)
+    with folder, browser() as web:
+        out = Path(folder.name) / "a.html"
+        convert(path, "html", "-o", str(out))
+        text = out.read_text()
+        expect("http:" not in text and "https:" not in text and "default-src 'none'" in text, "the page may load something")
+        grounds = {}
+        for scheme in ("light", "dark"):
+            web.prefer(scheme)
+            web.open(out.as_uri())
+            stats = web.run("return window.batonView.stats")
+            expect(stats["handoffs"] == 75 and stats["lanes"] >= 2 and stats["runs"] > 1, stats)
+            expect(stats["arrows"] == 75, f"an arrow for each handoff: {stats}")
+            drawn = web.run(LOOK + """
+                let first = -1;
+                for (let i = 0; i < D.run.length && first < 0; i++) if (D.submit[D.run[i]] >= 0) first = i;
+                view.range(D.start[first] - 1000, D.end[first] + 1000);
+                const [x, y, w] = view.place(first);
+                const run = pixel(x + w / 2, y - 3), ground = pixel(canvas.clientWidth - 3, canvas.clientHeight - 3);
+                const other = pixel(x + w + 2, y + 400);
+                view.colour('family'); const family = pixel(x + w / 2, y - 3);
+                view.colour('0');
+                view.search('0x10003', true); view.draw();
+                const dim = pixel(x + w / 2, y - 3);
+                view.search('', true); view.draw();
+                const hit = view.at(x + w / 2, y);
+                return {run, ground, family, dim, hit: hit === first, first: D.texts[D.values[D.run[first]][1]]};""")
+            grounds[scheme] = drawn["ground"]
+            expect(drawn["run"] != drawn["ground"], f"the run is not drawn: {drawn}")
+            expect(drawn["family"] != drawn["run"], f"colour by a slot's value changes nothing: {drawn}")
+            expect(drawn["dim"] != drawn["run"], f"a search does not dim the others: {drawn}")
+            expect(drawn["hit"], "the mouse does not find the run")
+            found = web.run("view = window.batonView; view.fit(); view.search('0x10004', true); view.draw();"
+                            "return [document.body.dataset.found, view.stats.arrows,"
+                            "document.getElementById('sum').textContent]")
+            expect(found[0] == "2" and found[1] == 2 and "waited" in found[2], f"the way of a request: {found}")
+            tip = web.run("""
+                const view = window.batonView, canvas = document.querySelector('canvas');
+                view.search('', true); const first = D.run.findIndex(h => D.submit[h] >= 0);
+                view.range(D.start[first] - 1000, D.end[first] + 1000);
+                const [x, y, w] = view.place(first), box = canvas.getBoundingClientRect();
+                canvas.dispatchEvent(new PointerEvent('pointermove', {clientX: box.x + x + w / 2, clientY: box.y + y}));
+                return document.getElementById('tip').innerText""")
+            expect("waited" in tip and "key:request_key" in tip and "g_thread_pool_push" in tip, tip)
+            picture = web.picture()
+            expect(picture[:4] == b"\x89PNG" and len(picture) > 5000, "no picture")
+        expect(sum(grounds["light"][:3]) > 600 > 200 > sum(grounds["dark"][:3]), f"light and dark: {grounds}")
+
+
+@test("the page: 100,000 handoffs stay fluid", timeout=180)
+def page_large():
+    folder, path = traced("trace_pool", 80000, timeout=100)
+    with folder, browser() as web:
+        out = Path(folder.name) / "a.html"
+        convert(path, "html", "-o", str(out))
+        web.open(out.as_uri())
+        times = web.run("""
+            const view = window.batonView, times = [];
+            for (let i = 0; i < 12; i++) { view.zoom(.6, 700); view.draw(); times.push(view.stats.ms); }
+            view.fit(); view.draw(); times.push(view.stats.ms);
+            return [view.stats.handoffs, view.stats.runs, times.sort((a, b) => a - b)[6]];""")
+    expect(times[0] == 100000, f"{times[0]} handoffs")
+    expect(times[1] < 10000, f"{times[1]} blocks drawn for a screen of 1,280 pixels")
+    expect(times[2] < 200, f"a frame takes {times[2]} ms")

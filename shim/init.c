@@ -70,6 +70,9 @@ static bool is_starting(void)
 static void start_carrying(void)
 {
     fork_watch(is_starting);
+    report_errors = config.errors;
+    if (config.report)
+        report_begin(config.report);
     slots_calls.key_read = (void *(*)(pthread_key_t))next_find_startup("pthread_getspecific");
     slots_calls.key_write =
         (int (*)(pthread_key_t, const void *))next_find_startup("pthread_setspecific");

@@ -16,10 +16,14 @@ int cmd_report(const struct cli *cli)
     bool is_plain = !cli_has(cli, OPT_report_json) && !cli_has(cli, OPT_report_prometheus);
     struct verdict verdict;
 
-    if (!cli->argc)
+    if (!cli->argc && !cli_has(cli, OPT_report_now))
         usage_error("report: which FILE? It is the one of baton run --report FILE");
     if (cli_has(cli, OPT_report_json) && cli_has(cli, OPT_report_prometheus))
         usage_error("report: --json or --prometheus, not both");
+    for (unsigned i = 0; i < cli->given_count; i++) {
+        if (cli->given[i].option == OPT_report_now)
+            reports_read_now(&reports, cli->given[i].value);
+    }
     for (int i = 0; i < cli->argc; i++)
         reports_read(&reports, cli->argv[i]);
     if (is_plain)

@@ -16,6 +16,13 @@ struct reports {
 /* Adds what is in FILE ("-": standard input); ends the program when it is no report. */
 void reports_read(struct reports *reports, const char *file);
 
+/* report_live.c: processes that have not come to their exit. FILE.PID.live, for every PID: those that have ended are
+ * told of in FILE and taken away, if TAKE says so. How many were added. */
+size_t reports_read_live(struct reports *reports, const char *file, bool take);
+/* The process PID; ends the program when it has none. */
+void reports_read_now(struct reports *reports, const char *pid);
+void reports_add(struct reports *reports, json_t *report);
+
 /* A member's text or number; "" or 0 when it is not there. */
 const char *report_text(const json_t *object, const char *name);
 long long report_number(const json_t *object, const char *name);

@@ -23,7 +23,7 @@ static char *read_all(FILE *in, size_t *len)
     return text;
 }
 
-static void add(struct reports *reports, json_t *report)
+void reports_add(struct reports *reports, json_t *report)
 {
     reports->at = allocated(realloc(reports->at, (reports->count + 1) * sizeof(json_t *)));
     reports->at[reports->count++] = report;
@@ -48,7 +48,7 @@ static const char *add_all(struct reports *reports, const char *text, size_t len
         if (report_number(report, "schema") != 1)
             return "a report of another version of baton";
         at += (size_t)error.position;
-        add(reports, report);
+        reports_add(reports, report);
     }
     return reports->count > before ? NULL : "not a report of baton (it is empty)";
 }
@@ -61,15 +61,19 @@ void reports_read(struct reports *reports, const char *file)
     size_t len;
     char *text;
 
+    int error = errno;
+
+    if (!is_stdin && reports_read_live(reports, file, false) && !in && error == ENOENT)
+        return;
     if (!in)
-        fail(EXIT_FAILED, "%s: cannot read this file: %s", name, strerror(errno));
+        fail(EXIT_FAILED, "%s: cannot read this file: %s", name, strerror(error));
     text = read_all(in, &len);
     if (ferror(in))
         fail(EXIT_FAILED, "%s: cannot read this file: %s", name, strerror(errno));
     if (!is_stdin)
         fclose(in);
     problem = add_all(reports, text, len);
-    if (problem)
+    if (problem && (len || !reports->count))
         fail(EXIT_FAILED, "%s: %s", name, problem);
     free(text);
 }

@@ -91,11 +91,13 @@ void report_print_tables(const struct reports *reports)
 
         if (i)
             puts("");
-        printf("program  %s (pid %lld, baton %s)\n", clean(report_text(report, "program")),
-               report_number(report, "pid"), clean(report_text(report, "baton")));
-        printf("alive    %lld contexts, %lld records, %lld values\n",
-               report_number(report, "contexts_alive"), report_number(report, "records_alive"),
-               report_number(report, "values_alive"));
+        printf("program  %s (pid %lld, baton %s)%s%s\n", clean(report_text(report, "program")),
+               report_number(report, "pid"), clean(report_text(report, "baton")),
+               *report_text(report, "ended") ? ", " : "", clean(report_text(report, "ended")));
+        if (json_object_get(report, "contexts_alive"))
+            printf("alive    %lld contexts, %lld records, %lld values\n",
+                   report_number(report, "contexts_alive"), report_number(report, "records_alive"),
+                   report_number(report, "values_alive"));
         print_families(json_object_get(report, "families"));
         print_list(report, "slots");
         print_list(report, "hooks");

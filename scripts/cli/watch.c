@@ -138,6 +138,7 @@ void watch_run(const struct cli *cli, int (*become)(char **argv))
         return;
     status = wait_for_child(become, cli->argv);
     reports_read_since(&reports, watched.file, watched.from);
+    reports_read_live(&reports, watched.file, true);
     if (watched.folder) {
         hand_on(&watched, &reports);
         unlink(watched.file);

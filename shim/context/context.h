@@ -124,6 +124,7 @@ struct thread {
     char *record_next, *record_end;   /* bump allocation of handoff records (record.h) */
     struct record_chunk *freed_chunk; /* records of that chunk freed here, not yet told */
     uint32_t freed;
+    bool is_reported;              /* the counters are in the live report */
     struct context *spare_overlay; /* of a PRIVATE one that is no more: for the thread's next */
     uint32_t suppress;             /* capture gives empty contexts while > 0 */
     void *slab_objects;            /* free slab objects at hand (slab object.h) */
@@ -145,7 +146,8 @@ struct thread {
     void *start_function, *start_data;
     struct context *start_context;
     struct thread *next_free;
-    uint64_t carried[FAMILIES_MAX];
+    /* Last: where there is a live report, from here on the block lies in a page of its file (base/live.h). */
+    uint64_t carried[FAMILIES_MAX] __attribute__((aligned(16)));
     uint64_t empty[FAMILIES_MAX];
     uint32_t bare[FAMILIES_MAX][BARE_REASONS];
 };

@@ -11,7 +11,9 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <string.h>
 
+#include "base/live.h"
 #include "base/lock.h"
 #include "base/mem.h"
 #include "context/pool/slab.h"
@@ -79,19 +81,34 @@ bool thread_reserve_front(size_t size)
     return is_in_time;
 }
 
+enum { COUNTERS_AT = offsetof(struct thread, carried) };
+
+_Static_assert(sizeof(struct thread) - COUNTERS_AT <= 4096, "the counters fit into a page");
+
+/* A block whose counters lie in the live report; NULL: an ordinary one. */
+static char *block_in_report(size_t front)
+{
+    char *counters = live_is_on ? live_block(front + COUNTERS_AT) : NULL;
+
+    return counters ? counters - COUNTERS_AT - front : NULL;
+}
+
 static struct thread *thread_new(void)
 {
     size_t front = front_size;
-    char *buffer = mem_alloc(front + sizeof(struct thread));
+    char *reported = block_in_report(front);
+    char *buffer = reported ? reported : mem_alloc(front + sizeof(struct thread));
     struct thread *thread = (struct thread *)(void *)(buffer + front);
 
     if (!buffer)
         return NULL;
+    thread->is_reported = reported != NULL;
     thread->tally = thread->carried;
     lock_take(&registry_lock);
     if (unlikely(front != front_size)) { /* we are starting up right now */
         lock_drop(&registry_lock);
-        mem_free(buffer, front + sizeof(struct thread));
+        if (!reported)
+            mem_free(buffer, front + sizeof(struct thread));
         return thread_new();
     }
     thread->next_all = registry_all;
@@ -201,6 +218,9 @@ void thread_fork_unlock(bool is_child)
             thread_self->next_all = thread_self->spare = NULL;
             registry_all = thread_self;
         }
+        if (live_fork_child(thread_self->is_reported ? thread_self->carried : NULL) &&
+            thread_self != &thread_unknown) /* what the parent has handed over is the parent's to tell */
+            memset((char *)thread_self + COUNTERS_AT, 0, sizeof *thread_self - COUNTERS_AT);
     }
     lock_drop_after_fork(&registry_lock);
 }

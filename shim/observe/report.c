@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/live.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/outfile.h"
@@ -143,7 +144,7 @@ static void add_families(struct text *text, const struct totals *totals)
     add(text, "}");
 }
 
-static void add_slots(struct text *text)
+static void add_slots(struct text *text, bool has_time)
 {
     static const char states[][12] = {"unmatched", "bound", "refused"};
 
@@ -160,7 +161,7 @@ static void add_slots(struct text *text)
         add_string(text, slot->where);
         add(text, ",\"reason\":");
         add_string(text, remark ? remark : "");
-        if (slot->state == SLOT_WAITING && slot_hint(slot, hint, sizeof hint)) {
+        if (has_time && slot->state == SLOT_WAITING && slot_hint(slot, hint, sizeof hint)) {
             add(text, ",\"hint\":");
             add_string(text, hint);
         }
@@ -209,6 +210,65 @@ static void program_name(char *name, size_t size)
     name[len > 0 ? len : 0] = '\0';
 }
 
+/* Names of counters, in the order of theirs. */
+static void add_names(struct text *text, const char *list, unsigned count, const char *(*name)(unsigned))
+{
+    add(text, ",\"%s\":[", list);
+    for (unsigned i = 0; i < count; i++)
+        add(text, "%s\"%s\"", i ? "," : "", name(i));
+    add(text, "]");
+}
+
+static const char *name_of_family(unsigned family)
+{
+    return family_name((enum family)family);
+}
+
+static const char *name_of_reason(unsigned reason)
+{
+    return bare_names[reason];
+}
+
+/* All but the counters; what hooks count is told at exit only. */
+static void tell_live(void)
+{
+    struct text text = {mem_map(TEXT_FIRST), 0, TEXT_FIRST, false};
+    char program[1024];
+
+    if (!text.start)
+        return;
+    program_name(program, sizeof program);
+    add(&text, "{\"baton\":\"%s\",\"schema\":1,\"pid\":%d,\"program\":", BATON_VERSION, (int)getpid());
+    add_string(&text, program);
+    add_names(&text, "family_names", FAMILY_COUNT, name_of_family);
+    add_names(&text, "bare_names", BARE_REASONS, name_of_reason);
+    if (report_errors)
+        add(&text, ",\"wrong_settings\":%u", report_errors);
+    add_slots(&text, false);
+    add(&text, "}");
+    if (!text.is_cut)
+        live_tell(text.start, text.len);
+    mem_unmap(text.start, text.capacity);
+}
+
+void report_begin(const char *target)
+{
+    struct live_head head = {
+        .page_size = (uint32_t)sysconf(_SC_PAGESIZE),
+        .families = FAMILIES_MAX,
+        .reasons = BARE_REASONS,
+        .carried_at = 0,
+        .empty_at = offsetof(struct thread, empty) - offsetof(struct thread, carried),
+        .bare_at = offsetof(struct thread, bare) - offsetof(struct thread, carried),
+    };
+
+    live_begin(target, &head);
+    if (!live_is_on)
+        return;
+    tell_live();
+    slots_calls.bound = tell_live;
+}
+
 /* Below zero only where a forked child has let go of what was there before. */
 static long count_alive(int64_t count)
 {
@@ -243,12 +303,14 @@ void report_write(const char *target)
             count_alive(values_count()));
         if (report_errors)
             add(&text, ",\"wrong_settings\":%u", report_errors);
-        add_slots(&text);
+        add_slots(&text, true);
         add_hooks(&text);
         add(&text, "}\n");
         error = text.is_cut ? ENOMEM : log_write(fd, text.start, text.len);
         if (error)
             outfile_complain("BATON_REPORT", target, error);
+        else
+            live_end();
     }
     if (fd >= 0)
         outfile_close(fd);

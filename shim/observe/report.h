@@ -4,6 +4,9 @@
 
 /* Writes to `target`: "stderr", or a file that is appended to, one line a process; "%p" in the name
  * is the process id. Called once, when exit has begun. */
+/* Begins the live report beside `target` (base/live.h), if that is a file. Before the first thread block. */
+void report_begin(const char *target);
+
 /* Settings and items that were wrong: set before. */
 extern unsigned report_errors;
 

@@ -87,6 +87,8 @@ void slot_bound(struct slot *slot, const char *module, const char *symbol)
     slot->since = atomic_load(&slots_epoch) + 1;
     __atomic_store_n(&slot->state, SLOT_BOUND, __ATOMIC_RELEASE);
     atomic_fetch_add(&slots_epoch, 1);
+    if (slots_calls.bound)
+        slots_calls.bound();
     errno = saved_errno;
 }
 

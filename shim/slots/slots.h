@@ -247,6 +247,8 @@ struct slots_calls {
     /* observe: fills frames with the return addresses of the calling thread; set where by= or
      * BATON_STRICT asks for stacks (libunwind). */
     int (*backtrace)(void **frames, int max);
+    /* observe: an item was bound; set where there is a live report. */
+    void (*bound)(void);
 };
 extern struct slots_calls slots_calls;
 

@@ -1,0 +1,184 @@
+/*
+ * The live report's file. Promise: with no BATON_REPORT nothing of this runs; with it, a process that
+ * cannot have the file goes on without. The rules of outfile.c hold: no link is followed, no file of
+ * another's is taken, and the descriptor is closed at once, because the program may close them all.
+ */
+#include "base/live.h"
+
+#include <string.h>
+
+#include "base/log.h"
+#include "base/outfile.h"
+#include "base/sys.h"
+
+enum { PATH_SIZE = 4096 };
+
+bool live_is_on;
+
+static char file[PATH_SIZE];    /* without ".PID.live" */
+static struct live_head *head;  /* mapped; NULL: none */
+static struct live_head layout; /* what every file of this process begins with */
+static size_t mapped;
+
+static size_t page_size(void)
+{
+    return layout.page_size;
+}
+
+static void name_file(char *path, size_t n)
+{
+    fmt_buf(path, n, "%s.%d" LIVE_SUFFIX, file, (int)SYS_CALL(getpid, 0));
+}
+
+/* Field 22 of /proc/self/stat, behind the program's name, which may have anything in it. */
+static uint64_t start_time(void)
+{
+    char text[1024];
+    int fd = sys_open("/proc/self/stat", O_RDONLY, 0);
+    long len = fd < 0 ? 0 : sys_read(fd, text, sizeof text - 1);
+    const char *at;
+    uint64_t value = 0;
+
+    if (fd >= 0)
+        sys_close(fd);
+    text[len > 0 ? len : 0] = '\0';
+    at = strrchr(text, ')');
+    for (unsigned field = 2; at && field < 22; field++)
+        at = strchr(at + 1, ' ');
+    for (at = at ? at + 1 : ""; *at >= '0' && *at <= '9'; at++)
+        value = value * 10 + (uint64_t)(*at - '0');
+    return value;
+}
+
+static struct live_head *map_file(void)
+{
+    char path[PATH_SIZE + 32];
+    long result = -1;
+    int fd;
+
+    name_file(path, sizeof path);
+    (void)SYS_CALL(unlinkat, AT_FDCWD, path, 0); /* of a process that had our number */
+    fd = sys_open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
+    if (fd < 0)
+        return NULL;
+    if (SYS_CALL(ftruncate, fd, mapped) == 0)
+        result = SYS_CALL(mmap, NULL, mapped, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0L);
+    sys_close(fd);
+    if (result < 0 && result > -4096) {
+        (void)SYS_CALL(unlinkat, AT_FDCWD, path, 0);
+        return NULL;
+    }
+    memcpy((void *)result, &layout, sizeof layout);
+    ((struct live_head *)result)->pid = (int)SYS_CALL(getpid, 0);
+    ((struct live_head *)result)->start = start_time();
+    return (struct live_head *)result;
+}
+
+void live_begin(const char *target, const struct live_head *wanted)
+{
+    static const char *const no_files[] = {"stdout", "stderr", "/dev/", "/proc/"};
+    size_t len = 0;
+
+    for (size_t i = 0; i < sizeof no_files / sizeof *no_files; i++) {
+        if (!strncmp(target, no_files[i], strlen(no_files[i])))
+            return;
+    }
+    /* The program may change its folder. */
+    if (target[0] != '/') {
+        if (SYS_CALL(getcwd, file, sizeof file / 2) < 0)
+            return;
+        len = strlen(file);
+        file[len++] = '/';
+    }
+    if (!outfile_path(target, file + len, sizeof file - len))
+        return;
+    layout = *wanted;
+    memcpy(layout.magic, LIVE_MAGIC, sizeof layout.magic);
+    layout.pages_at = LIVE_HEAD + 2 * LIVE_TEXT;
+    mapped = layout.pages_at + (size_t)LIVE_PAGES * page_size();
+    head = map_file();
+    live_is_on = head != NULL;
+}
+
+static char *page_of(const struct live_head *of, uint32_t index)
+{
+    return (char *)of + of->pages_at + (size_t)index * page_size();
+}
+
+/* Page INDEX of the file, where it belongs: mremap needs no descriptor. */
+static bool put_page(const struct live_head *from, uint32_t index, void *where)
+{
+    return SYS_CALL(mremap, page_of(from, index), page_size(), page_size(),
+                    MREMAP_MAYMOVE | MREMAP_FIXED, where) == (long)where;
+}
+
+void *live_block(size_t before)
+{
+    size_t size = (before + page_size() - 1) & ~(page_size() - 1);
+    uint32_t index;
+    char *memory;
+
+    if (!head || atomic_load(&head->pages) >= LIVE_PAGES)
+        return NULL;
+    index = atomic_fetch_add(&head->pages, 1);
+    if (index >= LIVE_PAGES)
+        return NULL;
+    memory = sys_map(size + page_size(), -1);
+    if (!memory)
+        return NULL;
+    if (!put_page(head, index, memory + size)) {
+        sys_unmap(memory, size + page_size());
+        return NULL;
+    }
+    return memory + size;
+}
+
+void live_tell(const char *text, size_t len)
+{
+    uint32_t other;
+
+    if (!head || len > LIVE_TEXT)
+        return;
+    other = !atomic_load(&head->text);
+    memcpy((char *)head + LIVE_HEAD + other * LIVE_TEXT, text, len);
+    head->text_len[other] = (uint32_t)len;
+    atomic_store(&head->text, other);
+}
+
+/*
+ * The page is shared with the parent, who counts on in it. The first page of the new file takes its place, or
+ * at least memory of our own.
+ */
+bool live_fork_child(void *counters)
+{
+    struct live_head *parents = head;
+    bool is_own = true;
+
+    if (!head)
+        return true;
+    head = map_file();
+    if (head) {
+        uint32_t text = atomic_load(&parents->text);
+
+        head->is_child = 1;
+        live_tell((char *)parents + LIVE_HEAD + text * LIVE_TEXT, parents->text_len[text]);
+        atomic_store(&head->pages, 1);
+    }
+    if (counters && (!head || !put_page(head, 0, counters)))
+        is_own = SYS_CALL(mmap, counters, page_size(), PROT_READ | PROT_WRITE,
+                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0L) == (long)counters;
+    sys_unmap(parents, mapped);
+    live_is_on = head != NULL;
+    return is_own;
+}
+
+void live_end(void)
+{
+    char path[PATH_SIZE + 32];
+
+    if (!file[0])
+        return;
+    name_file(path, sizeof path);
+    if (head && head->pid == (int)SYS_CALL(getpid, 0))
+        (void)SYS_CALL(unlinkat, AT_FDCWD, path, 0);
+}

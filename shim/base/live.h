@@ -1,0 +1,52 @@
+/*
+ * The live report: a file beside that of BATON_REPORT, mapped while the process runs, so that what was
+ * counted is there at any moment and after any end, SIGKILL too. `baton report` reads it (struct live_head
+ * is the format); it goes when the process writes its report at exit.
+ *
+ * Counters are written where they are: a thread's block ends with them (context/thread.c), and that page is
+ * one of the file's. Nothing else of a thread is in it.
+ */
+#ifndef BATON_BASE_LIVE_H
+#define BATON_BASE_LIVE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define LIVE_MAGIC "batonLV1"
+#define LIVE_SUFFIX ".live" /* FILE.PID.live */
+
+enum { LIVE_PAGES = 1024, LIVE_TEXT = 64 * 1024, LIVE_HEAD = 64 * 1024 };
+
+/* At the start of the file; the texts follow at LIVE_HEAD, then pages of page_size at pages_at. All of one
+ * machine: it is read where it was written. */
+struct live_head {
+    char magic[8];
+    uint32_t page_size, pages_at;
+    uint32_t families, reasons;
+    uint32_t carried_at, empty_at,
+        bare_at; /* in a page: uint64_t[families] twice, uint32_t[families][reasons] */
+    int32_t pid;
+    uint64_t start;         /* of the process, as /proc/PID/stat has it: numbers are given again */
+    uint32_t is_child;      /* of fork, without a program of its own yet: it may count nothing */
+    _Atomic uint32_t pages; /* that are in use, or more */
+    _Atomic uint32_t text;  /* which of the two texts is whole; its length stands in text_len */
+    uint32_t text_len[2];
+};
+
+extern bool live_is_on;
+
+/* Opens it for TARGET, if that is a file. HEAD has the layout of the counters. Before the first thread block. */
+void live_begin(const char *target, const struct live_head *head);
+/* Memory for counters in the file, zeroed, with BEFORE bytes of other memory in front; NULL: none. */
+void *live_block(size_t before);
+/* What is told beside the counters: an object of JSON. Not by two threads at once. */
+void live_tell(const char *text, size_t len);
+/* In a child of fork: a file of its own. COUNTERS: the page of the thread that lives on, or NULL; it is the
+ * child's own then, and zeroed. False: it still is the parent's. */
+bool live_fork_child(void *counters);
+/* The process has told everything: the file goes. */
+void live_end(void);
+
+#endif

@@ -1,0 +1,88 @@
+"""The live report: what was counted is there at any moment, and after any end."""
+import json
+import os
+import subprocess
+import tempfile
+from pathlib import Path
+
+from harness import LIBRARY, PROGRAMS, run, test, this_machine_only
+from test_launcher import baton, expect
+
+ITEM = "tls:request_id"
+
+
+def counted(reports):
+    return sorted(report["families"]["pthread"]["carried"] for report in map(json.loads, reports.splitlines()))
+
+
+# How it ends: its status, the files that are left beside the report, what was counted in each process.
+ENDS = {"kill": (-9, 1, [7]), "abort": (-6, 1, [7]), "_exit": (3, 1, [7]), "exit": (0, 0, [9]), "fork": (0, 1, [3, 9]),
+        "idle child": (0, 1, [9])}
+
+
+@test("a process leaves its report whatever ends it:", each=list(ENDS))
+def any_end(how):
+    this_machine_only()
+    code, files, counts = ENDS[how]
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder, "counts.json")
+        run("live_report", how, env={"BATON_CARRY": ITEM, "BATON_REPORT": report}).exits(code).never_says("wrong")
+        left = list(Path(folder).glob("counts.json.*.live"))
+        expect(len(left) == files, f"left: {left}")
+        for file in left:
+            expect(file.stat().st_mode & 0o777 == 0o600, "others may read it")
+        said = baton("report", "--json", report).ok().quiet()
+        expect(counted(said.out) == counts, f"not {counts}: {said.out}")
+        baton("report", "--verdict", report).ok().says(f"ok: {sum(counts)} tasks saw")
+
+
+@test("baton run puts what a killed process had counted into the report, and leaves nothing else")
+def folded_in():
+    this_machine_only()
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder, "counts.json")
+        baton("run", "--carry", ITEM, "--report", report, "--", PROGRAMS / "live_report", "kill").exits(-9) \
+            .complains("ok: 7 tasks saw")
+        expect(os.listdir(folder) == ["counts.json"], f"left: {os.listdir(folder)}")
+        expect(counted(report.read_text()) == [7], report.read_text())
+
+
+@test("baton report --now: what a running process has counted so far")
+def now():
+    this_machine_only()
+    with tempfile.TemporaryDirectory() as folder:
+        env = {**os.environ, "LD_PRELOAD": str(LIBRARY), "BATON_CARRY": ITEM, "BATON_REPORT": "counts.json"}
+        process = subprocess.Popen([PROGRAMS / "live_report", "wait"], env=env, cwd=folder, text=True,
+                                   stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        try:
+            for line, tasks in (("up\n", 7), ("more\n", 12)):
+                expect(process.stdout.readline() == line, "the program did not start")
+                baton("report", "--now", process.pid).ok().says("still running", ITEM, "bound") \
+                    .matches(rf"^pthread +{tasks} ")
+                process.stdin.write("\n")
+                process.stdin.flush()
+            process.wait(20)
+        finally:
+            process.kill()
+        baton("report", "--now", process.pid).exits(1).complains("there is none")
+        baton("report", "--now", os.getpid()).exits(1).complains("no live report")
+        baton("report", "--now", "x").exits(2)
+
+
+@test("a live report that is cut off, of another format or a link is not believed")
+def not_believed():
+    this_machine_only()
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder, "counts.json")
+        run("live_report", "kill", env={"BATON_CARRY": ITEM, "BATON_REPORT": report}).exits(-9)
+        live, = Path(folder).glob("*.live")
+        whole = live.read_bytes()
+        for start, change in ((8, b"\xff" * 24), (0, b"x"), (12, b"\xff\xff\xff\x7f"), (16, b"\xff\xff\xff\xff")):
+            live.write_bytes(whole[:start] + change + whole[start + len(change):])
+            baton("report", report).exits(1).complains("cannot read this file")
+        for length in (0, 100, 70000, len(whole) - 1):
+            live.write_bytes(whole[:length])
+            baton("report", report).exits(1)
+        live.rename(Path(folder, "elsewhere"))
+        live.symlink_to(Path(folder, "elsewhere"))
+        baton("report", report).exits(1)

@@ -20,9 +20,18 @@ static void take_list(char *list)
     }
 }
 
+static bool is_set(const char *name)
+{
+    const char *value = getenv(name);
+
+    return value && *value;
+}
+
 int cmd_check(const struct cli *cli)
 {
-    char *planner = our_file("baton-plan");
+    char *planner = our_file("baton-plan"), *path, *behind;
+    struct program program;
+    int items;
 
     for (unsigned i = 0; i < cli->given_count; i++) {
         const char *value = cli->given[i].value;
@@ -46,11 +55,38 @@ int cmd_check(const struct cli *cli)
     }
     if (!cli->argc)
         usage_error("check: which program?");
-    for (int i = 0; i + 1 < cli->argc; i++)
+    if (cli->argc == 2 && cli->dashes < 0 && looks_like_item(cli->argv[1]) &&
+        program_look(cli->argv[0]))
+        usage_error("check: the items come first: baton check %s %s", quoted(cli->argv[1]),
+                    quoted(cli->argv[0]));
+    items = cli->dashes >= 0 ? cli->dashes : cli->argc - 1;
+    for (int i = 0; i < items; i++)
         take_list(cli->argv[i]);
+    if (items == cli->argc)
+        usage_error("check: which program? After -- stands its command line");
+    if (cli->dashes < 0 && looks_like_item(cli->argv[items]) && !program_look(cli->argv[items]))
+        usage_error("check: %s is an item; which program?", clean(cli->argv[items]));
     if (access(planner, X_OK) != 0)
         fail(EXIT_FAILED, "cannot find %s (in the source tree, run make first)", clean(planner));
+    path = program_find(cli->argv[items]);
+    behind = program_behind(path, cli->argv + items + 1);
+    if (behind) {
+        printf("%s starts %s, which is looked at\n", clean(path), clean(behind));
+        path = behind;
+    }
+    program_inspect(path, &program);
+    if (program_refusal(&program))
+        fail(EXIT_FAILED, "%s: %s", program_name(&program), program_refusal(&program));
+    if (program.is_script)
+        printf("%s\n", program_name(&program));
+    if (!is_set("BATON_CARRY") && !is_set("BATON_HOOKS") && !is_set("BATON_CONFIG")) {
+        printf("%s: baton can be loaded with it; no item was given. What there is to carry: baton "
+               "discover -- %s\n",
+               program_name(&program), quoted(cli->argv[items]));
+        return 0;
+    }
+    fflush(stdout);
     setenv("LD_PRELOAD", "", 1);
-    execl(planner, planner, "check", program_find(cli->argv[cli->argc - 1]), (char *)NULL);
+    execl(planner, planner, "check", program.is_script ? program.file : path, (char *)NULL);
     fail(EXIT_FAILED, "%s: cannot be run: %s", clean(planner), strerror(errno));
 }

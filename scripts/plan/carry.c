@@ -13,16 +13,13 @@ static bool is_meant(const struct module *module, const char *user)
     return !user || elf_module_match(&module->elf, user);
 }
 
-static bool say_near(const char *name, const char *user_module, unsigned want)
+static bool say_missing(const char *name, const char *user_module, unsigned want)
 {
-    char near[256];
+    char why[600];
+    bool is_known = explain_missing(name, user_module, want, why, sizeof why);
 
-    if (near_names(name, user_module, want, near, sizeof near)) {
-        printf("    %s: not found; near: %s\n", name, near);
-        return false;
-    }
-    printf("    %s: not found%s\n", name,
-           user_module ? " in such a module" : "; a library that is opened later may have it");
+    printf("    %s: not found%s%s\n", name, is_known ? ": " : "; a library that is opened later may have it",
+           is_known ? why : "");
     return false;
 }
 
@@ -54,7 +51,7 @@ static bool check_name(const char *name, const char *user_module, const char *fi
         }
     }
     if (!where)
-        return say_near(name, user_module, want);
+        return say_missing(name, user_module, want);
     /* Whose functions are called does not matter, only whose variable it is. */
     reason = want == ELF_FUNC ? NULL : slot_deny_reason(name, where->elf.name);
     if (reason) {
@@ -79,6 +76,14 @@ static bool check_name(const char *name, const char *user_module, const char *fi
     return true;
 }
 
+static bool is_of_the_c_library(const struct slot *slot)
+{
+    const char *name = slot->kind->name;
+
+    return !strcmp(name, "locale") || !strcmp(name, "fenv") || !strcmp(name, "name") ||
+           !strcmp(name, "ioprio");
+}
+
 static bool check_slot(const struct slot *slot)
 {
     bool is_fine = true;
@@ -98,8 +103,15 @@ static bool check_slot(const struct slot *slot)
             if (slot->fn.name[i])
                 is_fine &= check_name(slot->fn.name[i], slot->fn.module[i], NULL, ELF_FUNC);
         }
+    } else if (!strcmp(slot->kind->name, "adapter")) {
+        char text[300];
+
+        is_fine = explain_adapter(slot->item + strlen("adapter:"), text, sizeof text);
+        printf("    %s\n", text);
     } else
-        puts("    known when the program runs");
+        puts(is_of_the_c_library(slot)
+                 ? "    kept by the C library or the system: found in every program"
+                 : "    known when the program runs");
     for (unsigned i = 0; i < 2; i++) {
         if (slot->policy_name[i])
             is_fine &= check_name(slot->policy_name[i], NULL, NULL, ELF_FUNC);

@@ -22,7 +22,7 @@ static void refuse(struct decision *out, const char *format, ...)
 
 static void say_missing(const struct named_spec *spec, struct decision *out)
 {
-    char clones[160], near[160];
+    char clones[160], why[400];
 
     out->is_missing = true;
     for (unsigned i = 0; i < modules_count; i++) {
@@ -37,8 +37,8 @@ static void say_missing(const struct named_spec *spec, struct decision *out)
             return;
         }
     }
-    if (near_names(spec->function, spec->module, ELF_FUNC, near, sizeof near)) {
-        refuse(out, "no function of that name; near: %s", near);
+    if (explain_missing(spec->function, spec->module, ELF_FUNC, why, sizeof why)) {
+        refuse(out, "no function of that name; %s", why);
         return;
     }
     refuse(out, "no function of that name%s",

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -35,11 +36,19 @@ static bool is_ours(const char *path)
            !(st.st_mode & 022);
 }
 
+/* Code is loaded from there: Debian mounts /run, and others /tmp, so that none can be. */
+static bool forbids_code(const char *path)
+{
+    struct statvfs status;
+
+    return statvfs(path, &status) == 0 && status.f_flag & ST_NOEXEC;
+}
+
 static bool make_folder(const char *path)
 {
     if (mkdir(path, 0755) != 0 && errno != EEXIST)
         return false;
-    return is_ours(path);
+    return is_ours(path) && !forbids_code(path);
 }
 
 /*
@@ -48,7 +57,7 @@ static bool make_folder(const char *path)
  */
 static bool object_folder(char *path, size_t n)
 {
-    const char *runtime = getenv("XDG_RUNTIME_DIR");
+    const char *runtime = getenv("XDG_RUNTIME_DIR"), *home = getenv("HOME");
 
     umask(022);
     if (geteuid() == 0) {
@@ -61,7 +70,21 @@ static bool object_folder(char *path, size_t n)
             return true;
     }
     snprintf(path, n, "/tmp/baton-%d", (int)geteuid());
-    return make_folder(path);
+    if (make_folder(path))
+        return true;
+    if (home && *home == '/' && !strpbrk(home, ": ") && is_ours(home) && !forbids_code(home)) {
+        snprintf(path, n, "%s/.baton", home);
+        if (make_folder(path))
+            return true;
+    }
+    snprintf(path, n, "/tmp/baton-%d", (int)geteuid());
+    return false;
+}
+
+static const char *folder_problem(const char *path)
+{
+    return is_ours(path) && forbids_code(path) ? "is mounted noexec: no code can be loaded from it"
+                                               : "not a folder that only this user can write to";
 }
 
 /*
@@ -103,9 +126,8 @@ static int make_object(unsigned count)
     }
     if (!object_folder(path, sizeof path - 32)) {
         fprintf(stderr,
-                "baton: %s: not a folder that only this user can write to; hooks by name and "
-                "patches are left out\n",
-                path);
+                "baton: %s: %s; hooks by name and patches are left out (XDG_RUNTIME_DIR names another)\n", path,
+                folder_problem(path));
         return 0;
     }
     if (!object_write(path, sizeof path, object_mode(), specs, decisions, count)) {
@@ -155,6 +177,8 @@ static bool check_hooks(unsigned count)
     static const char *const ways[] = {"", "by name, in the object that baton run writes",
                                        "by the loader's pointers (GOT)", "by a patch of its entry"};
     bool is_fine = true;
+    char folder[4200];
+    bool has_no_folder = count && !object_folder(folder, sizeof folder - 32);
 
     for (unsigned i = 0; i < count; i++) {
         const struct decision *decision = &decisions[i];
@@ -163,6 +187,9 @@ static bool check_hooks(unsigned count)
         if (decision->hook.by == HOW_AUTO) {
             printf("%s\n    %s%snot hooked: %s\n", specs[i].item, is_setter ? specs[i].function : "",
                    is_setter ? ", to be watched for weak, is " : "", decision->hook.reason);
+            is_fine = false;
+        } else if (has_no_folder && (decision->hook.by == HOW_SYMBOL || decision->hook.by == HOW_PATCH)) {
+            printf("%s\n    not hooked: %s: %s\n", specs[i].item, folder, folder_problem(folder));
             is_fine = false;
         } else if (is_setter) {
             printf("%s\n    %s in %s is watched for weak %s\n"

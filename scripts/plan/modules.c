@@ -121,6 +121,14 @@ static bool list_libraries(const char *loader, const char *program)
     return true;
 }
 
+/* To list libraries the loader is run, so it must not be one that the file brings along. */
+static bool is_known_loader(const char *loader)
+{
+    char real[PATH_MAX], system_real[PATH_MAX];
+
+    return realpath(loader, real) && realpath(MACHINE_LOADER, system_real) && !strcmp(real, system_real);
+}
+
 /* "#!INTERPRETER": what runs is the interpreter. */
 static const char *script_interpreter(const char *program)
 {
@@ -163,6 +171,13 @@ bool modules_load(const char *program)
         fprintf(stderr, "baton: %s: made for musl, another C library; it runs without baton\n",
                 program);
         return false;
+    }
+    if (!is_known_loader(loader)) {
+        fprintf(stderr,
+                "baton: %s: names a loader that is not the system's (%s), which is not run to look at it: its "
+                "libraries are not known\n",
+                program, loader);
+        return true;
     }
     return list_libraries(loader, modules[0].path);
 }

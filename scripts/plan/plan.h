@@ -55,6 +55,11 @@ void decide(const struct named_spec *spec, unsigned index, struct decision *out)
 /* near.c: up to three names like it, "NAME in MODULE, NAME in MODULE". False: there are none. */
 bool near_names(const char *name, const char *user_module, unsigned want, char *buf, size_t n);
 
+/* explain.c: why a name is not found and what to do, as a part of a sentence. False: no idea. */
+bool explain_missing(const char *name, const char *user_module, unsigned want, char *buf, size_t n);
+/* Is what the adapter NAME waits for in the program? Says so in BUF either way. */
+bool explain_adapter(const char *name, char *buf, size_t n);
+
 /* patch.c: plans the displacement of a function's first instructions. False: REASON says why not. */
 bool patch_plan(const struct module *module, uintptr_t function, size_t size,
                 struct plan_patch *out, char *reason, size_t n);

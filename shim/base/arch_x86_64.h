@@ -111,6 +111,20 @@ static inline uintptr_t arch_jump_sp(const void *environment)
     return (word >> 17 | word << 47) ^ secret;
 }
 
+/* Where the kernel lets a handler return to: mov $15, %rax; syscall (glibc's __restore_rt). */
+#define ARCH_SIGNAL_RETURN_SIZE 9
+static inline bool arch_is_signal_return(const unsigned char *code)
+{
+    static const unsigned char bytes[ARCH_SIGNAL_RETURN_SIZE] = {0x48, 0xc7, 0xc0, 0x0f, 0,
+                                                                 0,    0,    0x0f, 0x05};
+
+    for (unsigned i = 0; i < sizeof bytes; i++) {
+        if (code[i] != bytes[i])
+            return false;
+    }
+    return true;
+}
+
 /* A value in a register that carries no argument: the compiler would push one aside for it. */
 static inline __attribute__((always_inline)) uintptr_t arch_scratch(uintptr_t value)
 {

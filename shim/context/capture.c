@@ -40,7 +40,7 @@ static struct context *apply_limits(struct thread *thread, struct context *conte
     if (from && ((limit_hops && from->hops >= limit_hops) ||
                  (limit_age_ms && from->hops && now_ms() - from->born_ms > limit_age_ms))) {
         context_put(context, 1);
-        thread->bare[family][BARE_LIMIT]++;
+        thread->counts.bare[family][BARE_LIMIT]++;
         return context_empty;
     }
     if (context == context_empty)
@@ -68,11 +68,11 @@ struct context *context_capture_slow(unsigned family)
     if (!thread)
         return NULL;
     if (guard & (GUARD_TEARDOWN | GUARD_OFF)) {
-        thread->bare[family][BARE_TEARDOWN]++;
+        thread->counts.bare[family][BARE_TEARDOWN]++;
         return NULL;
     }
     if (thread->building && arch_sp() < thread->building) { /* a getter or an adapter hands over */
-        thread->bare[family][BARE_ERROR]++;
+        thread->counts.bare[family][BARE_ERROR]++;
         return NULL;
     }
     if (thread->runs)
@@ -82,12 +82,12 @@ struct context *context_capture_slow(unsigned family)
     if (guard & GUARD_STALE)
         context_look_again();
     if (thread->suppress) {
-        thread->bare[family][BARE_SUPPRESSED]++;
+        thread->counts.bare[family][BARE_SUPPRESSED]++;
         return context_empty;
     }
     context = thread->attached ? context_of_task(thread) : context_of_thread(thread);
     if (!context) {
-        thread->bare[family][BARE_MEMORY]++;
+        thread->counts.bare[family][BARE_MEMORY]++;
         return NULL;
     }
     if (thread->attached && !guard)
@@ -95,9 +95,9 @@ struct context *context_capture_slow(unsigned family)
     if (guard & GUARD_LIMITS)
         context = apply_limits(thread, context, family);
     if (context->flags & CONTEXT_EMPTY)
-        thread->empty[family]++;
+        thread->counts.empty[family]++;
     else
-        thread->carried[family]++;
+        thread->counts.carried[family]++;
     return guard & GUARD_OBSERVED ? observer->capture(thread, context, family) : context;
 }
 
@@ -119,9 +119,9 @@ bool context_is_too_old(const struct context *context)
 struct context *context_capture_signal(unsigned family)
 {
     struct thread *thread = thread_self;
-    struct context *context = thread_is_attached(thread) ? thread->attached
-                              : thread->changed_count    ? NULL
-                                                         : thread->snapshot;
+    struct context *context = thread_is_attached(thread)       ? thread->attached
+                              : thread->snapshot.changed_count ? NULL
+                                                               : thread->snapshot.context;
 
     if (context)
         context = observer_behind(context);
@@ -129,9 +129,9 @@ struct context *context_capture_signal(unsigned family)
         atomic_load_explicit(&context_guard, memory_order_relaxed) & ~(uintptr_t)GUARD_OBSERVED)
         return NULL;
     if (context->flags & CONTEXT_EMPTY)
-        thread->empty[family]++;
+        thread->counts.empty[family]++;
     else
-        thread->carried[family]++;
+        thread->counts.carried[family]++;
     return context_ref(context);
 }
 
@@ -143,7 +143,7 @@ void context_unref_signal(struct context *context)
 void context_count_bare_signal(unsigned family)
 {
     if (thread_self != &thread_unknown)
-        thread_self->bare[family][BARE_SIGNAL]++;
+        thread_self->counts.bare[family][BARE_SIGNAL]++;
 }
 
 void context_rollback(unsigned family, struct context *context)
@@ -151,9 +151,9 @@ void context_rollback(unsigned family, struct context *context)
     struct thread *thread = thread_self;
 
     if (context->flags & CONTEXT_EMPTY)
-        thread->empty[family]--;
+        thread->counts.empty[family]--;
     else
-        thread->carried[family]--;
+        thread->counts.carried[family]--;
     context_release(context);
 }
 
@@ -162,5 +162,5 @@ void context_count_bare(unsigned family, enum bare_reason reason)
     struct thread *thread = thread_enter();
 
     if (thread)
-        thread->bare[family][reason]++;
+        thread->counts.bare[family][reason]++;
 }

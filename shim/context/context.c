@@ -67,12 +67,13 @@ static void forget_parent(struct thread *thread)
     atomic_store(&context_alive, 0);
     if (thread == &thread_unknown)
         return;
-    thread->snapshot = thread->deferred_context = thread->batch = thread->batch_attached = NULL;
-    thread->snapshot_refs = thread->stale_snapshot_refs = thread->deferred_releases =
-        thread->batch_refs = 0;
-    thread->changed_count = 0;
-    thread->records_made = 0;
-    thread->records_freed = -(uint64_t)thread->freed; /* what is told later */
+    thread->snapshot.context = thread->deferred.context = thread->batch.context =
+        thread->batch.attached = NULL;
+    thread->snapshot.refs = thread->snapshot.stale_refs = thread->deferred.releases =
+        thread->batch.refs = 0;
+    thread->snapshot.changed_count = 0;
+    thread->records.made = 0;
+    thread->records.freed = -(uint64_t)thread->records.untold; /* what is told later */
 }
 
 void context_fork_unlock(bool is_child)

@@ -74,8 +74,6 @@ enum bare_reason {
 enum { FAMILIES_MAX = 48, CHANGED_MAX = 5 };
 
 struct scope_entry;
-struct named_tally;
-struct watcher;
 struct record_chunk;
 struct coroutines;
 
@@ -102,6 +100,75 @@ struct thread_state {
     THREAD_STATE
 };
 
+/* The cached snapshot of the thread's own values, and the references to it in hand. */
+struct thread_snapshot {
+    struct context *context;
+    int32_t refs;       /* 0 when there is none */
+    int32_t stale_refs; /* in hand while the snapshot is not right about what is in `changed` */
+    uint16_t changed_count, changed[CHANGED_MAX]; /* key indexes set since; then refs is 0 */
+    uint64_t *tally; /* counts.carried or counts.empty, whichever the snapshot counts for */
+};
+
+/* Releases of one context that its counter has not been told of yet. */
+struct thread_deferred {
+    int32_t releases;
+    struct context *context;
+};
+
+/* References in hand for what a thread sees that has inherited a context, while `attached` is what is
+ * attached (context_capture_slow). */
+struct thread_batch {
+    struct context *context, *attached;
+    int32_t refs;
+};
+
+/* Handoff records (pool/record.h): handed out one after another; freed ones are only counted. */
+struct thread_records {
+    char *next, *end;
+    struct record_chunk *freed_chunk;
+    uint32_t untold;      /* records of that chunk freed here, not yet told */
+    uint64_t made, freed; /* for the report; `untold` comes on top of freed */
+};
+
+/* Free slab objects at hand (pool/slab.h). */
+struct thread_slab {
+    void *objects;
+    uint32_t count;
+};
+
+/* The thread's own variables: one reference to the map, and the identity (variables.h; 0: none yet). */
+struct thread_variables {
+    struct vars_map *map;
+    uint64_t id;
+};
+
+/* Caches that were let go of: begun, and told. The thread writes, who counts contexts reads. */
+struct thread_flushes {
+    _Atomic uint32_t begun, done;
+};
+
+/* What the thread starts with: written by its creator, read once by the thread. */
+struct thread_start {
+    void *function, *data;
+    struct context *context;
+};
+
+/* Handoffs by family. */
+struct thread_counts {
+    uint64_t carried[FAMILIES_MAX];
+    uint64_t empty[FAMILIES_MAX];
+    uint32_t bare[FAMILIES_MAX][BARE_REASONS];
+};
+
+/* What rooms above keep with a block: a row each in guests.def. Whose it is says what it points to and
+ * who may write it; this room only keeps the place, which starts as NULL and stays with the block. */
+#define GUEST(name) GUEST_##name,
+enum thread_guest {
+#include "context/guests.def"
+    THREAD_GUESTS
+};
+#undef GUEST
+
 struct thread {
     union {
         struct {
@@ -109,47 +176,25 @@ struct thread {
         };
         struct thread_state state;
     };
-    struct context *snapshot;  /* cached snapshot of the thread's own values */
-    int32_t snapshot_refs;     /* references in hand for snap; 0 when there is none */
-    int32_t deferred_releases; /* releases of deferred_context not yet told to its counter */
-    struct context *deferred_context;
-    /* What snap is wrong about: key indexes set since; the references in hand meanwhile. batched is 0. */
-    int32_t stale_snapshot_refs;
-    uint16_t changed_count, changed[CHANGED_MAX];
-    /* References in hand for what a thread sees that has inherited a context, while `over` is what
-     * batch_attached was (context_capture_slow). */
-    struct context *batch, *batch_attached;
-    int32_t batch_refs;
-    uint64_t *tally;                  /* carried[] or empty[] below, whichever snap counts for */
-    char *record_next, *record_end;   /* bump allocation of handoff records (record.h) */
-    struct record_chunk *freed_chunk; /* records of that chunk freed here, not yet told */
-    uint32_t freed;
+    struct thread_snapshot snapshot;
+    struct thread_deferred deferred;
+    struct thread_batch batch;
+    struct thread_records records;
+    struct thread_slab slab;
+    struct thread_variables variables;
     bool is_reported;              /* the counters are in the live report */
-    struct context *spare_overlay; /* of a PRIVATE one that is no more: for the thread's next */
+    struct coroutines *coroutines; /* its stacks, once it has switched */
+    struct context *spare_overlay; /* of an overlay that is no more: for the thread's next */
     uint32_t suppress;             /* capture gives empty contexts while > 0 */
-    void *slab_objects;            /* free slab objects at hand (slab object.h) */
-    uint32_t slab_count;
-    void *_Atomic
-        remote_releases;   /* written by others: what they leave to it (families/glib/source.c) */
-    uintptr_t building;    /* stack pointer of the capture that reads slots now, 0: none */
-    struct vars_map *vars; /* the thread's own variables; one reference */
-    uint64_t vars_id;      /* identity of its own variables (context/variables.h), 0: none yet */
-    struct coroutines *coroutines;        /* its stacks, once it has switched */
-    struct named_tally *named;            /* its counts, stay with the block (userhooks/tally.h) */
-    struct watcher *watcher;              /* what shim/observe knows of it, stays too */
-    uint64_t records_made, records_freed; /* `freed` comes on top */
-    /* Caches that were let go of: begun, and told. The thread writes, who counts contexts reads. */
-    _Atomic uint32_t flushes_begun, flushes_done;
+    uintptr_t building;            /* stack pointer of the capture that reads slots now, 0: none */
+    void *_Atomic guests[THREAD_GUESTS];
+    struct thread_flushes flushes;
     struct thread *next_all; /* registry, append only */
     struct thread *spare;    /* blocks for threads that this one starts, by next_free */
-    /* What the thread starts with: written by its creator, read once by the thread. */
-    void *start_function, *start_data;
-    struct context *start_context;
     struct thread *next_free;
+    struct thread_start start;
     /* Last: where there is a live report, from here on the block lies in a page of its file (base/live.h). */
-    uint64_t carried[FAMILIES_MAX] __attribute__((aligned(16)));
-    uint64_t empty[FAMILIES_MAX];
-    uint32_t bare[FAMILIES_MAX][BARE_REASONS];
+    struct thread_counts counts __attribute__((aligned(16)));
 };
 
 #define ATTACHED_UNKNOWN ((struct context *)1)
@@ -277,12 +322,12 @@ static inline __attribute__((always_inline)) struct context *context_try_capture
 
     if (unlikely(!thread_is_plain(thread)))
         return NULL;
-    if (unlikely(--thread->snapshot_refs < 0)) {
-        thread->snapshot_refs = 0;
+    if (unlikely(--thread->snapshot.refs < 0)) {
+        thread->snapshot.refs = 0;
         return NULL;
     }
-    thread->tally[family]++;
-    snapshot = thread->snapshot;
+    thread->snapshot.tally[family]++;
+    snapshot = thread->snapshot.context;
     if (!snapshot) /* batched > 0 says so; the compiler cannot know */
         __builtin_unreachable();
     return snapshot;
@@ -308,12 +353,12 @@ static inline __attribute__((always_inline)) struct context *
 context_try_batch(struct thread *thread, unsigned family)
 {
     /* A mark below us may be of a frame that longjmp has left. */
-    if (likely(thread->attached && thread->attached == thread->batch_attached &&
-               thread->batch_refs > 0 && thread->frame_mark > arch_sp() && !thread->suppress &&
+    if (likely(thread->attached && thread->attached == thread->batch.attached &&
+               thread->batch.refs > 0 && thread->frame_mark > arch_sp() && !thread->suppress &&
                guard_is_clear())) {
-        thread->batch_refs--;
-        thread->carried[family]++;
-        return thread->batch;
+        thread->batch.refs--;
+        thread->counts.carried[family]++;
+        return thread->batch.context;
     }
     return NULL;
 }
@@ -324,15 +369,15 @@ context_try_batch(struct thread *thread, unsigned family)
  */
 static inline __attribute__((always_inline)) bool context_is_ready(const struct thread *thread)
 {
-    return likely(thread_is_plain(thread) && thread->snapshot_refs > 0);
+    return likely(thread_is_plain(thread) && thread->snapshot.refs > 0);
 }
 
 static inline __attribute__((always_inline)) struct context *
 context_take_ready(struct thread *thread, unsigned family)
 {
-    thread->snapshot_refs--;
-    thread->tally[family]++;
-    return thread->snapshot;
+    thread->snapshot.refs--;
+    thread->snapshot.tally[family]++;
+    return thread->snapshot.context;
 }
 
 /*
@@ -341,14 +386,14 @@ context_take_ready(struct thread *thread, unsigned family)
  */
 static inline __attribute__((always_inline)) bool context_claim(struct thread *thread)
 {
-    return likely(thread_is_plain(thread) && --thread->snapshot_refs >= 0);
+    return likely(thread_is_plain(thread) && --thread->snapshot.refs >= 0);
 }
 
 static inline __attribute__((always_inline)) struct context *
 context_take_claimed(struct thread *thread, unsigned family)
 {
-    thread->tally[family]++;
-    return thread->snapshot;
+    thread->snapshot.tally[family]++;
+    return thread->snapshot.context;
 }
 
 /* Both at once for a process that carries plain words; NULL: nothing has changed. */
@@ -359,18 +404,18 @@ context_take_words(struct thread *thread, unsigned shape, unsigned family)
 
     if (unlikely(!thread_is_words_only(thread)))
         return NULL;
-    if (likely(--thread->snapshot_refs >= 0)) {
-        snapshot = thread->snapshot;
+    if (likely(--thread->snapshot.refs >= 0)) {
+        snapshot = thread->snapshot.context;
         __asm__("" : "+r"(snapshot)); /* read once */
         if (likely(words_unchanged(shape, snapshot))) {
-            thread->tally[family]++;
+            thread->snapshot.tally[family]++;
             if (!snapshot)
                 __builtin_unreachable();
             return snapshot;
         }
     }
-    arch_forget(thread->snapshot_refs); /* or the compiler keeps what it was, above */
-    thread->snapshot_refs++;
+    arch_forget(thread->snapshot.refs); /* or the compiler keeps what it was, above */
+    thread->snapshot.refs++;
     return NULL;
 }
 
@@ -392,7 +437,7 @@ struct context *context_ref(struct context *context);
 static inline __attribute__((always_inline)) void context_release_on(struct thread *thread,
                                                                      struct context *context)
 {
-    if (unlikely(context != thread->deferred_context || --thread->deferred_releases == 0))
+    if (unlikely(context != thread->deferred.context || --thread->deferred.releases == 0))
         context_release_slow(thread, context);
 }
 

@@ -193,7 +193,7 @@ static void coroutine_free(struct coroutine *coroutine)
     free_coroutines = coroutine;
     lock_drop(&table_lock);
     if (thread && was_counted)
-        thread->records_freed++;
+        thread->records.freed++;
 }
 
 static void save_values(struct coroutine *coroutine)
@@ -302,7 +302,7 @@ struct coroutine *coroutine_new(uintptr_t low, size_t size, struct context *star
     is_listed = table_insert(coroutine);
     lock_drop(&table_lock);
     coroutine->is_counted = start != NULL;
-    thread_self->records_made += coroutine->is_counted;
+    thread_self->records.made += coroutine->is_counted;
     if (!is_listed) {
         coroutine_free(coroutine);
         return NULL;

@@ -32,7 +32,7 @@ struct counting {
 static void visit_flushes(struct thread *thread, void *arg)
 {
     struct counting *counting = arg;
-    uint32_t begun = atomic_load(&thread->flushes_begun), done = atomic_load(&thread->flushes_done);
+    uint32_t begun = atomic_load(&thread->flushes.begun), done = atomic_load(&thread->flushes.done);
 
     counting->caches += CACHES;
     counting->flushes += begun;
@@ -61,9 +61,10 @@ static void note(struct counting *counting, const struct context *context, int64
 /* What it reads while the thread writes is not used: the count is taken again. */
 __attribute__((no_sanitize("thread"))) static void visit_caches(struct thread *thread, void *arg)
 {
-    note(arg, thread->snapshot, (int64_t)thread->snapshot_refs + thread->stale_snapshot_refs + 1);
-    note(arg, thread->deferred_context, DEBT_MAX - thread->deferred_releases);
-    note(arg, thread->batch, thread->batch_refs);
+    note(arg, thread->snapshot.context,
+         (int64_t)thread->snapshot.refs + thread->snapshot.stale_refs + 1);
+    note(arg, thread->deferred.context, DEBT_MAX - thread->deferred.releases);
+    note(arg, thread->batch.context, thread->batch.refs);
 }
 
 static int64_t count_once(const struct counting *now)
@@ -115,9 +116,9 @@ int64_t context_count_alive(void)
 static void note_use(struct thread *thread, void *arg)
 {
     for (unsigned family = 0; family < FAMILIES_MAX; family++) {
-        *(bool *)arg |= thread->carried[family] || thread->empty[family];
+        *(bool *)arg |= thread->counts.carried[family] || thread->counts.empty[family];
         for (unsigned reason = 0; reason < BARE_REASONS; reason++)
-            *(bool *)arg |= thread->bare[family][reason] != 0;
+            *(bool *)arg |= thread->counts.bare[family][reason] != 0;
     }
 }
 

@@ -35,17 +35,17 @@ static inline void context_put(struct context *context, int64_t count)
  */
 static inline void flush_begin(struct thread *thread)
 {
-    uint32_t begun = atomic_load_explicit(&thread->flushes_begun, memory_order_relaxed);
+    uint32_t begun = atomic_load_explicit(&thread->flushes.begun, memory_order_relaxed);
 
-    atomic_store_explicit(&thread->flushes_begun, begun + 1, memory_order_relaxed);
+    atomic_store_explicit(&thread->flushes.begun, begun + 1, memory_order_relaxed);
     atomic_thread_fence(memory_order_release);
 }
 
 static inline void flush_end(struct thread *thread)
 {
-    uint32_t done = atomic_load_explicit(&thread->flushes_done, memory_order_relaxed);
+    uint32_t done = atomic_load_explicit(&thread->flushes.done, memory_order_relaxed);
 
-    atomic_store_explicit(&thread->flushes_done, done + 1, memory_order_release);
+    atomic_store_explicit(&thread->flushes.done, done + 1, memory_order_release);
 }
 
 /* ---- capture.c, keys.c: at the start ---- */

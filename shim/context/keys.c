@@ -36,7 +36,8 @@ int context_set_key(unsigned key, unsigned key_index, const void *value,
             dangling_replaced(context_key_slot(key_index), old, value);
         if (error == 0 && origins_on && thread != &thread_unknown)
             origin_seen(thread, context_key_slot(key_index), value);
-        if (error == 0 && thread->snapshot && thread->snapshot->key[key_index] != value)
+        if (error == 0 && thread->snapshot.context &&
+            thread->snapshot.context->key[key_index] != value)
             context_changed(thread, key_index);
         return error;
     }

@@ -29,11 +29,11 @@ static __attribute__((noinline)) void thread_let_go(struct thread *thread)
     if (dangling_on)
         dangling_look();
     vars_leave(thread, UINTPTR_MAX);
-    thread->vars_id = 0;
-    if (thread->vars) {
-        struct vars_map *vars = thread->vars;
+    thread->variables.id = 0;
+    if (thread->variables.map) {
+        struct vars_map *vars = thread->variables.map;
 
-        thread->vars = NULL;
+        thread->variables.map = NULL;
         vars_unref(vars);
     }
     context_drop_snapshot(thread); /* the free functions may have handed over */
@@ -43,11 +43,11 @@ static __attribute__((noinline)) void thread_let_go(struct thread *thread)
 
 void thread_leave_plain(struct thread *thread)
 {
-    if (unlikely(((uintptr_t)thread->attached | (uintptr_t)thread->snapshot |
-                  (uintptr_t)thread->deferred_context | (uintptr_t)thread->batch |
-                  (uintptr_t)thread->freed_chunk | (uintptr_t)thread->slab_objects |
+    if (unlikely(((uintptr_t)thread->attached | (uintptr_t)thread->snapshot.context |
+                  (uintptr_t)thread->deferred.context | (uintptr_t)thread->batch.context |
+                  (uintptr_t)thread->records.freed_chunk | (uintptr_t)thread->slab.objects |
                   (uintptr_t)thread->spare | (uintptr_t)thread->coroutines |
-                  (uintptr_t)thread->vars | thread->vars_id | thread->suppress) != 0))
+                  (uintptr_t)thread->variables.map | thread->variables.id | thread->suppress) != 0))
         thread_let_go(thread);
     else
         thread_give_back(thread);

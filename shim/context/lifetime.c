@@ -111,14 +111,14 @@ struct context *context_ref(struct context *context)
 
 void context_flush_releases(struct thread *thread)
 {
-    struct context *context = thread->deferred_context;
-    int32_t owed = DEBT_MAX - thread->deferred_releases;
+    struct context *context = thread->deferred.context;
+    int32_t owed = DEBT_MAX - thread->deferred.releases;
 
     if (!context)
         return;
     flush_begin(thread);
-    thread->deferred_context = NULL;
-    thread->deferred_releases = 0;
+    thread->deferred.context = NULL;
+    thread->deferred.releases = 0;
     if (owed > 0)
         context_put(context, owed);
     flush_end(thread);
@@ -135,10 +135,10 @@ void context_release_slow(struct thread *thread, struct context *context)
         context_put(context, 1);
         return;
     }
-    if (context == thread->deferred_context) { /* the batch is full */
+    if (context == thread->deferred.context) { /* the batch is full */
         flush_begin(thread);
-        thread->deferred_releases = DEBT_MAX;
-        thread->deferred_context = NULL;
+        thread->deferred.releases = DEBT_MAX;
+        thread->deferred.context = NULL;
         context_put(context, DEBT_MAX);
         flush_end(thread);
         return;
@@ -149,6 +149,6 @@ void context_release_slow(struct thread *thread, struct context *context)
         return;
     }
     context_flush_releases(thread);
-    thread->deferred_context = context;
-    thread->deferred_releases = DEBT_MAX - 1;
+    thread->deferred.context = context;
+    thread->deferred.releases = DEBT_MAX - 1;
 }

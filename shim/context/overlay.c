@@ -50,8 +50,8 @@ void overlay_free(struct context *own)
     if (origins_on)
         origin_gone(own);
     vars_unref(own->vars);
-    if (thread_self->batch_attached == own)
-        thread_self->batch_attached = NULL; /* the next one may lie at its place */
+    if (thread_self->batch.attached == own)
+        thread_self->batch.attached = NULL; /* the next one may lie at its place */
     /* A thread whose tasks set keys needs one a task: it stays with the block, as its levels do. */
     if (thread_self->spare_overlay || thread_self == &thread_unknown)
         context_give_back(own, true);
@@ -67,7 +67,7 @@ void context_drop_task_snapshot(struct context *own)
     if (!task_snapshot)
         return;
     part->task_snapshot = NULL;
-    thread_self->batch_attached = NULL; /* references to what is not seen any more */
+    thread_self->batch.attached = NULL; /* references to what is not seen any more */
     context_release(task_snapshot);
 }
 

@@ -122,15 +122,15 @@ struct context *context_build(struct thread *thread, int64_t refs)
 
 void context_drop_snapshot(struct thread *thread)
 {
-    struct context *snapshot = thread->snapshot;
-    int32_t snapshot_refs = thread->snapshot_refs + thread->stale_snapshot_refs;
+    struct context *snapshot = thread->snapshot.context;
+    int32_t snapshot_refs = thread->snapshot.refs + thread->snapshot.stale_refs;
 
     if (!snapshot)
         return;
     flush_begin(thread);
-    thread->snapshot = NULL;
-    thread->snapshot_refs = thread->stale_snapshot_refs = 0;
-    thread->changed_count = 0;
+    thread->snapshot.context = NULL;
+    thread->snapshot.refs = thread->snapshot.stale_refs = 0;
+    thread->snapshot.changed_count = 0;
     context_put(snapshot, snapshot_refs + 1);
     flush_end(thread);
 }
@@ -142,9 +142,9 @@ void context_drop_snapshot(struct thread *thread)
  */
 static struct context *ref_of_deferred(struct thread *thread, struct context *context)
 {
-    if (context != thread->deferred_context || thread->deferred_releases >= DEBT_MAX - 1)
+    if (context != thread->deferred.context || thread->deferred.releases >= DEBT_MAX - 1)
         return context_ref(context);
-    thread->deferred_releases++;
+    thread->deferred.releases++;
     return context;
 }
 
@@ -172,17 +172,17 @@ struct context *context_of_task(struct thread *thread)
 
 void context_flush_batch(struct thread *thread)
 {
-    struct context *context = thread->batch;
-    int32_t left = thread->batch_refs;
+    struct context *context = thread->batch.context;
+    int32_t left = thread->batch.refs;
 
-    thread->batch_attached = NULL;
+    thread->batch.attached = NULL;
     if (!context) {
-        thread->batch_refs = 0;
+        thread->batch.refs = 0;
         return;
     }
     flush_begin(thread);
-    thread->batch_refs = 0;
-    thread->batch = NULL;
+    thread->batch.refs = 0;
+    thread->batch.context = NULL;
     if (left)
         context_put(context, left);
     flush_end(thread);
@@ -200,14 +200,14 @@ void context_lend(struct thread *thread, struct context *context)
         slots_have_copied ||
         context->flags & (CONTEXT_COUNTED | CONTEXT_ONCE | CONTEXT_EMPTY | CONTEXT_OVERLAY))
         return;
-    if (thread->batch != context)
+    if (thread->batch.context != context)
         context_flush_batch(thread);
-    if (!thread->batch_refs) {
+    if (!thread->batch.refs) {
         atomic_fetch_add_explicit(&context->refs, PREPAID_BATCH, memory_order_relaxed);
-        thread->batch_refs = PREPAID_BATCH;
+        thread->batch.refs = PREPAID_BATCH;
     }
-    thread->batch = context;
-    thread->batch_attached = thread->attached;
+    thread->batch.context = context;
+    thread->batch.attached = thread->attached;
 }
 
 struct context *context_visible(struct thread *thread)
@@ -228,26 +228,26 @@ static bool is_renewable(const struct context *snapshot)
 
 static void make_snapshot_stale(struct thread *thread)
 {
-    thread->stale_snapshot_refs += thread->snapshot_refs;
-    thread->snapshot_refs = 0;
+    thread->snapshot.stale_refs += thread->snapshot.refs;
+    thread->snapshot.refs = 0;
 }
 
 void context_changed(struct thread *thread, unsigned key_index)
 {
-    if (!is_renewable(thread->snapshot) || key_bindings[key_index].destructor ||
-        thread->changed_count == CHANGED_MAX) {
+    if (!is_renewable(thread->snapshot.context) || key_bindings[key_index].destructor ||
+        thread->snapshot.changed_count == CHANGED_MAX) {
         context_drop_snapshot(thread);
         return;
     }
     make_snapshot_stale(thread);
-    thread->changed[thread->changed_count++] = (uint16_t)key_index;
+    thread->snapshot.changed[thread->snapshot.changed_count++] = (uint16_t)key_index;
 }
 
 /* NULL: no memory; the snapshot is gone then. */
 static struct context *renew_snapshot(struct thread *thread)
 {
-    struct context *snapshot = thread->snapshot;
-    int32_t snapshot_refs = thread->stale_snapshot_refs;
+    struct context *snapshot = thread->snapshot.context;
+    int32_t snapshot_refs = thread->snapshot.stale_refs;
     bool is_set = snapshot->vars != NULL;
 
     if (atomic_load_explicit(&snapshot->refs, memory_order_acquire) != snapshot_refs + 1) {
@@ -262,17 +262,17 @@ static struct context *renew_snapshot(struct thread *thread)
         atomic_store_explicit(&copy->refs, PREPAID_BATCH + 1, memory_order_relaxed);
         flush_begin(thread);
         atomic_fetch_add_explicit(&context_alive, 1, memory_order_relaxed);
-        thread->snapshot = copy;
-        thread->stale_snapshot_refs = PREPAID_BATCH;
+        thread->snapshot.context = copy;
+        thread->snapshot.stale_refs = PREPAID_BATCH;
         context_put(snapshot, snapshot_refs + 1);
         flush_end(thread);
         snapshot = copy;
         snapshot_refs = PREPAID_BATCH;
     }
-    for (unsigned i = 0; i < thread->changed_count; i++) {
-        void *value = context_get_key(thread, thread->changed[i]);
+    for (unsigned i = 0; i < thread->snapshot.changed_count; i++) {
+        void *value = context_get_key(thread, thread->snapshot.changed[i]);
 
-        snapshot->key[thread->changed[i]] = value;
+        snapshot->key[thread->snapshot.changed[i]] = value;
         is_set |= value != NULL;
     }
     if (slots_have_copied)
@@ -280,18 +280,18 @@ static struct context *renew_snapshot(struct thread *thread)
     for (unsigned key_index = 0; !is_set && key_index < slots_key_count; key_index++)
         is_set = snapshot->key[key_index] != NULL;
     snapshot->flags = is_set ? 0 : CONTEXT_EMPTY;
-    thread->snapshot = snapshot;
-    thread->tally = is_set ? thread->carried : thread->empty;
-    thread->snapshot_refs = snapshot_refs;
-    thread->stale_snapshot_refs = 0;
-    thread->changed_count = 0;
+    thread->snapshot.context = snapshot;
+    thread->snapshot.tally = is_set ? thread->counts.carried : thread->counts.empty;
+    thread->snapshot.refs = snapshot_refs;
+    thread->snapshot.stale_refs = 0;
+    thread->snapshot.changed_count = 0;
     return snapshot;
 }
 
 /* Of a thread on its own: the cached snapshot, renewed when something changed. */
 struct context *context_of_thread(struct thread *thread)
 {
-    struct context *snapshot = thread->snapshot;
+    struct context *snapshot = thread->snapshot.context;
 
     /* A snapshot made in a run must not outlive it, and longjmp may leave one without telling; on the
      * stack of a coroutine it is not known here whether the thread itself is in one. */
@@ -313,7 +313,7 @@ struct context *context_of_thread(struct thread *thread)
         if (is_stale && !is_renewable(snapshot)) {
             context_drop_snapshot(thread);
             snapshot = NULL;
-        } else if (is_stale || thread->changed_count) {
+        } else if (is_stale || thread->snapshot.changed_count) {
             make_snapshot_stale(thread);
             snapshot = renew_snapshot(thread);
         }
@@ -322,13 +322,14 @@ struct context *context_of_thread(struct thread *thread)
         snapshot = context_build(thread, PREPAID_BATCH + 1);
         if (!snapshot)
             return NULL;
-        thread->snapshot = snapshot;
-        thread->snapshot_refs = PREPAID_BATCH;
-        thread->tally = snapshot->flags & CONTEXT_EMPTY ? thread->empty : thread->carried;
-    } else if (thread->snapshot_refs == 0) {
+        thread->snapshot.context = snapshot;
+        thread->snapshot.refs = PREPAID_BATCH;
+        thread->snapshot.tally = snapshot->flags & CONTEXT_EMPTY ? thread->counts.empty
+                                                                 : thread->counts.carried;
+    } else if (thread->snapshot.refs == 0) {
         atomic_fetch_add_explicit(&snapshot->refs, PREPAID_BATCH, memory_order_relaxed);
-        thread->snapshot_refs = PREPAID_BATCH;
+        thread->snapshot.refs = PREPAID_BATCH;
     }
-    thread->snapshot_refs--;
+    thread->snapshot.refs--;
     return snapshot;
 }

@@ -29,7 +29,7 @@
  * is, record_next equals record_end, no slab object is at hand and none is wanted), so the slow paths can
  * take a block in peace.
  */
-struct thread thread_unknown = {.attached = ATTACHED_UNKNOWN, .slab_count = UINT32_MAX};
+struct thread thread_unknown = {.attached = ATTACHED_UNKNOWN, .slab.count = UINT32_MAX};
 
 __thread struct thread *thread_self = &thread_unknown;
 
@@ -81,7 +81,7 @@ bool thread_reserve_front(size_t size)
     return is_in_time;
 }
 
-enum { COUNTERS_AT = offsetof(struct thread, carried) };
+enum { COUNTERS_AT = offsetof(struct thread, counts) };
 
 _Static_assert(sizeof(struct thread) - COUNTERS_AT <= 4096, "the counters fit into a page");
 
@@ -103,7 +103,7 @@ static struct thread *thread_new(void)
     if (!buffer)
         return NULL;
     thread->is_reported = reported != NULL;
-    thread->tally = thread->carried;
+    thread->snapshot.tally = thread->counts.carried;
     lock_take(&registry_lock);
     if (unlikely(front != front_size)) { /* we are starting up right now */
         lock_drop(&registry_lock);
@@ -218,8 +218,9 @@ void thread_fork_unlock(bool is_child)
             thread_self->next_all = thread_self->spare = NULL;
             registry_all = thread_self;
         }
-        if (live_fork_child(thread_self->is_reported ? thread_self->carried : NULL) &&
-            thread_self != &thread_unknown) /* what the parent has handed over is the parent's to tell */
+        if (live_fork_child(thread_self->is_reported ? &thread_self->counts : NULL) &&
+            thread_self !=
+                &thread_unknown) /* what the parent has handed over is the parent's to tell */
             memset((char *)thread_self + COUNTERS_AT, 0, sizeof *thread_self - COUNTERS_AT);
     }
     lock_drop_after_fork(&registry_lock);

@@ -32,7 +32,7 @@ static struct context *holder_of(const struct thread *thread)
 
 static uint64_t *id_at(struct thread *thread, struct context *holder)
 {
-    return holder ? &context_overlay_part(holder)->vars_id : &thread->vars_id;
+    return holder ? &context_overlay_part(holder)->vars_id : &thread->variables.id;
 }
 
 uint64_t vars_where(struct thread *thread)
@@ -50,7 +50,7 @@ uint64_t vars_where(struct thread *thread)
 static void exchange(struct thread *thread, struct context *holder, struct vars_map *map,
                      uint64_t id)
 {
-    struct vars_map **place = holder ? &holder->vars : &thread->vars;
+    struct vars_map **place = holder ? &holder->vars : &thread->variables.map;
     struct vars_map *old = *place;
 
     *place = map;

@@ -35,7 +35,7 @@ struct vars_run {
 /* The present map; not a reference. */
 static inline struct vars_map *vars_now(const struct thread *thread)
 {
-    return thread_is_attached(thread) ? thread->attached->vars : thread->vars;
+    return thread_is_attached(thread) ? thread->attached->vars : thread->variables.map;
 }
 /* The identity of where a set would go; makes an attached context private. 0: no memory. */
 uint64_t vars_where(struct thread *thread);

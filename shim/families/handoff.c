@@ -5,8 +5,8 @@ int start_rollback(enum family family, struct thread *thread, int error)
 {
     struct thread *self = thread_self;
 
-    context_rollback(family, thread->start_context);
-    thread->records_freed++;
+    context_rollback(family, thread->start.context);
+    thread->records.freed++;
     thread_spare_return(self, thread);
     return error;
 }

@@ -37,7 +37,7 @@ record_try_capture(enum family family, void *function, void *data)
     struct context *context;
     struct record *record;
 
-    if (unlikely(thread->record_next == thread->record_end ||
+    if (unlikely(thread->records.next == thread->records.end ||
                  !(context = context_try_capture(family))))
         return NULL;
     record = record_bump(thread);
@@ -73,7 +73,7 @@ static inline void *handoff_alloc(size_t size)
     void *block = thread ? mem_alloc(size) : NULL;
 
     if (block)
-        thread->records_made++;
+        thread->records.made++;
     return block;
 }
 
@@ -83,7 +83,7 @@ static inline void handoff_free(void *block, size_t size)
 
     mem_free(block, size);
     if (thread)
-        thread->records_freed++;
+        thread->records.freed++;
 }
 
 /*
@@ -105,10 +105,10 @@ start_capture(enum family family, void *function, void *data)
         context_count_bare(family, BARE_MEMORY);
         return NULL;
     }
-    thread->start_function = function;
-    thread->start_data = data;
-    thread->start_context = context;
-    self->records_made++;
+    thread->start.function = function;
+    thread->start.data = data;
+    thread->start.context = context;
+    self->records.made++;
     return thread;
 }
 
@@ -124,10 +124,10 @@ start_fast(struct thread *self, enum family family, void *function, void *data)
     struct thread *thread = self->spare;
 
     self->spare = thread->next_free;
-    thread->start_function = function;
-    thread->start_data = data;
-    thread->start_context = context_take_claimed(self, family);
-    self->records_made++;
+    thread->start.function = function;
+    thread->start.data = data;
+    thread->start.context = context_take_claimed(self, family);
+    self->records.made++;
     return thread;
 }
 
@@ -135,14 +135,14 @@ start_fast(struct thread *self, enum family family, void *function, void *data)
 int start_rollback(enum family family, struct thread *thread, int error);
 
 /*
- * The body of a thread's trampoline, a GUARDED function: CALL runs thread->start_function. Whoever
+ * The body of a thread's trampoline, a GUARDED function: CALL runs thread->start.function. Whoever
  * leaves early is unwound through the frame, and unwind.c gives the block back.
  */
 #define START_RUN(thread, CALL)                                               \
     do {                                                                      \
         thread_self = (thread);                                               \
-        (thread)->records_freed++;                                            \
-        SCOPE_RUN((thread)->start_context, FRAME_OWNED | FRAME_THREAD, CALL); \
+        (thread)->records.freed++;                                            \
+        SCOPE_RUN((thread)->start.context, FRAME_OWNED | FRAME_THREAD, CALL); \
         thread_leave(thread);                                                 \
     } while (0)
 
@@ -150,8 +150,8 @@ int start_rollback(enum family family, struct thread *thread, int error);
 #define START_RUN_FAST(thread, CALL)                                                          \
     do {                                                                                      \
         thread_self = (thread);                                                               \
-        (thread)->records_freed++;                                                            \
-        SCOPE_RUN_PLAIN((thread), (thread)->start_context, FRAME_OWNED | FRAME_THREAD, CALL); \
+        (thread)->records.freed++;                                                            \
+        SCOPE_RUN_PLAIN((thread), (thread)->start.context, FRAME_OWNED | FRAME_THREAD, CALL); \
         thread_leave_plain(thread);                                                           \
     } while (0)
 #endif

@@ -99,19 +99,19 @@ struct totals {
  * had been freed than made. */
 static void sum_freed(struct thread *thread, void *arg)
 {
-    ((struct totals *)arg)->records_freed += thread->records_freed + thread->freed;
+    ((struct totals *)arg)->records_freed += thread->records.freed + thread->records.untold;
 }
 
 static void sum_thread(struct thread *thread, void *arg)
 {
     struct totals *totals = arg;
 
-    totals->records_made += thread->records_made;
+    totals->records_made += thread->records.made;
     for (unsigned family = 0; family < FAMILIES_MAX; family++) {
-        totals->carried[family] += thread->carried[family];
-        totals->empty[family] += thread->empty[family];
+        totals->carried[family] += thread->counts.carried[family];
+        totals->empty[family] += thread->counts.empty[family];
         for (unsigned reason = 0; reason < BARE_REASONS; reason++)
-            totals->bare[family][reason] += thread->bare[family][reason];
+            totals->bare[family][reason] += thread->counts.bare[family][reason];
     }
 }
 
@@ -258,8 +258,8 @@ void report_begin(const char *target)
         .families = FAMILIES_MAX,
         .reasons = BARE_REASONS,
         .carried_at = 0,
-        .empty_at = offsetof(struct thread, empty) - offsetof(struct thread, carried),
-        .bare_at = offsetof(struct thread, bare) - offsetof(struct thread, carried),
+        .empty_at = offsetof(struct thread, counts.empty) - offsetof(struct thread, counts.carried),
+        .bare_at = offsetof(struct thread, counts.bare) - offsetof(struct thread, counts.carried),
     };
 
     live_begin(target, &head);

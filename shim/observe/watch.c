@@ -37,6 +37,17 @@ static _Atomic uint32_t generation = 1; /* changes in a forked child */
 static _Atomic uint32_t rings;
 static __thread struct watcher *watcher_self;
 
+/* Stays with the block; only the block's thread asks and writes. */
+static inline struct watcher *watcher_of(struct thread *thread)
+{
+    return atomic_load_explicit(&thread->guests[GUEST_watcher], memory_order_relaxed);
+}
+
+static inline void watcher_keep(struct thread *thread, struct watcher *watcher)
+{
+    atomic_store_explicit(&thread->guests[GUEST_watcher], watcher, memory_order_relaxed);
+}
+
 static struct lock free_lock;
 static struct handoff *free_handoffs;
 static char *copies; /* a watched copy for each handoff, at the same place in the row */
@@ -83,7 +94,7 @@ static __attribute__((noinline)) struct watcher *watch_slow(struct thread *threa
 
     if (thread == &thread_unknown || (!store_live && !open_again()))
         return NULL;
-    watcher = thread->watcher;
+    watcher = watcher_of(thread);
     if (!watcher && !(watcher = mem_alloc(sizeof *watcher)))
         return NULL;
     if (watcher->generation != present) {
@@ -93,13 +104,14 @@ static __attribute__((noinline)) struct watcher *watch_slow(struct thread *threa
         watcher->live = store_thread();
         if (!watcher->live) {
             mem_free(watcher, sizeof *watcher);
-            thread->watcher = NULL;
+            watcher_keep(thread, NULL);
             return NULL;
         }
         watcher->ring = atomic_fetch_add(&rings, 1) + 1;
         watcher->last_id = (uint64_t)watcher->ring << 32;
     }
-    thread->watcher = watcher_self = watcher;
+    watcher_keep(thread, watcher);
+    watcher_self = watcher;
     watcher->tid = (uint32_t)SYS_CALL(gettid, 0);
     watcher->live->tid = watcher->tid;
     watcher->live->depth = 0;
@@ -113,7 +125,7 @@ static inline struct watcher *watch(struct thread *thread)
 {
     struct watcher *watcher = watcher_self;
 
-    if (likely(watcher && watcher == thread->watcher &&
+    if (likely(watcher && watcher == watcher_of(thread) &&
                watcher->generation == atomic_load_explicit(&generation, memory_order_relaxed)))
         return watcher;
     return watch_slow(thread);

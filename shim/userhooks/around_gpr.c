@@ -33,14 +33,14 @@ bool kinds_leave(struct wrap *wrap, bool is_slow)
     if (thread->attached == context && thread->frame_mark == (wrap_place(wrap) | FRAME_OWNED) &&
         thread->depth == 0 && guard_is_clear() && kinds_release_is_fast(thread, context)) {
         thread->attached = NULL;
-        thread->deferred_releases--;
+        thread->deferred.releases--;
         return true;
     }
     if (thread->attached == context &&
         thread->frame_mark == (wrap_place(wrap) | FRAME_OWNED | FRAME_SLOW) &&
         scope_is_nested(thread) && kinds_release_is_fast(thread, context)) {
         scope_unnest(thread);
-        thread->deferred_releases--;
+        thread->deferred.releases--;
         return true;
     }
     if (!is_slow)

@@ -85,7 +85,7 @@ static void *enter_function(struct thunk *thunk, struct thunk_frame *frame, stru
     }
     if (!is_done)
         return NULL;
-    if (unlikely(is_slow && !thread_self->named))
+    if (unlikely(is_slow && !tally_at(thread_self)))
         tally_begin(thread_self);
     tally_fired(hook);
     return original;

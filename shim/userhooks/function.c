@@ -28,7 +28,7 @@ static struct function_node *node_new(const struct std_function *function, struc
     node->manager = function->manager;
     node->invoker = function->invoker;
     node->context = context;
-    thread_self->records_made += thread_enter() != NULL;
+    thread_self->records.made += thread_enter() != NULL;
     return node;
 }
 
@@ -55,7 +55,7 @@ static bool manage(void *to, const void *from, int operation)
         context_release(node->context);
         mem_free(node, sizeof *node);
         if (thread_enter())
-            thread_self->records_freed++;
+            thread_self->records.freed++;
         return false;
     default:
         return node->manager(to, node->any, operation);

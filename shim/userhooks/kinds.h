@@ -16,7 +16,7 @@ static inline bool kinds_attach_is_fast(const struct thread *thread, const struc
 
 static inline bool kinds_release_is_fast(const struct thread *thread, const struct context *context)
 {
-    return context == thread->deferred_context && thread->deferred_releases > 1;
+    return context == thread->deferred.context && thread->deferred.releases > 1;
 }
 
 /* Attaches for the time of the wrapped call; takes over the reference. */

@@ -14,7 +14,7 @@
 
 static inline bool capture_is_fast(const struct thread *thread)
 {
-    return thread_is_plain(thread) && thread->snapshot_refs > 0;
+    return thread_is_plain(thread) && thread->snapshot.refs > 0;
 }
 
 /* ---- kind=call ---- */
@@ -31,7 +31,7 @@ bool kinds_submit_call(struct named_hook *hook, struct thunk_frame *frame, struc
     if (!*fn || thunk_is_ours((void *)*fn) || !hook->callback)
         return true;
     if (!is_slow && (hook->spec.is_repeating || !capture_is_fast(thread) ||
-                     thread->record_next == thread->record_end))
+                     thread->records.next == thread->records.end))
         return false;
     context = context_capture(FAMILY_NAMED);
     if (!context)
@@ -159,11 +159,11 @@ static bool keep_object(struct named_hook *hook, const struct table_key *key, bo
         struct thread *thread = thread_self;
 
         /* As context_capture, but undone without a trace when the table has no room at hand. */
-        context = thread->snapshot;
+        context = thread->snapshot.context;
         if (table_put(key, context, order, false, &old) != TABLE_DONE)
             return false;
-        thread->snapshot_refs--;
-        thread->tally[FAMILY_NAMED]++;
+        thread->snapshot.refs--;
+        thread->snapshot.tally[FAMILY_NAMED]++;
     }
     *kept = context;
     tally_carried(hook, 1);
@@ -340,13 +340,13 @@ bool kinds_let_go(bool is_slow)
     if (!(thread->frame_mark & FRAME_SLOW) && thread->depth == 0 && guard_is_clear() &&
         kinds_release_is_fast(thread, thread->attached)) {
         thread->attached = NULL;
-        thread->deferred_releases--;
+        thread->deferred.releases--;
         return true;
     }
     if (thread->frame_mark & FRAME_SLOW && guard_is_clear() && scope_is_nested(thread) &&
         kinds_release_is_fast(thread, thread->attached)) {
         scope_unnest(thread);
-        thread->deferred_releases--;
+        thread->deferred.releases--;
         return true;
     }
     if (!is_slow)

@@ -30,7 +30,7 @@ struct named_repeat *named_repeat_new(void *function, void *data, struct context
     registration->data = data;
     registration->context = context;
     if (thread_enter())
-        thread_self->records_made++;
+        thread_self->records.made++;
     return registration;
 }
 

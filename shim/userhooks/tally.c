@@ -7,8 +7,10 @@ static struct named_tally others[NAMED_MAX];
 
 void tally_begin(struct thread *thread)
 {
-    if (thread != &thread_unknown && !thread->named)
-        thread->named = mem_alloc(named_count * sizeof *thread->named);
+    if (thread != &thread_unknown && !tally_at(thread))
+        atomic_store_explicit(&thread->guests[GUEST_named_counts],
+                              mem_alloc(named_count * sizeof(struct named_tally)),
+                              memory_order_release);
 }
 
 struct summing {
@@ -21,10 +23,12 @@ static void add_thread(struct thread *thread, void *arg)
 {
     struct summing *summing = arg;
 
-    if (!thread->named || thread == summing->without)
+    const struct named_tally *counts = tally_at(thread);
+
+    if (!counts || thread == summing->without)
         return;
-    summing->sum.fired += thread->named[summing->index].fired;
-    summing->sum.carried += thread->named[summing->index].carried;
+    summing->sum.fired += counts[summing->index].fired;
+    summing->sum.carried += counts[summing->index].carried;
 }
 
 void tally_sum(const struct named_hook *hook, struct named_tally *sum)

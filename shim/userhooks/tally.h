@@ -17,9 +17,14 @@ void tally_begin(struct thread *thread);
 /* Of all threads. */
 void tally_sum(const struct named_hook *hook, struct named_tally *sum);
 
+static inline struct named_tally *tally_at(const struct thread *thread)
+{
+    return atomic_load_explicit(&thread->guests[GUEST_named_counts], memory_order_relaxed);
+}
+
 static inline struct named_tally *tally_of(const struct named_hook *hook)
 {
-    struct named_tally *own = thread_self->named;
+    struct named_tally *own = tally_at(thread_self);
 
     return likely(own) ? &own[hook->index] : NULL;
 }

@@ -184,9 +184,9 @@ START_TEST(test_context_rolled_back_is_not_counted)
 
     core_set(plain_key, number(1));
     context_release(context_capture(FAMILY_UNIT));
-    before = thread->carried[FAMILY_UNIT];
+    before = thread->counts.carried[FAMILY_UNIT];
     context_rollback(FAMILY_UNIT, context_capture(FAMILY_UNIT));
-    ck_assert_uint_eq(thread->carried[FAMILY_UNIT], before);
+    ck_assert_uint_eq(thread->counts.carried[FAMILY_UNIT], before);
     core_set(plain_key, NULL);
     ck_assert_int_eq(core_alive(), 0);
 }
@@ -410,7 +410,7 @@ static void use_up_a_batch(void)
     core_set(plain_key, number(50));
     alive_after_a_batch[0] = core_alive();
     context_release(context_capture(FAMILY_UNIT));
-    while (thread_self->batch_refs > 0)
+    while (thread_self->batch.refs > 0)
         context_release(context_capture(FAMILY_UNIT));
     core_set(plain_key, number(60));
     alive_after_a_batch[1] = core_alive();
@@ -540,7 +540,7 @@ static void inherit_a_value_and_drop_it(void *unused)
     core_set(plain_key, number(20));
     context_release(context_capture(FAMILY_UNIT));
     context_release(context_capture(FAMILY_UNIT));
-    ck_assert_int_gt(thread_self->batch_refs, 0);
+    ck_assert_int_gt(thread_self->batch.refs, 0);
 }
 
 static void *own_and_start(void *thread)
@@ -605,12 +605,12 @@ static void *settle_slowly(void *context)
 {
     struct thread *thread = thread_enter();
 
-    atomic_fetch_add(&thread->flushes_begun, 1);
+    atomic_fetch_add(&thread->flushes.begun, 1);
     atomic_store(&settling, 1);
     usleep(50 * 1000);
     context_release(context);
     context_flush_releases(thread);
-    atomic_fetch_add(&thread->flushes_done, 1);
+    atomic_fetch_add(&thread->flushes.done, 1);
     return NULL;
 }
 

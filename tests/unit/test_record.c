@@ -27,8 +27,8 @@ START_TEST(test_record_is_its_own)
         ck_assert_uint_eq((uintptr_t)records[i]->context, i + 2);
         record_free(records[i]);
     }
-    ck_assert_uint_eq(thread_self->records_made, COUNT);
-    ck_assert_uint_eq(thread_self->records_freed + thread_self->freed, COUNT);
+    ck_assert_uint_eq(thread_self->records.made, COUNT);
+    ck_assert_uint_eq(thread_self->records.freed + thread_self->records.untold, COUNT);
 }
 END_TEST
 

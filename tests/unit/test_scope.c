@@ -380,7 +380,7 @@ END_TEST
 START_TEST(test_context_capture_can_be_suppressed)
 {
     struct context *context;
-    uint32_t before = thread_self->bare[FAMILY][BARE_SUPPRESSED];
+    uint32_t before = thread_self->counts.bare[FAMILY][BARE_SUPPRESSED];
 
     set_all(7);
     context_drop_snapshot(thread_self);
@@ -388,7 +388,7 @@ START_TEST(test_context_capture_can_be_suppressed)
     context = context_capture(FAMILY);
     thread_self->suppress = 0;
     ck_assert_ptr_eq(context, context_empty);
-    ck_assert_uint_eq(thread_self->bare[FAMILY][BARE_SUPPRESSED], before + 1);
+    ck_assert_uint_eq(thread_self->counts.bare[FAMILY][BARE_SUPPRESSED], before + 1);
     run(context, FRAME_OWNED, expect_nothing);
     expect_all(7);
 }
@@ -396,7 +396,7 @@ END_TEST
 
 START_TEST(test_context_counts_what_it_carries)
 {
-    uint64_t carried = thread_self->carried[FAMILY], empty = thread_self->empty[FAMILY];
+    uint64_t carried = thread_self->counts.carried[FAMILY], empty = thread_self->counts.empty[FAMILY];
     struct context *contexts[6];
 
     for (int i = 0; i < 3; i++)
@@ -404,10 +404,10 @@ START_TEST(test_context_counts_what_it_carries)
     set_all(7);
     for (int i = 3; i < 6; i++)
         contexts[i] = context_capture(FAMILY);
-    ck_assert_uint_eq(thread_self->empty[FAMILY], empty + 3);
-    ck_assert_uint_eq(thread_self->carried[FAMILY], carried + 3);
+    ck_assert_uint_eq(thread_self->counts.empty[FAMILY], empty + 3);
+    ck_assert_uint_eq(thread_self->counts.carried[FAMILY], carried + 3);
     context_rollback(FAMILY, contexts[5]);
-    ck_assert_uint_eq(thread_self->carried[FAMILY], carried + 2);
+    ck_assert_uint_eq(thread_self->counts.carried[FAMILY], carried + 2);
     for (int i = 0; i < 5; i++)
         context_release(contexts[i]);
 }

@@ -257,12 +257,12 @@ struct record *record_new_slow(void)
 
     if (!thread)
         return NULL;
-    if (thread->record_next == thread->record_end) {
+    if (thread->records.next == thread->records.end) {
         chunk = record_chunk_take();
         if (!chunk)
             return NULL;
-        thread->record_next = chunk->records[0];
-        thread->record_end = chunk->records[0] + sizeof chunk->records;
+        thread->records.next = chunk->records[0];
+        thread->records.end = chunk->records[0] + sizeof chunk->records;
     }
     return record_new();
 }
@@ -315,12 +315,12 @@ static void chunk_freed(struct record_chunk *chunk, uint32_t count)
 
 void record_flush(struct thread *thread)
 {
-    struct record_chunk *chunk = thread->freed_chunk;
-    uint32_t freed = thread->freed;
+    struct record_chunk *chunk = thread->records.freed_chunk;
+    uint32_t freed = thread->records.untold;
 
-    thread->freed_chunk = NULL;
-    thread->records_freed += freed;
-    thread->freed = 0;
+    thread->records.freed_chunk = NULL;
+    thread->records.freed += freed;
+    thread->records.untold = 0;
     if (freed)
         chunk_freed(chunk, freed);
 }
@@ -332,11 +332,11 @@ void record_free_slow(struct thread *thread, struct record_chunk *chunk)
         chunk_freed(chunk, 1); /* the chunk must not be lost for want of a thread block */
         return;
     }
-    if (chunk != thread->freed_chunk) {
+    if (chunk != thread->records.freed_chunk) {
         record_flush(thread);
-        thread->freed_chunk = chunk;
+        thread->records.freed_chunk = chunk;
     }
-    thread->freed++;
+    thread->records.untold++;
 }
 
 void record_fork_lock(void)

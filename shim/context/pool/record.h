@@ -36,10 +36,10 @@ void record_free_slow(struct thread *thread, struct record_chunk *chunk);
 /* The next one of a thread that has one at hand. */
 static inline __attribute__((always_inline)) struct record *record_bump(struct thread *thread)
 {
-    char *record = thread->record_next;
+    char *record = thread->records.next;
 
-    thread->record_next = record + RECORD_SIZE;
-    thread->records_made++;
+    thread->records.next = record + RECORD_SIZE;
+    thread->records.made++;
     return (struct record *)(void *)record;
 }
 
@@ -48,7 +48,7 @@ static inline struct record *record_new(void)
 {
     struct thread *thread = thread_self;
 
-    return unlikely(thread->record_next == thread->record_end) ? record_new_slow()
+    return unlikely(thread->records.next == thread->records.end) ? record_new_slow()
                                                                : record_bump(thread);
 }
 
@@ -60,12 +60,12 @@ static inline struct record_chunk *record_chunk_of(const struct record *record)
 /* Freeing it is a matter of counting. */
 static inline bool record_is_near(const struct thread *thread, const struct record *record)
 {
-    return likely(record_chunk_of(record) == thread->freed_chunk);
+    return likely(record_chunk_of(record) == thread->records.freed_chunk);
 }
 
 static inline void record_free_near(struct thread *thread)
 {
-    thread->freed++;
+    thread->records.untold++;
 }
 
 static inline void record_free(struct record *record)

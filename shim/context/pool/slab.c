@@ -135,13 +135,13 @@ void *slab_new_slow(void)
 
         if (!more)
             break;
-        *(void **)more = thread->slab_objects;
-        thread->slab_objects = more;
-        thread->slab_count++;
+        *(void **)more = thread->slab.objects;
+        thread->slab.objects = more;
+        thread->slab.count++;
     }
     lock_drop(&slab_lock);
     if (object)
-        thread->records_made++;
+        thread->records.made++;
     return object;
 }
 
@@ -154,18 +154,18 @@ void slab_free_slow(void *object)
         give(&object, 1); /* uncounted: there is nobody to count for */
         return;
     }
-    if (thread->slab_count >= SLAB_AT_HAND) {
-        give(&thread->slab_objects, SLAB_BATCH);
-        thread->slab_count -= SLAB_BATCH;
+    if (thread->slab.count >= SLAB_AT_HAND) {
+        give(&thread->slab.objects, SLAB_BATCH);
+        thread->slab.count -= SLAB_BATCH;
     }
     slab_free(object);
 }
 
 void slab_flush(struct thread *thread)
 {
-    if (thread->slab_objects)
-        give(&thread->slab_objects, UINT32_MAX);
-    thread->slab_count = 0;
+    if (thread->slab.objects)
+        give(&thread->slab.objects, UINT32_MAX);
+    thread->slab.count = 0;
 }
 
 void slab_fork_lock(void)

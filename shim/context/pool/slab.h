@@ -20,13 +20,13 @@ void slab_free_slow(void *object);
 static inline __attribute__((always_inline)) void *slab_new(void)
 {
     struct thread *thread = thread_self;
-    void *object = thread->slab_objects;
+    void *object = thread->slab.objects;
 
     if (unlikely(!object))
         return slab_new_slow();
-    thread->slab_objects = *(void **)object;
-    thread->slab_count--;
-    thread->records_made++;
+    thread->slab.objects = *(void **)object;
+    thread->slab.count--;
+    thread->records.made++;
     return object;
 }
 
@@ -34,14 +34,14 @@ static inline __attribute__((always_inline)) void slab_free(void *object)
 {
     struct thread *thread = thread_self;
 
-    if (unlikely(thread->slab_count >= SLAB_AT_HAND)) {
+    if (unlikely(thread->slab.count >= SLAB_AT_HAND)) {
         slab_free_slow(object);
         return;
     }
-    *(void **)object = thread->slab_objects;
-    thread->slab_objects = object;
-    thread->slab_count++;
-    thread->records_freed++;
+    *(void **)object = thread->slab.objects;
+    thread->slab.objects = object;
+    thread->slab.count++;
+    thread->records.freed++;
 }
 
 /* Gives back what the thread has at hand. */

@@ -26,7 +26,7 @@ static GUARDED void *run_thread(struct apr_thread_t *thread, void *arg)
     struct thread *self = arg;
     void *result;
 
-    START_RUN(self, result = ((apr_function *)self->start_function)(thread, self->start_data));
+    START_RUN(self, result = ((apr_function *)self->start.function)(thread, self->start.data));
     return result;
 }
 

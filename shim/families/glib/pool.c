@@ -239,7 +239,7 @@ static APART int push_inherited(struct _GThreadPool *pool, void *data, struct _G
     struct context *context;
     struct record *record;
 
-    if (unlikely(!pool || !data || !is_ours(pool) || thread->record_next == thread->record_end ||
+    if (unlikely(!pool || !data || !is_ours(pool) || thread->records.next == thread->records.end ||
                  !(context = context_try_batch(thread, FAMILY_GLIB_POOL))))
         return push_slow(pool, data, error, caller);
     record = record_bump(thread);
@@ -256,7 +256,7 @@ static int push_plain(struct _GThreadPool *pool, void *data, struct _GError **er
 
     __asm__(""
             : "+r"(error)); /* or the compiler keeps it elsewhere for the call that is not made */
-    if (unlikely(!pool || !data || !is_ours(pool) || thread->record_next == thread->record_end ||
+    if (unlikely(!pool || !data || !is_ours(pool) || thread->records.next == thread->records.end ||
                  !context_claim(thread)))
         return push_inherited(pool, data, error, __builtin_return_address(0));
     record = record_bump(thread);
@@ -272,7 +272,7 @@ static int push_words(struct _GThreadPool *pool, void *data, struct _GError **er
     struct context *context;
     struct record *record;
 
-    if (unlikely(!pool || !data || !is_ours(pool) || thread->record_next == thread->record_end ||
+    if (unlikely(!pool || !data || !is_ours(pool) || thread->records.next == thread->records.end ||
                  !(context = context_take_words(thread, 0, FAMILY_GLIB_POOL))))
         return push_slow(pool, data, error, __builtin_return_address(0));
     record = record_bump(thread);
@@ -423,7 +423,7 @@ static GUARDED void *run_thread(void *arg)
     struct thread *self = arg;
     void *result;
 
-    START_RUN(self, result = ((void *(*)(void *))self->start_function)(self->start_data));
+    START_RUN(self, result = ((void *(*)(void *))self->start.function)(self->start.data));
     return result;
 }
 

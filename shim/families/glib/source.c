@@ -184,7 +184,8 @@ static __attribute__((noinline)) void do_remote_releases(struct thread *self)
     struct registration *remote_release, *next, *kept = NULL, *mine = NULL;
 
     lock_take(&remote_releases_lock);
-    for (remote_release = atomic_load_explicit(&self->remote_releases, memory_order_relaxed);
+    for (remote_release =
+             atomic_load_explicit(&self->guests[GUEST_glib_sources], memory_order_relaxed);
          remote_release; remote_release = next) {
         bool is_left = !atomic_load_explicit(&remote_release->reentry, memory_order_relaxed);
 
@@ -194,7 +195,7 @@ static __attribute__((noinline)) void do_remote_releases(struct thread *self)
             *(is_left ? &mine : &kept) = remote_release;
         }
     }
-    atomic_store_explicit(&self->remote_releases, kept, memory_order_relaxed);
+    atomic_store_explicit(&self->guests[GUEST_glib_sources], kept, memory_order_relaxed);
     lock_drop(&remote_releases_lock);
     for (; mine; mine = next) {
         next = *remote_release_next(mine);
@@ -220,16 +221,16 @@ static __attribute__((noinline)) bool leave_remote_release(struct registration *
 
     lock_take(&remote_releases_lock);
     *remote_release_next(registration) =
-        atomic_load_explicit(&reader->remote_releases, memory_order_relaxed);
-    atomic_store_explicit(&reader->remote_releases, registration, memory_order_seq_cst);
+        atomic_load_explicit(&reader->guests[GUEST_glib_sources], memory_order_relaxed);
+    atomic_store_explicit(&reader->guests[GUEST_glib_sources], registration, memory_order_seq_cst);
     for (unsigned i = 0;
          (reentry = atomic_load_explicit(&registration->reentry, memory_order_acquire)) &&
          i < PATIENCE;
          i++)
         arch_pause();
     if (!reentry) /* still the first: others write under the lock */
-        atomic_store_explicit(&reader->remote_releases, *remote_release_next(registration),
-                              memory_order_relaxed);
+        atomic_store_explicit(&reader->guests[GUEST_glib_sources],
+                              *remote_release_next(registration), memory_order_relaxed);
     lock_drop(&remote_releases_lock);
     return reentry;
 }
@@ -251,7 +252,8 @@ static void source_unref(void *data)
         if (likely(registration->refs ==
                    1)) { /* the source's, or a dispatch's that alone knows of it */
             atomic_store_explicit(&registration->reentry, NULL, memory_order_release);
-            if (unlikely(atomic_load_explicit(&self->remote_releases, memory_order_relaxed)))
+            if (unlikely(
+                    atomic_load_explicit(&self->guests[GUEST_glib_sources], memory_order_relaxed)))
                 do_remote_releases(self);
         }
         return;

@@ -2,29 +2,89 @@
  * libuv: uv_async_t. Its callback runs in the context of who sent; of several sends that become one
  * callback, the last.
  *
- * uv_async_send may be called by any thread and by signal handlers: it takes no lock and frees nothing
- * unless it can tell that it is in none. The context waits in the repeat's word for one; sender
- * and callback exchange it atomically.
+ * The context of the last send waits in the registration's `more`. A send is two steps for the loop, the
+ * exchange here and libuv's own: the callback of an earlier send may come between them, and takes
+ * the newer context. So a context stays for the callback that its own send causes: the first callback
+ * leaves a reference marked SENT_SEEN, the second takes it away; more cannot come of one send.
+ *
+ * uv_async_send may be called by any thread and by signal handlers. A handler does what atomic operations
+ * can do: it references a cached context, and what it replaces waits in the registration's `context` to be
+ * released by the callback; where that is not enough, SENT_BARE says that the last send has none.
  */
-#include <signal.h>
-
-#include "base/sys.h"
+#include "context/handler.h"
 #include "families/libuv/uv.h"
 
 typedef void async_callback(struct uv_async_s *async);
+
+/* In the low bits of the waiting context. */
+enum { SENT_SEEN = 1, SENT_BARE = 2, SENT_FLAGS = 3 };
+
+static inline struct context *sent_context(void *sent)
+{
+    return (struct context *)((uintptr_t)sent & ~(uintptr_t)SENT_FLAGS);
+}
+
+static inline void *sent_as(struct context *context, unsigned flags)
+{
+    return (void *)((uintptr_t)context | flags);
+}
+
+/* What a signal handler has replaced. */
+static void release_replaced(struct registration *registration)
+{
+    struct context *replaced;
+
+    if (likely(!__atomic_load_n(&registration->context, __ATOMIC_RELAXED)))
+        return;
+    replaced = __atomic_exchange_n(&registration->context, NULL, __ATOMIC_ACQ_REL);
+    if (replaced)
+        context_release(replaced);
+}
+
+/* The context for the callback that begins, one reference; NULL: none. */
+static struct context *receive(struct registration *registration)
+{
+    void *sent = __atomic_exchange_n(&registration->more, NULL, __ATOMIC_ACQ_REL), *none = NULL;
+    struct context *context = sent_context(sent);
+
+    release_replaced(registration);
+    if (!context)
+        return NULL;
+    if ((uintptr_t)sent & SENT_BARE) {
+        context_release(context);
+        return NULL;
+    }
+    if (!((uintptr_t)sent & SENT_SEEN)) {
+        context_ref(context);
+        if (!__atomic_compare_exchange_n(&registration->more, &none, sent_as(context, SENT_SEEN),
+                                         false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+            context_release(context); /* somebody has sent again */
+    }
+    return context;
+}
 
 static GUARDED void run_async(struct uv_async_s *async)
 {
     GUARDED_FRAME();
     struct registration *registration = uv_registration_of(async);
     async_callback *callback = (async_callback *)registration->function;
-    struct context *context = __atomic_exchange_n(&registration->context, NULL, __ATOMIC_ACQ_REL);
+    struct context *context = receive(registration);
 
     if (!context) {
         callback(async);
         return;
     }
     SCOPE_RUN(context, FRAME_OWNED, callback(async));
+}
+
+void uv_async_end(struct registration *registration)
+{
+    struct context *context =
+        sent_context(__atomic_exchange_n(&registration->more, NULL, __ATOMIC_ACQ_REL));
+
+    release_replaced(registration);
+    if (context)
+        context_release(context);
 }
 
 int hook_uv_async_init(struct uv_loop_s *loop, struct uv_async_s *async, async_callback *callback)
@@ -40,6 +100,7 @@ int hook_uv_async_init(struct uv_loop_s *loop, struct uv_async_s *async, async_c
         slab_free(registration);
         return REAL(uv_async_init)(loop, async, callback);
     }
+    registration->flags |= UV_IS_ASYNC;
     hooks_wake(HOOK_uv_async_send);
     error = REAL(uv_async_init)(loop, async, run_async);
     if (error) {
@@ -49,40 +110,40 @@ int hook_uv_async_init(struct uv_loop_s *loop, struct uv_async_s *async, async_c
     return error;
 }
 
-/* A signal handler runs with its own signal blocked (but for SA_NODEFER). */
-static bool may_be_in_handler(void)
+static void send_from_handler(struct registration *registration)
 {
-    uint64_t blocked = 0;
+    struct context *context = context_capture_signal(FAMILY_UV_HANDLE), *none = NULL;
+    void *sent = __atomic_load_n(&registration->more, __ATOMIC_ACQUIRE);
 
-    return SYS_CALL(rt_sigprocmask, SIG_BLOCK, NULL, &blocked, sizeof blocked) < 0 || blocked;
+    if (!context || __atomic_load_n(&registration->context, __ATOMIC_ACQUIRE)) {
+        if (context)
+            context_unref_signal(context); /* its thread has it as well: not the last */
+        __atomic_fetch_or((uintptr_t *)(void *)&registration->more, SENT_BARE, __ATOMIC_ACQ_REL);
+        context_count_bare_signal(FAMILY_UV_HANDLE);
+        return;
+    }
+    sent = __atomic_exchange_n(&registration->more, sent_as(context, 0), __ATOMIC_ACQ_REL);
+    /* Taken by another handler's at this very moment: the one we cannot keep is lost, not freed twice. */
+    if (sent_context(sent))
+        __atomic_compare_exchange_n(&registration->context, &none, sent_context(sent), false,
+                                    __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
 }
 
-/*
- * From a signal handler only what costs one atomic operation is done: a cached context is referenced, and kept if nobody
- * else has sent meanwhile.
- */
 static void send_context(struct registration *registration)
 {
-    struct context *context = context_capture_signal(FAMILY_UV_HANDLE);
-    struct context *old = NULL;
+    struct context *context, *old;
 
-    if (!context) {
-        if (may_be_in_handler()) {
-            context_count_bare_signal(FAMILY_UV_HANDLE);
-            return;
-        }
-        context = context_capture(FAMILY_UV_HANDLE);
-        if (!context)
-            return;
-        old = __atomic_exchange_n(&registration->context, context, __ATOMIC_ACQ_REL);
-    } else if (!__atomic_compare_exchange_n(&registration->context, &old, context, false,
-                                            __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
-        if (old == context || may_be_in_handler()) {
-            context_unref_signal(context); /* its thread has it as well: not the last */
-            return;
-        }
-        old = __atomic_exchange_n(&registration->context, context, __ATOMIC_ACQ_REL);
+    if (unlikely(handler_is_running())) {
+        send_from_handler(registration);
+        return;
     }
+    context = context_capture(FAMILY_UV_HANDLE);
+    if (unlikely(!context)) {
+        __atomic_fetch_or((uintptr_t *)(void *)&registration->more, SENT_BARE, __ATOMIC_ACQ_REL);
+        return;
+    }
+    old = sent_context(
+        __atomic_exchange_n(&registration->more, sent_as(context, 0), __ATOMIC_ACQ_REL));
     if (old)
         context_release(old);
 }

@@ -9,7 +9,7 @@
  * Source of the behaviour: libuv 1.44.2. A start that fails changes nothing; uv_idle_start and its
  * like, and uv_fs_poll_start, do nothing when the handle is active, and say 0. Before a timer's
  * callback libuv stops it and calls uv_timer_again. After uv_close no callback comes but the close
- * callback (uv_close.c). A handle belongs to its loop's thread (but for uv_async.c).
+ * callback (close.c), and one more of a datagram handle that its alloc or receive callback has closed. A handle belongs to its loop's thread (but for async.c).
  */
 #include "interpose/next.h"
 #include "families/libuv/uv.h"
@@ -54,6 +54,8 @@ static int start_end(struct start *start, void *handle, int error, void *functio
     if (likely(!error)) {
         start->registration->function = function;
         start->registration->more = more;
+        if (more)
+            start->registration->flags |= UV_READS;
         registration_arm(start->registration, start->context, start->flags);
         return 0;
     }

@@ -117,6 +117,16 @@ static inline void uv_request_rollback(enum family family, void *request)
 
 enum { UV_CHECK = 0x5bad0b07 };
 
+/* Flags of a handle's registration, besides those that all have. */
+enum {
+    UV_READS =
+        REGISTRATION_OTHER, /* it has an alloc callback: uv_close may be called from it, and the other comes after */
+    UV_IS_ASYNC = REGISTRATION_OTHER << 1,
+};
+
+/* Lets go of what the last uv_async_send has left (async.c). */
+void uv_async_end(struct registration *registration);
+
 struct registration *uv_registration_in_side_table(void *handle);
 /* The handle's repeat; NULL: it has none. */
 static inline struct registration *uv_registration_of(void *any)

@@ -249,7 +249,7 @@ static GUARDED void run_thread(void *arg)
     GUARDED_FRAME();
     struct thread *self = arg;
 
-    START_RUN(self, ((void (*)(void *))self->start_function)(self->start_data));
+    START_RUN(self, ((void (*)(void *))self->start.function)(self->start.data));
 }
 
 int hook_uv_thread_create(unsigned long *thread, void (*entry)(void *), void *arg)

@@ -75,7 +75,7 @@ void notification_retire(struct notification *notification)
     if (was_retired)
         return;
     thread_enter();
-    count(&thread_self->records_freed);
+    count(&thread_self->records.freed);
     if (context)
         context_release(context);
 }
@@ -197,7 +197,7 @@ struct notification *notification_new(enum family family, const struct sigevent 
     notification->value = event->sigev_value;
     notification->registrations = registrations;
     notification->context = context;
-    count(&thread_self->records_made);
+    count(&thread_self->records.made);
     return notification;
 }
 

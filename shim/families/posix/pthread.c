@@ -19,7 +19,7 @@ static GUARDED void *run_thread_slow(struct thread *self)
     GUARDED_FRAME();
     void *result;
 
-    START_RUN(self, result = ((start_routine *)self->start_function)(self->start_data));
+    START_RUN(self, result = ((start_routine *)self->start.function)(self->start.data));
     return result;
 }
 
@@ -31,7 +31,7 @@ static GUARDED void *run_thread(void *arg)
 
     if (unlikely(!thread_is_plain(self)))
         return run_thread_slow(self);
-    START_RUN_FAST(self, result = ((start_routine *)self->start_function)(self->start_data));
+    START_RUN_FAST(self, result = ((start_routine *)self->start.function)(self->start.data));
     return result;
 }
 
@@ -40,7 +40,7 @@ static GUARDED int run_c11_thread_slow(struct thread *self)
     GUARDED_FRAME();
     int result;
 
-    START_RUN(self, result = ((int (*)(void *))self->start_function)(self->start_data));
+    START_RUN(self, result = ((int (*)(void *))self->start.function)(self->start.data));
     return result;
 }
 
@@ -52,7 +52,7 @@ static GUARDED int run_c11_thread(void *arg)
 
     if (unlikely(!thread_is_plain(self)))
         return run_c11_thread_slow(self);
-    START_RUN_FAST(self, result = ((int (*)(void *))self->start_function)(self->start_data));
+    START_RUN_FAST(self, result = ((int (*)(void *))self->start.function)(self->start.data));
     return result;
 }
 

@@ -1,0 +1,90 @@
+"""baton check: what it says of each item, and that the run does as it says."""
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+from harness import PROGRAMS, ROOT, run, skip, test
+from test_launcher import BATON, baton, expect
+
+GLIB = PROGRAMS / "stale_pool_glib"
+
+
+@test("check says what to do about an item that will not work")
+def says_what_to_do():
+    def check(items, program=GLIB, code=1):
+        return baton("check", items, program).exits(code)
+    check("tls:request_key").says("it is not thread-local; if it holds a pthread key, write key:request_key")
+    check("key:request_kei").says("near: request_key in stale_pool_glib")
+    check("key: request_key").says("without a space or ':'")
+    check("tls:main").says("it is a function: write fn:get=main")
+    check("key:request_key@libnone").says("has no module libnone")
+    check("fenv,locale").complains("the next item stands after a ';'")
+    check("fenv", code=0).says("found in every program")
+    with tempfile.TemporaryDirectory() as folder:
+        stripped = Path(folder, "stripped")
+        shutil.copy(GLIB, stripped)
+        subprocess.run(["strip", stripped], check=True)
+        notes = subprocess.run(["readelf", "-n", stripped], capture_output=True, text=True, check=True).stdout
+        build_id = notes.split("Build ID: ")[1].split()[0] if "Build ID" in notes else ""
+        check("tls:hidden_one", stripped).says("the symbols of stripped are stripped", build_id,
+                                               "or write tls:main+0xOFFSET:SIZE")
+
+
+@test("check says when an adapter's library is not in the program")
+def adapters():
+    if not (ROOT / "build" / "adapters" / "mpfr.so").exists():
+        skip("the adapters were not built here")
+    baton("check", "adapter:mpfr", GLIB).exits(1).says("does not use libmpfr")
+    baton("check", "mpfr", GLIB).exits(1).complains("expected adapter:mpfr")
+    if (PROGRAMS / "demo_mpfr").exists():
+        baton("check", "adapter:mpfr", PROGRAMS / "demo_mpfr").ok().says("found libmpfr")
+
+
+@test("check looks at what runs: behind a wrapper, behind a script; and says what cannot be")
+def looks_behind():
+    baton("check", "key:request_key", "--", "timeout", "5", GLIB).ok().says(f"timeout starts {GLIB}", "found in")
+    baton("check", "key:request_key", "--", "sh", "-c", f"exec {GLIB} --fast").ok().says(f"starts {GLIB}")
+    with tempfile.TemporaryDirectory() as folder:
+        script = Path(folder, "start")
+        script.write_text(f"#!{GLIB}\n")
+        script.chmod(0o755)
+        baton("check", "key:request_key", script).ok().says(f"a script; what runs is {GLIB}", "found in")
+        script.write_text("#!/no/such/interpreter\n")
+        baton("check", "key:request_key", script).exits(1)
+    baton("check", GLIB, "key:request_key").exits(2).complains(f"baton check key:request_key {GLIB}")
+    baton("check", "key:request_key").exits(2).complains("is an item; which program?")
+    baton("check", GLIB).ok().says("no item was given", "baton discover")
+    static = PROGRAMS / "static_program"
+    if static.exists():
+        baton("check", "fenv", static).exits(1).complains("statically linked")
+
+
+@test("check and run execute nothing that the file names: a loader of its own is not run to list its libraries")
+def runs_nothing():
+    with tempfile.TemporaryDirectory() as folder:
+        ran, loader, program = Path(folder, "ran"), Path(folder, "ld.so"), Path(folder, "program")
+        loader.write_text(f"#!/bin/sh\ntouch {ran}\n")
+        loader.chmod(0o755)
+        source = Path(folder, "a.c")
+        source.write_text("_Thread_local int there; int main(void) { return there; }\n")
+        built = subprocess.run(["gcc", source, "-o", program, f"-Wl,--dynamic-linker={loader}"], capture_output=True)
+        expect(built.returncode == 0, built.stderr)
+        baton("check", "tls:there", program).ok().complains("names a loader that is not the system's").says("found in")
+        expect(not ran.exists(), "the file's own loader was run")
+
+
+# The run binds what check finds, and nothing else.
+AGREE = ["key:request_key", "tls:request_id", "tls:request_key", "key:request_kei", "key:nope",
+         "fn:get=request_get,set=request_set", "fn:get=request_get,set=nope", "swap:request_swap", "swap:request_key",
+         "fenv", "locale", "locale,dup", "name", "ioprio", "key:request_key@main", "key:request_key@libglib",
+         "tls:errno@libc", "key:request_key,clone=nope,free=free"]
+
+
+@test("check and the run agree about", each=AGREE)
+def agree(item):
+    found = run(str(BATON), "check", item, GLIB, preload=False)
+    result = run(GLIB, env={"BATON_CARRY": item})
+    states = [slot["state"] for slot in result.reported()["slots"]]
+    expect((found.code == 0) == (states == ["bound"]),
+           f"check says {found.code}: {found.out}{found.err}; the run says {states}")

@@ -105,7 +105,7 @@ static void read_settings(char **environment)
     presets_read(&config, environment);
     slots_parse(&config);
     if (config.hooks.count || slots_watch_setters)
-        named_read(&config);
+        named_read(&config, environment);
     registration_is_off = !config.periodic;
     hooks_are_seen = watch_is_wanted(&config);
     hooks_init(&config, slots_count > 0 || hooks_are_seen, slots_key_count > 0 || slots_have_native);

@@ -35,7 +35,7 @@ static bool is_ours(const char *entry, const char *library)
         return !strcmp(entry, library);
     return strspn(name, "0123456789abcdef") &&
            !strcmp(name + strspn(name, "0123456789abcdef"), ".so") &&
-           (strstr(entry, "/baton/") || !strncmp(entry, "/tmp/baton-", 11));
+           (strstr(entry, "/baton/") || strstr(entry, "/baton-") || strstr(entry, "/.baton/"));
 }
 
 /* The name stands in the program's string table only when it needs it. */

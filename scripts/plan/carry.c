@@ -18,8 +18,8 @@ static bool say_missing(const char *name, const char *user_module, unsigned want
     char why[600];
     bool is_known = explain_missing(name, user_module, want, why, sizeof why);
 
-    printf("    %s: not found%s%s\n", name, is_known ? ": " : "; a library that is opened later may have it",
-           is_known ? why : "");
+    printf("    %s: not found%s%s\n", name,
+           is_known ? ": " : "; a library that is opened later may have it", is_known ? why : "");
     return false;
 }
 

@@ -15,9 +15,9 @@ static void refuse(struct decision *out, const char *format, ...)
     va_list args;
 
     va_start(args, format);
-    vsnprintf(out->hook.reason, sizeof out->hook.reason, format, args);
+    vsnprintf(out->row.reason, sizeof out->row.reason, format, args);
     va_end(args);
-    out->hook.by = HOW_AUTO;
+    out->row.by = HOW_AUTO;
 }
 
 static void say_missing(const struct named_spec *spec, struct decision *out)
@@ -79,7 +79,8 @@ static void plan_code(const struct named_spec *spec, const struct module *module
         return;
     }
     if (symbol->is_local && spec_relies_on_arguments(spec) && !spec->is_unsafe &&
-        !modules_was_global(module, spec->function, symbol->value)) {
+        !modules_was_global(module, spec->function, symbol->value) &&
+        !modules_is_in_table(module, symbol->value)) {
         refuse(out,
                "it is static in %s, so the compiler may have changed its arguments; the option "
                "unsafe hooks it all the same",
@@ -100,15 +101,15 @@ static void plan_code(const struct named_spec *spec, const struct module *module
         refuse(out, "it is an indirect function: the loader chooses its code");
         return;
     }
-    if (patch_plan(module, symbol->value, symbol->size, &out->patch, out->hook.reason,
-                   sizeof out->hook.reason))
-        out->hook.by = HOW_PATCH;
+    if (patch_plan(module, symbol->value, symbol->size, &out->patch, out->row.reason,
+                   sizeof out->row.reason))
+        out->row.by = HOW_PATCH;
     if (!out->note[0] && modules_twin(module, spec->function, symbol->value, twin, sizeof twin))
         snprintf(out->note, sizeof out->note, "calls of %s are hooked too: it is the same code",
                  twin);
 }
 
-void decide(const struct named_spec *spec, unsigned index, struct decision *out)
+void decide(const struct named_spec *spec, const struct module *only, struct decision *out)
 {
     struct elf_symbol symbol, first;
     const struct module *where = NULL;
@@ -116,9 +117,11 @@ void decide(const struct named_spec *spec, unsigned index, struct decision *out)
     bool is_imported = false;
 
     memset(out, 0, sizeof *out);
+    out->spec = *spec;
     for (unsigned i = 0; i < modules_count; i++) {
         is_imported |= modules_imports(&modules[i], spec->function);
-        if ((spec->module && !elf_module_match(&modules[i].elf, spec->module)) ||
+        if ((only && &modules[i] != only) ||
+            (spec->module && !elf_module_match(&modules[i].elf, spec->module)) ||
             !elf_find_symbol(&modules[i].elf, spec->function, spec->file, ELF_FUNC, &symbol))
             continue;
         modules_with_local += symbol.is_local;
@@ -127,10 +130,9 @@ void decide(const struct named_spec *spec, unsigned index, struct decision *out)
             first = symbol;
         }
     }
-    out->patch.hook = index;
     if (!where && spec->how == HOW_SYMBOL) {
-        out->hook.by = HOW_SYMBOL;
-        snprintf(out->hook.module, sizeof out->hook.module, "a library that is opened later");
+        out->row.by = HOW_SYMBOL;
+        snprintf(out->row.module, sizeof out->row.module, "a library that is opened later");
         snprintf(out->note, sizeof out->note,
                  "the name is there from the start: a program that asks whether it is will see it");
         return;
@@ -143,7 +145,7 @@ void decide(const struct named_spec *spec, unsigned index, struct decision *out)
         say_missing(spec, out);
         return;
     }
-    snprintf(out->hook.module, sizeof out->hook.module, "%s", where->elf.name);
+    snprintf(out->row.module, sizeof out->row.module, "%s", where->elf.name);
     if (first.is_local && modules_with_local > 1) {
         refuse(out, "static functions of that name in %u modules: say which by @MODULE",
                modules_with_local);
@@ -162,13 +164,13 @@ void decide(const struct named_spec *spec, unsigned index, struct decision *out)
     }
     switch (spec->how) {
     case HOW_GOT:
-        out->hook.by = HOW_GOT;
+        out->row.by = HOW_GOT;
         if (!is_imported)
             refuse(out,
                    "no module calls it through a pointer of the loader: how=patch would reach it");
         return;
     case HOW_SYMBOL:
-        out->hook.by = HOW_SYMBOL;
+        out->row.by = HOW_SYMBOL;
         if (!is_reached_by_name(where, spec->function))
             refuse(out, "%s in %s is not called by name: how=patch would reach it", spec->function,
                    where->elf.name);
@@ -181,13 +183,13 @@ void decide(const struct named_spec *spec, unsigned index, struct decision *out)
             if (!where->is_later && !spec->is_outside &&
                 modules_calls_directly(where, first.value)) {
                 plan_code(spec, where, &first, out);
-                if (out->hook.by == HOW_PATCH)
+                if (out->row.by == HOW_PATCH)
                     return;
                 snprintf(out->note, sizeof out->note, "calls inside %s are not seen: %.150s",
-                         where->elf.name, out->hook.reason);
-                out->hook.reason[0] = '\0';
+                         where->elf.name, out->row.reason);
+                out->row.reason[0] = '\0';
             }
-            out->hook.by = HOW_SYMBOL;
+            out->row.by = HOW_SYMBOL;
             if (!is_imported && !spec->is_outside && !out->note[0])
                 snprintf(
                     out->note, sizeof out->note,

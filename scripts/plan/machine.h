@@ -8,7 +8,7 @@
 #include <stdint.h>
 #include <string.h>
 
-enum { JUMP_SIZE = 16, THUNK_SIZE = 16, THUNKS = 256 };
+enum { JUMP_SIZE = 16, THUNK_SIZE = 16, THUNKS = 2048 };
 
 #if defined(__x86_64__)
 /* PAGE: the largest that a system of this kind may have. */

@@ -5,6 +5,8 @@
  *                                when none is needed. Refusals go to stderr.
  *   baton-plan check PROGRAM     says for every item what will become of it. Exit 1 when any item
  *                                will not work.
+ *   baton-plan plan PROGRAM KEY FD  writes the plan alone to the file that is open as FD, and keeps it
+ *                                under the name KEY: for a process that nobody has prepared (replan.c).
  *   baton-plan presets           lists the presets that there are.
  *
  * Runs before the program, as an ordinary process: the disassembler is in here and never in the
@@ -15,7 +17,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -25,67 +26,13 @@
 
 extern char **environ;
 
+enum { PLAN_SECONDS_MAX = 60 };
+
 static struct named_spec specs[NAMED_MAX];
-static struct decision decisions[NAMED_MAX];
-
-static bool is_ours(const char *path)
-{
-    struct stat st;
-
-    return lstat(path, &st) == 0 && S_ISDIR(st.st_mode) && st.st_uid == geteuid() &&
-           !(st.st_mode & 022);
-}
-
-/* Code is loaded from there: Debian mounts /run, and others /tmp, so that none can be. */
-static bool forbids_code(const char *path)
-{
-    struct statvfs status;
-
-    return statvfs(path, &status) == 0 && status.f_flag & ST_NOEXEC;
-}
-
-static bool make_folder(const char *path)
-{
-    if (mkdir(path, 0755) != 0 && errno != EEXIST)
-        return false;
-    return is_ours(path) && !forbids_code(path);
-}
-
-/*
- * A folder that only we can write to: what lies in it is loaded into programs. Others can read it,
- * because a program may become another user and start more programs.
- */
-static bool object_folder(char *path, size_t n)
-{
-    const char *runtime = getenv("XDG_RUNTIME_DIR"), *home = getenv("HOME");
-
-    umask(022);
-    if (geteuid() == 0) {
-        snprintf(path, n, "/run/baton");
-        if (make_folder(path))
-            return true;
-    } else if (runtime && *runtime == '/' && !strpbrk(runtime, ": ") && is_ours(runtime)) {
-        snprintf(path, n, "%s/baton", runtime);
-        if (make_folder(path))
-            return true;
-    }
-    snprintf(path, n, "/tmp/baton-%d", (int)geteuid());
-    if (make_folder(path))
-        return true;
-    if (home && *home == '/' && !strpbrk(home, ": ") && is_ours(home) && !forbids_code(home)) {
-        snprintf(path, n, "%s/.baton", home);
-        if (make_folder(path))
-            return true;
-    }
-    snprintf(path, n, "/tmp/baton-%d", (int)geteuid());
-    return false;
-}
-
-static const char *folder_problem(const char *path)
-{
-    return is_ours(path) && forbids_code(path) ? "is mounted noexec: no code can be loaded from it"
-                                               : "not a folder that only this user can write to";
-}
+static struct decision
+    decisions[PLAN_ROWS]; /* the first of each item, then what else items stand for */
+static unsigned items, rows;
+static unsigned char buffer[1 << 22];
 
 /*
  * A program that becomes another user starts others with the preloads of before. The loader leaves out
@@ -115,90 +62,178 @@ static unsigned object_mode(void)
     return 0644;
 }
 
-static int make_object(unsigned count)
+static bool is_needed(void)
 {
-    char path[4200];
+    for (unsigned i = 0; i < rows; i++) {
+        if (decisions[i].row.by == HOW_SYMBOL || decisions[i].row.by == HOW_PATCH)
+            return true;
+    }
+    return false;
+}
 
-    for (unsigned i = 0; i < count; i++) {
-        if (decisions[i].hook.by == HOW_AUTO && !decisions[i].is_missing)
+static int make_object(void)
+{
+    char path[4300], reason[1024];
+    size_t size;
+
+    for (unsigned i = 0; i < items; i++) {
+        if (decisions[i].row.by == HOW_AUTO && !decisions[i].is_missing)
             fprintf(stderr, "baton: %s=\"%s\": not hooked: %s\n", spec_setting(&specs[i]),
-                    specs[i].item, decisions[i].hook.reason);
+                    specs[i].item, decisions[i].row.reason);
     }
-    if (!object_folder(path, sizeof path - 32)) {
-        fprintf(stderr,
-                "baton: %s: %s; hooks by name and patches are left out (XDG_RUNTIME_DIR names another)\n", path,
-                folder_problem(path));
-        return 0;
-    }
-    if (!object_write(path, sizeof path, object_mode(), specs, decisions, count)) {
-        fprintf(stderr,
-                "baton: %s: cannot be written: %s; hooks by name and patches are left out\n", path,
-                strerror(errno));
-        return 0;
+    size = object_make(buffer, sizeof buffer, decisions, rows, items);
+    if (!folder_keep_object(buffer, size, object_mode(), path, sizeof path, reason,
+                            sizeof reason)) {
+        fprintf(stderr, "baton: no place for the object that hooks functions: %s\n", reason);
+        return is_needed();
     }
     puts(path);
     return 0;
 }
 
+/* For a process that asks before its own main: to FD, and to where the next one looks. */
+static int make_plan(const char *key, int fd)
+{
+    size_t size = plan_data(buffer, sizeof buffer, decisions, rows, items), at = 0;
+    ssize_t got;
+
+    if (strspn(key, "0123456789abcdef") == 16 && !key[16])
+        folder_keep_plan(buffer, size, key);
+    while (at < size && ((got = write(fd, buffer + at, size - at)) > 0 || errno == EINTR))
+        at += got > 0 ? (size_t)got : 0;
+    return at < size;
+}
+
 /* The linker may have folded two functions of the same code into one (--icf). */
 static bool are_one(const struct decision *a, const struct decision *b, bool has_same_name)
 {
-    if (a->hook.by != b->hook.by || a->hook.by == HOW_AUTO || a->hook.by == HOW_GOT)
+    if (a->row.by != b->row.by || a->row.by == HOW_AUTO || a->row.by == HOW_GOT)
         return false;
-    if (a->hook.by == HOW_SYMBOL)
+    if (a->row.by == HOW_SYMBOL)
         return has_same_name;
     return a->patch.address == b->patch.address &&
            !memcmp(a->patch.build_id, b->patch.build_id, sizeof a->patch.build_id);
 }
 
-/* One function can lead to one thunk only. */
-static void refuse_twice(unsigned count)
+/* Of one item's functions the second is nothing that would have to be told. */
+static void refuse(struct decision *decision, const struct decision *other, bool has_same_name)
 {
-    for (unsigned i = 0; i < count; i++) {
-        for (unsigned j = 0; j < i; j++) {
-            bool has_same_name = !strcmp(specs[i].function, specs[j].function);
+    decision->row.by = HOW_AUTO;
+    if (decision->item == other->item)
+        decision->is_missing = true;
+    else if (has_same_name)
+        snprintf(decision->row.reason, sizeof decision->row.reason,
+                 "another item names this function already");
+    else
+        snprintf(decision->row.reason, sizeof decision->row.reason,
+                 "it is the same code as %.100s, which another item names already",
+                 other->spec.function);
+}
 
-            if (!are_one(&decisions[i], &decisions[j], has_same_name))
-                continue;
-            decisions[i].hook.by = HOW_AUTO;
-            if (has_same_name)
-                snprintf(decisions[i].hook.reason, sizeof decisions[i].hook.reason,
-                         "another item names this function already");
-            else
-                snprintf(decisions[i].hook.reason, sizeof decisions[i].hook.reason,
-                         "it is the same code as %.100s, which another item names already",
-                         specs[j].function);
+/* One function can lead to one thunk only. */
+static void refuse_twice(void)
+{
+    for (unsigned i = 0; i < rows; i++) {
+        for (unsigned j = 0; j < i; j++) {
+            bool has_same_name = !strcmp(decisions[i].spec.function, decisions[j].spec.function);
+
+            if (are_one(&decisions[i], &decisions[j], has_same_name))
+                refuse(&decisions[i], &decisions[j], has_same_name);
         }
     }
 }
 
-static bool check_hooks(unsigned count)
-{
-    static const char *const ways[] = {"", "by name, in the object that baton run writes",
-                                       "by the loader's pointers (GOT)", "by a patch of its entry"};
-    bool is_fine = true;
-    char folder[4200];
-    bool has_no_folder = count && !object_folder(folder, sizeof folder - 32);
+/* ---- the functions that an item stands for ---- */
 
-    for (unsigned i = 0; i < count; i++) {
+static void decide_nothing(unsigned item, const char *reason)
+{
+    struct decision *out = &decisions[item];
+
+    memset(out, 0, sizeof *out);
+    out->spec = specs[item];
+    out->is_missing = !*reason;
+    snprintf(out->row.reason, sizeof out->row.reason, "%s",
+             *reason ? reason : "no function of such a name");
+}
+
+static void decide_item(unsigned item)
+{
+    static struct candidate candidates[PLAN_ROWS];
+    struct named_spec spec = specs[item];
+    char reason[PLAN_REASON];
+    unsigned count;
+
+    if (!spec.is_glob && !spec.is_demangled) {
+        decide(&spec, NULL, &decisions[item]);
+    } else {
+        count = match_functions(&spec, candidates, PLAN_ROWS - rows + 1, reason, sizeof reason);
+        if (!count)
+            decide_nothing(item, reason);
+        for (unsigned i = 0; i < count; i++) {
+            struct decision *out = &decisions[i ? rows++ : item];
+
+            spec.function = candidates[i].name;
+            decide(&spec, candidates[i].module, out);
+            out->item = item;
+        }
+    }
+    decisions[item].item = item;
+}
+
+/* ---- check ---- */
+
+static const char *const ways[] = {"", "by name, in the object that baton run writes",
+                                   "by the loader's pointers (GOT)", "by a patch of its entry"};
+
+/* All that a pattern stands for, as one. */
+static bool check_group(unsigned item)
+{
+    unsigned found = 0, hooked = 0;
+    const struct decision *refused = NULL;
+
+    for (unsigned i = 0; i < rows; i++) {
+        if (decisions[i].item != item || (i < items && i != item) || decisions[i].is_missing)
+            continue;
+        found++;
+        hooked += decisions[i].row.by != HOW_AUTO;
+        if (decisions[i].row.by == HOW_AUTO)
+            refused = &decisions[i];
+    }
+    printf("%s\n    stands for %u function%s, %u hooked\n", specs[item].item, found,
+           found == 1 ? "" : "s", hooked);
+    if (refused)
+        printf("    %s\n    not hooked: %s\n", refused->spec.function, refused->row.reason);
+    return hooked && !refused;
+}
+
+static bool check_hooks(void)
+{
+    bool is_fine = true;
+    char folder[1024];
+    bool has_no_folder = items && !folder_is_there(folder, sizeof folder);
+
+    for (unsigned i = 0; i < items; i++) {
         const struct decision *decision = &decisions[i];
         bool is_setter = specs[i].kind == NAMED_SET;
 
-        if (decision->hook.by == HOW_AUTO) {
-            printf("%s\n    %s%snot hooked: %s\n", specs[i].item, is_setter ? specs[i].function : "",
-                   is_setter ? ", to be watched for weak, is " : "", decision->hook.reason);
+        if (specs[i].is_glob && (decision->row.by != HOW_AUTO || !decision->row.reason[0])) {
+            is_fine &= check_group(i);
+        } else if (decision->row.by == HOW_AUTO) {
+            printf("%s\n    %s%snot hooked: %s\n", specs[i].item,
+                   is_setter ? specs[i].function : "",
+                   is_setter ? ", to be watched for weak, is " : "", decision->row.reason);
             is_fine = false;
-        } else if (has_no_folder && (decision->hook.by == HOW_SYMBOL || decision->hook.by == HOW_PATCH)) {
-            printf("%s\n    not hooked: %s: %s\n", specs[i].item, folder, folder_problem(folder));
+        } else if (has_no_folder &&
+                   (decision->row.by == HOW_SYMBOL || decision->row.by == HOW_PATCH)) {
+            printf("%s\n    not hooked: no place for the object: %s\n", specs[i].item, folder);
             is_fine = false;
         } else if (is_setter) {
             printf("%s\n    %s in %s is watched for weak %s\n"
                    "    note: calls that the compiler has inlined are not seen\n",
-                   specs[i].item, specs[i].function, decision->hook.module,
-                   ways[decision->hook.by]);
+                   specs[i].item, specs[i].function, decision->row.module, ways[decision->row.by]);
         } else {
-            printf("%s\n    found in %s, hooked %s\n", specs[i].item, decision->hook.module,
-                   ways[decision->hook.by]);
+            printf("%s\n    found in %s, hooked %s\n", specs[i].item, decision->row.module,
+                   ways[decision->row.by]);
         }
         if (decision->note[0])
             printf("    note: %s\n", decision->note);
@@ -213,39 +248,44 @@ static void show_preset(const char *name, const char *file, const char *about)
 
 int main(int argc, char **argv)
 {
-    struct config config;
-    unsigned count;
-    bool is_fine;
     bool checks = argc == 3 && !strcmp(argv[1], "check");
+    bool plans = argc == 5 && !strcmp(argv[1], "plan");
+    struct config config;
+    bool is_fine;
 
     if (argc == 2 && !strcmp(argv[1], "presets")) {
         presets_each(environ, "about", show_preset);
         return 0;
     }
-    if (argc != 3 || (!checks && strcmp(argv[1], "object") != 0)) {
+    if (!checks && !plans && (argc != 3 || strcmp(argv[1], "object") != 0)) {
         fprintf(stderr, "usage: baton-plan object|check PROGRAM, baton-plan presets\n");
         return 2;
     }
     if (!checks)
         log_level = -1; /* the library says it again */
+    near_is_wanted = !plans;
+    if (plans)
+        alarm(PLAN_SECONDS_MAX); /* a program waits for us */
     config_read(environ, &config);
     presets_read(&config, environ);
     slots_parse(&config); /* tells wrong items */
-    count = spec_read_all(&config, specs);
-    if (!count && !checks)
+    items = rows = spec_read_all(&config, specs);
+    if (!items && !checks)
         return 0;
-    if (!modules_load(argv[2]))
-        return checks ? 1 : 0;
-    for (unsigned i = 0; i < count; i++) {
+    if (!modules_load(argv[2], plans))
+        return checks || plans;
+    for (unsigned i = 0; i < items; i++) {
         if (specs[i].module && strchr(specs[i].module, '/'))
             modules_add(specs[i].module);
     }
-    for (unsigned i = 0; i < count; i++)
-        decide(&specs[i], i, &decisions[i]);
-    refuse_twice(count);
+    for (unsigned i = 0; i < items; i++)
+        decide_item(i);
+    refuse_twice();
+    if (plans)
+        return make_plan(argv[3], atoi(argv[4]));
     if (!checks)
-        return make_object(count);
+        return make_object();
     is_fine = carry_check();
-    is_fine &= check_hooks(count);
+    is_fine &= check_hooks();
     return !is_fine || config.errors;
 }

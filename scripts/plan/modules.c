@@ -126,7 +126,8 @@ static bool is_known_loader(const char *loader)
 {
     char real[PATH_MAX], system_real[PATH_MAX];
 
-    return realpath(loader, real) && realpath(MACHINE_LOADER, system_real) && !strcmp(real, system_real);
+    return realpath(loader, real) && realpath(MACHINE_LOADER, system_real) &&
+           !strcmp(real, system_real);
 }
 
 /* "#!INTERPRETER": what runs is the interpreter. */
@@ -147,36 +148,39 @@ static const char *script_interpreter(const char *program)
     return start;
 }
 
-bool modules_load(const char *program)
+/* Says so unless IS_QUIET. */
+static bool not_for_us(bool is_quiet, const char *program, const char *why)
+{
+    if (!is_quiet)
+        fprintf(stderr, "baton: %s: %s\n", program, why);
+    return false;
+}
+
+bool modules_load(const char *program, bool is_quiet)
 {
     const char *interpreter = script_interpreter(program);
     const struct elf_module *main_module = &modules[0].elf;
     const char *loader = NULL;
     char real[PATH_MAX];
 
-    if (!realpath(interpreter ? interpreter : program, real) || !map_module(real)) {
-        fprintf(stderr, "baton: %s: not a program of this machine\n", program);
-        return false;
-    }
+    if (!realpath(interpreter ? interpreter : program, real) || !map_module(real))
+        return not_for_us(is_quiet, program, "not a program of this machine");
     for (size_t i = 0; i < main_module->phnum; i++) {
         if (main_module->phdr[i].p_type == PT_INTERP)
             loader = (const char *)(main_module->base + main_module->phdr[i].p_vaddr);
     }
-    if (!loader) {
-        fprintf(stderr, "baton: %s: statically linked, no library can be loaded with it\n",
-                program);
-        return false;
-    }
-    if (strstr(loader, "/ld-musl-")) {
-        fprintf(stderr, "baton: %s: made for musl, another C library; it runs without baton\n",
-                program);
-        return false;
-    }
+    if (!loader)
+        return not_for_us(is_quiet, program, "statically linked, no library can be loaded with it");
+    if (strstr(loader, "/ld-musl-"))
+        return not_for_us(is_quiet, program,
+                          "made for musl, another C library; it runs without baton");
     if (!is_known_loader(loader)) {
-        fprintf(stderr,
-                "baton: %s: names a loader that is not the system's (%s), which is not run to look at it: its "
-                "libraries are not known\n",
-                program, loader);
+        if (!is_quiet)
+            fprintf(stderr,
+                    "baton: %s: names a loader that is not the system's (%s), which is not run to "
+                    "look at it: its "
+                    "libraries are not known\n",
+                    program, loader);
         return true;
     }
     return list_libraries(loader, modules[0].path);

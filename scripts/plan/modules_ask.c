@@ -197,8 +197,10 @@ bool modules_is_free(const struct module *module, uintptr_t address, size_t len)
     return visit_symbols(module, is_free, &stretch);
 }
 
-/* The names that relocations of pointers are for, wherever they are defined. */
-bool modules_imports(const struct module *module, const char *name)
+typedef bool visit_relocation(const struct module *module, const ElfW(Rela) * relocation,
+                              void *arg);
+
+static bool visit_relocations(const struct module *module, visit_relocation *visit, void *arg)
 {
     const struct elf_module *elf = &module->elf;
     const ElfW(Rela) * tables[2] = {NULL, NULL};
@@ -217,17 +219,62 @@ bool modules_imports(const struct module *module, const char *name)
     for (unsigned table = 0; table < 2; table++) {
         uintptr_t start = (uintptr_t)tables[table];
 
-        if (start < elf->lo || start + sizes[table] > elf->hi || !elf->dynsym)
+        if (start < elf->lo || start + sizes[table] > elf->hi)
             continue;
         for (size_t i = 0; i < sizes[table] / sizeof(ElfW(Rela)); i++) {
-            size_t index = ELF64_R_SYM(tables[table][i].r_info);
-
-            if (index && elf->dynsym[index].st_name < elf->dynstr_len &&
-                !strcmp(elf->dynstr + elf->dynsym[index].st_name, name))
+            if (visit(module, &tables[table][i], arg))
                 return true;
         }
     }
     return false;
+}
+
+static bool is_of_name(const struct module *module, const ElfW(Rela) * relocation, void *arg)
+{
+    const struct elf_module *elf = &module->elf;
+    size_t index = ELF64_R_SYM(relocation->r_info);
+
+    return index && elf->dynsym && elf->dynsym[index].st_name < elf->dynstr_len &&
+           !strcmp(elf->dynstr + elf->dynsym[index].st_name, arg);
+}
+
+/* The names that relocations of pointers are for, wherever they are defined. */
+bool modules_imports(const struct module *module, const char *name)
+{
+    return visit_relocations(module, is_of_name, (void *)(uintptr_t)name);
+}
+
+static bool is_of_address(const struct module *module, const ElfW(Rela) * relocation, void *arg)
+{
+    return !ELF64_R_SYM(relocation->r_info) && relocation->r_addend == *(const ElfW(Sxword) *)arg;
+}
+
+/* Addresses that need no relocation, or a packed one, stand in the data themselves. */
+static bool is_in_data(const struct module *module, uintptr_t address)
+{
+    for (size_t i = 0; i < module->elf.phnum; i++) {
+        const elf_phdr *p = &module->elf.phdr[i];
+        const uintptr_t *word =
+            (const uintptr_t *)((module->elf.base + p->p_vaddr + 7) & ~(uintptr_t)7);
+        const uintptr_t *end =
+            (const uintptr_t *)(module->elf.base + p->p_vaddr + (p->p_filesz & ~(size_t)7));
+
+        if (p->p_type != PT_LOAD || p->p_flags & PF_X)
+            continue;
+        for (; word < end; word++) {
+            if (*word == address)
+                return true;
+        }
+    }
+    return false;
+}
+
+bool modules_is_in_table(const struct module *module, uintptr_t address)
+{
+    ElfW(Sxword) in_file = (ElfW(Sxword))(address - module->elf.base);
+
+    return visit_relocations(module, is_of_address, &in_file) ||
+           is_in_data(module, (uintptr_t)in_file);
 }
 
 bool modules_calls_directly(const struct module *module, uintptr_t function)

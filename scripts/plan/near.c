@@ -11,6 +11,8 @@
 
 enum { NEAR_MAX = 3 };
 
+bool near_is_wanted = true;
+
 struct near {
     char name[128];
     const char *module;
@@ -85,6 +87,9 @@ bool near_names(const char *name, const char *user_module, unsigned want, char *
     char found[128], text[160];
     size_t len = 0;
 
+    buf[0] = '\0';
+    if (!near_is_wanted)
+        return false;
     for (unsigned i = 0; i < modules_count; i++) {
         if ((!user_module || elf_module_match(&modules[i].elf, user_module)) &&
             elf_nearest(&modules[i].elf, name, want, found, sizeof found))

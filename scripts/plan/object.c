@@ -6,12 +6,9 @@
  * Its DT_INIT leads into the library, and initfirst puts it before all other constructors: code is
  * patched while there is one thread.
  */
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "machine.h"
 #include "plan.h"
@@ -40,86 +37,69 @@ static size_t add_string(struct image *strings, const char *text)
     return add(strings, text, strlen(text) + 1, 1);
 }
 
-static size_t add_plan(struct image *image, const struct named_spec *specs,
-                       const struct decision *decisions, unsigned count, size_t *size)
+/* The rows, then the patches, then the names. */
+size_t plan_data(void *buffer, size_t n, const struct decision *decisions, unsigned rows,
+                 unsigned items)
 {
-    struct plan plan = {.magic = PLAN_MAGIC, .hooks = count};
-    size_t start = add(image, NULL, sizeof plan, 8);
+    struct image image = {buffer, 0, n};
+    struct plan plan = {.magic = PLAN_MAGIC,
+                        .items = items,
+                        .rows = rows,
+                        .program = plan_identity(&modules[0].elf)};
+    struct plan_row *written;
 
-    for (unsigned i = 0; i < count; i++) {
-        plan.settings = plan_hash(plan.settings, specs[i].item);
-        add(image, &decisions[i].hook, sizeof decisions[i].hook, 1);
-    }
-    add(image, NULL, 0, 8);
-    for (unsigned i = 0; i < count; i++) {
-        if (decisions[i].hook.by != HOW_PATCH)
+    add(&image, NULL, sizeof plan, 8);
+    for (unsigned i = 0; i < items; i++)
+        plan.settings = plan_hash(plan.settings, decisions[i].spec.item);
+    for (unsigned i = 0; i < rows; i++)
+        add(&image, &decisions[i].row, sizeof decisions[i].row, 1);
+    add(&image, NULL, 0, 8);
+    for (unsigned i = 0; i < rows; i++) {
+        size_t at;
+
+        if (decisions[i].row.by != HOW_PATCH)
             continue;
-        add(image, &decisions[i].patch, sizeof decisions[i].patch, 8);
+        at = add(&image, &decisions[i].patch, sizeof decisions[i].patch, 8);
+        ((struct plan_patch *)(void *)(image.data + at))->row = i;
         plan.patches++;
     }
-    for (unsigned i = 0; i < count; i++) {
-        struct plan_hook *hook = (struct plan_hook *)(void *)(image->data + start + sizeof plan) +
-                                 i;
+    written = (struct plan_row *)(void *)(image.data + sizeof plan);
+    for (unsigned i = 0; i < rows; i++) {
+        const char *name = decisions[i].spec.function;
 
-        hook->name =
-            (uint32_t)(add(image, specs[i].function, strlen(specs[i].function) + 1, 1) - start);
-        hook->is_missing = decisions[i].is_missing;
+        written[i].name = (uint32_t)add(&image, name, strlen(name) + 1, 1);
+        written[i].item = decisions[i].item;
+        written[i].is_missing = decisions[i].is_missing;
     }
-    *size = image->len - start;
-    plan.size = (uint32_t)*size;
-    memcpy(image->data + start, &plan, sizeof plan);
-    return start;
+    add(&image, "", 1, 1);
+    plan.size = (uint32_t)image.len;
+    memcpy(image.data, &plan, sizeof plan);
+    return image.len;
 }
 
-/* Named for what is in it and for who may read it, so a file that is there already is the right one,
- * whoever planned it. */
-static bool write_file(char *path, size_t n, const struct image *image, unsigned mode)
+size_t object_make(unsigned char *buffer, size_t n, const struct decision *decisions, unsigned rows,
+                   unsigned items)
 {
-    char temporary[4200];
-    uint64_t hash = 0xcbf29ce484222325u ^ mode;
-    size_t len = strlen(path);
-    int fd;
-    bool is_written;
-
-    for (size_t i = 0; i < image->len; i++)
-        hash = (hash ^ image->data[i]) * 0x100000001b3u;
-    snprintf(path + len, n - len, "/%016lx.so", (unsigned long)hash);
-    if (access(path, R_OK) == 0)
-        return true;
-    snprintf(temporary, sizeof temporary, "%s.%d", path, (int)getpid());
-    fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
-    if (fd < 0)
-        return false;
-    is_written = write(fd, image->data, image->len) == (ssize_t)image->len;
-    is_written &= close(fd) == 0;
-    if (!is_written || rename(temporary, path) != 0) {
-        unlink(temporary);
-        return false;
-    }
-    return true;
-}
-
-bool object_write(char *path, size_t n, unsigned mode, const struct named_spec *specs,
-                  const struct decision *decisions, unsigned count)
-{
-    static unsigned char buffer[1 << 18], string_buffer[1 << 16];
-    struct image image = {buffer, 0, sizeof buffer}, strings = {string_buffer, 0, sizeof string_buffer};
-    ElfW(Sym) symbols[NAMED_MAX + 3] = {0};
-    ElfW(Rela) relocations[NAMED_MAX + 1];
-    unsigned names[NAMED_MAX], names_count = 0, symbols_count, relocations_count = 0;
-    uint32_t hash[2 + 1 + NAMED_MAX + 3];
+    static unsigned char string_buffer[1 << 18];
+    struct image image = {buffer, 0, n}, strings = {string_buffer, 0, sizeof string_buffer};
+    static ElfW(Sym) symbols[PLAN_ROWS + 3];
+    static ElfW(Rela) relocations[PLAN_ROWS + 1];
+    unsigned names[PLAN_ROWS], names_count = 0, symbols_count, relocations_count = 0;
+    uint32_t hash[2 + 1 + PLAN_ROWS + 3];
     ElfW(Ehdr) header = {.e_type = ET_DYN, .e_machine = OBJECT_MACHINE, .e_version = EV_CURRENT};
     ElfW(Phdr) segments[5] = {0};
     size_t plan_at, plan_size, text_at, symbols_at, strings_at, hash_at, relocations_at, slots_at,
         dynamic_at;
     size_t soname, read_end;
 
-    for (unsigned i = 0; i < count; i++) {
-        if (decisions[i].hook.by == HOW_SYMBOL)
+    for (unsigned i = 0; i < rows; i++) {
+        if (decisions[i].row.by == HOW_SYMBOL)
             names[names_count++] = i;
     }
     add(&image, NULL, sizeof header + sizeof segments, 1);
-    plan_at = add_plan(&image, specs, decisions, count, &plan_size);
+    plan_at = add(&image, NULL, 0, 8);
+    plan_size = plan_data(image.data + plan_at, n - plan_at, decisions, rows, items);
+    add(&image, NULL, plan_size, 1);
     text_at = add(&image, NULL, (names_count + 1) * JUMP_SIZE, JUMP_SIZE);
 
     add_string(&strings, "");
@@ -135,7 +115,7 @@ bool object_write(char *path, size_t n, unsigned mode, const struct named_spec *
     for (unsigned i = 0; i < names_count; i++) {
         ElfW(Sym) *symbol = &symbols[symbols_count++];
 
-        symbol->st_name = (uint32_t)add_string(&strings, specs[names[i]].function);
+        symbol->st_name = (uint32_t)add_string(&strings, decisions[names[i]].spec.function);
         symbol->st_info = ELF64_ST_INFO(STB_GLOBAL, STT_FUNC);
         symbol->st_shndx = 1;
         symbol->st_value = text_at + i * JUMP_SIZE;
@@ -159,7 +139,7 @@ bool object_write(char *path, size_t n, unsigned mode, const struct named_spec *
         unsigned thunk = 2 * THUNKS; /* the last one: the way in at start */
 
         if (i < names_count)
-            thunk = names[i] + (spec_wraps(&specs[names[i]]) ? THUNKS : 0);
+            thunk = names[i] + (spec_wraps(&decisions[names[i]].spec) ? THUNKS : 0);
         relocation->r_offset = slots_at + i * 8;
         relocation->r_info = ELF64_R_INFO(1, OBJECT_RELOCATION);
         relocation->r_addend = thunk * THUNK_SIZE;
@@ -196,7 +176,8 @@ bool object_write(char *path, size_t n, unsigned mode, const struct named_spec *
                                .p_paddr = slots_at,
                                .p_align = PAGE};
     segments[1].p_filesz = image.len - slots_at;
-    segments[1].p_memsz = PAGE; /* all of it read-only once the slots are filled */
+    segments[1].p_memsz = (segments[1].p_filesz + PAGE - 1) &
+                          ~(size_t)(PAGE - 1); /* read-only once filled */
     segments[2] = segments[1];
     segments[2].p_type = PT_GNU_RELRO;
     segments[2].p_flags = PF_R;
@@ -220,5 +201,5 @@ bool object_write(char *path, size_t n, unsigned mode, const struct named_spec *
     header.e_shentsize = sizeof(ElfW(Shdr));
     memcpy(image.data, &header, sizeof header);
     memcpy(image.data + sizeof header, segments, sizeof segments);
-    return write_file(path, n, &image, mode);
+    return image.len;
 }

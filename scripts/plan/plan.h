@@ -16,8 +16,9 @@ struct module {
 extern struct module modules[MODULES_MAX];
 extern unsigned modules_count;
 
-/* modules.c: the program and what the loader would load with it, mapped to be read. False: said why. */
-bool modules_load(const char *program);
+/* modules.c: the program and what the loader would load with it, mapped to be read. False: said why,
+ * unless IS_QUIET. */
+bool modules_load(const char *program, bool is_quiet);
 /* A library that the program will open. */
 bool modules_add(const char *path);
 
@@ -32,6 +33,9 @@ bool modules_twin(const struct module *module, const char *name, uintptr_t addre
                   size_t n);
 /* Has only the linker made this local function one, so that its compiler kept its arguments? */
 bool modules_was_global(const struct module *module, const char *name, uintptr_t address);
+/* Is its address somewhere in the module's data, as a virtual function's is in a vtable? Then whoever calls
+ * it through that gives it the arguments that its source says. */
+bool modules_is_in_table(const struct module *module, uintptr_t address);
 /* Was it compiled with checks of indirect calls (clang -fsanitize=cfi-icall)? */
 bool modules_checks_calls(const struct module *module);
 /* Is this symbol exported, so that the loader decides who is called? */
@@ -45,14 +49,30 @@ bool modules_imports(const struct module *module, const char *name);
 
 /* find.c: one item, decided. */
 struct decision {
-    struct plan_hook hook;   /* by, module, reason */
+    struct named_spec spec; /* of the item; its function is the row's */
+    unsigned item;
+    struct plan_row row;     /* by, module, reason */
     struct plan_patch patch; /* by == HOW_PATCH */
     char note[256];          /* what is to be known although it is hooked; "" when nothing */
     bool is_missing;         /* no such function anywhere: silent at run time */
 };
-void decide(const struct named_spec *spec, unsigned index, struct decision *out);
+/* ONLY: look in that module; NULL: in all that the item may mean. */
+void decide(const struct named_spec *spec, const struct module *only, struct decision *out);
 
-/* near.c: up to three names like it, "NAME in MODULE, NAME in MODULE". False: there are none. */
+/* match.c: the functions that a pattern, or a name as the source has it, stands for; at most MAX. 0: none,
+ * or more than it may mean, and REASON says which; "" when there is simply none. */
+struct candidate {
+    const struct module *module;
+    const char *name;
+    uintptr_t address; /* in the file */
+};
+unsigned match_functions(const struct named_spec *spec, struct candidate *out, unsigned max,
+                         char *reason, size_t n);
+bool match_glob(const char *pattern, const char *text);
+
+/* near.c: up to three names like it, "NAME in MODULE, NAME in MODULE". False: there are none, or nobody
+ * would read them (near_is_wanted): it is slow. */
+extern bool near_is_wanted;
 bool near_names(const char *name, const char *user_module, unsigned want, char *buf, size_t n);
 
 /* explain.c: why a name is not found and what to do, as a part of a sentence. False: no idea. */
@@ -67,9 +87,22 @@ bool patch_plan(const struct module *module, uintptr_t function, size_t size,
 /* carry.c: says what becomes of the items of BATON_CARRY. False: not all of them will work. */
 bool carry_check(void);
 
-/* object.c: writes the object, a file of that MODE, into the folder PATH, to which its name is added;
- * true when it is there. */
-bool object_write(char *path, size_t n, unsigned mode, const struct named_spec *specs,
-                  const struct decision *decisions, unsigned count);
+/* plan_data.c: the plan itself, as the library reads it; its size. */
+size_t plan_data(void *buffer, size_t n, const struct decision *decisions, unsigned rows,
+                 unsigned items);
+
+/* object.c: the object around a plan; its size. */
+size_t object_make(unsigned char *buffer, size_t n, const struct decision *decisions, unsigned rows,
+                   unsigned items);
+
+/* folder.c: where objects and plans lie, folders that only this user can write to.
+ *
+ * Writes DATA under a name made of its content, a file of that MODE, into the first folder from which code
+ * can be mapped; its path is in PATH. False: REASON says why in none. */
+bool folder_keep_object(const void *data, size_t size, unsigned mode, char *path, size_t n,
+                        char *reason, size_t reason_n);
+bool folder_is_there(char *problem, size_t n);
+/* Writes DATA as NAME.plan, where the library looks for it; does nothing where that cannot be done. */
+void folder_keep_plan(const void *data, size_t size, const char *name);
 
 #endif

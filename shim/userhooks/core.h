@@ -38,16 +38,18 @@ extern uint32_t thunk_state_mask;
 
 /* Where the thunks are. */
 extern const char baton_named_bank[] __attribute__((visibility("default")));
+/* The same, once hooks are in use; NULL before. */
+extern const char *thunk_bank;
 
 static inline void *thunk_address(unsigned index, bool is_wrapping)
 {
-    return (void *)(uintptr_t)(baton_named_bank +
-                               THUNK_SIZE * (index + (is_wrapping ? THUNKS : 0)));
+    return (void *)(uintptr_t)(thunk_bank + THUNK_SIZE * (index + (is_wrapping ? THUNKS : 0)));
 }
 
 static inline bool thunk_is_ours(const void *address)
 {
-    return (uintptr_t)address - (uintptr_t)baton_named_bank < (uintptr_t)THUNK_SIZE * 2 * THUNKS;
+    return thunk_bank &&
+           (uintptr_t)address - (uintptr_t)thunk_bank < (uintptr_t)THUNK_SIZE * 2 * THUNKS;
 }
 
 /* The thunk that thunk_take would answer if there is one already; 0: none. */

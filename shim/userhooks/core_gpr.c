@@ -18,18 +18,6 @@
 
 _Static_assert(sizeof(struct wrap) <= WRAP_SIZE, "thunks_ARCH.S makes room for it");
 
-unsigned thunk_find(const struct named_hook *hook, enum thunk_role role, const void *original)
-{
-    unsigned used = atomic_load_explicit(&thunks_used, memory_order_acquire);
-
-    for (unsigned i = NAMED_MAX; i < used; i++) {
-        if (thunks[i].hook == hook && thunks[i].role == role &&
-            atomic_load_explicit(&thunks[i].original, memory_order_relaxed) == original)
-            return i;
-    }
-    return 0;
-}
-
 static void *enter_function(struct thunk *thunk, struct thunk_frame *frame, struct wrap *wrap,
                             bool is_slow)
 {
@@ -54,6 +42,12 @@ static void *enter_function(struct thunk *thunk, struct thunk_frame *frame, stru
     case NAMED_SUBMIT:
     case NAMED_PUT:
         is_done = kinds_submit_object(hook, frame, wrap, is_slow);
+        break;
+    case NAMED_VIRTUAL:
+        is_done = kinds_submit_virtual(hook, frame, wrap, is_slow);
+        break;
+    case NAMED_RELAY:
+        is_done = kinds_relay(hook, frame, is_slow);
         break;
     case NAMED_FIELD:
         is_done = kinds_submit_field(hook, frame, is_slow);
@@ -125,6 +119,9 @@ void *thunk_wrap_enter(struct thunk_frame *frame, struct wrap *wrap, bool is_slo
     case THUNK_FIELD:
         target = kinds_run_field(thunk, frame, wrap, is_slow);
         break;
+    case THUNK_VIRTUAL:
+        target = kinds_run_virtual(thunk, frame, wrap, is_slow);
+        break;
     case THUNK_STDFUNCTION: {
         uint64_t *place = frame_argument(frame, thunk->hook->spec.cbarg);
         struct function_node *node = **(struct function_node ***)place;
@@ -152,6 +149,8 @@ static bool leave_function(struct named_hook *hook, struct thunk_frame *frame, s
     case NAMED_GET:
         return kinds_adopt(hook, frame, wrap, is_slow);
     case NAMED_PUT:
+    case NAMED_SUBMIT:
+    case NAMED_VIRTUAL:
         return kinds_submit_done(hook, frame, wrap, is_slow);
     case NAMED_DROP:
         return kinds_drop_done(hook, frame, wrap, is_slow);

@@ -36,18 +36,19 @@ static void *target_of(const struct elf_module *module, const struct elf_pointer
     return value;
 }
 
-static void patch_pointer(const struct elf_module *module, struct named_hook *hook,
+static void patch_pointer(const struct elf_module *module, unsigned row,
                           const struct elf_pointer *pointer)
 {
     void *value = __atomic_load_n(pointer->place, __ATOMIC_ACQUIRE), *target;
+    struct named_hook *hook = thunks[row].hook;
     unsigned index;
 
     if (!value || thunk_is_ours(value))
         return;
     target = target_of(module, pointer, value);
-    if (!target || thunk_is_ours(target) || !named_accepts(hook, target))
+    if (!target || thunk_is_ours(target) || !named_accepts(row, target))
         return;
-    index = named_thunk(hook, target);
+    index = named_thunk(row, target);
     if (index < THUNKS &&
         elf_pointer_write(module, pointer->place, thunk_address(index, spec_wraps(&hook->spec)))) {
         hook->places++;
@@ -69,12 +70,9 @@ static bool visit_pointer(const struct elf_module *module, const struct elf_poin
 {
     if (!strcmp(pointer->name, "dlsym"))
         patch_dlsym(module, pointer->place);
-    for (unsigned item = 0; item < named_count; item++) {
-        struct named_hook *hook = &named_hooks[item];
-
-        if (hook->spec.function[0] == pointer->name[0] &&
-            !strcmp(hook->spec.function, pointer->name) && named_uses_got(hook))
-            patch_pointer(module, hook, pointer);
+    for (unsigned row = named_row(pointer->name); row < THUNKS; row = named_next_row(row)) {
+        if (named_uses_got(row))
+            patch_pointer(module, row, pointer);
     }
     return true;
 }

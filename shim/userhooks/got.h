@@ -13,12 +13,15 @@ void named_dlsym(void);
 extern void *(*named_real_dlsym)(void *handle, const char *name)
     __attribute__((visibility("hidden")));
 
-/* Is the hook one whose pointers are to be looked for? */
-bool named_uses_got(const struct named_hook *hook);
-/* Is `target`, which a pointer of the hook's name leads to, the function that the item means? */
-bool named_accepts(struct named_hook *hook, const void *target);
+/* The first row for a function of that name, and the next one of the same; THUNKS: there is none. */
+unsigned named_row(const char *name);
+unsigned named_next_row(unsigned row);
+/* Is the row one whose pointers are to be looked for? */
+bool named_uses_got(unsigned row);
+/* Is `target`, which a pointer of the row's name leads to, the function that the item means? */
+bool named_accepts(unsigned row, const void *target);
 /* The thunk in front of this copy of the function; THUNKS: the bank is full. */
-unsigned named_thunk(struct named_hook *hook, void *target);
+unsigned named_thunk(unsigned row, void *target);
 /* Is it the object that `baton run` wrote? */
 bool named_is_generated(const struct elf_module *module); /* object.c */
 

@@ -19,6 +19,18 @@ static inline bool kinds_release_is_fast(const struct thread *thread, const stru
     return context == thread->deferred.context && thread->deferred.releases > 1;
 }
 
+/* What is in flight is known by: the object, or what is found one pointer further. */
+static inline uintptr_t kinds_key(const struct named_spec *spec, uintptr_t object)
+{
+    if (unlikely(spec->has_data) && object)
+        object = *(const uintptr_t *)(object + spec->data);
+    return unlikely(spec->is_narrow) ? (uint32_t)object : object;
+}
+
+/* Captures for the key. True: done, and *kept is the context that the table has for it now; NULL when
+ * nothing is handed over. False: call again with is_slow. */
+bool kinds_keep(struct named_hook *hook, const struct table_key *key, bool is_slow,
+                struct context **kept);
 /* Attaches for the time of the wrapped call; takes over the reference. */
 void kinds_enter(struct wrap *wrap, struct context *context);
 /* After a task: false means call again with is_slow. */
@@ -46,6 +58,12 @@ void *kinds_run_field(struct thunk *thunk, struct thunk_frame *frame, struct wra
                       bool is_slow);
 bool kinds_run_object(struct named_hook *hook, struct thunk_frame *frame, struct wrap *wrap,
                       bool is_slow);
+/* virtual_gpr.c: in front of a submit, and around a virtual function of what was submitted. */
+bool kinds_submit_virtual(struct named_hook *hook, struct thunk_frame *frame, struct wrap *wrap,
+                          bool is_slow);
+void *kinds_run_virtual(struct thunk *thunk, struct thunk_frame *frame, struct wrap *wrap,
+                        bool is_slow);
+bool kinds_relay(struct named_hook *hook, struct thunk_frame *frame, bool is_slow);
 /* Before and after a get. */
 bool kinds_let_go(bool is_slow);
 bool kinds_adopt(struct named_hook *hook, struct thunk_frame *frame, const struct wrap *wrap,

@@ -130,9 +130,8 @@ void *kinds_run_repeat(struct named_hook *hook, struct thunk_frame *frame, struc
 
 /* ---- kind=submit, put, run, get, drop, field: by the object's address ---- */
 
-/* True: done, and *kept is the context that the table has for the object now. */
-static bool keep_object(struct named_hook *hook, const struct table_key *key, bool is_slow,
-                        struct context **kept)
+bool kinds_keep(struct named_hook *hook, const struct table_key *key, bool is_slow,
+                struct context **kept)
 {
     enum table_order order = hook->spec.is_front  ? TABLE_FIRST
                              : hook->spec.is_fifo ? TABLE_LAST
@@ -175,16 +174,36 @@ static inline uintptr_t queue_of(const struct named_hook *hook, struct thunk_fra
     return hook->spec.queue ? *frame_argument(frame, hook->spec.queue) : 0;
 }
 
+enum { LIST_MAX = 4096 }; /* of one call; a list that goes round ends there */
+
+/* Each of a list waits by itself. What is done of it already is replaced when it is done again. */
+static bool submit_list(struct named_hook *hook, uintptr_t object, uintptr_t queue, bool is_slow)
+{
+    struct context *kept;
+
+    if (!is_slow)
+        return false;
+    for (unsigned i = 0; object && i < LIST_MAX; i++) {
+        struct table_key key = {object, queue, hook->spec.pair_id};
+
+        kinds_keep(hook, &key, true, &kept);
+        object = *(const uintptr_t *)(object + hook->spec.next);
+    }
+    return true;
+}
+
 bool kinds_submit_object(struct named_hook *hook, struct thunk_frame *frame, struct wrap *wrap,
                          bool is_slow)
 {
-    struct table_key key = {*frame_argument(frame, hook->spec.obj), queue_of(hook, frame),
-                            hook->spec.pair_id};
+    struct table_key key = {kinds_key(&hook->spec, *frame_argument(frame, hook->spec.obj)),
+                            queue_of(hook, frame), hook->spec.pair_id};
     struct context *kept;
 
     if (!key.object)
         return true;
-    if (!keep_object(hook, &key, is_slow, &kept))
+    if (unlikely(hook->spec.has_next))
+        return submit_list(hook, key.object, key.queue, is_slow);
+    if (!kinds_keep(hook, &key, is_slow, &kept))
         return false;
     if (wrap) {
         wrap->ours[0] = (uint64_t)kept;
@@ -196,8 +215,11 @@ bool kinds_submit_object(struct named_hook *hook, struct thunk_frame *frame, str
 
 static inline bool was_done(const struct named_hook *hook, struct thunk_frame *frame)
 {
+    uint64_t result = *frame_result(frame, false);
+
     return !hook->spec.ok ||
-           ((uint32_t)*frame_result(frame, false) == 0) == (hook->spec.ok == OK_ZERO);
+           (hook->spec.ok == OK_TRUE ? (uint8_t)result != 0
+                                     : ((uint32_t)result == 0) == (hook->spec.ok == OK_ZERO));
 }
 
 /* A put that failed: nobody will get the item. */
@@ -222,7 +244,8 @@ bool kinds_submit_done(struct named_hook *hook, struct thunk_frame *frame, const
 /* Around a drop or ref. Without a wrap it is done before the call. */
 bool kinds_drop(struct named_hook *hook, struct thunk_frame *frame, struct wrap *wrap, bool is_slow)
 {
-    uintptr_t item = hook->spec.obj ? *frame_argument(frame, hook->spec.obj) : 0;
+    uintptr_t item = hook->spec.obj ? kinds_key(&hook->spec, *frame_argument(frame, hook->spec.obj))
+                                    : 0;
 
     if (wrap) {
         wrap->theirs[0] = item;
@@ -279,7 +302,7 @@ bool kinds_submit_field(struct named_hook *hook, struct thunk_frame *frame, bool
             return true;
         }
     }
-    if (!keep_object(hook, &key, is_slow, &kept))
+    if (!kinds_keep(hook, &key, is_slow, &kept))
         return false;
     if (kept && index)
         *field = thunk_address(index, true);
@@ -314,12 +337,13 @@ void *kinds_run_field(struct thunk *thunk, struct thunk_frame *frame, struct wra
 bool kinds_run_object(struct named_hook *hook, struct thunk_frame *frame, struct wrap *wrap,
                       bool is_slow)
 {
-    struct table_key key = {*frame_argument(frame, hook->spec.obj), 0, hook->spec.pair_id};
+    struct table_key key = {kinds_key(&hook->spec, *frame_argument(frame, hook->spec.obj)), 0,
+                            hook->spec.pair_id};
     struct context *context;
 
     if (!is_slow && !kinds_attach_is_fast(thread_self, wrap))
         return false;
-    context = table_take(&key);
+    context = key.object ? table_take(&key) : NULL;
     if (!context) {
         wrap->stack_words = WRAP_JUMP;
         return true;
@@ -378,6 +402,7 @@ bool kinds_adopt(struct named_hook *hook, struct thunk_frame *frame, const struc
     default:
         key.object = wrap->theirs[0];
     }
+    key.object = kinds_key(&hook->spec, key.object);
     context = key.object ? table_take(&key) : NULL;
     if (!context)
         return true;

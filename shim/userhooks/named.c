@@ -24,31 +24,83 @@
 #include "userhooks/got.h"
 #include "userhooks/object.h"
 #include "userhooks/tally.h"
+#include "userhooks/virtual.h"
 #include "slots/slots.h"
-
-struct named_hook named_hooks[NAMED_MAX];
-unsigned named_count;
 
 void *(*named_real_dlsym)(void *handle, const char *name);
 static bool is_ready;        /* hooks may be looked for */
 static atomic_bool is_stale; /* something was loaded since */
 static struct lock look_lock;
+static char **named_environment;
+
+enum { NAMES_HASH = 1024 };
+static uint16_t *row_of_name; /* by hash: the first row, from 1; 0: none */
+static unsigned
+    rows_begin; /* before it: rows of an object for another program, or for other settings */
 
 /* ---- settings ---- */
 
-void named_read(struct config *config)
+void named_read(struct config *config, char **environment)
 {
     struct named_spec *specs = mem_alloc(sizeof *specs * NAMED_MAX);
 
     if (!specs)
         return;
+    named_environment = environment;
     named_count = spec_read_all(config, specs);
+    named_hooks = named_count ? mem_alloc(sizeof *named_hooks * named_count) : NULL;
+    if (!named_hooks)
+        named_count = 0;
     for (unsigned i = 0; i < named_count; i++) {
         named_hooks[i].spec = specs[i];
         named_hooks[i].index = i;
     }
     named_periodic = config->periodic;
     mem_free(specs, sizeof *specs * NAMED_MAX);
+}
+
+/* ---- rows ---- */
+
+static unsigned name_hash(const char *name)
+{
+    return (unsigned)(plan_hash(0, name) % NAMES_HASH);
+}
+
+unsigned named_row(const char *name)
+{
+    for (unsigned next = row_of_name ? row_of_name[name_hash(name)] : 0; next;
+         next = thunks[next - 1].next) {
+        if (!strcmp(thunks[next - 1].name, name))
+            return next - 1;
+    }
+    return THUNKS;
+}
+
+unsigned named_next_row(unsigned row)
+{
+    for (unsigned next = thunks[row].next; next; next = thunks[next - 1].next) {
+        if (!strcmp(thunks[next - 1].name, thunks[row].name))
+            return next - 1;
+    }
+    return THUNKS;
+}
+
+/* In the order of the rows: of two items for one function the first counts. */
+static void add_row(unsigned row, struct named_hook *hook, const char *name)
+{
+    struct thunk *thunk = &thunks[row];
+    uint16_t *place = &row_of_name[name_hash(name)];
+
+    thunk->name = name;
+    thunk->hook = hook;
+    thunk->role = THUNK_FUNCTION;
+    thunk->is_wanted = hook->spec.how == HOW_AUTO || hook->spec.how == HOW_GOT;
+    hook->functions++;
+    if (hook->spec.kind == NAMED_SET)
+        return; /* only a patch sees every call of a setter */
+    while (*place)
+        place = &thunks[*place - 1].next;
+    *place = (uint16_t)(row + 1);
 }
 
 /* ---- what is hooked how ---- */
@@ -67,45 +119,51 @@ static void refuse(struct named_hook *hook, const char *format, ...)
             hook->spec.item, hook->reason);
 }
 
-bool named_uses_got(const struct named_hook *hook)
+bool named_uses_got(unsigned row)
 {
-    if (hook->is_open)
-        return true;
-    return hook->state != HOOK_REFUSED &&
-           (hook->spec.how == HOW_AUTO || hook->spec.how == HOW_GOT) &&
-           (hook->state == HOOK_UNMATCHED || hook->by == HOW_GOT);
+    const struct thunk *thunk = &thunks[row];
+
+    return thunk->is_open || (thunk->is_wanted && !thunk->is_refused &&
+                              (thunk->by == HOW_AUTO || thunk->by == HOW_GOT));
 }
 
-static void note_hooked(struct named_hook *hook, enum named_how by, const struct elf_module *module)
+static void note_hooked(unsigned row, enum named_how by, const struct elf_module *module)
 {
+    struct thunk *thunk = &thunks[row];
+    struct named_hook *hook = thunk->hook;
+
+    if (thunk->by != HOW_AUTO)
+        return;
+    thunk->by = (uint8_t)by;
     if (hook->state == HOOK_HOOKED)
         return;
-    fmt_buf(hook->where, sizeof hook->where, "%s in %s", hook->spec.function, module->name);
+    fmt_buf(hook->where, sizeof hook->where, "%s in %s", thunk->name, module->name);
     hook->by = by;
     hook->state = HOOK_HOOKED;
 }
 
-bool named_accepts(struct named_hook *hook, const void *target)
+bool named_accepts(unsigned row, const void *target)
 {
+    const struct named_hook *hook = thunks[row].hook;
     struct elf_module module;
 
-    if (hook->state == HOOK_REFUSED || !elf_module_at(target, &module) ||
-        named_is_generated(&module) ||
+    if (thunks[row].is_refused || !elf_module_at(target, &module) || named_is_generated(&module) ||
         (hook->spec.module && !elf_module_match(&module, hook->spec.module)))
         return false;
-    note_hooked(hook, HOW_GOT, &module);
+    note_hooked(row, HOW_GOT, &module);
     return true;
 }
 
-unsigned named_thunk(struct named_hook *hook, void *target)
+unsigned named_thunk(unsigned row, void *target)
 {
-    unsigned index = (unsigned)(hook - named_hooks);
+    struct thunk *thunk = &thunks[row];
+    unsigned index;
     void *none = NULL;
 
-    if (!hook->is_open &&
-        (atomic_compare_exchange_strong(&thunks[index].original, &none, target) || none == target))
-        return index;
-    index = thunk_take(hook, THUNK_FUNCTION, target);
+    if (!thunk->is_open &&
+        (atomic_compare_exchange_strong(&thunk->original, &none, target) || none == target))
+        return row;
+    index = thunk_take(thunk->hook, THUNK_FUNCTION, target);
     return index ? index : THUNKS;
 }
 
@@ -124,7 +182,7 @@ void *named_original(unsigned index, const void *caller)
     named_look_again();
     original = atomic_load(&thunk->original);
     if (!original) {
-        const char *name = thunk->hook ? thunk->hook->spec.function : object_name(index);
+        const char *name = thunk->hook ? thunk->name : object_name(index);
 
         original = name ? next_find_startup(name) : NULL;
         if (original && !thunk->hook)
@@ -158,27 +216,15 @@ static void note_opened(void)
     atomic_store(&is_stale, true);
 }
 
-static bool is_named(const char *name)
-{
-    for (unsigned i = 0; i < named_count; i++) {
-        if (named_hooks[i].spec.kind != NAMED_SET && !strcmp(named_hooks[i].spec.function, name))
-            return true;
-    }
-    return false;
-}
-
 static void *replace_symbol(const char *name, void *address)
 {
-    for (unsigned i = 0; i < named_count && address; i++) {
-        struct named_hook *hook = &named_hooks[i];
+    for (unsigned row = named_row(name); row < THUNKS && address; row = named_next_row(row)) {
         unsigned index;
 
-        if (hook->spec.kind == NAMED_SET || strcmp(hook->spec.function, name) != 0 ||
-            thunk_is_ours(address) || (hook->state == HOOK_HOOKED && hook->by == HOW_PATCH) ||
-            !named_accepts(hook, address))
+        if (thunk_is_ours(address) || thunks[row].by == HOW_PATCH || !named_accepts(row, address))
             continue;
-        index = named_thunk(hook, address);
-        return index < THUNKS ? thunk_address(index, spec_wraps(&hook->spec)) : address;
+        index = named_thunk(row, address);
+        return index < THUNKS ? thunk_address(index, spec_wraps(&thunks[row].hook->spec)) : address;
     }
     return address;
 }
@@ -194,7 +240,7 @@ void *named_note_dlsym(void *handle, const char *name, const void *caller)
     void *address;
 
     named_look_again();
-    if (!name || handle == RTLD_NEXT || !is_named(name))
+    if (!name || handle == RTLD_NEXT || named_row(name) == THUNKS)
         return NULL;
     address = handle == RTLD_DEFAULT ? next_find_for(name, caller) : named_real_dlsym(handle, name);
     return address ? replace_symbol(name, address) : NULL;
@@ -218,39 +264,56 @@ void named_start_early(int argc, char **argv, char **environment)
         baton_start(environment);
 }
 
-/* ---- what baton run has prepared ---- */
+/* ---- what has been planned ---- */
 
-static void use_symbol(unsigned index)
+static void use_symbol(unsigned row)
 {
-    struct named_hook *hook = &named_hooks[index];
-    void *original = next_find_startup(hook->spec.function);
+    struct thunk *thunk = &thunks[row];
+    struct named_hook *hook = thunk->hook;
+    void *original = next_find_startup(thunk->name);
     struct elf_module module;
 
     if (!original || !elf_module_at(original, &module)) {
         /* A library that comes later has it: the caller decides which. */
-        fmt_buf(hook->where, sizeof hook->where, "%s", hook->spec.function);
+        if (hook->state != HOOK_HOOKED)
+            fmt_buf(hook->where, sizeof hook->where, "%s", thunk->name);
         hook->by = HOW_SYMBOL;
         hook->state = HOOK_HOOKED;
-        hook->is_open = true;
+        thunk->by = HOW_SYMBOL;
+        thunk->is_open = true;
         return;
     }
     if (hook->spec.module && !elf_module_match(&module, hook->spec.module)) {
-        thunks[index].hook = NULL; /* another one's function: calls pass through */
+        thunk->is_refused = true;
+        atomic_store(&thunk->original, original);
+        thunk->hook = NULL; /* another one's function: calls pass through */
         fmt_buf(hook->reason, sizeof hook->reason,
                 "the function of that name that is called is the one in %s", module.name);
         return;
     }
-    atomic_store(&thunks[index].original, original);
-    note_hooked(hook, HOW_SYMBOL, &module);
-    hook->places = 1;
+    atomic_store(&thunk->original, original);
+    note_hooked(row, HOW_SYMBOL, &module);
+    hook->places++;
+}
+
+static void refuse_row(unsigned row, const char *reason)
+{
+    struct named_hook *hook = thunks[row].hook;
+
+    thunks[row].is_refused = true;
+    if (hook->functions == 1)
+        refuse(hook, "%s", reason);
+    else if (!hook->reason[0])
+        fmt_buf(hook->reason, sizeof hook->reason, "some are not hooked: %s: %s", thunks[row].name,
+                reason);
 }
 
 /* A patched function's callers may know which registers it leaves alone: a hook that changes
  * arguments has to put them back afterwards (GCC: -fipa-ra). */
-static void use_patch(const struct plan *plan, unsigned index)
+static void use_patch(const struct plan *plan, unsigned planned, unsigned row)
 {
-    struct named_hook *hook = &named_hooks[index];
-    const struct plan_patch *patch = object_patch(plan, index);
+    struct named_hook *hook = thunks[row].hook;
+    const struct plan_patch *patch = plan_patch_of(plan, planned);
     bool is_wrapping = spec_wraps(&hook->spec) || hook->spec.kind == NAMED_CALL;
     struct elf_module module;
     char reason[sizeof hook->reason];
@@ -258,41 +321,52 @@ static void use_patch(const struct plan *plan, unsigned index)
 
     if (!patch)
         return;
-    original =
-        patch_apply(patch, thunk_address(index, is_wrapping), &module, reason, sizeof reason);
+    original = patch_apply(patch, thunk_address(row, is_wrapping), &module, reason, sizeof reason);
     if (original) {
-        atomic_store(&thunks[index].original, original);
-        note_hooked(hook, HOW_PATCH, &module);
-        hook->places = 1;
+        atomic_store(&thunks[row].original, original);
+        note_hooked(row, HOW_PATCH, &module);
+        hook->places++;
         if (hook->spec.kind == NAMED_SET) {
             hook->spec.slot->fn.entry = module.base + patch->address;
             hook->spec.slot->fn.real_setter = original;
         }
     } else if (reason[0]) {
-        refuse(hook, "%s", reason);
+        refuse_row(row, reason);
     }
 }
 
-static void use_plan(const struct plan *plan)
+/* IS_OBJECT: the names are there as the generated object's; else only pointers are left to lead to them. */
+static void use_plan(const struct plan *plan, bool is_object)
 {
-    for (unsigned i = 0; i < named_count; i++) {
-        const struct plan_hook *planned = object_hook(plan, i);
-        struct named_hook *hook = &named_hooks[i];
+    for (unsigned i = 0; i < plan->rows; i++) {
+        const struct plan_row *planned = plan_row(plan, i);
+        unsigned row = rows_begin + i;
+        struct named_hook *hook = thunks[row].hook;
 
-        if (hook->state == HOOK_REFUSED)
+        if (!hook)
             continue;
         switch (planned->by) {
         case HOW_SYMBOL:
-            use_symbol(i);
+            if (is_object)
+                use_symbol(row);
+            thunks[row].is_wanted |= !is_object;
             break;
         case HOW_PATCH:
-            use_patch(plan, i);
+            use_patch(plan, i, row);
             break;
-        case HOW_AUTO: /* said by baton run already */
-            fmt_buf(hook->reason, sizeof hook->reason, "%.*s", (int)sizeof planned->reason - 1,
-                    planned->reason);
-            if (!planned->is_missing)
-                hook->state = HOOK_REFUSED;
+        case HOW_AUTO:
+            if (!planned->is_missing && is_object) { /* said by baton run already */
+                fmt_buf(hook->reason, sizeof hook->reason, "%.*s", (int)sizeof planned->reason - 1,
+                        planned->reason);
+                thunks[row].is_refused = true;
+                if (hook->functions == 1)
+                    hook->state = HOOK_REFUSED;
+            } else if (!planned->is_missing) {
+                refuse_row(row, planned->reason);
+            } else {
+                fmt_buf(hook->reason, sizeof hook->reason, "%.*s", (int)sizeof planned->reason - 1,
+                        planned->reason);
+            }
             break;
         default:
             break;
@@ -314,129 +388,90 @@ static bool has_setters_only(void)
     return named_hooks[0].spec.kind == NAMED_SET; /* they come last */
 }
 
+static bool is_own_program(const struct plan *plan)
+{
+    struct elf_module program;
+
+    return elf_module_find("main", &program) && plan->program == plan_identity(&program);
+}
+
+/* The rows: those of the plan, else one an item. What an object for another program has named stays. */
+static bool add_rows(const struct plan *plan, bool is_object)
+{
+    const struct plan *other = is_object ? NULL : object_plan();
+    unsigned rows = plan ? plan->rows : named_count;
+
+    rows_begin = other ? other->rows : 0;
+    row_of_name = mem_alloc(NAMES_HASH * sizeof *row_of_name);
+    if (!row_of_name)
+        return false;
+    thunks_rows_end = rows_begin + rows;
+    atomic_store(&thunks_used, thunks_rows_end);
+    for (unsigned i = 0; i < rows; i++) {
+        unsigned item = plan ? plan_row(plan, i)->item : i;
+        const char *name = plan ? plan_name(plan, i) : named_hooks[i].spec.function;
+
+        if (item < named_count && name && named_hooks[item].state != HOOK_REFUSED)
+            add_row(rows_begin + i, &named_hooks[item], name);
+    }
+    return true;
+}
+
+static void take_callback(struct named_hook *hook)
+{
+    if (hook->spec.kind == NAMED_CALL)
+        hook->callback =
+            thunk_take(hook, hook->spec.is_repeating ? THUNK_REPEAT : THUNK_CALL, NULL);
+    else if (hook->spec.kind == NAMED_STDFUNCTION)
+        hook->callback = thunk_take(hook, THUNK_STDFUNCTION, NULL);
+    else if (hook->spec.kind == NAMED_VIRTUAL)
+        named_virtual_begin(hook);
+}
+
 void named_init(void)
 {
     const struct plan *plan = object_plan();
     uint64_t settings = 0;
+    char reason[160] = "";
+    bool is_object = true;
 
     if (!named_count)
         return;
     for (unsigned i = 0; i < named_count; i++)
         settings = plan_hash(settings, named_hooks[i].spec.item);
-    /* An object for other settings: its thunks stand for other functions than these items. */
-    if (plan && (plan->hooks != named_count || plan->settings != settings)) {
-        for (unsigned i = 0; i < named_count; i++)
-            fmt_buf(named_hooks[i].reason, sizeof named_hooks[i].reason,
-                    "BATON_HOOKS has changed since baton run prepared it");
-        return;
+    /* One for other settings or for another program (one that has started this one): a new one is made. */
+    if (!plan || plan->items != named_count || plan->settings != settings ||
+        !is_own_program(plan)) {
+        is_object = false;
+        plan = replan(settings, named_environment, reason, sizeof reason);
+        if (plan && (plan->items != named_count || plan->settings != settings))
+            plan = NULL;
     }
     for (unsigned i = 0; i < named_count; i++) {
-        struct named_hook *hook = &named_hooks[i];
-        const char *reason = refusal(&hook->spec);
+        const char *why = refusal(&named_hooks[i].spec);
 
-        if (reason) {
-            refuse(hook, "%s", reason);
-            continue;
-        }
-        thunks[i].hook = hook;
-        if (hook->spec.kind == NAMED_CALL)
-            hook->callback =
-                thunk_take(hook, hook->spec.is_repeating ? THUNK_REPEAT : THUNK_CALL, NULL);
-        else if (hook->spec.kind == NAMED_STDFUNCTION)
-            hook->callback = thunk_take(hook, THUNK_STDFUNCTION, NULL);
+        if (why)
+            refuse(&named_hooks[i], "%s", why);
+    }
+    thunk_bank = baton_named_bank;
+    if (!add_rows(plan, is_object))
+        return;
+    for (unsigned i = 0; i < named_count; i++) {
+        if (named_hooks[i].state != HOOK_REFUSED)
+            take_callback(&named_hooks[i]);
     }
     named_real_dlsym = (void *(*)(void *, const char *))bypass_exported("dlsym");
     if (plan)
-        use_plan(plan);
+        use_plan(plan, is_object);
     else if (!has_setters_only())
-        log_msg(
-            LOG_LEVEL_WARN,
-            "BATON_HOOKS without baton run: calls inside one module, and those of constructors, "
-            "are not seen");
+        log_msg(LOG_LEVEL_ERROR,
+                "BATON_HOOKS: %s: functions inside of a module, and calls of constructors, are not "
+                "seen",
+                reason);
     loader_opened_hook = note_opened;
     is_ready = true;
     atomic_store(&is_stale, true);
     named_look_again();
-}
-
-static const char run_again[] =
-    "a callback ran more than once for one call of it: the option repeat is for such";
-
-void named_ran_again(struct named_hook *hook)
-{
-    if (!atomic_exchange(&hook->has_run_again, true))
-        log_msg(LOG_LEVEL_ERROR, "BATON_HOOKS=\"%s\": %s", hook->spec.item, run_again);
-}
-
-const char *named_reason(const struct named_hook *hook)
-{
-    struct named_tally sum;
-
-    if (hook->state == HOOK_REFUSED)
-        return hook->reason;
-    if (hook->state == HOOK_UNMATCHED)
-        return hook->reason[0] ? hook->reason
-               : object_plan()
-                   ? "no pointer to such a function was found"
-                   : "no pointer to such a function was found; functions inside of a module need "
-                     "baton run";
-    if (atomic_load(&hook->has_no_place))
-        return "more copies of it, or of functions in its field, than there is room for: some are "
-               "not "
-               "hooked";
-    if (atomic_load(&hook->has_run_again))
-        return run_again;
-    tally_sum(hook, &sum);
-    if (!sum.fired)
-        return hook->by == HOW_GOT
-                   ? "never fired: no call went through the pointers that were hooked (calls "
-                     "inside one module, inlined calls and constructors do not)"
-                   : "never fired: it was not called, or its calls were inlined";
-    return "";
-}
-
-/* A preset has functions that not every program uses: one of them is enough. */
-static bool is_there(const struct named_hook *hook)
-{
-    if (hook->state == HOOK_HOOKED)
-        return true;
-    for (unsigned i = 0; i < named_count && !strncmp(hook->spec.pair, "preset:", 7); i++) {
-        if (named_hooks[i].state == HOOK_HOOKED &&
-            !strcmp(named_hooks[i].spec.pair, hook->spec.pair))
-            return true;
-    }
-    return false;
-}
-
-unsigned named_say_missing(void)
-{
-    unsigned missing = 0;
-
-    for (unsigned i = 0; i < named_count; i++) {
-        const struct named_hook *hook = &named_hooks[i];
-
-        if (is_there(hook) || hook->spec.kind == NAMED_SET)
-            continue;
-        if (hook->state == HOOK_UNMATCHED)
-            log_msg(LOG_LEVEL_ERROR, "%s=\"%s\": matched nothing: %s", spec_setting(&hook->spec),
-                    hook->spec.item, named_reason(hook));
-        missing++;
-    }
-    return missing;
-}
-
-void named_say_idle(void)
-{
-    if (log_level < LOG_LEVEL_WARN)
-        return;
-    for (unsigned i = 0; i < named_count; i++) {
-        const struct named_hook *hook = &named_hooks[i];
-        const char *reason = named_reason(hook);
-
-        if (hook->state != HOOK_REFUSED && *reason && strncmp(hook->spec.item, "preset:", 7) != 0)
-            log_msg(LOG_LEVEL_WARN, "%s=\"%s\": %s%s", spec_setting(&hook->spec), hook->spec.item,
-                    hook->state == HOOK_UNMATCHED ? "matched nothing: " : "", reason);
-    }
 }
 
 void named_fork_lock(void)

@@ -1,11 +1,12 @@
 /*
  * Functions that the user names: hooks, the thunks in front of them, what their tasks are kept in.
  *
- * A *hook* is one item of BATON_HOOKS. A *thunk* is one place of the bank: which hook, which real
- * function behind it. Thunk i has an entry (no frame) and a wrap (sees the return); thunks 0 to
- * NAMED_MAX-1 belong to the hooks of the same number, so that a generated object can name them
- * before this library has started; the rest are given out as copies of functions and callbacks are
- * met, and taken back only when their function is unloaded: somebody may still call them.
+ * A *hook* is one item of BATON_HOOKS; it may stand for several functions. A *thunk* is one place of
+ * the bank: which hook, which real function behind it. Thunk i has an entry (no frame) and a wrap (sees
+ * the return). The first ones are *rows*: one a function, those of the plan in its order, so that a
+ * generated object can name them before this library has started; the rest are given out as copies of
+ * functions and callbacks are met, and taken back only when their function is unloaded: somebody may
+ * still call them.
  *
  * Files *_gpr.c are compiled without vector registers and call nothing but each other until they
  * are told that they may be slow.
@@ -27,10 +28,10 @@ enum named_state { HOOK_UNMATCHED, HOOK_HOOKED, HOOK_REFUSED };
 struct named_hook {
     struct named_spec spec;
     enum named_state state;
-    enum named_how by; /* HOW_SYMBOL, HOW_GOT, HOW_PATCH once hooked */
-    bool
-        is_open; /* by symbol, its library is not there yet: the caller decides which copy is meant */
-    unsigned places;   /* pointers, exported jumps or patched entries that lead to us */
+    enum named_how by;             /* HOW_SYMBOL, HOW_GOT, HOW_PATCH once hooked */
+    unsigned functions;            /* that it stands for, and that are hooked */
+    unsigned places;               /* pointers, exported jumps or patched entries that lead to us */
+    struct named_virtual *shadows; /* virtual; NULL: there is no memory for it */
     unsigned callback; /* call, stdfunction: the thunk that callbacks run through; 0: none */
     char where[96];
     char reason[160];
@@ -39,29 +40,43 @@ struct named_hook {
     atomic_bool has_no_place;  /* the bank was full when a copy of the function was met */
     atomic_bool has_run_again; /* a callback that was to run once */
 };
-extern struct named_hook named_hooks[NAMED_MAX];
+extern struct named_hook *named_hooks;
 extern unsigned named_count;
 
-enum thunk_role { THUNK_FUNCTION, THUNK_CALL, THUNK_REPEAT, THUNK_FIELD, THUNK_STDFUNCTION };
+enum thunk_role {
+    THUNK_FUNCTION,
+    THUNK_CALL,
+    THUNK_REPEAT,
+    THUNK_FIELD,
+    THUNK_STDFUNCTION,
+    THUNK_VIRTUAL
+};
 
-enum { THUNKS = 256 };
+enum { THUNKS = 2048 };
 
 struct thunk {
     struct named_hook *hook;  /* NULL: passes through */
     _Atomic(void *) original; /* NULL: the caller decides, or it is not known yet */
-    const char *name;         /* of a function that a generated object names */
+    const char *name;         /* row: of the function */
     enum thunk_role role;
+    uint8_t by; /* row: enum named_how once hooked */
+    bool is_refused;
+    bool
+        is_open; /* row, by symbol: its library is not there yet, the caller decides which copy is meant */
+    bool is_wanted; /* row: to be looked for among the pointers */
+    uint16_t next;  /* row: of the same hash; 0: the last */
 };
 extern struct thunk thunks[THUNKS];
 extern _Atomic unsigned thunks_used; /* the next one to give out */
+extern unsigned thunks_rows_end;     /* the first that is no row */
 
 /* The thunk for (hook, role, original), a new one if need be; 0: the bank is full. */
 unsigned thunk_take(struct named_hook *hook, enum thunk_role role, void *original);
 void thunk_fork_lock(void);
 void thunk_fork_unlock(void);
 
-/* Reads the settings; before anything is hooked. Errors are told and counted. */
-void named_read(struct config *config);
+/* Reads the settings; before anything is hooked. Errors are told and counted. ENVIRONMENT stays. */
+void named_read(struct config *config, char **environment);
 /* Finds and hooks what can be; carrying has been set up. */
 void named_init(void);
 /* Something was loaded: look again. For interpose/loader.c. */
@@ -106,8 +121,11 @@ enum table_order { TABLE_REPLACE, TABLE_LAST, TABLE_FIRST };
  */
 enum table_answer table_put(const struct table_key *key, struct context *context,
                             enum table_order order, bool may_be_slow, struct context **old);
+bool table_has(const struct table_key *key);
 /* Takes the first one out; NULL: there is none. Never slow. */
 struct context *table_take(const struct table_key *key);
+/* The first one, which stays; the caller gets a reference of its own. */
+struct context *table_look(const struct table_key *key);
 /* Takes the last one out, or the last that has this context (unless NULL). */
 struct context *table_take_last(const struct table_key *key, const struct context *context);
 /* Takes out up to n of what is in the key's queue, whatever the object. */

@@ -18,25 +18,25 @@ bool named_is_generated(const struct elf_module *module)
     return module->soname && !strcmp(module->soname, GENERATED_OBJECT);
 }
 
-static size_t plan_size_used(const struct plan *plan)
+bool plan_is_sound(const struct plan *plan, size_t size)
 {
-    return sizeof *plan + plan->hooks * sizeof(struct plan_hook) +
-           plan->patches * sizeof(struct plan_patch);
+    return size >= sizeof *plan && plan->magic == PLAN_MAGIC && plan->size <= size &&
+           plan->items <= plan->rows && plan->rows <= PLAN_ROWS && plan->patches <= plan->rows &&
+           sizeof *plan + plan->rows * sizeof(struct plan_row) +
+                   plan->patches * sizeof(struct plan_patch) <
+               plan->size &&
+           !((const char *)plan)[plan->size - 1];
 }
 
 static int visit(const struct elf_module *module, void *arg)
 {
     struct elf_symbol symbol;
-    const struct plan *plan;
 
     if (!named_is_generated(module) ||
-        !elf_dynsym_find(module, PLAN_SYMBOL, NULL, ELF_ANY, &symbol))
+        !elf_dynsym_find(module, PLAN_SYMBOL, NULL, ELF_ANY, &symbol) ||
+        !plan_is_sound((const struct plan *)symbol.value, symbol.size))
         return 0;
-    plan = (const struct plan *)symbol.value;
-    if (symbol.size < sizeof *plan || plan->magic != PLAN_MAGIC || plan->size > symbol.size ||
-        plan->hooks > NAMED_MAX || plan->patches > NAMED_MAX || plan_size_used(plan) > plan->size)
-        return 0;
-    *(const struct plan **)arg = plan;
+    *(const struct plan **)arg = (const struct plan *)symbol.value;
     return 1;
 }
 
@@ -52,33 +52,33 @@ const struct plan *object_plan(void)
     return plan;
 }
 
-const struct plan_hook *object_hook(const struct plan *plan, unsigned index)
+const struct plan_row *plan_row(const struct plan *plan, unsigned row)
 {
-    return (const struct plan_hook *)(plan + 1) + index;
+    return (const struct plan_row *)(plan + 1) + row;
 }
 
-const struct plan_patch *object_patch(const struct plan *plan, unsigned index)
+const struct plan_patch *plan_patch_of(const struct plan *plan, unsigned row)
 {
     const struct plan_patch *patches =
-        (const struct plan_patch *)(((uintptr_t)object_hook(plan, plan->hooks) + 7) &
-                                    ~(uintptr_t)7);
+        (const struct plan_patch *)(((uintptr_t)plan_row(plan, plan->rows) + 7) & ~(uintptr_t)7);
 
     for (unsigned i = 0; i < plan->patches; i++) {
-        if (patches[i].hook == index)
+        if (patches[i].row == row)
             return &patches[i];
     }
     return NULL;
 }
 
+const char *plan_name(const struct plan *plan, unsigned row)
+{
+    const struct plan_row *planned = plan_row(plan, row);
+
+    return planned->name < plan->size ? (const char *)plan + planned->name : NULL;
+}
+
 const char *object_name(unsigned index)
 {
     const struct plan *plan = object_plan();
-    const struct plan_hook *hook;
 
-    if (!plan || index >= plan->hooks)
-        return NULL;
-    hook = object_hook(plan, index);
-    if (hook->name >= plan->size || ((const char *)plan)[plan->size - 1] != '\0')
-        return NULL;
-    return (const char *)plan + hook->name;
+    return plan && index < plan->rows ? plan_name(plan, index) : NULL;
 }

@@ -9,12 +9,14 @@
 
 #include <stdint.h>
 
+#include "elf/elf.h"
 #include "userhooks/spec.h"
 
 #define PLAN_SYMBOL "baton_named_plan"
 
 enum {
-    PLAN_MAGIC = 0x324e5442 /* "BTN2" */,
+    PLAN_MAGIC = 0x334e5442 /* "BTN3" */,
+    PLAN_ROWS = 1024,
     PLAN_FIXUPS = 8,
     PLAN_WINDOW = 32,
     PLAN_ISLAND = 192,
@@ -32,7 +34,7 @@ struct plan_fixup {
 };
 
 struct plan_patch {
-    uint32_t hook;
+    uint32_t row;
     uint8_t build_id_len /* 0: none, it holds the fingerprint */, window, island_len, fixups;
     uint8_t build_id[32];
     uint64_t address; /* of the first byte that is replaced, in the module's file */
@@ -45,8 +47,11 @@ struct plan_patch {
     struct plan_fixup fixup[PLAN_FIXUPS];
 };
 
-struct plan_hook {
-    uint32_t name;      /* the function's, from the start of the plan */
+/* One function. The first PLAN.items rows are one an item, in their order; what an item with a pattern
+ * stands for besides comes after all of these. */
+struct plan_row {
+    uint32_t name; /* the function's, from the start of the plan */
+    uint32_t item;
     uint8_t by;         /* enum named_how; HOW_AUTO: not hooked */
     uint8_t is_missing; /* no such function was found at all */
     uint8_t unused[2];
@@ -57,8 +62,9 @@ struct plan_hook {
 struct plan {
     uint32_t magic, size;
     uint64_t settings; /* plan_hash of the items */
-    uint32_t hooks, patches;
-    /* struct plan_hook[hooks], struct plan_patch[patches], names */
+    uint64_t program;  /* plan_identity of the program's file */
+    uint32_t items, rows, patches, unused;
+    /* struct plan_row[rows], struct plan_patch[patches], names */
 };
 
 static inline uint64_t plan_hash(uint64_t hash, const char *item)
@@ -68,6 +74,23 @@ static inline uint64_t plan_hash(uint64_t hash, const char *item)
     for (; *item; item++)
         hash = (hash ^ (unsigned char)*item) * 0x100000001b3u;
     return (hash ^ 0xff) * 0x100000001b3u;
+}
+
+static inline uint64_t plan_hash_bytes(uint64_t hash, const uint8_t *bytes, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        hash = (hash ^ bytes[i]) * 0x100000001b3u;
+    return hash;
+}
+
+/* What tells one program from another: its build-id, else the fingerprint of its file. */
+static inline uint64_t plan_identity(const struct elf_module *program)
+{
+    size_t len = 0;
+    const uint8_t *id = elf_module_build_id(program, &len);
+
+    return id && len ? plan_hash_bytes(0xcbf29ce484222325u, id, len)
+                     : elf_module_fingerprint(program);
 }
 
 #endif

@@ -25,6 +25,13 @@ enum option {
     O_QUEUE = 1024,
     O_OK = 2048,
     O_FRONT = 4096,
+    O_NEXT = 8192,
+    O_INT = 16384,
+    O_FROM = 32768,
+    O_TO = 65536,
+    O_KEEP = 131072,
+    O_SLOT = 262144,
+    O_END = 524288,
 };
 
 struct kind_row {
@@ -39,19 +46,26 @@ struct kind_row {
 static const struct kind_row kinds[] = {
     {"call", O_FN | O_ARG, O_CBARG | O_REPEAT, "fn=N and arg=N: the callback and its data", NULL,
      0},
-    {"submit", O_OBJ, O_FIFO | O_PAIR, "obj=N: the object that is handed over", "kind=run",
-     NAMED_RUN},
-    {"run", O_OBJ, O_PAIR, "obj=N: the object that is run", "kind=submit", NAMED_SUBMIT},
-    {"put", O_ITEM, O_FIFO | O_FRONT | O_QUEUE | O_OK | O_PAIR,
+    {"submit", O_OBJ, O_FIFO | O_PAIR | O_DATA | O_NEXT | O_OK | O_INT,
+     "obj=N: the object that is handed over", "kind=run", NAMED_RUN},
+    {"run", O_OBJ, O_PAIR | O_DATA | O_INT, "obj=N: the object that is run", "kind=submit",
+     NAMED_SUBMIT},
+    {"put", O_ITEM, O_FIFO | O_FRONT | O_QUEUE | O_OK | O_PAIR | O_DATA | O_NEXT | O_INT,
      "item=N: what is put into the queue", "kind=get", NAMED_GET},
-    {"get", O_ITEM, O_QUEUE | O_OK | O_PAIR,
+    {"get", O_ITEM, O_QUEUE | O_OK | O_PAIR | O_DATA | O_INT,
      "item=ret, ret2, N or *N: what is taken out of the queue", "kind=put", NAMED_PUT},
     {"field", O_OBJ | O_OFF, O_CBARG | O_DATA, "obj=N and off=BYTES: where the function pointer is",
      NULL, 0},
     {"stdfunction", O_OBJ, O_CBARG, "obj=N: the std::function", NULL, 0},
-    {"drop", 0, O_ITEM | O_QUEUE | O_OK | O_PAIR, "", "kind=put", NAMED_PUT},
+    {"drop", 0, O_ITEM | O_OBJ | O_QUEUE | O_OK | O_PAIR | O_DATA | O_INT, "", "kind=put",
+     NAMED_PUT},
     {"ref", O_QUEUE, O_PAIR, "queue=N: the queue that gets one more reference", "kind=put",
      NAMED_PUT},
+    {"virtual", O_OBJ | O_SLOT, O_END | O_CBARG | O_FIFO | O_OK | O_DATA,
+     "obj=N and slot=K: the object, and which virtual function runs it, from 0", NULL, 0},
+    {"relay", O_FROM | O_TO, O_KEEP | O_PAIR | O_INT,
+     "from=N and to=N: what it was known by, and what it is known by from now on", "kind=run",
+     NAMED_RUN},
     {"set", 0, 0, "", NULL, 0},
 };
 
@@ -113,6 +127,26 @@ static bool read_queue(const char *text, struct named_spec *out)
     return read_position(text + (*text == '*'), &out->queue);
 }
 
+/* K or K+L+...: slots of a vtable. */
+static bool read_slots(const char *text, uint8_t *slots, uint8_t *count)
+{
+    do {
+        char number[8];
+        size_t len = strcspn(text, "+");
+        uint32_t slot;
+
+        if (len >= sizeof number || *count == NAMED_SLOTS)
+            return false;
+        memcpy(number, text, len);
+        number[len] = '\0';
+        if (!read_number(number, NAMED_SLOT_MAX, &slot))
+            return false;
+        slots[(*count)++] = (uint8_t)slot;
+        text += len;
+    } while (*text++);
+    return true;
+}
+
 static const char position_expected[] = "the position of an argument, from 1 to 6";
 
 /* One option; `value` is NULL when it has no '='. */
@@ -122,11 +156,12 @@ static bool read_option(char *name, const char *value, struct named_spec *out, u
     static const struct {
         char name[8];
         unsigned bit;
-    } positions[] = {{"fn", O_FN}, {"arg", O_ARG}, {"cbarg", O_CBARG}, {"obj", O_OBJ}};
-    uint8_t *const places[] = {&out->fn, &out->arg, &out->cbarg, &out->obj};
+    } positions[] = {{"fn", O_FN},   {"arg", O_ARG},   {"cbarg", O_CBARG},
+                     {"obj", O_OBJ}, {"from", O_FROM}, {"to", O_TO}};
+    uint8_t *const places[] = {&out->fn, &out->arg, &out->cbarg, &out->obj, &out->obj, &out->to};
     uint32_t number;
 
-    for (unsigned i = 0; i < 4; i++) {
+    for (unsigned i = 0; i < sizeof places / sizeof *places; i++) {
         if (strcmp(name, positions[i].name) != 0)
             continue;
         *seen |= positions[i].bit;
@@ -149,6 +184,26 @@ static bool read_option(char *name, const char *value, struct named_spec *out, u
         out->is_front = true;
         return true;
     }
+    if (!value && !strcmp(name, "int")) {
+        *seen |= O_INT;
+        out->is_narrow = true;
+        return true;
+    }
+    if (!value && !strcmp(name, "keep")) {
+        *seen |= O_KEEP;
+        out->is_keeping = true;
+        return true;
+    }
+    if (value && (!strcmp(name, "slot") || !strcmp(name, "end"))) {
+        bool is_end = *name == 'e';
+
+        *seen |= is_end ? O_END : O_SLOT;
+        return read_slots(value, is_end ? out->ends : out->slots,
+                          is_end ? &out->ends_count : &out->slots_count)
+                   ? true
+                   : fail(error, value,
+                          "a slot of the vtable, from 0 to 223; at most four, as in 0+1");
+    }
     if (!value && !strcmp(name, "outside")) {
         out->is_outside = true;
         return true;
@@ -160,10 +215,12 @@ static bool read_option(char *name, const char *value, struct named_spec *out, u
     }
     if (value && !strcmp(name, "ok")) {
         *seen |= O_OK;
-        out->ok = !strcmp(value, "0") ? OK_ZERO : OK_NONZERO;
-        return out->ok == OK_ZERO || !strcmp(value, "1")
+        out->ok = !strcmp(value, "0") ? OK_ZERO : !strcmp(value, "true") ? OK_TRUE : OK_NONZERO;
+        return out->ok != OK_NONZERO || !strcmp(value, "1")
                    ? true
-                   : fail(error, value, "0 or 1: whether it answers zero or not when it was done");
+                   : fail(error, value,
+                          "0, 1 or true: whether it answers zero or not when it was done, or a "
+                          "bool");
     }
     if (!value && !strcmp(name, "unsafe")) {
         out->is_unsafe = true;
@@ -185,6 +242,13 @@ static bool read_option(char *name, const char *value, struct named_spec *out, u
         *seen |= O_DATA;
         out->has_data = true;
         if (!read_number(value, 1 << 20, &out->data) || out->data % sizeof(void *))
+            return fail(error, value, "a number of bytes, a multiple of 8");
+        return true;
+    }
+    if (value && !strcmp(name, "next")) {
+        *seen |= O_NEXT;
+        out->has_next = true;
+        if (!read_number(value, 1 << 20, &out->next) || out->next % sizeof(void *))
             return fail(error, value, "a number of bytes, a multiple of 8");
         return true;
     }
@@ -210,13 +274,14 @@ static bool read_option(char *name, const char *value, struct named_spec *out, u
         }
         return fail(error, value, "auto, symbol, got or patch");
     }
-    return fail(
-        error, name,
-        "kind, fn, arg, cbarg, repeat, obj, fifo, front, item, queue, ok, off, data, pair, stack, "
-        "how, outside or unsafe");
+    return fail(error, name,
+                "kind, fn, arg, cbarg, repeat, obj, fifo, front, item, queue, ok, off, data, next, "
+                "int, from, "
+                "to, keep, slot, end, pair, stack, how, outside or unsafe");
 }
 
-static const char kinds_expected[] = "call, submit, run, put, get, field, stdfunction, drop or ref";
+static const char kinds_expected[] =
+    "call, submit, run, put, get, field, stdfunction, drop, ref, virtual or relay";
 
 static bool read_kind(const char *text, enum named_kind *into)
 {
@@ -229,10 +294,19 @@ static bool read_kind(const char *text, enum named_kind *into)
     return false;
 }
 
+/* The '#' of a file; those of a closure, {lambda()#1}, are part of the name. */
+static char *find_file(char *text)
+{
+    char *hash = strrchr(text, '#');
+
+    return hash && !strpbrk(hash, "})>") ? hash : NULL;
+}
+
 /* FUNCTION[@MODULE][#FILE.c], in either order, cut at the marks. */
 static bool read_name(char *text, struct named_spec *out, struct spec_error *error)
 {
-    char *at = strchr(text, '@'), *hash = strchr(text, '#');
+    char *at = strrchr(text, '@'), *hash = find_file(text);
+    size_t len;
 
     if (at) {
         *at = '\0';
@@ -249,8 +323,13 @@ static bool read_name(char *text, struct named_spec *out, struct spec_error *err
     out->function = text;
     if (!*text)
         return fail(error, text, "the name of a function");
+    out->is_demangled = strstr(text, "::") || strpbrk(text, "(<");
+    out->is_glob = strchr(text, '*') && (!out->is_demangled || !strpbrk(text, "("));
+    len = strspn(text, "*");
+    if (out->is_glob && !text[len])
+        return fail(error, text, "more than * of the name");
     for (; *text; text++) {
-        if (*text <= ' ' || strchr("(),=;:*", *text))
+        if (out->is_demangled ? *text < ' ' : *text <= ' ' || strchr("(),=;:", *text))
             return fail(error, text,
                         "the name of a function as the linker knows it (nm), then (kind=...)");
     }
@@ -259,7 +338,7 @@ static bool read_name(char *text, struct named_spec *out, struct spec_error *err
 
 bool spec_parse(char *text, struct named_spec *out, struct spec_error *error)
 {
-    char *open = strchr(text, '('), *close, *option;
+    char *open = strrchr(text, '('), *close, *option; /* names of C++ have some of their own */
     unsigned seen = 0;
     bool has_kind = false;
 
@@ -292,8 +371,9 @@ bool spec_parse(char *text, struct named_spec *out, struct spec_error *error)
         option = next + 1;
     }
     if (!has_kind)
-        return fail(error, open + 1,
-                    "kind=call, submit, run, put, get, field, stdfunction, drop or ref");
+        return fail(
+            error, open + 1,
+            "kind=call, submit, run, put, get, field, stdfunction, drop, ref, virtual or relay");
     if ((seen & kinds[out->kind].required) != kinds[out->kind].required)
         return fail(error, close, kinds[out->kind].expected);
     if (seen & ~(kinds[out->kind].required | kinds[out->kind].allowed))
@@ -302,8 +382,16 @@ bool spec_parse(char *text, struct named_spec *out, struct spec_error *error)
         return fail(error, open + 1, "two different positions for fn and arg");
     if (out->kind == NAMED_PUT && out->item_at != ITEM_ARGUMENT)
         return fail(error, open + 1, "item=N: what is put is an argument");
-    if (out->kind == NAMED_DROP && (!(seen & (O_ITEM | O_QUEUE)) || out->item_at != ITEM_ARGUMENT))
-        return fail(error, open + 1, "item=N: what is dropped, or queue=N: all that is in it");
+    if (out->kind == NAMED_DROP &&
+        (!(seen & (O_ITEM | O_OBJ | O_QUEUE)) || out->item_at != ITEM_ARGUMENT))
+        return fail(error, open + 1,
+                    "item=N or obj=N: what is dropped, or queue=N: all that is in it");
+    if (seen & O_OBJ && seen & (O_ITEM | O_QUEUE))
+        return fail(error, open + 1, "obj=N of a submit, or item=N and queue=N of a queue");
+    if (out->has_next && (out->ok || out->has_data))
+        return fail(error, open + 1, "next=BYTES without ok and data");
+    out->is_fifo |= out->ends_count; /* it is known when one is gone, so none can be left over */
+    out->is_object = out->kind == NAMED_DROP && seen & O_OBJ;
     if (out->queue_at && (out->kind != NAMED_DROP || seen & O_ITEM))
         return fail(error, open + 1, "queue=N: the queue is an argument");
     if (!out->cbarg)
@@ -321,9 +409,9 @@ const char *spec_setting(const struct named_spec *spec)
     return spec->kind == NAMED_SET ? "BATON_CARRY" : "BATON_HOOKS";
 }
 
-const char *spec_partner(enum named_kind kind)
+const char *spec_partner(const struct named_spec *spec)
 {
-    return kinds[kind].partner;
+    return spec->is_object ? "kind=submit" : kinds[spec->kind].partner;
 }
 
 /* Items of a preset go with each other only. */
@@ -333,9 +421,15 @@ static bool is_pair(const struct named_spec *one, const struct named_spec *other
            !strcmp(one->preset ? one->preset : "", other->preset ? other->preset : "");
 }
 
-static bool is_queue(enum named_kind kind)
+static bool is_queue(const struct named_spec *spec)
 {
-    return kind == NAMED_PUT || kind == NAMED_GET || kind == NAMED_DROP || kind == NAMED_REF;
+    return spec->kind == NAMED_PUT || spec->kind == NAMED_GET || spec->kind == NAMED_REF ||
+           (spec->kind == NAMED_DROP && !spec->is_object);
+}
+
+static bool goes_with(const struct named_spec *spec, const struct named_spec *other)
+{
+    return other->kind == (spec->is_object ? NAMED_SUBMIT : kinds[spec->kind].partner_kind);
 }
 
 size_t spec_pair(struct named_spec *specs, size_t count)
@@ -346,11 +440,10 @@ size_t spec_pair(struct named_spec *specs, size_t count)
         specs[i].pair_id = (uint32_t)i;
         for (size_t j = count; j-- > 0;) {
             if (!kinds[specs[i].kind].partner || !kinds[specs[j].kind].partner ||
-                is_queue(specs[i].kind) != is_queue(specs[j].kind) ||
-                !is_pair(&specs[i], &specs[j]))
+                is_queue(&specs[i]) != is_queue(&specs[j]) || !is_pair(&specs[i], &specs[j]))
                 continue;
             specs[i].pair_id = (uint32_t)j; /* ends as the first of the pair */
-            has_partner |= kinds[specs[i].kind].partner_kind == specs[j].kind;
+            has_partner |= goes_with(&specs[i], &specs[j]);
         }
         if (!has_partner)
             return i;

@@ -1,6 +1,8 @@
 /* The items of BATON_HOOKS, read into structs. Shared by the library and by baton-plan.
  *
  *   FUNCTION[@MODULE][#FILE.c](kind=KIND,option=value,...)
+ *     FUNCTION is a name as the linker knows it, one with '*' in it, which stands for all that match, or
+ *     one as C++ and Rust write it (Pool::submit), with or without parameters and template arguments
  *   preset:NAME, which stands for several of them (preset.h)
  *
  * Nothing is looked for here; positions are 1 to 6, the integer registers that carry arguments.
@@ -22,24 +24,33 @@ enum named_kind {
     NAMED_STDFUNCTION,
     NAMED_DROP,
     NAMED_REF,
+    NAMED_VIRTUAL,
+    NAMED_RELAY,
     NAMED_SET /* no item of BATON_HOOKS: the setter of a slot that is carried weakly */
 };
 enum named_how { HOW_AUTO, HOW_SYMBOL, HOW_GOT, HOW_PATCH };
 enum named_item { ITEM_ARGUMENT, ITEM_POINTED, ITEM_RESULT, ITEM_RESULT2 };
-enum named_ok { OK_ALWAYS, OK_ZERO, OK_NONZERO };
+enum named_ok { OK_ALWAYS, OK_ZERO, OK_NONZERO, OK_TRUE /* of a bool, which is one byte */ };
 
 /* NAMED_STACK: what a function gets of the stack unless stack=WORDS says more; twelve arguments in all.
  * A callback gets none: it may be what a new stack begins with, and nothing lies beyond. */
-enum { NAMED_MAX = 64, NAMED_ARGUMENTS = 6, NAMED_STACK = 6, NAMED_STACK_MAX = 64 };
+enum {
+    NAMED_MAX = 1024,
+    NAMED_ARGUMENTS = 6,
+    NAMED_STACK = 6,
+    NAMED_STACK_MAX = 64,
+    NAMED_SLOTS = 4,
+    NAMED_SLOT_MAX = 223
+};
 
 struct slot;
 
 struct named_spec {
-    const char *item;   /* as the user wrote it */
-    const char *preset; /* that the item is of; NULL: the user's own */
-    const char *function;
-    const char *file;   /* of a static function; NULL: any */
-    const char *module; /* NULL: any */
+    const char *item;     /* as the user wrote it */
+    const char *preset;   /* that the item is of; NULL: the user's own */
+    const char *function; /* as the linker knows it, or a pattern */
+    const char *file;     /* of a static function; NULL: any */
+    const char *module;   /* NULL: any */
     enum named_kind kind;
     enum named_how how;
     uint8_t fn, arg; /* call */
@@ -51,11 +62,22 @@ struct named_spec {
     enum named_ok ok;         /* put, get, drop: which result says that it was done */
     uint8_t stack;            /* words of the caller's stack that a wrapped function gets */
     uint8_t callback_stack;   /* and that its callback gets */
+    bool is_glob;      /* '*' in `function` stands for anything: all functions of such names */
+    bool is_demangled; /* `function` is as the source says it, which only baton-plan can look for */
     bool is_repeating, is_fifo, is_unsafe;
     bool is_front;   /* put: taken out before the same item that waits already */
     bool is_outside; /* calls of other modules only: its code is not patched */
-    bool has_data;   /* field: the callback gets what the object holds at `data`, not the object */
-    uint32_t data;
+    /* field: the callback gets what the object holds at `data`, not the object; else: that is what is in
+     * flight, found one pointer further */
+    bool has_data;
+    bool has_next;   /* submit, put: a list, linked at `next`; each of them is handed over */
+    bool is_narrow;  /* what is in flight is named by a number of 32 bits; relay: at `obj` */
+    bool is_object;  /* drop: of a submit, not of a queue */
+    bool is_keeping; /* relay: what it was known by stays good too */
+    uint8_t to;      /* relay: obj is what it was known by, `to` what it is known by from now on */
+    uint8_t slots[NAMED_SLOTS], ends[NAMED_SLOTS]; /* virtual: run by these, and gone with those */
+    uint8_t slots_count, ends_count;
+    uint32_t data, next;
     uint32_t off;      /* field */
     const char *pair;  /* as written; "" when none is */
     uint32_t pair_id;  /* the same number for all items of one pair */
@@ -80,21 +102,22 @@ unsigned spec_read_all(struct config *config, struct named_spec *specs);
 const char *spec_kind_name(enum named_kind kind);
 /* The setting that it comes from. */
 const char *spec_setting(const struct named_spec *spec);
-/* The kind that must go with `kind`, as in "kind=run"; NULL: it stands alone. */
-const char *spec_partner(enum named_kind kind);
+/* The kind that must go with it, as in "kind=run"; NULL: it stands alone. */
+const char *spec_partner(const struct named_spec *spec);
 
 /* Is what the function gets to call exchanged for a thunk? */
 static inline bool spec_replaces_callback(const struct named_spec *spec)
 {
-    return spec->kind == NAMED_CALL || spec->kind == NAMED_FIELD || spec->kind == NAMED_STDFUNCTION;
+    return spec->kind == NAMED_CALL || spec->kind == NAMED_FIELD ||
+           spec->kind == NAMED_STDFUNCTION || spec->kind == NAMED_VIRTUAL;
 }
 
 /* Does it change what the function is called with or reads through its arguments? Then the function
  * must have the arguments that its source says. */
 static inline bool spec_relies_on_arguments(const struct named_spec *spec)
 {
-    return spec_replaces_callback(spec) ||
-           (spec->kind == NAMED_GET && spec->item_at == ITEM_POINTED) ||
+    return spec_replaces_callback(spec) || (spec->has_data && spec->kind != NAMED_FIELD) ||
+           spec->has_next || (spec->kind == NAMED_GET && spec->item_at == ITEM_POINTED) ||
            (spec->kind == NAMED_DROP && spec->queue_at == ITEM_POINTED);
 }
 
@@ -102,7 +125,9 @@ static inline bool spec_relies_on_arguments(const struct named_spec *spec)
 static inline bool spec_wraps(const struct named_spec *spec)
 {
     return spec->kind == NAMED_RUN || spec->kind == NAMED_GET ||
-           (spec->kind == NAMED_PUT && spec->ok) ||
+           ((spec->kind == NAMED_PUT || spec->kind == NAMED_SUBMIT ||
+             spec->kind == NAMED_VIRTUAL) &&
+            spec->ok) ||
            (spec->kind == NAMED_DROP && (spec->ok || spec->queue_at));
 }
 

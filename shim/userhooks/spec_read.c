@@ -77,10 +77,9 @@ unsigned spec_read_all(struct config *config, struct named_spec *specs)
     while ((lonely = spec_pair(specs, items.count)) < items.count) {
         size_t after = --items.count - lonely;
 
-        config_item_error(config, items.from[lonely], 0,
-                          "expected an item with %s%s%s to go with it",
-                          spec_partner(specs[lonely].kind), *specs[lonely].pair ? ",pair=" : "",
-                          specs[lonely].pair);
+        config_item_error(
+            config, items.from[lonely], 0, "expected an item with %s%s%s to go with it",
+            spec_partner(&specs[lonely]), *specs[lonely].pair ? ",pair=" : "", specs[lonely].pair);
         memmove(&specs[lonely], &specs[lonely + 1], after * sizeof *specs);
         memmove(&items.from[lonely], &items.from[lonely + 1], after * sizeof *items.from);
     }

@@ -12,6 +12,7 @@
 
 #include "base/lock.h"
 #include "base/mem.h"
+#include "context/internal.h"
 #include "userhooks/named.h"
 
 enum { SHARDS = 16, BUCKETS = 1024, ENTRIES_MAX = 8192, ENTRIES_AT_ONCE = 64 };
@@ -163,6 +164,41 @@ struct context *table_take(const struct table_key *key)
         context = take_entry(shard, place);
         break;
     }
+    shard_unlock(shard);
+    return context;
+}
+
+bool table_has(const struct table_key *key)
+{
+    uint64_t code = hash(key);
+    struct shard *shard = shard_of(code);
+    const struct entry *entry;
+
+    if (is_reentrant)
+        return false;
+    shard_lock(shard);
+    entry = *bucket_of(shard, code);
+    while (entry && !is_same(&entry->key, key))
+        entry = entry->next;
+    shard_unlock(shard);
+    return entry != NULL;
+}
+
+struct context *table_look(const struct table_key *key)
+{
+    uint64_t code = hash(key);
+    struct shard *shard = shard_of(code);
+    struct context *context = NULL;
+
+    if (is_reentrant)
+        return NULL;
+    shard_lock(shard);
+    for (struct entry *entry = *bucket_of(shard, code); entry && !context; entry = entry->next) {
+        if (is_same(&entry->key, key))
+            context = entry->context;
+    }
+    if (context)
+        atomic_fetch_add_explicit(&context->refs, 1, memory_order_relaxed);
     shard_unlock(shard);
     return context;
 }

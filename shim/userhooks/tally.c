@@ -3,7 +3,10 @@
 
 #include "base/mem.h"
 
-static struct named_tally others[NAMED_MAX];
+struct named_hook *named_hooks;
+unsigned named_count;
+
+static struct named_tally *others; /* by hook; NULL: there is no memory for it */
 
 void tally_begin(struct thread *thread)
 {
@@ -41,7 +44,9 @@ void tally_sum(const struct named_hook *hook, struct named_tally *sum)
 
 void tally_fork(void)
 {
-    for (unsigned i = 0; i < named_count; i++) {
+    if (!others && named_count)
+        others = mem_alloc(named_count * sizeof *others);
+    for (unsigned i = 0; others && i < named_count; i++) {
         struct summing summing = {i, thread_self, {0, 0}};
 
         thread_each(add_thread, &summing);
@@ -51,7 +56,7 @@ void tally_fork(void)
 
 void tally_fork_child(void)
 {
-    for (unsigned i = 0; i < named_count; i++) {
+    for (unsigned i = 0; others && i < named_count; i++) {
         atomic_fetch_add(&named_hooks[i].fired, others[i].fired);
         atomic_fetch_add(&named_hooks[i].carried, others[i].carried);
     }

@@ -11,8 +11,6 @@
 #include "context/scope.h"
 #include "userhooks/core.h"
 
-struct thunk thunks[THUNKS];
-_Atomic unsigned thunks_used = NAMED_MAX;
 static struct lock take_lock;
 
 /* One whose function was unloaded: no pointer to it is good any more. Its number; 0: none. */
@@ -20,7 +18,7 @@ static unsigned find_left(void **original)
 {
     struct elf_module module;
 
-    for (unsigned i = NAMED_MAX; i < THUNKS; i++) {
+    for (unsigned i = thunks_rows_end; i < THUNKS; i++) {
         *original = atomic_load(&thunks[i].original);
         if (*original && !elf_module_at(*original, &module))
             return i;

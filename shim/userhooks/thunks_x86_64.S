@@ -1,5 +1,5 @@
 /*
- * The bank: 256 entry thunks and 256 wrap thunks, code that is there from the start, so that no page
+ * The bank: 2048 entry thunks and 2048 wrap thunks, code that is there from the start, so that no page
  * is ever both writable and executable. x86-64, System V.
  *
  * Every register that a callee may clobber is preserved, the vector registers too: a caller that was
@@ -58,7 +58,7 @@
 /* What the functions of the generated object jump to, by offset: see userhooks/named.h. */
 baton_named_bank:
         .cfi_startproc
-        .rept 256
+        .rept 2048
         .cfi_def_cfa_offset 8
         endbr64
         .byte   0x68
@@ -69,7 +69,7 @@ baton_named_bank:
         .set    thunk_index, thunk_index + 1
         .endr
         .set    thunk_index, 0
-        .rept 256
+        .rept 2048
         .cfi_def_cfa_offset 8
         endbr64
         .byte   0x68

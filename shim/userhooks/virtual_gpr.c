@@ -1,0 +1,150 @@
+/*
+ * kind=virtual: what is submitted is run by a virtual function. The object gets a shadow of its vtable
+ * (interpose/vtable.h) in which the slots that run it, and those that end it, are wrap thunks.
+ * kind=relay: what is in flight is known by something else from now on.
+ *
+ * The rules of core_gpr.c hold. A type's shadow is made slowly, and found quickly from then on.
+ */
+#include "userhooks/virtual.h"
+
+#include "families/handoff.h"
+#include "userhooks/kinds.h"
+#include "userhooks/tally.h"
+
+const char named_virtual_slots[NAMED_SLOTS * 2];
+
+static void **_Atomic *place_of(struct named_virtual *shadows, void *const *real)
+{
+    return &shadows->known[((uint32_t)((uintptr_t)real >> 3) * 2654435761u) >> 28];
+}
+
+/* Is what the shadow was made of still there? Another library's type may be at its address by now. */
+static bool is_current(const struct named_virtual *shadows, void *const *shadow, void *const *real)
+{
+    const struct vtable_shadow *made =
+        (const struct vtable_shadow *)(const void *)((const char *)(shadow - VTABLE_BEFORE) -
+                                                     offsetof(struct vtable_shadow, words));
+
+    if (made->real != real || made->set != &shadows->set || shadow[-1] != real[-1])
+        return false;
+    for (unsigned i = 0; i < shadows->set.count; i++) {
+        if (made->replaced[i] != real[shadows->set.replaced[i].slot])
+            return false;
+    }
+    return true;
+}
+
+static void **find_shadow(struct named_virtual *shadows, void **real, bool is_slow)
+{
+    void **_Atomic *place = place_of(shadows, real);
+    void **shadow = atomic_load_explicit(place, memory_order_acquire);
+
+    if (shadow && is_current(shadows, shadow, real))
+        return shadow;
+    if (!is_slow)
+        return NULL;
+    shadow = vtable_shadow(&shadows->set, real);
+    if (shadow)
+        atomic_store_explicit(place, shadow, memory_order_release);
+    return shadow;
+}
+
+bool kinds_submit_virtual(struct named_hook *hook, struct thunk_frame *frame, struct wrap *wrap,
+                          bool is_slow)
+{
+    struct table_key key = {kinds_key(&hook->spec, *frame_argument(frame, hook->spec.obj)), 0,
+                            hook->spec.pair_id};
+    struct named_virtual *shadows = hook->shadows;
+    void **real, **shadow;
+    struct context *kept;
+
+    if (!key.object || !shadows)
+        return true;
+    real = *(void ***)key.object;
+    if (!real)
+        return true;
+    shadow = vtable_is_shadow(&shadows->set, real) ? real : find_shadow(shadows, real, is_slow);
+    if (!shadow) {
+        if (is_slow)
+            context_count_bare(FAMILY_NAMED, BARE_ERROR);
+        return is_slow;
+    }
+    if (!kinds_keep(hook, &key, is_slow, &kept))
+        return false;
+    if (kept && shadow != real)
+        *(void ***)key.object = shadow;
+    if (wrap) {
+        wrap->ours[0] = (uint64_t)kept;
+        wrap->theirs[0] = key.object;
+        wrap->theirs[1] = 0;
+    }
+    return true;
+}
+
+/* The object is gone: so is what waits for it. */
+static bool forget(const struct table_key *key, bool is_slow)
+{
+    struct context *context;
+
+    if (!is_slow)
+        return !table_has(key);
+    while ((context = table_take(key)))
+        context_release(context);
+    return true;
+}
+
+void *kinds_run_virtual(struct thunk *thunk, struct thunk_frame *frame, struct wrap *wrap,
+                        bool is_slow)
+{
+    struct named_hook *hook = thunk->hook;
+    const struct vtable_set *set = &hook->shadows->set;
+    struct table_key key = {*frame_argument(frame, hook->spec.cbarg), 0, hook->spec.pair_id};
+    const char *slot = atomic_load_explicit(&thunk->original, memory_order_relaxed);
+    unsigned which = (unsigned)(slot - named_virtual_slots);
+    void **vtable = *(void ***)key.object, *function;
+    struct context *context;
+
+    /* Two hooks may have shadowed the same object, one after the other. */
+    while (vtable_is_shadow(set, vtable))
+        vtable = vtable_real(vtable);
+    function = vtable[set->replaced[which].slot];
+    if (which >= hook->spec.slots_count) {
+        wrap->stack_words = WRAP_JUMP;
+        return forget(&key, is_slow) ? function : NULL;
+    }
+    if (!is_slow && !kinds_attach_is_fast(thread_self, wrap))
+        return NULL;
+    /* A task in several parts is done with after the last. */
+    context = which + 1u == hook->spec.slots_count ? table_take(&key) : table_look(&key);
+    if (!context) {
+        wrap->stack_words = WRAP_JUMP;
+        return function;
+    }
+    kinds_enter(wrap, context);
+    return function;
+}
+
+bool kinds_relay(struct named_hook *hook, struct thunk_frame *frame, bool is_slow)
+{
+    struct table_key from = {kinds_key(&hook->spec, *frame_argument(frame, hook->spec.obj)), 0,
+                             hook->spec.pair_id};
+    struct table_key to = {*frame_argument(frame, hook->spec.to), 0, hook->spec.pair_id};
+    struct context *context, *old;
+
+    if (!from.object || !to.object)
+        return true;
+    if (!is_slow)
+        return !table_has(&from);
+    context = hook->spec.is_keeping ? table_look(&from) : table_take(&from);
+    if (!context)
+        return true;
+    if (table_put(&to, context, TABLE_REPLACE, true, &old) == TABLE_FULL) {
+        context_count_bare(FAMILY_NAMED, BARE_FULL);
+        old = context;
+    } else {
+        tally_carried(hook, 1);
+    }
+    if (old)
+        context_release(old);
+    return true;
+}

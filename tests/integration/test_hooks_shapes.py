@@ -1,0 +1,56 @@
+"""What C++ pools take: names of the source and patterns, pointers one further, lists, tasks in parts, numbers."""
+from compile import compiled
+from harness import carry, plain, run, test, ROOT
+
+TLS = "tls:request_id"
+RUN = "Pool::execute(kind=run,obj=1)"
+DROP = "_ZN4TaskD*Ev(kind=drop,obj=1)"
+HOOKS = {
+    "unique": f"Pool::submit(std::unique_ptr<Task>)(kind=submit,obj=2,data=0);{RUN}",
+    "list": f"Pool::submit_all(kind=submit,obj=2,next=24);{RUN}",
+    "refuse": f"Pool::try_submit(kind=submit,obj=2,ok=true);{RUN}",
+    "parts": "Pool::submit(Task*)(kind=virtual,obj=2,slot=2+3,end=0+1)",
+    "twice": "_ZN4Pool6submitEP4Task(kind=virtual,obj=2,slot=2,end=0+1)",
+    "number": "Timers::start(kind=submit,obj=2,int);Timers::expire(kind=relay,from=2,to=1,int,keep);"
+              "Timers::deliver(kind=run,obj=1)",
+    "packaged": "_ZNSt13__future_base12_Result_baseC*Ev(kind=submit,obj=1);"
+                "_ZNSt13__future_base11_Task_state*6_M_runEv(kind=run,obj=1,data=32);"
+                "_ZNSt13__future_base12_Result_baseD*Ev(kind=drop,obj=1)",
+}
+LEFT = {"number": 200}  # a timer that nobody stops keeps its context
+BUILDS = [("g++", "-O0"), ("g++", "-O2"), ("clang++", "-O0"), ("clang++", "-O2")]
+
+
+def shapes(compiler="g++", level="-O2"):
+    return compiled("shapes", level, "-std=c++17", "hooks_shapes.cc", compiler=compiler)
+
+
+@test("each shape: plain wrong, carried right", each=[(mode, *build) for mode in HOOKS for build in BUILDS])
+def shape(mode, compiler, level):
+    program = shapes(compiler, level)
+    plain(program, mode).wrong()
+    hooks = HOOKS[mode]
+    if mode == "unique":  # the whole name has the deleter
+        hooks = hooks.replace("unique_ptr<Task>", "unique_ptr<Task, std::default_delete<Task> >")
+    after = carry(TLS, program, mode, env={"BATON_HOOKS": hooks}, launched=True).ok().quiet()
+    after.clean(contexts=LEFT.get(mode, 0))
+    for hook in after.reported()["hooks"]:
+        if hook["state"] != "hooked" or (not hook["fired"] and "drop" not in hook["kind"]):
+            after.fail(f"{hook['item']} is {hook['state']}, fired {hook['fired']}: {hook['reason']}")
+
+
+@test("a name of the source that may mean several is refused, with those that it may mean")
+def ambiguous():
+    program = shapes()
+    after = run(str(ROOT / "scripts/baton"), "check", "--hook", "Pool::submit(kind=call,fn=2,arg=3)", program, preload=False)
+    after.exits(1).says("not hooked: it may be", "_ZN4Pool6submitEP4Task", "_ZN4Pool6submitESt10unique_ptr")
+    after = run(str(ROOT / "scripts/baton"), "check", "--hook", "Pool::submit*(kind=submit,obj=2);x(kind=run,obj=1)", program,
+                preload=False)
+    after.exits(1).says("stands for 3 functions, 3 hooked")
+
+
+@test("a pattern that matches too much is refused, and 1,025 items are told")
+def limits():
+    program = shapes()
+    many = ";".join(f"f{i}(kind=put,item=1,pair=p{i});g{i}(kind=get,item=ret,pair=p{i})" for i in range(513))
+    run(program, "unique", env={"BATON_CARRY": TLS, "BATON_HOOKS": many}).complains("expected at most 1024 items")

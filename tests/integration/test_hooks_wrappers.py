@@ -1,0 +1,110 @@
+"""Named functions of a program that something else starts: wrappers, shells, scripts, supervisors; with and
+without the launcher."""
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+from compile import compiled
+from harness import LIBRARY, carry, plain, run, test
+
+KEY = "key:request_key"
+HOOKS = {"BATON_HOOKS": "call_submit(kind=call,fn=2,arg=3);list_submit(kind=submit,obj=2);task_execute(kind=run,obj=1)"}
+
+
+def program():
+    return compiled("whole", "-O2", "hooks_main.c", "hooks_pools.c")
+
+
+WRAPPERS = {
+    "timeout": ["timeout", "60"],
+    "env": ["env", "A=1"],
+    "nice": ["nice"],
+    "two of them": ["env", "A=1", "timeout", "60", "nice"],
+    "shell": ["sh", "-c", '"$0" "$@"; exit $?'],
+    "shell that execs": ["sh", "-c", 'exec "$0" "$@"'],
+    "supervisor": ["/usr/bin/python3", "-c", "import subprocess, sys; sys.exit(subprocess.call(sys.argv[1:]))"],
+}
+
+
+@test("a wrapper starts the program: its functions are hooked all the same",
+      each=[(name, launched) for name in WRAPPERS for launched in (False, True)])
+def wrapped(name, launched):
+    words = WRAPPERS[name] + [str(program()), "call", "list"]
+    plain(*words).wrong()
+    carry(KEY, *words, env={**HOOKS, "BATON_REPORT": "/dev/null"}, launched=launched).ok().quiet()
+
+
+@test("a shell script starts the program", each=(False, True))
+def script(launched):
+    with tempfile.TemporaryDirectory() as folder:
+        script = Path(folder, "start")
+        script.write_text(f'#!/bin/sh\ntrue | cat\nexec "{program()}" "$@"\n')
+        script.chmod(0o755)
+        plain(script, "call", "list").wrong()
+        carry(KEY, script, "call", "list", env={**HOOKS, "BATON_REPORT": "/dev/null"}, launched=launched).ok().quiet()
+
+
+@test("the settings may stand in a file, as in a unit or a container")
+def by_file():
+    with tempfile.NamedTemporaryFile("w", suffix=".conf") as file:
+        file.write("key:request_key\n" + HOOKS["BATON_HOOKS"].replace(";", "\n") + "\n")
+        file.flush()
+        run("timeout", "60", program(), "call", "list", env={"BATON_CONFIG": file.name}).ok().quiet()
+
+
+def kept(folder):
+    return {path: path.stat().st_ino for path in Path(folder).rglob("*.plan")}
+
+
+@test("a plan is made once for a program and its libraries, and again for other settings")
+def made_once():
+    with tempfile.TemporaryDirectory() as folder:
+        home = {**HOOKS, "XDG_RUNTIME_DIR": folder}
+        if os.geteuid() == 0:
+            folder = "/run/baton"
+        before = kept(folder)
+        carry(KEY, program(), "call", env=home).ok()
+        first = kept(folder)
+        carry(KEY, program(), "call", env=home).ok()
+        assert kept(folder) == first, "the plan was made anew"
+        other = {**home, "BATON_HOOKS": HOOKS["BATON_HOOKS"] + f";nobody_{os.getpid()}(kind=call,fn=1,arg=2)"}
+        carry(KEY, program(), "call", env=other).ok()
+        assert len(kept(folder)) == len(first | before) + 1
+
+
+@test("a plan that somebody else could have written, or that is damaged, is not used")
+def not_trusted():
+    folder = "/run/baton" if os.geteuid() == 0 else f"/tmp/baton-{os.geteuid()}"
+    env = {**HOOKS, "XDG_RUNTIME_DIR": "", "BATON_HOOKS": HOOKS["BATON_HOOKS"] + f";no_{os.getpid()}(kind=call,fn=1,arg=2)"}
+    before = kept(folder)
+    carry(KEY, program(), "call", env=env).ok()
+    (plan,) = set(kept(folder)) - set(before)
+    whole = plan.read_bytes()
+    for damaged in (b"", whole[:100], bytes(len(whole)), whole[:8] + b"\xff" * 64 + whole[72:]):
+        plan.write_bytes(damaged)
+        carry(KEY, program(), "call", env=env).ok().quiet()
+    plan.write_bytes(whole)
+    plan.chmod(0o666)
+    carry(KEY, program(), "call", env=env).ok().quiet()
+    assert plan.stat().st_mode & 0o777 == 0o600, "a plan that anybody can write to was used"
+
+
+@test("without baton-plan beside the library, one line says what is missing")
+def no_planner():
+    with tempfile.TemporaryDirectory() as folder:
+        alone = Path(folder, "libbaton.so")
+        shutil.copy(LIBRARY, alone)
+        environment = {"BATON_CARRY": KEY, "LD_PRELOAD": str(alone), "PATH": os.environ["PATH"],
+                       "BATON_HOOKS": HOOKS["BATON_HOOKS"] + f";alone_{os.getpid()}(kind=call,fn=1,arg=2)"}
+        done = subprocess.run([program(), "call"], env=environment, capture_output=True, text=True, timeout=60)
+        assert done.stderr.count("\n") == 1 and "baton-plan" in done.stderr, done.stderr
+
+
+@test("the program sees nothing of it: no child of its own, no descriptor, no signal")
+def unseen():
+    watcher = ["/usr/bin/python3", "-c", "import os, signal; print(sorted(os.listdir('/proc/self/fd')), signal.sigpending())\n"
+               "try: os.wait()\nexcept ChildProcessError: print('no child')"]
+    env = {"BATON_HOOKS": f"nobody_{os.getpid()}(kind=call,fn=1,arg=2)"}
+    carry("key:n=1", *watcher, env=env).ok().quiet().same_output_as(plain(*watcher))

@@ -24,6 +24,8 @@ static enum config_inherit inherit_setting = INHERIT_APP;
 static struct config_list more_pools; /* of presets */
 const void *_Atomic inherit_callers[INHERIT_CALLERS];
 
+__thread unsigned inherit_own_threads;
+
 void inherit_init(enum config_inherit setting, const struct config_list *pools)
 {
     more_pools = *pools;
@@ -65,6 +67,8 @@ bool thread_inherits_slow(const void *caller)
 
     if (inherit_setting != INHERIT_APP)
         return inherit_setting == INHERIT_ALL;
+    if (inherit_own_threads)
+        return true;
     if (caller_is_pool_library(caller))
         return false;
     if (!elf_module_at(caller, &module))

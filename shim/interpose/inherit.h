@@ -30,6 +30,11 @@ static inline __attribute__((always_inline)) bool thread_inherits_surely(const v
 
 bool thread_inherits_slow(const void *caller);
 
+/* Not 0: the calling thread is inside a creator that means "my own thread" (QThread::start), so what a
+ * pool library starts now inherits. */
+extern __thread unsigned inherit_own_threads
+    __attribute__((tls_model("initial-exec"), visibility("hidden")));
+
 /* Whether a thread that `caller` (a return address) starts inherits its creator's context. */
 static inline bool thread_inherits(const void *caller)
 {

@@ -213,6 +213,7 @@ valgrind:  ## unit suites under valgrind
 
 # ---- install -----------------------------------------------------------------------------------
 
+COMPLETIONS = $(addprefix $(DESTDIR)$(PREFIX)/share/,bash-completion/completions zsh/site-functions fish/vendor_completions.d)
 .PHONY: install uninstall
 install: all  ## PREFIX=/usr/local DESTDIR=
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/baton $(DESTDIR)$(PREFIX)/include \
@@ -226,6 +227,10 @@ install: all  ## PREFIX=/usr/local DESTDIR=
 	install -m 755 $(B)/baton-cli $(DESTDIR)$(PREFIX)/lib/baton/baton-cli
 	ln -sf ../lib/baton/baton-cli $(DESTDIR)$(PREFIX)/bin/baton
 	$(if $(wildcard include/*.h),install -m 644 $(wildcard include/*.h) $(DESTDIR)$(PREFIX)/include/)
+	install -d $(COMPLETIONS)
+	scripts/gen-docs --completion bash > $(word 1,$(COMPLETIONS))/baton
+	scripts/gen-docs --completion zsh > $(word 2,$(COMPLETIONS))/_baton
+	scripts/gen-docs --completion fish > $(word 3,$(COMPLETIONS))/baton.fish
 	scripts/gen-docs --man 1 > $(DESTDIR)$(PREFIX)/share/man/man1/baton.1
 	scripts/gen-docs --man 7 > $(DESTDIR)$(PREFIX)/share/man/man7/baton.7
 	$(if $(wildcard scripts/baton.pc.in),install -d $(DESTDIR)$(PREFIX)/lib/pkgconfig)
@@ -235,6 +240,7 @@ install: all  ## PREFIX=/usr/local DESTDIR=
 uninstall:  ## take away what install put there
 	rm -rf $(DESTDIR)$(PREFIX)/lib/baton
 	rm -f $(DESTDIR)$(PREFIX)/bin/baton $(DESTDIR)$(PREFIX)/lib/pkgconfig/baton.pc \
+	  $(word 1,$(COMPLETIONS))/baton $(word 2,$(COMPLETIONS))/_baton $(word 3,$(COMPLETIONS))/baton.fish \
 	  $(DESTDIR)$(PREFIX)/share/man/man1/baton.1 $(DESTDIR)$(PREFIX)/share/man/man7/baton.7 \
 	  $(addprefix $(DESTDIR)$(PREFIX)/,$(wildcard include/*.h))
 

@@ -53,8 +53,8 @@ def readme(word):
     with checkout() as folder:
         for block in blocks("console", word):
             for command, shown in re.findall(r"^\$ (.*)\n((?:[^$].*\n|\n)*)", block, re.M):
-                result = shell(command, folder).quiet()
-                if not same(result.out, shown, "baton " in command):
+                result = shell(command, folder)
+                if not same(result.out + result.err, shown, "baton " in command):
                     result.fail(f"the README says\n{shown}")
 
 

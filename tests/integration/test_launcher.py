@@ -151,6 +151,8 @@ def installs():
         for page in ("man1/baton.1", "man7/baton.7"):
             text = (top / "share/man" / page).read_text()
             expect(text.startswith(".TH BATON") and "@" + "SETTINGS" not in text, f"{page} is not filled")
+        for file in ("bash-completion/completions/baton", "zsh/site-functions/_baton", "fish/vendor_completions.d/baton.fish"):
+            expect("--carry" in (top / "share" / file).read_text() or "-l carry" in (top / "share" / file).read_text(), file)
         expect("BATON_CARRY" in (top / "share/man/man7/baton.7").read_text(), "no settings in baton(7)")
 
 

@@ -1,0 +1,84 @@
+"""What comes from the table of options: completion and the manual."""
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+from harness import ROOT, plain, skip, test
+from test_launcher import BATON, baton, expect
+
+GEN_DOCS = str(ROOT / "scripts" / "gen-docs")
+
+
+def completion(shell, folder):
+    text = plain(GEN_DOCS, "--completion", shell).ok().quiet().out
+    path = Path(folder, f"baton.{shell}")
+    path.write_text(text)
+    return path
+
+
+def bash_completes(path, *words):
+    script = (f"source {path}; COMP_WORDS=(baton {' '.join(words)!s}); "
+              f"COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); _baton; printf '%s\\n' \"${{COMPREPLY[@]}}\"")
+    return plain("bash", "-c", script, env={"PATH": f"{ROOT / 'scripts'}:/usr/bin:/bin"}).ok().quiet().out.splitlines()
+
+
+@test("bash completes commands, options, and what an option takes")
+def completes_in_bash():
+    with tempfile.TemporaryDirectory() as folder:
+        path = completion("bash", folder)
+        expect({"run", "check", "report"} <= set(bash_completes(path, '""')), "the commands")
+        expect("--carry" in bash_completes(path, "run", "--ca"), "an option")
+        expect("--now" not in bash_completes(path, "run", "--"), "another command's option")
+        expect("tls:" in bash_completes(path, "run", "--carry", "t"), "an item")
+        expect("/etc/passwd" in bash_completes(path, "report", "/etc/passw"), "a file")
+        expect("timeout" in bash_completes(path, "run", "timeou"), "a program")
+
+
+@test("zsh and fish read their completion, and offer what an option means", each=("zsh", "fish"))
+def other_shells(shell):
+    if not shutil.which(shell):
+        skip(f"no {shell} here")
+    with tempfile.TemporaryDirectory() as folder:
+        path = completion(shell, folder)
+        plain(shell, "-n", path).ok().quiet()
+        if shell == "fish":
+            said = plain("fish", "-c", f"source {path}; complete -C 'baton run --ver'", env={"HOME": folder}).ok()
+            said.says("--verdict", "saw their submitter's values")
+
+
+@test("every command and option is in the manual; what DIAGNOSTICS says is what baton says")
+def manual_is_whole():
+    page = plain(GEN_DOCS, "--man", "1").ok().quiet().out
+    for command in re.findall(r"^COMMAND\((\w+)", (ROOT / "scripts/cli/options.def").read_text(), re.M):
+        expect(f".SS baton {command}\n" in page, f"{command} is not in the manual")
+        help_text = baton(command, "--help").ok().quiet().out
+        expect(max(map(len, help_text.splitlines())) <= 80, f"baton {command} --help is wider than 80")
+        for option in re.findall(r"^  (--[a-z-]+)", help_text, re.M):
+            expect(option == "--help" or option.replace("-", "\\-") in page, f"{option} is not in the manual")
+    sources = "".join(path.read_text() for folder in ("scripts/cli", "scripts/plan", "shim/slots")
+                      for path in (ROOT / folder).glob("*.c"))
+    sources = re.sub(r'"\s*\n\s*"', "", sources)
+    said = re.findall(r'^DIAGNOSTIC\("([^"]*)"', (ROOT / "scripts/cli/manual.def").read_text(), re.M)
+    expect(len(said) > 8, "no DIAGNOSTICS")
+    for text in said:
+        words = re.split(r"\b(?:ITEM|N tasks|PROGRAM|FILE)\b", text.replace("NOTHING CARRIED: ITEM", "ITEM"))
+        for fixed in words:
+            expect(fixed.strip() in sources, f"nothing says {fixed.strip()!r}")
+    if shutil.which("groff"):
+        checked = subprocess.run(["groff", "-man", "-Tutf8", "-ww", "-z"], input=page, capture_output=True, text=True)
+        expect(checked.returncode == 0 and not checked.stderr, checked.stderr)
+
+
+@test("the launcher starts in at most 10 ms of processor time", timeout=120)
+def starts_quickly():
+    best = None
+    for _ in range(20):
+        before = os.times()
+        subprocess.run([BATON, "--version"], stdout=subprocess.DEVNULL, check=True)
+        after = os.times()
+        spent = after.children_user - before.children_user + after.children_system - before.children_system
+        best = spent if best is None else min(best, spent)
+    expect(best <= 0.010, f"{best * 1000:.0f} ms")

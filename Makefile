@@ -55,6 +55,9 @@ $(B)/%.o: %.c $(B)/flags
 # Behind the thunks: no vector register is touched, so none need be saved.
 $(B)/shim/userhooks/%_gpr.o $(B)/shim/userhooks/%_gpr_$(ARCH).o: private BASE += -mgeneral-regs-only
 
+# What the loader runs while it relocates us may call nobody.
+$(B)/shim/interpose/early.o: private LAST += -fno-builtin -fno-tree-loop-distribute-patterns -fno-stack-protector
+
 # Contexts and jumps leave the stack from where the program called, not from a frame of ours.
 $(B)/shim/families/coroutines/ucontext.o $(B)/shim/families/coroutines/fcontext.o: private LAST += -O2
 

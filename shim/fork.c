@@ -11,6 +11,7 @@
 #include "context/context.h"
 #include "elf/elf.h"
 #include "families/fork.h"
+#include "interpose/next.h"
 #include "interpose/reentry.h"
 #include "observe/watch.h"
 #include "userhooks/named.h"
@@ -54,6 +55,8 @@ static void let_go(bool is_child)
     reentry_fork_unlock();
     families_fork_unlock();
     named_fork_unlock(is_child);
+    if (is_child)
+        next_forked();
     first_fork_unlock();
 }
 

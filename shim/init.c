@@ -1,13 +1,12 @@
 /*
  * Start and end: with fork.c the only file that knows every room.
  *
- * The settings are read in our constructor, or at the first hooked call if that is earlier: other
- * libraries' constructors run before ours. Their mistakes are said there. All
- * else, above all finding what is named, waits for the first hooked call, so that a program that
- * never hands anything over pays for none of it; unless something was asked for that must be there
- * before (is_wanted_now). Before libc has set environ (preinit) baton_start answers "too early" and
- * latches nothing. It may be reached again while it runs (it calls the loader): those calls pass
- * through.
+ * What was asked for is begun in our constructor, or at the first hooked call if that is earlier: other
+ * libraries' constructors run before ours. There, too, the system is asked for all that is wanted later,
+ * because the program may go into a sandbox before it hands anything over. With nothing to do
+ * (early_is_idle) nothing is begun at all. Before libc has set environ (preinit) baton_start answers "too
+ * early" and latches nothing. It may be reached again while it runs (it calls the loader): those calls
+ * pass through.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -22,12 +21,14 @@
 #include "base/lock.h"
 #include "base/log.h"
 #include "base/outfile.h"
+#include "base/sys.h"
 #include "context/context.h"
 #include "context/dangling.h"
 #include "context/thread.h"
 #include "families/registration.h"
 #include "fork.h"
 #include "interpose/bypass.h"
+#include "interpose/early.h"
 #include "interpose/hooks.h"
 #include "interpose/next.h"
 #include "interpose/start.h"
@@ -125,13 +126,6 @@ static bool needs_stacks(void)
     return config.strict && config.carry.count;
 }
 
-/* What must be there before main: hooks of the user's, and what loads a library. */
-static bool is_wanted_now(void)
-{
-    return config.hooks.count || slots_watch_setters || needs_stacks() || slots_have_adapters ||
-           (config.strict == STRICT_REQUIRE && config.carry.count) || config.stacks;
-}
-
 /* Before main: what was named has to be there. What a library that comes later would bring is not. */
 static void require_all(void)
 {
@@ -139,14 +133,28 @@ static void require_all(void)
         _exit(EXIT_REQUIRE);
 }
 
-static void start_buffers(void)
+/*
+ * What has to open a library. The object that baton run writes begins us before the C library's own
+ * constructor has run: opening one then would run that without an environment, and the program would have
+ * none. So that waits for our constructor.
+ */
+static void start_libraries(void)
 {
-    if (slots_count || hooks_are_seen)
-        fork_watch(is_starting);
+    slots_may_not_open = !environ;
+    if (!environ)
+        return;
     if (hooks_are_seen)
         stacks_start(config.stacks);
     if (needs_stacks())
         stack_start();
+}
+
+static void start_buffers(void)
+{
+    elf_begin();
+    if (slots_count || hooks_are_seen)
+        fork_watch(is_starting);
+    start_libraries();
     if (config.strict && config.carry.count)
         dangling_on = slots_watched = origins_on = true;
     slots_keys_native = family_is_on(FAMILY_KEYS) && bypass_makes_keys_native();
@@ -174,7 +182,7 @@ static bool claim_start(void)
 
     if (!atomic_compare_exchange_strong(&start_claim, &none, arch_tp()))
         return false;
-    atomic_store(&start_process, getpid());
+    atomic_store(&start_process, sys_getpid());
     return true;
 }
 
@@ -190,7 +198,7 @@ static bool claim_patiently(void)
             return false;
         sched_yield();
     }
-    if (atomic_load(&start_process) && atomic_load(&start_process) != getpid())
+    if (atomic_load(&start_process) && atomic_load(&start_process) != sys_getpid())
         is_over = true;
     return false;
 }
@@ -223,7 +231,7 @@ void baton_activate(void)
     int saved_errno = errno;
 
     while (!is_active && baton_start(NULL) && !is_active) {
-        int self = getpid(), other = 0;
+        int self = sys_getpid(), other = 0;
 
         /* A child that was forked before its parent's other thread was done with it does it itself. */
         if (atomic_compare_exchange_strong(&activator, &other, self) ||
@@ -242,14 +250,21 @@ __attribute__((constructor)) static void construct(int argc, char **argv, char *
 {
     int saved_errno = errno;
 
+    if (early_is_idle())
+        return;
     if (!is_started && claim_start()) {
         is_plain = !config_is_any(environment);
-        if (!is_plain && !is_read) {
-            read_settings(environment);
-            if (is_wanted_now())
-                start_buffers();
+        if (!is_plain && !is_started) {
+            if (!is_read)
+                read_settings(environment);
+            start_buffers();
         }
         atomic_store(&start_claim, NULL);
+    }
+    if (slots_may_not_open) {
+        start_libraries();
+        slots_look_again();
+        slots_resolve();
     }
     if (is_started)
         require_all();

@@ -24,6 +24,11 @@
         sys_result;                                                \
     })
 
+static inline int sys_getpid(void)
+{
+    return (int)syscall(SYS_getpid);
+}
+
 static inline int sys_open(const char *path, int flags, int mode)
 {
     return (int)SYS_CALL(openat, AT_FDCWD, path, flags | O_CLOEXEC | O_NOCTTY, mode);

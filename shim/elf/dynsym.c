@@ -53,7 +53,8 @@ static bool elf_dynsym_fits(const struct elf_wanted *w, size_t index)
     if ((uintptr_t)(sym + 1) > m->hi || sym->st_name >= m->dynstr_len)
         return false;
     bind = ELF64_ST_BIND(sym->st_info);
-    if (sym->st_shndx == SHN_UNDEF || !(elf_symbol_kind(sym->st_info) & w->want) ||
+    if (sym->st_shndx == SHN_UNDEF || (!sym->st_value && ELF64_ST_TYPE(sym->st_info) != STT_TLS) ||
+        !(elf_symbol_kind(sym->st_info) & w->want) ||
         (bind != STB_GLOBAL && bind != STB_WEAK && bind != STB_GNU_UNIQUE))
         return false;
     if (strcmp(m->dynstr + sym->st_name, w->name) != 0)

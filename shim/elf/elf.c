@@ -92,24 +92,6 @@ bool elf_module_find(const char *name, struct elf_module *out)
     return elf_each_module(elf_visit_match, &match) == 1;
 }
 
-/* From the loader's list for debuggers and the header that each library begins with; programs that are
- * linked to a fixed address say nothing of where that is. */
-static bool elf_module_of_link(const struct link_map *map, struct elf_module *out)
-{
-    const elf_ehdr *header = (const elf_ehdr *)map->l_addr;
-    struct dl_phdr_info info;
-
-    if (!header || memcmp(header->e_ident, ELFMAG, SELFMAG) != 0)
-        return false;
-    memset(&info, 0, sizeof info);
-    info.dlpi_addr = map->l_addr;
-    info.dlpi_name = map->l_name;
-    info.dlpi_phdr = (const void *)((const char *)header + header->e_phoff);
-    info.dlpi_phnum = header->e_phnum;
-    elf_module_fill(&info, false, out);
-    return true;
-}
-
 struct elf_linked {
     void *before, *own, *after; /* the first definitions around a module, and its own */
     bool is_found;
@@ -119,13 +101,13 @@ static struct elf_linked elf_linked_around(const void *address, const char *name
 {
     struct elf_linked linked = {NULL, NULL, NULL, false};
 
-    for (const struct link_map *map = _r_debug.r_map; map && !linked.after; map = map->l_next) {
+    for (const struct link_map *map = _r_debug.r_map; map && !linked.after;
+         map = map == elf_startup_last ? NULL : map->l_next) {
         struct elf_module module;
         struct elf_symbol symbol;
         void **place;
 
-        if (!elf_module_of_link(map, &module))
-            continue;
+        elf_module_of_map(map, &module);
         place = linked.is_found ? &linked.after : &linked.before;
         if (elf_module_holds(&module, (uintptr_t)address, 1)) {
             linked.is_found = true;

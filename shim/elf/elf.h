@@ -65,6 +65,9 @@ bool elf_module_match(const struct elf_module *module, const char *name);
 /* The first module in load order that a user's MODULE means. */
 bool elf_module_find(const char *name, struct elf_module *out);
 
+/* Where the program was started from; its file, once elf_begin has asked the system. */
+const char *elf_program_path(void);
+
 /* The build-id in the module's memory; NULL: it has none. */
 const uint8_t *elf_module_build_id(const struct elf_module *module, size_t *len);
 
@@ -74,6 +77,16 @@ uint64_t elf_module_fingerprint(const struct elf_module *module);
 /* Likewise for every module that came with the program, and not under the loader's lock. 1: VISIT has
  * answered so. */
 int elf_each_startup(int (*visit)(const struct elf_module *module, void *arg), void *arg);
+
+/* Where the list of modules ended when this library was relocated (interpose/early.c): up to there it came
+ * with the program. NULL: it was opened later, or is not loaded at all. */
+extern const struct link_map *elf_startup_last __attribute__((visibility("hidden")));
+
+/* This library. */
+bool elf_module_is_ours(const struct elf_module *module);
+
+/* Asks the system and the loader for what is wanted later, when the program may have forbidden it. */
+void elf_begin(void);
 
 /* Around foreign code that walks the loader's list by itself. False: it would wait for ever, leave it. */
 bool elf_walk_begin(void);

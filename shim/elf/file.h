@@ -86,15 +86,14 @@ extern __typeof__(_dl_find_object) _dl_find_object __attribute__((weak));
 const elf_ehdr *elf_object_header(const struct link_map *map);
 
 /* What came with the program, as list.c has noted it: the first of them, and how many there are in all. */
-enum { STARTUP_KNOWN = 256 };
-struct elf_startup_module {
-    uintptr_t base;
-    const char *path;
-    const elf_phdr *phdr;
-    uint32_t phnum, tls_modid;
-};
-extern struct elf_startup_module elf_startup_list[STARTUP_KNOWN];
+enum { STARTUP_KNOWN = 512 };
+extern struct elf_module elf_startup_list[STARTUP_KNOWN];
 extern size_t elf_startup_known; /* 0: not known yet. Atomic; every writer writes the same. */
+
+/* One module by the loader's list for debuggers: nobody is asked, so there is no tls_modid. */
+void elf_module_of_map(const struct link_map *map, struct elf_module *out);
+/* Asks the system for the program's own path. */
+void elf_know_program(void);
 
 /* The module at place I of the list, if it came with the program and is known to. */
 bool elf_startup_info(size_t i, struct dl_phdr_info *out);

@@ -71,9 +71,7 @@ static int elf_visit_loaded(const struct elf_module *module, void *arg)
     if (module->base == _r_debug.r_ldbase && module->base)
         elf_lock_note(&list->lock, module);
     if (list->count < STARTUP_KNOWN)
-        elf_startup_list[list->count] = (struct elf_startup_module){
-            module->base, module->is_main ? "" : module->path, module->phdr,
-            (uint32_t)module->phnum, (uint32_t)module->tls_modid};
+        elf_startup_list[list->count] = *module;
     list->at[list->count++] = (struct elf_loaded){
         module->dynamic, module->dynstr, module->dynstr_len, elf_hash_name(module->name),
         module->soname ? elf_hash_name(module->soname) : 0};
@@ -112,22 +110,89 @@ static size_t elf_count_startup(const struct elf_loaded_list *list)
     return limit;
 }
 
-static size_t elf_startup_count(void)
+/* Through the loader: where nobody noted the end of its list in time. */
+static size_t elf_count_loaded(void)
 {
-    size_t count = __atomic_load_n(&elf_startup_known, __ATOMIC_ACQUIRE), len = 256 << 10;
+    size_t count, len = 256 << 10;
     struct elf_loaded_list list = {.max = len / sizeof *list.at};
 
-    if (count)
-        return count;
     list.at = sys_map(len, -1);
     if (!list.at)
-        return 1;
+        return 0;
     elf_each_module(elf_visit_loaded, &list);
     elf_lock_choose(&list.lock);
     count = elf_count_startup(&list);
     sys_unmap(list.at, len);
+    return count;
+}
+
+/* From its list alone: no lock, no memory, no call of the system. Threads that come at the same time write
+ * the same. */
+static size_t elf_count_noted(void)
+{
+    size_t count = 0;
+
+    for (const struct link_map *map = _r_debug.r_map; map; map = map->l_next) {
+        struct elf_module module;
+
+        elf_module_of_map(map, &module);
+        if (count < STARTUP_KNOWN)
+            elf_startup_list[count] = module;
+        count++;
+        if (map == elf_startup_last)
+            break;
+    }
+    return count;
+}
+
+const struct link_map *elf_startup_last;
+
+static size_t elf_startup_count(void)
+{
+    size_t count = __atomic_load_n(&elf_startup_known, __ATOMIC_ACQUIRE);
+
+    if (count)
+        return count;
+    count = elf_startup_last ? elf_count_noted() : elf_count_loaded();
+    if (!count)
+        return 1;
     __atomic_store_n(&elf_startup_known, count, __ATOMIC_RELEASE);
     return count;
+}
+
+struct elf_completion {
+    struct elf_lock_search lock;
+    size_t i;
+};
+
+/* What the loader's list for debuggers does not say. */
+static int elf_visit_complete(const struct elf_module *module, void *arg)
+{
+    struct elf_completion *completion = arg;
+    size_t i = completion->i++;
+
+    if (module->base == _r_debug.r_ldbase && module->base)
+        elf_lock_note(&completion->lock, module);
+    if (i < STARTUP_KNOWN && elf_startup_list[i].base == module->base)
+        elf_startup_list[i].tls_modid = module->tls_modid;
+    return completion->i >= elf_startup_known;
+}
+
+void elf_begin(void)
+{
+    struct elf_completion completion = {.i = 0};
+
+    elf_know_program();
+    elf_startup_count();
+    if (!elf_startup_last)
+        return;
+    elf_each_module(elf_visit_complete, &completion);
+    elf_lock_choose(&completion.lock);
+}
+
+bool elf_module_is_ours(const struct elf_module *module)
+{
+    return (uintptr_t)elf_startup_list >= module->lo && (uintptr_t)elf_startup_list < module->hi;
 }
 
 struct elf_startup_visit {
@@ -150,14 +215,8 @@ int elf_each_startup(int (*visit)(const struct elf_module *module, void *arg), v
 
     if (v.limit > STARTUP_KNOWN || !__atomic_load_n(&elf_startup_known, __ATOMIC_ACQUIRE))
         return elf_each_module(elf_visit_startup, &v) == 1;
-    for (size_t i = 0; i < v.limit && !answer; i++) {
-        struct dl_phdr_info info;
-        struct elf_module module;
-
-        elf_startup_info(i, &info);
-        elf_module_fill(&info, i == 0, &module);
-        answer = visit(&module, arg);
-    }
+    for (size_t i = 0; i < v.limit && !answer; i++)
+        answer = visit(&elf_startup_list[i], arg);
     return answer == 1;
 }
 

@@ -5,8 +5,8 @@
  */
 #include "elf/elf.h"
 
-#include <errno.h>
 #include <string.h>
+#include <sys/auxv.h>
 
 #include "elf/file.h"
 #include "base/sys.h"
@@ -18,26 +18,37 @@ static const char *elf_base_name(const char *path)
     return slash ? slash + 1 : path;
 }
 
-/* The program's own path: the loader gives "" for it. Found once; threads that are there at the
- * same time all write the same. */
-static const char *elf_main_name(void)
+static char program_path[4096];
+static bool program_is_known;
+
+/* The program's own path: the loader gives "" for it. Threads that are there at the same time all write
+ * the same. */
+void elf_know_program(void)
 {
-    static char path[4096];
-    static bool is_known;
-    char found[sizeof path];
+    const char *started = (const char *)getauxval(AT_EXECFN); /* the loader has put it right */
+    char found[sizeof program_path];
     long n;
 
-    if (__atomic_load_n(&is_known, __ATOMIC_ACQUIRE))
-        return elf_base_name(path);
+    if (__atomic_load_n(&program_is_known, __ATOMIC_ACQUIRE))
+        return;
     n = sys_readlink("/proc/self/exe", found, sizeof found - 1);
     found[n > 0 ? n : 0] = '\0';
-    /* Under `ld.so PROGRAM` that is the loader; it has put argv right. */
-    if (!strncmp(elf_base_name(found), "ld-", 3) && strstr(found, ".so") &&
-        program_invocation_name && strlen(program_invocation_name) < sizeof found)
-        memcpy(found, program_invocation_name, strlen(program_invocation_name) + 1);
-    memcpy(path, found, strlen(found) + 1);
-    __atomic_store_n(&is_known, true, __ATOMIC_RELEASE);
-    return elf_base_name(path);
+    /* Under `ld.so PROGRAM` that is the loader. */
+    if ((n <= 0 || (!strncmp(elf_base_name(found), "ld-", 3) && strstr(found, ".so"))) && started &&
+        strlen(started) < sizeof found)
+        memcpy(found, started, strlen(started) + 1);
+    memcpy(program_path, found, strlen(found) + 1);
+    __atomic_store_n(&program_is_known, true, __ATOMIC_RELEASE);
+}
+
+const char *elf_program_path(void)
+{
+    const char *started;
+
+    if (__atomic_load_n(&program_is_known, __ATOMIC_ACQUIRE))
+        return program_path;
+    started = (const char *)getauxval(AT_EXECFN); /* too early, or nobody was to be asked */
+    return started ? started : "";
 }
 
 /* An address out of the dynamic section: glibc has added the base already, musl has not, and the
@@ -96,7 +107,7 @@ void elf_module_fill(const struct dl_phdr_info *info, bool is_main, struct elf_m
     m->tls_modid = info->dlpi_tls_modid;
     m->is_main = is_main;
     m->path = is_main ? "/proc/self/exe" : info->dlpi_name;
-    m->name = is_main ? elf_main_name() : elf_base_name(info->dlpi_name);
+    m->name = is_main ? elf_base_name(elf_program_path()) : elf_base_name(info->dlpi_name);
     m->lo = UINTPTR_MAX;
     for (size_t i = 0; i < m->phnum; i++) {
         const elf_phdr *p = &m->phdr[i];
@@ -211,3 +222,20 @@ const elf_ehdr *elf_object_header(const struct link_map *map)
     return (const elf_ehdr *)map->l_addr;
 }
 #endif
+
+/* From the header that each library begins with; of the program the kernel says where its own is. */
+void elf_module_of_map(const struct link_map *map, struct elf_module *out)
+{
+    struct dl_phdr_info info = {.dlpi_addr = map->l_addr, .dlpi_name = map->l_name};
+    bool is_main = !map->l_prev;
+    const elf_ehdr *header = is_main ? NULL : elf_object_header(map);
+
+    if (is_main) {
+        info.dlpi_phdr = (const elf_phdr *)getauxval(AT_PHDR);
+        info.dlpi_phnum = (elf_half)getauxval(AT_PHNUM);
+    } else if (header && memcmp(header->e_ident, ELFMAG, SELFMAG) == 0) {
+        info.dlpi_phdr = (const void *)((const char *)header + header->e_phoff);
+        info.dlpi_phnum = header->e_phnum;
+    }
+    elf_module_fill(&info, is_main, out);
+}

@@ -76,7 +76,7 @@ void elf_lock_choose(const struct elf_lock_search *search)
             return; /* more than one */
         found = search->mutex[i];
     }
-    loader_lock_process = getpid();
+    loader_lock_process = sys_getpid();
     atomic_store_explicit(&loader_lock, found, memory_order_release);
 }
 
@@ -88,7 +88,8 @@ static bool is_lock_left(void)
 
     if (atomic_load_explicit(&is_left, memory_order_relaxed))
         return true;
-    if (!mutex || !lock_word(&mutex->__data.__lock) || (process = getpid()) == loader_lock_process)
+    if (!mutex || !lock_word(&mutex->__data.__lock) ||
+        (process = sys_getpid()) == loader_lock_process)
         return false;
     /* Who takes it is its owner a moment later, who gives it back no longer is a moment before. */
     for (unsigned i = 0; !owner && i < WAIT_TRIES; i++) {
@@ -169,17 +170,17 @@ void elf_fork_open(bool is_child)
 /* ---- walking ---- */
 
 unsigned long long elf_last_loaded, elf_last_unloaded;
-struct elf_startup_module elf_startup_list[STARTUP_KNOWN];
+struct elf_module elf_startup_list[STARTUP_KNOWN];
 size_t elf_startup_known;
 
 bool elf_startup_info(size_t i, struct dl_phdr_info *out)
 {
-    const struct elf_startup_module *module = &elf_startup_list[i];
+    const struct elf_module *module = &elf_startup_list[i];
 
     if (i >= STARTUP_KNOWN || i >= __atomic_load_n(&elf_startup_known, __ATOMIC_ACQUIRE))
         return false;
     *out = (struct dl_phdr_info){.dlpi_addr = module->base,
-                                 .dlpi_name = module->path,
+                                 .dlpi_name = module->is_main ? "" : module->path,
                                  .dlpi_phdr = module->phdr,
                                  .dlpi_phnum = (elf_half)module->phnum,
                                  .dlpi_tls_modid = module->tls_modid};

@@ -56,8 +56,7 @@ static void index_names(void)
     __atomic_store_n(&is_indexed, true, __ATOMIC_RELEASE);
 }
 
-/* The hook of that name, if it is to see calls; HOOK_COUNT: none. */
-static enum hook_id find_hook(const char *name)
+enum hook_id bypass_row(const char *name)
 {
     unsigned there;
 
@@ -69,9 +68,17 @@ static enum hook_id find_hook(const char *name)
         enum hook_id id = (enum hook_id)(there - 1);
 
         if (!strcmp(hooks_name(id), name))
-            return family_is_on(hooks_family(id)) ? id : HOOK_COUNT;
+            return id;
     }
     return HOOK_COUNT;
+}
+
+/* The hook of that name, if it is to see calls; HOOK_COUNT: none. */
+static enum hook_id find_hook(const char *name)
+{
+    enum hook_id id = bypass_row(name);
+
+    return id != HOOK_COUNT && family_is_on(hooks_family(id)) ? id : HOOK_COUNT;
 }
 
 void *bypass_exported(const char *name)

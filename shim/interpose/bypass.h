@@ -4,6 +4,11 @@
 
 #include <stdbool.h>
 
+#include "interpose/hooks.h"
+
+/* The row of a hooked function, whether or not its family is on; HOOK_COUNT: it is none. */
+enum hook_id bypass_row(const char *name);
+
 /* FILE was opened with RTLD_DEEPBIND, so it and what came with it looked into their own libraries
  * first: their pointers to what we hook get to be ours. Before anybody else uses it. False: there were
  * none. */

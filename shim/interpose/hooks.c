@@ -51,6 +51,7 @@ static const struct hook_info hook_infos[HOOK_COUNT] = {
 #undef HOOK
 
 void *hook_real[HOOK_COUNT];
+bool hooks_are_idle;
 
 extern const int32_t hook_bodies[HOOK_COUNT] __attribute__((visibility("hidden")));
 extern const int32_t hook_seen_bodies[HOOK_COUNT] __attribute__((visibility("hidden")));
@@ -173,7 +174,8 @@ static void *early_key_body(enum hook_id id)
 }
 
 /*
- * Called by a jump that has not been settled: answers where it leads. Before there is an environment
+ * Called by a jump that has not been settled: answers where it leads. With nothing to do it reads what the
+ * loader has in memory and asks nobody: the program may be in a sandbox, or have no memory. Before there is an environment
  * (preinit) nothing is latched: the call passes through and the next one asks again. Only keys are
  * noted even then, because a key is made once and may be carried later.
  */
@@ -183,8 +185,10 @@ void *hooks_first(int id, const void *caller)
     int saved_errno = errno;
     void *enter = NULL;
 
-    if (hook_infos[id].family == FAMILY_LOOKUP)
-        enter = is_ready ? hook_settle((enum hook_id)id) : find_startup((enum hook_id)id);
+    if (hooks_are_idle || (is_ready && hook_infos[id].family == FAMILY_LOOKUP))
+        enter = hook_settle((enum hook_id)id);
+    else if (hook_infos[id].family == FAMILY_LOOKUP)
+        enter = find_startup((enum hook_id)id);
     else if (baton_start && baton_start(NULL))
         enter = hook_settle((enum hook_id)id);
     else if (hook_infos[id].family == FAMILY_KEYS)

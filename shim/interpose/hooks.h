@@ -40,11 +40,19 @@ enum hook_id {
 #include "interpose/hooks.def"
 #undef HOOK
 
-/* By id; hooks_ARCH.S jumps through both. Apart, because the loader has to fill the first at every
- * start. A real one is NULL while unknown, or when several copies of the function are loaded and
+/* By id; hooks_ARCH.S jumps through the first, which is filled at every start (early.c). A real one is NULL while unknown, or when several copies of the function are loaded and
  * the caller decides (next.c). */
 extern void *hook_enter[HOOK_COUNT] __attribute__((visibility("hidden")));
 extern void *hook_real[HOOK_COUNT] __attribute__((visibility("hidden")));
+
+/* hooks_ARCH.S: what is exported and where it leads until the first call, in the order of hooks.def, of this
+ * many bytes a row. */
+enum { HOOK_STRIDE = 16 };
+extern const char hook_exports[] __attribute__((visibility("hidden")));
+extern const char hook_stubs[] __attribute__((visibility("hidden")));
+
+/* Nothing is to be done in this process, so a call needs no more than its real function (early.c). */
+extern bool hooks_are_idle __attribute__((visibility("hidden")));
 
 /* The function of the caller's library; slow: several copies are loaded, or it is not found yet. */
 void *hooks_real_for(enum hook_id id, const void *caller);

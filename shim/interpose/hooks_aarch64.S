@@ -1,7 +1,7 @@
 /*
  * The exported names. AArch64, AAPCS64.
  *
- * NAME jumps through its entry's `enter`; until the first call that is first_NAME, which saves
+ * NAME jumps through its entry's `enter`; until the first call that is a stub, which saves
  * every register that can carry an argument, asks hooks_first where to go, and goes there, so a
  * call of any signature passes unchanged. No frame remains, and the body sees the real caller.
  * x16 and x17 are free at every call that the loader resolves. `hint 34` is bti c.
@@ -9,10 +9,12 @@
  * Where handoffs are observed the jump goes to seen_NAME, which writes down who calls what
  * (hook_call) and goes on to the body.
  */
-        .set    hook_id, 0
+        .set    HOOK_COUNT, 0
+#define HOOK(family, ret, name, params) .set HOOK_COUNT, HOOK_COUNT + 1
+#include "interpose/hooks.def"
+#undef HOOK
 
-.macro hook_jump name
-        .text
+        .macro  hook_jump name
         .p2align 4
         .globl  \name
         .type   \name, %function
@@ -24,21 +26,24 @@
         br      x16
         .cfi_endproc
         .size   \name, . - \name
+        .set    hook_id_\name, hook_id
+        .set    hook_id, hook_id + 1
+        .endm
 
-        .type   first_\name, %function
-first_\name:
+        .macro  hook_stub name
+        .p2align 4
         .cfi_startproc
         hint    34
-        mov     w16, hook_id
+        mov     w16, hook_id_\name
         b       hook_first
         .cfi_endproc
-        .size   first_\name, . - first_\name
+        .endm
 
-        .section .data.rel.local.hooks, "aw", %progbits
-        .xword  first_\name
-        .section .rodata.hooks, "a", %progbits
+        .macro  hook_body name
         .word   hook_\name - hook_bodies
+        .endm
 
+        .macro  hook_seen name
         .section .text.hooks_seen, "ax", %progbits
         .type   seen_\name, %function
 seen_\name:
@@ -51,7 +56,7 @@ seen_\name:
         mov     x16, sp
         stp     x30, x16, [x17]
         str     x29, [x17, 16]
-        mov     w16, hook_id
+        mov     w16, hook_id_\name
         str     w16, [x17, 24]
         b       hook_\name
         .cfi_endproc
@@ -59,64 +64,52 @@ seen_\name:
 
         .section .rodata.hooks_seen, "a", %progbits
         .word   seen_\name - hook_seen_bodies
-        .set    hook_id_\name, hook_id
-        .set    hook_id, hook_id + 1
-.endm
+        .endm
 
-/*
- * A body that only takes note and goes on by a jump to where the note says, mostly the real
- * function: the C library's dlopen and dlsym look at their return address to know whose search path
- * and scope are meant. The note gets the arguments, in the fourth the caller's address.
- */
-.macro hook_note name, note
-        .text
-        .p2align 4
-        .globl  hook_\name
-        .hidden hook_\name
-        .type   hook_\name, %function
-hook_\name:
-        .cfi_startproc
-        hint    34
-        stp     x29, x30, [sp, -48]!
-        .cfi_def_cfa_offset 48
-        .cfi_offset x29, -48
-        .cfi_offset x30, -40
-        mov     x29, sp
-        stp     x0, x1, [sp, 16]
-        str     x2, [sp, 32]
-        mov     x3, x30
-        bl      \note
-        mov     x16, x0
-        ldp     x0, x1, [sp, 16]
-        ldr     x2, [sp, 32]
-        ldp     x29, x30, [sp], 48
-        .cfi_def_cfa_offset 0
-        .cfi_restore x29
-        .cfi_restore x30
-        br      x16
-        .cfi_endproc
-        .size   hook_\name, . - hook_\name
-.endm
-
-        .section .data.rel.local.hooks, "aw", %progbits
+        .section .data.hooks, "aw", %progbits
         .p2align 4
         .globl  hook_enter
         .hidden hook_enter
 hook_enter:
+        .skip   8 * HOOK_COUNT
+
+/* What is exported, HOOK_STRIDE bytes each, in the order of the table. */
+        .text
+        .p2align 4
+        .globl  hook_exports
+        .hidden hook_exports
+hook_exports:
+        .set    hook_id, 0
+#define HOOK(family, ret, name, params) hook_jump name
+#include "interpose/hooks.def"
+#undef HOOK
+
+/* Where they lead until the first call; likewise. */
+        .p2align 4
+        .globl  hook_stubs
+        .hidden hook_stubs
+hook_stubs:
+#define HOOK(family, ret, name, params) hook_stub name
+#include "interpose/hooks.def"
+#undef HOOK
+
         .section .rodata.hooks, "a", %progbits
         .p2align 2
         .globl  hook_bodies
         .hidden hook_bodies
 hook_bodies:
+#define HOOK(family, ret, name, params) hook_body name
+#include "interpose/hooks.def"
+#undef HOOK
 
         .section .rodata.hooks_seen, "a", %progbits
         .p2align 2
         .globl  hook_seen_bodies
         .hidden hook_seen_bodies
 hook_seen_bodies:
-
-#define HOOK(family, ret, name, params) hook_jump name
+#define HOOK(family, ret, name, params) hook_seen name
 #include "interpose/hooks.def"
+#undef HOOK
 
 /* x0 to x8 and v0 to v7 carry arguments and the place of a result; x30 is the program's caller. */
         .text
@@ -158,10 +151,5 @@ hook_first:
         br      x16
         .cfi_endproc
         .size   hook_first, . - hook_first
-
-        hook_note dlopen, loader_note_dlopen
-        hook_note dlmopen, loader_note_dlmopen
-        hook_note dlsym, loader_note_dlsym
-        hook_note dlvsym, loader_note_dlvsym
 
         .section .note.GNU-stack, "", %progbits

@@ -1,38 +1,44 @@
 /*
  * The exported names. x86-64, System V.
  *
- * NAME jumps through its entry's `enter`; until the first call that is first_NAME, which saves
+ * NAME jumps through its entry's `enter`; until the first call that is a stub, which saves
  * every register that can carry an argument, asks hooks_first where to go, and goes there, so a
  * call of any signature passes unchanged. No frame remains, and the body sees the real caller.
+ * The table is filled by early.c, which costs a tenth of what the loader would take for that.
  *
  * Where handoffs are observed the jump goes to seen_NAME, which writes down who calls what
  * (hook_call) and goes on to the body.
  */
-        .set    hook_id, 0
+        .set    HOOK_COUNT, 0
+#define HOOK(family, ret, name, params) .set HOOK_COUNT, HOOK_COUNT + 1
+#include "interpose/hooks.def"
+#undef HOOK
 
-.macro hook_jump name
-        .text
+        .macro  hook_jump name
         .p2align 4
         .globl  \name
         .type   \name, @function
 \name:
         jmp     *hook_enter + 8 * hook_id(%rip)
         .size   \name, . - \name
+        .set    hook_id_\name, hook_id
+        .set    hook_id, hook_id + 1
+        .endm
 
-        .type   first_\name, @function
-first_\name:
+        .macro  hook_stub name
+        .p2align 4
         .cfi_startproc
-        pushq   $hook_id
+        pushq   $hook_id_\name
         .cfi_adjust_cfa_offset 8
         jmp     hook_first
         .cfi_endproc
-        .size   first_\name, . - first_\name
+        .endm
 
-        .section .data.rel.local.hooks, "aw", @progbits
-        .quad   first_\name
-        .section .rodata.hooks, "a", @progbits
+        .macro  hook_body name
         .long   hook_\name - hook_bodies
+        .endm
 
+        .macro  hook_seen name
         .section .text.hooks_seen, "ax", @progbits
         .type   seen_\name, @function
 seen_\name:
@@ -44,68 +50,59 @@ seen_\name:
         .cfi_adjust_cfa_offset -8
         movq    %rsp, %fs:8(%r11)
         movq    %rbp, %fs:16(%r11)
-        movl    $hook_id, %fs:24(%r11)
+        movl    $hook_id_\name, %fs:24(%r11)
         jmp     hook_\name
         .cfi_endproc
         .size   seen_\name, . - seen_\name
 
         .section .rodata.hooks_seen, "a", @progbits
         .long   seen_\name - hook_seen_bodies
-        .set    hook_id_\name, hook_id
-        .set    hook_id, hook_id + 1
-.endm
+        .endm
 
-/*
- * A body that only takes note and goes on by a jump to where the note says, mostly the real
- * function: the C library's dlopen and dlsym look at their return address to know whose search path
- * and scope are meant. The note gets the arguments, in the fourth the caller's address.
- */
-.macro hook_note name, note
-        .text
-        .p2align 4
-        .globl  hook_\name
-        .hidden hook_\name
-        .type   hook_\name, @function
-hook_\name:
-        .cfi_startproc
-        pushq   %rdi
-        .cfi_adjust_cfa_offset 8
-        pushq   %rsi
-        .cfi_adjust_cfa_offset 8
-        pushq   %rdx
-        .cfi_adjust_cfa_offset 8
-        movq    24(%rsp), %rcx
-        call    \note
-        popq    %rdx
-        .cfi_adjust_cfa_offset -8
-        popq    %rsi
-        .cfi_adjust_cfa_offset -8
-        popq    %rdi
-        .cfi_adjust_cfa_offset -8
-        jmp     *%rax
-        .cfi_endproc
-        .size   hook_\name, . - hook_\name
-.endm
-
-        .section .data.rel.local.hooks, "aw", @progbits
+        .section .data.hooks, "aw", @progbits
         .p2align 4
         .globl  hook_enter
         .hidden hook_enter
 hook_enter:
+        .skip   8 * HOOK_COUNT
+
+/* What is exported, HOOK_STRIDE bytes each, in the order of the table. */
+        .text
+        .p2align 4
+        .globl  hook_exports
+        .hidden hook_exports
+hook_exports:
+        .set    hook_id, 0
+#define HOOK(family, ret, name, params) hook_jump name
+#include "interpose/hooks.def"
+#undef HOOK
+
+/* Where they lead until the first call; likewise. */
+        .p2align 4
+        .globl  hook_stubs
+        .hidden hook_stubs
+hook_stubs:
+#define HOOK(family, ret, name, params) hook_stub name
+#include "interpose/hooks.def"
+#undef HOOK
+
         .section .rodata.hooks, "a", @progbits
         .p2align 2
         .globl  hook_bodies
         .hidden hook_bodies
 hook_bodies:
+#define HOOK(family, ret, name, params) hook_body name
+#include "interpose/hooks.def"
+#undef HOOK
 
         .section .rodata.hooks_seen, "a", @progbits
         .p2align 2
         .globl  hook_seen_bodies
         .hidden hook_seen_bodies
 hook_seen_bodies:
-
-#define HOOK(family, ret, name, params) hook_jump name
+#define HOOK(family, ret, name, params) hook_seen name
 #include "interpose/hooks.def"
+#undef HOOK
 
         .text
         .p2align 4
@@ -164,10 +161,5 @@ hook_first:
         jmp     *%r11
         .cfi_endproc
         .size   hook_first, . - hook_first
-
-        hook_note dlopen, loader_note_dlopen
-        hook_note dlmopen, loader_note_dlmopen
-        hook_note dlsym, loader_note_dlsym
-        hook_note dlvsym, loader_note_dlvsym
 
         .section .note.GNU-stack, "", @progbits

@@ -2,7 +2,7 @@
  * dlopen, dlmopen, dlclose: libraries come and go, so waiting slots are looked for again and what
  * was found by caller is forgotten. dlsym, dlvsym: names that we hook are found here, too.
  *
- * The calls are noted on the way in and then jumped to (hooks_ARCH.S): the C library takes the
+ * The calls are noted on the way in and then jumped to (loader_ARCH.S): the C library takes the
  * search path from its return address. So the names of the new library are looked for a little
  * later, by the first capture or attach that sees GUARD_STALE. A note says where to jump: to the
  * real function, or to one of ours that calls it where the caller makes no difference.
@@ -11,12 +11,15 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <link.h>
 #include <stdatomic.h>
 
 #include "context/context.h"
 #include "interpose/bypass.h"
 #include "interpose/deepbind.h"
+#include "interpose/early.h"
 #include "interpose/hooks.h"
+#include "interpose/names.h"
 #include "interpose/next.h"
 #include "slots/slots.h"
 
@@ -29,10 +32,13 @@ NOTE void *loader_note_dlvsym(void *handle, const char *name, const char *versio
 
 void (*loader_opened_hook)(void);
 
-static void note_opening(const char *file)
+static void note_opening(const char *file, int mode)
 {
     if (!file)
         return;
+    names_show();
+    if (mode & RTLD_GLOBAL)
+        early_is_mixed = true;
     slots_look_again();
     if (loader_opened_hook)
         loader_opened_hook();
@@ -77,14 +83,14 @@ void *loader_note_dlopen(const char *file, int mode, long unused, const void *ca
         is_deepbind = false;
         atomic_fetch_add(&opened_unseen, 1);
     }
-    note_opening(file);
+    note_opening(file, mode);
     errno = saved_errno;
     return is_deepbind ? (void *)open_deepbind : (void *)REAL_FOR(dlopen, caller);
 }
 
 void *loader_note_dlmopen(long list, const char *file, int mode, const void *caller)
 {
-    note_opening(file);
+    note_opening(file, mode);
     return (void *)REAL_FOR(dlmopen, caller);
 }
 
@@ -98,16 +104,37 @@ static void *look_up_version(void *handle, const char *name, const char *version
     return bypass_answer(handle, name, REAL(dlvsym)(handle, name, version));
 }
 
+/* Of a name that is not everybody's: what who looks for it everywhere would find without us decides. */
+static void *look_up_everywhere(void *handle, const char *name)
+{
+    enum hook_id id = bypass_row(name);
+    void *answer = names_look_past(id, REAL(dlsym), RTLD_DEFAULT);
+
+    return answer ? bypass_answer(handle, name, answer) : NULL;
+}
+
 void *loader_note_dlsym(void *handle, const char *name, long unused, const void *caller)
 {
+    enum hook_id id = name ? bypass_row(name) : HOOK_COUNT;
+    enum names_place place = id == HOOK_COUNT ? NAME_IS_THERE : names_look(id);
+
     lead_unseen_back(handle);
+    if (place == NAME_IS_ABSENT)
+        return (void *)REAL_FOR(dlsym, caller);
+    if (place == NAME_IS_SOMEBODYS &&
+        (handle == RTLD_DEFAULT || handle == RTLD_NEXT || handle == _r_debug.r_map))
+        return (void *)look_up_everywhere;
     return bypass_concerns(handle, name, caller) ? (void *)look_up
                                                  : (void *)REAL_FOR(dlsym, caller);
 }
 
 void *loader_note_dlvsym(void *handle, const char *name, const char *version, const void *caller)
 {
+    enum hook_id id = name ? bypass_row(name) : HOOK_COUNT;
+
     lead_unseen_back(handle);
+    if (id != HOOK_COUNT && names_look(id) == NAME_IS_ABSENT)
+        return (void *)REAL_FOR(dlvsym, caller);
     return bypass_concerns(handle, name, caller) ? (void *)look_up_version
                                                  : (void *)REAL_FOR(dlvsym, caller);
 }

@@ -10,7 +10,6 @@
 #include <stdatomic.h>
 #include <stddef.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "elf/elf.h"
 
@@ -166,14 +165,11 @@ static struct {
     _Atomic unsigned age;
 } cache[CACHE_SIZE];
 static _Atomic unsigned cache_age;
-static atomic_int cache_writer; /* the process of who writes: in a child it may be nobody */
+static atomic_bool cache_is_written;
 
-static bool cache_try_write(void)
+void next_forked(void)
 {
-    int self = getpid(), other = 0;
-
-    return atomic_compare_exchange_strong(&cache_writer, &other, self) ||
-           (other != self && atomic_compare_exchange_strong(&cache_writer, &other, self));
+    atomic_store(&cache_is_written, false);
 }
 
 void *next_find_for(const char *name, const void *caller)
@@ -200,13 +196,13 @@ void *next_find_for(const char *name, const void *caller)
     real = next_find_startup(name); /* the program's scope comes first for everybody */
     if (!real)
         real = find_by_caller(name, caller);
-    if (real && cache_try_write()) {
+    if (real && !atomic_exchange(&cache_is_written, true)) {
         atomic_store_explicit(&cache[slot].caller, NULL, memory_order_release);
         atomic_store_explicit(&cache[slot].real, real, memory_order_release);
         atomic_store_explicit(&cache[slot].name, name, memory_order_release);
         atomic_store_explicit(&cache[slot].age, age, memory_order_release);
         atomic_store_explicit(&cache[slot].caller, caller, memory_order_release);
-        atomic_store_explicit(&cache_writer, 0, memory_order_release);
+        atomic_store_explicit(&cache_is_written, false, memory_order_release);
     }
     return real;
 }

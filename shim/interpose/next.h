@@ -44,4 +44,7 @@ void *next_keep(const char *name, const void *caller, void **kept);
 /* A library may have been unloaded: forget what was found by caller. */
 void next_forget(void);
 
+/* In a forked child: whoever was keeping an answer is not there. */
+void next_forked(void);
+
 #endif

@@ -17,6 +17,8 @@
 #include "base/mem.h"
 #include "base/outfile.h"
 #include "base/text.h"
+#include "base/sys.h"
+#include "elf/elf.h"
 #include "context/context.h"
 #include "context/dangling.h"
 #include "context/values.h"
@@ -203,15 +205,9 @@ static void add_hooks(struct text *text)
     add(text, "]");
 }
 
-static void program_name(char *name, size_t size)
-{
-    ssize_t len = readlink("/proc/self/exe", name, size - 1);
-
-    name[len > 0 ? len : 0] = '\0';
-}
-
 /* Names of counters, in the order of theirs. */
-static void add_names(struct text *text, const char *list, unsigned count, const char *(*name)(unsigned))
+static void add_names(struct text *text, const char *list, unsigned count,
+                      const char *(*name)(unsigned))
 {
     add(text, ",\"%s\":[", list);
     for (unsigned i = 0; i < count; i++)
@@ -233,13 +229,12 @@ static const char *name_of_reason(unsigned reason)
 static void tell_live(void)
 {
     struct text text = {mem_map(TEXT_FIRST), 0, TEXT_FIRST, false};
-    char program[1024];
 
     if (!text.start)
         return;
-    program_name(program, sizeof program);
-    add(&text, "{\"baton\":\"%s\",\"schema\":1,\"pid\":%d,\"program\":", BATON_VERSION, (int)getpid());
-    add_string(&text, program);
+    add(&text, "{\"baton\":\"%s\",\"schema\":1,\"pid\":%d,\"program\":", BATON_VERSION,
+        sys_getpid());
+    add_string(&text, elf_program_path());
     add_names(&text, "family_names", FAMILY_COUNT, name_of_family);
     add_names(&text, "bare_names", BARE_REASONS, name_of_reason);
     if (report_errors)
@@ -280,7 +275,6 @@ void report_write(const char *target)
     int saved_errno = errno;
     struct totals *totals = mem_map(sizeof *totals);
     struct text text = {mem_map(TEXT_FIRST), 0, TEXT_FIRST, false};
-    char program[1024];
     int error, fd = outfile_open(target, 0);
 
     if (fd < 0)
@@ -291,10 +285,9 @@ void report_write(const char *target)
 
         thread_each(sum_freed, totals);
         thread_each(sum_thread, totals);
-        program_name(program, sizeof program);
         add(&text, "{\"baton\":\"%s\",\"schema\":1,\"pid\":%d,\"program\":", BATON_VERSION,
-            (int)getpid());
-        add_string(&text, program);
+            sys_getpid());
+        add_string(&text, elf_program_path());
         add(&text, ",");
         add_families(&text, totals);
         add(&text, ",\"contexts_alive\":%ld,\"records_alive\":%ld,\"values_alive\":%ld",

@@ -122,6 +122,8 @@ static void adapter_resolve(struct slot *slot)
     if (!table) {
         void *library;
 
+        if (slots_may_not_open)
+            return;
         why = infile_distrust(path); /* it may have changed since the setting was read */
         if (why) {
             slot_refuse(slot, why);

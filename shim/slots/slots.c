@@ -26,7 +26,7 @@ struct slot slots[SLOTS_MAX];
 unsigned slots_count, slots_key_count, slots_bytes, slots_saved_bytes;
 bool slots_have_native, slots_have_copied, slots_always_build, slots_owns_values,
     slots_have_owned_keys, slots_force;
-bool slots_have_adapters;
+bool slots_have_adapters, slots_may_not_open;
 _Atomic bool slots_stale;
 bool slots_are_words, slots_watched, slots_keys_native;
 void *slots_initial;

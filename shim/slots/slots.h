@@ -205,6 +205,7 @@ void slots_begin(void);
 /* Both at once. */
 unsigned slots_init(struct config *config);
 extern bool slots_have_adapters; /* some item loads an object */
+extern bool slots_may_not_open;  /* init.c: it is too early for that, and will be asked again */
 
 /* Is there an adapter of that name beside the library? For messages about items that are wrong. */
 bool slot_adapter_exists(const char *name);

@@ -1,0 +1,159 @@
+"""E21: what the host may do to itself before it first meets us, and what it then still finds: sandboxes, no
+memory, libraries that are not there."""
+import re
+import tempfile
+from pathlib import Path
+
+from compile import compiled
+from harness import ROOT, carry, idle, plain, skip, test
+
+CALLS = ("jump", "key", "get", "set", "symbol")
+HOOKS = re.findall(r"^HOOK\((\w+), .*?,\s*(\w+),\s*\(", (ROOT / "shim/interpose/hooks.def").read_text(), re.M)
+NAMES = [name for _, name in HOOKS]
+LISTS = {"c": "cc", "cc": "c++"}
+
+
+@test("E21: a first call in a sandbox, or without memory, needs nothing of the system",
+      each=[(how, call) for how in ("strict", "filter", "memory") for call in CALLS])
+def first_call(how, call):
+    before = plain("host_sandbox", how, call)
+    if before.code == 77:
+        skip("no sandbox here")
+    before.ok().says("lived")
+    idle("host_sandbox", how, call).same_as(before)
+    for items in ("tls:request_word", "key:request_key", "key:no_such;tls:nor_this"):
+        carry(items, "host_sandbox", how, call, env={"BATON_REPORT": "/nonexistent/report"}).same_output_as(before)
+
+
+@test("E21: what is handed over in a sandbox is carried as everywhere", each=("filter", "memory"))
+def task(how):
+    before = plain("host_sandbox", how, "task").ok().says("lived")
+    idle("host_sandbox", how, "task").same_as(before)
+    if how == "memory":  # there is none for the thread
+        carry("tls:request_word;key:request_key", "host_sandbox", how, "task").same_as(before)
+        return
+    before.says("word empty", "key empty")
+    carry("tls:request_word;key:request_key", "host_sandbox", how, "task").ok().says("word carried", "key carried")
+    carry("tls:no_such_word", "host_sandbox", how, "task").same_as(before)
+
+
+def source_of_references():
+    """A program, and a library that it opens: which of our names do weak references and lookups find?"""
+    assert len(NAMES) > 300
+    lines = ["#define _GNU_SOURCE", "#include <dlfcn.h>", "#include <stdio.h>", "#include <string.h>",
+             "#ifdef __cplusplus", 'extern "C" {', "#endif"]
+    lines += [f'extern char weak_{name}[] __asm__("{name}") __attribute__((weak));' for name in NAMES]
+    lines += ["#ifdef __cplusplus", "}", "#endif",
+              "static const struct { const char *name; const void *weak; } names[] = {"]
+    lines += [f'{{"{name}", weak_{name}}},' for name in NAMES]
+    lines += ["};", """
+#define COUNT (sizeof names / sizeof *names)
+static void say(const char *who)
+{
+    for (size_t i = 0; i < COUNT; i++)
+        if (names[i].weak) printf("%s: %s is there\\n", who, names[i].name);
+}
+#ifdef LIBRARY
+__attribute__((constructor)) static void begin(void) { say("constructor"); }
+#else
+static void look(const char *how, void *handle)
+{
+    for (size_t i = 0; i < COUNT; i++) {
+        const char *why;
+        void *found;
+        dlerror();
+        found = dlsym(handle, names[i].name);
+        why = dlerror();
+        if (found || !why) printf("%s: %s %s\\n", how, names[i].name, found ? "found" : "without an error");
+    }
+}
+int main(int argc, char **argv)
+{
+    say("program");
+    for (int turn = 0; turn < 2; turn++) {
+        look("default", RTLD_DEFAULT);
+        look("next", RTLD_NEXT);
+        look("program", dlopen(NULL, RTLD_LAZY));
+        for (int i = 1; i < argc; i++)
+            if (!dlopen(argv[i], RTLD_LAZY | RTLD_LOCAL)) printf("%s: %s\\n", argv[i], dlerror());
+    }
+    return 0;
+}
+#endif
+"""]
+    return "\n".join(lines)
+
+
+def built(folder, language, binding):
+    source = Path(folder) / f"names.{language}"
+    source.write_text(source_of_references())
+    words = ("-w", source, "-O1", "-fPIC", f"-Wl,-z,{binding}", "-ldl")
+    return (compiled(f"names-{language}-{binding}", *words, compiler=LISTS[language]),
+            compiled(f"names-{language}-{binding}.so", *words, "-DLIBRARY", "-shared", compiler=LISTS[language]))
+
+
+@test("E21: a library that is not loaded is not there: weak references and lookups of every row of hooks.def",
+      each=[(language, binding) for language in LISTS for binding in ("lazy", "now")])
+def absent(language, binding):
+    with tempfile.TemporaryDirectory() as folder:
+        program, library = built(folder, language, binding)
+        before = plain(program, library).ok().quiet()
+        if "uv_queue_work" in before.out or "pthread_create" not in before.out:
+            before.fail("expected libc's names and no others")
+        idle(program, library).same_as(before)
+        for items in ("key:request_key", "tls:no_such_word"):
+            carry(items, program, library).same_as(before)
+
+
+@test("E21: a library that comes later is there from then on, for whom it is",
+      each=("libuv.so.1", "libglib-2.0.so.0", "libgomp.so.1", "libevent-2.1.so.7"))
+def later(name):
+    with tempfile.TemporaryDirectory() as folder:
+        program, library = built(folder, "c", "now")
+        before = plain(program, name, library)
+        if "cannot open" in before.out:
+            skip(f"{name} is not installed")
+        idle(program, name, library).same_as(before)
+        carry("tls:no_such_word", program, name, library).same_as(before)
+
+
+@test("E21: a library that was bound before us and has asked for names that nobody has", each=("lazy", "now"))
+def bound_before(binding):
+    with tempfile.TemporaryDirectory() as folder:
+        _, library = built(folder, "c", binding)
+        main = Path(folder) / "main.c"
+        main.write_text("int main(void) { return 0; }\n")
+        program = compiled(f"linked-{binding}", "-Wl,--no-as-needed", main, library, f"-Wl,-rpath,{library.parent}")
+        before = plain(program).ok().says("constructor: pthread_create is there").never_says("uv_queue_work")
+        idle(program).same_as(before)
+        carry("tls:no_such_word", program).same_as(before)
+
+
+def without_our_variables(result):
+    """That there are settings is theirs to see; nothing else is."""
+    result.out = result.out.replace("and the loader's", "no others")
+    result.err = ""
+    return result
+
+
+SETTINGS = {
+    "key": {"BATON_CARRY": "key:request_key"},
+    "word": {"BATON_CARRY": "tls:request_word"},
+    "unmatched": {"BATON_CARRY": "tls:no_such_word"},
+    "strict": {"BATON_CARRY": "tls:request_word", "BATON_STRICT": "on"},
+    "stack": {"BATON_CARRY": "key:by=main"},
+    "adapter": {"BATON_CARRY": "adapter:mpfr"},
+    "state": {"BATON_CARRY": "locale;fenv;name;ioprio"},
+    "report": {"BATON_REPORT": "/dev/null", "BATON_LOG": "debug"},
+}
+
+
+@test("E21: environment, descriptors, signals, errno, floating point and what /proc shows are as without us",
+      each=[(name, way) for name in ("idle", *SETTINGS) for way in ("preload", "launcher", "hooks")])
+def state(name, way):
+    before = plain("host_state").ok()
+    settings = dict(SETTINGS.get(name, {}))
+    if way == "hooks":
+        settings["BATON_HOOKS"] = "submit(kind=call,fn=1,arg=2)"
+    result = without_our_variables(idle("host_state", env=settings, launched=way != "preload"))
+    without_our_variables(before).same_output_as(result)

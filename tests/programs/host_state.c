@@ -1,0 +1,155 @@
+// link: -lm
+/*
+ * Prints what a process can see of itself: at the start of main, with handed over work done, and at exit. Signals,
+ * descriptors and their flags, environment, errno, floating point, umask, folder, threads, /proc/self.
+ */
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <fenv.h>
+#include <locale.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+extern char **environ;
+pthread_key_t request_key;
+__thread long request_word;
+
+/* Functions that a user may name. */
+void submit(void (*function)(void *), void *argument)
+{
+    function(argument);
+}
+
+static void count(const char *what, const char *folder)
+{
+    DIR *dir = opendir(folder);
+    unsigned entries = 0;
+
+    while (dir && readdir(dir))
+        entries++;
+    printf("%s %u\n", what, entries);
+    if (dir)
+        closedir(dir);
+}
+
+static void print_file(const char *path)
+{
+    char text[256];
+    int fd = open(path, O_RDONLY);
+    ssize_t len = fd < 0 ? 0 : read(fd, text, sizeof text);
+
+    printf("%s:", path);
+    for (ssize_t i = 0; i < len; i++)
+        putchar(text[i] ? text[i] : ' ');
+    putchar('\n');
+    if (fd >= 0)
+        close(fd);
+}
+
+static void look(const char *when)
+{
+    int saved_errno = errno, fd = open("/dev/null", O_RDONLY);
+    struct sigaction action;
+    sigset_t set;
+    char folder[4096];
+    mode_t mask = umask(0);
+    stack_t stack;
+    struct itimerval timer;
+    unsigned variables = 0, loader = 0;
+
+    umask(mask);
+    printf("-- %s: errno %d, next descriptor %d, umask %03o, folder %s\n", when, saved_errno, fd, (unsigned)mask,
+           getcwd(folder, sizeof folder));
+    close(fd);
+    for (int i = 0; i < 20; i++) {
+        if (fcntl(i, F_GETFD) >= 0)
+            printf("descriptor %d: %x %x\n", i, fcntl(i, F_GETFD), fcntl(i, F_GETFL));
+    }
+    for (int i = 1; i < 65; i++) {
+        if (sigaction(i, NULL, &action) == 0 && (action.sa_handler != SIG_DFL || action.sa_flags) && i != 32 && i != 33)
+            printf("signal %d: %d %x\n", i, action.sa_handler == SIG_IGN, action.sa_flags);
+    }
+    sigprocmask(SIG_BLOCK, NULL, &set);
+    for (int i = 1; i < 65; i++) {
+        if (sigismember(&set, i))
+            printf("blocked %d\n", i);
+    }
+    sigpending(&set);
+    for (int i = 1; i < 65; i++) {
+        if (sigismember(&set, i))
+            printf("pending %d\n", i);
+    }
+    sigaltstack(NULL, &stack);
+    printf("rounding %d, exceptions %x, traps %x, locale %s %s\n", fegetround(), fetestexcept(FE_ALL_EXCEPT),
+           fegetexcept(), setlocale(LC_ALL, NULL), uselocale((locale_t)0) == LC_GLOBAL_LOCALE ? "global" : "own");
+    printf("alternative stack %d, dumpable %d, subreaper %d\n", stack.ss_flags, prctl(PR_GET_DUMPABLE),
+           prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0));
+    for (int i = 0; i < 3; i++) {
+        getitimer((__itimer_which_t)i, &timer);
+        printf("timer %d: %ld\n", i, (long)(timer.it_value.tv_sec | timer.it_value.tv_usec));
+    }
+    printf("environment %s, ", environ ? "there" : "NULL");
+    for (char **entry = environ; entry && *entry; entry++) {
+        if (!strncmp(*entry, "BATON_", 6) || !strncmp(*entry, "LD_", 3))
+            loader++;
+        else
+            variables++;
+    }
+    printf("%u variables, HOME %s, %s\n", variables, getenv("HOME") ? getenv("HOME") : "none",
+           loader ? "and the loader's" : "no others");
+    count("descriptors", "/proc/self/fd");
+    count("threads", "/proc/self/task");
+    print_file("/proc/self/comm");
+    print_file("/proc/self/oom_score_adj");
+    print_file("/proc/self/timerslack_ns");
+    errno = saved_errno;
+}
+
+static void *run(void *unused)
+{
+    request_word++;
+    errno = 7;
+    look("in a thread");
+    return pthread_getspecific(request_key) ? NULL : unused;
+}
+
+static void task(void *unused)
+{
+    (void)unused;
+}
+
+static void at_exit(void)
+{
+    look("at exit");
+}
+
+int main(void)
+{
+    pthread_t thread;
+
+    setvbuf(stdout, NULL, _IOLBF, 4096);
+    look("in main");
+    atexit(at_exit);
+    pthread_key_create(&request_key, NULL);
+    pthread_setspecific(request_key, &thread);
+    request_word = 1;
+    errno = 5;
+    fesetround(FE_UPWARD);
+    if (pthread_create(&thread, NULL, run, NULL) != 0)
+        return 2;
+    pthread_join(thread, NULL);
+    submit(task, NULL);
+    look("after a handoff");
+    fesetround(FE_TONEAREST);
+    return 0;
+}

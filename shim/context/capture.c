@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "context/fast.h"
 #include "context/internal.h"
 #include "context/observer.h"
 #include "context/thread.h"

@@ -21,7 +21,6 @@
 #include <stdint.h>
 
 #include "base/arch.h"
-#include "slots/words_move.h"
 
 #define likely(x) __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
@@ -73,7 +72,6 @@ enum bare_reason {
 
 enum { FAMILIES_MAX = 48, CHANGED_MAX = 5 };
 
-struct scope_entry;
 struct record_chunk;
 struct coroutines;
 
@@ -94,6 +92,14 @@ struct coroutines;
     /* Not exchanged where nothing is copied (coroutine_switch): from here on. */                 \
     char *saved; /* stack of saved copied values, grows up */                                     \
     size_t saved_used, saved_max;
+
+/* What to put back when an attach is left (scope.c). */
+struct scope_entry {
+    struct context *attached; /* to put back */
+    uintptr_t frame_mark;
+    size_t saved_at; /* place of the saved copied values in thread.saved; SIZE_MAX: none */
+    uint32_t epoch;  /* slots that were bound later were not saved */
+};
 
 /* What is attached: it belongs to the stack that runs and goes aside with it (coroutine.h). */
 struct thread_state {
@@ -252,16 +258,6 @@ static inline __attribute__((always_inline)) bool thread_is_plain(const struct t
                   arch_scratch(atomic_load_explicit(&context_guard, memory_order_relaxed)));
 }
 
-/*
- * As thread_is_plain, in a process that carries plain words: an attach may be made with no level, and
- * what it replaces is kept in front of the thread's block (thread_front).
- */
-static inline __attribute__((always_inline)) bool thread_is_words_only(const struct thread *thread)
-{
-    return likely((uintptr_t)thread->attached ==
-                  arch_scratch(atomic_load_explicit(&context_words_guard, memory_order_relaxed)));
-}
-
 /* Plain words are carried, and nothing else is copied. */
 static inline bool guard_is_for_words(void)
 {
@@ -274,12 +270,6 @@ extern size_t context_before __attribute__((visibility("hidden")));
 static inline void *context_copied(const struct context *context)
 {
     return (char *)(uintptr_t)context - context_before;
-}
-
-/* In a process that carries plain words: what the attach that has no level has replaced. */
-static inline void *thread_front(struct thread *thread)
-{
-    return (char *)thread - context_before;
 }
 
 static inline bool guard_is_clear(void)
@@ -311,10 +301,7 @@ enum {
 struct context *context_capture_slow(unsigned family);
 void context_release_slow(struct thread *thread, struct context *context);
 
-/*
- * The same where the fast path holds, NULL where it does not: nothing is called. For hooks that go
- * on by a jump, so that the common case needs no stack frame.
- */
+/* Of context_capture: where the fast path holds, NULL where it does not: nothing is called. */
 static inline __attribute__((always_inline)) struct context *context_try_capture(unsigned family)
 {
     struct thread *thread = thread_self;
@@ -343,80 +330,6 @@ static inline struct context *context_capture(unsigned family)
     struct context *context = context_try_capture(family);
 
     return likely(context != NULL) ? context : context_capture_slow(family);
-}
-
-/*
- * The same for a thread that has inherited a context, for slow paths to try first: NULL, and nothing
- * has changed, where it cannot be had at once.
- */
-static inline __attribute__((always_inline)) struct context *
-context_try_batch(struct thread *thread, unsigned family)
-{
-    /* A mark below us may be of a frame that longjmp has left. */
-    if (likely(thread->attached && thread->attached == thread->batch.attached &&
-               thread->batch.refs > 0 && thread->frame_mark > arch_sp() && !thread->suppress &&
-               guard_is_clear())) {
-        thread->batch.refs--;
-        thread->counts.carried[family]++;
-        return thread->batch.context;
-    }
-    return NULL;
-}
-
-/*
- * The same in two halves, for hooks whose slow path is a function of its own: if the thread is ready
- * (nothing has been counted), take the reference without asking again.
- */
-static inline __attribute__((always_inline)) bool context_is_ready(const struct thread *thread)
-{
-    return likely(thread_is_plain(thread) && thread->snapshot.refs > 0);
-}
-
-static inline __attribute__((always_inline)) struct context *
-context_take_ready(struct thread *thread, unsigned family)
-{
-    thread->snapshot.refs--;
-    thread->snapshot.tally[family]++;
-    return thread->snapshot.context;
-}
-
-/*
- * The same two with the counting down in the test, an instruction less: after false, a context_capture
- * must follow, which puts `batched` right again.
- */
-static inline __attribute__((always_inline)) bool context_claim(struct thread *thread)
-{
-    return likely(thread_is_plain(thread) && --thread->snapshot.refs >= 0);
-}
-
-static inline __attribute__((always_inline)) struct context *
-context_take_claimed(struct thread *thread, unsigned family)
-{
-    thread->snapshot.tally[family]++;
-    return thread->snapshot.context;
-}
-
-/* Both at once for a process that carries plain words; NULL: nothing has changed. */
-static inline __attribute__((always_inline)) struct context *
-context_take_words(struct thread *thread, unsigned shape, unsigned family)
-{
-    struct context *snapshot;
-
-    if (unlikely(!thread_is_words_only(thread)))
-        return NULL;
-    if (likely(--thread->snapshot.refs >= 0)) {
-        snapshot = thread->snapshot.context;
-        __asm__("" : "+r"(snapshot)); /* read once */
-        if (likely(words_unchanged(shape, snapshot))) {
-            thread->snapshot.tally[family]++;
-            if (!snapshot)
-                __builtin_unreachable();
-            return snapshot;
-        }
-    }
-    arch_forget(thread->snapshot.refs); /* or the compiler keeps what it was, above */
-    thread->snapshot.refs++;
-    return NULL;
 }
 
 /* As context_capture, but only if it can be done with one atomic operation and nothing else; for

@@ -5,6 +5,7 @@
  * (a coroutine whose stack is an array of another one's): the innermost is the one meant. The lock
  * guards the table only; contexts are let go, and foreign code is called, without it.
  */
+#include "context/fast.h"
 #include "context/coroutine.h"
 
 #include <string.h>

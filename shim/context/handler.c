@@ -20,7 +20,7 @@
 enum { SCAN_MAX = 16384, PAGE = 4096 };
 
 extern const char *gnu_get_libc_version(void); /* a function that nobody else defines */
-extern void *__libc_stack_end; /* ld.so: where the main thread's stack began */
+extern void *__libc_stack_end;                 /* ld.so: where the main thread's stack began */
 
 /* How far up the stack may be read: its end if that is known, else the rest of the page. */
 static uintptr_t readable_up_to(uintptr_t sp)

@@ -128,53 +128,6 @@ void overlay_reclaim(struct context *own, bool is_thread);
 /* What the task captured is not what it sees any more. */
 void context_drop_task_snapshot(struct context *own);
 
-struct scope_entry {
-    struct context *attached; /* to put back */
-    uintptr_t frame_mark;
-    size_t saved_at; /* place of the saved copied values in thread.saved; SIZE_MAX: none */
-    uint32_t epoch;  /* slots that were bound later were not saved */
-};
-
-/* May an attach at `sp` be a level and no more: on top of one that is not stale, nothing copied? */
-static inline bool scope_may_nest(const struct thread *thread, uintptr_t sp)
-{
-    return thread_is_attached(thread) && guard_is_clear() && thread->frame_mark > sp &&
-           thread->depth < thread->entries_max;
-}
-
-static inline void scope_nest(struct thread *thread, struct context *context, uintptr_t frame_mark)
-{
-    struct scope_entry *entry = &thread->entries[thread->depth++];
-
-    entry->attached = thread->attached;
-    entry->frame_mark = thread->frame_mark;
-    entry->saved_at = SIZE_MAX;
-    thread->attached = context;
-    thread->frame_mark = frame_mark | FRAME_SLOW;
-}
-
-/* The mark of an adopted context on top of what is attached: left with it, before it. */
-static inline uintptr_t scope_frame_above(const struct thread *thread)
-{
-    return ((thread->frame_mark & ~(uintptr_t)FRAME_FLAGS) - (FRAME_FLAGS + 1)) | FRAME_ADOPTED;
-}
-
-/* Is the innermost attach one that scope_nest made? */
-static inline bool scope_is_nested(const struct thread *thread)
-{
-    return thread->depth && thread->entries[thread->depth - 1].saved_at == SIZE_MAX &&
-           !(thread->attached->flags & (CONTEXT_OVERLAY | CONTEXT_WATCHED | CONTEXT_TAGGED));
-}
-
-/* Leaves it, but for the reference that the attach may have owned. */
-static inline void scope_unnest(struct thread *thread)
-{
-    const struct scope_entry *entry = &thread->entries[--thread->depth];
-
-    thread->attached = entry->attached;
-    thread->frame_mark = entry->frame_mark;
-}
-
 /* Attaches are made without a level where they can be: what they replace is in thread_front. */
 extern bool scope_is_words_only;
 int overlay_set_key(struct thread *thread, unsigned key, unsigned key_index, const void *value,

@@ -12,6 +12,7 @@
  */
 #include <string.h>
 
+#include "context/fast.h"
 #include "base/mem.h"
 #include "context/scope.h"
 #include "context/dangling.h"

@@ -79,17 +79,6 @@ struct thread *scope_enter_any(struct context *context, uintptr_t frame_mark);
         SCOPE_LEAVE(thread_, flags);                                  \
     } while (0)
 
-/* The same on a thread that is known to be plain (thread_is_plain was asked). */
-#define SCOPE_RUN_PLAIN(self, what, flags, CALL)   \
-    do {                                           \
-        struct thread *plain_ = (self);            \
-                                                   \
-        plain_->attached = (what);                 \
-        arch_sp_store(&plain_->frame_mark, flags); \
-        CALL;                                      \
-        SCOPE_LEAVE(plain_, flags);                \
-    } while (0)
-
 #define SCOPE_LEAVE(self, flags)                            \
     do {                                                    \
         if (likely(arch_sp_is(&(self)->frame_mark, flags))) \
@@ -109,49 +98,8 @@ struct thread *scope_enter_any(struct context *context, uintptr_t frame_mark);
             context_release_on(self, left_);      \
     } while (0)
 
-/* The same on a thread that is known to be wordy (thread_is_words_only was asked); few: words_move.h. */
-#define SCOPE_RUN_WORDS(shape, self, what, flags, CALL)              \
-    do {                                                             \
-        struct thread *words_thread_ = (self);                       \
-        struct context *moved_ = (what);                             \
-                                                                     \
-        words_attach(shape, moved_, words_thread_);                  \
-        words_thread_->attached = moved_;                            \
-        arch_sp_store(&words_thread_->frame_mark, flags);            \
-        CALL;                                                        \
-        if (likely(arch_sp_is(&words_thread_->frame_mark, flags))) { \
-            words_detach(shape, words_thread_);                      \
-            SCOPE_LEFT(words_thread_, flags);                        \
-        } else {                                                     \
-            scope_leave_here(arch_sp());                             \
-        }                                                            \
-    } while (0)
-
 /*
- * The fast half alone, for a callback in memory that outlives it: the context is read from *holder
- * again after CALL, and SLOW (a call in tail position of a function that does the same by SCOPE_RUN)
- * is what remains. So no register is kept for the sake of a path that is not taken.
- */
-#define SCOPE_RUN_FAST(holder, flags, CALL, SLOW)                                      \
-    do {                                                                               \
-        struct thread *after_;                                                         \
-        struct context *owned_;                                                        \
-                                                                                       \
-        if (unlikely(!scope_try_enter(thread_self, *(holder), arch_sp() | (flags)))) { \
-            SLOW;                                                                      \
-            return;                                                                    \
-        }                                                                              \
-        CALL;                                                                          \
-        after_ = thread_self;                                                          \
-        owned_ = *(holder);                                                            \
-        if (unlikely(!scope_try_leave(after_, owned_)))                                \
-            scope_leave_slow(after_, arch_sp());                                       \
-        else if ((flags)&FRAME_OWNED)                                                  \
-            context_release_on(after_, owned_);                                        \
-    } while (0)
-
-/*
- * The same for a callback that runs again (rule A9): *holder is the record's reference; what the
+ * SCOPE_RUN for a callback that runs again (rule A9): *holder is the record's reference; what the
  * callback set is in *holder afterwards. The caller keeps the record alive during CALL (a callback
  * may free what it was registered with): hold a reference and store back only if it still lives.
  */

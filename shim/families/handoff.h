@@ -29,24 +29,6 @@ record_capture(enum family family, void *function, void *data)
     return record;
 }
 
-/* The same where everything is at hand, NULL where it is not: nothing is called. */
-static inline __attribute__((always_inline)) struct record *
-record_try_capture(enum family family, void *function, void *data)
-{
-    struct thread *thread = thread_self;
-    struct context *context;
-    struct record *record;
-
-    if (unlikely(thread->records.next == thread->records.end ||
-                 !(context = context_try_capture(family))))
-        return NULL;
-    record = record_bump(thread);
-    record->function = function;
-    record->data = data;
-    record->context = context;
-    return record;
-}
-
 /* The submit failed: as if nothing had been captured. */
 static inline void record_rollback(enum family family, struct record *record)
 {
@@ -112,25 +94,6 @@ start_capture(enum family family, void *function, void *data)
     return thread;
 }
 
-/* The same with nothing but the fast paths: for the creating functions' bodies. */
-static inline __attribute__((always_inline)) bool start_is_fast(struct thread *self)
-{
-    return self->spare && context_claim(self); /* if not, start_capture must follow */
-}
-
-static inline __attribute__((always_inline)) struct thread *
-start_fast(struct thread *self, enum family family, void *function, void *data)
-{
-    struct thread *thread = self->spare;
-
-    self->spare = thread->next_free;
-    thread->start.function = function;
-    thread->start.data = data;
-    thread->start.context = context_take_claimed(self, family);
-    self->records.made++;
-    return thread;
-}
-
 /* The thread could not be started: as if nothing had been captured. Answers `error`. */
 int start_rollback(enum family family, struct thread *thread, int error);
 
@@ -146,12 +109,4 @@ int start_rollback(enum family family, struct thread *thread, int error);
         thread_leave(thread);                                                 \
     } while (0)
 
-/* Where the trampoline itself has seen that the attach is a fast one. */
-#define START_RUN_FAST(thread, CALL)                                                          \
-    do {                                                                                      \
-        thread_self = (thread);                                                               \
-        (thread)->records.freed++;                                                            \
-        SCOPE_RUN_PLAIN((thread), (thread)->start.context, FRAME_OWNED | FRAME_THREAD, CALL); \
-        thread_leave_plain(thread);                                                           \
-    } while (0)
 #endif

@@ -2,6 +2,7 @@
 #ifndef BATON_USERHOOKS_KINDS_H
 #define BATON_USERHOOKS_KINDS_H
 
+#include "context/fast.h"
 #include "context/internal.h"
 #include "userhooks/core.h"
 

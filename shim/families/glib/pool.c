@@ -12,6 +12,7 @@
  */
 #include <string.h>
 
+#include "context/fast.h"
 #include "base/lock.h"
 #include "base/mem.h"
 #include "context/thread.h"
@@ -252,16 +253,17 @@ static APART int push_inherited(struct _GThreadPool *pool, void *data, struct _G
 static int push_plain(struct _GThreadPool *pool, void *data, struct _GError **error)
 {
     struct thread *thread = thread_self;
+    struct context *context;
     struct record *record;
 
     __asm__(""
             : "+r"(error)); /* or the compiler keeps it elsewhere for the call that is not made */
     if (unlikely(!pool || !data || !is_ours(pool) || thread->records.next == thread->records.end ||
-                 !context_claim(thread)))
+                 !(context = context_try_capture(FAMILY_GLIB_POOL))))
         return push_inherited(pool, data, error, __builtin_return_address(0));
     record = record_bump(thread);
     record->data = data;
-    record->context = context_take_claimed(thread, FAMILY_GLIB_POOL);
+    record->context = context;
     return REAL_KNOWN(g_thread_pool_push)(pool, record, error);
 }
 

@@ -6,6 +6,7 @@
  *
  * Source of the behaviour: libevent 2.1.12. A non-persistent event is removed before its callback.
  */
+#include "context/fast.h"
 #include "families/libevent/libevent.h"
 
 /* The head of struct event in 2.1.8 to 2.1.12 (event_struct.h; compared by the prototypes test). */

@@ -5,6 +5,7 @@
  * thread may add, activate and delete while a callback runs: then the repeat is read and written under
  * a lock (no foreign code under it), and a run has a reference of its own.
  */
+#include "context/fast.h"
 #include "families/fork.h"
 #include "families/libevent/libevent.h"
 

@@ -5,6 +5,7 @@
  * work callback borrows it; the after-callback takes everything out first, because the user's
  * callback may free the request or queue it again. libuv calls it exactly once, also when cancelled.
  */
+#include "context/fast.h"
 #include "context/thread.h"
 #include "interpose/inherit.h"
 #include "families/libuv/uv.h"
@@ -133,14 +134,14 @@ static int queue_in_words(struct uv_loop_s *loop, struct uv_work_s *request, wor
                           after_callback *after)
 {
     struct uv_request *words = (struct uv_request *)request;
-    struct thread *thread = thread_self;
+    struct context *context;
 
     __asm__("" : "+r"(loop)); /* or the compiler keeps it elsewhere for the call that is not made */
-    if (unlikely(!work || !after || !context_claim(thread)))
+    if (unlikely(!work || !after || !(context = context_try_capture(FAMILY_UV_WORK))))
         return queue_inherited(loop, request, work, after);
     words->reserved[WORD_FUNCTION] = (void *)work;
     words->reserved[WORD_AFTER] = (void *)after;
-    words->reserved[WORD_CONTEXT] = context_take_claimed(thread, FAMILY_UV_WORK);
+    words->reserved[WORD_CONTEXT] = context;
     return REAL_KNOWN(uv_queue_work)(loop, request, run_work, run_after);
 }
 

@@ -10,6 +10,7 @@
  * Source: libgomp of gcc 12, parallel.c, loop.c, sections.c, teams.c. It calls itself directly, not
  * through our names.
  */
+#include "context/fast.h"
 #include "families/openmp/gomp_team.h"
 
 typedef void omp_function(void *);
@@ -92,17 +93,17 @@ static APART void parallel_slow(omp_function *function, void *data, unsigned thr
 
 static void parallel_plain(omp_function *function, void *data, unsigned threads, unsigned flags)
 {
-    struct thread *thread = thread_self;
+    struct context *context = context_try_capture(FAMILY_GOMP);
     struct team team;
 
-    if (!context_is_ready(thread)) {
+    if (!context) {
         parallel_slow(function, data, threads, flags);
         return;
     }
     team.function = function;
     team.data = data;
-    team.master = thread;
-    team.context = context_take_ready(thread, FAMILY_GOMP);
+    team.master = thread_self;
+    team.context = context;
     ((REAL_TYPE(GOMP_parallel))hook_real[HOOK_GOMP_parallel])(run_member, &team, threads, flags);
     context_release_on(thread_self, team.context);
 }

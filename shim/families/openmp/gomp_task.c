@@ -14,6 +14,7 @@
  */
 #include <string.h>
 
+#include "context/fast.h"
 #include "families/openmp/gomp_task.h"
 
 typedef void omp_function(void *);
@@ -215,7 +216,7 @@ void gomp_task_plain(omp_function *function, void *data, copy_function *copy, lo
                      void *volatile detach)
 {
     bool is_words = ((unsigned long)(size - 8) & ~(unsigned long)(8 * (WORDS_MAX - 1))) == 0;
-    struct thread *thread = thread_self;
+    struct context *context;
     struct {
         struct gomp_head head;
         uint64_t arguments[WORDS_MAX];
@@ -224,12 +225,12 @@ void gomp_task_plain(omp_function *function, void *data, copy_function *copy, lo
     long at = 0;
 
     if (unlikely(copy || !is_words || align > HEAD_ALIGN || flags & TASK_DETACH ||
-                 !context_is_ready(thread))) {
+                 !(context = context_try_capture(FAMILY_GOMP)))) {
         task_slow(function, data, copy, size, align, (_Bool)may_defer, (unsigned)flags, depend,
                   (int)priority, detach);
         return;
     }
-    block.head.context = context_take_ready(thread, FAMILY_GOMP);
+    block.head.context = context;
     block.head.function = function;
     do {
         memcpy((char *)block.arguments + at, from + at, sizeof(uint64_t));

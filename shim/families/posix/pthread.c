@@ -8,6 +8,7 @@
  */
 #include <string.h>
 
+#include "context/fast.h"
 #include "context/thread.h"
 #include "families/handoff.h"
 #include "interpose/inherit.h"
@@ -78,9 +79,9 @@ int hook_pthread_create(unsigned long *thread, const union pthread_attr_t *attri
     int error;
 
     if (unlikely(!start || !thread_inherits_surely(__builtin_return_address(0)) ||
-                 !hook_real[HOOK_pthread_create] || !start_is_fast(self)))
+                 !hook_real[HOOK_pthread_create] ||
+                 !(started = start_try_capture(self, FAMILY_PTHREAD, (void *)start, arg))))
         return create_slow(thread, attributes, start, arg, __builtin_return_address(0));
-    started = start_fast(self, FAMILY_PTHREAD, (void *)start, arg);
     error = ((REAL_TYPE(pthread_create))hook_real[HOOK_pthread_create])(thread, attributes,
                                                                         run_thread, started);
     return unlikely(error) ? start_rollback(FAMILY_PTHREAD, started, error) : 0;
@@ -105,9 +106,9 @@ int hook_thrd_create(unsigned long *thread, int (*start)(void *), void *arg)
     int error;
 
     if (unlikely(!start || !thread_inherits_surely(__builtin_return_address(0)) ||
-                 !hook_real[HOOK_thrd_create] || !start_is_fast(self)))
+                 !hook_real[HOOK_thrd_create] ||
+                 !(started = start_try_capture(self, FAMILY_PTHREAD, (void *)start, arg))))
         return create_c11_slow(thread, start, arg, __builtin_return_address(0));
-    started = start_fast(self, FAMILY_PTHREAD, (void *)start, arg);
     error = ((REAL_TYPE(thrd_create))hook_real[HOOK_thrd_create])(thread, run_c11_thread, started);
     return unlikely(error) ? start_rollback(FAMILY_PTHREAD, started, error) : 0;
 }

@@ -1,0 +1,204 @@
+/*
+ * The fast variants of capturing and attaching, for the few whose cost is measured (tests/bench): each
+ * does what its door does (context_capture, SCOPE_RUN, SCOPE_RUN_KEEP, scope_adopt) where that takes a
+ * few instructions, and says so where it does not, so that the hook can go on by a jump to a slow half
+ * that uses the doors. A new family takes the doors; this header is for a row in tests/bench/budgets.json
+ * that cannot be met by them.
+ *
+ * Who uses what:
+ *     context_try_capture, SCOPE_RUN_PLAIN      libuv work, GLib pools, libevent, GOMP, threads
+ *     context_try_batch                         libuv work, GLib pools: in threads that have inherited
+ *     context_take_words, SCOPE_RUN_WORDS       libuv work, GLib pools: where plain words are carried
+ *     SCOPE_RUN_FAST                            GOMP_parallel
+ *     start_try_capture, START_RUN_FAST         pthread_create, thrd_create
+ *     scope_try_enter, scope_may_nest and its   the trampolines of the user's functions, scope.c
+ */
+#ifndef BATON_CONTEXT_FAST_H
+#define BATON_CONTEXT_FAST_H
+
+#include "context/scope.h"
+#include "context/thread.h"
+#include "slots/words_move.h"
+
+/* ---- capturing ---- */
+
+/*
+ * As thread_is_plain, in a process that carries plain words: an attach may be made with no level, and
+ * what it replaces is kept in front of the thread's block (thread_front).
+ */
+static inline __attribute__((always_inline)) bool thread_is_words_only(const struct thread *thread)
+{
+    return likely((uintptr_t)thread->attached ==
+                  arch_scratch(atomic_load_explicit(&context_words_guard, memory_order_relaxed)));
+}
+
+/* In a process that carries plain words: what the attach that has no level has replaced. */
+static inline void *thread_front(struct thread *thread)
+{
+    return (char *)thread - context_before;
+}
+
+/*
+ * context_capture for a thread that has inherited a context, for slow paths to try first: NULL, and nothing
+ * has changed, where it cannot be had at once.
+ */
+static inline __attribute__((always_inline)) struct context *
+context_try_batch(struct thread *thread, unsigned family)
+{
+    /* A mark below us may be of a frame that longjmp has left. */
+    if (likely(thread->attached && thread->attached == thread->batch.attached &&
+               thread->batch.refs > 0 && thread->frame_mark > arch_sp() && !thread->suppress &&
+               guard_is_clear())) {
+        thread->batch.refs--;
+        thread->counts.carried[family]++;
+        return thread->batch.context;
+    }
+    return NULL;
+}
+
+/* context_try_capture in a process that carries plain words. NULL: nothing has changed. */
+static inline __attribute__((always_inline)) struct context *
+context_take_words(struct thread *thread, unsigned shape, unsigned family)
+{
+    struct context *snapshot;
+
+    if (unlikely(!thread_is_words_only(thread)))
+        return NULL;
+    if (likely(--thread->snapshot.refs >= 0)) {
+        snapshot = thread->snapshot.context;
+        __asm__("" : "+r"(snapshot)); /* read once */
+        if (likely(words_unchanged(shape, snapshot))) {
+            thread->snapshot.tally[family]++;
+            if (!snapshot)
+                __builtin_unreachable();
+            return snapshot;
+        }
+    }
+    arch_forget(thread->snapshot.refs); /* or the compiler keeps what it was, above */
+    thread->snapshot.refs++;
+    return NULL;
+}
+
+/* ---- threads that the program starts ---- */
+
+/* start_capture (families/handoff.h) with nothing but the fast paths; NULL: start_capture must follow. */
+static inline __attribute__((always_inline)) struct thread *
+start_try_capture(struct thread *self, unsigned family, void *function, void *data)
+{
+    struct thread *thread = self->spare;
+    struct context *context;
+
+    if (unlikely(!thread || !(context = context_try_capture(family))))
+        return NULL;
+    self->spare = thread->next_free;
+    thread->start.function = function;
+    thread->start.data = data;
+    thread->start.context = context;
+    self->records.made++;
+    return thread;
+}
+
+/* START_RUN (families/handoff.h) where the trampoline itself has seen that the attach is a fast one. */
+#define START_RUN_FAST(thread, CALL)                                                          \
+    do {                                                                                      \
+        thread_self = (thread);                                                               \
+        (thread)->records.freed++;                                                            \
+        SCOPE_RUN_PLAIN((thread), (thread)->start.context, FRAME_OWNED | FRAME_THREAD, CALL); \
+        thread_leave_plain(thread);                                                           \
+    } while (0)
+
+/* ---- attaching ---- */
+
+/* SCOPE_RUN on a thread that is known to be plain (thread_is_plain was asked). */
+#define SCOPE_RUN_PLAIN(self, what, flags, CALL)   \
+    do {                                           \
+        struct thread *plain_ = (self);            \
+                                                   \
+        plain_->attached = (what);                 \
+        arch_sp_store(&plain_->frame_mark, flags); \
+        CALL;                                      \
+        SCOPE_LEAVE(plain_, flags);                \
+    } while (0)
+
+/* The same on a thread that is known to carry plain words only (thread_is_words_only was asked); shape: words_move.h. */
+#define SCOPE_RUN_WORDS(shape, self, what, flags, CALL)              \
+    do {                                                             \
+        struct thread *words_thread_ = (self);                       \
+        struct context *moved_ = (what);                             \
+                                                                     \
+        words_attach(shape, moved_, words_thread_);                  \
+        words_thread_->attached = moved_;                            \
+        arch_sp_store(&words_thread_->frame_mark, flags);            \
+        CALL;                                                        \
+        if (likely(arch_sp_is(&words_thread_->frame_mark, flags))) { \
+            words_detach(shape, words_thread_);                      \
+            SCOPE_LEFT(words_thread_, flags);                        \
+        } else {                                                     \
+            scope_leave_here(arch_sp());                             \
+        }                                                            \
+    } while (0)
+
+/*
+ * The fast half alone, for a callback in memory that outlives it: the context is read from *holder
+ * again after CALL, and SLOW (a call in tail position of a function that does the same by SCOPE_RUN)
+ * is what remains. So no register is kept for the sake of a path that is not taken.
+ */
+#define SCOPE_RUN_FAST(holder, flags, CALL, SLOW)                                      \
+    do {                                                                               \
+        struct thread *after_;                                                         \
+        struct context *owned_;                                                        \
+                                                                                       \
+        if (unlikely(!scope_try_enter(thread_self, *(holder), arch_sp() | (flags)))) { \
+            SLOW;                                                                      \
+            return;                                                                    \
+        }                                                                              \
+        CALL;                                                                          \
+        after_ = thread_self;                                                          \
+        owned_ = *(holder);                                                            \
+        if (unlikely(!scope_try_leave(after_, owned_)))                                \
+            scope_leave_slow(after_, arch_sp());                                       \
+        else if ((flags)&FRAME_OWNED)                                                  \
+            context_release_on(after_, owned_);                                        \
+    } while (0)
+
+/* May an attach at `sp` be a level and no more: on top of one that is not stale, nothing copied? */
+static inline bool scope_may_nest(const struct thread *thread, uintptr_t sp)
+{
+    return thread_is_attached(thread) && guard_is_clear() && thread->frame_mark > sp &&
+           thread->depth < thread->entries_max;
+}
+
+static inline void scope_nest(struct thread *thread, struct context *context, uintptr_t frame_mark)
+{
+    struct scope_entry *entry = &thread->entries[thread->depth++];
+
+    entry->attached = thread->attached;
+    entry->frame_mark = thread->frame_mark;
+    entry->saved_at = SIZE_MAX;
+    thread->attached = context;
+    thread->frame_mark = frame_mark | FRAME_SLOW;
+}
+
+/* The mark of an adopted context on top of what is attached: left with it, before it. */
+static inline uintptr_t scope_frame_above(const struct thread *thread)
+{
+    return ((thread->frame_mark & ~(uintptr_t)FRAME_FLAGS) - (FRAME_FLAGS + 1)) | FRAME_ADOPTED;
+}
+
+/* Is the innermost attach one that scope_nest made? */
+static inline bool scope_is_nested(const struct thread *thread)
+{
+    return thread->depth && thread->entries[thread->depth - 1].saved_at == SIZE_MAX &&
+           !(thread->attached->flags & (CONTEXT_OVERLAY | CONTEXT_WATCHED | CONTEXT_TAGGED));
+}
+
+/* Leaves it, but for the reference that the attach may have owned. */
+static inline void scope_unnest(struct thread *thread)
+{
+    const struct scope_entry *entry = &thread->entries[--thread->depth];
+
+    thread->attached = entry->attached;
+    thread->frame_mark = entry->frame_mark;
+}
+
+#endif

@@ -30,7 +30,7 @@ unit: $(UNIT_BIN)  ## build the Check suites
 # Debian's pytest, by Debian's Python: another python3 may come first in PATH.
 PYTEST    ?= /usr/bin/python3 -m pytest
 test: all tests  ## run the tests: T=PATTERN picks by name or promise, TEST_ARGS="-x --lf" goes to pytest
-	$(Q)BATON_TEST_BUILD='$(B)' $(PYTEST) -q -n auto $(if $(T),--pick '$(T)') $(TEST_ARGS)
+	$(Q)BATON_TEST_BUILD='$(B)' $(PYTEST) -q -n auto $(if $(T),--pick='$(T)') $(TEST_ARGS)
 
 # What `make demo` runs.
 demo-programs: $(filter $(B)/tests/programs/stale_pool_% $(B)/tests/programs/web_request $(B)/tests/programs/demo_%,$(TEST_BIN))

@@ -53,7 +53,7 @@ def make(wanted, environment):
 def carries():
     build()
     mine = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
-    done = call([sys.executable, "-m", "pytest", "-n", "2", "--pick", TESTS, "-p", "no:cacheprovider"], limit=580,
+    done = call([sys.executable, "-m", "pytest", "-n", "2", f"--pick={TESTS}", "-p", "no:cacheprovider"], limit=580,
                 cwd=ROOT, env={**mine, "BATON_TEST_MACHINE": "aarch64", "BATON_TEST_BUILD": str(PLACE)})
     last = (done.stdout.strip() or "0").splitlines()[-1]
     if " 0 failed" not in last or int(last.split()[0]) < 60:

@@ -13,6 +13,28 @@ carry()   with the library and slots to carry; its report is read back.
 Every run has a time limit, an environment of its own without the caller's BATON_* and LD_PRELOAD,
 and its process group is killed when the limit has passed. They are tests of pytest: -k, --lf, --pdb and
 fixtures such as tmp_path work as everywhere (tests/conftest.py).
+
+How to test:
+
+    make test                                   everything: these tests and the Check suites
+    make test T=B13                             by a regex on names (room.test[case]) and promises
+    make test T=uv TEST_ARGS="-x --lf"          the rest goes to pytest; --loop 20 runs each 20 times
+    /usr/bin/python3 -m pytest -n 2 -k nested   the same without building first
+    /usr/bin/python3 -m pytest --promises -q    what is promised
+    make asan ubsan tsan valgrind               the Check suites (T= does not hold there)
+    scripts/mutants REGEX                       which one-line changes no test notices (tests/mutants.txt)
+    make check; .ci/run                         what must pass; what a release needs
+
+A test is one function with @test("RULE: promise"), one small program of tests/programs that knows
+nothing of the library, and two runs or more: plainly it is wrong, carried it is right. `each=` makes
+one test of each element, as pytest.mark.parametrize does; parameters beyond those are fixtures. Break
+the code once and see the test fail; put the line that you broke into tests/mutants.txt.
+
+No test may hang on time. Limits are seconds of an idle machine and grow with the load (patience.py):
+run(..., timeout=), @test(..., timeout=) and call(..., limit=) for anything else, never subprocess with
+a timeout of its own. A program that waits for something waits for that, not for some milliseconds.
+What this machine cannot show is skip("why"), which is told at the end. Needs of a program stand in its
+first lines (tests/lib/build-program), packages in scripts/setup.
 """
 import contextlib
 import inspect

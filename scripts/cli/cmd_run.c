@@ -83,7 +83,12 @@ static char *plan_object(const char *program)
     if (in)
         fclose(in);
     line[strcspn(line, "\n")] = '\0';
-    if (child < 0 || waitpid(child, &status, 0) != child || status != 0 || !line[0])
+    if (child < 0 || waitpid(child, &status, 0) != child)
+        return NULL;
+    /* Hooks that were found have no place to be: it has said why. */
+    if (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_FAILED)
+        exit(EXIT_FAILED);
+    if (status != 0 || !line[0])
         return NULL;
     return allocated(strdup(line));
 }

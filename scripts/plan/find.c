@@ -181,7 +181,8 @@ void decide(const struct named_spec *spec, const struct module *only, struct dec
     case HOW_AUTO:
         if (is_reached_by_name(where, spec->function)) {
             if (!where->is_later && !spec->is_outside &&
-                modules_calls_directly(where, first.value)) {
+                (modules_calls_directly(where, first.value) ||
+                 modules_is_in_table(where, first.value))) {
                 plan_code(spec, where, &first, out);
                 if (out->row.by == HOW_PATCH)
                     return;

@@ -14,7 +14,7 @@ from pathlib import Path
 from compile import compiled
 from harness import ROOT, Failure, skip, test
 
-NGINX = "ngx_thread_task_post(kind=field,obj=2,off=24,data=16)"
+NGINX = "preset:nginx"
 LLD = "_ZN4llvm8parallel6detail9TaskGroup5spawnESt8functionIFvvEE(kind=stdfunction,obj=2)"
 
 

@@ -1,0 +1,74 @@
+"""Presets against the real libraries: each group plain wrong, carried right; an item that never fires is an error."""
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+from compile import compiled
+from harness import PROGRAMS, ROOT, carry, plain, skip, test
+
+TLS = "tls:request_id"
+THPOOL = "/usr/share/cthreadpool/thpool.c"
+# The program, and the items of the preset that this program has no use for.
+PRESETS = {
+    "grpc": ("preset_grpc", ()),
+    "llvm": ("preset_llvm", ()),
+    "poco": ("preset_poco", ("startERNS_8RunnableERKN", "startWithPriority", "Urgent")),
+    "qt": ("preset_qt5", ("UNIX",)),
+    "qt ": ("preset_qt6", ("UNIX",)),
+    "asio": ("preset_asio", ()),
+    "asio ": ("preset_asio_boost", ()),
+    "gdal": ("preset_gdal", ()),
+}
+
+
+def fired(after, preset, unused=()):
+    """Every item of the preset found its function and was called."""
+    for hook in after.reported()["hooks"]:
+        if hook["preset"] != preset:
+            after.fail(f"{hook['item']} is of {hook['preset']}")
+        if not hook["fired"] and not any(part in hook["item"] for part in unused):
+            after.fail(f"{hook['item']} is {hook['state']}, never fired: {hook['reason']}")
+
+
+@test("a preset carries what its library hands over, and each of its items is met", each=PRESETS)
+def library(name):
+    program, unused = PRESETS[name]
+    preset = name.strip()
+    if not (PROGRAMS / program).exists():
+        skip(f"{program} was not built here")
+    plain(program).wrong()
+    after = carry(TLS, program, env={"BATON_HOOKS": f"preset:{preset}"}, launched=True).ok()
+    fired(after, preset, unused)
+
+
+@test("pools of std::packaged_task", each=[("g++", "-O0"), ("g++", "-O2"), ("clang++", "-O0")])
+def std_future(compiler, level):
+    program = compiled("shapes", level, "-std=c++17", "hooks_shapes.cc", compiler=compiler)
+    plain(program, "packaged").wrong()
+    after = carry(TLS, program, "packaged", env={"BATON_HOOKS": "preset:std-future"}, launched=True).ok().clean()
+    fired(after, "std-future")
+
+
+@test("C-Thread-Pool, compiled into a program", each=("-O0", "-O2"))
+def cthreadpool(level):
+    if not Path(THPOOL).exists():
+        skip("cthreadpool-dev is not installed")
+    program = compiled("thpool", level, "-I/usr/include/cthreadpool", "hooks_thpool.c", THPOOL)
+    plain(program).wrong()
+    after = carry("key:request_key", program, env={"BATON_HOOKS": "preset:cthreadpool"}, launched=True).ok().clean()
+    fired(after, "cthreadpool")
+
+
+@test("a Rust pool that sends boxed functions through a channel")
+def rust_channel():
+    if not shutil.which("rustc"):
+        skip("rustc is not installed")
+    with tempfile.TemporaryDirectory() as folder:
+        program = Path(folder, "pool")
+        subprocess.run(["rustc", "-O", ROOT / "tests/programs/parts/preset_rust.rs", "-o", program], check=True)
+        names = subprocess.run(["nm", program], capture_output=True, text=True, check=True).stdout.split()
+        request = next(name for name in names if "REQUEST" in name and "VAL" in name)
+        plain(program).exits(1)
+        after = carry(f"tls:{request}", program, env={"BATON_HOOKS": "preset:rust-channel"}, launched=True).ok()
+        fired(after, "rust-channel")

@@ -22,7 +22,16 @@
 #define PREFIX_LEN (sizeof PREFIX - 1)
 #define FILE_MAX ((size_t)256 << 10)
 
-enum kind { KIND_FLAG, KIND_CHOICE, KIND_COUNT, KIND_SECONDS, KIND_PATH, KIND_LIST, KIND_NAMES };
+enum kind {
+    KIND_FLAG,
+    KIND_CHOICE,
+    KIND_COUNT,
+    KIND_SECONDS,
+    KIND_PATH,
+    KIND_TARGET,
+    KIND_LIST,
+    KIND_NAMES
+};
 
 /* What each TYPE of config.def is here: kind, and the words of a choice. */
 #define CONFIG_ROW_FLAG KIND_FLAG, ""
@@ -30,6 +39,7 @@ enum kind { KIND_FLAG, KIND_CHOICE, KIND_COUNT, KIND_SECONDS, KIND_PATH, KIND_LI
 #define CONFIG_ROW_COUNT KIND_COUNT, ""
 #define CONFIG_ROW_SECONDS KIND_SECONDS, ""
 #define CONFIG_ROW_PATH KIND_PATH, ""
+#define CONFIG_ROW_TARGET KIND_TARGET, ""
 #define CONFIG_ROW_LIST KIND_LIST, ""
 #define CONFIG_ROW_NAMES KIND_NAMES, ""
 
@@ -72,20 +82,43 @@ struct reader {
     uint32_t given_at[SETTING_COUNT]; /* line in the file, GIVEN_IN_ENVIRONMENT, or 0 */
 };
 
+static size_t config_find(const char *name, size_t len)
+{
+    size_t i;
+
+    for (i = 0; i < SETTING_COUNT; i++)
+        if (strlen(settings[i].name) == len && memcmp(settings[i].name, name, len) == 0)
+            break;
+    return i;
+}
+
+/* Names are compared as if written in capitals: export baton_carry=... is a mistake of the same kind. */
+static void config_upper(const char *from, char *into, size_t n)
+{
+    size_t i = 0;
+
+    for (; from[i] && i + 1 < n; i++)
+        into[i] = (char)(from[i] >= 'a' && from[i] <= 'z' ? from[i] - 32 : from[i]);
+    into[i] = '\0';
+}
+
 static void config_unknown(struct reader *r, const struct place *place)
 {
-    unsigned best = UINT32_MAX;
+    unsigned best = UINT32_MAX, length;
     const char *nearest = NULL;
+    char name[64];
 
+    config_upper(place->name, name, sizeof name);
+    length = (unsigned)(strlen(name) > PREFIX_LEN ? strlen(name) - PREFIX_LEN : 0);
     for (size_t i = 0; i < SETTING_COUNT; i++) {
-        unsigned d = config_name_distance(place->name, settings[i].name);
+        unsigned d = config_name_distance(name, settings[i].name);
 
         if (d < best) {
             best = d;
             nearest = settings[i].name;
         }
     }
-    if (best <= 4)
+    if (best <= length / 3 || best == 0)
         config_expect(r->out, place, 0, "no such setting, expected %s?", nearest);
     else
         config_expect(r->out, place, 0, "no such setting, BATON_HELP=1 lists them");
@@ -99,6 +132,24 @@ static size_t config_list_number(size_t setting)
     for (size_t i = 0; i < setting; i++)
         number += settings[i].kind == KIND_LIST || settings[i].kind == KIND_NAMES;
     return number;
+}
+
+/* What outfile.c will make of it. */
+static bool config_check_target(struct config *out, const struct place *p)
+{
+    for (size_t i = 0; i < p->len; i++) {
+        if (p->text[i] != '%')
+            continue;
+        i++;
+        if (i == p->len || (p->text[i] != 'p' && p->text[i] != '%')) {
+            config_expect(out, p, i - 1, "expected %%p (the process id) or %%%% after this");
+            return false;
+        }
+    }
+    if (p->len < 4000)
+        return true;
+    config_expect(out, p, 0, "expected the path of a file, this is too long for one");
+    return false;
 }
 
 static void config_parse(struct reader *r, size_t setting, struct place *p, void *into)
@@ -118,13 +169,17 @@ static void config_parse(struct reader *r, size_t setting, struct place *p, void
     case KIND_SECONDS:
         config_parse_seconds(r->out, p, into);
         break;
+    case KIND_TARGET:
+        if (!config_check_target(r->out, p))
+            break;
+        /* fall through */
     case KIND_PATH:
         p->text[p->len] = '\0';
         *(const char **)into = p->text;
         break;
     case KIND_LIST:
     case KIND_NAMES:
-        config_parse_list(p, s->kind == KIND_LIST ? ";" : ",;",
+        config_parse_list(r->out, p, s->kind == KIND_LIST ? ";" : ",;",
                           r->items + config_list_number(setting) * r->item_max, r->item_max, into);
         break;
     }
@@ -155,17 +210,52 @@ static void config_take(struct reader *r, size_t setting, struct place *p)
         r->given_at[setting] = p->file ? p->line : GIVEN_IN_ENVIRONMENT;
 }
 
-static size_t config_find(const char *name, size_t len)
-{
-    size_t i;
+/* The file */
 
-    for (i = 0; i < SETTING_COUNT; i++)
-        if (strlen(settings[i].name) == len && memcmp(settings[i].name, name, len) == 0)
-            break;
-    return i;
+static bool config_begins(const struct place *p, const char *word)
+{
+    size_t len = strlen(word);
+
+    return p->len >= len && !memcmp(p->text, word, len);
 }
 
-/* The file */
+/* Lines of other formats, which would be taken for items: what they are, and what to type. */
+static bool config_refuse_line(struct reader *r, struct place *p)
+{
+    char name[64] = PREFIX, shown[64];
+    size_t len = 0, skip;
+    bool is_lower = false;
+
+    p->name = "BATON_CONFIG";
+    while (len < p->len && len < sizeof shown - 1 &&
+           (((p->text[len] | 32) >= 'a' && (p->text[len] | 32) <= 'z') || p->text[len] == '_'))
+        is_lower |= p->text[len++] >= 'a' && p->text[len - 1] != '_';
+    if (config_begins(p, "export ") || config_begins(p, "set ")) {
+        config_expect(r->out, p, 0, "expected NAME=VALUE without %.*s", (int)len, p->text);
+        return true;
+    }
+    if (*p->text == '[') {
+        config_expect(r->out, p, 0, "expected NAME=VALUE or an item: there are no sections");
+        return true;
+    }
+    if (config_begins(p, "include ") || config_begins(p, "@include ")) {
+        config_expect(r->out, p, 0, "expected NAME=VALUE or an item: no file includes another");
+        return true;
+    }
+    memcpy(shown, p->text, len);
+    shown[len] = '\0';
+    config_upper(shown, name + PREFIX_LEN, sizeof name - PREFIX_LEN);
+    skip = strncmp(name + PREFIX_LEN, PREFIX, PREFIX_LEN) == 0 ? PREFIX_LEN : 0;
+    memmove(name, name + skip, strlen(name + skip) + 1);
+    for (skip = len; skip < p->len && config_is_space(p->text[skip]);)
+        skip++;
+    if (skip < p->len && p->text[skip] == '=' && !is_lower)
+        return false;
+    if (strlen(name) <= PREFIX_LEN || config_find(name, strlen(name)) == SETTING_COUNT)
+        return false;
+    config_expect(r->out, p, 0, "expected %s=VALUE, in capitals and with '='", name + PREFIX_LEN);
+    return true;
+}
 
 static void config_read_line(struct reader *r, const char *file, uint32_t number, char *line,
                              size_t len)
@@ -182,6 +272,8 @@ static void config_read_line(struct reader *r, const char *file, uint32_t number
         }
     config_trim(&p);
     if (!p.len)
+        return;
+    if (config_refuse_line(r, &p))
         return;
     while (name_len < p.len &&
            ((p.text[name_len] >= 'A' && p.text[name_len] <= 'Z') ||
@@ -220,9 +312,19 @@ static void config_read_line(struct reader *r, const char *file, uint32_t number
 
 static void config_read_text(struct reader *r, const char *file, char *text, size_t len)
 {
+    static const char mark[3] = "\xef\xbb\xbf"; /* of Windows editors */
     uint32_t number = 1;
+    size_t at = 0;
 
-    for (size_t at = 0; at < len; number++) {
+    if (len >= sizeof mark && !memcmp(text, mark, sizeof mark)) {
+        struct place p = {
+            .name = "BATON_CONFIG", .file = file, .text = text, .line = 1, .key_index = 1};
+
+        config_expect(r->out, &p, 0,
+                      "expected text without a byte order mark: save it as plain UTF-8");
+        at = sizeof mark;
+    }
+    for (; at < len; number++) {
         char *end = memchr(text + at, '\n', len - at);
         size_t line_len = end ? (size_t)(end - (text + at)) : len - at;
 
@@ -255,6 +357,9 @@ static int config_open_file(struct config *out, struct place *p, size_t *len)
         return -1;
     }
     size = sys_file_size(fd);
+    /* Files of /proc say that they are empty. */
+    if (size == 0 && sys_read(fd, path, 1) != 0)
+        size = -EINVAL;
     if (size < 0 || (size_t)size > FILE_MAX) {
         config_expect(out, p, 0, "expected a regular file of at most %zu bytes", FILE_MAX);
         sys_close(fd);
@@ -468,8 +573,9 @@ void config_free(struct config *config)
 void config_help(void)
 {
     static const char kinds[][12] = {
-        [KIND_FLAG] = "on|off", [KIND_COUNT] = "NUMBER",  [KIND_SECONDS] = "SECONDS",
-        [KIND_PATH] = "FILE",   [KIND_LIST] = "ITEM;...", [KIND_NAMES] = "NAME,...",
+        [KIND_FLAG] = "on|off",    [KIND_COUNT] = "NUMBER", [KIND_SECONDS] = "SECONDS",
+        [KIND_PATH] = "FILE",      [KIND_TARGET] = "FILE",  [KIND_LIST] = "ITEM;...",
+        [KIND_NAMES] = "NAME,...",
     };
     char line[256];
     int len;

@@ -35,6 +35,7 @@ struct config_list {
 #define CONFIG_C_COUNT uint32_t
 #define CONFIG_C_SECONDS uint64_t
 #define CONFIG_C_PATH const char *
+#define CONFIG_C_TARGET const char *
 #define CONFIG_C_LIST struct config_list
 #define CONFIG_C_NAMES struct config_list
 
@@ -43,9 +44,9 @@ struct config {
 #include "base/config.def"
 #undef SETTING
     struct config_list pools; /* libraries whose threads are workers, named by presets */
-    unsigned errors; /* wrong settings and items so far */
-    bool is_secure;  /* a setuid program: only the rows marked secure_ok were read */
-    void *memory;    /* what the texts above point into */
+    unsigned errors;          /* wrong settings and items so far */
+    bool is_secure;           /* a setuid program: only the rows marked secure_ok were read */
+    void *memory;             /* what the texts above point into */
     size_t memory_len;
     char *spare; /* room in it, for who takes texts apart: as much as all of them */
     size_t spare_len;

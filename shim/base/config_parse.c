@@ -145,7 +145,7 @@ void config_parse_flag(struct config *c, const struct place *p, bool *into)
     else if (config_is_word(p, "off", 3) || config_is_word(p, "0", 1))
         *into = false;
     else
-        config_expect(c, p, 0, "expected on, off, 1 or 0");
+        config_expect(c, p, 0, "expected on, off, 1 or 0, as in %s=on", p->name);
 }
 
 void config_parse_choice(struct config *c, const struct place *p, const char *words, unsigned *into)
@@ -168,7 +168,8 @@ void config_parse_choice(struct config *c, const struct place *p, const char *wo
             break;
         word += len + 1;
     }
-    config_expect(c, p, 0, "expected one of %s", words);
+    config_expect(c, p, 0, "expected one of %s, as in %s=%.*s", words, p->name,
+                  (int)strcspn(words, "|"), words);
 }
 
 /* Read a whole number up to MAX at *AT; moves *AT behind it. */
@@ -201,10 +202,39 @@ void config_parse_count(struct config *c, const struct place *p, uint32_t *into)
         config_expect(c, p, at, "expected a whole number, as in 16");
 }
 
+/* 10s, 5min: what to type instead. */
+static bool config_say_unit(struct config *c, const struct place *p, size_t at,
+                            uint64_t nanoseconds)
+{
+    static const struct {
+        char name[4];
+        uint64_t milliseconds;
+    } units[] = {{"s", 1000},    {"ms", 1},      {"m", 60000},
+                 {"min", 60000}, {"h", 3600000}, {"d", 86400000}};
+    uint64_t thousandths;
+
+    for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
+        if (!config_is_word(&(struct place){.text = p->text + at, .len = p->len - at},
+                            units[i].name, strlen(units[i].name)))
+            continue;
+        thousandths = nanoseconds / 1000000000 * units[i].milliseconds +
+                      nanoseconds % 1000000000 * units[i].milliseconds / 1000000000;
+        if (thousandths % 1000)
+            config_expect(c, p, at, "expected seconds without a unit: %lu.%03lu",
+                          (unsigned long)(thousandths / 1000), (unsigned long)(thousandths % 1000));
+        else
+            config_expect(c, p, at, "expected seconds without a unit: %lu",
+                          (unsigned long)(thousandths / 1000));
+        return true;
+    }
+    return false;
+}
+
 void config_parse_seconds(struct config *c, const struct place *p, uint64_t *into)
 {
     unsigned errors = c->errors;
     uint64_t value, unit = 1000000000;
+    bool is_zero = true;
     size_t at = 0, first;
 
     if (config_parse_digits(c, p, &at, 1000000000, &value)) {
@@ -212,42 +242,79 @@ void config_parse_seconds(struct config *c, const struct place *p, uint64_t *int
         if (at < p->len && p->text[at] == '.') {
             for (first = ++at; at < p->len && p->text[at] >= '0' && p->text[at] <= '9'; at++) {
                 unit /= 10;
+                is_zero &= p->text[at] == '0';
                 value += unit * (uint64_t)(p->text[at] - '0');
             }
             if (at == first)
                 goto wrong;
         }
+        if (at == p->len && !value && !is_zero) {
+            config_expect(c, p, 0, "expected 0, or at least 0.000000001 seconds");
+            return;
+        }
         if (at == p->len) {
             *into = value;
             return;
         }
+        if (config_say_unit(c, p, at, value))
+            return;
     }
 wrong:
     if (c->errors == errors)
         config_expect(c, p, at, "expected a number of seconds, as in 30 or 0.5");
 }
 
-void config_parse_list(const struct place *p, const char *separators, struct config_item *buffer,
-                       size_t capacity, struct config_list *into)
+/* The end of the piece that begins at AT. */
+static size_t config_piece_end(const struct place *p, const char *separators, size_t at)
 {
-    size_t at = 0;
+    while (at < p->len && !strchr(separators, p->text[at]))
+        at++;
+    return at;
+}
 
-    while (at < p->len) {
-        size_t end = at;
-        struct place item = *p;
+static struct place config_piece(const struct place *p, size_t at, size_t end)
+{
+    struct place piece = *p;
 
-        while (end < p->len && !strchr(separators, p->text[end]))
-            end++;
-        item.text += at;
-        item.len = end - at;
-        item.key_index += (uint32_t)at;
-        config_trim(&item);
-        if (item.len && into->count < capacity) {
-            item.text[item.len] = '\0';
-            buffer[into->count++] = (struct config_item){
-                item.text, p->name, p->file, (uint32_t)item.len, p->line, item.key_index, NULL};
-            into->items = buffer;
-        }
-        at = end + 1;
+    piece.text += at;
+    piece.len = end - at;
+    piece.key_index += (uint32_t)at;
+    config_trim(&piece);
+    return piece;
+}
+
+/* "$ITEMS;" is what shells make; any other gap is a forgotten item. */
+static void config_say_gap(struct config *c, const struct place *p, const char *separators)
+{
+    for (size_t at = 0, end; at <= p->len; at = end + 1) {
+        end = config_piece_end(p, separators, at);
+        if (config_piece(p, at, end).len || (end == p->len && at && *separators == ';'))
+            continue;
+        config_expect(c, p, at, "expected %s here, or no '%c'",
+                      *separators == ';' ? "an item" : "a name",
+                      end < p->len ? p->text[end] : p->text[at - 1]);
+        return;
+    }
+}
+
+void config_parse_list(struct config *c, const struct place *p, const char *separators,
+                       struct config_item *buffer, size_t capacity, struct config_list *into)
+{
+    config_say_gap(c, p, separators);
+    for (size_t at = 0, end; at < p->len; at = end + 1) {
+        struct place item;
+
+        end = config_piece_end(p, separators, at);
+        item = config_piece(p, at, end);
+        if (!item.len || into->count >= capacity)
+            continue;
+        item.text[item.len] = '\0';
+        buffer[into->count++] = (struct config_item){.text = item.text,
+                                                     .name = p->name,
+                                                     .file = p->file,
+                                                     .len = (uint32_t)item.len,
+                                                     .line = p->line,
+                                                     .key_index = item.key_index};
+        into->items = buffer;
     }
 }

@@ -31,8 +31,9 @@ void config_parse_choice(struct config *c, const struct place *p, const char *wo
 void config_parse_count(struct config *c, const struct place *p, uint32_t *into);
 void config_parse_seconds(struct config *c, const struct place *p, uint64_t *into);
 
-/* Add the items of the text to INTO, whose array is ROOM, and terminate each where it stands. */
-void config_parse_list(const struct place *p, const char *separators, struct config_item *buffer,
-                       size_t capacity, struct config_list *into);
+/* Add the items of the text to INTO, whose array is BUFFER, and terminate each where it stands. An item
+ * that is missing between two separators is told once. */
+void config_parse_list(struct config *c, const struct place *p, const char *separators,
+                       struct config_item *buffer, size_t capacity, struct config_list *into);
 
 #endif

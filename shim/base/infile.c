@@ -9,6 +9,21 @@
 
 #include "base/sys.h"
 
+static const char *infile_is_elf(const char *path)
+{
+    char magic[4] = "";
+    int fd = sys_open(path, O_RDONLY | O_NONBLOCK, 0);
+    long got = fd < 0 ? fd : sys_read(fd, magic, sizeof magic);
+
+    if (fd >= 0)
+        sys_close(fd);
+    if (fd < 0)
+        return "a file that may be read";
+    return got == sizeof magic && memcmp(magic, "\177ELF", sizeof magic) == 0
+               ? NULL
+               : "a shared object (an ELF file)";
+}
+
 const char *infile_distrust(const char *path)
 {
     struct stat st;
@@ -25,7 +40,5 @@ const char *infile_distrust(const char *path)
         return "a file that belongs to root or to you: its owner could change what runs here";
     if (st.st_mode & S_IWOTH)
         return "a file that others may not write (chmod o-w): they could change what runs here";
-    if (SYS_CALL(faccessat, AT_FDCWD, path, R_OK, 0) < 0)
-        return "a file that may be read (permission denied)";
-    return NULL;
+    return infile_is_elf(path);
 }

@@ -209,27 +209,82 @@ void hooks_switch_on(void)
     }
 }
 
+static bool family_is_named(enum family family, const struct config_item *item)
+{
+    const char *name = family_names[family];
+
+    /* "glib" names every glib.* family. */
+    return !strcmp(item->text, name) ||
+           (!strncmp(item->text, name, item->len) && name[item->len] == '.');
+}
+
+static void family_unknown(struct config *config, const struct config_item *item)
+{
+    unsigned best = item->len < 16 ? item->len / 3 + 1 : 0;
+    const char *nearest = NULL;
+    char name[16] = "";
+
+    for (size_t i = 0; item->text[i] && i < sizeof name - 1; i++)
+        name[i] = (char)(item->text[i] >= 'A' && item->text[i] <= 'Z' ? item->text[i] | 32
+                                                                      : item->text[i]);
+    for (unsigned family = 0; family < FAMILY_COUNT; family++) {
+        size_t stem = strcspn(family_names[family], ".");
+        unsigned distance = config_name_distance(name, family_names[family]);
+
+        if (name[stem] == '\0' && !strncmp(name, family_names[family], stem)) {
+            config_item_error(config, item, 0, "no such family of handoffs, expected %s?", name);
+            return;
+        }
+
+        if (distance < best) {
+            best = distance;
+            nearest = family_names[family];
+        }
+    }
+    if (nearest)
+        config_item_error(config, item, 0, "no such family of handoffs, expected %s?", nearest);
+    else
+        config_item_error(config, item, 0,
+                          "expected a family of handoffs (man 7 baton lists them), as in uv.work");
+}
+
+/* The item is one that a family has, for the first time, and can be obeyed. */
+static void family_disable(struct config *config, size_t number)
+{
+    const struct config_item *item = &config->disable.items[number];
+    bool is_known = false;
+
+    for (size_t i = 0; i < number; i++) {
+        if (!strcmp(config->disable.items[i].text, item->text)) {
+            config_item_error(config, item, 0, "given before, expected once");
+            return;
+        }
+    }
+    if (family_is_named(FAMILY_LOADER, item)) {
+        config_item_error(config, item, 0,
+                          "expected a family of handoffs: the loader is always watched");
+        return;
+    }
+    for (unsigned family = 0; family < FAMILY_COUNT; family++) {
+        if (!family_is_named((enum family)family, item))
+            continue;
+        is_known = true;
+        if (family == FAMILY_KEYS && slots_key_count)
+            config_item_error(config, item, 0,
+                              "expected no key: in BATON_CARRY with it: they need the "
+                              "functions of keys");
+        family_off[family] = true;
+    }
+    if (!is_known)
+        family_unknown(config, item);
+}
+
 void hooks_init(const struct config *config, bool carries_anything, bool carries_keys)
 {
     is_carrying = carries_anything;
     family_off[FAMILY_KEYS] = !carries_keys;
     family_off[FAMILY_NAMED] = !config->hooks.count && !slots_watch_setters;
-    for (size_t i = 0; i < config->disable.count; i++) {
-        const struct config_item *item = &config->disable.items[i];
-        bool is_known = false;
-
-        for (unsigned family = 0; family < FAMILY_COUNT; family++) {
-            /* "glib" names every glib.* family. */
-            if (!strcmp(item->text, family_names[family]) ||
-                (!strncmp(item->text, family_names[family], item->len) &&
-                 family_names[family][item->len] == '.')) {
-                family_off[family] = true;
-                is_known = true;
-            }
-        }
-        if (!is_known)
-            config_item_error((struct config *)(uintptr_t)config, item, 0,
-                              "expected a family of handoffs, as in man 7 baton");
-    }
+    for (size_t i = 0; i < config->disable.count; i++)
+        family_disable((struct config *)(uintptr_t)config, i);
     is_ready = true;
 }

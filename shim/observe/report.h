@@ -2,6 +2,11 @@
 #ifndef BATON_OBSERVE_REPORT_H
 #define BATON_OBSERVE_REPORT_H
 
+#include <stdbool.h>
+
+/* Before main, for who wants to know early: says why not. A pipe may still get its reader. */
+bool report_can_be_written(const char *target);
+
 /* Writes to `target`: "stderr", or a file that is appended to, one line a process; "%p" in the name
  * is the process id. Called once, when exit has begun. */
 /* Begins the live report beside `target` (base/live.h), if that is a file. Before the first thread block. */

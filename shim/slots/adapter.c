@@ -16,6 +16,7 @@
 #include "base/infile.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/sys.h"
 #include "slots/slots.h"
 
 enum { PATH_SIZE = 4096, VERSION_FIRST = 1, VERSION_WITH_END = 2 };
@@ -77,6 +78,54 @@ bool slot_adapter_exists(const char *name)
     return is_there;
 }
 
+/* What getdents64 answers; the C library has no name for it. */
+struct entry {
+    uint64_t inode;
+    int64_t next;
+    uint16_t length;
+    uint8_t kind;
+    char name[];
+};
+
+/* WHY, or with it the name of an adapter of ours that TEXT may have meant. PATH begins with our folder. */
+static const char *adapter_near(const char *path, size_t folder_len, const char *text,
+                                const char *why)
+{
+    static char hint[256];
+    _Alignas(8) char entries[2048];
+    char folder[PATH_SIZE], nearest[64] = "", name[64];
+    unsigned best = 4;
+    int fd;
+    long got;
+
+    if (!*text || strchr(text, '/') || strlen(text) >= sizeof name ||
+        folder_len + 16 > sizeof folder)
+        return why;
+    fmt_buf(folder, sizeof folder, "%.*sadapters", (int)folder_len, path);
+    fd = sys_open(folder, O_RDONLY | O_DIRECTORY, 0);
+    while (fd >= 0 && (got = SYS_CALL(getdents64, fd, entries, sizeof entries)) > 0) {
+        for (long at = 0; at < got; at += ((struct entry *)(void *)(entries + at))->length) {
+            const struct entry *entry = (const struct entry *)(const void *)(entries + at);
+            size_t len = strlen(entry->name);
+
+            if (len < 4 || len > sizeof name || strcmp(entry->name + len - 3, ".so") != 0)
+                continue;
+            memcpy(name, entry->name, len - 3);
+            name[len - 3] = '\0';
+            if (config_name_distance(text, name) < best) {
+                best = config_name_distance(text, name);
+                strcpy(nearest, name);
+            }
+        }
+    }
+    if (fd >= 0)
+        sys_close(fd);
+    if (!*nearest)
+        return why;
+    fmt_buf(hint, sizeof hint, "adapter:%s? Or %s", nearest, why);
+    return hint;
+}
+
 static bool adapter_parse(struct slot *slot, char *text, struct slot_error *error)
 {
     char *path = mem_alloc(PATH_SIZE);
@@ -104,7 +153,7 @@ static bool adapter_parse(struct slot *slot, char *text, struct slot_error *erro
             why = "the name of an adapter (a file in lib/baton/adapters, without .so) or the path "
                   "of a "
                   "shared object";
-        *error = (struct slot_error){why, text};
+        *error = (struct slot_error){adapter_near(path, at, text, why), text};
         errno = saved_errno;
         mem_free(path, PATH_SIZE);
         return false;

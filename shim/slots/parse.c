@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "slots/grammar.h"
 #include "slots/origin.h"
 #include "slots/policy.h"
 #include "slots/slots.h"
@@ -123,24 +124,6 @@ static const struct slot_kind *find_kind(const char *text, size_t len)
     return NULL;
 }
 
-/* What was meant by an item of no kind. Items are read once, by one thread. */
-static const char *expected_kind(const char *text)
-{
-    static char expected[160];
-
-    if (!strchr(text, ':') && !strchr(text, '/') && slot_adapter_exists(text)) {
-        fmt_buf(expected, sizeof expected, "adapter:%s, for it is an adapter", text);
-        return expected;
-    }
-    return "key:, tls:, fn:, swap:, locale, fenv, name, ioprio or adapter:";
-}
-
-/* "fenv,locale" and "key:a,key:b": the next item stands where an option would. */
-static bool is_item(const char *option)
-{
-    return find_kind(option, strcspn(option, ":,")) || slot_adapter_exists(option);
-}
-
 static bool option_is_kinds_own(const struct slot_kind *kind, const char *option)
 {
     const char *rest;
@@ -162,12 +145,11 @@ static bool parse_item(struct slot *slot, char *text, struct slot_error *error)
     size_t kind_len = strcspn(text, ":,");
     char *body = text + kind_len, *own_end, *option;
 
-    slot->kind = find_kind(text, kind_len);
-    if (!slot->kind) {
-        error->expected = expected_kind(text);
-        error->at = text;
+    if (!grammar_check(text, slot_adapter_exists, error))
         return false;
-    }
+    slot->kind = find_kind(text, kind_len);
+    if (!slot->kind)
+        return false;
     if (*body == ':')
         body++;
     own_end = body;
@@ -190,10 +172,7 @@ static bool parse_item(struct slot *slot, char *text, struct slot_error *error)
 
         *next = '\0';
         if (!parse_policy(slot, option, error)) {
-            error->expected =
-                is_item(option)
-                    ? "an option: the next item stands after a ';', not after a ','"
-                    : "share, copy=N, string, clone=F,free=F, ref=F,unref=F, move or weak";
+            error->expected = "share, copy=N, string, clone=F,free=F, ref=F,unref=F, move or weak";
             error->at = option;
         }
         if (error->expected)
@@ -218,15 +197,35 @@ static char *text_buffer(struct config *config, size_t size)
     return buffer;
 }
 
+/* The same item in the environment and in the file is no mistake: each may stand alone. */
+static bool is_given_already(struct config *config, const struct config_item *item,
+                             const struct config_item *const *sources)
+{
+    for (size_t i = 0; i < slots_count; i++) {
+        const struct config_item *before = sources[i];
+        bool is_same = !strcmp(before->text, item->text);
+
+        if (!grammar_same_subject(before->text, item->text))
+            continue;
+        if (!is_same || (before->file != NULL) == (item->file != NULL))
+            config_item_error(config, item, 0,
+                              is_same ? "given before, expected once"
+                                      : "given before with other options, expected once");
+        return true;
+    }
+    return false;
+}
+
 unsigned slots_parse(struct config *config)
 {
+    const struct config_item *sources[SLOTS_MAX]; /* what each slot was read from */
     unsigned errors = 0;
 
     slots_force = config->force;
     for (size_t i = 0; i < config->carry.count; i++) {
         const struct config_item *item = &config->carry.items[i];
         struct slot *slot = &slots[slots_count];
-        struct slot_error error = {NULL, NULL};
+        struct slot_error error = {.expected = NULL};
         char *text;
 
         if (slots_count == SLOTS_MAX) {
@@ -234,6 +233,8 @@ unsigned slots_parse(struct config *config)
             errors++;
             break;
         }
+        if (is_given_already(config, item, sources))
+            continue;
         text = text_buffer(config, item->len + 1);
         if (!text)
             break;
@@ -247,7 +248,7 @@ unsigned slots_parse(struct config *config)
             errors++;
             continue;
         }
-        slots_count++;
+        sources[slots_count++] = item;
         slot->is_owned = slot->kind->hold ||
                          (slot->policy != POLICY_SHARE && slot->policy != POLICY_MOVE);
         slots_have_owned |= slot->is_owned;

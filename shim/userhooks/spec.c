@@ -302,6 +302,18 @@ static char *find_file(char *text)
     return hash && !strpbrk(hash, "})>") ? hash : NULL;
 }
 
+/* What is called from within our own work cannot be hooked, and hands nothing over. */
+static bool is_allocator(const char *name)
+{
+    static const char names[][16] = {"malloc", "calloc", "realloc", "free",
+                                     "mmap",   "munmap", "memcpy"};
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (!strcmp(name, names[i]))
+            return true;
+    return false;
+}
+
 /* FUNCTION[@MODULE][#FILE.c], in either order, cut at the marks. */
 static bool read_name(char *text, struct named_spec *out, struct spec_error *error)
 {
@@ -320,25 +332,51 @@ static bool read_name(char *text, struct named_spec *out, struct spec_error *err
         return fail(error, out->module, "the name of a module");
     if (hash && !*out->file)
         return fail(error, out->file, "the name of a source file");
+    if (at && !strstr(text, "::") && strchr(text, '@'))
+        return fail(error, strchr(text, '@'), "one @ only: FUNCTION[@MODULE][#FILE.c]");
     out->function = text;
     if (!*text)
         return fail(error, text, "the name of a function");
     out->is_demangled = strstr(text, "::") || strpbrk(text, "(<");
     out->is_glob = strchr(text, '*') && (!out->is_demangled || !strpbrk(text, "("));
+    if (is_allocator(text))
+        return fail(error, text, "a function that hands work over: this one does not");
+    if (strlen(text) > 4095)
+        return fail(error, text, "a name of at most 4095 bytes");
     len = strspn(text, "*");
     if (out->is_glob && !text[len])
         return fail(error, text, "more than * of the name");
     for (; *text; text++) {
-        if (out->is_demangled ? *text < ' ' : *text <= ' ' || strchr("(),=;:", *text))
+        if (out->is_demangled
+                ? (unsigned char)*text < ' ' || *text == 0x7f
+                : (unsigned char)*text <= ' ' || *text == 0x7f || strchr("(),=;:|\"'", *text))
             return fail(error, text,
                         "the name of a function as the linker knows it (nm), then (kind=...)");
     }
     return true;
 }
 
+/* The names of the options so far. False: this one was among them. */
+struct given {
+    const char *names[24];
+    size_t count;
+};
+
+static bool note_option(struct given *given, const char *name)
+{
+    for (size_t i = 0; i < given->count; i++)
+        if (!strcmp(given->names[i], name))
+            return false;
+    if (given->count == sizeof given->names / sizeof *given->names)
+        return false; /* there are not so many */
+    given->names[given->count++] = name;
+    return true;
+}
+
 bool spec_parse(char *text, struct named_spec *out, struct spec_error *error)
 {
     char *open = strrchr(text, '('), *close, *option; /* names of C++ have some of their own */
+    struct given given = {.count = 0};
     unsigned seen = 0;
     bool has_kind = false;
 
@@ -351,6 +389,8 @@ bool spec_parse(char *text, struct named_spec *out, struct spec_error *error)
         return fail(error, text + strlen(text), "a closing )");
     if (close[1])
         return fail(error, close + 1, "nothing after the closing )");
+    if (close[-1] == ',')
+        return fail(error, close, "an option after the comma, or no comma");
     *open = *close = '\0';
     if (!read_name(text, out, error))
         return false;
@@ -358,9 +398,13 @@ bool spec_parse(char *text, struct named_spec *out, struct spec_error *error)
         char *next = option + strcspn(option, ","), *value;
 
         *next = '\0';
+        if (!*option)
+            return fail(error, option, "an option after the comma, or no comma");
         value = strchr(option, '=');
         if (value)
             *value++ = '\0';
+        if (!note_option(&given, option))
+            return fail(error, option, "each option once");
         if (value && !strcmp(option, "kind")) {
             if (!read_kind(value, &out->kind))
                 return fail(error, value, kinds_expected);
@@ -378,6 +422,9 @@ bool spec_parse(char *text, struct named_spec *out, struct spec_error *error)
         return fail(error, close, kinds[out->kind].expected);
     if (seen & ~(kinds[out->kind].required | kinds[out->kind].allowed))
         return fail(error, open + 1, "only options of this kind (see man 7 baton)");
+    if (out->is_outside && out->how == HOW_PATCH)
+        return fail(error, open + 1,
+                    "outside or how=patch, not both: a patch sees the calls inside, too");
     if (out->kind == NAMED_CALL && out->fn == out->arg)
         return fail(error, open + 1, "two different positions for fn and arg");
     if (out->kind == NAMED_PUT && out->item_at != ITEM_ARGUMENT)

@@ -17,6 +17,32 @@ struct items {
     size_t count;
 };
 
+static bool is_same_text(const char *one, const char *other)
+{
+    return !strcmp(one ? one : "", other ? other : "");
+}
+
+/* Of two hooks on one function the second would never be asked. A preset may have been named twice. */
+static bool is_given_already(struct config *config, const struct items *items,
+                             const struct config_item *item)
+{
+    const struct named_spec *spec = &items->specs[items->count];
+
+    for (size_t i = 0; i < items->count; i++) {
+        const struct named_spec *before = &items->specs[i];
+
+        if (!is_same_text(before->function, spec->function) ||
+            !is_same_text(before->module, spec->module) || !is_same_text(before->file, spec->file))
+            continue;
+        if (!spec->preset && !before->preset &&
+            (strcmp(item->text, items->from[i]->text) != 0 || !item->file == !items->from[i]->file))
+            config_item_error(config, item, 0,
+                              "this function is hooked by an item before, expected once");
+        return !spec->preset || !before->preset || !strcmp(spec->preset, before->preset);
+    }
+    return false;
+}
+
 /* False: there is no room for more. */
 static bool read_item(struct config *config, struct items *items, const struct config_item *from)
 {
@@ -39,7 +65,7 @@ static bool read_item(struct config *config, struct items *items, const struct c
     spec->preset = from->preset;
     items->from[items->count] = from;
     if (spec_parse(copy, spec, &error))
-        items->count++;
+        items->count += !is_given_already(config, items, from);
     else
         config_item_error(config, from, (size_t)(error.at - copy), "expected %s", error.expected);
     return true;

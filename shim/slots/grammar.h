@@ -1,0 +1,17 @@
+/* What an item of BATON_CARRY may look like, whoever reads it afterwards. */
+#ifndef BATON_SLOTS_GRAMMAR_H
+#define BATON_SLOTS_GRAMMAR_H
+
+#include <stdbool.h>
+
+struct slot_error;
+
+/* Is TEXT an item that makes sense? It is only read; adapter_exists says whether a name is an adapter's.
+ * False: ERROR says what was expected and where, until the next call. */
+bool grammar_check(const char *text, bool (*adapter_exists)(const char *name),
+                   struct slot_error *error);
+
+/* Do two items, both of them right, name the same thing? Their policies are not looked at. */
+bool grammar_same_subject(const char *one, const char *other);
+
+#endif

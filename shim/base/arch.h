@@ -39,4 +39,32 @@
 
 #define GUARDED_FRAME() __asm__ volatile(".cfi_personality 0x9b,DW.ref.baton_personality")
 
+/*
+ * A frame with another personality, `name`, which takes the part of baton_personality: for frames that
+ * must put more in order when they are left. ARCH_PERSONALITY(name) stands once, beside the function.
+ */
+#define GUARDED_FRAME_BY(name) __asm__ volatile(".cfi_personality 0x9b,DW.ref." #name)
+
+#if __SIZEOF_POINTER__ == 8
+#define ARCH_POINTER_WORD ".8byte "
+#else
+#define ARCH_POINTER_WORD ".4byte "
+#endif
+#define ARCH_PERSONALITY(name)                                   \
+    __asm__(".pushsection .data.rel.ro.local,\"aw\",%progbits\n" \
+            ".p2align 3\n"                                       \
+            ".hidden DW.ref." #name "\n"                         \
+            ".globl DW.ref." #name "\n"                          \
+            "DW.ref." #name ":\n" ARCH_POINTER_WORD #name "\n"   \
+            ".popsection\n")
+
+/*
+ * Keeps `pointer` in the register that unwind_pinned reads, from here on until it is used by
+ * arch_unpin: a personality finds there what the frame was about.
+ */
+#define ARCH_PIN(type, pinned, pointer)                     \
+    register type *pinned __asm__(ARCH_PINNED) = (pointer); \
+    __asm__ volatile("" : "+r"(pinned))
+#define ARCH_UNPIN(pinned) __asm__ volatile("" : "+r"(pinned))
+
 #endif

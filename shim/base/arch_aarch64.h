@@ -14,6 +14,10 @@ enum {
     ARCH_RELOCATION_POINTER = R_AARCH64_ABS64,
 };
 
+/* A register that calls preserve, and its number in unwind information (ARCH_PIN). */
+#define ARCH_PINNED "x19"
+enum { ARCH_PINNED_NUMBER = 19 };
+
 static inline void arch_pause(void)
 {
     __asm__ volatile("yield");

@@ -23,6 +23,10 @@ enum { ARCH_UNWIND_IP = 16, ARCH_UNWIND_SP = 7, ARCH_RETURN_ON_STACK = 1 };
 /* families/openmp/gomp_word_x86_64.c is there. */
 #define ARCH_HAS_GOMP_WORD 1
 
+/* A register that calls preserve, and its number in unwind information (ARCH_PIN). */
+#define ARCH_PINNED "rbx"
+enum { ARCH_PINNED_NUMBER = 3 };
+
 static inline void arch_pause(void)
 {
     __asm__ volatile("pause");

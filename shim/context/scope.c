@@ -347,6 +347,47 @@ void scope_leave_adopted(struct thread *thread)
         entry_pop(thread);
 }
 
+static bool is_kept(const struct context *attached, uintptr_t frame_mark,
+                    const struct context *context)
+{
+    const struct context *base = attached->flags & CONTEXT_OVERLAY ? attached->base : attached;
+
+    return (frame_mark & (FRAME_KEEP | FRAME_OWNED)) == FRAME_KEEP && (!context || base == context);
+}
+
+bool scope_keeps(struct thread *thread, const struct context *context, uintptr_t sp)
+{
+    if (thread_is_attached(thread))
+        scope_drop_stale(thread, sp + 1); /* that frame has not attached yet */
+    if (!thread_is_attached(thread))
+        return false;
+    if (is_kept(thread->attached, thread->frame_mark, context))
+        return true;
+    for (uint32_t i = thread->depth; i-- > 0;) {
+        const struct scope_entry *entry = &thread->entries[i];
+
+        if (entry->attached && is_kept(entry->attached, entry->frame_mark, context))
+            return true;
+    }
+    return false;
+}
+
+struct context *scope_leave_kept(struct thread *thread, uintptr_t sp)
+{
+    struct context *kept = NULL;
+
+    vars_leave(thread, sp);
+    while (thread_is_attached(thread) && (thread->frame_mark & ~(uintptr_t)FRAME_FLAGS) < sp)
+        entry_pop(thread);
+    if (thread_is_attached(thread) &&
+        (thread->frame_mark & ~(uintptr_t)FRAME_SLOW) == (sp | FRAME_KEEP)) {
+        kept = thread->attached->flags & CONTEXT_OVERLAY ? thread->attached->base
+                                                         : thread->attached;
+        entry_pop(thread);
+    }
+    return kept;
+}
+
 struct context *scope_leave_keep(struct thread *thread, uintptr_t sp, struct context *context)
 {
     struct context *attached, *next = NULL;

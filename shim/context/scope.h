@@ -35,6 +35,14 @@ void scope_drop_stale(struct thread *thread, uintptr_t sp);
  * exchange for the reference to `context`. */
 struct context *scope_leave_keep(struct thread *thread, uintptr_t sp, struct context *context);
 
+/* Is there an attach of a repeating callback with that context (NULL: with any) above the frame at `sp`? */
+bool scope_keeps(struct thread *thread, const struct context *context, uintptr_t sp);
+/*
+ * For a frame that SCOPE_RUN_KEEP made and that is being unwound: leaves its attach and all above it. Gives
+ * what was attached, whose reference is the holder's as ever; NULL: the frame had no such attach.
+ */
+struct context *scope_leave_kept(struct thread *thread, uintptr_t sp);
+
 static inline __attribute__((always_inline)) bool
 scope_try_enter(struct thread *thread, struct context *context, uintptr_t frame_mark)
 {

@@ -5,19 +5,13 @@
  * unwinder go on. So nothing of libgcc_s is needed at load time, and a normal return costs nothing.
  * Source of the interface: Itanium C++ ABI, Exception Handling, level I.
  */
-#include <stdint.h>
+#include "context/unwind.h"
 
 #include "elf/elf.h"
 #include "context/observer.h"
 #include "context/scope.h"
 
-enum { UNWIND_CLEANUP_PHASE = 2, UNWIND_FORCED = 8, UNWIND_CONTINUE = 8 };
-
-struct _Unwind_Exception;
-struct _Unwind_Context;
-
-int baton_personality(int version, int actions, uint64_t exception_class,
-                      struct _Unwind_Exception *exception, struct _Unwind_Context *unwinding);
+personality_routine baton_personality;
 
 /*
  * The frame's stack pointer at its call, from the unwinder that is running: there may be several in
@@ -25,7 +19,7 @@ int baton_personality(int version, int actions, uint64_t exception_class,
  * personality runs, _Unwind_GetCFA is the canonical address of the frame that was called, in libgcc
  * (uw_identify_context relies on it) and in LLVM's libunwind (which answers its SP) alike.
  */
-static uintptr_t frame_sp(struct _Unwind_Context *unwinding, const void *unwinder)
+uintptr_t unwind_frame_sp(struct _Unwind_Context *unwinding, const void *unwinder)
 {
     struct elf_module module;
     uintptr_t (*get_cfa)(struct _Unwind_Context *);
@@ -36,32 +30,40 @@ static uintptr_t frame_sp(struct _Unwind_Context *unwinding, const void *unwinde
     return get_cfa ? get_cfa(unwinding) : 0;
 }
 
+void *unwind_pinned(struct _Unwind_Context *unwinding, const void *unwinder)
+{
+    struct elf_module module;
+    uintptr_t (*get_register)(struct _Unwind_Context *, int);
+
+    if (!elf_module_at(unwinder, &module))
+        return NULL;
+    get_register =
+        (uintptr_t(*)(struct _Unwind_Context *, int))elf_dynsym(&module, "_Unwind_GetGR");
+    return get_register ? (void *)get_register(unwinding, ARCH_PINNED_NUMBER) : NULL;
+}
+
+struct context *unwind_leave(struct _Unwind_Context *unwinding, const void *unwinder, int actions)
+{
+    uintptr_t sp = unwind_frame_sp(unwinding, unwinder);
+    struct thread *thread = thread_self;
+    struct context *kept;
+
+    observed_end = actions & UNWIND_FORCED ? ENDED_CANCELLED : ENDED_EXCEPTION;
+    kept = sp ? scope_leave_kept(thread, sp) : NULL;
+    /* Without it: the innermost attach is this frame's, but for frames that longjmp has left. */
+    if (scope_leave_unwound(thread, sp ? sp : thread->frame_mark & ~(uintptr_t)FRAME_FLAGS))
+        thread_leave(thread);
+    observed_end = ENDED_RETURN;
+    return kept;
+}
+
 __attribute__((used, visibility("hidden"))) int
 baton_personality(int version, int actions, uint64_t exception_class,
                   struct _Unwind_Exception *exception, struct _Unwind_Context *unwinding)
 {
-    if (actions & UNWIND_CLEANUP_PHASE) {
-        uintptr_t sp = frame_sp(unwinding, __builtin_return_address(0));
-
-        struct thread *thread = thread_self;
-
-        observed_end = actions & UNWIND_FORCED ? ENDED_CANCELLED : ENDED_EXCEPTION;
-        /* Without it: the innermost attach is this frame's, but for frames that longjmp has left. */
-        if (scope_leave_unwound(thread, sp ? sp : thread->frame_mark & ~(uintptr_t)FRAME_FLAGS))
-            thread_leave(thread);
-        observed_end = ENDED_RETURN;
-    }
+    if (actions & UNWIND_CLEANUP_PHASE)
+        unwind_leave(unwinding, __builtin_return_address(0), actions);
     return UNWIND_CONTINUE;
 }
 
-__asm__(".pushsection .data.rel.ro.local,\"aw\",%progbits\n"
-        ".p2align 3\n"
-        ".hidden DW.ref.baton_personality\n"
-        ".globl DW.ref.baton_personality\n"
-        "DW.ref.baton_personality:\n"
-#if __SIZEOF_POINTER__ == 8
-        ".8byte baton_personality\n"
-#else
-        ".4byte baton_personality\n"
-#endif
-        ".popsection\n");
+ARCH_PERSONALITY(baton_personality);

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "context/unwind.h"
+
 bool registration_is_off;
 
 struct registration *registration_new_armed(enum family family, void *function, void *data,
@@ -68,3 +70,57 @@ bool registration_apply_age(struct registration *registration)
     }
     return true;
 }
+
+void registration_ran_rearmed(struct registration *registration, struct context *context)
+{
+    registration->flags &= (uint8_t)~REGISTRATION_REARMED;
+    context_release(context);
+    if (registration->flags & REGISTRATION_ENDED)
+        slab_free(registration);
+}
+
+bool registration_is_left(struct registration *registration, uintptr_t sp)
+{
+    /* The context that a rearmed run had is not known: then any run in progress may be this one's. */
+    const struct context *context =
+        registration->flags & REGISTRATION_REARMED ? NULL : registration->context;
+
+    if (scope_keeps(thread_self, context, sp))
+        return false;
+    registration->running = 0;
+    registration->flags &= (uint8_t)~REGISTRATION_REARMED;
+    return true;
+}
+
+/* A run is left by an exception or by the end of its thread. */
+static void run_unwound(struct registration *registration, struct context *context, bool ends)
+{
+    registration->running = 0;
+    if (registration->flags & REGISTRATION_REARMED) {
+        registration_ran_rearmed(registration, context);
+    } else if (ends) { /* as in the plain run: what the thread had ends with it */
+        registration->context = NULL;
+        context_release(context);
+    }
+}
+
+personality_routine baton_registration_personality;
+
+__attribute__((used, visibility("hidden"))) int
+baton_registration_personality(int version, int actions, uint64_t exception_class,
+                               struct _Unwind_Exception *exception,
+                               struct _Unwind_Context *unwinding)
+{
+    const void *unwinder = __builtin_return_address(0);
+
+    if (actions & UNWIND_CLEANUP_PHASE) {
+        struct context *context = unwind_leave(unwinding, unwinder, actions);
+        struct registration *registration = context ? unwind_pinned(unwinding, unwinder) : NULL;
+
+        if (registration)
+            run_unwound(registration, context, (actions & UNWIND_FORCED) != 0);
+    }
+    return UNWIND_CONTINUE;
+}
+
+ARCH_PERSONALITY(baton_registration_personality);

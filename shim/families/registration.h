@@ -11,8 +11,9 @@
  *       reference to that run, which finds `arms` changed and lets it go;
  *     - registration_end during a run leaves the slab object to that run as well;
  *     - a run inside a run takes a reference of its own and keeps nothing.
- * A run that never comes back (an exception, longjmp) leaves `running` up: from then on the callback
- * runs as if inside itself, which is safe and keeps nothing.
+ * A run that is left by an exception ends as if it had set nothing; one that ends its thread takes the
+ * context along (baton_registration_personality). After a longjmp the next run finds that there is no such
+ * attach any more (registration_is_left).
  *
  * All of this is for one thread at a time; a family whose registrations are touched by several at
  * once brings the lock (libevent) or never changes a repeat after it was made (GLib, by REGISTRATION_RUN_HELD).
@@ -28,7 +29,8 @@ enum registration_flags {
     REGISTRATION_ONCE = 1,  /* its callback runs at most once for each time it is armed */
     REGISTRATION_BARE = 2,  /* BATON_PERIODIC=off: run in the thread's own values, leave no trace */
     REGISTRATION_ENDED = 4, /* its registration is gone; the run in progress frees it */
-    REGISTRATION_OTHER = 8, /* free for the family's use, from here */
+    REGISTRATION_REARMED = 8, /* by the run in progress, which owns the context that it had */
+    REGISTRATION_OTHER = 16,  /* free for the family's use, from here */
 };
 
 struct registration {
@@ -104,7 +106,11 @@ static inline void registration_arm(struct registration *registration, struct co
     registration->flags =
         (uint8_t)((registration->flags & ~(REGISTRATION_ONCE | REGISTRATION_BARE)) | flags);
     registration->arms++;
-    if (old && !registration->running)
+    if (!old)
+        return;
+    if (registration->running && !(registration->flags & REGISTRATION_REARMED))
+        registration->flags |= REGISTRATION_REARMED;
+    else
         context_release(old);
 }
 
@@ -141,29 +147,41 @@ struct context *registration_borrow(struct registration *registration);
 /* Past BATON_MAX_AGE the context becomes the empty one (rule A11), counted. True. */
 bool registration_apply_age(struct registration *registration);
 
+/*
+ * The run in progress was left by longjmp: its attach is no more. True: the registration is as if that run
+ * had set nothing. For the thread that is about to run it, which nobody else does meanwhile; sp: of the frame
+ * that would run it.
+ */
+bool registration_is_left(struct registration *registration, uintptr_t sp);
+
 static inline __attribute__((always_inline)) bool
 registration_may_keep(struct registration *registration)
 {
-    return likely(registration->context && !registration->running) &&
+    return likely(registration->context) &&
+           (likely(!registration->running) || registration_is_left(registration, arch_sp())) &&
            (guard_is_clear() || registration_apply_age(registration));
 }
 
+/* The run had a context that is not the registration's any more, or there is no registration any more. */
+void registration_ran_rearmed(struct registration *registration, struct context *context);
+
 /* The run is over; `context` is what its next one starts from. The repeat may be gone afterwards. */
 static inline __attribute__((always_inline)) void
-registration_ran(struct registration *registration, struct context *context, uint32_t arms)
+registration_ran(struct registration *registration, struct context *context)
 {
     registration->running = 0;
-    if (likely(registration->arms == arms)) {
+    if (likely(!(registration->flags & REGISTRATION_REARMED)))
         registration->context = context;
-        return;
-    }
-    context_release(context);
-    if (registration->flags & REGISTRATION_ENDED)
-        slab_free(registration);
+    else
+        registration_ran_rearmed(registration, context);
 }
 
+/* First in a function that runs a registration by REGISTRATION_RUN or REGISTRATION_RUN_HELD. */
+#define GUARDED_REGISTRATION_FRAME() GUARDED_FRAME_BY(baton_registration_personality)
+
 /*
- * Runs CALL, the repeat's callback, in its context, in a function that starts with GUARDED_FRAME().
+ * Runs CALL, the repeat's callback, in its context, in a function that starts with
+ * GUARDED_REGISTRATION_FRAME().
  * The repeat is not touched after CALL but as described above; CALL must not read it.
  */
 #define REGISTRATION_RUN(REPEAT, CALL)                                \
@@ -172,12 +190,12 @@ registration_ran(struct registration *registration, struct context *context, uin
         struct context *carried_;                                     \
                                                                       \
         if (registration_may_keep(registration_)) {                   \
-            uint32_t arms_ = registration_->arms;                     \
-                                                                      \
-            carried_ = registration_->context;                        \
-            registration_->running = 1;                               \
+            ARCH_PIN(struct registration, pinned_, registration_);    \
+            carried_ = pinned_->context;                              \
+            pinned_->running = 1;                                     \
             SCOPE_RUN_KEEP(&carried_, CALL);                          \
-            registration_ran(registration_, carried_, arms_);         \
+            ARCH_UNPIN(pinned_);                                      \
+            registration_ran(pinned_, carried_);                      \
         } else if ((carried_ = registration_borrow(registration_))) { \
             SCOPE_RUN(carried_, FRAME_OWNED, CALL);                   \
         } else {                                                      \
@@ -192,11 +210,13 @@ registration_ran(struct registration *registration, struct context *context, uin
         struct context *carried_;                                     \
                                                                       \
         if (registration_may_keep(registration_)) {                   \
-            carried_ = registration_->context;                        \
-            registration_->running = 1;                               \
+            ARCH_PIN(struct registration, pinned_, registration_);    \
+            carried_ = pinned_->context;                              \
+            pinned_->running = 1;                                     \
             SCOPE_RUN_KEEP(&carried_, CALL);                          \
-            registration_->running = 0;                               \
-            registration_->context = carried_;                        \
+            ARCH_UNPIN(pinned_);                                      \
+            pinned_->running = 0;                                     \
+            pinned_->context = carried_;                              \
         } else if ((carried_ = registration_borrow(registration_))) { \
             SCOPE_RUN(carried_, FRAME_OWNED, CALL);                   \
         } else {                                                      \

@@ -101,7 +101,7 @@ static void source_ref(void *data)
 
 static GUARDED long run_source(long a, long b, long c, long d, long e, long f)
 {
-    GUARDED_FRAME();
+    GUARDED_REGISTRATION_FRAME();
     struct dispatch *dispatch = dispatching;
     long (*function)(long, long, long, long, long, long);
     struct registration *registration;

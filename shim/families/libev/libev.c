@@ -44,7 +44,7 @@ static void put_back(struct watcher *watcher, struct registration *registration)
 
 static GUARDED void run_watcher(struct ev_loop *loop, void *any, int events)
 {
-    GUARDED_FRAME();
+    GUARDED_REGISTRATION_FRAME();
     struct watcher *watcher = any;
     struct registration *registration = map_find(&watchers, watcher);
     watcher_callback *callback;
@@ -183,7 +183,7 @@ typedef void once_callback(int events, void *arg);
 
 static GUARDED void run_once(int events, void *arg)
 {
-    GUARDED_FRAME();
+    GUARDED_REGISTRATION_FRAME();
     struct record *object = arg;
     struct record record = *object;
 

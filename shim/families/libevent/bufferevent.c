@@ -26,7 +26,7 @@ struct others {
 
 static GUARDED void run_read(struct bufferevent *buffer, void *arg)
 {
-    GUARDED_FRAME();
+    GUARDED_REGISTRATION_FRAME();
     struct registration *registration = arg;
     data_callback *callback = (data_callback *)registration->function;
     void *data = registration->data;
@@ -36,7 +36,7 @@ static GUARDED void run_read(struct bufferevent *buffer, void *arg)
 
 static GUARDED void run_write(struct bufferevent *buffer, void *arg)
 {
-    GUARDED_FRAME();
+    GUARDED_REGISTRATION_FRAME();
     struct registration *registration = arg;
     data_callback *callback = ((struct others *)registration->more)->write;
     void *data = registration->data;
@@ -46,7 +46,7 @@ static GUARDED void run_write(struct bufferevent *buffer, void *arg)
 
 static GUARDED void run_event(struct bufferevent *buffer, short what, void *arg)
 {
-    GUARDED_FRAME();
+    GUARDED_REGISTRATION_FRAME();
     struct registration *registration = arg;
     end_callback *callback = ((struct others *)registration->more)->event;
     void *data = registration->data;
@@ -157,7 +157,7 @@ static struct map listeners;
 static GUARDED void run_accept(struct evconnlistener *listener, int fd, struct sockaddr *address,
                                int length, void *arg)
 {
-    GUARDED_FRAME();
+    GUARDED_REGISTRATION_FRAME();
     struct registration *registration = arg;
     accept_callback *callback = (accept_callback *)registration->function;
     void *data = registration->data;
@@ -167,7 +167,7 @@ static GUARDED void run_accept(struct evconnlistener *listener, int fd, struct s
 
 static GUARDED void run_error(struct evconnlistener *listener, void *arg)
 {
-    GUARDED_FRAME();
+    GUARDED_REGISTRATION_FRAME();
     struct registration *registration = arg;
     error_callback *callback = (error_callback *)registration->more;
     void *data = registration->data;
@@ -240,7 +240,7 @@ static void lose(struct evconnlistener *listener, struct registration *registrat
     REAL_FOR(evconnlistener_set_cb, callback)(listener, callback, arg);
     if (registration->more)
         REAL_FOR(evconnlistener_set_error_cb, callback)
-        (listener, (error_callback *)registration->more);
+    (listener, (error_callback *)registration->more);
     registration_end(registration);
 }
 

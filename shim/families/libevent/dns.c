@@ -22,7 +22,7 @@ static struct map event_bases;
 static GUARDED void run_answer(int result, char type, int count, int ttl, void *addresses,
                                void *arg)
 {
-    GUARDED_FRAME();
+    GUARDED_REGISTRATION_FRAME();
     struct once once = once_take(arg);
 
     SCOPE_RUN(once.context, FRAME_OWNED,
@@ -31,7 +31,7 @@ static GUARDED void run_answer(int result, char type, int count, int ttl, void *
 
 static GUARDED void run_info(int result, struct addrinfo *info, void *arg)
 {
-    GUARDED_FRAME();
+    GUARDED_REGISTRATION_FRAME();
     struct once once = once_take(arg);
 
     SCOPE_RUN(once.context, FRAME_OWNED, ((info_callback *)once.function)(result, info, once.data));
@@ -110,7 +110,7 @@ void hook_evdns_base_free(struct evdns_base *base, int fails)
 
 static GUARDED void run_question(struct evdns_server_request *request, void *arg)
 {
-    GUARDED_FRAME();
+    GUARDED_REGISTRATION_FRAME();
     struct registration *registration = arg;
     question_callback *callback = (question_callback *)registration->function;
     void *data = registration->data;

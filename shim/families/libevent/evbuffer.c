@@ -34,7 +34,7 @@ static __thread struct watch *being_set;
 static GUARDED void run_change(struct evbuffer *buffer, const struct evbuffer_cb_info *info,
                                void *arg)
 {
-    GUARDED_FRAME();
+    GUARDED_REGISTRATION_FRAME();
     struct registration *registration = arg;
     change_callback *callback = (change_callback *)registration->function;
     void *data = registration->data;
@@ -44,7 +44,7 @@ static GUARDED void run_change(struct evbuffer *buffer, const struct evbuffer_cb
 
 static GUARDED void run_length(struct evbuffer *buffer, size_t before, size_t after, void *arg)
 {
-    GUARDED_FRAME();
+    GUARDED_REGISTRATION_FRAME();
     struct registration *registration = arg;
     length_callback *callback = (length_callback *)registration->function;
     void *data = registration->data;

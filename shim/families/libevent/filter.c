@@ -20,7 +20,7 @@ struct others {
 static GUARDED int run_in(struct evbuffer *from, struct evbuffer *to, long limit, int mode,
                           void *arg)
 {
-    GUARDED_FRAME();
+    GUARDED_REGISTRATION_FRAME();
     struct registration *registration = arg;
     filter *callback = (filter *)registration->function;
     void *data = registration->data;
@@ -33,7 +33,7 @@ static GUARDED int run_in(struct evbuffer *from, struct evbuffer *to, long limit
 static GUARDED int run_out(struct evbuffer *from, struct evbuffer *to, long limit, int mode,
                            void *arg)
 {
-    GUARDED_FRAME();
+    GUARDED_REGISTRATION_FRAME();
     struct registration *registration = arg;
     filter *callback = ((struct others *)registration->more)->out;
     void *data = registration->data;

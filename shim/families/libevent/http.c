@@ -21,7 +21,7 @@ typedef void connection_callback(struct evhttp_connection *connection, void *arg
 
 static GUARDED void run_request(struct evhttp_request *request, void *arg)
 {
-    GUARDED_FRAME();
+    GUARDED_REGISTRATION_FRAME();
     struct registration *registration = arg;
     request_callback *callback = (request_callback *)registration->function;
     void *data = registration->data;
@@ -31,7 +31,7 @@ static GUARDED void run_request(struct evhttp_request *request, void *arg)
 
 static GUARDED void run_complete(struct evhttp_request *request, void *arg)
 {
-    GUARDED_FRAME();
+    GUARDED_REGISTRATION_FRAME();
     struct registration *registration = arg;
     request_callback *callback = (request_callback *)registration->function;
     void *data = registration->data;
@@ -41,7 +41,7 @@ static GUARDED void run_complete(struct evhttp_request *request, void *arg)
 
 static GUARDED struct bufferevent *run_buffer(struct event_base *base, void *arg)
 {
-    GUARDED_FRAME();
+    GUARDED_REGISTRATION_FRAME();
     struct registration *registration = arg;
     buffer_callback *callback = (buffer_callback *)registration->function;
     struct bufferevent *buffer;
@@ -53,7 +53,7 @@ static GUARDED struct bufferevent *run_buffer(struct event_base *base, void *arg
 
 static GUARDED void run_connection(struct evhttp_connection *connection, void *arg)
 {
-    GUARDED_FRAME();
+    GUARDED_REGISTRATION_FRAME();
     struct registration *registration = arg;
     connection_callback *callback = (connection_callback *)registration->function;
     void *data = registration->data;

@@ -80,7 +80,7 @@ void hook_evhttp_connection_fail_(struct evhttp_connection *connection, int erro
 #define RUN(name, result, params, part, how, call)                             \
     static GUARDED result run_##name params                                    \
     {                                                                          \
-        GUARDED_FRAME();                                                       \
+        GUARDED_REGISTRATION_FRAME();                                          \
         struct asked *asked = arg;                                             \
         struct registration *registration = asked->parts[part];                \
         name##_callback *callback = (name##_callback *)asked->functions[part]; \
@@ -103,7 +103,7 @@ RUN(error, void, (int error, void *arg), PART_ERROR, REGISTRATION_RUN_ONCE, call
 
 static GUARDED int run_head(struct evhttp_request *request, void *arg)
 {
-    GUARDED_FRAME();
+    GUARDED_REGISTRATION_FRAME();
     struct asked *asked = arg;
     struct registration *registration = asked->parts[PART_HEAD];
     head_callback *callback = (head_callback *)asked->functions[PART_HEAD];

@@ -6,6 +6,7 @@
  * a lock (no foreign code under it), and a run has a reference of its own.
  */
 #include "context/fast.h"
+#include "context/unwind.h"
 #include "families/fork.h"
 #include "families/libevent/libevent.h"
 
@@ -22,14 +23,51 @@ static bool libevent_is_left(const struct registration *registration)
            registration->number < EVENT_ADDING;
 }
 
+personality_routine baton_libevent_personality;
+
+/* A run of libevent_run_threaded ends early: by an exception, or with its thread. */
+__attribute__((used, visibility("hidden"))) int
+baton_libevent_personality(int version, int actions, uint64_t exception_class,
+                           struct _Unwind_Exception *exception, struct _Unwind_Context *unwinding)
+{
+    const void *unwinder = __builtin_return_address(0);
+    struct registration *registration;
+    struct context *context, *dropped = NULL;
+    bool is_ended;
+
+    if (!(actions & UNWIND_CLEANUP_PHASE))
+        return UNWIND_CONTINUE;
+    context = unwind_leave(unwinding, unwinder, actions);
+    registration = unwind_pinned(unwinding, unwinder);
+    if (registration) {
+        lock_take(&libevent_lock);
+        registration->running--;
+        if (actions & UNWIND_FORCED && registration->context == context) {
+            dropped = registration->context; /* what the thread had ends with it */
+            registration->context = NULL;
+        }
+        is_ended = libevent_is_left(registration);
+        lock_drop(&libevent_lock);
+        if (is_ended)
+            slab_free(registration);
+    }
+    if (context)
+        context_release(context);
+    if (dropped)
+        context_release(dropped);
+    return UNWIND_CONTINUE;
+}
+
+ARCH_PERSONALITY(baton_libevent_personality);
+
 /*
  * Another thread may arm, disarm or end the repeat during the call. While one is adding or activating
  * the event, what it has armed may be meant for the next run: then this one only borrows.
  */
 GUARDED void libevent_run_threaded(int fd, short what, void *arg)
 {
-    GUARDED_FRAME();
-    struct registration *registration = arg;
+    GUARDED_FRAME_BY(baton_libevent_personality);
+    ARCH_PIN(struct registration, registration, arg);
     struct context *context, *active, *dropped = NULL;
     event_callback *callback;
     bool keeps, is_ended, is_adding;
@@ -76,6 +114,7 @@ GUARDED void libevent_run_threaded(int fd, short what, void *arg)
     else
         callback(fd, what, data);
 
+    ARCH_UNPIN(registration);
     lock_take(&libevent_lock);
     registration->running--;
     if (keeps && registration->arms == arms) {
@@ -94,7 +133,7 @@ GUARDED void libevent_run_threaded(int fd, short what, void *arg)
 
 static GUARDED void run_slow(int fd, short what, void *arg)
 {
-    GUARDED_FRAME();
+    GUARDED_REGISTRATION_FRAME();
     struct registration *registration = arg;
     event_callback *callback = (event_callback *)registration->function;
     struct context *active = registration->more;

@@ -172,7 +172,7 @@ static unsigned long timer_registration(struct uv_timer_s *timer, const void *ca
 
 static GUARDED void run_timer(struct uv_timer_s *timer)
 {
-    GUARDED_FRAME();
+    GUARDED_REGISTRATION_FRAME();
     struct registration *registration = uv_registration_of(timer);
     timer_callback *callback = (timer_callback *)registration->function;
 
@@ -215,7 +215,7 @@ int hook_uv_timer_again(struct uv_timer_s *timer)
 
 static GUARDED void run_plain(void *handle)
 {
-    GUARDED_FRAME();
+    GUARDED_REGISTRATION_FRAME();
     struct registration *registration = uv_registration_of(handle);
     void (*callback)(void *) = (void (*)(void *))registration->function;
 
@@ -240,7 +240,7 @@ typedef void poll_callback(struct uv_poll_s *poll, int status, int events);
 
 static GUARDED void run_poll(struct uv_poll_s *poll, int status, int events)
 {
-    GUARDED_FRAME();
+    GUARDED_REGISTRATION_FRAME();
     struct registration *registration = uv_registration_of(poll);
     poll_callback *callback = (poll_callback *)registration->function;
 
@@ -257,7 +257,7 @@ typedef void signal_callback(struct uv_signal_s *signal, int number);
 
 static GUARDED void run_signal(struct uv_signal_s *signal, int number)
 {
-    GUARDED_FRAME();
+    GUARDED_REGISTRATION_FRAME();
     struct registration *registration = uv_registration_of(signal);
     signal_callback *callback = (signal_callback *)registration->function;
 
@@ -285,7 +285,7 @@ typedef void connection_callback(struct uv_stream_s *server, int status);
 
 static GUARDED void run_connection(struct uv_stream_s *server, int status)
 {
-    GUARDED_FRAME();
+    GUARDED_REGISTRATION_FRAME();
     struct registration *registration = uv_registration_of(server);
     connection_callback *callback = (connection_callback *)registration->function;
 
@@ -310,7 +310,7 @@ typedef void recv_callback(struct uv_udp_s *udp, long count, const struct uv_buf
 static GUARDED void run_alloc(struct uv_handle_s *handle, unsigned long size,
                               struct uv_buf_t *buffer)
 {
-    GUARDED_FRAME();
+    GUARDED_REGISTRATION_FRAME();
     struct registration *registration = uv_registration_of(handle);
     alloc_callback *callback = (alloc_callback *)registration->more;
 
@@ -319,7 +319,7 @@ static GUARDED void run_alloc(struct uv_handle_s *handle, unsigned long size,
 
 static GUARDED void run_read(struct uv_stream_s *stream, long count, const struct uv_buf_t *buffer)
 {
-    GUARDED_FRAME();
+    GUARDED_REGISTRATION_FRAME();
     struct registration *registration = uv_registration_of(stream);
     read_callback *callback = (read_callback *)registration->function;
 
@@ -336,7 +336,7 @@ int hook_uv_read_start(struct uv_stream_s *stream, alloc_callback *alloc, read_c
 static GUARDED void run_recv(struct uv_udp_s *udp, long count, const struct uv_buf_t *buffer,
                              const struct sockaddr *address, unsigned flags)
 {
-    GUARDED_FRAME();
+    GUARDED_REGISTRATION_FRAME();
     struct registration *registration = uv_registration_of(udp);
     recv_callback *callback = (recv_callback *)registration->function;
 
@@ -360,7 +360,7 @@ typedef void fs_poll_callback(struct uv_fs_poll_s *poll, int status, const void 
 static GUARDED void run_fs_event(struct uv_fs_event_s *event, const char *name, int events,
                                  int status)
 {
-    GUARDED_FRAME();
+    GUARDED_REGISTRATION_FRAME();
     struct registration *registration = uv_registration_of(event);
     fs_event_callback *callback = (fs_event_callback *)registration->function;
 
@@ -378,7 +378,7 @@ int hook_uv_fs_event_start(struct uv_fs_event_s *event, fs_event_callback *callb
 static GUARDED void run_fs_poll(struct uv_fs_poll_s *poll, int status, const void *before,
                                 const void *after)
 {
-    GUARDED_FRAME();
+    GUARDED_REGISTRATION_FRAME();
     struct registration *registration = uv_registration_of(poll);
     fs_poll_callback *callback = (fs_poll_callback *)registration->function;
 
@@ -414,7 +414,7 @@ struct uv_process_options_s {
 
 static GUARDED void run_exit(struct uv_process_s *process, long status, int signal)
 {
-    GUARDED_FRAME();
+    GUARDED_REGISTRATION_FRAME();
     struct registration *registration = uv_registration_of(process);
     exit_callback *callback = (exit_callback *)registration->function;
 

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "context/unwind.h"
 #include "families/registration.h"
 
 enum { QUARANTINE_S = 10 };
@@ -122,10 +123,29 @@ static GUARDED void run_once(struct notification *notification)
     SCOPE_RUN(context, FRAME_OWNED, function(value));
 }
 
+personality_routine baton_notification_personality;
+
+/* A run of run_again ends early: its own reference to what it has attached is let go. */
+__attribute__((used, visibility("hidden"))) int
+baton_notification_personality(int version, int actions, uint64_t exception_class,
+                               struct _Unwind_Exception *exception,
+                               struct _Unwind_Context *unwinding)
+{
+    if (actions & UNWIND_CLEANUP_PHASE) {
+        struct context *context = unwind_leave(unwinding, __builtin_return_address(0), actions);
+
+        if (context)
+            context_release(context);
+    }
+    return UNWIND_CONTINUE;
+}
+
+ARCH_PERSONALITY(baton_notification_personality);
+
 /* Several threads may be in here for one timer: each starts from what the last one to end has left. */
 static GUARDED void run_again(struct notification *notification)
 {
-    GUARDED_FRAME();
+    GUARDED_FRAME_BY(baton_notification_personality);
     void (*function)(union sigval) = notification->function;
     union sigval value = notification->value;
     struct context *context, *next, *old = NULL;

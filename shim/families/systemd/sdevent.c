@@ -56,7 +56,7 @@ static void apply_periodic(struct registration *registration, struct sd_event_so
 
 static GUARDED int run_plain(struct sd_event_source *source, void *userdata)
 {
-    GUARDED_FRAME();
+    GUARDED_REGISTRATION_FRAME();
     struct registration *registration = userdata;
     plain_callback *callback = (plain_callback *)registration->function;
     void *data = registration->data;
@@ -69,7 +69,7 @@ static GUARDED int run_plain(struct sd_event_source *source, void *userdata)
 
 static GUARDED int run_io(struct sd_event_source *source, int fd, unsigned events, void *userdata)
 {
-    GUARDED_FRAME();
+    GUARDED_REGISTRATION_FRAME();
     struct registration *registration = userdata;
     io_callback *callback = (io_callback *)registration->function;
     void *data = registration->data;
@@ -83,7 +83,7 @@ static GUARDED int run_io(struct sd_event_source *source, int fd, unsigned event
 /* A time, or a pointer to what has happened. */
 static GUARDED int run_one(struct sd_event_source *source, unsigned long what, void *userdata)
 {
-    GUARDED_FRAME();
+    GUARDED_REGISTRATION_FRAME();
     struct registration *registration = userdata;
     one_callback *callback = (one_callback *)registration->function;
     void *data = registration->data;
@@ -96,7 +96,7 @@ static GUARDED int run_one(struct sd_event_source *source, unsigned long what, v
 
 static GUARDED int run_prepare(struct sd_event_source *source, void *userdata)
 {
-    GUARDED_FRAME();
+    GUARDED_REGISTRATION_FRAME();
     struct registration *registration = userdata;
     plain_callback *callback = ((struct others *)registration->more)->prepare;
     void *data = registration->data;

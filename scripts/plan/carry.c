@@ -23,19 +23,9 @@ static bool say_missing(const char *name, const char *user_module, unsigned want
     return false;
 }
 
-/* What thread-local objects of C++ have beside them when bytes are not all there is to them. */
-static bool has_constructor(const struct module *module, const char *name)
-{
-    char guard[512];
-
-    if (strncmp(name, "_Z", 2) != 0) /* a plain name is mangled only in its initialiser's */
-        snprintf(guard, sizeof guard, "_ZTH%zu%s", strlen(name), name);
-    else
-        snprintf(guard, sizeof guard, "_ZTH%s", name + 2);
-    return elf_has_symbol(&module->elf, guard);
-}
-
-static bool check_name(const char *name, const char *user_module, const char *file, unsigned want)
+/* tls: the item, where it names a thread-local variable. */
+static bool check_name(const struct slot *tls, const char *name, const char *user_module,
+                       const char *file, unsigned want)
 {
     struct elf_symbol symbol, first;
     const struct module *where = NULL;
@@ -63,10 +53,9 @@ static bool check_name(const char *name, const char *user_module, const char *fi
                where->elf.name);
         return false;
     }
-    if (want == ELF_TLS && has_constructor(where, name)) {
-        printf(
-            "    %s: refused: a C++ object with a constructor in %s: its bytes are not its value\n",
-            name, where->elf.name);
+    reason = tls ? slot_tls_reason(tls, &where->elf, &first) : NULL;
+    if (reason) {
+        printf("    %s: refused: %s: in %s\n", name, reason, where->elf.name);
         return false;
     }
     printf("    %s: found in %s, %s\n", name, where->elf.name,
@@ -94,14 +83,14 @@ static bool check_slot(const struct slot *slot)
         return false;
     }
     if (!strcmp(slot->kind->name, "tls") && slot->tls.name)
-        is_fine = check_name(slot->tls.name, slot->tls.module, slot->tls.file, ELF_TLS);
+        is_fine = check_name(slot, slot->tls.name, slot->tls.module, slot->tls.file, ELF_TLS);
     else if (!strcmp(slot->kind->name, "key") && slot->key.name)
-        is_fine = check_name(slot->key.name, slot->key.module, NULL,
+        is_fine = check_name(NULL, slot->key.name, slot->key.module, NULL,
                              slot->key.by_creator ? ELF_FUNC : ELF_OBJECT);
     else if (!strcmp(slot->kind->name, "fn") || !strcmp(slot->kind->name, "swap")) {
         for (unsigned i = 0; i < 3; i++) {
             if (slot->fn.name[i])
-                is_fine &= check_name(slot->fn.name[i], slot->fn.module[i], NULL, ELF_FUNC);
+                is_fine &= check_name(NULL, slot->fn.name[i], slot->fn.module[i], NULL, ELF_FUNC);
         }
     } else if (!strcmp(slot->kind->name, "adapter")) {
         char text[300];
@@ -114,7 +103,7 @@ static bool check_slot(const struct slot *slot)
                  : "    known when the program runs");
     for (unsigned i = 0; i < 2; i++) {
         if (slot->policy_name[i])
-            is_fine &= check_name(slot->policy_name[i], NULL, NULL, ELF_FUNC);
+            is_fine &= check_name(NULL, slot->policy_name[i], NULL, NULL, ELF_FUNC);
     }
     return is_fine;
 }

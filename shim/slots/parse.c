@@ -131,6 +131,8 @@ static bool option_is_kinds_own(const struct slot_kind *kind, const char *option
     if (kind == &slot_kind_fn)
         return take_prefix(option, "get=", &rest) || take_prefix(option, "set=", &rest) ||
                take_prefix(option, "free=", &rest);
+    if (kind == &slot_kind_tls)
+        return take_prefix(option, "codec=", &rest);
     if (kind == &slot_kind_key)
         return !strncmp(option, "native", 6) && (!option[6] || option[6] == ',');
     return kind == &slot_kind_locale && take_prefix(option, "dup", &rest);
@@ -182,6 +184,8 @@ static bool parse_item(struct slot *slot, char *text, struct slot_error *error)
     if (!policy_check(slot, error, body))
         return false;
     *own_end = '\0';
+    if (slot->kind == &slot_kind_tls && strstr(body, ",codec="))
+        slot->kind = &slot_kind_typed;
     return slot->kind->parse(slot, body, error);
 }
 
@@ -258,7 +262,7 @@ unsigned slots_parse(struct config *config)
         slots_watch_setters |= slot_watches_setter(slot);
         if (slot->is_cloned || slot->is_owned)
             slots_always_build = slots_owns_values = true;
-        slots_have_adapters |= slot->kind == &slot_kind_adapter;
+        slots_have_adapters |= slot->kind == &slot_kind_adapter || slot->kind == &slot_kind_typed;
     }
     return errors;
 }

@@ -154,6 +154,7 @@ struct slot {
             size_t module_id, tls_offset;
             intptr_t tp_offset; /* from the thread pointer, where is_static */
             bool is_static;
+            struct typed *typed; /* with a codec: typed.c */
         } tls;
         struct {
             const char *name[3]; /* get, set, free (may be NULL); swap uses the first */
@@ -171,8 +172,9 @@ struct slot {
 };
 
 /* One a kind, each in the file of its name; parse.c has the table. */
-extern const struct slot_kind slot_kind_key, slot_kind_tls, slot_kind_fn, slot_kind_swap,
-    slot_kind_adapter, slot_kind_locale, slot_kind_fenv, slot_kind_name, slot_kind_ioprio;
+extern const struct slot_kind slot_kind_key, slot_kind_tls, slot_kind_typed, slot_kind_fn,
+    slot_kind_swap, slot_kind_adapter, slot_kind_locale, slot_kind_fenv, slot_kind_name,
+    slot_kind_ioprio;
 
 extern struct slot slots[SLOTS_MAX];
 extern unsigned slots_count;
@@ -330,6 +332,13 @@ void key_created(int trampoline_id, pthread_key_t key, const void *variable, con
 void key_deleted(pthread_key_t key);
 /* After a dlclose. */
 void keys_library_unloaded(void);
+
+/* Why a thread-local variable cannot be carried as the item says; NULL: it can. Looks at the module's names
+ * only, so it is asked about files, too. */
+struct elf_module;
+struct elf_symbol;
+const char *slot_tls_reason(const struct slot *slot, const struct elf_module *module,
+                            const struct elf_symbol *symbol);
 
 /* For kinds: cut "NAME@MODULE" in two; a number like 0x1f0 after '+'. */
 void slot_cut_module(char *text, const char **module);

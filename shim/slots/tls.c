@@ -8,9 +8,11 @@
 #include <string.h>
 
 #include "base/arch.h"
+#include "base/infile.h"
 #include "elf/elf.h"
 #include "base/log.h"
 #include "slots/slots.h"
+#include "slots/typed.h"
 
 static bool read_size(const char *text, uint32_t *size)
 {
@@ -90,6 +92,29 @@ static bool is_cxx_object(const struct elf_module *module, const char *name,
     return elf_find_symbols(module, others, count) > 0;
 }
 
+/*
+ * thread_local! of Rust: one name for all types, and neither initialiser nor guard. What has a Drop keeps its
+ * state beside the value, so a plain word that is no key of an older standard library is harmless; what
+ * is larger may be an object, and copying it would end it twice.
+ */
+static bool is_rust_object(const struct elf_module *module, const char *name,
+                           const struct elf_symbol *symbol)
+{
+    const char *value = strstr(name, "__getit3VAL");
+    char state[512];
+
+    if (strncmp(name, "_ZN", 3) != 0 && strncmp(name, "_R", 2) != 0)
+        return false;
+    if (strstr(name, "__getit5__KEY") || strstr(name, "___KEY"))
+        return true;
+    if (strstr(name, "__RUST_STD_INTERNAL_VAL"))
+        return symbol->size > sizeof(void *);
+    if (!value)
+        return false;
+    fmt_buf(state, sizeof state, "%.*s__getit5STATE", (int)(value - name), name);
+    return symbol->size > sizeof(void *) || elf_has_symbol(module, state);
+}
+
 static bool tls_bind(struct slot *slot, const struct elf_module *module, size_t offset, size_t size)
 {
     if (offset + size > module->tls_size) {
@@ -112,23 +137,23 @@ static bool tls_bind(struct slot *slot, const struct elf_module *module, size_t 
     return true;
 }
 
-static bool tls_check(struct slot *slot, const struct elf_module *module,
-                      const struct elf_symbol *symbol)
+const char *slot_tls_reason(const struct slot *slot, const struct elf_module *module,
+                            const struct elf_symbol *symbol)
 {
     const char *reason = slot_deny_reason(slot->tls.name, module->name);
 
-    if (symbol->is_local && symbol->matches > 1) {
-        slot_refuse(slot, "several static variables have this name: say which with #FILE.c");
-        return false;
-    }
-    if (!slots_force && !reason && is_cxx_object(module, slot->tls.name, symbol))
-        reason =
-            "a C++ object with a constructor or destructor: bytes cannot be shared (see adapters)";
-    if (reason && !slots_force) {
-        slot_refuse(slot, reason);
-        return false;
-    }
-    return true;
+    if (symbol->is_local && symbol->matches > 1)
+        return "several static variables have this name: say which with #FILE.c";
+    if (slot->tls.typed)
+        return typed_reason(slot, module);
+    if (slots_force || reason)
+        return slots_force ? NULL : reason;
+    if (is_cxx_object(module, slot->tls.name, symbol))
+        return "a C++ object with a constructor or destructor: bytes cannot be shared (see codec=)";
+    if (is_rust_object(module, slot->tls.name, symbol))
+        return "a thread_local of Rust that may have a Drop: bytes cannot be shared "
+               "(BATON_FORCE=on if it has none)";
+    return NULL;
 }
 
 static void tls_resolve(struct slot *slot)
@@ -136,6 +161,7 @@ static void tls_resolve(struct slot *slot)
     struct elf_search found;
     const struct elf_symbol *symbol = &found.query.found;
     size_t offset = slot->tls.tls_offset, size = slot->size;
+    const char *reason;
 
     if (!slot->tls.name) {
         if (!elf_module_find(slot->tls.module, &found.where) || !found.where.tls_modid) {
@@ -151,8 +177,11 @@ static void tls_resolve(struct slot *slot)
             slot->reason = "no loaded module has a thread-local variable of this name";
             return;
         }
-        if (!tls_check(slot, &found.where, symbol))
+        reason = slot_tls_reason(slot, &found.where, symbol);
+        if (reason) {
+            slot_refuse(slot, reason);
             return;
+        }
         offset = symbol->value;
         size = symbol->size ? symbol->size : sizeof(void *);
     }
@@ -233,4 +262,67 @@ const struct slot_kind slot_kind_tls = {
     .same = tls_same,
     .initial = tls_initial,
     .place = tls_place,
+};
+
+/* ---- objects, with a codec ---- */
+
+static bool typed_parse(struct slot *slot, char *text, struct slot_error *error)
+{
+    char *codec = strstr(text, ",codec="), *prefix;
+    const char *why = "the full path of a codec: codec=/FILE.so[:PREFIX]";
+
+    *codec = '\0';
+    codec += strlen(",codec=");
+    prefix = strrchr(codec, ':');
+    if (prefix)
+        *prefix++ = '\0';
+    if (codec[0] == '/')
+        why = infile_distrust(codec);
+    if (why) {
+        *error = (struct slot_error){why, codec};
+        return false;
+    }
+    if (!tls_parse(slot, text, error))
+        return false;
+    if (!slot->tls.name) {
+        *error = (struct slot_error){"NAME[@MODULE][#FILE.cc],codec=/FILE.so[:PREFIX]", text};
+        return false;
+    }
+    slot->size = sizeof(void *);
+    slot->tls.typed = typed_new(codec, prefix ? prefix : "codec");
+    if (!slot->tls.typed)
+        *error = (struct slot_error){"memory", text};
+    return slot->tls.typed != NULL;
+}
+
+static void typed_resolve(struct slot *slot)
+{
+    struct elf_search found;
+    const char *reason;
+
+    if (!slot_name_find(slot->tls.id, &found)) {
+        slot->reason = "no loaded module has a thread-local variable of this name";
+        return;
+    }
+    reason = slot_tls_reason(slot, &found.where, &found.query.found);
+    if (!reason)
+        reason = typed_bind(slot, &found.where, &found.query.found);
+    if (reason) {
+        slot_refuse(slot, reason);
+        return;
+    }
+    slot_pin(found.where.phdr);
+    slot_bound(slot, found.where.name, slot->tls.name);
+}
+
+const struct slot_kind slot_kind_typed = {
+    .name = "tls",
+    .parse = typed_parse,
+    .resolve = typed_resolve,
+    .hold = typed_hold,
+    .lend = typed_lend,
+    .reclaim = typed_reclaim,
+    .let_go = typed_let_go,
+    .can_exchange = typed_can_exchange,
+    .exchange = typed_exchange,
 };

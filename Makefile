@@ -56,7 +56,8 @@ $(B)/%.o: %.c $(B)/flags
 $(B)/shim/userhooks/%_gpr.o $(B)/shim/userhooks/%_gpr_$(ARCH).o: private BASE += -mgeneral-regs-only
 
 # What the loader runs while it relocates us may call nobody.
-$(B)/shim/interpose/early.o: private LAST += -fno-builtin -fno-tree-loop-distribute-patterns -fno-stack-protector
+$(B)/shim/interpose/early.o: private LAST += -fno-builtin -fno-stack-protector \
+  $(if $(findstring clang,$(shell $(CC) --version 2>/dev/null)),,-fno-tree-loop-distribute-patterns)
 
 # Contexts and jumps leave the stack from where the program called, not from a frame of ours.
 $(B)/shim/families/coroutines/ucontext.o $(B)/shim/families/coroutines/fcontext.o: private LAST += -O2

@@ -12,49 +12,49 @@
 
 #include "baton_adapter.h"
 
-namespace log = boost::log;
+namespace logs = boost::log;
 
 namespace {
 
 /* The value of an attribute that is hidden. */
-struct nothing_impl : log::attribute::impl {
-    log::attribute_value get_value() override
+struct nothing_impl : logs::attribute::impl {
+    logs::attribute_value get_value() override
     {
-        return log::attribute_value();
+        return logs::attribute_value();
     }
 };
 
-struct nothing : log::attribute {
-    nothing() : log::attribute(new nothing_impl) {}
+struct nothing : logs::attribute {
+    nothing() : logs::attribute(new nothing_impl) {}
 };
 
 struct change {
-    log::attribute_name name;
+    logs::attribute_name name;
     bool is_added;
-    log::attribute before, lent;
+    logs::attribute before, lent;
 };
 
 typedef std::vector<change> changes;
 
 /* Are they one attribute? Their implementations are shared and counted. */
-struct identity : log::attribute {
-    explicit identity(const log::attribute &of) : log::attribute(of) {}
+struct identity : logs::attribute {
+    explicit identity(const logs::attribute &of) : logs::attribute(of) {}
     bool operator==(const identity &other) const
     {
         return get_impl() == other.get_impl();
     }
 };
 
-bool is_hidden(const log::attribute &attribute)
+bool is_hidden(const logs::attribute &attribute)
 {
     return !attribute.get_value();
 }
 
-void set(changes &made, const log::attribute_name &name, const log::attribute &value)
+void set(changes &made, const logs::attribute_name &name, const logs::attribute &value)
 {
-    auto core = log::core::get();
+    auto core = logs::core::get();
     auto place = core->add_thread_attribute(name, value);
-    change one = {name, place.second, log::attribute(), value};
+    change one = {name, place.second, logs::attribute(), value};
     if (!place.second) {
         one.before = place.first->second;
         place.first->second = value;
@@ -65,7 +65,7 @@ void set(changes &made, const log::attribute_name &name, const log::attribute &v
 /* is_thread: what the thread has set in the place of what it was lent is its own. */
 void undo(changes &made, bool is_thread)
 {
-    auto core = log::core::get();
+    auto core = logs::core::get();
     for (auto one = made.rbegin(); one != made.rend(); ++one) {
         /* Finds it; or adds it, if the task has removed it. */
         auto place = core->add_thread_attribute(one->name, nothing());
@@ -80,7 +80,7 @@ void undo(changes &made, bool is_thread)
 
 enum baton_adapter_result capture(void **captured)
 try {
-    log::attribute_set now = log::core::get()->get_thread_attributes();
+    logs::attribute_set now = logs::core::get()->get_thread_attributes();
     for (auto one = now.begin(); one != now.end();) {
         if (is_hidden(one->second))
             now.erase(one++);
@@ -89,7 +89,7 @@ try {
     }
     if (now.empty())
         return BATON_ADAPTER_NONE;
-    *captured = new log::attribute_set(now);
+    *captured = new logs::attribute_set(now);
     return BATON_ADAPTER_OK;
 } catch (...) {
     return BATON_ADAPTER_FAILED;
@@ -99,9 +99,9 @@ enum baton_adapter_result attach(void *captured, void **attached)
 {
     changes *made = nullptr;
     try {
-        const log::attribute_set none;
-        const log::attribute_set &wanted = captured ? *static_cast<log::attribute_set *>(captured) : none;
-        const log::attribute_set there = log::core::get()->get_thread_attributes();
+        const logs::attribute_set none;
+        const logs::attribute_set &wanted = captured ? *static_cast<logs::attribute_set *>(captured) : none;
+        const logs::attribute_set there = logs::core::get()->get_thread_attributes();
         made = new changes;
         made->reserve(wanted.size() + there.size());
         for (const auto &one : there)
@@ -141,7 +141,7 @@ void detach_at_end(void *attached)
 
 void release(void *captured)
 {
-    delete static_cast<log::attribute_set *>(captured);
+    delete static_cast<logs::attribute_set *>(captured);
 }
 
 } // namespace

@@ -322,6 +322,8 @@ int main(void)
     TCase *tests = tcase_create("ends");
 
     tcase_add_checked_fixture(tests, set_up, NULL);
+    /* First: once a key has been made again nothing is lent, also in one process (CK_FORK=no). */
+    tcase_add_test(tests, test_ends_child_keeps_no_loan_of_its_parent);
     tcase_add_test(tests,
                    test_ends_thread_whose_free_function_hands_over_leaves_nothing_to_the_next);
     tcase_add_test(tests, test_ends_thread_that_suppressed_leaves_no_trace_in_its_block);
@@ -333,6 +335,5 @@ int main(void)
                    test_ends_value_of_a_key_that_was_made_again_is_not_destroyed_with_its_contexts);
     tcase_add_test(tests, test_ends_key_gives_the_place_of_its_destructor_back);
     tcase_add_test(tests, test_ends_coroutine_is_not_remembered);
-    tcase_add_test(tests, test_ends_child_keeps_no_loan_of_its_parent);
     return suite_run("ends", tests);
 }

@@ -249,9 +249,13 @@ static bool is_of_address(const struct module *module, const ElfW(Rela) * reloca
     return !ELF64_R_SYM(relocation->r_info) && relocation->r_addend == *(const ElfW(Sxword) *)arg;
 }
 
-/* Addresses that need no relocation, or a packed one, stand in the data themselves. */
+/* Addresses that need no relocation, or a packed one, stand in the data themselves: in what is written to, and
+ * in a program at a fixed address in what is only read; the symbols' own addresses do not count. */
 static bool is_in_data(const struct module *module, uintptr_t address)
 {
+    bool is_fixed = module->elf.lo != module->elf.base;
+    uintptr_t symbols = (uintptr_t)module->elf.dynsym, names = (uintptr_t)module->elf.dynstr;
+
     for (size_t i = 0; i < module->elf.phnum; i++) {
         const elf_phdr *p = &module->elf.phdr[i];
         const uintptr_t *word =
@@ -259,10 +263,10 @@ static bool is_in_data(const struct module *module, uintptr_t address)
         const uintptr_t *end =
             (const uintptr_t *)(module->elf.base + p->p_vaddr + (p->p_filesz & ~(size_t)7));
 
-        if (p->p_type != PT_LOAD || p->p_flags & PF_X)
+        if (p->p_type != PT_LOAD || p->p_flags & PF_X || !(p->p_flags & PF_W || is_fixed))
             continue;
         for (; word < end; word++) {
-            if (*word == address)
+            if (*word == address && !((uintptr_t)word >= symbols && (uintptr_t)word < names))
                 return true;
         }
     }

@@ -94,6 +94,37 @@ static void *run_call_again(struct named_hook *hook, const struct record *record
     return record->function;
 }
 
+static bool is_of_hook(uint64_t value)
+{
+    const struct record *record = (const struct record *)value;
+
+    return record_is_at(record) && record->context && record->function;
+}
+
+static uint64_t nothing(void)
+{
+    return 0;
+}
+
+/* The callback got something else where its record should be: cbarg= or arg= is wrong. Where it did come it is
+ * found; if it did not, nobody knows which function was meant. */
+static void *find_record(struct named_hook *hook, struct thunk_frame *frame, struct wrap *wrap,
+                         uint64_t **place)
+{
+    unsigned position = 1;
+
+    while (position <= NAMED_ARGUMENTS && !is_of_hook(*frame_argument(frame, position)))
+        position++;
+    named_record_missing(hook, position <= NAMED_ARGUMENTS ? position : 0);
+    if (position <= NAMED_ARGUMENTS) {
+        *place = frame_argument(frame, position);
+        return NULL;
+    }
+    context_count_bare(FAMILY_NAMED, BARE_ERROR);
+    wrap->stack_words = WRAP_JUMP;
+    return (void *)nothing;
+}
+
 void *kinds_run_call(struct named_hook *hook, struct thunk_frame *frame, struct wrap *wrap,
                      bool is_slow)
 {
@@ -104,6 +135,13 @@ void *kinds_run_call(struct named_hook *hook, struct thunk_frame *frame, struct 
     if (!is_slow && (!kinds_attach_is_fast(thread, wrap) || !record_is_near(thread, record) ||
                      !record->context))
         return NULL;
+    if (unlikely(is_slow && !record_is_at(record))) {
+        void *instead = find_record(hook, frame, wrap, &place);
+
+        if (instead)
+            return instead;
+        record = (struct record *)*place;
+    }
     *place = (uint64_t)record->data;
     if (!record->context)
         return run_call_again(hook, record, wrap);

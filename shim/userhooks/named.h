@@ -37,7 +37,9 @@ struct named_hook {
     char reason[160];
     unsigned index;                           /* in named_hooks */
     _Atomic uint64_t fired, carried, evicted; /* the first two: see tally.h */
-    atomic_bool has_no_place;  /* the bank was full when a copy of the function was met */
+    atomic_bool has_no_place; /* the bank was full when a copy of the function was met */
+    atomic_uint
+        missing_record; /* 1 + where a callback's record was found instead of at cbarg; 1: nowhere */
     atomic_bool has_run_again; /* a callback that was to run once */
 };
 extern struct named_hook *named_hooks;
@@ -94,6 +96,8 @@ void named_say_idle(void);
 void queue_call(struct named_hook *hook, uintptr_t queue, uintptr_t item);
 void queue_fork_lock(void);
 void queue_fork_unlock(void);
+/* A callback met no record where cbarg says; it came at POSITION, 0: nowhere. Slow: says so, once. */
+void named_record_missing(struct named_hook *hook, unsigned position);
 /* Slow: says so, once. */
 void named_ran_again(struct named_hook *hook);
 void named_fork_lock(void);

@@ -41,10 +41,16 @@ static int add_module(const struct elf_module *module, void *arg)
     return 0;
 }
 
-static uint64_t make_key(uint64_t settings)
+/* PLANNER: another one plans otherwise. */
+static uint64_t make_key(uint64_t settings, const char *planner)
 {
     uint64_t key = plan_hash(settings, BATON_VERSION);
+    struct stat status;
 
+    if (SYS_CALL(newfstatat, AT_FDCWD, planner, &status, 0) == 0) {
+        key = plan_hash_bytes(key, (const uint8_t *)&status.st_mtim, sizeof status.st_mtim);
+        key = plan_hash_bytes(key, (const uint8_t *)&status.st_size, sizeof status.st_size);
+    }
     elf_each_module(add_module, &key);
     return key;
 }
@@ -194,9 +200,10 @@ static int run_planner(char **arguments, char **environment, int out)
 
 const struct plan *replan(uint64_t settings, char **environment, char *reason, size_t n)
 {
-    uint64_t key = make_key(settings);
-    char planner[PATH_SIZE], program[PATH_SIZE], key_text[24], fd_text[16];
+    char planner[PATH_SIZE] = "", program[PATH_SIZE], key_text[24], fd_text[16];
     char *arguments[] = {planner, "plan", program, key_text, fd_text, NULL};
+    bool has_planner = planner_path(planner);
+    uint64_t key = make_key(settings, planner);
     const struct plan *plan = find_plan(key, environment);
     char **planner_variables;
     size_t size;
@@ -205,7 +212,7 @@ const struct plan *replan(uint64_t settings, char **environment, char *reason, s
 
     if (plan)
         return plan;
-    if (!environment || !planner_path(planner)) {
+    if (!environment || !has_planner) {
         fmt_buf(reason, n, "baton-plan is not where the library is");
         return NULL;
     }

@@ -12,6 +12,23 @@
 static const char run_again[] =
     "a callback ran more than once for one call of it: the option repeat is for such";
 
+static const char record_nowhere[] =
+    "a callback got its data in no register: arg= or fn= is wrong; it was not called";
+static const char record_elsewhere[] =
+    "a callback got its data as another argument than cbarg= says";
+
+void named_record_missing(struct named_hook *hook, unsigned position)
+{
+    if (atomic_exchange(&hook->missing_record, 1 + position))
+        return;
+    if (position)
+        log_msg(LOG_LEVEL_ERROR,
+                "BATON_HOOKS=\"%s\": a callback got its data as argument %u, expected cbarg=%u",
+                hook->spec.item, position, position);
+    else
+        log_msg(LOG_LEVEL_ERROR, "BATON_HOOKS=\"%s\": %s", hook->spec.item, record_nowhere);
+}
+
 void named_ran_again(struct named_hook *hook)
 {
     if (!atomic_exchange(&hook->has_run_again, true))
@@ -30,6 +47,8 @@ const char *named_reason(const struct named_hook *hook)
         return "more copies of it, or of functions in its field, than there is room for: some are "
                "not "
                "hooked";
+    if (atomic_load(&hook->missing_record))
+        return atomic_load(&hook->missing_record) == 1 ? record_nowhere : record_elsewhere;
     if (atomic_load(&hook->has_run_again))
         return run_again;
     tally_sum(hook, &sum);

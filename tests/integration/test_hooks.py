@@ -195,7 +195,7 @@ def thread_pool(compiler, level, pie):
             subprocess.run(command, check=True)
         hooked(carry(KEY, stripped, env={"BATON_HOOKS": THPOOL}, launched=True).ok().quiet().clean(), by="patch")
         debug.unlink()
-        missing = carry("key:n=1", stripped, env={"BATON_HOOKS": THPOOL}, launched=True).quiet()
+        missing = carry("key:n=1", stripped, env={"BATON_HOOKS": THPOOL}, launched=True).complains("matched nothing")
         if missing.reported()["hooks"][0]["state"] != "unmatched":
             missing.fail("without any symbol the function cannot be found")
 

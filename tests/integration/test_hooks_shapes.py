@@ -54,3 +54,18 @@ def limits():
     program = shapes()
     many = ";".join(f"f{i}(kind=put,item=1,pair=p{i});g{i}(kind=get,item=ret,pair=p{i})" for i in range(513))
     run(program, "unique", env={"BATON_CARRY": TLS, "BATON_HOOKS": many}).complains("expected at most 1024 items")
+
+
+@test("a wrong cbarg= is told, and where it should point; the task runs all the same", each=("got", "symbol"))
+def wrong_cbarg(by):
+    program = compiled("whole", "-O2", "hooks_main.c", "hooks_pools.c")
+    env = {"BATON_HOOKS": "call_submit(kind=call,fn=2,arg=3,cbarg=3)"}
+    after = run(program, "call", env={"BATON_CARRY": "key:request_key", **env}, launched=by == "symbol")
+    after.ok().complains("as argument 1, expected cbarg=1")
+
+
+@test("what a callback gets in no argument is told, and no record is jumped to")
+def wrong_arg():
+    program = compiled("whole", "-O2", "hooks_main.c", "hooks_pools.c")
+    env = {"BATON_CARRY": "key:request_key", "BATON_HOOKS": "field_submit(kind=field,obj=1,off=8,cbarg=4)"}
+    run(program, "field", env=env).says("ran 1000").never_says("Segmentation")

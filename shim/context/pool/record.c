@@ -142,6 +142,32 @@ static void warm_trim(void)
     }
 }
 
+/* Where regions are, which stay. Past REGIONS_KNOWN of them every place may be in one. */
+enum { REGIONS_KNOWN = 128 };
+static struct record_region *_Atomic regions[REGIONS_KNOWN];
+static _Atomic unsigned regions_count;
+
+static void note_region(struct record_region *region)
+{
+    unsigned count = atomic_load(&regions_count);
+
+    if (count < REGIONS_KNOWN)
+        atomic_store(&regions[count], region);
+    atomic_store(&regions_count, count + 1);
+}
+
+bool record_is_at(const void *place)
+{
+    unsigned count = atomic_load(&regions_count);
+    size_t in_chunk = (uintptr_t)place & (RECORD_CHUNK_SIZE - 1);
+    bool is_ours = count > REGIONS_KNOWN;
+
+    for (unsigned i = 0; i < count && i < REGIONS_KNOWN; i++)
+        is_ours |= atomic_load(&regions[i]) == region_of(place);
+    return is_ours && in_chunk >= offsetof(struct record_chunk, records) &&
+           (in_chunk - offsetof(struct record_chunk, records)) % RECORD_SIZE == 0;
+}
+
 /* A fresh region, aligned to its size, its groups on the cold list. Lock held. */
 static void chunks_grow(void)
 {
@@ -154,6 +180,7 @@ static void chunks_grow(void)
     if ((char *)region != pages)
         mem_unmap(pages, (size_t)((char *)region - pages));
     mem_unmap((char *)region + REGION_SIZE, (size_t)(pages + REGION_SIZE - (char *)region));
+    note_region(region);
     for (unsigned i = GROUPS; i-- > 0;) {
         region->groups[i].free = group_all(&region->groups[i]);
         group_link(&groups_cold, &region->groups[i]);

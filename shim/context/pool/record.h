@@ -49,7 +49,7 @@ static inline struct record *record_new(void)
     struct thread *thread = thread_self;
 
     return unlikely(thread->records.next == thread->records.end) ? record_new_slow()
-                                                               : record_bump(thread);
+                                                                 : record_bump(thread);
 }
 
 static inline struct record_chunk *record_chunk_of(const struct record *record)
@@ -83,6 +83,9 @@ struct record *record_new_sure(void);
 
 /* Tells chunks what this thread has freed of them. */
 void record_flush(struct thread *thread);
+
+/* Is there a record at PLACE, a value that anybody may have made up? Nothing is read unless it is our memory. */
+bool record_is_at(const void *place);
 
 /* Chunks of RECORD_CHUNK_SIZE, aligned to it, not zeroed: slab objects (slab object.c) live in the same regions. */
 void *record_chunk_take(void);

@@ -153,6 +153,7 @@ $(B)/adapters/%.so: shim/adapters/%.cc $(ADAPTER_H) $(B)/flags
 bench: setup  ## measure against the peers and the saved run: tables, JSON, plots
 -include tests/rules.mk
 -include tests/bench/rules.mk
+-include tests/fuzz/rules.mk
 
 # ---- what a user types -------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/text.h"
 #include "elf/file.h"
 #include "machine.h"
 #include "plan.h"
@@ -19,66 +20,118 @@
 struct module modules[MODULES_MAX];
 unsigned modules_count;
 
+enum { HEADERS_MAX = 1 << 12 };
+static const uint64_t module_max = UINT64_C(1) << 32;
+
+/* The program headers of the file, NULL when it is none of ours; the caller frees them. */
+static elf_phdr *read_headers(int fd, elf_ehdr *header)
+{
+    elf_phdr *phdr;
+    size_t size;
+
+    if (pread(fd, header, sizeof *header, 0) != sizeof *header ||
+        memcmp(header->e_ident, ELFMAG, SELFMAG) != 0 ||
+        header->e_ident[EI_CLASS] != (sizeof(void *) == 8 ? ELFCLASS64 : ELFCLASS32) ||
+        (header->e_type != ET_EXEC && header->e_type != ET_DYN) ||
+        header->e_machine != OBJECT_MACHINE || header->e_phentsize != sizeof *phdr ||
+        !header->e_phnum || header->e_phnum > HEADERS_MAX || header->e_phoff > INT64_MAX / 2)
+        return NULL;
+    size = header->e_phnum * sizeof *phdr;
+    phdr = calloc(header->e_phnum, sizeof *phdr);
+    if (phdr && pread(fd, phdr, size, (off_t)header->e_phoff) != (ssize_t)size) {
+        free(phdr);
+        return NULL;
+    }
+    return phdr;
+}
+
+/* What the segments span in memory. False: they do not hold together, or the file has not all of them. */
+static bool measure(const elf_phdr *phdr, unsigned count, uint64_t file_size, uintptr_t *low,
+                    uintptr_t *high)
+{
+    *low = UINTPTR_MAX;
+    *high = 0;
+    for (unsigned i = 0; i < count; i++) {
+        const elf_phdr *p = &phdr[i];
+
+        if (p->p_type != PT_LOAD)
+            continue;
+        if (p->p_filesz > p->p_memsz || p->p_memsz > module_max || p->p_vaddr > UINTPTR_MAX / 2 ||
+            p->p_offset > file_size || p->p_filesz > file_size - p->p_offset)
+            return false;
+        if ((p->p_vaddr & ~(uintptr_t)4095) < *low)
+            *low = p->p_vaddr & ~(uintptr_t)4095;
+        if (p->p_vaddr + p->p_memsz > *high)
+            *high = p->p_vaddr + p->p_memsz;
+    }
+    return *low < *high && *high - *low <= module_max;
+}
+
+static char *read_segments(int fd, const elf_phdr *phdr, unsigned count, uintptr_t low,
+                           uintptr_t high)
+{
+    char *memory = mmap(NULL, high - low, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    if (memory == MAP_FAILED)
+        return NULL;
+    for (unsigned i = 0; i < count; i++) {
+        if (phdr[i].p_type == PT_LOAD &&
+            pread(fd, memory + (phdr[i].p_vaddr - low), phdr[i].p_filesz,
+                  (off_t)phdr[i].p_offset) != (ssize_t)phdr[i].p_filesz) {
+            munmap(memory, high - low);
+            return NULL;
+        }
+    }
+    return memory;
+}
+
 static bool map_module(const char *path)
 {
     struct module *module = &modules[modules_count];
     struct dl_phdr_info info;
-    uintptr_t low = UINTPTR_MAX, high = 0;
+    uintptr_t low, high;
+    struct stat st;
     elf_ehdr header;
-    elf_phdr *phdr;
-    char *memory;
+    elf_phdr *phdr = NULL;
+    char *memory = NULL;
     int fd;
 
     if (modules_count == MODULES_MAX || strlen(path) >= sizeof module->path)
         return false;
-    fd = open(path, O_RDONLY | O_CLOEXEC);
+    fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0)
         return false;
-    if (pread(fd, &header, sizeof header, 0) != sizeof header ||
-        memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 ||
-        header.e_ident[EI_CLASS] != (sizeof(void *) == 8 ? ELFCLASS64 : ELFCLASS32) ||
-        header.e_machine != OBJECT_MACHINE || header.e_phentsize != sizeof *phdr ||
-        !(phdr = calloc(header.e_phnum, sizeof *phdr))) {
-        close(fd);
-        return false;
-    }
-    if (pread(fd, phdr, header.e_phnum * sizeof *phdr, (off_t)header.e_phoff) !=
-        (ssize_t)(header.e_phnum * sizeof *phdr)) {
-        close(fd);
-        return false;
-    }
-    for (unsigned i = 0; i < header.e_phnum; i++) {
-        if (phdr[i].p_type != PT_LOAD)
-            continue;
-        if (phdr[i].p_vaddr < low)
-            low = phdr[i].p_vaddr & ~(uintptr_t)4095;
-        if (phdr[i].p_vaddr + phdr[i].p_memsz > high)
-            high = phdr[i].p_vaddr + phdr[i].p_memsz;
-    }
-    if (low >= high || high - low > (uintptr_t)1 << 32) {
-        close(fd);
-        return false;
-    }
-    memory = mmap(NULL, high - low, PROT_READ | PROT_WRITE,
-                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    for (unsigned i = 0; memory != MAP_FAILED && i < header.e_phnum; i++) {
-        if (phdr[i].p_type == PT_LOAD &&
-            pread(fd, memory + (phdr[i].p_vaddr - low), phdr[i].p_filesz,
-                  (off_t)phdr[i].p_offset) != (ssize_t)phdr[i].p_filesz)
-            memory = MAP_FAILED;
-    }
+    if (!fstat(fd, &st) && S_ISREG(st.st_mode) && (phdr = read_headers(fd, &header)) &&
+        measure(phdr, header.e_phnum, (uint64_t)st.st_size, &low, &high))
+        memory = read_segments(fd, phdr, header.e_phnum, low, high);
     close(fd);
-    if (memory == MAP_FAILED)
+    if (!memory) {
+        free(phdr);
         return false;
+    }
     memset(&info, 0, sizeof info);
     info.dlpi_addr = (uintptr_t)memory - low;
     info.dlpi_phdr = phdr;
     info.dlpi_phnum = header.e_phnum;
     memcpy(module->path, path, strlen(path) + 1);
     info.dlpi_name = module->path;
+    module->memory = memory;
+    module->memory_len = high - low;
     elf_module_of_file(&info, modules_count == 0, module->path, &module->elf);
     modules_count++;
     return true;
+}
+
+void modules_forget(void)
+{
+    while (modules_count) {
+        struct module *module = &modules[--modules_count];
+
+        munmap(module->memory, module->memory_len);
+        free((void *)(uintptr_t)module->elf.phdr);
+        memset(module, 0, sizeof *module);
+    }
 }
 
 /* "	libfoo.so.1 => /path (0x...)" or "	/path (0x...)" */
@@ -156,6 +209,26 @@ static bool not_for_us(bool is_quiet, const char *program, const char *why)
     return false;
 }
 
+static const char *loader_shown(const char *loader)
+{
+    static char shown[PATH_MAX];
+
+    snprintf(shown, sizeof shown, "%s", loader);
+    text_clean(shown, strlen(shown));
+    return shown;
+}
+
+/* The text in a segment; NULL: it is not in the module, or does not end there. */
+static const char *text_in(const struct elf_module *module, const elf_phdr *segment)
+{
+    uintptr_t start = module->base + segment->p_vaddr;
+
+    if (!segment->p_filesz || !elf_module_holds(module, start, segment->p_filesz) ||
+        !memchr((const void *)start, '\0', segment->p_filesz))
+        return NULL;
+    return (const char *)start;
+}
+
 bool modules_load(const char *program, bool is_quiet)
 {
     const char *interpreter = script_interpreter(program);
@@ -167,7 +240,7 @@ bool modules_load(const char *program, bool is_quiet)
         return not_for_us(is_quiet, program, "not a program of this machine");
     for (size_t i = 0; i < main_module->phnum; i++) {
         if (main_module->phdr[i].p_type == PT_INTERP)
-            loader = (const char *)(main_module->base + main_module->phdr[i].p_vaddr);
+            loader = text_in(main_module, &main_module->phdr[i]);
     }
     if (!loader)
         return not_for_us(is_quiet, program, "statically linked, no library can be loaded with it");
@@ -180,7 +253,7 @@ bool modules_load(const char *program, bool is_quiet)
                     "baton: %s: names a loader that is not the system's (%s), which is not run to "
                     "look at it: its "
                     "libraries are not known\n",
-                    program, loader);
+                    program, loader_shown(loader));
         return true;
     }
     return list_libraries(loader, modules[0].path);

@@ -206,7 +206,7 @@ static bool visit_relocations(const struct module *module, visit_relocation *vis
     const ElfW(Rela) * tables[2] = {NULL, NULL};
     size_t sizes[2] = {0, 0};
 
-    for (const elf_dyn *entry = elf->dynamic; entry && entry->d_tag != DT_NULL; entry++) {
+    for (const elf_dyn *entry = elf->dynamic; elf_dynamic_is(elf, entry); entry++) {
         if (entry->d_tag == DT_JMPREL)
             tables[0] = (const ElfW(Rela) *)(elf->base + entry->d_un.d_ptr);
         else if (entry->d_tag == DT_PLTRELSZ)
@@ -219,7 +219,7 @@ static bool visit_relocations(const struct module *module, visit_relocation *vis
     for (unsigned table = 0; table < 2; table++) {
         uintptr_t start = (uintptr_t)tables[table];
 
-        if (start < elf->lo || start + sizes[table] > elf->hi)
+        if (!elf_module_holds(elf, start, sizes[table]))
             continue;
         for (size_t i = 0; i < sizes[table] / sizeof(ElfW(Rela)); i++) {
             if (visit(module, &tables[table][i], arg))
@@ -234,7 +234,9 @@ static bool is_of_name(const struct module *module, const ElfW(Rela) * relocatio
     const struct elf_module *elf = &module->elf;
     size_t index = ELF64_R_SYM(relocation->r_info);
 
-    return index && elf->dynsym && elf->dynsym[index].st_name < elf->dynstr_len &&
+    return index && elf->dynsym &&
+           elf_module_holds(elf, (uintptr_t)&elf->dynsym[index], sizeof *elf->dynsym) &&
+           elf->dynsym[index].st_name < elf->dynstr_len &&
            !strcmp(elf->dynstr + elf->dynsym[index].st_name, arg);
 }
 

@@ -12,6 +12,8 @@ struct module {
     struct elf_module elf;
     char path[4096];
     bool is_later; /* opened by the program while it runs */
+    void *memory;
+    size_t memory_len;
 };
 extern struct module modules[MODULES_MAX];
 extern unsigned modules_count;
@@ -21,6 +23,8 @@ extern unsigned modules_count;
 bool modules_load(const char *program, bool is_quiet);
 /* A library that the program will open. */
 bool modules_add(const char *path);
+/* Gives all of them back. */
+void modules_forget(void);
 
 /* modules_ask.c: what a mapped module is asked.
  *

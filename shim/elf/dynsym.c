@@ -19,16 +19,19 @@ static bool elf_version_is(const struct elf_module *m, elf_half index, const cha
     const ElfW(Verdef) *def = NULL;
     size_t count = 0;
 
-    for (const elf_dyn *d = m->dynamic; d->d_tag != DT_NULL; d++) {
+    for (const elf_dyn *d = m->dynamic; elf_dynamic_is(m, d); d++) {
         if (d->d_tag == DT_VERDEF)
             def = (const void *)(d->d_un.d_ptr < m->lo ? d->d_un.d_ptr + m->base : d->d_un.d_ptr);
         else if (d->d_tag == DT_VERDEFNUM)
             count = d->d_un.d_val;
     }
     for (; def && count--; def = (const void *)((const char *)def + def->vd_next)) {
-        const ElfW(Verdaux) *aux = (const void *)((const char *)def + def->vd_aux);
+        const ElfW(Verdaux) * aux;
 
-        if ((uintptr_t)def < m->lo || (uintptr_t)aux > m->hi - sizeof *aux)
+        if (!elf_module_holds(m, (uintptr_t)def, sizeof *def))
+            return false;
+        aux = (const void *)((const char *)def + def->vd_aux);
+        if (!elf_module_holds(m, (uintptr_t)aux, sizeof *aux))
             return false;
         if (def->vd_ndx == (index & ~VERSYM_HIDDEN))
             return aux->vda_name < m->dynstr_len && strcmp(m->dynstr + aux->vda_name, version) == 0;
@@ -61,6 +64,8 @@ static bool elf_dynsym_fits(const struct elf_wanted *w, size_t index)
         return false;
     if (!m->versym)
         return true;
+    if (!elf_module_holds(m, (uintptr_t)&m->versym[index], sizeof *m->versym))
+        return false;
     return w->version ? elf_version_is(m, m->versym[index], w->version)
                       : !(m->versym[index] & VERSYM_HIDDEN);
 }

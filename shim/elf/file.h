@@ -61,6 +61,12 @@ static inline bool elf_module_holds(const struct elf_module *m, uintptr_t addres
     return address >= m->lo && address < m->hi && len <= m->hi - address;
 }
 
+/* Is there an entry at D, in the module and before the end of its list? Not every file has an end. */
+static inline bool elf_dynamic_is(const struct elf_module *m, const elf_dyn *d)
+{
+    return d && elf_module_holds(m, (uintptr_t)d, sizeof *d) && d->d_tag != DT_NULL;
+}
+
 /* The build-id in a run of notes, NULL: none. */
 const uint8_t *elf_note_build_id(const void *notes, size_t len, size_t *id_len);
 

@@ -64,7 +64,7 @@ static void elf_read_dynamic(struct elf_module *m)
 {
     size_t soname = 0;
 
-    for (const elf_dyn *d = m->dynamic; d->d_tag != DT_NULL; d++) {
+    for (const elf_dyn *d = m->dynamic; elf_dynamic_is(m, d); d++) {
         switch (d->d_tag) {
         case DT_SYMTAB:
             m->dynsym = elf_dynamic_pointer(m, d->d_un.d_ptr, sizeof *m->dynsym);

@@ -1,0 +1,33 @@
+# Fuzzers: libFuzzer of clang, with AddressSanitizer and UndefinedBehaviorSanitizer, from the same sources.
+# tests/fuzz/fuzz_NAME.c is one; tests/fuzz/corpus/NAME/ is what it begins with. string.c is left out: the
+# sanitizers watch the C library's memcpy.
+FUZZ_B     := build-fuzz
+FUZZ_CC    ?= clang
+FUZZ_FLAGS  = -std=gnu11 -g -O1 -fno-omit-frame-pointer -fno-strict-aliasing -D_GNU_SOURCE -DBATON_VERSION='"$(VERSION)"' \
+              -Ishim -Iinclude -Iscripts/plan $(if $(ZYDIS),-DHAVE_ZYDIS) -fsanitize=address,undefined \
+              -fno-sanitize-recover=undefined -fno-sanitize=alignment,function,nonnull-attribute,pointer-overflow -w
+FUZZ_SRC    = $(filter-out shim/base/string.c,$(patsubst $(B)/%.o,%.c,$(filter $(B)/shim/base/% $(B)/shim/elf/% \
+              $(B)/shim/slots/grammar.o $(B)/shim/userhooks/spec.o,$(filter %.o,$(CORE))))) scripts/plan/modules.c scripts/plan/modules_ask.c
+FUZZ_OBJ    = $(FUZZ_SRC:%.c=$(FUZZ_B)/%.o)
+FUZZERS    := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_TIME  ?= 60
+FUZZ_RUNS  ?= -1
+
+$(FUZZ_B)/%.o: %.c
+	@mkdir -p $(@D)
+	$(call say,FUZZ,$<)
+	$(Q)$(FUZZ_CC) $(FUZZ_FLAGS) -fsanitize=fuzzer-no-link -MMD -MP -c $< -o $@
+
+$(FUZZ_B)/fuzz_%: tests/fuzz/fuzz_%.c $(FUZZ_OBJ)
+	$(Q)$(FUZZ_CC) $(FUZZ_FLAGS) -fsanitize=fuzzer -o $@ $^ -ldl
+
+.PHONY: fuzz fuzzers
+fuzzers: $(addprefix $(FUZZ_B)/fuzz_,$(FUZZERS))
+fuzz: fuzzers  ## each fuzzer for FUZZ_TIME=60 seconds (FUZZ_RUNS=N: executions), from its corpus
+	$(Q)for name in $(FUZZERS); do mkdir -p $(FUZZ_B)/found/$$name; \
+	  $(FUZZ_B)/fuzz_$$name -max_total_time=$(FUZZ_TIME) -runs=$(FUZZ_RUNS) -max_len=8192 -timeout=10 -print_final_stats=1 \
+	    -artifact_prefix=$(FUZZ_B)/found/$$name- $(FUZZ_B)/found/$$name tests/fuzz/corpus/$$name \
+	    >$(FUZZ_B)/$$name.log 2>&1 || { tail -40 $(FUZZ_B)/$$name.log; exit 1; }; \
+	  printf '  %-10s %s\n' $$name "$$(grep -o 'number_of_executed_units: .*' $(FUZZ_B)/$$name.log)"; done
+
+-include $(FUZZ_OBJ:.o=.d)

@@ -1,0 +1,57 @@
+"""SECURITY.md: its tests exist; what is looked at is not executed; the fuzzers' first inputs do no harm."""
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+from harness import BUILD, ROOT, Failure, plain, skip, this_machine_only, test
+
+
+@test("SECURITY.md names tests that there are")
+def named_tests_exist():
+    named = re.findall(r"`(\w+)\.(\w+)`", (ROOT / "SECURITY.md").read_text().split("## What is promised")[1])
+    if len(named) < 15:
+        raise Failure("the table of promises is not found")
+    for room, name in named:
+        if room == "unit":
+            found = (ROOT / "tests" / "unit" / f"{name}.c").is_file()
+        else:
+            file = ROOT / "tests" / "integration" / f"test_{room}.py"
+            found = file.is_file() and re.search(rf"^def {name}\(", file.read_text(), re.M)
+        if not found:
+            raise Failure(f"{room}.{name} is in SECURITY.md and nowhere else")
+
+
+@test("baton check executes nothing of the file: neither the loader that it names nor itself")
+def nothing_is_executed():
+    this_machine_only()
+    if not shutil.which("gcc"):
+        skip("no gcc")
+    with tempfile.TemporaryDirectory() as folder:
+        loader, mark = Path(folder) / "loader", Path(folder) / "mark"
+        loader.write_text(f"#!/bin/sh\ntouch {mark}\n")
+        os.chmod(loader, 0o755)
+        source = Path(folder) / "program.c"
+        source.write_text("int main(void) { return 0; }\n")
+        program = Path(folder) / "program"
+        subprocess.run(["gcc", str(source), "-o", str(program), f"-Wl,--dynamic-linker={loader}"], check=True)
+        after = plain(BUILD / "baton-plan", "check", program, env={"BATON_CARRY": "key:x"})
+        if mark.exists():
+            after.fail("the loader that the file names was run")
+        after.complains(str(loader))
+
+
+@test("the fuzzers end well on the inputs that they begin with", timeout=300)
+def fuzzers_pass_their_corpus():
+    fuzzers = sorted((ROOT / "build-fuzz").glob("fuzz_*"))
+    fuzzers = [path for path in fuzzers if os.access(path, os.X_OK) and not path.suffix]
+    if not fuzzers:
+        skip("make fuzzers builds them")
+    for fuzzer in fuzzers:
+        corpus = ROOT / "tests" / "fuzz" / "corpus" / fuzzer.name.removeprefix("fuzz_")
+        inputs = sorted(str(path) for path in corpus.iterdir())
+        done = subprocess.run([str(fuzzer), *inputs], capture_output=True, text=True, timeout=250, check=False)
+        if done.returncode:
+            raise Failure(f"{fuzzer.name}: {done.stderr[-2000:]}")

@@ -159,6 +159,14 @@ void setting_add(const char *name, const char *item);
 void setting_config(const char *file);
 void setting_report(const char *file);
 
+/* ---- planner.c ---- */
+
+/* Runs baton-plan VERB PROGRAM; what it says on stderr is printed, cleaned. Its status, or -1; its output in *answer,
+ * NULL when it could not be started. */
+int planner_run(const char *verb, const char *program, char **answer);
+/* Its output, cleaned line by line. */
+void planner_print(const char *answer);
+
 /* ---- preload.c ---- */
 
 /* The value of LD_PRELOAD: libasan if the program needs it, OBJECT (NULL: none), LIBRARY, what the user has. */

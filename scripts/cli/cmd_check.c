@@ -29,9 +29,9 @@ static bool is_set(const char *name)
 
 int cmd_check(const struct cli *cli)
 {
-    char *planner = our_file("baton-plan"), *path, *behind;
+    char *planner = our_file("baton-plan"), *path, *behind, *answer;
     struct program program;
-    int items;
+    int items, status;
 
     for (unsigned i = 0; i < cli->given_count; i++) {
         const char *value = cli->given[i].value;
@@ -86,7 +86,11 @@ int cmd_check(const struct cli *cli)
         return 0;
     }
     fflush(stdout);
-    setenv("LD_PRELOAD", "", 1);
-    execl(planner, planner, "check", program.is_script ? program.file : path, (char *)NULL);
-    fail(EXIT_FAILED, "%s: cannot be run: %s", clean(planner), strerror(errno));
+    status = planner_run("check", program.is_script ? program.file : path, &answer);
+    if (!answer)
+        fail(EXIT_FAILED, "%s: cannot be run: %s", clean(planner), strerror(errno));
+    planner_print(answer);
+    if (status < 0)
+        fail(EXIT_FAILED, "%s: baton-plan cannot read it", clean(path));
+    return status;
 }

@@ -58,39 +58,19 @@ static bool needs_plan(void)
     return is_set("BATON_HOOKS") || is_set("BATON_CONFIG") || (carry && strstr(carry, ",weak"));
 }
 
-/* The object for functions that the user names; NULL: none is needed. baton-plan says what cannot be hooked;
- * it is a process of its own, so that no file can harm this one. */
+/* The object for functions that the user names; NULL: none is needed. baton-plan says what cannot be hooked. */
 static char *plan_object(const char *program)
 {
-    char *planner = our_file("baton-plan"), line[4200] = "";
-    int ends[2], status;
-    pid_t child;
-    FILE *in;
+    char *object;
+    int status = planner_run("object", program, &object);
 
-    if (access(planner, X_OK) != 0 || pipe2(ends, O_CLOEXEC) != 0)
-        return NULL;
-    child = fork();
-    if (child == 0) {
-        setenv("LD_PRELOAD", "", 1);
-        dup2(ends[1], 1);
-        execl(planner, planner, "object", program, (char *)NULL);
-        _exit(EXIT_NOT_FOUND);
-    }
-    close(ends[1]);
-    in = fdopen(ends[0], "r");
-    if (in && !fgets(line, sizeof line, in))
-        line[0] = '\0';
-    if (in)
-        fclose(in);
-    line[strcspn(line, "\n")] = '\0';
-    if (child < 0 || waitpid(child, &status, 0) != child)
-        return NULL;
     /* Hooks that were found have no place to be: it has said why. */
-    if (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_FAILED)
+    if (status == EXIT_FAILED)
         exit(EXIT_FAILED);
-    if (status != 0 || !line[0])
+    if (status != 0)
         return NULL;
-    return allocated(strdup(line));
+    object[strcspn(object, "\n")] = '\0';
+    return object[0] ? object : NULL;
 }
 
 static int become(char **argv)

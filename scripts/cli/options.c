@@ -200,7 +200,8 @@ void help_all(bool is_error)
 
 void help_command(const struct command *command)
 {
-    print_wrapped(stdout, joined("Usage: baton %s [OPTION]... %s", command->name, command->synopsis), 0, 0);
+    print_wrapped(stdout,
+                  joined("Usage: baton %s [OPTION]... %s", command->name, command->synopsis), 0, 0);
     putchar('\n');
     print_wrapped(stdout, command->summary, 0, 0);
     puts("\nOptions:");

@@ -4,7 +4,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from harness import PROGRAMS, ROOT, run, skip, test
+from harness import PROGRAMS, ROOT, plain, run, skip, test
 from test_launcher import BATON, baton, expect
 
 GLIB = PROGRAMS / "stale_pool_glib"
@@ -72,6 +72,32 @@ def runs_nothing():
         expect(built.returncode == 0, built.stderr)
         baton("check", "tls:there", program).ok().complains("names a loader that is not the system's").says("found in")
         expect(not ran.exists(), "the file's own loader was run")
+
+
+@test("names of the file that is looked at reach a terminal without what it would obey")
+def cleans_names():
+    with tempfile.TemporaryDirectory() as folder:
+        source, program = Path(folder, "a.c"), Path(folder, "a")
+        source.write_text("static __thread int requested_id_zzz;\nint main(void) { return requested_id_zzz++; }\n")
+        subprocess.run(["gcc", source, "-o", program], check=True)
+        program.write_bytes(program.read_bytes().replace(b"requested_id_zzz", b"requested_id\x1b[2J"))
+        said = baton("check", "tls:requested_id", program).exits(1)
+        expect("\033" not in said.out + said.err, f"an escape came through: {said.out!r}")
+        said.says("near: requested_id\\x1b[2J in a")
+
+
+@test("a terminal sees that something goes on when looking takes long; a pipe does not")
+def shows_progress():
+    with tempfile.TemporaryDirectory() as folder:
+        for name in ("baton-cli", "libbaton.so"):
+            shutil.copy(ROOT / "build" / name, folder)
+        slow = Path(folder, "baton-plan")
+        slow.write_text("#!/bin/sh\nsleep 3.2\necho looked\n")
+        slow.chmod(0o755)
+        words = f"{folder}/baton-cli check fenv {GLIB}"
+        terminal = plain("script", "-qec", words, "/dev/null").ok()
+        terminal.matches(rf"baton: looking at {GLIB}: [23] s").says("looked")
+        plain("sh", "-c", words).ok().quiet().says("looked")
 
 
 # The run binds what check finds, and nothing else.

@@ -1,0 +1,124 @@
+/*
+ * baton-plan, which looks into programs: a process of its own, so that no file can harm this one. What it says has
+ * names of the file in it, and is printed cleaned; when it takes long, a terminal sees that something goes on.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cli.h"
+
+enum { PATIENCE_S = 2 };
+
+static long now_ms(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* Once a second, after two. */
+static void show_progress(const char *program, long started, bool *is_shown)
+{
+    long seconds = (now_ms() - started) / 1000;
+
+    if (seconds < PATIENCE_S || !isatty(STDERR_FILENO))
+        return;
+    fprintf(stderr, "\rbaton: looking at %s: %ld s", clean(program), seconds);
+    *is_shown = true;
+}
+
+static char *read_all(int fd, const char *program)
+{
+    size_t room = 4096, len = 0;
+    char *text = allocated(malloc(room));
+    long started = now_ms();
+    bool is_shown = false;
+
+    for (;;) {
+        struct pollfd ready = {.fd = fd, .events = POLLIN};
+        ssize_t got;
+
+        if (poll(&ready, 1, 1000) == 0) {
+            show_progress(program, started, &is_shown);
+            continue;
+        }
+        got = read(fd, text + len, room - len - 1);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0)
+            break;
+        len += (size_t)got;
+        if (len + 1 == room)
+            text = allocated(realloc(text, room *= 2));
+    }
+    if (is_shown)
+        fprintf(stderr, "\r%*s\r", (int)strlen(clean(program)) + 40, "");
+    text[len] = '\0';
+    return text;
+}
+
+/* Line by line: an end of line is none of the characters that are cleaned away. */
+static void print_clean(FILE *out, const char *text)
+{
+    while (*text) {
+        size_t len = strcspn(text, "\n");
+        char *line = allocated(strndup(text, len));
+
+        fprintf(out, "%s\n", clean(line));
+        free(line);
+        text += len + (text[len] == '\n');
+    }
+    fflush(out);
+}
+
+static void print_errors(int fd)
+{
+    size_t len = (size_t)lseek(fd, 0, SEEK_END);
+    char *text = allocated(calloc(1, len + 1));
+
+    if (pread(fd, text, len, 0) == (ssize_t)len)
+        print_clean(stderr, text);
+    free(text);
+}
+
+int planner_run(const char *verb, const char *program, char **answer)
+{
+    char *planner = our_file("baton-plan");
+    int ends[2], errors = memfd_create("baton-plan", MFD_CLOEXEC), status = 0;
+    pid_t child;
+
+    *answer = NULL;
+    if (access(planner, X_OK) != 0 || errors < 0 || pipe2(ends, O_CLOEXEC) != 0)
+        return -1;
+    child = fork();
+    if (child == 0) {
+        setenv("LD_PRELOAD", "", 1);
+        dup2(ends[1], STDOUT_FILENO);
+        dup2(errors, STDERR_FILENO);
+        execl(planner, planner, verb, program, (char *)NULL);
+        _exit(EXIT_NOT_FOUND);
+    }
+    close(ends[1]);
+    if (child > 0)
+        *answer = read_all(ends[0], program);
+    close(ends[0]);
+    while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR)
+        ;
+    print_errors(errors);
+    close(errors);
+    return child > 0 && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+void planner_print(const char *answer)
+{
+    print_clean(stdout, answer);
+}

@@ -81,6 +81,7 @@ static void start_carrying(void)
     thread_init((int (*)(unsigned *, void (*)(void *)))next_find_startup("pthread_key_create"),
                 slots_calls.key_write, thread_leave_at_exit);
     context_init((uint32_t)((config.max_age_ns + 999999) / 1000000), config.max_hops);
+    thread_prepare();
 }
 
 /* Settings that are known but that nothing obeys yet: a user must not wait for what will not come. */

@@ -109,8 +109,14 @@ static void hand_on(const struct watched *watched, const struct reports *reports
 static struct verdict conclude(const struct watched *watched, const struct reports *reports,
                                const char *program, int status)
 {
-    if (reports->count)
-        return verdict_of(reports, program);
+    if (reports->count) {
+        struct verdict verdict = verdict_of(reports, program);
+
+        if (WIFSIGNALED(status))
+            verdict.text = joined("%s (ended by signal %d, %s)", verdict.text, WTERMSIG(status),
+                                  strsignal(WTERMSIG(status)));
+        return verdict;
+    }
     if (WIFEXITED(status) &&
         (WEXITSTATUS(status) == EXIT_SETTINGS || WEXITSTATUS(status) == EXIT_REQUIRED))
         return (struct verdict){

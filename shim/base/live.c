@@ -11,7 +11,7 @@
 #include "base/outfile.h"
 #include "base/sys.h"
 
-enum { PATH_SIZE = 4096 };
+enum { PATH_SIZE = 4096, CHILD_PAGES = 16 };
 
 bool live_is_on;
 
@@ -112,25 +112,51 @@ static bool put_page(const struct live_head *from, uint32_t index, void *where)
                     MREMAP_MAYMOVE | MREMAP_FIXED, where) == (long)where;
 }
 
-void *live_block(size_t before)
+/* What live_block gives, one after the other: pages of the file from `first_page` on. */
+static char *blocks;
+static size_t block_size; /* what lies in front, and the page behind */
+static uint32_t blocks_count, first_page;
+static atomic_uint blocks_taken;
+
+static void prepare(size_t before, uint32_t first, uint32_t count)
 {
     size_t size = (before + page_size() - 1) & ~(page_size() - 1);
-    uint32_t index;
     char *memory;
+    uint32_t i;
 
-    if (!head || atomic_load(&head->pages) >= LIVE_PAGES)
-        return NULL;
-    index = atomic_fetch_add(&head->pages, 1);
-    if (index >= LIVE_PAGES)
-        return NULL;
-    memory = sys_map(size + page_size(), -1);
+    block_size = size + page_size();
+    blocks_count = 0;
+    memory = sys_map(count * block_size, -1);
     if (!memory)
+        return;
+    for (i = 0; i < count && put_page(head, first + i, memory + i * block_size + size); i++)
+        ;
+    blocks = memory;
+    first_page = first;
+    atomic_store(&blocks_taken, 0);
+    blocks_count = i;
+}
+
+void live_prepare(size_t before)
+{
+    if (head && !blocks)
+        prepare(before, 0, LIVE_PAGES);
+}
+
+void *live_block(size_t before)
+{
+    uint32_t index, pages;
+
+    if (!head || before > block_size - page_size() || atomic_load(&blocks_taken) >= blocks_count)
         return NULL;
-    if (!put_page(head, index, memory + size)) {
-        sys_unmap(memory, size + page_size());
+    index = atomic_fetch_add(&blocks_taken, 1);
+    if (index >= blocks_count)
         return NULL;
-    }
-    return memory + size;
+    pages = atomic_load(&head->pages);
+    while (pages < first_page + index + 1 &&
+           !atomic_compare_exchange_weak(&head->pages, &pages, first_page + index + 1))
+        ;
+    return blocks + (size_t)(index + 1) * block_size - page_size();
 }
 
 void live_tell(const char *text, size_t len)
@@ -168,6 +194,9 @@ bool live_fork_child(void *counters)
         is_own = SYS_CALL(mmap, counters, page_size(), PROT_READ | PROT_WRITE,
                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0L) == (long)counters;
     sys_unmap(parents, mapped);
+    if (head)
+        prepare(block_size - page_size(), 1,
+                CHILD_PAGES); /* those that are left are the parent's */
     live_is_on = head != NULL;
     return is_own;
 }

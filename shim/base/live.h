@@ -17,7 +17,7 @@
 #define LIVE_MAGIC "batonLV1"
 #define LIVE_SUFFIX ".live" /* FILE.PID.live */
 
-enum { LIVE_PAGES = 1024, LIVE_TEXT = 64 * 1024, LIVE_HEAD = 64 * 1024 };
+enum { LIVE_PAGES = 128, LIVE_TEXT = 64 * 1024, LIVE_HEAD = 64 * 1024 };
 
 /* At the start of the file; the texts follow at LIVE_HEAD, then pages of page_size at pages_at. All of one
  * machine: it is read where it was written. */
@@ -39,7 +39,11 @@ extern bool live_is_on;
 
 /* Opens it for TARGET, if that is a file. HEAD has the layout of the counters. Before the first thread block. */
 void live_begin(const char *target, const struct live_head *head);
-/* Memory for counters in the file, zeroed, with BEFORE bytes of other memory in front; NULL: none. */
+/* Asks the system for all that live_block will give, each with BEFORE bytes of other memory in front: the program
+ * may go into a sandbox in which nothing can be asked for. Costs address space only. */
+void live_prepare(size_t before);
+/* Memory for counters in the file, zeroed, with BEFORE bytes in front; NULL: none. More threads at a time than
+ * LIVE_PAGES are told of at exit only. */
 void *live_block(size_t before);
 /* What is told beside the counters: an object of JSON. Not by two threads at once. */
 void live_tell(const char *text, size_t len);

@@ -93,6 +93,12 @@ static char *block_in_report(size_t front)
     return counters ? counters - COUNTERS_AT - front : NULL;
 }
 
+void thread_prepare(void)
+{
+    if (live_is_on)
+        live_prepare(front_size + COUNTERS_AT);
+}
+
 static struct thread *thread_new(void)
 {
     size_t front = front_size;

@@ -15,6 +15,9 @@ void thread_give_spares(struct thread *thread);
 /* Makes room for thread_front in the blocks to come. False: there are blocks already. */
 bool thread_reserve_front(size_t size);
 
+/* Asks the system for what blocks in the live report need; after the last thread_reserve_front, before main. */
+void thread_prepare(void);
+
 /* As thread_enter, for threads whose trampoline of ours calls thread_leave at their end. */
 struct thread *thread_begin(void);
 

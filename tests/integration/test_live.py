@@ -17,7 +17,7 @@ def counted(reports):
 
 # How it ends: its status, the files that are left beside the report, what was counted in each process.
 ENDS = {"kill": (-9, 1, [7]), "abort": (-6, 1, [7]), "_exit": (3, 1, [7]), "exit": (0, 0, [9]), "fork": (0, 1, [3, 9]),
-        "idle child": (0, 1, [9])}
+        "idle child": (0, 1, [9]), "crowd": (-9, 1, [107])}
 
 
 @test("a process leaves its report whatever ends it:", each=list(ENDS))

@@ -28,6 +28,27 @@ static void hand_over(int times)
     }
 }
 
+static void *wait_all(void *barrier)
+{
+    pthread_barrier_wait(barrier);
+    return NULL;
+}
+
+/* Many threads at a time. */
+static void crowd(void)
+{
+    enum { COUNT = 100 };
+    pthread_t threads[COUNT];
+    pthread_barrier_t barrier;
+
+    pthread_barrier_init(&barrier, NULL, COUNT);
+    for (int i = 0; i < COUNT; i++)
+        pthread_create(&threads[i], NULL, wait_all, &barrier);
+    for (int i = 0; i < COUNT; i++)
+        pthread_join(threads[i], NULL);
+    raise(SIGKILL);
+}
+
 static void in_child(int times)
 {
     pid_t child = fork();
@@ -54,6 +75,8 @@ int main(int argc, char **argv)
         _exit(3);
     if (!strcmp(how, "fork"))
         in_child(3);
+    if (!strcmp(how, "crowd"))
+        crowd();
     if (!strcmp(how, "idle child"))
         in_child(0);
     if (!strcmp(how, "wait")) {

@@ -5,7 +5,7 @@
 #
 # tests/rules.mk gives:        unit  (build/tests/unit/*: Check suites)   test  (builds and runs everything)
 # tests/bench/rules.mk gives:  bench, bench-check
-VERSION := 0.1.0
+VERSION := 0.2.0
 B       ?= build
 V       ?= 0
 Q        = $(if $(filter 1,$(V)),,@)
@@ -267,7 +267,7 @@ lint: all  ## shellcheck, clang-format, cppcheck, layers, man pages, generated t
 format:  ## clang-format over the C files
 	$(Q)clang-format -i $(C_FILES)
 
-docs:  ## rewrite the generated tables of the README
+docs:  ## rewrite the generated tables of README.md and GUIDE.md
 	$(Q)scripts/gen-docs
 
 .PHONY: help clean

@@ -43,7 +43,7 @@ struct config {
 #define SETTING(field, name, type, def, secure_ok, help) CONFIG_C_##type field;
 #include "base/config.def"
 #undef SETTING
-    struct config_list pools; /* libraries whose threads are workers, named by presets */
+    struct config_list preset_pools; /* libraries whose threads are workers, named by presets */
     unsigned errors;          /* wrong settings and items so far */
     bool is_secure;           /* a setuid program: only the rows marked secure_ok were read */
     void *memory;             /* what the texts above point into */

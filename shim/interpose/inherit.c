@@ -13,22 +13,23 @@
 #include "interpose/hooks.h"
 
 /* Libraries whose own threads are pool workers: they start empty, each task brings its context. */
+#define POOL(name) name,
 static const char pool_libraries[][20] = {
-    "libglib-2.0", "libgio-2.0", "libgthread-2.0", "libgstreamer-1.0", "libuv",
-    "libgomp",     "libomp",     "libiomp5",       "libapr-1",         "libaprutil-1",
-    "libtbb",      "libQt5Core", "libQt6Core",     "libpthreadpool",   "libvips",
-    "libisc",      "libldap",    "libboost_asio",  "libnode",
+#include "interpose/pools.def"
 };
+#undef POOL
 
 static enum config_inherit inherit_setting = INHERIT_APP;
-static struct config_list more_pools; /* of presets */
+static struct config_list more_pools[2]; /* of BATON_POOLS, and of presets */
 const void *_Atomic inherit_callers[INHERIT_CALLERS];
 
 __thread unsigned inherit_own_threads;
 
-void inherit_init(enum config_inherit setting, const struct config_list *pools)
+void inherit_init(enum config_inherit setting, const struct config_list *pools,
+                  const struct config_list *preset_pools)
 {
-    more_pools = *pools;
+    more_pools[0] = *pools;
+    more_pools[1] = *preset_pools;
     inherit_setting = setting;
 }
 
@@ -42,9 +43,11 @@ bool caller_is_pool_library(const void *address)
         if (elf_module_match(&module, pool_libraries[i]))
             return true;
     }
-    for (size_t i = 0; i < more_pools.count; i++) {
-        if (elf_module_match(&module, more_pools.items[i].text))
-            return true;
+    for (unsigned list = 0; list < 2; list++) {
+        for (size_t i = 0; i < more_pools[list].count; i++) {
+            if (elf_module_match(&module, more_pools[list].items[i].text))
+                return true;
+        }
     }
     return false;
 }

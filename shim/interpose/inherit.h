@@ -9,7 +9,9 @@
 #include "base/config.h"
 
 /* POOLS: more libraries whose own threads start empty; the list stays. */
-void inherit_init(enum config_inherit setting, const struct config_list *pools);
+/* pools, preset_pools: libraries whose threads start empty besides those of pools.def; they must stay. */
+void inherit_init(enum config_inherit setting, const struct config_list *pools,
+                  const struct config_list *preset_pools);
 
 /*
  * Callers whose threads inherit, by return address: the usual case is one look. Only callers in what

@@ -17,7 +17,7 @@
 
 /*
  * Replaces each preset:NAME among the hooks by what is in its file, adds its items to what is carried and its
- * libraries to config->pools. ENVIRONMENT is where the variables stand. Mistakes are told with the file
+ * libraries to config->preset_pools. ENVIRONMENT is where the variables stand. Mistakes are told with the file
  * and the line, and counted. The texts stay for the life of the process.
  */
 void presets_read(struct config *config, char **environment);

@@ -365,7 +365,7 @@ void presets_read(struct config *config, char **environment)
     }
     config->hooks = (struct config_list){reading.hooks.items, reading.hooks.count};
     config->carry = (struct config_list){reading.carry.items, reading.carry.count};
-    config->pools = (struct config_list){reading.pools.items, reading.pools.count};
+    config->preset_pools = (struct config_list){reading.pools.items, reading.pools.count};
 }
 
 void presets_each(char **environment, const char *key,

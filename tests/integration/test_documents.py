@@ -7,7 +7,7 @@ from pathlib import Path
 
 from harness import BUILD, MACHINE, PROGRAMS, ROOT, idle, plain, skip, test
 
-README = (ROOT / "README.md").read_text()
+README = (ROOT / "README.md").read_text() + (ROOT / "GUIDE.md").read_text()
 
 
 @contextlib.contextmanager

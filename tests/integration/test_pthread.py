@@ -3,6 +3,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+from pathlib import Path
 
 from harness import CARRIERS, ROOT, carry, idle, plain, skip, test
 
@@ -140,3 +141,32 @@ def libcxx_threads(kind):
                            "tests/programs/inherit.cc", *flags)
         plain(program, kind).says("std::thread holds 0\n")
         carry(CARRIERS[kind], program, kind).quiet().clean().says("std::thread holds 7\n")
+
+
+POOL_LIBRARY = """
+#include <pthread.h>
+void *work(void *);
+void pool_run(void) { pthread_t t; pthread_create(&t, 0, work, 0); pthread_join(t, 0); }
+"""
+POOL_PROGRAM = """
+#include <stdio.h>
+void pool_run(void);
+__thread long request;
+void *work(void *unused) { (void)unused; printf("worker sees %ld\\n", request); return 0; }
+int main(void) { request = 7; pool_run(); return 0; }
+"""
+
+
+@test("B12: BATON_POOLS names libraries whose threads start empty")
+def named_pools():
+    with tempfile.TemporaryDirectory() as folder:
+        library, program = Path(folder, "libminepool-1.so"), Path(folder, "program")
+        for source, text in (("pool.c", POOL_LIBRARY), ("program.c", POOL_PROGRAM)):
+            Path(folder, source).write_text(text)
+        subprocess.run(["gcc", "-w", "-shared", "-fPIC", Path(folder, "pool.c"), "-o", library], check=True)
+        subprocess.run(["gcc", "-rdynamic", Path(folder, "program.c"), library, f"-Wl,-rpath,{folder}", "-o", program],
+                       check=True)
+        carry("tls:request", program).ok().quiet().says("worker sees 7\n")
+        for pools in ("libminepool", "libnone,libminepool-1.so"):
+            carry("tls:request", program, env={"BATON_POOLS": pools}).ok().quiet().says("worker sees 0\n")
+        carry("tls:request", program, env={"BATON_POOLS": "libmine"}).ok().quiet().says("worker sees 7\n")

@@ -13,6 +13,7 @@
 #include "families/fork.h"
 #include "interpose/next.h"
 #include "interpose/reentry.h"
+#include "interpose/start.h"
 #include "observe/watch.h"
 #include "userhooks/named.h"
 
@@ -32,8 +33,16 @@ static void families_fork_unlock(void)
 #undef FORK_UNLOCK
 }
 
+/* Our handlers are registered before anybody's, so at a fork ours locks last and unlocks first: other
+ * handlers wait for threads that may wait for us, and find no lock of ours held. Until there is something
+ * to lock, and in a fork that began before, they do nothing. */
+static bool is_registered, is_watching, is_locked;
+
 static void before_fork(void)
 {
+    is_locked = is_watching;
+    if (!is_locked)
+        return;
     lock_wait_before_fork(is_busy);
     elf_fork_wait();
     first_fork_lock();
@@ -48,6 +57,8 @@ static void before_fork(void)
 
 static void let_go(bool is_child)
 {
+    if (!is_locked)
+        return;
     elf_fork_open(is_child);
     objects_fork_unlock();
     watch_fork_unlock(is_child);
@@ -70,12 +81,15 @@ static void after_fork_child(void)
     let_go(true);
 }
 
+void baton_relocated(void)
+{
+    is_registered = pthread_atfork(before_fork, after_fork_parent, after_fork_child) == 0;
+}
+
 void fork_watch(bool (*busy)(void))
 {
-    static bool is_watching;
-
     is_busy = busy;
-    if (!is_watching)
-        pthread_atfork(before_fork, after_fork_parent, after_fork_child);
-    is_watching = true;
+    if (!is_registered) /* opened by the program, or used after all */
+        baton_relocated();
+    __atomic_store_n(&is_watching, true, __ATOMIC_RELEASE);
 }

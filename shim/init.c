@@ -200,7 +200,7 @@ static bool claim_patiently(void)
             return true;
         if (atomic_load(&start_claim) == arch_tp())
             return false;
-        sched_yield();
+        sys_yield();
     }
     if (atomic_load(&start_process) && atomic_load(&start_process) != sys_getpid())
         is_over = true;
@@ -244,7 +244,7 @@ void baton_activate(void)
             hooks_switch_on();
             is_active = 1;
         } else {
-            sched_yield();
+            sys_yield();
         }
     }
     errno = saved_errno;

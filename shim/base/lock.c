@@ -4,11 +4,29 @@
 #include <stddef.h>
 #include <time.h>
 
+#include "base/sys.h"
+
 enum { WAIT_MS = 200 };
 
 _Atomic(int *) lock_forking;
 
 struct lock lock_objects[LOCK_OBJECTS];
+
+/*
+ * Two cores are common, so the holder may have been preempted: it gets ours. If that does not help, we may be
+ * a real-time thread, to which yielding means nothing: a sleep lets anybody run. Nobody wakes us, so that
+ * to let go of a lock stays one store; the section is over long before the sleep is.
+ */
+void lock_wait(struct lock *lock, uintptr_t held, unsigned turn)
+{
+    enum { YIELDS = 8, FUTEX_WAIT_PRIVATE = 128, SLEEP_NS = 50000 };
+    struct timespec sleep = {0, SLEEP_NS};
+
+    if (turn <= YIELDS)
+        sys_yield();
+    else
+        (void)SYS_CALL(futex, &lock->held, FUTEX_WAIT_PRIVATE, (uint32_t)held, &sleep, NULL, 0L);
+}
 
 static long now_ms(void)
 {
@@ -21,7 +39,7 @@ static long now_ms(void)
 void lock_wait_before_fork(bool (*is_busy)(void))
 {
     for (long start = now_ms(); is_busy() && now_ms() - start < WAIT_MS;)
-        sched_yield();
+        sys_yield();
 }
 
 /* One fork at a time. Whose it is is known before any other lock is taken and until all are let go: a

@@ -10,7 +10,6 @@
 #define BATON_BASE_LOCK_H
 
 #include <errno.h>
-#include <sched.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -18,10 +17,10 @@
 #include "base/arch.h"
 
 struct lock {
-    atomic_int held; /* 0: free */
+    atomic_uintptr_t held; /* 0: free; else the thread pointer of who has it, and LOCK_FOR_FORK */
 };
 
-enum { LOCK_HELD = 1, LOCK_FOR_FORK = 2 };
+enum { LOCK_FOR_FORK = 1 };
 
 /*
  * Between the prepare handler and the others all locks are held by the thread that forks. Handlers of
@@ -33,33 +32,36 @@ extern _Atomic(int *) lock_forking;
 
 static inline bool lock_try(struct lock *lock)
 {
-    int free = 0;
+    uintptr_t free = 0;
 
-    return atomic_compare_exchange_strong_explicit(&lock->held, &free, LOCK_HELD,
+    return atomic_compare_exchange_strong_explicit(&lock->held, &free, (uintptr_t)arch_tp(),
                                                    memory_order_acquire, memory_order_relaxed);
 }
+
+/* Waits a moment for who has it: see lock.c. */
+void lock_wait(struct lock *lock, uintptr_t held, unsigned turn);
 
 static inline void lock_take(struct lock *lock)
 {
     unsigned spins = 0;
 
     while (!lock_try(lock)) {
-        int held;
+        uintptr_t held;
 
         while ((held = atomic_load_explicit(&lock->held, memory_order_relaxed)) != 0) {
-            if (held == LOCK_FOR_FORK &&
+            if ((held & LOCK_FOR_FORK) &&
                 atomic_load_explicit(&lock_forking, memory_order_relaxed) == &errno)
                 return;
             arch_pause();
             if (++spins % 128 == 0)
-                sched_yield(); /* the holder may have been preempted: two cores are common */
+                lock_wait(lock, held, spins / 128);
         }
     }
 }
 
 static inline void lock_drop(struct lock *lock)
 {
-    if (atomic_load_explicit(&lock->held, memory_order_relaxed) != LOCK_FOR_FORK)
+    if (!(atomic_load_explicit(&lock->held, memory_order_relaxed) & LOCK_FOR_FORK))
         atomic_store_explicit(&lock->held, 0, memory_order_release);
 }
 
@@ -84,16 +86,22 @@ void first_fork_unlock(void);
 void objects_fork_lock(void);
 void objects_fork_unlock(void);
 
-/* In the prepare handler, and in the two that come after. */
+/*
+ * In the prepare handler, and in the two that come after. A signal handler may fork that has interrupted a
+ * section of this very thread: then the lock is left to that section, which goes on in parent and child.
+ */
 static inline void lock_take_for_fork(struct lock *lock)
 {
+    if (atomic_load_explicit(&lock->held, memory_order_relaxed) == (uintptr_t)arch_tp())
+        return;
     lock_take(lock);
-    atomic_store_explicit(&lock->held, LOCK_FOR_FORK, memory_order_relaxed);
+    atomic_store_explicit(&lock->held, (uintptr_t)arch_tp() | LOCK_FOR_FORK, memory_order_relaxed);
 }
 
 static inline void lock_drop_after_fork(struct lock *lock)
 {
-    atomic_store_explicit(&lock->held, 0, memory_order_release);
+    if (atomic_load_explicit(&lock->held, memory_order_relaxed) & LOCK_FOR_FORK)
+        atomic_store_explicit(&lock->held, 0, memory_order_release);
 }
 
 #endif

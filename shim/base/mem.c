@@ -15,6 +15,7 @@
 #include <sys/mman.h>
 
 #include "base/lock.h"
+#include "base/sys.h"
 
 enum {
     CLASS_MIN_SHIFT = 5, /* 32 bytes */
@@ -26,19 +27,12 @@ static struct lock mem_lock;
 
 void *mem_map(size_t size)
 {
-    int saved_errno = errno;
-    void *pages = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-    errno = saved_errno;
-    return pages == MAP_FAILED ? NULL : pages;
+    return sys_map(size, -1);
 }
 
 void mem_unmap(void *pages, size_t size)
 {
-    int saved_errno = errno;
-
-    munmap(pages, size);
-    errno = saved_errno;
+    sys_unmap(pages, size);
 }
 
 #ifdef __SANITIZE_ADDRESS__

@@ -14,6 +14,7 @@
 
 #include "base/mem.h"
 #include "context/thread.h"
+#include "base/sys.h"
 
 enum { WAIT_MS = 200, CACHES = 3 };
 
@@ -109,7 +110,7 @@ int64_t context_count_alive(void)
         thread_each(visit_flushes, &after);
         if ((!before.is_settling && before.flushes == after.flushes) || now_ms() - start > WAIT_MS)
             return alive;
-        sched_yield();
+        sys_yield();
     }
 }
 

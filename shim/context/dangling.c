@@ -19,6 +19,7 @@
 #include "context/internal.h"
 #include "slots/origin.h"
 #include "slots/slots.h"
+#include "base/sys.h"
 
 enum { BUCKETS = 256, SITES = 16, FRAMES = 24, PAGE = 4096, SAID_MAX = 64, LOOKED_AT = 16 };
 
@@ -65,7 +66,8 @@ static bool is_address(const void *value)
 {
     int saved_errno = errno;
     unsigned char resident;
-    bool is_there = mincore((void *)((uintptr_t)value & ~(uintptr_t)(PAGE - 1)), 1, &resident) == 0;
+    bool is_there = SYS_CALL(mincore, (uintptr_t)value & ~(uintptr_t)(PAGE - 1), 1L, &resident) ==
+                    0;
 
     errno = saved_errno;
     return is_there;

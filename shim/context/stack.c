@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <unistd.h>
 
+#include "base/sys.h"
+
 static int digit(char c)
 {
     return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
@@ -28,12 +30,12 @@ bool stack_is_same(uintptr_t one, uintptr_t other)
     /* Large threads' stacks are at most some hundred MiB; further apart is never one stack. */
     if ((one > other ? one - other : other - one) > ((uintptr_t)1 << 30))
         return false;
-    fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
+    fd = sys_open("/proc/self/maps", O_RDONLY, 0);
     if (fd < 0) {
         errno = saved_errno;
         return false;
     }
-    while (!is_done && (got = read(fd, buffer, sizeof buffer)) > 0) {
+    while (!is_done && (got = sys_read(fd, buffer, sizeof buffer)) > 0) {
         for (ssize_t i = 0; i < got && !is_done; i++) {
             char c = buffer[i];
 
@@ -58,7 +60,7 @@ bool stack_is_same(uintptr_t one, uintptr_t other)
             }
         }
     }
-    close(fd);
+    sys_close(fd);
     errno = saved_errno;
     return answer;
 }

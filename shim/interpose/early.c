@@ -22,6 +22,7 @@
 #include "interpose/arch.h"
 #include "interpose/hooks.h"
 #include "interpose/next.h"
+#include "interpose/start.h"
 
 extern ElfW(Dyn) _DYNAMIC[] __attribute__((visibility("hidden")));
 extern const ElfW(Ehdr) __ehdr_start __attribute__((visibility("hidden")));
@@ -389,7 +390,7 @@ static bool look_at_references(const struct tables *t, const struct tables *self
             continue;
         if (name[0] == 'b' && is_same(name, "baton_api"))
             uses_api = true;
-        if (symbol->st_info >> 4 != STB_WEAK || (name[0] == '_' && name[1] != '_'))
+        if (symbol->st_info >> 4 != STB_WEAK || (name[0] == '_' && name[1] == 'I'))
             continue;
         hash = hash_of(name);
         own = find_defined(self, name, hash);
@@ -483,6 +484,8 @@ __attribute__((used)) static bool (*begin(void))(void)
     is_used = is_configured();
     for (unsigned i = 0; i < early_count; i++)
         is_used |= look_at_references(&early_modules[i], &self);
+    if (is_used && baton_relocated)
+        baton_relocated();
     if (!early_names.is_writable)
         return not_idle;
     if (!is_used) {

@@ -3,7 +3,7 @@
  *
  * The first call that reaches us may come before any constructor has run, so nobody can have
  * registered a function to call. Absent (NULL) in the unit suites, which start nothing.
- * scripts/check-layers knows these two names and no other.
+ * scripts/check-layers knows these names and no other.
  */
 #ifndef BATON_INTERPOSE_START_H
 #define BATON_INTERPOSE_START_H
@@ -16,5 +16,9 @@ bool baton_start(char **environment) __attribute__((weak, visibility("hidden")))
 
 /* Carrying is wanted after all (include/baton.h is used). Cheap once it is on. Keeps errno. */
 void baton_activate(void) __attribute__((weak, visibility("hidden")));
+
+/* The loader is relocating us, and something is to be done in this process: before every constructor, so
+ * that whoever else registers something does so after us. No thread-local storage may be touched. */
+void baton_relocated(void) __attribute__((weak, visibility("hidden")));
 
 #endif

@@ -52,7 +52,7 @@ bool ring_more(struct watcher *watcher)
     chunk->ring = watcher->ring;
     chunk->sequence = ++watcher->sequence;
     chunk->tid = watcher->tid;
-    (void)prctl(PR_GET_NAME, chunk->name, 0, 0, 0);
+    (void)SYS_CALL(prctl, PR_GET_NAME, chunk->name, 0, 0, 0);
     atomic_store_explicit(&chunk->records, 0, memory_order_relaxed);
     atomic_store_explicit(&chunk->lost, watcher->lost, memory_order_relaxed);
     chunk->anchor = store_anchor();
@@ -83,7 +83,7 @@ void ring_thread(struct watcher *watcher)
     record[0] = TRACE_WORD(TRACE_THREAD, 4, 0, watcher->tid);
     record[1] = store_ticks_slow();
     record[2] = record[3] = 0;
-    (void)prctl(PR_GET_NAME, &record[2], 0, 0, 0);
+    (void)SYS_CALL(prctl, PR_GET_NAME, &record[2], 0, 0, 0);
     ring_commit(watcher, 4);
 }
 

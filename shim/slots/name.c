@@ -8,6 +8,7 @@
 #include <sys/prctl.h>
 
 #include "slots/slots.h"
+#include "base/sys.h"
 
 enum { NAME_SIZE = 16 };
 
@@ -29,7 +30,7 @@ static bool name_read(const struct slot *slot, void *value)
     int saved_errno = errno;
     char name[NAME_SIZE] = ""; /* zeros after the end: two readings compare equal */
 
-    if (prctl(PR_GET_NAME, name) == 0) {
+    if (SYS_CALL(prctl, PR_GET_NAME, name, 0L, 0L, 0L) == 0) {
         memset(value, 0, NAME_SIZE);
         memcpy(value, name, strnlen(name, NAME_SIZE - 1));
     }
@@ -42,7 +43,7 @@ static void name_write(const struct slot *slot, void *value)
     int saved_errno = errno;
 
     if (*(const char *)value)
-        prctl(PR_SET_NAME, value);
+        (void)SYS_CALL(prctl, PR_SET_NAME, value, 0L, 0L, 0L);
     errno = saved_errno;
 }
 

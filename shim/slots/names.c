@@ -6,6 +6,7 @@
  */
 #include "elf/elf.h"
 #include "base/lock.h"
+#include "base/sys.h"
 #include "slots/slots.h"
 
 enum { NAMES_MAX = 5 * SLOTS_MAX };
@@ -35,7 +36,7 @@ static bool names_try_lock(void)
     for (unsigned tries = 0; tries < 4096; tries++) {
         if (lock_try(&names_lock))
             return true;
-        sched_yield();
+        sys_yield();
     }
     return false;
 }

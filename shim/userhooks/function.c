@@ -14,6 +14,7 @@
 #include "interpose/hooks.h"
 #include "userhooks/core.h"
 #include "userhooks/tally.h"
+#include "base/sys.h"
 
 enum operation { GET_TYPE_INFO, GET_POINTER, CLONE, DESTROY };
 
@@ -44,7 +45,7 @@ static bool manage(void *to, const void *from, int operation)
         cloned.invoker = node->invoker;
         while (!(copy = node_new(&cloned, function_context(node)))) {
             context_release(node->context);
-            sched_yield();
+            sys_yield();
         }
         *(struct function_node **)to = copy;
         return false;

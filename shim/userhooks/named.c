@@ -372,6 +372,7 @@ static void use_plan(const struct plan *plan, bool is_object)
             break;
         }
     }
+    patch_end();
 }
 
 static const char *refusal(const struct named_spec *spec)

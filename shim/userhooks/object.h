@@ -30,4 +30,7 @@ const struct plan *replan(uint64_t settings, char **environment, char *reason, s
 void *patch_apply(const struct plan_patch *patch, void *thunk, struct elf_module *where,
                   char *reason, size_t n);
 
+/* All are written: the program gets its descriptors without one of ours among them. */
+void patch_end(void);
+
 #endif

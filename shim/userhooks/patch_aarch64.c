@@ -8,3 +8,7 @@ void *patch_apply(const struct plan_patch *patch, void *thunk, struct elf_module
     fmt_buf(reason, n, "patches of code are not supported on this processor");
     return NULL;
 }
+
+void patch_end(void)
+{
+}

@@ -327,3 +327,10 @@ void *patch_apply(const struct plan_patch *patch, void *thunk, struct elf_module
     page.used += (detour_at + DETOUR_SIZE + 15u) & ~15u;
     return (void *)island;
 }
+
+void patch_end(void)
+{
+    if (page.fd >= 0)
+        sys_close(page.fd);
+    page.fd = -1;
+}

@@ -51,3 +51,11 @@ def every_lock():
                 missing.append(f"{name} in {path.relative_to(ROOT)}")
     if missing:
         raise Failure("not taken in a _fork_lock function: " + ", ".join(missing))
+
+
+@test("E24: at a fork we lock last and unlock first, and not what a handler's own thread holds",
+      each=[(way, kind) for way in ("library", "signal") for kind in ("key", "tls")])
+def order(way, kind):
+    for run in (plain, idle):
+        run("fork_order", way).ok().says("done")
+    carry({"key": "key:request_key", "tls": "tls:request_word"}[kind], "fork_order", way, timeout=30).ok().says("done")

@@ -15,6 +15,7 @@
 
 #include "base/lock.h"
 #include "base/mem.h"
+#include "base/sys.h"
 
 /*
  * Pages come and go in groups of chunks: a system call and two page faults for each chunk cost more
@@ -107,7 +108,7 @@ static void group_advise(const struct group *group, int advice)
 {
     size_t first = group_all(group) & 1 ? 0 : RECORD_CHUNK_SIZE;
 
-    madvise(group_pages(group) + first, GROUP_CHUNKS * RECORD_CHUNK_SIZE - first, advice);
+    (void)SYS_CALL(madvise, group_pages(group) + first, GROUP_CHUNKS * RECORD_CHUNK_SIZE - first, advice);
 }
 
 static uint32_t now_ms(void)
@@ -320,7 +321,7 @@ struct record *record_new_sure(void)
             if (atomic_compare_exchange_weak(&reserve_used, &place, place + 1))
                 record = reserve_record(place);
         } else {
-            sched_yield();
+            sys_yield();
             record = record_new();
         }
     }

@@ -18,6 +18,7 @@
 #include "base/mem.h"
 #include "context/unwind.h"
 #include "families/registration.h"
+#include "base/sys.h"
 
 enum { QUARANTINE_S = 10 };
 
@@ -89,13 +90,13 @@ static void put_back(struct notification *notification)
     struct iovec here = {&now, sizeof now}, there = {notification->request, sizeof now};
     int saved_errno = errno;
 
-    if (process_vm_readv(getpid(), &here, 1, &there, 1, 0) == sizeof now &&
+    if (SYS_CALL(process_vm_readv, sys_getpid(), &here, 1L, &there, 1L, 0L) == sizeof now &&
         notification_is_placed(notification, &now.aio_sigevent)) {
         now.aio_sigevent.sigev_notify_function = notification->function;
         now.aio_sigevent.sigev_value = notification->value;
         here = (struct iovec){&now.aio_sigevent, sizeof now.aio_sigevent};
         there = (struct iovec){&notification->request->aio_sigevent, sizeof now.aio_sigevent};
-        process_vm_writev(getpid(), &here, 1, &there, 1, 0);
+        (void)SYS_CALL(process_vm_writev, sys_getpid(), &here, 1L, &there, 1L, 0L);
     }
     errno = saved_errno;
 }

@@ -84,7 +84,7 @@ START_TEST(test_spec_queues)
     expect_wrong("f(kind=drop,item=1,queue=ret)", 2, "the queue is an argument");
     expect_wrong("f(kind=put,item=1,queue=*2)", 2, "the queue is an argument");
     expect_wrong("f(kind=put,item=1,queue=7)", 24, "from 1 to 6");
-    expect_wrong("f(kind=put,item=1,ok=2)", 21, "0 or 1");
+    expect_wrong("f(kind=put,item=1,ok=2)", 21, "0, 1 or true");
     expect_wrong("f(kind=run,obj=1,front)", 2, "options of this kind");
     expect_wrong("f(kind=ref)", 10, "queue=N");
 }

@@ -16,7 +16,6 @@ def says_what_to_do():
         return baton("check", items, program).exits(code)
     check("tls:request_key").says("it is not thread-local; if it holds a pthread key, write key:request_key")
     check("key:request_kei").says("near: request_key in stale_pool_glib")
-    check("key: request_key").says("without a space or ':'")
     check("tls:main").says("it is a function: write fn:get=main")
     check("key:request_key@libnone").says("has no module libnone")
     check("fenv,locale").complains("the next item stands after a ';'")

@@ -23,7 +23,6 @@ def gives_a_verdict():
         "write key:request_key", f"next: baton check tls:request_key {GLIB}\n")
     verdict("key:request_kei").complains("NOTHING CARRIED: key:request_kei matched nothing",
                                          "the nearest is request_key@main")
-    verdict("key: request_key").complains("without a space or ':'")
     verdict("key:request_key;fenv,mpfr").complains("PARTIAL: 5 tasks saw", "1 setting is wrong")
     verdict("fenv", "true").ok().complains("NOTHING CARRIED: no handoff was seen")
     verdict("fenv", "sh", "-c", "kill -KILL $$").exits(-9).complains("ended by signal 9")

@@ -200,16 +200,16 @@ sanitized  = $(MAKE) --no-print-directory B=build-$(1) LDFLAGS="-fsanitize=$(2) 
 
 .PHONY: asan ubsan tsan valgrind
 asan:  ## unit suites under AddressSanitizer
-	$(Q)$(call sanitized,asan,address)
+	+$(Q)$(call sanitized,asan,address)
 	$(Q)$(call unit-under,build-asan)
 
 ubsan:  ## unit suites under UndefinedBehaviorSanitizer
-	$(Q)$(call sanitized,ubsan,undefined,-fno-sanitize-recover=undefined)
+	+$(Q)$(call sanitized,ubsan,undefined,-fno-sanitize-recover=undefined)
 	$(Q)$(call unit-under,build-ubsan)
 
 # Where addresses are more random than libtsan of gcc 12 knows, they are not randomized.
 tsan:  ## unit suites under ThreadSanitizer
-	$(Q)$(call sanitized,tsan,thread,-Wno-tsan)
+	+$(Q)$(call sanitized,tsan,thread,-Wno-tsan)
 	$(Q)$(call unit-under,build-tsan,$(shell setarch -R true 2>/dev/null && echo setarch -R))
 
 valgrind:  ## unit suites under valgrind

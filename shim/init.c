@@ -110,7 +110,8 @@ static void read_settings(char **environment)
         named_read(&config, environment);
     registration_is_off = !config.periodic;
     hooks_are_seen = watch_is_wanted(&config);
-    hooks_init(&config, slots_count > 0 || hooks_are_seen, slots_key_count > 0 || slots_have_native);
+    hooks_init(&config, slots_count > 0 || hooks_are_seen,
+               slots_key_count > 0 || slots_have_native);
     if (config.report) {
         outfile_note(config.report);
         if (config.strict && !report_can_be_written(config.report))

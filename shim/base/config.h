@@ -44,9 +44,9 @@ struct config {
 #include "base/config.def"
 #undef SETTING
     struct config_list preset_pools; /* libraries whose threads are workers, named by presets */
-    unsigned errors;          /* wrong settings and items so far */
-    bool is_secure;           /* a setuid program: only the rows marked secure_ok were read */
-    void *memory;             /* what the texts above point into */
+    unsigned errors;                 /* wrong settings and items so far */
+    bool is_secure; /* a setuid program: only the rows marked secure_ok were read */
+    void *memory;   /* what the texts above point into */
     size_t memory_len;
     char *spare; /* room in it, for who takes texts apart: as much as all of them */
     size_t spare_len;

@@ -237,7 +237,8 @@ START_TEST(test_config_environment_beats_the_file_which_is_checked_all_the_same)
 {
     read_file("INHERIT=all\nLOG=loud\n", "BATON_INHERIT=none");
     ck_assert_uint_eq(config.inherit, INHERIT_NONE);
-    expect_said("baton: @:2:5: BATON_LOG=\"loud\": expected one of error|warn|info|debug, as in BATON_LOG=error\n");
+    expect_said("baton: @:2:5: BATON_LOG=\"loud\": expected one of error|warn|info|debug, as in "
+                "BATON_LOG=error\n");
     read_file("INHERIT=all\n", "BATON_INHERIT=wrong");
     ck_assert_uint_eq(config.inherit, INHERIT_ALL);
 }

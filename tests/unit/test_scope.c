@@ -396,7 +396,8 @@ END_TEST
 
 START_TEST(test_context_counts_what_it_carries)
 {
-    uint64_t carried = thread_self->counts.carried[FAMILY], empty = thread_self->counts.empty[FAMILY];
+    uint64_t carried = thread_self->counts.carried[FAMILY],
+             empty = thread_self->counts.empty[FAMILY];
     struct context *contexts[6];
 
     for (int i = 0; i < 3; i++)

@@ -108,7 +108,8 @@ static void group_advise(const struct group *group, int advice)
 {
     size_t first = group_all(group) & 1 ? 0 : RECORD_CHUNK_SIZE;
 
-    (void)SYS_CALL(madvise, group_pages(group) + first, GROUP_CHUNKS * RECORD_CHUNK_SIZE - first, advice);
+    (void)SYS_CALL(madvise, group_pages(group) + first, GROUP_CHUNKS * RECORD_CHUNK_SIZE - first,
+                   advice);
 }
 
 static uint32_t now_ms(void)

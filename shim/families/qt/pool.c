@@ -70,7 +70,7 @@ take_all(const struct QRunnable *runnable,
 {
     struct waiting_start *taken = NULL, **at = bucket_of(runnable), *start;
 
-    while ((start = *at)) {
+    while ((start = *at)) { // cppcheck-suppress uninitvar
         if (start->runnable == runnable && is(start, arg)) {
             *at = start->next;
             start->next = taken;

@@ -229,6 +229,7 @@ install: all  ## PREFIX=/usr/local DESTDIR=
 	install -d $(DESTDIR)$(PREFIX)/lib/baton/presets
 	install -m 644 $(wildcard shim/userhooks/presets/*.conf) $(DESTDIR)$(PREFIX)/lib/baton/presets/
 	install -m 755 $(wildcard $(ADAPTERS)) $(DESTDIR)$(PREFIX)/lib/baton/adapters/
+	install -m 644 scripts/gdb/baton-gdb.py $(DESTDIR)$(PREFIX)/lib/baton/
 	install -m 755 $(B)/baton-cli $(DESTDIR)$(PREFIX)/lib/baton/baton-cli
 	ln -sf ../lib/baton/baton-cli $(DESTDIR)$(PREFIX)/bin/baton
 	$(if $(wildcard include/*.h),install -m 644 $(wildcard include/*.h) $(DESTDIR)$(PREFIX)/include/)

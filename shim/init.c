@@ -35,6 +35,7 @@
 #include "interpose/inherit.h"
 #include "userhooks/named.h"
 #include "userhooks/preset.h"
+#include "observe/crash.h"
 #include "observe/report.h"
 #include "observe/stack.h"
 #include "observe/stacks.h"
@@ -150,6 +151,8 @@ static void start_libraries(void)
         return;
     if (hooks_are_seen)
         stacks_start(config.stacks);
+    if (config.stacks)
+        crash_start(config.crash);
     if (needs_stacks())
         stack_start();
 }

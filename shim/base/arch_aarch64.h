@@ -68,6 +68,12 @@ static inline __attribute__((always_inline)) uintptr_t arch_context_sp(const uco
     return (uintptr_t)context->uc_mcontext.sp;
 }
 
+/* Where a signal came. */
+static inline uintptr_t arch_context_pc(const void *context)
+{
+    return (uintptr_t)((const ucontext_t *)context)->uc_mcontext.pc;
+}
+
 /* The stack pointer that longjmp would load. */
 uintptr_t arch_jump_sp(const void *environment);
 

@@ -103,6 +103,12 @@ static inline __attribute__((always_inline)) uintptr_t arch_context_sp(const uco
     return (uintptr_t)context->uc_mcontext.gregs[REG_RSP];
 }
 
+/* Where a signal came. */
+static inline uintptr_t arch_context_pc(const void *context)
+{
+    return (uintptr_t)((const ucontext_t *)context)->uc_mcontext.gregs[REG_RIP];
+}
+
 /*
  * The stack pointer that longjmp would load, 0: not known. glibc mangles it with a secret in the
  * thread block (PTR_MANGLE of sysdeps/unix/sysv/linux/x86_64/pointer_guard.h; JB_RSP is word 6).

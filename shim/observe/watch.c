@@ -20,6 +20,7 @@
 #include "context/internal.h"
 #include "context/observer.h"
 #include "interpose/hooks.h"
+#include "observe/crash.h"
 #include "observe/probe.h"
 #include "observe/ring.h"
 #include "observe/stacks.h"
@@ -99,8 +100,9 @@ static __attribute__((noinline)) struct watcher *watch_slow(struct thread *threa
         return NULL;
     if (watcher->generation != present) {
         struct watched_site *sites = watcher->sites;
+        void *stack = watcher->handler_stack;
 
-        *watcher = (struct watcher){.sites = sites, .generation = present};
+        *watcher = (struct watcher){.sites = sites, .handler_stack = stack, .generation = present};
         watcher->live = store_thread();
         if (!watcher->live) {
             mem_free(watcher, sizeof *watcher);
@@ -117,6 +119,7 @@ static __attribute__((noinline)) struct watcher *watch_slow(struct thread *threa
     watcher->live->depth = 0;
     watcher->is_busy = false;
     ring_thread(watcher);
+    crash_thread(watcher);
     errno = saved_errno;
     return watcher;
 }

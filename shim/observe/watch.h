@@ -38,6 +38,7 @@ struct watcher {
     uint32_t ring, sequence, tid, generation;
     bool is_busy;               /* a record is being written: a signal handler's waits for nobody */
     struct watched_site *sites; /* BATON_STACKS */
+    void *handler_stack;        /* crash.c */
     struct watched_place places[WATCH_SITES];
 };
 

@@ -1,0 +1,104 @@
+/*
+ * baton stacks PID: where the work comes from that each thread of a running process is at.
+ *
+ * The process is not stopped: its memory is read as it is (process_vm_readv), by way of the two tables that
+ * shim/observe keeps, which are found by the words that they begin with. What changes meanwhile may be
+ * missing.
+ */
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/uio.h>
+
+#include "cli.h"
+#include "observe/live_format.h"
+#include "trace/trace.h"
+
+static int pid;
+
+static bool read_memory(uint64_t address, void *into, size_t size)
+{
+    struct iovec local = {into, size}, remote = {(void *)(uintptr_t)address, size};
+
+    return process_vm_readv(pid, &local, 1, &remote, 1, 0) == (ssize_t)size;
+}
+
+/* The mapping that begins with MAGIC; 0. */
+static uint64_t find_table(const char *magic)
+{
+    char line[4400], path[64], head[8];
+    uint64_t found = 0, start, end;
+    FILE *maps;
+
+    snprintf(path, sizeof path, "/proc/%d/maps", pid);
+    maps = fopen(path, "re");
+    if (!maps)
+        fail(EXIT_FAILED, "process %d: %s", pid, strerror(errno));
+    while (!found && fgets(line, sizeof line, maps)) {
+        if (sscanf(line, "%llx-%llx rw", (unsigned long long *)&start,
+                   (unsigned long long *)&end) != 2 ||
+            !strstr(line, " rw"))
+            continue;
+        /* Neighbouring mappings without a file are shown as one: a table begins where a page does. */
+        for (uint64_t at = start; at < end && !found && at - start < (uint64_t)1 << 32;
+             at += 4096) {
+            if (read_memory(at, head, sizeof head) && !memcmp(head, magic, 8))
+                found = at;
+        }
+    }
+    fclose(maps);
+    return found;
+}
+
+static void print_chain(const struct trace *trace, uint32_t node)
+{
+    for (unsigned steps = 0; node && steps < 64; steps++) {
+        const uint64_t *frames;
+        unsigned count = trace_stack(trace, node, &frames);
+
+        printf("  submitted by\n");
+        for (unsigned i = 0; i < count; i++)
+            printf("    #%u %s\n", i, symbol_of(trace, frames[i]));
+        if (!count)
+            printf("    (the place is not known)\n");
+        node = trace_node_parent(trace, node);
+    }
+}
+
+int cmd_stacks(const struct cli *cli)
+{
+    struct trace trace = {.path = ""};
+    struct live_header live;
+    struct trace_header *header;
+    struct live_thread thread;
+    uint64_t table, at;
+    size_t size;
+    char *end = NULL;
+
+    if (cli->argc != 1 || (pid = (int)strtol(cli->argv[0], &end, 10)) <= 0 || *end)
+        usage_error("stacks: one process number is needed");
+    at = find_table(LIVE_MAGIC);
+    table = find_table(TRACE_MAGIC);
+    if (!at || !table || !read_memory(at, &live, sizeof live))
+        fail(EXIT_FAILED,
+             "process %d keeps no stacks: start it with BATON_STACKS=N (or it may not be read)",
+             pid);
+    size = TRACE_HEADER + TRACE_NAMES + TRACE_MODULES * sizeof(struct trace_module) +
+           TRACE_STACK_WORDS * 8 + TRACE_NODES * sizeof(struct trace_node);
+    header = allocated(calloc(1, size));
+    if (!read_memory(table, header, size))
+        fail(EXIT_FAILED, "process %d: its tables cannot be read: %s", pid, strerror(errno));
+    trace.header = header;
+    for (uint32_t i = 0; i < live.threads_used && i < LIVE_THREADS; i++) {
+        if (!read_memory(at + live.threads_at + (uint64_t)i * LIVE_THREAD_SIZE, &thread,
+                         offsetof(struct live_thread, queue)) ||
+            !thread.depth)
+            continue;
+        printf("thread %u\n", thread.tid);
+        print_chain(&trace,
+                    thread.runs[(thread.depth <= LIVE_NEST ? thread.depth : LIVE_NEST) - 1].node);
+    }
+    return 0;
+}

@@ -1,0 +1,114 @@
+"""Where the work came from: the crash report (BATON_STACKS), baton stacks, the gdb command."""
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+from harness import LIBRARY, PROGRAMS, ROOT, Failure, find_program, plain, run, skip, test
+
+BATON = ROOT / "scripts" / "baton"
+ENV = {"BATON_STACKS": "8"}
+CHAIN = (r"#0 crash_here\S* \(crash.*\n(    .*\n)+  submitted by thread \d+, g_thread_pool_push:\n    #0 second_submit\S* "
+         r".*\n    #1 _ZL4task(.*\n)+?  submitted by\n    #0 first_submit\S* .*\n    #1 main\S* ")
+
+
+def expect(condition, why):
+    if not condition:
+        raise Failure(why)
+
+
+@test("a crash says where its work came from, back to main; then the program ends as it would have",
+      each=(("segv", "SIGSEGV at 0x10"), ("fpe", "SIGFPE"), ("abort", "SIGABRT"), ("assert", "SIGABRT"),
+            ("terminate", "SIGABRT")))
+def crashes(how, words):
+    before = plain("crash", how)
+    after = run("crash", how, env=ENV).exits(before.code).complains(words, *filter(None, [before.err.strip()]))
+    after.matches(CHAIN if how in ("segv", "fpe") else CHAIN.replace("#0 crash", r"#\d+ crash"), "err")
+
+
+@test("the same with a full stack, with the heap destroyed, and before the program's own handler")
+def broken():
+    run("crash", "overflow", env=ENV).exits(-11).matches(r"#0 fill_the_stack(.*\n)+  submitted by(.*\n)+.*#1 main", "err")
+    run("crash", "segv", "heap", env=ENV).exits(-11).matches(CHAIN, "err")
+    run("crash", "segv", "handler", env=ENV).exits(3).matches(CHAIN, "err").says("own handler, at 0x10")
+    run("crash", "kill", env=ENV).exits(-11).complains("SIGSEGV")
+
+
+@test("a process that closed all descriptors and opened its own: nothing is written to them; BATON_CRASH is")
+def closed():
+    with tempfile.TemporaryDirectory(prefix="baton-test-") as folder:
+        run("crash", "segv", "closed", env=ENV, cwd=folder).exits(-11)
+        expect((Path(folder) / "data").read_bytes() == b"", "the program's file was written to")
+        said = Path(folder) / "said"
+        run("crash", "segv", "closed", env={**ENV, "BATON_CRASH": str(said)}, cwd=folder).exits(-11)
+        expect(re.search(CHAIN, said.read_text()), said.read_text())
+        expect((Path(folder) / "data").read_bytes() == b"", "the program's file was written to")
+
+
+@test("without BATON_STACKS a crash says nothing, and libunwind is not loaded")
+def off():
+    before = plain("crash", "segv")
+    run("crash", "segv", env={"BATON_TRACE": "/dev/null/no"}).exits(before.code)
+    run("crash", "segv").same_as(before)
+
+
+def start(*args, env=None):
+    environment = {**os.environ, **ENV, "LD_PRELOAD": str(LIBRARY), **(env or {})}
+    return subprocess.Popen([find_program("crash"), *args], env=environment, stdout=subprocess.DEVNULL,
+                            stderr=subprocess.DEVNULL)
+
+
+@test("baton stacks: the same of a process that runs on")
+def outside():
+    process = start("wait")
+    try:
+        for _ in range(100):
+            result = plain(str(BATON), "stacks", str(process.pid))
+            if result.code == 0 and "second_submit" in result.out:
+                break
+            time.sleep(0.05)
+        result.ok().matches(r"thread \d+\n  submitted by\n    #0 second_submit(.*\n)+  submitted by\n    #0 first_submit.*\n"
+                            r"    #1 main")
+        expect(process.poll() is None, "the process has ended")
+    finally:
+        process.kill()
+        process.wait()
+    plain(str(BATON), "stacks", str(os.getpid())).exits(1).complains("keeps no stacks")
+    plain(str(BATON), "stacks", "x").exits(2)
+
+
+@test("gdb: baton-stacks of a live process, and of its core")
+def gdb():
+    if not shutil.which("gdb") or not shutil.which("gcore"):
+        skip("gdb is not installed")
+    process = start("wait")
+    wanted = r"crash_here(.*\n)+submitted by\n  #0 0x\w+ second_submit(.*\n)+submitted by\n  #0 0x\w+ first_submit.*\n.* main"
+    script = ROOT / "scripts" / "gdb" / "baton-gdb.py"
+    commands = ["-nx", "-batch", "-ex", f"source {script}", "-ex", "thread apply all -q baton-stacks"]
+    with tempfile.TemporaryDirectory(prefix="baton-test-") as folder:
+        try:
+            time.sleep(0.5)
+            live = subprocess.run(["gdb", *commands[:2], "-p", str(process.pid), *commands[2:]], capture_output=True,
+                                  text=True, timeout=50)
+            expect(re.search(wanted, live.stdout), live.stdout + live.stderr)
+            subprocess.run(["gcore", "-o", f"{folder}/core", str(process.pid)], capture_output=True, timeout=50)
+        finally:
+            process.kill()
+            process.wait()
+        core = next(Path(folder).glob("core.*"), None)
+        expect(core, "gcore wrote nothing")
+        dead = subprocess.run(["gdb", *commands, str(PROGRAMS / "crash"), str(core)], capture_output=True, text=True,
+                              timeout=50)
+        expect(re.search(wanted, dead.stdout), dead.stdout + dead.stderr)
+
+
+@test("USDT: the probes are listed")
+def probes():
+    if not shutil.which("readelf"):
+        skip("binutils are not installed")
+    notes = subprocess.run(["readelf", "-n", LIBRARY], capture_output=True, text=True).stdout
+    found = set(re.findall(r"Provider: baton\s+Name: (\w+)", notes))
+    expect(found == {"submit", "start", "end", "drop"}, found)

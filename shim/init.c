@@ -110,6 +110,7 @@ static void read_settings(char **environment)
     if (config.hooks.count || slots_watch_setters)
         named_read(&config, environment);
     registration_is_off = !config.periodic;
+    report_has_latency = config.latency;
     hooks_are_seen = watch_is_wanted(&config);
     hooks_init(&config, slots_count > 0 || hooks_are_seen,
                slots_key_count > 0 || slots_have_native);

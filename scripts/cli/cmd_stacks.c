@@ -79,7 +79,7 @@ int cmd_stacks(const struct cli *cli)
 
     if (cli->argc != 1 || (pid = (int)strtol(cli->argv[0], &end, 10)) <= 0 || *end)
         usage_error("stacks: one process number is needed");
-    at = find_table(LIVE_MAGIC);
+    at = find_table(LIVE_PAGE_MAGIC);
     table = find_table(TRACE_MAGIC);
     if (!at || !table || !read_memory(at, &live, sizeof live))
         fail(EXIT_FAILED,

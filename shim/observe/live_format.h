@@ -7,7 +7,7 @@
 
 #include <stdint.h>
 
-#define LIVE_MAGIC "BATONLV1"
+#define LIVE_PAGE_MAGIC "BATONLV1"
 
 enum {
     LIVE_FAMILIES = 48,

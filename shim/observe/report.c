@@ -23,10 +23,13 @@
 #include "context/dangling.h"
 #include "context/values.h"
 #include "interpose/hooks.h"
+#include "observe/latency.h"
+#include "observe/watch.h"
 #include "userhooks/tally.h"
 #include "slots/slots.h"
 
 unsigned report_errors;
+bool report_has_latency;
 
 enum { TEXT_FIRST = 64 * 1024 }; /* bytes; more is made when it is full */
 
@@ -141,6 +144,28 @@ static void add_families(struct text *text, const struct totals *totals)
             is_first_reason = false;
         }
         add(text, "}}");
+        is_first = false;
+    }
+    add(text, "}");
+}
+
+static void add_latency(struct text *text)
+{
+    bool is_first = true;
+
+    add(text, ",\"latency\":{");
+    for (unsigned family = 0; family < FAMILY_COUNT; family++) {
+        struct latency latency;
+
+        latency_sum(family, &latency);
+        if (!latency.count)
+            continue;
+        add(text,
+            "%s\"%s\":{\"count\":%lu,\"p50_ns\":%lu,\"p90_ns\":%lu,\"p99_ns\":%lu,\"max_ns\":%lu}",
+            is_first ? "" : ",", family_name((enum family)family), (unsigned long)latency.count,
+            (unsigned long)latency_quantile(&latency, 50),
+            (unsigned long)latency_quantile(&latency, 90),
+            (unsigned long)latency_quantile(&latency, 99), (unsigned long)watch_ns(latency.max));
         is_first = false;
     }
     add(text, "}");
@@ -309,6 +334,8 @@ void report_write(const char *target)
             add(&text, ",\"wrong_settings\":%u", report_errors);
         add_slots(&text, true);
         add_hooks(&text);
+        if (report_has_latency)
+            add_latency(&text);
         add(&text, "}\n");
         error = text.is_cut ? ENOMEM : log_write(fd, text.start, text.len);
         if (error)

@@ -14,6 +14,8 @@ void report_begin(const char *target);
 
 /* Settings and items that were wrong: set before. */
 extern unsigned report_errors;
+/* BATON_LATENCY. */
+extern bool report_has_latency;
 
 void report_write(const char *target);
 

@@ -246,7 +246,7 @@ static bool open_live_map(bool is_live)
     program_name(header->program, sizeof header->program);
     for (unsigned i = 0; i < FAMILY_COUNT && i < LIVE_FAMILIES; i++)
         fmt_buf(header->families[i], sizeof header->families[i], "%s", family_name((enum family)i));
-    memcpy(header->magic, LIVE_MAGIC, 8);
+    memcpy(header->magic, LIVE_PAGE_MAGIC, 8);
     store_handoffs = (struct handoff *)(void *)((char *)header + handoffs_at);
     __atomic_store_n(&store_live, header, __ATOMIC_RELEASE);
     return true;

@@ -381,7 +381,7 @@ static const struct observer watching = {
 
 bool watch_is_wanted(const struct config *config)
 {
-    return config->trace || config->stacks || config->live || config->probes;
+    return config->trace || config->stacks || config->live || config->probes || config->latency;
 }
 
 void watch_start(const struct config *config)
@@ -410,9 +410,12 @@ void watch_each_thread(void (*visit)(const struct live_thread *live, void *arg),
 
 uint64_t watch_ns(uint64_t ticks)
 {
-    struct trace_anchor now = store_anchor();
-    uint64_t passed = now.ticks - store_live->first_ticks;
+    static struct trace_anchor now; /* one for all, so that what is longer stays longer */
+    uint64_t passed;
 
+    if (!now.ticks)
+        now = store_anchor();
+    passed = now.ticks - store_live->first_ticks;
     if (!store_has_ticks || !passed)
         return ticks;
     return (uint64_t)((unsigned __int128)ticks * (now.ns - store_live->first_ns) / passed);

@@ -1,0 +1,19 @@
+/* How long handoffs waited, for the report (BATON_LATENCY). */
+#ifndef BATON_OBSERVE_LATENCY_H
+#define BATON_OBSERVE_LATENCY_H
+
+#include <stdint.h>
+
+#include "observe/live_format.h"
+
+struct latency {
+    uint64_t count, max; /* ticks, as all of these */
+    uint64_t buckets[LIVE_BUCKETS];
+};
+
+/* Of one family, over all threads. */
+void latency_sum(unsigned family, struct latency *out);
+/* The time below which `percent` of all waited, in nanoseconds. */
+uint64_t latency_quantile(const struct latency *latency, unsigned percent);
+
+#endif

@@ -1,0 +1,63 @@
+"""What is seen while the program runs: BATON_LIVE, baton top; latencies in the report."""
+import json
+import os
+import stat
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+from harness import LIBRARY, ROOT, Failure, carry, find_program, plain, test
+
+BATON = ROOT / "scripts" / "baton"
+
+
+def expect(condition, why):
+    if not condition:
+        raise Failure(why)
+
+
+@test("baton top: counts, what is in flight, waiting times, as a table, JSON and Prometheus text; no values")
+def top():
+    env = {**os.environ, "LD_PRELOAD": str(LIBRARY), "BATON_CARRY": "key:request_key", "BATON_LIVE": "on"}
+    process = subprocess.Popen([find_program("trace_pool"), "400", "wait"], env=env, stdout=subprocess.PIPE)
+    page = Path(f"/dev/shm/baton-{process.pid}.live")
+    try:
+        process.stdout.readline()
+        time.sleep(0.05)
+        expect(stat.S_IMODE(page.stat().st_mode) == 0o600, "others may read it")
+        seen = json.loads(plain(str(BATON), "top", "--json", str(process.pid)).ok().out)
+        pool = seen["families"]["glib.pool"]
+        expect(pool["submitted"] == 500 and pool["started"] == 500 and pool["dropped"] == 0, pool)
+        expect(pool["in_flight"] <= 2, pool)
+        expect(0 < pool["wait_p50_ns"] <= pool["wait_p99_ns"] <= pool["wait_max_ns"] < 60e9, pool)
+        expect(seen["pid"] == process.pid and seen["threads"] >= 2, seen)
+        text = plain(str(BATON), "top", "--prometheus", str(process.pid)).ok().out
+        expect(f'baton_handoffs_total{{pid="{process.pid}",family="glib.pool"}} 500\n' in text, text)
+        plain(str(BATON), "top", "--count", "1", str(process.pid)).ok().says("glib.pool", "in flight", "p99 wait")
+        values = b"".join((0x10000 + i).to_bytes(8, "little") for i in (7,))
+        with page.open("rb") as file:
+            expect(values not in file.read(64 << 20), "a value of the program's is in the page")
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+        page.unlink(missing_ok=True)
+    plain(str(BATON), "top", str(os.getpid())).exits(1).complains("BATON_LIVE=on")
+
+
+@test("the page is gone when the program has ended")
+def gone():
+    before = set(Path("/dev/shm").glob("baton-*.live"))
+    carry("key:request_key", "trace_pool", 50, env={"BATON_LIVE": "on"}).ok().clean()
+    mine = {path for path in Path("/dev/shm").glob("baton-*.live")} - before
+    expect(not [path for path in mine if not Path(f"/proc/{path.stem.split('-')[1]}").exists()], f"left behind: {mine}")
+
+
+@test("the report has the time between handing over and running, by family")
+def latency():
+    report = carry("key:request_key", "trace_pool", 200, env={"BATON_LATENCY": "on"}).ok().clean().reported()
+    pool = report["latency"]["glib.pool"]
+    expect(pool["count"] == 250, pool)
+    expect(0 < pool["p50_ns"] <= pool["p90_ns"] <= pool["p99_ns"] <= pool["max_ns"] < 60e9, pool)
+    expect("latency" not in carry("key:request_key", "trace_pool", 10).ok().reported(), "latency without being asked")

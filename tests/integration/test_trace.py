@@ -123,13 +123,15 @@ def bounded():
     expect(len(rows) < 30000, f"{len(rows)} rows in 1 MiB")
 
 
-@test("nothing handed over: no file; a file that is no trace, a damaged trace: said, no crash")
+@test("nothing handed over: a trace without rows; a file that is no trace, a damaged trace: said, no crash")
 def odd_files():
     with tempfile.TemporaryDirectory(prefix="baton-test-") as folder:
         path = Path(folder) / "a.trace"
         plain(str(BATON), "trace", "-o", str(path), "--", "true").ok().quiet()
-        expect(not path.exists(), "a trace of nothing")
-        plain(str(BATON), "trace", "--convert", "csv", str(path)).exits(1).complains("cannot be read")
+        # It is opened before the program can enter a sandbox, so it is there.
+        rows = plain(str(BATON), "trace", "--convert", "csv", str(path)).ok().out.splitlines()
+        expect(len(rows) <= 1, f"{len(rows)} rows of nothing")
+        plain(str(BATON), "trace", "--convert", "csv", str(path) + "x").exits(1).complains("cannot be read")
         path.write_bytes(b"BATONTR1" + bytes(100))
         plain(str(BATON), "trace", "--convert", "csv", str(path)).exits(1).complains("not a trace")
         plain(str(BATON), "trace", "--convert", "svg", str(path)).exits(2).complains("did you mean csv?")

@@ -67,4 +67,10 @@
     __asm__ volatile("" : "+r"(pinned))
 #define ARCH_UNPIN(pinned) __asm__ volatile("" : "+r"(pinned))
 
+/*
+ * For variables that are written to at every start, also where there is nothing to do: they lie beside the hooks'
+ * table (layout.ld.in), on a page that is written to anyway.
+ */
+#define ARCH_WRITTEN_EARLY __attribute__((section(".data.rel.early")))
+
 #endif

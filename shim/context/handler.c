@@ -19,8 +19,7 @@
 
 enum { SCAN_MAX = 16384, PAGE = 4096 };
 
-extern const char *gnu_get_libc_version(void); /* a function that nobody else defines */
-extern void *__libc_stack_end;                 /* ld.so: where the main thread's stack began */
+extern void *__libc_stack_end; /* ld.so: where the main thread's stack began */
 
 /* How far up the stack may be read: its end if that is known, else the rest of the page. */
 static uintptr_t readable_up_to(uintptr_t sp)
@@ -37,20 +36,23 @@ static uintptr_t readable_up_to(uintptr_t sp)
 }
 
 #ifdef ARCH_SIGNAL_RETURN_SIZE
-/* The C library's module, found once. */
+static _Atomic uintptr_t libc_low, libc_high; /* of the C library, once found */
+
+static int visit_module(const struct elf_module *module, void *unused)
+{
+    if (!elf_module_match(module, "libc"))
+        return 0;
+    atomic_store_explicit(&libc_low, module->lo, memory_order_relaxed);
+    atomic_store_explicit(&libc_high, module->hi, memory_order_release);
+    return 1;
+}
+
 static bool is_in_libc(uintptr_t address)
 {
-    static _Atomic uintptr_t low, high;
-    struct elf_module module;
+    uintptr_t high = atomic_load_explicit(&libc_high, memory_order_acquire);
 
-    if (!atomic_load_explicit(&high, memory_order_acquire)) {
-        if (!elf_module_at((const void *)(uintptr_t)&gnu_get_libc_version, &module))
-            return false;
-        atomic_store_explicit(&low, module.lo, memory_order_relaxed);
-        atomic_store_explicit(&high, module.hi, memory_order_release);
-    }
-    return address >= atomic_load_explicit(&low, memory_order_relaxed) &&
-           address < atomic_load_explicit(&high, memory_order_relaxed) - ARCH_SIGNAL_RETURN_SIZE;
+    return high && address >= atomic_load_explicit(&libc_low, memory_order_relaxed) &&
+           address < high - ARCH_SIGNAL_RETURN_SIZE;
 }
 #endif
 
@@ -65,6 +67,8 @@ bool handler_is_running(void)
 #ifdef ARCH_SIGNAL_RETURN_SIZE
     uintptr_t sp = arch_sp() & ~(uintptr_t)7, end = readable_up_to(sp);
 
+    if (!atomic_load_explicit(&libc_high, memory_order_acquire))
+        elf_each_module(visit_module, NULL);
     for (const uintptr_t *word = (const uintptr_t *)sp; (uintptr_t)(word + 1) <= end; word++) {
         if (is_in_libc(*word) && arch_is_signal_return((const unsigned char *)*word))
             return true;

@@ -271,11 +271,19 @@ static __attribute__((noinline)) bool elf_file_open_build_id(const uint8_t *id, 
                                                              struct elf_file *out)
 {
     char path[512];
-    int n = fmt_buf(path, sizeof path, "%.300s/.build-id/%02x/", elf_debug_root, id[0]);
+    static const char digits[] = "0123456789abcdef";
+    size_t n = (size_t)fmt_buf(path, sizeof path, "%.300s/.build-id/", elf_debug_root);
 
-    for (size_t i = 1; i < id_len; i++)
-        n += fmt_buf(path + n, sizeof path - (size_t)n, "%02x", id[i]);
-    fmt_buf(path + n, sizeof path - (size_t)n, ".debug");
+    /* In a loop of its own: it is run for every module at every start that looks for a name. */
+    if (n + 2 * id_len + sizeof "/.debug" > sizeof path)
+        return false;
+    for (size_t i = 0; i < id_len; i++) {
+        path[n++] = digits[id[i] >> 4];
+        path[n++] = digits[id[i] & 15];
+        if (i == 0)
+            path[n++] = '/';
+    }
+    memcpy(path + n, ".debug", sizeof ".debug");
     if (!elf_file_open(path, out))
         return false;
     if (out->build_id && out->build_id_len == id_len && memcmp(out->build_id, id, id_len) == 0)

@@ -3,6 +3,7 @@
  * Promise: what came with the program stays where it is; it is noted at the first look, and from then on
  * found without the loader and its lock, which a forked child may find held (walk.c).
  */
+#include "base/arch.h"
 #include "elf/elf.h"
 
 #include <string.h>
@@ -145,7 +146,7 @@ static size_t elf_count_noted(void)
     return count;
 }
 
-const struct link_map *elf_startup_last;
+ARCH_WRITTEN_EARLY const struct link_map *elf_startup_last;
 
 static size_t elf_startup_count(void)
 {

@@ -17,6 +17,7 @@
 #include <stdint.h>
 #include <sys/mman.h>
 
+#include "base/arch.h"
 #include "base/sys.h"
 #include "elf/elf.h"
 #include "interpose/arch.h"
@@ -30,7 +31,7 @@ extern const ElfW(Ehdr) __ehdr_start __attribute__((visibility("hidden")));
 /* In the linker's layout only: the tables of names lie where we may write. */
 extern const char names_are_writable[] __attribute__((weak, visibility("hidden")));
 
-struct early_names early_names;
+ARCH_WRITTEN_EARLY struct early_names early_names;
 
 /* A module's tables, by the loader's dynamic section. */
 struct tables {
@@ -43,7 +44,7 @@ struct tables {
 
 enum { MODULES_MAX = 512 };
 static struct tables early_modules[MODULES_MAX]; /* what came with the program, without us */
-static unsigned early_count;
+ARCH_WRITTEN_EARLY static unsigned early_count;
 
 static void read_tables(const struct link_map *map, struct tables *t)
 {
@@ -147,7 +148,7 @@ unsigned early_row(const elf_sym *symbol)
 
 static void note_own_names(const struct tables *self)
 {
-    const uint32_t *header = self->gnu, *buckets;
+    const uint32_t *header = self->gnu;
 
     early_names.symbols = (elf_sym *)(uintptr_t)self->symbols;
     early_names.strings = self->strings;
@@ -156,7 +157,14 @@ static void note_own_names(const struct tables *self)
     early_names.bloom_count = header[2];
     early_names.bloom_shift = header[3];
     early_names.is_writable = names_are_writable != NULL;
-    buckets = (const uint32_t *)(early_names.bloom + header[2]);
+}
+
+/* How many names there are: the end of the last chain. */
+static void count_own_names(const struct tables *self)
+{
+    const uint32_t *header = self->gnu,
+                   *buckets = (const uint32_t *)(early_names.bloom + header[2]);
+
     for (uint32_t i = 0; i < header[0]; i++) {
         if (buckets[i] > early_names.end)
             early_names.end = buckets[i];
@@ -486,13 +494,16 @@ __attribute__((used)) static bool (*begin(void))(void)
         is_used |= look_at_references(&early_modules[i], &self);
     if (is_used && baton_relocated)
         baton_relocated();
-    if (!early_names.is_writable)
+    if (!early_names.is_writable) {
+        count_own_names(&self);
         return not_idle;
+    }
     if (!is_used) {
         hide_names();
         hooks_are_idle = true;
         return idle;
     }
+    count_own_names(&self);
     make_names_ask();
     return not_idle;
 }

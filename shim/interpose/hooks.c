@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "base/arch.h"
 #include "elf/elf.h"
 #include "context/context.h"
 #include "interpose/next.h"
@@ -51,7 +52,7 @@ static const struct hook_info hook_infos[HOOK_COUNT] = {
 #undef HOOK
 
 void *hook_real[HOOK_COUNT];
-bool hooks_are_idle;
+ARCH_WRITTEN_EARLY bool hooks_are_idle;
 
 extern const int32_t hook_bodies[HOOK_COUNT] __attribute__((visibility("hidden")));
 extern const int32_t hook_seen_bodies[HOOK_COUNT] __attribute__((visibility("hidden")));

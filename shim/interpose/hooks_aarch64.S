@@ -66,7 +66,7 @@ seen_\name:
         .word   seen_\name - hook_seen_bodies
         .endm
 
-        .section .data.hooks, "aw", %progbits
+        .section .data.rel.hooks, "aw", %progbits
         .p2align 4
         .globl  hook_enter
         .hidden hook_enter

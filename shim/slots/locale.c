@@ -9,13 +9,24 @@
 
 #include "slots/slots.h"
 
+/* The addresses of functions of our own: those of the C library's the loader would have to find at every start. */
+static void *copy_locale(void *locale)
+{
+    return duplocale(locale);
+}
+
+static void free_locale(void *locale)
+{
+    freelocale(locale);
+}
+
 static bool locale_parse(struct slot *slot, char *text, struct slot_error *error)
 {
     slot->size = sizeof(locale_t);
     if (!strcmp(text, ",dup")) {
         slot->policy = POLICY_CLONE;
-        slot->policy_function[0] = (void *)duplocale;
-        slot->policy_function[1] = (void *)freelocale;
+        slot->policy_function[0] = (void *)copy_locale;
+        slot->policy_function[1] = (void *)free_locale;
     } else if (*text) {
         *error = (struct slot_error){"locale or locale,dup", text};
         return false;

@@ -37,7 +37,7 @@ uint64_t thunk_state_size(void);
 extern uint32_t thunk_state_mask;
 
 /* Where the thunks are. */
-extern const char baton_named_bank[] __attribute__((visibility("default")));
+extern const char named_bank[] __attribute__((visibility("hidden"))); /* baton_named_bank */
 /* The same, once hooks are in use; NULL before. */
 extern const char *thunk_bank;
 

@@ -454,7 +454,7 @@ void named_init(void)
         if (why)
             refuse(&named_hooks[i], "%s", why);
     }
-    thunk_bank = baton_named_bank;
+    thunk_bank = named_bank;
     if (!add_rows(plan, is_object))
         return;
     for (unsigned i = 0; i < named_count; i++) {

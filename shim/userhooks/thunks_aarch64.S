@@ -65,6 +65,9 @@
         .text
         .p2align 6
         .globl  baton_named_bank
+        .globl  named_bank              /* the same, for ourselves: no look-up by name */
+        .hidden named_bank
+        .set    named_bank, baton_named_bank
         .type   baton_named_bank, %function
 /* What the functions of the generated object jump to, by offset: see userhooks/named.h. */
 baton_named_bank:

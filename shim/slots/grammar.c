@@ -31,14 +31,16 @@ enum option_bit {
     O_DUP = 1 << 10,
     O_GET = 1 << 11,
     O_SET = 1 << 12,
+    O_CODEC = 1 << 13,
 };
 enum {
     POLICIES = O_SHARE | O_COPY | O_STRING | O_CLONE | O_REF | O_WEAK, /* one of them, and O_MOVE */
     ENDERS = O_FREE | O_UNREF,
+    EXCLUSIVE = POLICIES | O_MOVE | O_CODEC,
     OWN = O_NATIVE | O_DUP | O_GET | O_SET, /* of one kind, before the policy */
 };
 
-enum value { VALUE_NONE, VALUE_FUNCTION, VALUE_COUNT };
+enum value { VALUE_NONE, VALUE_FUNCTION, VALUE_COUNT, VALUE_FILE };
 
 static const struct option {
     char word[8];
@@ -51,7 +53,7 @@ static const struct option {
     {"unref", VALUE_FUNCTION, O_UNREF}, {"weak", VALUE_NONE, O_WEAK},
     {"move", VALUE_NONE, O_MOVE},       {"native", VALUE_NONE, O_NATIVE},
     {"dup", VALUE_NONE, O_DUP},         {"get", VALUE_FUNCTION, O_GET},
-    {"set", VALUE_FUNCTION, O_SET},
+    {"set", VALUE_FUNCTION, O_SET},     {"codec", VALUE_FILE, O_CODEC},
 };
 enum { OPTIONS = sizeof options / sizeof *options };
 
@@ -68,9 +70,9 @@ static const struct grammar {
     {"key", BODY_KEY, POLICIES | ENDERS | O_NATIVE,
      "the name of the variable that holds the key, key:NAME[@MODULE]; or key:by=FUNCTION, key:n=N",
      "native, " POLICY_WORDS},
-    {"tls", BODY_TLS, POLICIES | ENDERS,
+    {"tls", BODY_TLS, POLICIES | ENDERS | O_CODEC,
      "the name of a variable, tls:NAME[@MODULE][#FILE.c]; or tls:MODULE+0xOFFSET:SIZE",
-     POLICY_WORDS},
+     "codec=/FILE.so[:PREFIX], " POLICY_WORDS},
     {"fn", BODY_OPTIONS, POLICIES | ENDERS | O_MOVE | O_GET | O_SET,
      "both functions, fn:get=FUNCTION,set=FUNCTION[,free=FUNCTION]",
      "get=F, set=F, free=F, move, " POLICY_WORDS},
@@ -297,7 +299,7 @@ static bool check_conflicts(unsigned seen, unsigned bit, const char *at, struct 
 {
     if (seen & bit)
         return bad(error, at, "each option once");
-    if (bit & (POLICIES | O_MOVE) && seen & (POLICIES | O_MOVE))
+    if (bit & EXCLUSIVE && seen & EXCLUSIVE)
         return bad(error, at, "one policy only: this and the one before contradict each other");
     if (bit & OWN && seen & (POLICIES | O_MOVE | O_UNREF))
         return bad(error, at, "this option before the policy");
@@ -337,6 +339,8 @@ static bool check_option(const struct grammar *grammar, const char *at, size_t l
         return true;
     value++;
     len -= word_len + 1;
+    if (option->value == VALUE_FILE) /* whether it can be loaded is looked at by its kind */
+        return len ? true : bad(error, value, "a codec: codec=/FILE.so[:PREFIX]");
     return option->value == VALUE_COUNT
                ? check_count(value, len, error)
                : check_symbol(value, len, "the name of a function, FUNCTION[@MODULE]", error);

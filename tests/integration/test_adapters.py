@@ -99,6 +99,6 @@ def library_missing(name):
 @test("E22: an adapter that is not there, or not an adapter, is refused")
 def not_an_adapter():
     carry("adapter:nonsense", "scope_program").wrong().complains("adapter:nonsense", "the name of an adapter")
-    carry("adapter:/nowhere/at_all.so", "scope_program").wrong().complains("the name of an adapter")
+    carry("adapter:/nowhere/at_all.so", "scope_program").wrong().complains("column 9: expected a file that exists")
     path = PROGRAMS / "policy_codec.so"
     carry(f"adapter:{path}", "scope_program").wrong().complains("it exports no baton_adapter")

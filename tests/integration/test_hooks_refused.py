@@ -172,7 +172,7 @@ def check_carry():
         static = compiled("static", flag, "hooks_static.c")
         expect(check("--carry", KEY, static), 1, "statically linked")
         carry(KEY, static, env={"BATON_HOOKS": PARTNER + ";whole(kind=run,obj=1)"}, launched=True).ok().complains(
-            "statically linked, no library can be loaded with it")
+            f"{static}: statically linked: no library can be loaded with it, so nothing of it is carried")
     expect(check("--carry", KEY, "/etc/passwd"), 126)
 
 

@@ -410,16 +410,21 @@ static bool look_at_references(const struct tables *t, const struct tables *self
 
 /* ---- the names themselves ---- */
 
+/* What others of ours are linked to: include/baton.h, and the object that baton run writes. */
 static void hide_names(void)
 {
-    static const char kept[] = "baton_api"; /* for what comes later and uses include/baton.h */
-    uint32_t hash = hash_of(kept);
+    static const char kept[][sizeof "baton_named_bank"] = {"baton_api", "baton_named_bank"};
     enum { BITS = 8 * sizeof(ElfW(Addr)) };
 
     for (uint32_t i = 0; i < early_names.bloom_count; i++)
         early_names.bloom[i] = 0;
-    early_names.bloom[hash / BITS & (early_names.bloom_count - 1)] =
-        (ElfW(Addr))1 << hash % BITS | (ElfW(Addr))1 << (hash >> early_names.bloom_shift) % BITS;
+    for (unsigned i = 0; i < sizeof kept / sizeof kept[0]; i++) {
+        uint32_t hash = hash_of(kept[i]);
+
+        early_names.bloom[hash / BITS & (early_names.bloom_count - 1)] |=
+            (ElfW(Addr))1 << hash % BITS | (ElfW(Addr))1
+                                               << (hash >> early_names.bloom_shift) % BITS;
+    }
 }
 
 /*

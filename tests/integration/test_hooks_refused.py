@@ -114,6 +114,9 @@ def other_settings():
     made = subprocess.run([ROOT / "build" / "baton-plan", "object", built], capture_output=True, text=True,
                           env={"BATON_HOOKS": hooks, "PATH": "/usr/bin:/bin"}, check=True).stdout.strip()
     idle(built, "call", "list", before=[made]).says("ran 2000").quiet()
+    without = [word for name in ("CARRY", "HOOKS", "REPORT", "WARN") for word in ("-u", f"BATON_{name}")]
+    run("/usr/bin/env", *without, built, "call", "list", env={"BATON_CARRY": KEY, "BATON_HOOKS": hooks},
+        launched=True).says("ran 2000").quiet()
     after = carry(KEY, built, "call", "list", env={"BATON_HOOKS": "call_submit(kind=call,fn=2,arg=3)"},
                   before=[made]).says("ran 2000")
     hooks = after.reported()["hooks"]
@@ -138,10 +141,14 @@ def mistakes(item, expected):
     strict.exits(64)
 
 
-@test("two items cannot hook one function")
+@test("two items cannot hook one function: not by its name, and not by a pattern")
 def twice():
     built = program()
-    expect(check("whole(kind=put,item=1)", "whole(kind=get,item=ret)", built), 1, "another item names this function")
+    expect(check("whole(kind=put,item=1)", "whole(kind=get,item=ret)", built), 1,
+           'BATON_HOOKS="whole(kind=get,item=ret)": column 24: this function is hooked by an item before, expected once\n')
+    expect(check("whole(kind=put,item=1)", "whol*(kind=get,item=ret)", built), 1,
+           "whole(kind=put,item=1)\n    found in refused, hooked by a patch of its entry\n"
+           "whol*(kind=get,item=ret)\n    not hooked: another item names this function already\n")
 
 
 @test("baton run inside of baton run: the inner settings count")

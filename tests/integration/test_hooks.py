@@ -59,6 +59,14 @@ def linking(way):
     hooked(carry(KEY, program, "call", "list", env={"BATON_HOOKS": hooks}).ok().quiet().clean(), by="got")
 
 
+def only_missing(result, items):
+    """baton run has said of these items that there is no such function, each once, and nothing else."""
+    wanted = "".join(f'baton: BATON_HOOKS="{item}": matched nothing: no function of that name; '
+                     "a library that is opened later may have it\n" for item in items)
+    if result.err != wanted:
+        result.fail(f"expected on stderr:\n{wanted}")
+
+
 SUBMIT = "_ZN4Pool6submitESt8functionIFvvEE(kind=stdfunction,obj=2)"
 SUBMIT_REF = "_ZN4Pool10submit_refERKSt8functionIFvvEE(kind=stdfunction,obj=2)"
 
@@ -167,7 +175,8 @@ def calling_convention(shape, by, carrier):
     words = ["tls"] if carrier == "tls" else []
     plain(program, *words).ok().says("RIGHT")
     after = carry("tls:request_id" if words else KEY, program, *words, env={"BATON_HOOKS": ";".join(items)},
-                  launched=by != "got").ok().quiet().says("RIGHT")
+                  launched=by != "got").ok().says("RIGHT")
+    only_missing(after, items[len(names):] if by != "got" else [])
     for hook in after.reported()["hooks"][:len(names)]:
         if hook["by"] != by or not hook["fired"]:
             after.fail(f"{hook['item']}: by {hook['by']}, fired {hook['fired']}, {hook['reason']}")
@@ -392,8 +401,9 @@ def moved_instructions(kind):
              f"p_{number}(kind=get,item=ret,pair={number})" for number in range(20)]
     others = [item.replace("p_", "no_", 1).replace("put,item=1", "get,item=ret") if kind == "put" else
               item.replace("p_", "no_", 1).replace("get,item=ret", "put,item=1") for item in items]
-    after = carry(KEY, program, env={"BATON_HOOKS": ";".join(items + others)}, launched=True).quiet()
+    after = carry(KEY, program, env={"BATON_HOOKS": ";".join(items + others)}, launched=True)
     after.same_output_as(before)
+    only_missing(after, others if kind == "put" else [])  # gets alone carry nothing, of which nothing is said
     for hook in after.reported()["hooks"][:20]:
         if hook["by"] != "patch" or not hook["fired"]:
             after.fail(f"{hook['item']}: {hook['state']}, fired {hook['fired']}, {hook['reason']}")

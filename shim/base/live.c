@@ -18,7 +18,8 @@ bool live_is_on;
 static char file[PATH_SIZE];    /* without ".PID.live" */
 static struct live_head *head;  /* mapped; NULL: none */
 static struct live_head layout; /* what every file of this process begins with */
-static size_t mapped;
+static size_t mapped;           /* the whole file */
+static size_t held;             /* of it, what is still mapped at `head` */
 
 static size_t page_size(void)
 {
@@ -68,6 +69,7 @@ static struct live_head *map_file(void)
         (void)SYS_CALL(unlinkat, AT_FDCWD, path, 0);
         return NULL;
     }
+    held = mapped;
     memcpy((void *)result, &layout, sizeof layout);
     ((struct live_head *)result)->pid = (int)SYS_CALL(getpid, 0);
     ((struct live_head *)result)->start = start_time();
@@ -112,6 +114,17 @@ static bool put_page(const struct live_head *from, uint32_t index, void *where)
                     MREMAP_MAYMOVE | MREMAP_FIXED, where) == (long)where;
 }
 
+/*
+ * Where pages were moved away from, anybody may have mapped something since: it must not be unmapped with what
+ * is left. So what is left is unmapped at once, and only what is in front of all pages stays.
+ */
+static void drop_pages(uint32_t index)
+{
+    if (index < LIVE_PAGES)
+        sys_unmap(page_of(head, index), mapped - layout.pages_at - (size_t)index * page_size());
+    held = layout.pages_at;
+}
+
 /* What live_block gives, one after the other: pages of the file from `first_page` on. */
 static char *blocks;
 static size_t block_size; /* what lies in front, and the page behind */
@@ -126,11 +139,15 @@ static void prepare(size_t before, uint32_t first, uint32_t count)
 
     block_size = size + page_size();
     blocks_count = 0;
+    if (held != mapped) /* they have been given away already */
+        return;
     memory = sys_map(count * block_size, -1);
+    for (i = 0; memory && i < count && put_page(head, first + i, memory + i * block_size + size);
+         i++)
+        ;
+    drop_pages(first + i);
     if (!memory)
         return;
-    for (i = 0; i < count && put_page(head, first + i, memory + i * block_size + size); i++)
-        ;
     blocks = memory;
     first_page = first;
     atomic_store(&blocks_taken, 0);
@@ -178,7 +195,8 @@ void live_tell(const char *text, size_t len)
 bool live_fork_child(void *counters)
 {
     struct live_head *parents = head;
-    bool is_own = true;
+    size_t parents_held = held;
+    bool is_own = true, is_moved = false;
 
     if (!head)
         return true;
@@ -190,13 +208,18 @@ bool live_fork_child(void *counters)
         live_tell((char *)parents + LIVE_HEAD + text * LIVE_TEXT, parents->text_len[text]);
         atomic_store(&head->pages, 1);
     }
-    if (counters && (!head || !put_page(head, 0, counters)))
-        is_own = SYS_CALL(mmap, counters, page_size(), PROT_READ | PROT_WRITE,
-                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0L) == (long)counters;
-    sys_unmap(parents, mapped);
-    if (head)
-        prepare(block_size - page_size(), 1,
-                CHILD_PAGES); /* those that are left are the parent's */
+    if (counters) {
+        is_moved = head && put_page(head, 0, counters);
+        if (!is_moved)
+            is_own = SYS_CALL(mmap, counters, page_size(), PROT_READ | PROT_WRITE,
+                              MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0L) == (long)counters;
+    }
+    sys_unmap(parents, parents_held);
+    if (head) { /* the blocks that are left are the parent's */
+        prepare(block_size - page_size(), 1, CHILD_PAGES);
+        if (!is_moved)
+            sys_unmap(page_of(head, 0), page_size());
+    }
     live_is_on = head != NULL;
     return is_own;
 }

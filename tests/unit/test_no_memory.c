@@ -244,7 +244,7 @@ static __attribute__((noinline)) void create_keys(void)
 int main(void)
 {
     TCase *tc = tcase_create("no_memory");
-    int failed, status;
+    int status = 0;
     pid_t other = fork(); /* what is carried is said once in a process */
 
     core_start(other ? "BATON_CARRY=key:plain_key;key:owned_key"
@@ -255,7 +255,7 @@ int main(void)
     tcase_add_test(tc, test_no_memory_once);
     tcase_add_test(tc, test_no_memory_for_a_while);
     tcase_add_test(tc, test_no_memory_at_all_from_then_on);
-    if (other && waitpid(other, &status, 0) == other)
-        failed |= status;
-    return suite_run("no_memory", tc);
+    if (other && waitpid(other, &status, 0) != other)
+        status = 1;
+    return suite_run("no_memory", tc) || status;
 }

@@ -269,7 +269,7 @@ lint: all  ## shellcheck, clang-format, cppcheck, layers, man pages, generated t
 format:  ## clang-format over the C files
 	$(Q)clang-format -i $(C_FILES)
 
-docs:  ## rewrite the generated tables of README.md and GUIDE.md
+docs:  ## rewrite the generated tables of README.md and scripts/man/guide.md
 	$(Q)scripts/gen-docs
 
 .PHONY: help clean

@@ -75,9 +75,9 @@ def unfit(version, *missing):
         carry(f"adapter:{path}", "scope_program").wrong().complains("an adapter of another version, or without")
 
 
-@test("GUIDE: an adapter is built by the line given there, without baton's source, and works")
+@test("the guide: an adapter is built by the line given there, without baton's source, and works")
 def build_line():
-    line = re.search(r"^c\+\+ .*scope_adapter\.so\.cc.*$", (ROOT / "GUIDE.md").read_text(), re.M).group(0)
+    line = re.search(r"^c\+\+ .*scope_adapter\.so\.cc.*$", (ROOT / "scripts/man/guide.md").read_text(), re.M).group(0)
     needed = ("include/baton_adapter.h", "tests/programs/scope_adapter.so.cc", "tests/programs/tracer.h")
     with tempfile.TemporaryDirectory(prefix="baton-adapter-") as folder:
         for name in needed:

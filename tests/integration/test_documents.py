@@ -7,7 +7,8 @@ from pathlib import Path
 
 from harness import BUILD, MACHINE, PROGRAMS, ROOT, idle, plain, skip, test
 
-README = (ROOT / "README.md").read_text() + (ROOT / "GUIDE.md").read_text()
+PAGES = [*sorted(ROOT.glob("*.md")), ROOT / "scripts/man/guide.md", ROOT / "tests/RULES.md"]
+README = (ROOT / "README.md").read_text() + (ROOT / "scripts/man/guide.md").read_text()
 
 
 @contextlib.contextmanager
@@ -77,3 +78,39 @@ def manual_configuration():
         path = Path(folder, "baton.conf")
         path.write_text(text.replace("\\-", "-"))
         idle("empty_slot", "key", env={"BATON_CONFIG": path, "BATON_STRICT": "on"}).quiet()
+
+
+def anchors(page):
+    """What GitHub calls the headings of a page."""
+    heads = re.findall(r"^#+ (.*)$", re.sub(r"^```.*?^```", "", page.read_text(), flags=re.M | re.S), re.M)
+    return {re.sub(r"[^\w -]", "", head.lower()).replace(" ", "-") for head in heads}
+
+
+@test("every link of the documents leads to a file that is there, and to a heading in it")
+def links():
+    for page in PAGES:
+        for target in re.findall(r"\]\(([^)\s]+)\)", re.sub(r"`[^`\n]*`", "code", page.read_text())):
+            if "://" in target:
+                continue
+            path, _, anchor = target.partition("#")
+            file = (page.parent / path).resolve() if path else page
+            if not file.exists():
+                raise AssertionError(f"{page.name}: {target} is not there")
+            if anchor and anchor not in anchors(file):
+                raise AssertionError(f"{page.name}: {target}: no such heading")
+
+
+@test("the top level holds what it should, and the README is short")
+def top_level():
+    tracked = plain("git", "-C", ROOT, "ls-files", env={"PATH": os.environ["PATH"]}).out.split()
+    if not tracked:
+        skip("not a checkout of git")
+    there = {name.partition("/")[0] for name in tracked}
+    allowed = {"shim", "include", "tests", "scripts", "Makefile", "README.md", "LICENSE", "CHANGELOG.md", "HACKING.md",
+               "SECURITY.md"}
+    others = {name for name in there - allowed if not name.startswith(".")}
+    if others:
+        raise AssertionError(f"at the top level: {others}")
+    lines = len((ROOT / "README.md").read_text().splitlines())
+    if lines >= 200:
+        raise AssertionError(f"the README has {lines} lines")

@@ -219,6 +219,8 @@ valgrind:  ## unit suites under valgrind
 
 # ---- install -----------------------------------------------------------------------------------
 
+MAN_PAGES   = $(basename $(notdir $(wildcard scripts/man/*.in)))
+man_file    = $(DESTDIR)$(PREFIX)/share/man/man$(subst .,,$(suffix $(1)))/$(1)
 COMPLETIONS = $(addprefix $(DESTDIR)$(PREFIX)/share/,bash-completion/completions zsh/site-functions fish/vendor_completions.d)
 .PHONY: install uninstall
 install: all  ## PREFIX=/usr/local DESTDIR=
@@ -238,8 +240,7 @@ install: all  ## PREFIX=/usr/local DESTDIR=
 	scripts/gen-docs --completion bash > $(word 1,$(COMPLETIONS))/baton
 	scripts/gen-docs --completion zsh > $(word 2,$(COMPLETIONS))/_baton
 	scripts/gen-docs --completion fish > $(word 3,$(COMPLETIONS))/baton.fish
-	scripts/gen-docs --man 1 > $(DESTDIR)$(PREFIX)/share/man/man1/baton.1
-	scripts/gen-docs --man 7 > $(DESTDIR)$(PREFIX)/share/man/man7/baton.7
+	$(foreach page,$(MAN_PAGES),scripts/gen-docs --man $(page) > $(call man_file,$(page)) &&) :
 	$(if $(wildcard scripts/baton.pc.in),install -d $(DESTDIR)$(PREFIX)/lib/pkgconfig)
 	$(if $(wildcard scripts/baton.pc.in),sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' \
 	  scripts/baton.pc.in > $(DESTDIR)$(PREFIX)/lib/pkgconfig/baton.pc)
@@ -248,7 +249,7 @@ uninstall:  ## take away what install put there
 	rm -rf $(DESTDIR)$(PREFIX)/lib/baton
 	rm -f $(DESTDIR)$(PREFIX)/bin/baton $(DESTDIR)$(PREFIX)/lib/pkgconfig/baton.pc \
 	  $(word 1,$(COMPLETIONS))/baton $(word 2,$(COMPLETIONS))/_baton $(word 3,$(COMPLETIONS))/baton.fish \
-	  $(DESTDIR)$(PREFIX)/share/man/man1/baton.1 $(DESTDIR)$(PREFIX)/share/man/man7/baton.7 \
+	  $(foreach page,$(MAN_PAGES),$(call man_file,$(page))) \
 	  $(addprefix $(DESTDIR)$(PREFIX)/,$(wildcard include/*.h))
 
 # ---- the source itself -------------------------------------------------------------------------
@@ -264,7 +265,7 @@ lint: all  ## shellcheck, clang-format, cppcheck, layers, man pages, generated t
 	$(Q)cppcheck --suppress=syntaxError --suppress=preprocessorErrorDirective --suppress=unknownMacro --suppress=invalidLifetime --suppress=autoVariables --suppress=internalAstError -q --error-exitcode=1 --inline-suppr --suppress=ctuuninitvar --suppress=returnDanglingLifetime \
 	  -Ishim -Iinclude -D_GNU_SOURCE -D__x86_64__ -DBATON_VERSION='""' $(SRC_C)
 	$(Q)$(MAKE) --no-print-directory check-static
-	$(Q)for n in 1 7; do scripts/gen-docs --man $$n | groff -man -Tutf8 -ww -z || exit 1; done
+	$(Q)for page in $(MAN_PAGES); do scripts/gen-docs --man $$page | groff -man -Tutf8 -ww -z || exit 1; done
 
 format:  ## clang-format over the C files
 	$(Q)clang-format -i $(C_FILES)

@@ -421,7 +421,7 @@ bool spec_parse(char *text, struct named_spec *out, struct spec_error *error)
     if ((seen & kinds[out->kind].required) != kinds[out->kind].required)
         return fail(error, close, kinds[out->kind].expected);
     if (seen & ~(kinds[out->kind].required | kinds[out->kind].allowed))
-        return fail(error, open + 1, "only options of this kind (see man 7 baton)");
+        return fail(error, open + 1, "only options of this kind (see man 7 baton-hooks)");
     if (out->is_outside && out->how == HOW_PATCH)
         return fail(error, open + 1,
                     "outside or how=patch, not both: a patch sees the calls inside, too");

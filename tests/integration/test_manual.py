@@ -6,7 +6,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from harness import ROOT, plain, skip, test
+from harness import ROOT, idle, plain, skip, test
 from test_launcher import BATON, baton, expect
 
 GEN_DOCS = str(ROOT / "scripts" / "gen-docs")
@@ -51,7 +51,7 @@ def other_shells(shell):
 
 @test("every command and option is in the manual; what DIAGNOSTICS says is what baton says")
 def manual_is_whole():
-    page = plain(GEN_DOCS, "--man", "1").ok().quiet().out
+    page = plain(GEN_DOCS, "--man", "baton.1").ok().quiet().out
     for command in re.findall(r"^COMMAND\((\w+)", (ROOT / "scripts/cli/options.def").read_text(), re.M):
         expect(f".SS baton {command}\n" in page, f"{command} is not in the manual")
         help_text = baton(command, "--help").ok().quiet().out
@@ -67,9 +67,46 @@ def manual_is_whole():
         words = re.split(r"\b(?:ITEM|N tasks|PROGRAM|FILE)\b", text.replace("NOTHING CARRIED: ITEM", "ITEM"))
         for fixed in words:
             expect(fixed.strip() in sources, f"nothing says {fixed.strip()!r}")
-    if shutil.which("groff"):
-        checked = subprocess.run(["groff", "-man", "-Tutf8", "-ww", "-z"], input=page, capture_output=True, text=True)
-        expect(checked.returncode == 0 and not checked.stderr, checked.stderr)
+
+
+@test("every page of the manual is there, and is roff without a mistake")
+def pages():
+    sources = sorted((ROOT / "scripts/man").glob("*.in"))
+    expect({"baton.1.in", "baton.7.in", "baton-hooks.7.in"} <= {source.name for source in sources}, "a page is missing")
+    for source in sources:
+        page = plain(GEN_DOCS, "--man", source.stem).ok().quiet().out
+        expect(not re.search("@[A-Z]+@", page), f"{source.name}: a table that is not there")
+        if shutil.which("groff"):
+            checked = subprocess.run(["groff", "-man", "-Tutf8", "-ww", "-z"], input=page, capture_output=True, text=True)
+            expect(checked.returncode == 0 and not checked.stderr, checked.stderr)
+
+
+def grammar_of_hooks():
+    """-> (kinds, options) as shim/userhooks/spec.c reads them."""
+    source = re.sub(r'"\s*\n\s*"', "", (ROOT / "shim/userhooks/spec.c").read_text())
+    kinds = re.search(r'kinds_expected\[\] =\s*"([^"]*)"', source).group(1)
+    options = re.search(r'"(kind, fn, [^"]*)"', source).group(1)
+    return (set(re.split(r", | or ", text)) for text in (kinds, options))
+
+
+@test("baton-hooks(7) names every kind and option that the grammar has, with examples that are read without complaint")
+def hooks_page_is_whole():
+    page = (ROOT / "scripts/man/baton-hooks.7.in").read_text()
+    blocks = re.findall(r"^\.EX\n(.*?)^\.EE", page, re.M | re.S)
+    kinds, options = grammar_of_hooks()
+    expect(len(kinds) > 10 and len(options) > 20, "the grammar is read from spec.c")
+    used = {word.partition("=")[0] for block in blocks for row in block.splitlines()
+            for word in row[row.rindex("(") + 1:-1].split(",")}
+    text = re.sub(r"\\f.", "", page)
+    for kind in kinds:
+        expect(f"kind={kind}" in text, f"kind={kind} is not in the page")
+        expect(any(f"(kind={kind}," in block for block in blocks), f"kind={kind} has no example")
+    for option in options:
+        expect(re.search(rf"^\.B\w*.*\b{option}\b", text, re.M), f"{option} is not in the page")
+        expect(option in used, f"{option} is in no example")
+    for block in blocks:
+        items = ";".join(block.split("\n")).strip(";")
+        idle("empty_slot", "key", env={"BATON_HOOKS": items, "BATON_STRICT": "on"}).quiet()
 
 
 @test("the launcher starts in at most 10 ms of processor time", timeout=120)

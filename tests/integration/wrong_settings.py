@@ -520,7 +520,7 @@ WRONG = [
     ('BATON_HOOKS', 'f(kind=call,fn=1,arg=2,cbarg=0)',
      'NAME: column 30: expected the position of an argument, from 1 to 6'),
     ('BATON_HOOKS', 'f(kind=call,fn=1,arg=2,obj=3)',
-     'NAME: column 3: expected only options of this kind (see man 7 baton)'),
+     'NAME: column 3: expected only options of this kind (see man 7 baton-hooks)'),
     ('BATON_HOOKS', 'f(kind=call,fn=1,arg=2,repeat=1)',
      'NAME: column 24: expected kind, fn, arg, cbarg, repeat, obj, fifo, front, item, queue, ok, off, data, next, int, from, to, keep, slot, end, pair, stack, how, outside or unsafe'),
     ('BATON_HOOKS', 'f(kind=call,fn=1,arg=2,repeat,repeat)',

@@ -33,7 +33,7 @@ CORE    := $(filter $(B)/shim/base/% $(B)/shim/elf/% $(B)/shim/slots/% $(B)/shim
 
 .DEFAULT_GOAL := all
 .PHONY: all
-all: $(B)/libbaton.so $(B)/baton-plan $(B)/baton-cli adapters  ## build/libbaton.so
+all: $(B)/libbaton.so $(B)/baton-plan $(B)/baton-discover $(B)/baton-cli adapters  ## build/libbaton.so
 
 # After the user's, for the library's objects: the layout names them, and link-time optimisation does away
 # with them; some bodies must go on to the real function by a jump, which takes optimising.
@@ -117,6 +117,15 @@ $(PLAN_OBJ): private BASE += -Iscripts/plan $(if $(ZYDIS),-DHAVE_ZYDIS)
 $(B)/baton-plan: $(PLAN_OBJ) $(B)/libbaton_core.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(if $(ZYDIS),-lZydis)
+
+# What looks for what could be carried. Without libdw it knows arguments by code only, without Zydis not even so.
+DISCOVER_SRC := $(wildcard scripts/discover/*.c)
+DISCOVER_OBJ := $(DISCOVER_SRC:%.c=$(B)/%.o)
+LIBDW        := $(if $(wildcard /usr/include/elfutils/libdw.h /usr/local/include/elfutils/libdw.h),yes)
+$(DISCOVER_OBJ): private BASE += -Iscripts/plan $(if $(ZYDIS),-DHAVE_ZYDIS) $(if $(LIBDW),-DHAVE_LIBDW)
+$(B)/baton-discover: $(DISCOVER_OBJ) $(B)/scripts/plan/modules.o $(B)/libbaton_core.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(if $(ZYDIS),-lZydis) $(if $(LIBDW),-ldw)
 
 # The launcher. Without jansson it reads no reports; linked in whole, because it is what starts everything.
 CLI_SRC := $(wildcard scripts/cli/*.c scripts/trace/*.c)
@@ -228,6 +237,7 @@ install: all  ## PREFIX=/usr/local DESTDIR=
 	  $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man7
 	install -m 755 $(B)/libbaton.so $(DESTDIR)$(PREFIX)/lib/baton/libbaton.so
 	install -m 755 $(B)/baton-plan $(DESTDIR)$(PREFIX)/lib/baton/baton-plan
+	install -m 755 $(B)/baton-discover $(DESTDIR)$(PREFIX)/lib/baton/baton-discover
 	install -d $(DESTDIR)$(PREFIX)/lib/baton/adapters
 	install -d $(DESTDIR)$(PREFIX)/lib/baton/presets
 	install -m 644 $(wildcard shim/userhooks/presets/*.conf) $(DESTDIR)$(PREFIX)/lib/baton/presets/
@@ -280,4 +290,4 @@ help:  ## this list
 clean:  ## remove the build folders
 	$(Q)rm -rf $(B) build-asan build-ubsan build-tsan build-gcc build-clang build-aarch64
 
--include $(OBJ:.o=.d) $(PLAN_OBJ:.o=.d) $(CLI_OBJ:.o=.d)
+-include $(OBJ:.o=.d) $(PLAN_OBJ:.o=.d) $(DISCOVER_OBJ:.o=.d) $(CLI_OBJ:.o=.d)

@@ -84,9 +84,10 @@ LAYOUT       = -Wl,-z,noseparate-code -Wl,-T,$(B)/layout.ld
 LAYOUT_KNOWN = $(shell $(CC) $(LDFLAGS) $(BINDING) -shared -nostdlib $(LAYOUT) -o /dev/null -x c /dev/null 2>/dev/null && echo yes)
 # The objects that every start runs, in that order: their code lies together, and so does what they write to.
 START_TEXT := init interpose/early base/string base/config base/config_parse interpose/hooks slots/parse slots/grammar \
-              slots/slots slots/names slots/policy slots/key slots/native slots/tls slots/fn slots/locale slots/fenv \
+              slots/form slots/kinds slots/slots slots/resolve slots/names slots/policy slots/key slots/key_guard slots/native \
+              slots/tls slots/fn slots/locale slots/fenv \
               elf/elf elf/module elf/list elf/dynsym elf/search elf/find elf/file base/log
-START_DATA := $(patsubst $(B)/shim/%.o,%,$(filter $(B)/shim/base/% $(B)/shim/elf/%,$(OBJ))) slots/slots slots/names slots/origin \
+START_DATA := $(patsubst $(B)/shim/%.o,%,$(filter $(B)/shim/base/% $(B)/shim/elf/%,$(OBJ))) slots/slots slots/resolve slots/names slots/origin \
               interpose/hooks families/registration init
 $(if $(filter-out $(patsubst $(B)/shim/%.o,%,$(OBJ)),$(START_TEXT) $(START_DATA)),$(error Makefile: START_TEXT or \
   START_DATA names what is no object: $(filter-out $(patsubst $(B)/shim/%.o,%,$(OBJ)),$(START_TEXT) $(START_DATA))))

@@ -126,11 +126,7 @@ static void read_settings(char **environment)
 
 static bool needs_stacks(void)
 {
-    for (size_t i = 0; i < config.carry.count; i++) {
-        if (!strncmp(config.carry.items[i].text, "key:by=", 7))
-            return true;
-    }
-    return config.strict && config.carry.count;
+    return slots_need_stacks() || (config.strict && config.carry.count);
 }
 
 /* Before main: what was named has to be there. What a library that comes later would bring is not. */

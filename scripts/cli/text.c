@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/config.h"
+#include "slots/slots.h"
 #include "cli.h"
 
 enum { BUFFERS = 8 };
@@ -171,19 +172,13 @@ const char *nearest(const char *name, const char *const *list)
 
 bool looks_like_item(const char *text)
 {
-    static const char *const heads[] = {
-        "key:", "tls:", "fn:", "swap:", "adapter:", "preset:", NULL};
-    static const char *const words[] = {"locale", "fenv", "name", "ioprio", "auto", NULL};
+    size_t len = strcspn(text, ":;,");
+    const struct slot_kind *kind = slot_kind_find(text, len);
 
-    for (unsigned i = 0; heads[i]; i++) {
-        if (!strncmp(text, heads[i], strlen(heads[i])))
-            return true;
-    }
-    for (unsigned i = 0; words[i]; i++) {
-        size_t len = strlen(words[i]);
-
-        if (!strncmp(text, words[i], len) && (!text[len] || text[len] == ';' || text[len] == ','))
-            return true;
-    }
+    if (kind)
+        return (kind->form->shape == SHAPE_ALONE) == (text[len] != ':');
+    if (!strncmp(text, "preset:", 7) ||
+        (len == 4 && !memcmp(text, "auto", len) && text[len] != ':'))
+        return true;
     return strstr(text, "(kind=") != NULL;
 }

@@ -23,8 +23,8 @@ static bool say_missing(const char *name, const char *user_module, unsigned want
     return false;
 }
 
-/* tls: the item, where it names a thread-local variable. */
-static bool check_name(const struct slot *tls, const char *name, const char *user_module,
+/* One name of SLOT; NULL: of its policy, whose functions may be anybody's. */
+static bool check_name(const struct slot *slot, const char *name, const char *user_module,
                        const char *file, unsigned want)
 {
     struct elf_symbol symbol, first;
@@ -53,7 +53,7 @@ static bool check_name(const struct slot *tls, const char *name, const char *use
                where->elf.name);
         return false;
     }
-    reason = tls ? slot_tls_reason(tls, &where->elf, &first) : NULL;
+    reason = slot && slot->kind->reason ? slot->kind->reason(slot, &where->elf, &first) : NULL;
     if (reason) {
         printf("    %s: refused: %s: in %s\n", name, reason, where->elf.name);
         return false;
@@ -65,16 +65,10 @@ static bool check_name(const struct slot *tls, const char *name, const char *use
     return true;
 }
 
-static bool is_of_the_c_library(const struct slot *slot)
-{
-    const char *name = slot->kind->name;
-
-    return !strcmp(name, "locale") || !strcmp(name, "fenv") || !strcmp(name, "name") ||
-           !strcmp(name, "ioprio");
-}
-
 static bool check_slot(const struct slot *slot)
 {
+    struct slot_meant meant[SLOT_MEANT_MAX];
+    unsigned count = slot->kind->names ? slot->kind->names(slot, meant) : 0;
     bool is_fine = true;
 
     puts(slot->item);
@@ -82,23 +76,15 @@ static bool check_slot(const struct slot *slot)
         printf("    refused: %s\n", slot->reason);
         return false;
     }
-    if (!strcmp(slot->kind->name, "tls") && slot->tls.name)
-        is_fine = check_name(slot, slot->tls.name, slot->tls.module, slot->tls.file, ELF_TLS);
-    else if (!strcmp(slot->kind->name, "key") && slot->key.name)
-        is_fine = check_name(NULL, slot->key.name, slot->key.module, NULL,
-                             slot->key.by_creator ? ELF_FUNC : ELF_OBJECT);
-    else if (!strcmp(slot->kind->name, "fn") || !strcmp(slot->kind->name, "swap")) {
-        for (unsigned i = 0; i < 3; i++) {
-            if (slot->fn.name[i])
-                is_fine &= check_name(NULL, slot->fn.name[i], slot->fn.module[i], NULL, ELF_FUNC);
-        }
-    } else if (!strcmp(slot->kind->name, "adapter")) {
+    for (unsigned i = 0; i < count; i++)
+        is_fine &= check_name(slot, meant[i].name, meant[i].module, meant[i].file, meant[i].want);
+    if (slot->kind->is_adapter) {
         char text[300];
 
-        is_fine = explain_adapter(slot->item + strlen("adapter:"), text, sizeof text);
+        is_fine = explain_adapter(strchr(slot->item, ':') + 1, text, sizeof text);
         printf("    %s\n", text);
-    } else
-        puts(is_of_the_c_library(slot)
+    } else if (!count)
+        puts(slot->kind->is_everywhere
                  ? "    kept by the C library or the system: found in every program"
                  : "    known when the program runs");
     for (unsigned i = 0; i < 2; i++) {

@@ -183,7 +183,7 @@ static void add_slots(struct text *text, bool has_time)
 
         add(text, "%s{\"item\":", i ? "," : "");
         add_string(text, slot->item);
-        add(text, ",\"kind\":\"%s\",\"state\":\"%s\",\"where\":", slot->kind->name,
+        add(text, ",\"kind\":\"%s\",\"state\":\"%s\",\"where\":", slot->kind->form->name,
             states[slot->state]);
         add_string(text, slot->where);
         add(text, ",\"reason\":");

@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/sys.h"
+#include "base/text.h"
 #include "slots/slots.h"
 
 enum { PATH_SIZE = 4096, VERSION_FIRST = 1, VERSION_WITH_END = 2 };
@@ -273,8 +274,27 @@ static void adapter_exchange(const struct slot *slot, void **state)
     errno = saved_errno;
 }
 
-const struct slot_kind slot_kind_adapter = {
+static const struct slot_form adapter_form = {
     .name = "adapter",
+    .shape = SHAPE_WHAT,
+    .item = "adapter:NAME (a file in lib/baton/adapters, without .so) or adapter:/path/to/file.so",
+    .extra = "no option: adapters have none",
+};
+
+static bool adapter_check(const char *at, size_t len, struct slot_error *error)
+{
+    for (size_t i = 0, n; i < len; i += n) {
+        n = text_shown(at + i, len - i);
+        if (!n)
+            return form_bad(error, at + i, "a path in UTF-8, no control character");
+    }
+    return len ? true : form_bad(error, at, adapter_form.item);
+}
+
+const struct slot_kind slot_kind_adapter = {
+    .form = &adapter_form,
+    .check = adapter_check,
+    .is_adapter = true,
     .parse = adapter_parse,
     .resolve = adapter_resolve,
     .hold = adapter_hold,

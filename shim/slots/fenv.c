@@ -50,8 +50,16 @@ static void fenv_initial(const struct slot *slot, void *value)
     memcpy(value, &(uint64_t){ARCH_FENV_DEFAULT}, sizeof(uint64_t));
 }
 
-const struct slot_kind slot_kind_fenv = {
+static const struct slot_form fenv_form = {
     .name = "fenv",
+    .shape = SHAPE_ALONE,
+    .item = "fenv alone",
+    .extra = "no option: fenv stands alone",
+};
+
+const struct slot_kind slot_kind_fenv = {
+    .form = &fenv_form,
+    .is_everywhere = true,
     .parse = fenv_parse,
     .resolve = fenv_resolve,
     .read = fenv_read,

@@ -20,17 +20,6 @@ enum { GET, SET, FREE };
 
 bool slots_watch_setters, slots_setters_known;
 
-unsigned slot_setter(const struct slot *slot)
-{
-    return slot->kind == &slot_kind_swap ? GET : SET;
-}
-
-bool slot_watches_setter(const struct slot *slot)
-{
-    return slot->policy == POLICY_WEAK &&
-           (slot->kind == &slot_kind_fn || slot->kind == &slot_kind_swap);
-}
-
 static bool fn_add_names(struct slot *slot, char *text, struct slot_error *error)
 {
     for (unsigned i = GET; i <= FREE; i++) {
@@ -52,6 +41,7 @@ static bool fn_parse(struct slot *slot, char *text, struct slot_error *error)
     char *part = text;
 
     slot->size = sizeof(uintptr_t);
+    slot->fn.setter = SET;
     while (*part) {
         char *next = part + strcspn(part, ",");
         bool is_last = !*next, is_known = false;
@@ -61,7 +51,7 @@ static bool fn_parse(struct slot *slot, char *text, struct slot_error *error)
             if (!strncmp(part, words[i], strlen(words[i])) && part[strlen(words[i])]) {
                 char *name = part + strlen(words[i]);
 
-                slot_cut_module(name, &slot->fn.module[i]);
+                form_cut_module(name, &slot->fn.module[i]);
                 slot->fn.name[i] = name;
                 is_known = true;
             }
@@ -88,12 +78,13 @@ static bool fn_parse(struct slot *slot, char *text, struct slot_error *error)
 static bool swap_parse(struct slot *slot, char *text, struct slot_error *error)
 {
     slot->size = sizeof(uintptr_t);
+    slot->fn.setter = GET;
     if (!*text) {
         *error = (struct slot_error){
             "the name of a function that sets a value and returns the old one", text};
         return false;
     }
-    slot_cut_module(text, &slot->fn.module[GET]);
+    form_cut_module(text, &slot->fn.module[GET]);
     slot->fn.name[GET] = text;
     return fn_add_names(slot, text, error);
 }
@@ -115,7 +106,7 @@ static bool fn_is_watched(struct slot *slot)
 {
     if (!slots_setters_known)
         return false;
-    if (is_hooked_at_entry(slot, slot->fn.function[slot_setter(slot)]))
+    if (is_hooked_at_entry(slot, slot->fn.function[slot->fn.setter]))
         return true;
     slot_refuse(slot, "weak has to see the calls of the function that sets the value, which needs "
                       "baton run (baton check says whether it can)");
@@ -149,7 +140,7 @@ static void fn_resolve(struct slot *slot)
             slot_pin(slot->fn.function[i]);
     }
     if (slot_watches_setter(slot)) /* what we set is no change by the owner */
-        slot->fn.function[slot_setter(slot)] = slot->fn.real_setter;
+        slot->fn.function[slot->fn.setter] = slot->fn.real_setter;
     slot_bound(slot, found.where.name, slot->fn.name[GET]);
 }
 
@@ -227,9 +218,35 @@ static void swap_write(const struct slot *slot, void *value)
     ((setter *)slot->fn.function[GET])(word_load(value));
 }
 
-const struct slot_kind slot_kind_fn = {
+static unsigned fn_names(const struct slot *slot, struct slot_meant *meant)
+{
+    unsigned count = 0;
+
+    for (unsigned i = GET; i <= FREE; i++) {
+        if (slot->fn.name[i])
+            meant[count++] = (struct slot_meant){.name = slot->fn.name[i],
+                                                 .module = slot->fn.module[i],
+                                                 .id = slot->fn.id[i],
+                                                 .want = ELF_FUNC};
+    }
+    return count;
+}
+
+static const struct slot_form fn_form = {
     .name = "fn",
+    .shape = SHAPE_OPTIONS,
+    .options = O_POLICIES | O_ENDERS | O_MOVE | O_GET | O_SET,
+    .own = O_GET | O_SET | O_FREE,
+    .item = "both functions, fn:get=FUNCTION,set=FUNCTION[,free=FUNCTION]",
+    .extra = "get=F, set=F, free=F, move, " POLICY_WORDS,
+};
+
+const struct slot_kind slot_kind_fn = {
+    .form = &fn_form,
     .parse = fn_parse,
+    .names = fn_names,
+    .has_setter = true,
+    .may_dangle = true,
     .resolve = fn_resolve,
     .read = fn_read,
     .write = fn_write,
@@ -237,9 +254,26 @@ const struct slot_kind slot_kind_fn = {
     .release = fn_release,
 };
 
-const struct slot_kind slot_kind_swap = {
+static const struct slot_form swap_form = {
     .name = "swap",
+    .shape = SHAPE_WHAT,
+    .options = O_POLICIES | O_ENDERS,
+    .item = "a function that sets a value and returns the old one, swap:FUNCTION[@MODULE]",
+    .extra = POLICY_WORDS,
+};
+
+static bool swap_check(const char *at, size_t len, struct slot_error *error)
+{
+    return form_check_symbol(at, len, swap_form.item, error);
+}
+
+const struct slot_kind slot_kind_swap = {
+    .form = &swap_form,
+    .check = swap_check,
     .parse = swap_parse,
+    .names = fn_names,
+    .has_setter = true,
+    .may_dangle = true,
     .resolve = fn_resolve,
     .read = swap_read,
     .write = swap_write,

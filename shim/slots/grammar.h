@@ -11,6 +11,9 @@ struct slot_error;
 bool grammar_check(const char *text, bool (*adapter_exists)(const char *name),
                    struct slot_error *error);
 
+/* The bit of an option at the beginning of TEXT (slots/form.h). 0: it is none. */
+unsigned grammar_option(const char *text);
+
 /* Do two items, both of them right, name the same thing? Their policies are not looked at. */
 bool grammar_same_subject(const char *one, const char *other);
 

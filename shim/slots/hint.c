@@ -8,36 +8,7 @@
 #include "elf/elf.h"
 #include "slots/slots.h"
 
-struct meant {
-    const char *name, *module;
-    struct slot_name id;
-    unsigned want;
-};
-
-/* The names of a slot that were looked for; how many. */
-static unsigned meant_names(const struct slot *slot, struct meant *meant)
-{
-    unsigned count = 0;
-
-    if (!strcmp(slot->kind->name, "key")) {
-        if (slot->key.name)
-            meant[count++] = (struct meant){slot->key.name, slot->key.module, slot->key.id,
-                                            slot->key.by_creator ? ELF_FUNC : ELF_OBJECT};
-    } else if (slot->kind == &slot_kind_tls) {
-        if (slot->tls.name)
-            meant[count++] =
-                (struct meant){slot->tls.name, slot->tls.module, slot->tls.id, ELF_TLS};
-    } else if (slot->kind == &slot_kind_fn || slot->kind == &slot_kind_swap) {
-        for (unsigned i = 0; i < 3; i++) {
-            if (slot->fn.name[i])
-                meant[count++] =
-                    (struct meant){slot->fn.name[i], slot->fn.module[i], slot->fn.id[i], ELF_FUNC};
-        }
-    }
-    return count;
-}
-
-static bool is_there(const struct meant *meant, unsigned want)
+static bool is_there(const struct slot_meant *meant, unsigned want)
 {
     struct elf_search search = {.module = meant->module,
                                 .query = {.name = meant->name, .want = want}};
@@ -46,7 +17,7 @@ static bool is_there(const struct meant *meant, unsigned want)
 }
 
 /* The right name, but of another kind. */
-static bool other_kind(const struct slot *slot, const struct meant *meant, char *buf, size_t n)
+static bool other_kind(const struct slot *slot, const struct slot_meant *meant, char *buf, size_t n)
 {
     const char *name = meant->name;
 
@@ -69,8 +40,8 @@ static bool other_kind(const struct slot *slot, const struct meant *meant, char 
 
 bool slot_hint(const struct slot *slot, char *buf, size_t n)
 {
-    struct meant meant[3];
-    unsigned count = meant_names(slot, meant);
+    struct slot_meant meant[SLOT_MEANT_MAX];
+    unsigned count = slot->kind->names ? slot->kind->names(slot, meant) : 0;
     char near[256];
 
     for (unsigned i = 0; i < count; i++) {
@@ -112,8 +83,7 @@ void slots_say_unmatched(void)
 
 static bool slot_will_come(const struct slot *slot)
 {
-    return !strcmp(slot->kind->name, "key") &&
-           (slot->key.order || slot->key.variable || slot->key.creator_lo);
+    return slot->kind->will_come && slot->kind->will_come(slot);
 }
 
 unsigned slots_say_missing(void)

@@ -55,8 +55,16 @@ static void ioprio_write(const struct slot *slot, void *value)
     errno = saved_errno;
 }
 
-const struct slot_kind slot_kind_ioprio = {
+static const struct slot_form ioprio_form = {
     .name = "ioprio",
+    .shape = SHAPE_ALONE,
+    .item = "ioprio alone",
+    .extra = "no option: ioprio stands alone",
+};
+
+const struct slot_kind slot_kind_ioprio = {
+    .form = &ioprio_form,
+    .is_everywhere = true,
     .parse = ioprio_parse,
     .resolve = ioprio_resolve,
     .read = ioprio_read,

@@ -7,8 +7,6 @@
  * bound at once. One that is stored later (through a local variable) is found by reading the named
  * variable, if the key that it holds was made by the same module.
  *
- * Destructors: as long as a key may still turn out to be carried, it is created with a trampoline as
- * its destructor, which lets the context room keep values that are still referenced (rule 17).
  * Numbers are used again after pthread_key_delete, hence slot->since.
  *
  * Rules: creation and deletion may run in any thread and before our constructor; one short lock, no
@@ -18,14 +16,14 @@
 #include <string.h>
 
 #include "elf/elf.h"
+#include "slots/key_guard.h"
 #include "slots/native.h"
 #include "slots/origin.h"
 #include "slots/policy.h"
 #include "slots/slots.h"
 
-enum { TRAMPOLINES = 256, NO_TRAMPOLINE = -1, UNGUARDED = -2, FRAMES = 32 };
+enum { FRAMES = 32 };
 
-uint8_t key_index_of[KEYS_MAX];
 struct key_binding key_bindings[SLOTS_MAX];
 
 struct known_key {
@@ -36,55 +34,56 @@ struct known_key {
     void (*destructor)(void *);
 };
 
-/* The destructors that are handed to the C library; a trampoline id is an index here. */
-struct trampoline {
-    _Atomic bool is_taken;
-    void (*destructor)(void *);
-    pthread_key_t key;
-};
-
 static struct known_key known_keys[KEYS_MAX];
-static struct trampoline trampolines[TRAMPOLINES];
 static unsigned keys_created; /* for n=N */
 
-/* ---- destructors ---- */
+/* ---- where the value is ---- */
 
-static __attribute__((noinline)) void destroy(int number, void *value)
+static const struct slot_kind slot_kind_native;
+
+/* Cuts ",native" off. True: it was there, and the slot is native from now on. */
+static bool take_native(struct slot *slot, char *text)
 {
-    struct trampoline *trampoline = &trampolines[number];
-    unsigned key_index = trampoline->key < KEYS_MAX ? key_index_of[trampoline->key] : 0;
+    char *option = strchr(text, ',');
 
-    if (key_index && slots_calls.destroying && slots_calls.destroying(key_index - 1, value))
-        return;
-    trampoline->destructor(value);
+    if (!option || strcmp(option, ",native") != 0)
+        return false;
+    *option = '\0';
+    slot->kind = &slot_kind_native;
+    slot->key_index = SLOT_NO_KEY;
+    slot->size = sizeof(void *);
+    slots_have_native = true;
+    return true;
 }
 
-/* clang-format off */
-#define TRAMPOLINE(n)                           \
-    static void destructor_##n(void *value)     \
-    {                                           \
-        destroy(0x##n, value);                  \
-    }
-#define TRAMPOLINE_CASE(n) case 0x##n: return destructor_##n;
-#define SIXTEEN(X, h) \
-    X(h##0) X(h##1) X(h##2) X(h##3) X(h##4) X(h##5) X(h##6) X(h##7) X(h##8) X(h##9) X(h##a) X(h##b) X(h##c) X(h##d) X(h##e) X(h##f)
-#define ALL_TRAMPOLINES(X)                                                                                   \
-    SIXTEEN(X, 0) SIXTEEN(X, 1) SIXTEEN(X, 2) SIXTEEN(X, 3) SIXTEEN(X, 4) SIXTEEN(X, 5) SIXTEEN(X, 6)    \
-    SIXTEEN(X, 7) SIXTEEN(X, 8) SIXTEEN(X, 9) SIXTEEN(X, a) SIXTEEN(X, b) SIXTEEN(X, c) SIXTEEN(X, d)    \
-    SIXTEEN(X, e) SIXTEEN(X, f)
-ALL_TRAMPOLINES(TRAMPOLINE)
-/* clang-format on */
-
-/* Not a table of pointers: the loader would have to write it at every start of every program. */
-static key_destructor *trampoline_function(int number)
+/* The user has not asked for it, but choose_store may decide so when the key is known. */
+static bool key_may_be_native(const struct slot *slot)
 {
-    switch (number) {
-        ALL_TRAMPOLINES(TRAMPOLINE_CASE)
-    }
-    return NULL;
+    return slots_keys_native && slot->policy == POLICY_SHARE;
+}
+
+/* Makes such a slot native, or one of the overlay's if its key has a destructor. Before it is bound. */
+static void choose_store(struct slot *slot, bool has_destructor)
+{
+    if (!slot_may_be_copied(slot) && !slot->key.overlay)
+        return;
+    if (!slot->key.overlay)
+        slot->key.overlay = (uint16_t)(slot->key_index + 1);
+    slot->kind = has_destructor ? &slot_kind_key : &slot_kind_native;
+    slot->key_index = has_destructor ? (uint16_t)(slot->key.overlay - 1) : SLOT_NO_KEY;
+    slot->size = sizeof(void *);
+    slots_have_native = true;
+    slot->note =
+        has_destructor
+            ? "another module has functions for keys of its own: if they do not come through "
+              "baton, they see the thread's own value (the key has a destructor)"
+            : "set in the C library's own store: another module has functions for keys of "
+              "its own";
 }
 
 /* ---- binding ---- */
+
+static void key_resolve(struct slot *slot);
 
 static bool same_module(const void *one, const void *other)
 {
@@ -113,7 +112,7 @@ static void bind(struct slot *slot, pthread_key_t key, bool may_have_values)
         slot_refuse(slot, "its destructor could not be guarded: too many keys");
         return;
     }
-    native_choose(slot, known->destructor != NULL);
+    choose_store(slot, known->destructor != NULL);
     if (slot_is_native(slot)) {
         native_bind(slot, key, known->destructor != NULL, module.name);
         return;
@@ -164,7 +163,7 @@ static bool is_creator_on_stack(const struct slot *slot, const void *caller)
 /* Does the key that was just made belong to this slot? */
 static bool is_wanted(struct slot *slot, const void *variable, const void *caller)
 {
-    if ((slot->kind != &slot_kind_key && !slot_is_native(slot)) || slot->state != SLOT_WAITING)
+    if (!slot->kind->is_key || slot->state != SLOT_WAITING)
         return false;
     if (slot->key.order)
         return slot->key.order == keys_created;
@@ -179,42 +178,21 @@ static bool is_wanted(struct slot *slot, const void *variable, const void *calle
            (const void *)slot->key.variable == variable;
 }
 
-key_destructor *key_will_create(key_destructor *destructor, int *trampoline_id)
-{
-    *trampoline_id = NO_TRAMPOLINE;
-    if (!destructor)
-        return NULL;
-    for (int i = 0; i < TRAMPOLINES; i++) {
-        bool expected = false;
-
-        if (atomic_compare_exchange_strong(&trampolines[i].is_taken, &expected, true)) {
-            *trampoline_id = i;
-            trampolines[i].destructor = destructor;
-            trampolines[i].key = KEYS_MAX;
-            return trampoline_function(i);
-        }
-    }
-    *trampoline_id = UNGUARDED;
-    return destructor;
-}
-
 void key_created(int trampoline_id, pthread_key_t key, const void *variable, const void *caller,
                  bool is_ok)
 {
     struct known_key *known;
 
     if (!is_ok || key >= KEYS_MAX) {
-        if (trampoline_id >= 0 && !is_ok)
-            atomic_store(&trampolines[trampoline_id].is_taken, false);
+        if (!is_ok)
+            key_guard_drop(trampoline_id);
         return;
     }
     known = &known_keys[key];
     known->variable = variable;
     known->caller = caller;
     known->trampoline_id = trampoline_id;
-    known->destructor = trampoline_id >= 0 ? trampolines[trampoline_id].destructor : NULL;
-    if (trampoline_id >= 0)
-        trampolines[trampoline_id].key = key;
+    known->destructor = key_guard_keep(trampoline_id, key);
     known->is_live = true;
     keys_created++;
     for (unsigned i = 0; i < slots_count; i++) {
@@ -274,8 +252,7 @@ void key_deleted(pthread_key_t key)
         unbind(key_index_of[key] - 1u, "its key was deleted");
     native_unbind(native_is_deleted, &key);
     known->is_live = false;
-    if (known->trampoline_id >= 0)
-        atomic_store(&trampolines[known->trampoline_id].is_taken, false);
+    key_guard_drop(known->trampoline_id);
     known->trampoline_id = NO_TRAMPOLINE;
 }
 
@@ -293,9 +270,38 @@ void keys_library_unloaded(void)
 
 /* ---- the kind ---- */
 
+static const struct slot_form key_form = {
+    .name = "key",
+    .shape = SHAPE_WHAT,
+    .options = O_POLICIES | O_ENDERS | O_NATIVE,
+    .own = O_NATIVE,
+    .item = "the name of the variable that holds the key, key:NAME[@MODULE]; or key:by=FUNCTION, "
+            "key:n=N",
+    .extra = "native, " POLICY_WORDS,
+};
+
+static bool key_check(const char *at, size_t len, struct slot_error *error)
+{
+    const char *offset = form_find_offset(at, len);
+
+    if (len >= 2 && !memcmp(at, "n=", 2)) {
+        for (size_t i = 2; i < len; i++)
+            if (!form_is_digit(at[i]))
+                return form_bad(error, at + 2,
+                                "a number from 1 to 1024, the order of creation, as in n=3");
+        return true; /* whether it is too large: the kind reads it */
+    }
+    if (len >= 3 && !memcmp(at, "by=", 3))
+        return form_check_symbol(at + 3, len - 3,
+                                 "a function that makes the key, as in by=make_key", error);
+    if (offset)
+        return form_check_offset(at, offset, at + len, false, error);
+    return form_check_symbol(at, len, key_form.item, error);
+}
+
 static bool key_parse(struct slot *slot, char *text, struct slot_error *error)
 {
-    bool is_native = native_take(slot, text);
+    bool is_native = take_native(slot, text);
     char *plus = strrchr(text, '+');
     const char *end;
 
@@ -319,7 +325,7 @@ static bool key_parse(struct slot *slot, char *text, struct slot_error *error)
     } else if (plus && plus[1] == '0') {
         *plus = '\0';
         slot->key.module = text;
-        if (!*text || !slot_read_offset(plus + 1, &slot->key.module_offset, &end) || *end) {
+        if (!*text || !form_read_offset(plus + 1, &slot->key.module_offset, &end) || *end) {
             *error = (struct slot_error){"MODULE+0xOFFSET", plus + 1};
             return false;
         }
@@ -328,7 +334,7 @@ static bool key_parse(struct slot *slot, char *text, struct slot_error *error)
             slot->key.by_creator = true;
             text += 3;
         }
-        slot_cut_module(text, &slot->key.module);
+        form_cut_module(text, &slot->key.module);
         slot->key.name = text;
         if (!*text || (slot->key.module && !*slot->key.module)) {
             *error = (struct slot_error){
@@ -409,7 +415,7 @@ static bool is_unknown(pthread_key_t key)
 }
 
 /* Finds the variable; and the key in it, if one was stored there that we saw being made. */
-void key_resolve(struct slot *slot)
+static void key_resolve(struct slot *slot)
 {
     pthread_key_t key;
 
@@ -440,8 +446,47 @@ void key_resolve(struct slot *slot)
         bind(slot, key, true);
 }
 
+static unsigned key_names(const struct slot *slot, struct slot_meant *meant)
+{
+    if (!slot->key.name)
+        return 0;
+    *meant = (struct slot_meant){.name = slot->key.name,
+                                 .module = slot->key.module,
+                                 .id = slot->key.id,
+                                 .want = slot->key.by_creator ? ELF_FUNC : ELF_OBJECT};
+    return 1;
+}
+
+static bool key_needs_stacks(const struct slot *slot)
+{
+    return slot->key.by_creator;
+}
+
+static bool key_will_come(const struct slot *slot)
+{
+    return slot->key.order || slot->key.variable || slot->key.creator_lo;
+}
+
 const struct slot_kind slot_kind_key = {
-    .name = "key",
+    .form = &key_form,
+    .check = key_check,
     .parse = key_parse,
+    .names = key_names,
+    .is_key = true,
+    .needs_stacks = key_needs_stacks,
+    .may_be_copied = key_may_be_native,
+    .will_come = key_will_come,
     .resolve = key_resolve,
+};
+
+static const struct slot_kind slot_kind_native = {
+    .form = &key_form,
+    .names = key_names,
+    .is_key = true,
+    .needs_stacks = key_needs_stacks,
+    .will_come = key_will_come,
+    .resolve = key_resolve,
+    .read = native_read,
+    .write = native_write,
+    .same = native_same,
 };

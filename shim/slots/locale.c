@@ -57,8 +57,18 @@ static void locale_write(const struct slot *slot, void *value)
     uselocale(wanted ? wanted : LC_GLOBAL_LOCALE);
 }
 
-const struct slot_kind slot_kind_locale = {
+static const struct slot_form locale_form = {
     .name = "locale",
+    .shape = SHAPE_ALONE,
+    .options = O_DUP,
+    .own = O_DUP,
+    .item = "locale or locale,dup",
+    .extra = "dup",
+};
+
+const struct slot_kind slot_kind_locale = {
+    .form = &locale_form,
+    .is_everywhere = true,
     .parse = locale_parse,
     .resolve = locale_resolve,
     .read = locale_read,

@@ -254,8 +254,7 @@ bool slot_is_watched(const struct slot *slot)
 {
     return slots_watched && slot->key_index == SLOT_NO_KEY && slot->state == SLOT_BOUND &&
            slot->policy == POLICY_SHARE && !slot->is_cloned && slot->size == sizeof(void *) &&
-           (slot->kind == &slot_kind_tls || slot->kind == &slot_kind_fn ||
-            slot->kind == &slot_kind_swap);
+           slot->kind->may_dangle;
 }
 
 void *slot_word(const struct slot *slot, const void *values)

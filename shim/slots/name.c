@@ -47,8 +47,16 @@ static void name_write(const struct slot *slot, void *value)
     errno = saved_errno;
 }
 
-const struct slot_kind slot_kind_name = {
+static const struct slot_form name_form = {
     .name = "name",
+    .shape = SHAPE_ALONE,
+    .item = "name alone",
+    .extra = "no option: name stands alone",
+};
+
+const struct slot_kind slot_kind_name = {
+    .form = &name_form,
+    .is_everywhere = true,
     .parse = name_parse,
     .resolve = name_resolve,
     .read = name_read,

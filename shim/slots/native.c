@@ -16,40 +16,6 @@
 #include <stdatomic.h>
 #include <string.h>
 
-extern const struct slot_kind slot_kind_native;
-
-bool native_take(struct slot *slot, char *text)
-{
-    char *option = strchr(text, ',');
-
-    if (!option || strcmp(option, ",native") != 0)
-        return false;
-    *option = '\0';
-    slot->kind = &slot_kind_native;
-    slot->key_index = SLOT_NO_KEY;
-    slot->size = sizeof(void *);
-    slots_have_native = true;
-    return true;
-}
-
-void native_choose(struct slot *slot, bool has_destructor)
-{
-    if (!native_may_be(slot) && !slot->key.overlay)
-        return;
-    if (!slot->key.overlay)
-        slot->key.overlay = (uint16_t)(slot->key_index + 1);
-    slot->kind = has_destructor ? &slot_kind_key : &slot_kind_native;
-    slot->key_index = has_destructor ? (uint16_t)(slot->key.overlay - 1) : SLOT_NO_KEY;
-    slot->size = sizeof(void *);
-    slots_have_native = true;
-    slot->note =
-        has_destructor
-            ? "another module has functions for keys of its own: if they do not come through "
-              "baton, they see the thread's own value (the key has a destructor)"
-            : "set in the C library's own store: another module has functions for keys of "
-              "its own";
-}
-
 void native_bind(struct slot *slot, pthread_key_t key, bool has_destructor, const char *module)
 {
     if (has_destructor && !slots_force) {
@@ -80,7 +46,7 @@ void native_unbind(const char *(*is_gone)(const struct slot *slot, const void *a
     }
 }
 
-static bool native_read(const struct slot *slot, void *value)
+bool native_read(const struct slot *slot, void *value)
 {
     void *now = slots_calls.key_read(slot->key.number);
 
@@ -88,7 +54,7 @@ static bool native_read(const struct slot *slot, void *value)
     return now != NULL;
 }
 
-static void native_write(const struct slot *slot, void *value)
+void native_write(const struct slot *slot, void *value)
 {
     int saved_errno = errno;
     void *wanted;
@@ -99,17 +65,9 @@ static void native_write(const struct slot *slot, void *value)
     errno = saved_errno;
 }
 
-static bool native_same(const struct slot *slot, const void *value)
+bool native_same(const struct slot *slot, const void *value)
 {
     void *now = slots_calls.key_read(slot->key.number);
 
     return memcmp(value, &now, sizeof now) == 0;
 }
-
-const struct slot_kind slot_kind_native = {
-    .name = "key",
-    .resolve = key_resolve,
-    .read = native_read,
-    .write = native_write,
-    .same = native_same,
-};

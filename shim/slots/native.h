@@ -4,30 +4,21 @@
 
 #include "slots/slots.h"
 
-/* Cuts ",native" off. True: it was there, and the slot is of this kind from now on. */
-bool native_take(struct slot *slot, char *text);
+/* A key outside of the overlay is in the C library's own store. */
 static inline bool slot_is_native(const struct slot *slot)
 {
-    extern const struct slot_kind slot_kind_native;
-
-    return slot->kind == &slot_kind_native;
+    return slot->kind->is_key && slot->key_index == SLOT_NO_KEY;
 }
 
-/* The user has not asked for it, but native_choose may decide so when the key is known. */
-static inline bool native_may_be(const struct slot *slot)
-{
-    return slots_keys_native && slot->kind == &slot_kind_key && slot->policy == POLICY_SHARE;
-}
-
-/* Makes such a slot native, or one of the overlay's if its key has a destructor. Before it is bound. */
-void native_choose(struct slot *slot, bool has_destructor);
 /* The key of a waiting slot is found. */
 void native_bind(struct slot *slot, pthread_key_t key, bool has_destructor, const char *module);
 /* Lets go of every slot for which it answers a reason. */
 void native_unbind(const char *(*is_gone)(const struct slot *slot, const void *arg),
                    const void *arg);
 
-/* key.c: finds the variable, and the key in it. */
-void key_resolve(struct slot *slot);
+/* As in struct slot_kind. */
+bool native_read(const struct slot *slot, void *value);
+void native_write(const struct slot *slot, void *value);
+bool native_same(const struct slot *slot, const void *value);
 
 #endif

@@ -14,48 +14,6 @@
 #include "slots/policy.h"
 #include "slots/slots.h"
 
-static const struct slot_kind *const kinds[] = {
-    &slot_kind_key,    &slot_kind_tls,  &slot_kind_fn,   &slot_kind_swap,   &slot_kind_adapter,
-    &slot_kind_locale, &slot_kind_fenv, &slot_kind_name, &slot_kind_ioprio,
-};
-enum { KINDS = sizeof kinds / sizeof kinds[0] };
-
-void slot_cut_module(char *text, const char **module)
-{
-    char *at = strrchr(text, '@');
-
-    *module = NULL;
-    if (at) {
-        *at = '\0';
-        *module = at + 1;
-    }
-}
-
-bool slot_read_offset(const char *text, uintptr_t *offset, const char **end)
-{
-    const char *digit = text + 2;
-    uintptr_t value = 0;
-
-    if (text[0] != '0' || (text[1] != 'x' && text[1] != 'X'))
-        return false;
-    for (;; digit++) {
-        unsigned nibble;
-
-        if (*digit >= '0' && *digit <= '9')
-            nibble = (unsigned)(*digit - '0');
-        else if ((*digit | 32) >= 'a' && (*digit | 32) <= 'f')
-            nibble = (unsigned)((*digit | 32) - 'a' + 10);
-        else
-            break;
-        if (value >> (sizeof value * 8 - 4))
-            return false;
-        value = value << 4 | nibble;
-    }
-    *offset = value;
-    *end = digit;
-    return digit != text + 2;
-}
-
 static bool read_count(const char *text, size_t *count)
 {
     size_t value = 0;
@@ -115,29 +73,6 @@ static bool parse_policy(struct slot *slot, const char *option, struct slot_erro
     return true;
 }
 
-static const struct slot_kind *find_kind(const char *text, size_t len)
-{
-    for (unsigned i = 0; i < KINDS; i++) {
-        if (strlen(kinds[i]->name) == len && !strncmp(kinds[i]->name, text, len))
-            return kinds[i];
-    }
-    return NULL;
-}
-
-static bool option_is_kinds_own(const struct slot_kind *kind, const char *option)
-{
-    const char *rest;
-
-    if (kind == &slot_kind_fn)
-        return take_prefix(option, "get=", &rest) || take_prefix(option, "set=", &rest) ||
-               take_prefix(option, "free=", &rest);
-    if (kind == &slot_kind_tls)
-        return take_prefix(option, "codec=", &rest);
-    if (kind == &slot_kind_key)
-        return !strncmp(option, "native", 6) && (!option[6] || option[6] == ',');
-    return kind == &slot_kind_locale && take_prefix(option, "dup", &rest);
-}
-
 /*
  * "kind:what,option,option". The options that are policies are taken out; what is left is the
  * kind's own to read. The text is our copy, cut into pieces in place.
@@ -149,9 +84,7 @@ static bool parse_item(struct slot *slot, char *text, struct slot_error *error)
 
     if (!grammar_check(text, slot_adapter_exists, error))
         return false;
-    slot->kind = find_kind(text, kind_len);
-    if (!slot->kind)
-        return false;
+    slot->kind = slot_kind_find(text, kind_len);
     if (*body == ':')
         body++;
     own_end = body;
@@ -160,7 +93,7 @@ static bool parse_item(struct slot *slot, char *text, struct slot_error *error)
 
         option++;
         len = strcspn(option, ",");
-        if (option_is_kinds_own(slot->kind, option)) {
+        if (grammar_option(option) & slot->kind->form->own) {
             own_end = option + len;
             option = own_end;
             continue;
@@ -181,11 +114,9 @@ static bool parse_item(struct slot *slot, char *text, struct slot_error *error)
             return false;
         option = is_last ? next : next + 1;
     }
-    if (!policy_check(slot, error, body))
+    if (!policy_note_names(slot, error, body))
         return false;
     *own_end = '\0';
-    if (slot->kind == &slot_kind_tls && strstr(body, ",codec="))
-        slot->kind = &slot_kind_typed;
     return slot->kind->parse(slot, body, error);
 }
 
@@ -216,6 +147,15 @@ static bool is_given_already(struct config *config, const struct config_item *it
                               is_same ? "given before, expected once"
                                       : "given before with other options, expected once");
         return true;
+    }
+    return false;
+}
+
+bool slots_need_stacks(void)
+{
+    for (unsigned i = 0; i < slots_count; i++) {
+        if (slots[i].kind->needs_stacks && slots[i].kind->needs_stacks(&slots[i]))
+            return true;
     }
     return false;
 }
@@ -262,7 +202,6 @@ unsigned slots_parse(struct config *config)
         slots_watch_setters |= slot_watches_setter(slot);
         if (slot->is_cloned || slot->is_owned)
             slots_always_build = slots_owns_values = true;
-        slots_have_adapters |= slot->kind == &slot_kind_adapter || slot->kind == &slot_kind_typed;
     }
     return errors;
 }

@@ -190,35 +190,19 @@ void policy_let_go(const struct slot *slot, void *owned)
 
 /* ---- from the setting ---- */
 
-bool policy_check(struct slot *slot, struct slot_error *error, const char *text)
+bool policy_note_names(struct slot *slot, struct slot_error *error, const char *text)
 {
-    const char *kind = slot->kind->name;
-    bool is_pair = slot->policy == POLICY_CLONE || slot->policy == POLICY_REF;
-    bool is_fn = !strcmp(kind, "fn") || !strcmp(kind, "swap");
-
-    error->at = text;
-    error->expected = NULL;
-    if (is_pair && !slot->policy_name[1])
-        error->expected =
-            "both clone=FUNCTION and free=FUNCTION, or both ref=FUNCTION and unref=FUNCTION";
-    else if (!is_pair && slot->policy_name[1])
-        error->expected = "clone=FUNCTION before free=FUNCTION, ref=FUNCTION before unref=FUNCTION";
-    else if (slot->policy == POLICY_MOVE && strcmp(kind, "fn") != 0)
-        error->expected = "move with fn: only";
-    else if (slot->policy != POLICY_SHARE && slot->policy != POLICY_MOVE && !is_fn &&
-             strcmp(kind, "key") != 0 && strcmp(kind, "tls") != 0)
-        error->expected = "no policy here: policies are for key:, tls:, fn: and swap:";
-    for (unsigned i = 0; i < 2 && !error->expected; i++) {
+    for (unsigned i = 0; i < 2; i++) {
         char *name = (char *)(uintptr_t)slot->policy_name[i];
         const char *module;
 
         if (!name)
             continue;
-        slot_cut_module(name, &module);
+        form_cut_module(name, &module);
         if (!slot_name_add(&slot->policy_id[i], name, module, NULL, ELF_FUNC))
-            error->expected = "fewer names";
+            return form_bad(error, text, "fewer names");
     }
-    return !error->expected;
+    return true;
 }
 
 bool policy_resolve(struct slot *slot)

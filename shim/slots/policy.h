@@ -30,8 +30,8 @@ static inline bool slot_is_owned(const struct slot *slot)
     return slot->is_owned;
 }
 
-/* Is the item's combination of kind and policy one that there is? Notes its functions' names. */
-bool policy_check(struct slot *slot, struct slot_error *error, const char *text);
+/* Its functions are to be looked for. False: too many names. */
+bool policy_note_names(struct slot *slot, struct slot_error *error, const char *text);
 
 /* Finds the policy's functions. False: not all are loaded; slot->reason says which. */
 bool policy_resolve(struct slot *slot);

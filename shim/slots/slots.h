@@ -10,8 +10,10 @@
  *             attach saves the thread's bytes and writes the context's, detach writes the saved
  *             ones back (move.c; plain thread-local words: words.c).
  *
+ * struct slot_kind is all that there is to know of a kind: nobody asks which one a slot is of.
+ *
  * Layer: slots know nothing of contexts, threads or handoffs. Adding a kind of slot: one file with a
- * struct slot_kind, its name here, and in the table in parse.c.
+ * struct slot_kind, its name here, and in the table in kinds.c.
  */
 #ifndef BATON_SLOTS_SLOTS_H
 #define BATON_SLOTS_SLOTS_H
@@ -22,6 +24,7 @@
 #include <stdint.h>
 
 #include "base/config.h"
+#include "slots/form.h"
 
 enum {
     SLOTS_MAX = 250,
@@ -53,19 +56,60 @@ enum slot_policy {
 };
 
 struct slot;
+struct elf_module;
+struct elf_symbol;
 
-struct slot_error {
-    const char *expected;
-    const char *at; /* in the text that parse was given */
+/* A name of an item that is looked for in the modules. */
+struct slot_meant {
+    const char *name, *module, *file; /* module, file may be NULL */
+    struct slot_name id;
+    unsigned want; /* one of enum elf_want */
 };
+enum { SLOT_MEANT_MAX = 3 };
 
-/* What a kind of slot knows how to do. All calls: any thread, no lock held, must keep errno. */
+/*
+ * What a kind of slot is and knows how to do: the whole contract. Calls: any thread, no lock held, must
+ * keep errno. What may be NULL or false is so for most kinds.
+ */
 struct slot_kind {
-    const char *name; /* the word before the colon */
+    /* ---- the item ---- */
+
+    const struct slot_form *form; /* its name, its options, what messages expect of it */
+
+    /* SHAPE_WHAT: is what stands between the colon and the first option one that makes sense? Only
+     * read; that it exists is not asked. False: *error is filled. */
+    bool (*check)(const char *at, size_t len, struct slot_error *error);
 
     /* Reads the item's text after "name:", without the options that are policies; may cut it into
-     * pieces. False: *error is filled. Called once, single-threaded, at start. */
+     * pieces. An option may make it a slot of another kind (native, codec). False: *error is filled.
+     * Called once, single-threaded, at start. */
     bool (*parse)(struct slot *slot, char *text, struct slot_error *error);
+
+    /* May be NULL: the names that are looked for, at most SLOT_MEANT_MAX; how many. */
+    unsigned (*names)(const struct slot *slot, struct slot_meant *meant);
+
+    /* May be NULL: why what was found for a name must not be carried as the item says; NULL: it may.
+     * Looks at the module's names only, so it is asked about files, too. */
+    const char *(*reason)(const struct slot *slot, const struct elf_module *module,
+                          const struct elf_symbol *symbol);
+
+    /* ---- what it is ---- */
+
+    bool is_key;        /* asked of every key that is made; in the overlay, if it has a key index */
+    bool is_everywhere; /* kept by the C library or the kernel: there in every program */
+    bool is_adapter;    /* the item names an object that carries it */
+    bool
+        has_setter; /* what the owner has is known by its calls of one function only: slot_setter */
+    bool may_dangle; /* of one pointer's size: may be a pointer that its owner frees (origin.h) */
+
+    /* May be NULL: does it look at the stacks of threads that make keys? */
+    bool (*needs_stacks)(const struct slot *slot);
+    /* May be NULL: a slot with a key index that may turn out to be copied, when it is bound. */
+    bool (*may_be_copied)(const struct slot *slot);
+    /* May be NULL: a waiting slot that is only not made yet: nothing is wrong with its item. */
+    bool (*will_come)(const struct slot *slot);
+
+    /* ---- finding and moving it ---- */
 
     /* Tries to find what the item names; sets state to SLOT_BOUND or SLOT_REFUSED (with reason) or
      * leaves it waiting. Called with the resolve lock held, never concurrently. */
@@ -115,6 +159,7 @@ struct slot {
     const char *item; /* as the user wrote it */
     enum slot_state state;
     bool has_offset;     /* offset is assigned */
+    bool is_fixed;       /* bytes at tp_offset from the thread pointer in every thread */
     bool is_static_word; /* moved by words.c */
     const char *reason;  /* why refused, or why still waiting; static text */
     const char *note;    /* bound: what the user should know; static text or NULL */
@@ -125,6 +170,7 @@ struct slot {
     uint32_t offset;    /* copied: place in the copied part of a context, a multiple of 8
                         except of planned words */
     uint32_t size;      /* copied: bytes */
+    intptr_t tp_offset; /* where is_fixed */
 
     bool is_cloned; /* copied: what read gives is a copy of its own, and must be released */
     bool is_owned;  /* a context keeps a word that stands for the value: policy.h */
@@ -142,9 +188,9 @@ struct slot {
             uintptr_t module_offset;   /* MODULE+0xOFFSET, when name is NULL */
             unsigned order;            /* n=N, counted from 1; 0 otherwise */
             pthread_key_t number;      /* native: the key */
-            uint16_t overlay;   /* 1 + the key index of one that native_choose decides about */
-            bool by_creator;    /* name is a function on the creating stack */
-            uintptr_t variable; /* its address once found, or 0 */
+            uint16_t overlay;          /* 1 + the key index of one that may be native or not */
+            bool by_creator;           /* name is a function on the creating stack */
+            uintptr_t variable;        /* its address once found, or 0 */
             uintptr_t creator_lo, creator_hi;
             bool is_lasting; /* found in a module that is never unloaded */
         } key;
@@ -152,8 +198,6 @@ struct slot {
             const char *name, *module, *file; /* module, file may be NULL; name NULL: by offset */
             struct slot_name id;              /* when name is not NULL */
             size_t module_id, tls_offset;
-            intptr_t tp_offset; /* from the thread pointer, where is_static */
-            bool is_static;
             struct typed *typed; /* with a codec: typed.c */
         } tls;
         struct {
@@ -161,6 +205,7 @@ struct slot {
             struct slot_name id[3];
             const char *module[3];
             void *function[3];
+            unsigned setter;   /* which of them changes the value */
             uintptr_t entry;   /* weak: where the hook of the setter is, 0: it has none */
             void *real_setter; /* the setter without the hook */
         } fn;
@@ -171,10 +216,14 @@ struct slot {
     };
 };
 
-/* One a kind, each in the file of its name; parse.c has the table. */
-extern const struct slot_kind slot_kind_key, slot_kind_tls, slot_kind_typed, slot_kind_fn,
-    slot_kind_swap, slot_kind_adapter, slot_kind_locale, slot_kind_fenv, slot_kind_name,
-    slot_kind_ioprio;
+/* Each in the file of its name; kinds.c has the table of those that items begin with. */
+extern const struct slot_kind slot_kind_key, slot_kind_tls, slot_kind_fn, slot_kind_swap,
+    slot_kind_adapter, slot_kind_locale, slot_kind_fenv, slot_kind_name, slot_kind_ioprio;
+
+enum { SLOT_KINDS = 9 };
+extern const struct slot_kind *const slot_kinds[SLOT_KINDS];
+/* The kind of that name. NULL: there is none. */
+const struct slot_kind *slot_kind_find(const char *name, size_t len);
 
 extern struct slot slots[SLOTS_MAX];
 extern unsigned slots_count;
@@ -196,18 +245,26 @@ extern bool slots_always_build; /* some slot's value cannot be shared between tw
 extern bool slots_watch_setters; /* some slot's changes are seen at its setter only */
 extern bool slots_setters_known; /* set by who hooks them: all that can be are hooked */
 
-/* Which of the slot's functions changes the value (fn:, swap:), and must its calls be seen? */
-unsigned slot_setter(const struct slot *slot);
-bool slot_watches_setter(const struct slot *slot);
+/* Must the calls of the function that changes the value be seen? Then it is slot->fn.name[fn.setter]. */
+static inline bool slot_watches_setter(const struct slot *slot)
+{
+    return slot->policy == POLICY_WEAK && slot->kind->has_setter;
+}
+
+/* A slot of the overlay that may turn out to be copied. */
+static inline bool slot_may_be_copied(const struct slot *slot)
+{
+    return slot->kind->may_be_copied && slot->kind->may_be_copied(slot);
+}
+
+/* Does some slot look at stacks? (slots_calls.backtrace) */
+bool slots_need_stacks(void);
 
 /* Parses BATON_CARRY. Wrong items are reported once (rule 22) and left out; returns how many. */
 unsigned slots_parse(struct config *config);
 /* Looks for what they name, and gives them their places in a context. */
 void slots_begin(void);
-/* Both at once. */
-unsigned slots_init(struct config *config);
-extern bool slots_have_adapters; /* some item loads an object */
-extern bool slots_may_not_open;  /* init.c: it is too early for that, and will be asked again */
+extern bool slots_may_not_open; /* init.c: it is too early for that, and will be asked again */
 
 /* Is there an adapter of that name beside the library? For messages about items that are wrong. */
 bool slot_adapter_exists(const char *name);
@@ -227,6 +284,9 @@ void slots_resolve(void);
 /* Something happened that may let a waiting slot be found (dlopen, a key was created). */
 void slots_look_again(void);
 extern _Atomic bool slots_stale; /* slots_resolve has something to look for */
+/* How often it looks until something happens again. */
+enum { SLOTS_TRIES = 64 };
+extern unsigned slots_tries;
 
 /*
  * What the slots ask of the rooms above and of the C library: the only calls of this room that go up.
@@ -333,16 +393,6 @@ void key_deleted(pthread_key_t key);
 /* After a dlclose. */
 void keys_library_unloaded(void);
 
-/* Why a thread-local variable cannot be carried as the item says; NULL: it can. Looks at the module's names
- * only, so it is asked about files, too. */
-struct elf_module;
-struct elf_symbol;
-const char *slot_tls_reason(const struct slot *slot, const struct elf_module *module,
-                            const struct elf_symbol *symbol);
-
-/* For kinds: cut "NAME@MODULE" in two; a number like 0x1f0 after '+'. */
-void slot_cut_module(char *text, const char **module);
-bool slot_read_offset(const char *text, uintptr_t *offset, const char **end);
 /* For kinds: what was found, for the report. */
 void slot_bound(struct slot *slot, const char *module, const char *symbol);
 void slot_refuse(struct slot *slot, const char *reason);

@@ -9,6 +9,7 @@
 
 #include "base/arch.h"
 #include "base/infile.h"
+#include "base/text.h"
 #include "elf/elf.h"
 #include "base/log.h"
 #include "slots/slots.h"
@@ -29,7 +30,41 @@ static bool read_size(const char *text, uint32_t *size)
     return value > 0 && value <= 65536;
 }
 
-static bool tls_parse(struct slot *slot, char *text, struct slot_error *error)
+static const struct slot_form tls_form = {
+    .name = "tls",
+    .shape = SHAPE_WHAT,
+    .options = O_POLICIES | O_ENDERS | O_CODEC,
+    .own = O_CODEC,
+    .item = "the name of a variable, tls:NAME[@MODULE][#FILE.c]; or tls:MODULE+0xOFFSET:SIZE",
+    .extra = "codec=/FILE.so[:PREFIX], " POLICY_WORDS,
+};
+
+static bool tls_check(const char *at, size_t len, struct slot_error *error)
+{
+    const char *file = memchr(at, '#', len), *end = at + len;
+    const char *offset = form_find_offset(at, file ? (size_t)(file - at) : len);
+
+    if (offset)
+        return form_check_offset(at, offset, end, true, error);
+    if (!form_check_symbol(at, file ? (size_t)(file - at) : len, tls_form.item, error))
+        return false;
+    if (!file)
+        return true;
+    if (++file == end)
+        return form_bad(error, file, "the name of a source file after #, as in #pool.c");
+    for (const char *c = file; c < end;) {
+        size_t n = text_shown(c, (size_t)(end - c));
+
+        if (*c == '@')
+            return form_bad(error, c, "@MODULE before #FILE.c, as in tls:x@main#pool.c");
+        if (!n || *c == '#')
+            return form_bad(error, c, "the name of a source file after #, as in #pool.c");
+        c += n;
+    }
+    return true;
+}
+
+static bool place_parse(struct slot *slot, char *text, struct slot_error *error)
 {
     char *plus = strrchr(text, '+'), *file;
     const char *end;
@@ -39,7 +74,7 @@ static bool tls_parse(struct slot *slot, char *text, struct slot_error *error)
 
         *plus = '\0';
         slot->tls.module = text;
-        if (!slot_read_offset(plus + 1, &offset, &end) || *end != ':' ||
+        if (!form_read_offset(plus + 1, &offset, &end) || *end != ':' ||
             !read_size(end + 1, &slot->size)) {
             *error =
                 (struct slot_error){"MODULE+0xOFFSET:SIZE, the size from 1 to 65536", plus + 1};
@@ -53,7 +88,7 @@ static bool tls_parse(struct slot *slot, char *text, struct slot_error *error)
         *file = '\0';
         slot->tls.file = file + 1;
     }
-    slot_cut_module(text, &slot->tls.module);
+    form_cut_module(text, &slot->tls.module);
     slot->tls.name = text;
     if (!*text || (slot->tls.module && !*slot->tls.module) || (file && !slot->tls.file[0])) {
         *error = (struct slot_error){"NAME[@MODULE][#FILE.c] or MODULE+0xOFFSET:SIZE", text};
@@ -133,12 +168,12 @@ static bool tls_bind(struct slot *slot, const struct elf_module *module, size_t 
     slot->size = (uint32_t)size;
     slot->tls.module_id = module->tls_modid;
     slot->tls.tls_offset = offset;
-    slot->tls.is_static = elf_tls_tp_offset(module, offset, &slot->tls.tp_offset);
+    slot->is_fixed = elf_tls_tp_offset(module, offset, &slot->tp_offset);
     return true;
 }
 
-const char *slot_tls_reason(const struct slot *slot, const struct elf_module *module,
-                            const struct elf_symbol *symbol)
+static const char *tls_reason(const struct slot *slot, const struct elf_module *module,
+                              const struct elf_symbol *symbol)
 {
     const char *reason = slot_deny_reason(slot->tls.name, module->name);
 
@@ -177,7 +212,7 @@ static void tls_resolve(struct slot *slot)
             slot->reason = "no loaded module has a thread-local variable of this name";
             return;
         }
-        reason = slot_tls_reason(slot, &found.where, symbol);
+        reason = tls_reason(slot, &found.where, symbol);
         if (reason) {
             slot_refuse(slot, reason);
             return;
@@ -193,8 +228,8 @@ static void tls_resolve(struct slot *slot)
 
 static char *tls_at(const struct slot *slot)
 {
-    return slot->tls.is_static ? arch_tp() + slot->tls.tp_offset
-                               : elf_tls_address(slot->tls.module_id, slot->tls.tls_offset);
+    return slot->is_fixed ? arch_tp() + slot->tp_offset
+                          : elf_tls_address(slot->tls.module_id, slot->tls.tls_offset);
 }
 
 static bool tls_read(const struct slot *slot, void *value)
@@ -253,16 +288,14 @@ static void tls_initial(const struct slot *slot, void *value)
     elf_each_module(visit_initial, &search);
 }
 
-const struct slot_kind slot_kind_tls = {
-    .name = "tls",
-    .parse = tls_parse,
-    .resolve = tls_resolve,
-    .read = tls_read,
-    .write = tls_write,
-    .same = tls_same,
-    .initial = tls_initial,
-    .place = tls_place,
-};
+static unsigned tls_names(const struct slot *slot, struct slot_meant *meant)
+{
+    if (!slot->tls.name)
+        return 0;
+    *meant = (struct slot_meant){slot->tls.name, slot->tls.module, slot->tls.file, slot->tls.id,
+                                 ELF_TLS};
+    return 1;
+}
 
 /* ---- objects, with a codec ---- */
 
@@ -282,7 +315,7 @@ static bool typed_parse(struct slot *slot, char *text, struct slot_error *error)
         *error = (struct slot_error){why, codec};
         return false;
     }
-    if (!tls_parse(slot, text, error))
+    if (!place_parse(slot, text, error))
         return false;
     if (!slot->tls.name) {
         *error = (struct slot_error){"NAME[@MODULE][#FILE.cc],codec=/FILE.so[:PREFIX]", text};
@@ -304,7 +337,7 @@ static void typed_resolve(struct slot *slot)
         slot->reason = "no loaded module has a thread-local variable of this name";
         return;
     }
-    reason = slot_tls_reason(slot, &found.where, &found.query.found);
+    reason = tls_reason(slot, &found.where, &found.query.found);
     if (!reason)
         reason = typed_bind(slot, &found.where, &found.query.found);
     if (reason) {
@@ -315,9 +348,10 @@ static void typed_resolve(struct slot *slot)
     slot_bound(slot, found.where.name, slot->tls.name);
 }
 
-const struct slot_kind slot_kind_typed = {
-    .name = "tls",
-    .parse = typed_parse,
+static const struct slot_kind slot_kind_typed = {
+    .form = &tls_form,
+    .names = tls_names,
+    .reason = tls_reason,
     .resolve = typed_resolve,
     .hold = typed_hold,
     .lend = typed_lend,
@@ -325,4 +359,29 @@ const struct slot_kind slot_kind_typed = {
     .let_go = typed_let_go,
     .can_exchange = typed_can_exchange,
     .exchange = typed_exchange,
+};
+
+/* ---- the kind ---- */
+
+static bool tls_parse(struct slot *slot, char *text, struct slot_error *error)
+{
+    if (!strstr(text, ",codec="))
+        return place_parse(slot, text, error);
+    slot->kind = &slot_kind_typed;
+    return typed_parse(slot, text, error);
+}
+
+const struct slot_kind slot_kind_tls = {
+    .form = &tls_form,
+    .check = tls_check,
+    .parse = tls_parse,
+    .names = tls_names,
+    .reason = tls_reason,
+    .may_dangle = true,
+    .resolve = tls_resolve,
+    .read = tls_read,
+    .write = tls_write,
+    .same = tls_same,
+    .initial = tls_initial,
+    .place = tls_place,
 };

@@ -127,15 +127,15 @@ const char *typed_bind(struct slot *slot, const struct elf_module *module,
         typed->guard_offset = guard.value;
     slot->tls.module_id = module->tls_modid;
     slot->tls.tls_offset = symbol->value;
-    slot->tls.is_static = elf_tls_tp_offset(module, symbol->value, &slot->tls.tp_offset);
+    slot->is_fixed = elf_tls_tp_offset(module, symbol->value, &slot->tp_offset);
     return NULL;
 }
 
 static char *place_of(const struct slot *slot, size_t offset)
 {
-    return slot->tls.is_static ? arch_tp() + slot->tls.tp_offset +
-                                     ((intptr_t)offset - (intptr_t)slot->tls.tls_offset)
-                               : elf_tls_address(slot->tls.module_id, offset);
+    return slot->is_fixed
+               ? arch_tp() + slot->tp_offset + ((intptr_t)offset - (intptr_t)slot->tls.tls_offset)
+               : elf_tls_address(slot->tls.module_id, offset);
 }
 
 /* The calling thread's object. NULL: it has none, and none is wanted. */

@@ -36,9 +36,8 @@ __attribute__((visibility("hidden"))) intptr_t words_alone[SLOTS_MAX];
 
 static bool is_plain(const struct slot *slot)
 {
-    return !slots_watched && slot->kind->name[0] == 't' && slot->key_index == SLOT_NO_KEY &&
-           slot->state == SLOT_BOUND && slot->tls.is_static && !slot->is_owned &&
-           !slot->is_cloned && !slot->has_offset;
+    return !slots_watched && slot->is_fixed && slot->state == SLOT_BOUND && !slot->is_owned &&
+           !slot->has_offset;
 }
 
 /* The planned slot that follows `place` in memory; NULL: none. */
@@ -49,8 +48,8 @@ static struct slot *next_after(intptr_t place)
     for (unsigned i = 0; i < slots_count; i++) {
         struct slot *slot = &slots[i];
 
-        if (is_plain(slot) && slot->tls.tp_offset >= place &&
-            (!next || slot->tls.tp_offset < next->tls.tp_offset))
+        if (is_plain(slot) && slot->tp_offset >= place &&
+            (!next || slot->tp_offset < next->tp_offset))
             next = slot;
     }
     return next;
@@ -59,19 +58,19 @@ static struct slot *next_after(intptr_t place)
 static bool touches(const struct slot *slot, const struct slot *next)
 {
     return next && slot->size % 8 == 0 && next->size % 8 == 0 &&
-           slot->tls.tp_offset + (intptr_t)slot->size == next->tls.tp_offset;
+           slot->tp_offset + (intptr_t)slot->size == next->tp_offset;
 }
 
 /* The user has named the same bytes twice. */
 static bool overlaps(const struct slot *slot, const struct slot *other)
 {
-    return slot->tls.tp_offset < other->tls.tp_offset + (intptr_t)other->size &&
-           other->tls.tp_offset < slot->tls.tp_offset + (intptr_t)slot->size;
+    return slot->tp_offset < other->tp_offset + (intptr_t)other->size &&
+           other->tp_offset < slot->tp_offset + (intptr_t)slot->size;
 }
 
 static bool stands_alone(const struct slot *slot)
 {
-    const struct slot *next = next_after(slot->tls.tp_offset + (intptr_t)slot->size);
+    const struct slot *next = next_after(slot->tp_offset + (intptr_t)slot->size);
 
     if (slot->size != 8 || touches(slot, next))
         return false;
@@ -98,8 +97,8 @@ static void add_run(struct slot *slot, uint32_t offset)
     struct run *last = runs_count ? &runs[runs_count - 1] : NULL;
 
     /* Moved once: what is exchanged twice would save what it has written itself. */
-    if (last && slot->tls.tp_offset < last->place + (intptr_t)last->size) {
-        uint32_t within = (uint32_t)(slot->tls.tp_offset - last->place);
+    if (last && slot->tp_offset < last->place + (intptr_t)last->size) {
+        uint32_t within = (uint32_t)(slot->tp_offset - last->place);
 
         if (last->size < within + slot->size)
             last->size = within + slot->size;
@@ -108,12 +107,12 @@ static void add_run(struct slot *slot, uint32_t offset)
     }
     assign_offset(slot, offset);
     if (last && last->size % 8 == 0 && slot->size % 8 == 0 &&
-        last->place + (intptr_t)last->size == slot->tls.tp_offset &&
+        last->place + (intptr_t)last->size == slot->tp_offset &&
         last->offset + last->size == slot->offset) {
         last->size += slot->size;
         return;
     }
-    runs[runs_count++] = (struct run){slot->tls.tp_offset, slot->offset, slot->size};
+    runs[runs_count++] = (struct run){slot->tp_offset, slot->offset, slot->size};
 }
 
 /* The only run, with all that is in it. */
@@ -130,8 +129,7 @@ static void move_run(uint32_t by)
 static bool is_in_reach(intptr_t lowest)
 {
     for (unsigned i = 0; i < slots_count; i++) {
-        if (is_plain(&slots[i]) &&
-            slots[i].tls.tp_offset + (intptr_t)slots[i].size - lowest > SPAN_MAX)
+        if (is_plain(&slots[i]) && slots[i].tp_offset + (intptr_t)slots[i].size - lowest > SPAN_MAX)
             return false;
     }
     return true;
@@ -272,13 +270,13 @@ void words_init(void)
         if (!is_alone[i])
             continue;
         slots[i].has_offset = true; /* not a run's */
-        words_alone[alone_count++] = slots[i].tls.tp_offset;
+        words_alone[alone_count++] = slots[i].tp_offset;
     }
     slot = next_after(INTPTR_MIN);
-    lowest = slot ? slot->tls.tp_offset : 0;
+    lowest = slot ? slot->tp_offset : 0;
     is_mirrored = is_in_reach(lowest);
     for (; slot; slot = next_after(INTPTR_MIN))
-        add_run(slot, is_mirrored ? (uint32_t)(slot->tls.tp_offset - lowest) : slots_bytes);
+        add_run(slot, is_mirrored ? (uint32_t)(slot->tp_offset - lowest) : slots_bytes);
     words_are_any = alone_count || runs_count;
     if (runs_count == 1 && !alone_count && runs[0].size % 16)
         move_run(16 - runs[0].size % 16); /* a row ends where its block ends */
@@ -423,7 +421,7 @@ void words_restore_borrowed(const void *saved, const void *borrowed)
 
     for (unsigned i = slots_count; i-- > 0;) {
         const struct slot *slot = &slots[i];
-        char *variable = tp + slot->tls.tp_offset;
+        char *variable = tp + slot->tp_offset;
 
         if (slot->is_static_word &&
             is_equal(variable, (const char *)borrowed + slot->offset, slot->size))

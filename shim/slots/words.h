@@ -14,7 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Plans for what slots_init found; gives the slots their room, from offset 0 on; once, at start. */
+/* Plans for what slots_begin found; gives the slots their room, from offset 0 on; once, at start. */
 void words_init(void);
 
 extern bool words_are_any;   /* some slot is moved here */

@@ -76,7 +76,7 @@ static void add_setters(struct items *items)
 {
     for (unsigned i = 0; i < slots_count && items->count < NAMED_MAX; i++) {
         struct named_spec *spec = &items->specs[items->count];
-        unsigned setter = slot_setter(&slots[i]);
+        unsigned setter = slots[i].fn.setter;
 
         if (!slot_watches_setter(&slots[i]))
             continue;

@@ -6,9 +6,8 @@ FUZZ_CC    ?= clang
 FUZZ_FLAGS  = -std=gnu11 -g -O1 -fno-omit-frame-pointer -fno-strict-aliasing -D_GNU_SOURCE -DBATON_VERSION='"$(VERSION)"' \
               -Ishim -Iinclude -Iscripts/plan $(if $(ZYDIS),-DHAVE_ZYDIS) -fsanitize=address,undefined \
               -fno-sanitize-recover=undefined -fno-sanitize=alignment,function,nonnull-attribute,pointer-overflow -w
-FUZZ_SRC    = $(filter-out shim/base/string.c,$(patsubst $(B)/%.o,%.c,$(filter $(B)/shim/base/% $(B)/shim/elf/% \
-              $(B)/shim/slots/grammar.o $(B)/shim/userhooks/spec.o,$(filter %.o,$(CORE))))) scripts/plan/modules.c scripts/plan/modules_ask.c
-FUZZ_OBJ    = $(FUZZ_SRC:%.c=$(FUZZ_B)/%.o)
+FUZZ_OBJ    = $(filter-out $(FUZZ_B)/shim/base/string.o,$(patsubst $(B)/%,$(FUZZ_B)/%,$(filter $(B)/shim/base/% $(B)/shim/elf/% \
+              $(B)/shim/slots/% $(B)/shim/userhooks/spec.o,$(CORE)))) $(FUZZ_B)/scripts/plan/modules.o $(FUZZ_B)/scripts/plan/modules_ask.o
 FUZZERS    := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_TIME  ?= 60
 FUZZ_RUNS  ?= -1
@@ -17,6 +16,10 @@ $(FUZZ_B)/%.o: %.c
 	@mkdir -p $(@D)
 	$(call say,FUZZ,$<)
 	$(Q)$(FUZZ_CC) $(FUZZ_FLAGS) -fsanitize=fuzzer-no-link -MMD -MP -c $< -o $@
+
+$(FUZZ_B)/%.o: %.S
+	@mkdir -p $(@D)
+	$(Q)$(FUZZ_CC) -Ishim -MMD -MP -c $< -o $@
 
 $(FUZZ_B)/fuzz_%: tests/fuzz/fuzz_%.c $(FUZZ_OBJ)
 	$(Q)$(FUZZ_CC) $(FUZZ_FLAGS) -fsanitize=fuzzer -o $@ $^ -ldl

@@ -26,7 +26,8 @@ static inline void core_start(char *carry)
     char *environment[] = {carry, NULL};
 
     config_read(environment, &config);
-    slots_init(&config);
+    slots_parse(&config);
+    slots_begin();
     slots_calls.key_read = pthread_getspecific;
     slots_calls.key_write = pthread_setspecific;
     thread_init(pthread_key_create, pthread_setspecific, thread_leave_at_exit);

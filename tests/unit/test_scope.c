@@ -78,7 +78,8 @@ static void start(void)
     if (!is_started) {
         is_started = true;
         config_read(environment, &config);
-        ck_assert_uint_eq(slots_init(&config), 0);
+        ck_assert_uint_eq(slots_parse(&config), 0);
+        slots_begin();
         ck_assert_uint_eq(slots_count, 3);
         slots_calls.key_read = pthread_getspecific;
         slots_calls.key_write = pthread_setspecific;

@@ -192,6 +192,7 @@ struct thread {
     struct coroutines *coroutines; /* its stacks, once it has switched */
     struct context *spare_overlay; /* of an overlay that is no more: for the thread's next */
     uint32_t suppress;             /* capture gives empty contexts while > 0 */
+    uint32_t ending;               /* enum observed_end of the attach that is being left */
     uintptr_t building;            /* stack pointer of the capture that reads slots now, 0: none */
     void *_Atomic guests[THREAD_GUESTS];
     struct thread_flushes flushes;

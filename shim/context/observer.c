@@ -7,7 +7,6 @@
 #include "slots/slots.h"
 
 const struct observer *observer;
-__thread enum observed_end observed_end;
 
 size_t observer_context_size(void)
 {

@@ -12,6 +12,7 @@
 
 struct handoff; /* the watcher's */
 
+/* How an attach ends: of the one that is being left, thread.ending. */
 enum observed_end { ENDED_RETURN, ENDED_EXCEPTION, ENDED_CANCELLED, ENDED_JUMPED, ENDED_SUSPENDED };
 
 struct observer {
@@ -28,10 +29,6 @@ struct observer {
 };
 
 extern const struct observer *observer;
-/* How the attach that is being left ends; set around leaving it. */
-extern __thread enum observed_end observed_end
-    __attribute__((tls_model("initial-exec"), visibility("hidden")));
-
 /* After context_init and before any capture: the guard goes up. */
 void observer_set(const struct observer *table);
 

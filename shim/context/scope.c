@@ -203,7 +203,7 @@ static void entry_pop(struct thread *thread)
     struct context *context = own ? own->base : attached;
 
     if (unlikely(context->flags & (CONTEXT_WATCHED | CONTEXT_TAGGED)))
-        observer->end(thread, context, observed_end);
+        observer->end(thread, context, (enum observed_end)thread->ending);
     if (own && thread->runs)
         vars_leave_holder(thread, own);
     if (own && !(frame_mark & FRAME_THREAD)) {
@@ -308,9 +308,9 @@ void scope_drop_stale(struct thread *thread, uintptr_t sp)
 {
     while (thread_is_attached(thread) && (thread->frame_mark & ~(uintptr_t)FRAME_FLAGS) < sp &&
            stack_is_same(thread->frame_mark & ~(uintptr_t)FRAME_FLAGS, sp)) {
-        observed_end = ENDED_JUMPED;
+        thread->ending = ENDED_JUMPED;
         entry_pop(thread);
-        observed_end = ENDED_RETURN;
+        thread->ending = ENDED_RETURN;
     }
 }
 

@@ -47,13 +47,17 @@ struct context *unwind_leave(struct _Unwind_Context *unwinding, const void *unwi
     uintptr_t sp = unwind_frame_sp(unwinding, unwinder);
     struct thread *thread = thread_self;
     struct context *kept;
+    bool is_over;
 
-    observed_end = actions & UNWIND_FORCED ? ENDED_CANCELLED : ENDED_EXCEPTION;
+    if (thread == &thread_unknown)
+        return NULL; /* the stand-in of all threads that were not met yet: nothing was attached */
+    thread->ending = actions & UNWIND_FORCED ? ENDED_CANCELLED : ENDED_EXCEPTION;
     kept = sp ? scope_leave_kept(thread, sp) : NULL;
     /* Without it: the innermost attach is this frame's, but for frames that longjmp has left. */
-    if (scope_leave_unwound(thread, sp ? sp : thread->frame_mark & ~(uintptr_t)FRAME_FLAGS))
+    is_over = scope_leave_unwound(thread, sp ? sp : thread->frame_mark & ~(uintptr_t)FRAME_FLAGS);
+    thread->ending = ENDED_RETURN; /* before the block may be another's */
+    if (is_over)
         thread_leave(thread);
-    observed_end = ENDED_RETURN;
     return kept;
 }
 

@@ -41,7 +41,6 @@ static int out_fd = 2;
 static time_t give_up;
 static void *resume[5]; /* __builtin_setjmp: where to go on when the report itself faults */
 static bool can_resume;
-static __thread const struct watcher *crashing; /* the thread's own, for its handler */
 
 static int number_of(int signal)
 {
@@ -118,7 +117,7 @@ static void put_node(uint32_t node)
 
 static void put_chain(void)
 {
-    const struct watcher *watcher = crashing;
+    const struct watcher *watcher = watcher_self;
     const struct live_thread *live = watcher ? watcher->live : NULL;
     uint32_t depth = live ? live->depth : 0, node;
     const struct live_run *run;
@@ -240,7 +239,6 @@ void crash_thread(struct watcher *watcher)
 
     if (!is_on || atomic_load(&reporter))
         return;
-    crashing = watcher;
     if (sigaltstack(NULL, &present) == 0 && present.ss_flags & SS_DISABLE) {
         if (!watcher->handler_stack) {
             stack = SYS_CALL(mmap, NULL, (long)STACK_SIZE, PROT_READ | PROT_WRITE,

@@ -15,6 +15,7 @@
 #include "slots/slots.h"
 
 bool ring_is_on;
+__thread struct watcher *watcher_self; /* watch.c sets it, a crash looks at it from its handler */
 
 /* ---- chunks ---- */
 

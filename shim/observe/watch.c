@@ -36,7 +36,6 @@ static struct config_wishes {
 
 static _Atomic uint32_t generation = 1; /* changes in a forked child */
 static _Atomic uint32_t rings;
-static __thread struct watcher *watcher_self;
 
 /* Stays with the block; only the block's thread asks and writes. */
 static inline struct watcher *watcher_of(struct thread *thread)

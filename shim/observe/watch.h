@@ -44,6 +44,9 @@ struct watcher {
 
 /* The calling thread's; NULL: it has no block, or there is no memory. */
 struct watcher *watch_thread(struct thread *thread);
+/* The calling thread's, for its signal handler; NULL: it was not watched yet. */
+extern __thread struct watcher *watcher_self
+    __attribute__((tls_model("initial-exec"), visibility("hidden")));
 
 /* Sets up what the settings ask for, before any capture. False: nobody asked. */
 bool watch_is_wanted(const struct config *config);

@@ -18,15 +18,61 @@
 #include "interpose/next.h"
 
 static struct library_named gio = {.name = "libgio-2.0"};
-static _Atomic unsigned long task_type, result_type;
+
+/* What GObjectClass begins with: documented, so that classes can be derived. */
+struct object_class {
+    unsigned long type;
+    void *construct_properties;
+    void *constructor, *set_property, *get_property, *dispose;
+    void (*finalize)(void *object);
+};
+
+/* Both kinds, met at the first object of each; `finalize` is its class's own. */
+static struct kind {
+    _Atomic unsigned long type;
+    void (*_Atomic finalize)(void *object);
+} tasks, results;
+
+/* The last reference is gone. A class that is derived later may have copied this from ours. */
+static void task_finalize(void *task)
+{
+    void (*own)(void *) = atomic_load(&tasks.finalize);
+
+    glib_task_forget(task);
+    own(task);
+}
+
+static void result_finalize(void *result)
+{
+    void (*own)(void *) = atomic_load(&results.finalize);
+
+    glib_task_forget(result);
+    own(result);
+}
+
+/*
+ * Ends are seen in the class's finalize, whose place is part of GObject's interface: a weak reference
+ * would take two allocations a task. Any thread may be first; all of them read and write the same.
+ */
+static void meet(struct kind *kind, unsigned long type, struct object_class *class,
+                 void (*finalize)(void *))
+{
+    void (*own)(void *) = __atomic_load_n(&class->finalize, __ATOMIC_ACQUIRE);
+
+    if (own != finalize) {
+        atomic_store(&kind->finalize, own);
+        __atomic_store_n(&class->finalize, finalize, __ATOMIC_RELEASE);
+    }
+    atomic_store(&kind->type, type);
+}
 
 /* Types are registered once and for all; their names are looked at until both kinds have been met. */
-static bool is_task(unsigned long type, const void *caller)
+static bool is_task(const void *object, unsigned long type, const void *caller)
 {
     const char *name;
 
-    if (type == atomic_load_explicit(&task_type, memory_order_relaxed) ||
-        type == atomic_load_explicit(&result_type, memory_order_relaxed))
+    if (type == atomic_load_explicit(&tasks.type, memory_order_acquire) ||
+        type == atomic_load_explicit(&results.type, memory_order_acquire))
         return type != 0;
     if (!address_is_of(&gio, caller))
         return false;
@@ -34,21 +80,15 @@ static bool is_task(unsigned long type, const void *caller)
     if (!name)
         return false;
     if (!strcmp(name, "GTask"))
-        atomic_store(&task_type, type);
+        meet(&tasks, type, *(struct object_class *const *)object, task_finalize);
     else if (!strcmp(name, "GSimpleAsyncResult"))
-        atomic_store(&result_type, type);
+        meet(&results, type, *(struct object_class *const *)object, result_finalize);
     else
         return false;
     return true;
 }
 
-/* The last reference to a task is going. */
-static void task_ends(void *unused, void *task)
-{
-    glib_task_forget(task);
-}
-
-static void remember(void *task, const void *caller)
+static void remember(void *task)
 {
     struct context *context = context_capture(FAMILY_GLIB_TASK);
 
@@ -57,10 +97,7 @@ static void remember(void *task, const void *caller)
     if (!glib_task_remember(task, context)) {
         context_rollback(FAMILY_GLIB_TASK, context);
         context_count_bare(FAMILY_GLIB_TASK, BARE_MEMORY);
-        return;
     }
-    NEXT(void (*)(void *, void (*)(void *, void *), void *), "g_object_weak_ref", caller)
-    (task, task_ends, NULL);
 }
 
 void *hook_g_object_new(unsigned long type, const char *first, ...)
@@ -73,7 +110,7 @@ void *hook_g_object_new(unsigned long type, const char *first, ...)
     object = NEXT(void *(*)(unsigned long, const char *, va_list), "g_object_new_valist",
                   caller)(type, first, properties);
     va_end(properties);
-    if (unlikely(object && is_task(type, caller)))
-        remember(object, caller);
+    if (unlikely(object && is_task(object, type, caller)))
+        remember(object);
     return object;
 }

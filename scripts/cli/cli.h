@@ -133,6 +133,8 @@ struct program {
 void program_inspect(const char *path, struct program *out);
 /* Why nothing can be carried in it; NULL: something can. */
 const char *program_refusal(const struct program *program);
+/* Why LIBRARY cannot be loaded with the program: its C library is too old. NULL: it can, or nobody knows. */
+char *program_lacks(const struct program *program, const char *library);
 /* Its name for messages. */
 char *program_name(const struct program *program);
 /* PATH with these ARGUMENTS is a program that starts another, as timeout does: that one's path; NULL. */

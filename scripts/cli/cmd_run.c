@@ -126,7 +126,7 @@ static void say_mistakes(const struct cli *cli)
 
 int cmd_run(const struct cli *cli)
 {
-    char *library = our_file("libbaton.so"), *object = NULL, *path;
+    char *library = our_file("libbaton.so"), *object = NULL, *path, *lack;
     struct program program;
 
     take_settings(cli);
@@ -140,7 +140,10 @@ int cmd_run(const struct cli *cli)
              clean(library));
     program_inspect(path, &program);
     say_kind(&program, cli->argv + 1);
-    if (program.kind == PROGRAM_MUSL || program.kind == PROGRAM_CLASS ||
+    lack = program_lacks(&program, library);
+    if (lack)
+        say("%s: %s", program_name(&program), lack);
+    if (lack || program.kind == PROGRAM_MUSL || program.kind == PROGRAM_CLASS ||
         program.kind == PROGRAM_MACHINE)
         return cli_has(cli, OPT_run_require) ? EXIT_REQUIRED : become(cli->argv);
     if (needs_plan())

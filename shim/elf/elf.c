@@ -38,11 +38,12 @@ static int elf_visit_at(struct dl_phdr_info *info, size_t size, void *arg)
 #ifdef DLFO_EH_SEGMENT_TYPE /* glibc 2.35 */
 static bool elf_find_object(const void *address, struct elf_module *out)
 {
+    elf_object_finder *find = elf_find_object_finder();
     struct dl_find_object found;
     struct dl_phdr_info info = {0};
     const elf_ehdr *header;
 
-    if (!_dl_find_object || _dl_find_object((void *)(uintptr_t)address, &found) != 0)
+    if (!find || find((void *)(uintptr_t)address, &found) != 0)
         return false;
     header = found.dlfo_map_start;
     if (memcmp(header->e_ident, ELFMAG, SELFMAG) != 0 || header->e_phoff > 4096 ||
@@ -174,4 +175,14 @@ void *elf_lookup_global(const char *name, const struct elf_module *skip, struct 
     if (found)
         *found = g.module;
     return elf_symbol_address(&g.symbol);
+}
+
+const char *elf_open_error(void)
+{
+    /* Not linked to: older C libraries have it in a library of its own. */
+    const char *(*error)(void) =
+        (const char *(*)(void))elf_lookup_global("dlerror", NULL, NULL, NULL);
+    const char *text = error ? error() : NULL;
+
+    return text ? text : "cannot be loaded";
 }

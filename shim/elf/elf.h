@@ -144,6 +144,9 @@ void *elf_linked_after(const void *address, const char *name);
  * of that name itself. */
 void *elf_linked_next(const void *address, const char *name);
 
+/* What the loader says about the last dlopen that failed; a text in any case. */
+const char *elf_open_error(void);
+
 /* Where a function or object is at run time; calls the resolver of an indirect function. */
 void *elf_symbol_address(const struct elf_symbol *symbol);
 

@@ -86,9 +86,10 @@ void elf_module_fill(const struct dl_phdr_info *info, bool is_main, struct elf_m
  * dl_iterate_phdr takes a lock of the loader's that fork does not look after: a child of a program
  * whose other threads were inside would wait for ever. This one takes none.
  */
-extern __typeof__(_dl_find_object) _dl_find_object __attribute__((weak));
+typedef int elf_object_finder(void *address, struct dl_find_object *out);
+elf_object_finder *elf_find_object_finder(void); /* NULL: glibc before 2.35 */
 #endif
-/* Where a module's file begins in memory; the loader is not asked. */
+/* Where a module's file begins in memory, NULL: not known; the loader is not asked. */
 const elf_ehdr *elf_object_header(const struct link_map *map);
 
 /* What came with the program, as list.c has noted it: the first of them, and how many there are in all. */

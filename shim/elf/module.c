@@ -207,12 +207,60 @@ uint64_t elf_module_fingerprint(const struct elf_module *module)
     return hash;
 }
 
-#ifdef DLFO_EH_SEGMENT_TYPE /* glibc 2.35 */
+/* From the header that the object begins with, where that is readable. */
+static void elf_module_of_header(const struct link_map *map, const elf_ehdr *header,
+                                 struct elf_module *out)
+{
+    struct dl_phdr_info info = {.dlpi_addr = map->l_addr, .dlpi_name = map->l_name};
+
+    if (header && memcmp(header->e_ident, ELFMAG, SELFMAG) == 0) {
+        info.dlpi_phdr = (const void *)((const char *)header + header->e_phoff);
+        info.dlpi_phnum = header->e_phnum;
+    }
+    elf_module_fill(&info, false, out);
+}
+
+#ifdef DLFO_EH_SEGMENT_TYPE /* these headers know of it */
+/*
+ * By name and not by reference: a reference, also a weak one, binds this library to the version of the C
+ * library that brought the function, and an older one would refuse every program that loads it. The C
+ * library lies where its map says, so nobody need be asked where its header is.
+ */
+static elf_object_finder *elf_search_object_finder(void)
+{
+    for (const struct link_map *map = _r_debug.r_map; map; map = map->l_next) {
+        struct elf_module module;
+        struct elf_symbol symbol;
+
+        if (!map->l_prev || !map->l_addr || strncmp(elf_base_name(map->l_name), "libc.so.", 8) != 0)
+            continue;
+        elf_module_of_header(map, (const elf_ehdr *)map->l_addr, &module);
+        return elf_dynsym_find(&module, "_dl_find_object", NULL, ELF_FUNC, &symbol) &&
+                       !symbol.is_ifunc
+                   ? (elf_object_finder *)symbol.value
+                   : NULL;
+    }
+    return NULL;
+}
+
+elf_object_finder *elf_find_object_finder(void)
+{
+    static elf_object_finder *finder;
+    static bool is_known; /* threads that come at the same time write the same */
+
+    if (!__atomic_load_n(&is_known, __ATOMIC_ACQUIRE)) {
+        finder = elf_search_object_finder();
+        __atomic_store_n(&is_known, true, __ATOMIC_RELEASE);
+    }
+    return finder;
+}
+
 const elf_ehdr *elf_object_header(const struct link_map *map)
 {
+    elf_object_finder *find = elf_find_object_finder();
     struct dl_find_object found;
 
-    if (!_dl_find_object || _dl_find_object(map->l_ld, &found) != 0)
+    if (!find || find(map->l_ld, &found) != 0)
         return (const elf_ehdr *)map->l_addr;
     return found.dlfo_map_start;
 }
@@ -223,19 +271,16 @@ const elf_ehdr *elf_object_header(const struct link_map *map)
 }
 #endif
 
-/* From the header that each library begins with; of the program the kernel says where its own is. */
+/* Of the program the kernel says where its headers are. */
 void elf_module_of_map(const struct link_map *map, struct elf_module *out)
 {
     struct dl_phdr_info info = {.dlpi_addr = map->l_addr, .dlpi_name = map->l_name};
-    bool is_main = !map->l_prev;
-    const elf_ehdr *header = is_main ? NULL : elf_object_header(map);
 
-    if (is_main) {
-        info.dlpi_phdr = (const elf_phdr *)getauxval(AT_PHDR);
-        info.dlpi_phnum = (elf_half)getauxval(AT_PHNUM);
-    } else if (header && memcmp(header->e_ident, ELFMAG, SELFMAG) == 0) {
-        info.dlpi_phdr = (const void *)((const char *)header + header->e_phoff);
-        info.dlpi_phnum = header->e_phnum;
+    if (map->l_prev) {
+        elf_module_of_header(map, elf_object_header(map), out);
+        return;
     }
-    elf_module_fill(&info, is_main, out);
+    info.dlpi_phdr = (const elf_phdr *)getauxval(AT_PHDR);
+    info.dlpi_phnum = (elf_half)getauxval(AT_PHNUM);
+    elf_module_fill(&info, true, out);
 }

@@ -122,12 +122,15 @@ static int lead_module_back(const struct elf_module *module, void *arg)
 
 bool bypass_opened(void *handle)
 {
+    /* Not linked to: older C libraries have it in a library of its own. */
+    int (*info)(void *, int, void *) =
+        (int (*)(void *, int, void *))elf_lookup_global("dlinfo", NULL, NULL, NULL);
     int saved_errno = errno;
     bool was_past = false;
     struct link_map *map;
     struct elf_module module;
 
-    if (dlinfo(handle, RTLD_DI_LINKMAP, &map) == 0 && elf_module_at(map->l_ld, &module) &&
+    if (info && info(handle, RTLD_DI_LINKMAP, &map) == 0 && elf_module_at(map->l_ld, &module) &&
         !elf_module_is_startup(&module))
         next_each_needed(&module, false, lead_module_back, &was_past);
     errno = saved_errno;

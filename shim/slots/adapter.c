@@ -181,8 +181,7 @@ static void adapter_resolve(struct slot *slot)
         }
         library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
         if (!library) {
-            why = dlerror();
-            log_msg(LOG_LEVEL_INFO, "%s: %s", slot->item, why ? why : "cannot be loaded");
+            log_msg(LOG_LEVEL_INFO, "%s: %s", slot->item, elf_open_error());
             slot->reason =
                 "cannot be loaded, perhaps because its library is not (BATON_LOG=info says more)";
             return;

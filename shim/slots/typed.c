@@ -64,8 +64,7 @@ static const char *load(struct typed *typed, const char *item)
     if (why)
         return why;
     if (!library) {
-        why = dlerror();
-        log_msg(LOG_LEVEL_INFO, "%s: %s", item, why ? why : "cannot be loaded");
+        log_msg(LOG_LEVEL_INFO, "%s: %s", item, elf_open_error());
         return "its codec cannot be loaded (BATON_LOG=info says more)";
     }
     typed->construct = (baton_codec_construct *)codec_function(library, typed, "construct");

@@ -1,6 +1,8 @@
 """The launcher, the installation, the documents and the checks of the source itself."""
 import json
 import os
+import platform
+import re
 import shutil
 import subprocess
 import tempfile
@@ -273,6 +275,26 @@ def check_layers_reads_the_library():
         subprocess.run(["gcc", "-shared", "-fPIC", source, "-o", library, "-lm"], check=True)
         plain(str(ROOT / "scripts/check-layers"), library).exits(1) \
             .complains("exports stray", "imports malloc", "needs libm.so.6")
+        # What came after Debian 11's C library stops every program there.
+        source.write_text("int aio_error(void *); int stray(void *x) { return aio_error(x); }\n")
+        subprocess.run(["gcc", "-shared", "-fPIC", source, "-o", library], check=True)
+        newer = plain(str(ROOT / "scripts/check-layers"), library).exits(1)
+        if platform.machine() == "x86_64":
+            newer.complains("aio_error@GLIBC_2.34: needs a glibc above 2.31")
+
+
+@test("a library that the program's C library is too old for: the program runs without it, and one line says so")
+def library_from_the_future():
+    with tempfile.TemporaryDirectory() as folder:
+        for name in ("baton-cli", "libbaton.so", "baton-plan"):
+            shutil.copy(BUILD / name, folder)
+        library = Path(folder, "libbaton.so")
+        library.write_bytes(re.sub(rb"\0GLIBC_2\.\d\d\0", lambda found: found[0][:-3] + b"99\0", library.read_bytes(), count=1))
+        plain("/bin/echo", "hello", env={"LD_PRELOAD": str(library)}).exits(1).complains("GLIBC_2.99' not found")
+        for report in ((), ("--report", f"{folder}/counts.json")):
+            run = plain(f"{folder}/baton-cli", "run", "--carry", "key:nothing", *report, "--", "/bin/echo", "hello").ok().says("hello")
+            run.matches(r"\Abaton: /bin/echo: its C library .* has no GLIBC_2.99, which .*; it runs without\n\Z", "err")
+        plain(f"{folder}/baton-cli", "run", "--require", "--carry", "key:nothing", "--", "/bin/echo", "hello").exits(65).never_says("hello")
 
 
 @test("the demo's programs: log4cxx names the request, MPFR keeps precision and rounding")

@@ -167,6 +167,15 @@ START_TEST(test_elf_modules_are_found_by_address_and_name)
 }
 END_TEST
 
+#ifdef DLFO_EH_SEGMENT_TYPE
+/* By name: a forked child must not wait for the loader's lock, and no version of glibc is needed. */
+START_TEST(test_elf_the_loaders_own_index_is_found_by_name)
+{
+    ck_assert_ptr_eq((void *)elf_find_object_finder(), dlsym(RTLD_DEFAULT, "_dl_find_object"));
+}
+END_TEST
+#endif
+
 START_TEST(test_elf_module_names_end_at_a_boundary)
 {
     struct elf_module m;
@@ -812,6 +821,9 @@ int main(void)
     tcase_set_timeout(tc, 60);
     tcase_add_unchecked_fixture(tc, build_libraries, remove_libraries);
     tcase_add_test(tc, test_elf_modules_are_found_by_address_and_name);
+#ifdef DLFO_EH_SEGMENT_TYPE
+    tcase_add_test(tc, test_elf_the_loaders_own_index_is_found_by_name);
+#endif
     tcase_add_test(tc, test_elf_module_names_end_at_a_boundary);
     tcase_add_test(tc, test_elf_startup_modules_are_told_from_dlopened_ones);
     tcase_add_loop_test(tc, test_elf_dynsym_answers_what_dlsym_does, 0, 2);

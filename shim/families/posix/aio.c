@@ -9,6 +9,7 @@
 #include <aio.h>
 #include <errno.h>
 
+#include "elf/elf.h"
 #include "families/posix/notification.h"
 
 /* One request; where not both are 64 bits wide, the layouts differ. */
@@ -96,6 +97,10 @@ static void list_begin(struct aiocb *const *list, int count)
  */
 static void list_undo(struct aiocb *const *list, int count)
 {
+    /* Not linked to: older C libraries have it in a library of its own. */
+    int (*error_of)(const struct aiocb *) =
+        (int (*)(const struct aiocb *))elf_lookup_global("aio_error", NULL, NULL, NULL);
+
     for (int i = 0; i < count; i++) {
         struct notification *notification;
         int error;
@@ -103,7 +108,7 @@ static void list_undo(struct aiocb *const *list, int count)
         if (!list[i] || list[i]->aio_lio_opcode == LIO_NOP)
             continue;
         notification = list[i]->aio_sigevent.sigev_value.sival_ptr;
-        error = aio_error(list[i]);
+        error = error_of ? error_of(list[i]) : 0;
         if ((error == EINVAL || error == EAGAIN) && notification &&
             list[i]->aio_sigevent.sigev_notify == SIGEV_THREAD &&
             notification_is_placed(notification, &list[i]->aio_sigevent))

@@ -78,7 +78,7 @@ static void start_carrying(void)
     slots_calls.key_read = (void *(*)(pthread_key_t))next_find_startup("pthread_getspecific");
     slots_calls.key_write =
         (int (*)(pthread_key_t, const void *))next_find_startup("pthread_setspecific");
-    inherit_init(config.inherit, &config.pools, &config.preset_pools);
+    inherit_init(config.inherit, &config.pools, &config.preset_pools, &config.own);
     thread_init((int (*)(unsigned *, void (*)(void *)))next_find_startup("pthread_key_create"),
                 slots_calls.key_write, thread_leave_at_exit);
     context_init((uint32_t)((config.max_age_ns + 999999) / 1000000), config.max_hops);

@@ -1,55 +1,109 @@
 /*
  * Which new threads start with their creator's context (rule 12, BATON_INHERIT): by default those
- * that the program starts. A worker that a pool library starts would keep its first submitter's
- * context alive for as long as the pool lives, so it starts empty; who called decides.
+ * that the program starts. A worker that a library starts would show its first submitter's context to every
+ * request for as long as the pool lives: losing a context is an orphan, giving another request's is worse. So
+ * it starts empty, unless it comes through a creator that means "a thread of my own"; who called decides.
  */
 #include "interpose/inherit.h"
 
 #include <stdatomic.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "elf/elf.h"
 #include "context/context.h"
 #include "interpose/hooks.h"
 
 /* Libraries whose own threads are pool workers: they start empty, each task brings its context. */
 #define POOL(name) name,
+#define OWN(name)
 static const char pool_libraries[][20] = {
 #include "interpose/pools.def"
 };
 #undef POOL
+#undef OWN
+/* Libraries by which threads are started that are their starter's own. */
+#define POOL(name)
+#define OWN(name) name,
+static const char own_libraries[][20] = {
+#include "interpose/pools.def"
+};
+#undef POOL
+#undef OWN
+
+enum { TOLD_MAX = 16 };
 
 static enum config_inherit inherit_setting = INHERIT_APP;
 static struct config_list more_pools[2]; /* of BATON_POOLS, and of presets */
+static struct config_list more_own;      /* of BATON_OWN */
 const void *_Atomic inherit_callers[INHERIT_CALLERS];
 
 __thread unsigned inherit_own_threads;
 
 void inherit_init(enum config_inherit setting, const struct config_list *pools,
-                  const struct config_list *preset_pools)
+                  const struct config_list *preset_pools, const struct config_list *own)
 {
+    more_own = *own;
     more_pools[0] = *pools;
     more_pools[1] = *preset_pools;
     inherit_setting = setting;
+}
+
+static bool is_in_list(const struct elf_module *module, const struct config_list *list)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        if (elf_module_match(module, list->items[i].text))
+            return true;
+    }
+    return false;
+}
+
+static bool is_pool(const struct elf_module *module)
+{
+    for (unsigned i = 0; i < sizeof pool_libraries / sizeof pool_libraries[0]; i++) {
+        if (elf_module_match(module, pool_libraries[i]))
+            return true;
+    }
+    return is_in_list(module, &more_pools[0]) || is_in_list(module, &more_pools[1]);
 }
 
 bool caller_is_pool_library(const void *address)
 {
     struct elf_module module;
 
-    if (!elf_module_at(address, &module) || module.is_main)
-        return false;
-    for (unsigned i = 0; i < sizeof pool_libraries / sizeof pool_libraries[0]; i++) {
-        if (elf_module_match(&module, pool_libraries[i]))
+    return elf_module_at(address, &module) && !module.is_main && is_pool(&module);
+}
+
+/* Of a library that calls pthread_create: what it starts is somebody's own thread. */
+static bool is_creator(const struct elf_module *module)
+{
+    struct elf_symbol symbol;
+
+    for (unsigned i = 0; i < sizeof own_libraries / sizeof own_libraries[0]; i++) {
+        if (elf_module_match(module, own_libraries[i]))
             return true;
     }
-    for (unsigned list = 0; list < 2; list++) {
-        for (size_t i = 0; i < more_pools[list].count; i++) {
-            if (elf_module_match(&module, more_pools[list].items[i].text))
-                return true;
+    return elf_dynsym_find(module, "pthread_create", NULL, ELF_FUNC, &symbol);
+}
+
+/* Once a library: nothing that was asked for is dropped in silence. */
+static void tell_of_workers(const struct elf_module *module)
+{
+    static _Atomic uintptr_t told[TOLD_MAX];
+
+    for (unsigned i = 0; i < TOLD_MAX; i++) {
+        uintptr_t nobody = 0;
+
+        if (atomic_compare_exchange_strong(&told[i], &nobody, module->lo)) {
+            log_msg(LOG_LEVEL_INFO,
+                    "threads that %s starts are taken for workers and begin with nothing; "
+                    "BATON_OWN=%s if they are its caller's own",
+                    module->name, module->name);
+            return;
         }
+        if (nobody == module->lo)
+            return;
     }
-    return false;
 }
 
 /* Go's runtime starts threads for whatever goroutine comes, through this one function of its C part. */
@@ -64,7 +118,7 @@ static bool is_runtime_of_go(const struct elf_module *module, const void *caller
            !strcmp(name, "_cgo_try_pthread_create");
 }
 
-bool thread_inherits_slow(const void *caller)
+static bool inherits(const void *caller, bool is_named_creator)
 {
     struct elf_module module;
 
@@ -72,8 +126,6 @@ bool thread_inherits_slow(const void *caller)
         return inherit_setting == INHERIT_ALL;
     if (inherit_own_threads)
         return true;
-    if (caller_is_pool_library(caller))
-        return false;
     if (!elf_module_at(caller, &module))
         return true;
     if (is_runtime_of_go(&module, caller))
@@ -82,7 +134,25 @@ bool thread_inherits_slow(const void *caller)
      * That hook has captured already (rule 6). */
     if ((uintptr_t)&inherit_callers >= module.lo && (uintptr_t)&inherit_callers < module.hi)
         return false;
+    if (!module.is_main && !is_in_list(&module, &more_own)) {
+        if (is_pool(&module))
+            return false;
+        if (!is_named_creator && !is_creator(&module)) {
+            tell_of_workers(&module);
+            return false;
+        }
+    }
     if (elf_module_is_startup(&module))
         atomic_store_explicit(inherit_place(caller), caller, memory_order_relaxed);
     return true;
+}
+
+bool thread_inherits_slow(const void *caller)
+{
+    return inherits(caller, false);
+}
+
+bool creator_inherits(const void *caller)
+{
+    return thread_inherits_surely(caller) || inherits(caller, true);
 }

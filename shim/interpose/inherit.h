@@ -8,10 +8,10 @@
 
 #include "base/config.h"
 
-/* POOLS: more libraries whose own threads start empty; the list stays. */
-/* pools, preset_pools: libraries whose threads start empty besides those of pools.def; they must stay. */
+/* pools, preset_pools: libraries whose threads start empty besides those of pools.def; own: libraries that
+ * start other's own threads; they must stay. */
 void inherit_init(enum config_inherit setting, const struct config_list *pools,
-                  const struct config_list *preset_pools);
+                  const struct config_list *preset_pools, const struct config_list *own);
 
 /*
  * Callers whose threads inherit, by return address: the usual case is one look. Only callers in what
@@ -37,7 +37,10 @@ bool thread_inherits_slow(const void *caller);
 extern __thread unsigned inherit_own_threads
     __attribute__((tls_model("initial-exec"), visibility("hidden")));
 
-/* Whether a thread that `caller` (a return address) starts inherits its creator's context. */
+/* The same for one that starts it by a creator that means "a thread of my own" (g_thread_new, thrd_create). */
+bool creator_inherits(const void *caller);
+
+/* Whether a thread that `caller` (a return address) starts by pthread_create inherits its creator's context. */
 static inline bool thread_inherits(const void *caller)
 {
     return thread_inherits_surely(caller) || thread_inherits_slow(caller);

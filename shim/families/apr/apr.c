@@ -37,7 +37,7 @@ int hook_apr_thread_create(struct apr_thread_t **thread, struct apr_threadattr_t
     struct thread *started = NULL;
     int error;
 
-    if (function && thread_inherits(__builtin_return_address(0)))
+    if (function && creator_inherits(__builtin_return_address(0)))
         started = start_capture(FAMILY_APR, (void *)function, data);
     if (!started)
         return REAL(apr_thread_create)(thread, attributes, function, data, pool);

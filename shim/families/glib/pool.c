@@ -431,7 +431,7 @@ static GUARDED void *run_thread(void *arg)
 
 static struct thread *capture_thread(const void *caller, void *(*function)(void *), void *data)
 {
-    if (!function || !thread_inherits(caller))
+    if (!function || !creator_inherits(caller))
         return NULL;
     return start_capture(FAMILY_GLIB_THREAD, (void *)function, data);
 }

@@ -258,7 +258,7 @@ int hook_uv_thread_create(unsigned long *thread, void (*entry)(void *), void *ar
     struct thread *started = NULL;
     int error;
 
-    if (entry && thread_inherits(__builtin_return_address(0)))
+    if (entry && creator_inherits(__builtin_return_address(0)))
         started = start_capture(FAMILY_UV_THREAD, (void *)entry, arg);
     if (!started)
         return REAL(uv_thread_create)(thread, entry, arg);
@@ -272,7 +272,7 @@ int hook_uv_thread_create_ex(unsigned long *thread, const struct uv_thread_optio
     struct thread *started = NULL;
     int error;
 
-    if (entry && thread_inherits(__builtin_return_address(0)))
+    if (entry && creator_inherits(__builtin_return_address(0)))
         started = start_capture(FAMILY_UV_THREAD, (void *)entry, arg);
     if (!started)
         return REAL(uv_thread_create_ex)(thread, options, entry, arg);

@@ -93,7 +93,7 @@ static __attribute__((noinline)) int create_c11_slow(unsigned long *thread, int 
     struct thread *started;
     int error;
 
-    if (!start || !thread_inherits(caller) ||
+    if (!start || !creator_inherits(caller) ||
         !(started = start_capture(FAMILY_PTHREAD, (void *)start, arg)))
         return REAL(thrd_create)(thread, start, arg);
     error = REAL(thrd_create)(thread, run_c11_thread, started);

@@ -223,8 +223,9 @@ tsan:  ## unit suites under ThreadSanitizer
 	+$(Q)$(call sanitized,tsan,thread,-Wno-tsan)
 	$(Q)$(call unit-under,build-tsan,$(shell setarch -R true 2>/dev/null && echo setarch -R))
 
-valgrind:  ## unit suites under valgrind
+valgrind: all $(B)/tests/programs/race  ## unit suites under valgrind; the suppressions that are shipped
 	$(Q)$(MAKE) --no-print-directory unit
+	$(Q)BATON_TEST_BUILD='$(B)' $(PYTEST) -q -n $(JOBS) --pick='^valgrind.races' $(TEST_ARGS)
 	$(Q)$(call unit-under,$(B),valgrind -q --error-exitcode=1 --leak-check=full --errors-for-leak-kinds=definite)
 
 # ---- install -----------------------------------------------------------------------------------
@@ -243,7 +244,7 @@ install: all  ## PREFIX=/usr/local DESTDIR=
 	install -d $(DESTDIR)$(PREFIX)/lib/baton/presets
 	install -m 644 $(wildcard shim/userhooks/presets/*.conf) $(DESTDIR)$(PREFIX)/lib/baton/presets/
 	install -m 755 $(wildcard $(ADAPTERS)) $(DESTDIR)$(PREFIX)/lib/baton/adapters/
-	install -m 644 scripts/gdb/baton-gdb.py $(DESTDIR)$(PREFIX)/lib/baton/
+	install -m 644 scripts/gdb/baton-gdb.py scripts/valgrind/baton.supp $(DESTDIR)$(PREFIX)/lib/baton/
 	install -m 755 $(B)/baton-cli $(DESTDIR)$(PREFIX)/lib/baton/baton-cli
 	ln -sf ../lib/baton/baton-cli $(DESTDIR)$(PREFIX)/bin/baton
 	$(if $(wildcard include/*.h),install -m 644 $(wildcard include/*.h) $(DESTDIR)$(PREFIX)/include/)

@@ -43,7 +43,7 @@
 #include "slots/origin.h"
 #include "slots/slots.h"
 
-enum { EXIT_STRICT = 64, EXIT_REQUIRE = 65, WAIT_TRIES = 4096 };
+enum { EXIT_STRICT = 64, EXIT_REQUIRE = 65, WAIT_TRIES = 1024 };
 
 extern char **environ;
 
@@ -201,7 +201,7 @@ static bool claim_patiently(void)
             return true;
         if (atomic_load(&start_claim) == arch_tp())
             return false;
-        sys_yield();
+        lock_nap();
     }
     if (atomic_load(&start_process) && atomic_load(&start_process) != sys_getpid())
         is_over = true;
@@ -245,7 +245,7 @@ void baton_activate(void)
             hooks_switch_on();
             is_active = 1;
         } else {
-            sys_yield();
+            lock_nap();
         }
     }
     errno = saved_errno;

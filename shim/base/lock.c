@@ -1,32 +1,155 @@
-/* Which thread forks, what it waits for, and the locks of objects: see lock.h. */
+/*
+ * Waiting for a lock, which thread forks, what it waits for, and the locks of objects: see lock.h.
+ *
+ * Who waits sleeps until the section must be over; nobody wakes it, so that to let go stays one store. That does
+ * not help a real-time thread whose holder other threads keep from running. So it says in `boost` who has the lock
+ * and asks the kernel for that futex: this lends the holder its priority until lock_free gives `boost` up.
+ * Whether the lock is held stands in `held` alone: what goes wrong with a loan (the kernel refuses it, a holder
+ * has not seen it) costs the time of its limit and nothing else. Only real-time threads ask: a sandbox may
+ * know plain futexes only.
+ */
 #include "base/lock.h"
 
+#include <pthread.h>
 #include <stddef.h>
 #include <time.h>
 
 #include "base/sys.h"
 
-enum { WAIT_MS = 200 };
+enum {
+    WAIT_MS = 200,
+    SPINS = 128,
+    NAPS = 1, /* until a thread looks whether it is a real-time one */
+    NAP_NS = 30000,
+    LOAN_NS = 500000,
+    FUTEX_WAIT_PRIVATE = 128,
+    FUTEX_LOCK_PI_PRIVATE = 128 | 6,
+    FUTEX_UNLOCK_PI_PRIVATE = 128 | 7,
+};
 
 _Atomic(int *) lock_forking;
+uint32_t lock_forker;
+int lock_number_at;
 
 struct lock lock_objects[LOCK_OBJECTS];
 
-/*
- * Two cores are common, so the holder may have been preempted: it gets ours. If that does not help, we may be
- * a real-time thread, to which yielding means nothing: a sleep lets anybody run. Nobody wakes us, so that
- * to let go of a lock stays one store; the section is over long before the sleep is.
- */
-void lock_wait(struct lock *lock, uintptr_t held, unsigned turn)
-{
-    enum { YIELDS = 8, FUTEX_WAIT_PRIVATE = 128, SLEEP_NS = 50000 };
-    struct timespec sleep = {0, SLEEP_NS};
+/* ---- who ---- */
 
-    if (turn <= YIELDS)
-        sys_yield();
-    else
-        (void)SYS_CALL(futex, &lock->held, FUTEX_WAIT_PRIVATE, (uint32_t)held, &sleep, NULL, 0L);
+/*
+ * glibc's struct pthread, which pthread_self answers, has the number in its first part since there is one; where is
+ * seen rather than known. Without it a thread goes by where its thread pointer points to, and nothing is lent.
+ */
+uint32_t lock_self_slow(void)
+{
+    enum { FIRST = 0x40, LAST = 0x400 };
+    static atomic_bool is_looked_for;
+    const char *thread = (const char *)(uintptr_t)pthread_self();
+    uint32_t number;
+
+    if (!atomic_exchange(&is_looked_for, true)) {
+        number = (uint32_t)SYS_CALL(gettid, 0L);
+        for (unsigned at = FIRST; at < LAST && !lock_number_at; at += sizeof number) {
+            if (*(const uint32_t *)(const void *)(thread + at) == number)
+                lock_number_at = (int)(thread + at - arch_tp());
+        }
+        if (lock_number_at)
+            return number & LOCK_OWNER;
+    }
+    return ((uint32_t)((uintptr_t)arch_tp() >> 6) & LOCK_OWNER) | 1;
 }
+
+/* ---- waiting ---- */
+
+static void nap(const _Atomic uint32_t *word, uint32_t value)
+{
+    struct timespec time = {0, NAP_NS};
+    long result = SYS_CALL(futex, word, FUTEX_WAIT_PRIVATE, value, &time, NULL, 0L);
+
+    if (result == -EPERM || result == -ENOSYS)
+        (void)SYS_CALL(nanosleep, &time, NULL);
+}
+
+void lock_nap(void)
+{
+    static _Atomic uint32_t nothing;
+
+    nap(&nothing, 0);
+}
+
+static bool is_real_time(void)
+{
+    enum { FIFO = 1, RR = 2, DEADLINE = 6, RESET_ON_FORK = 0x40000000 };
+    long policy = SYS_CALL(sched_getscheduler, 0L);
+
+    if (policy >= 0)
+        policy &= ~(long)RESET_ON_FORK;
+    return policy == FIFO || policy == RR || policy == DEADLINE;
+}
+
+/* False: it cannot be lent. The limit is needed where the holder has let go without seeing us. */
+static bool boost(struct lock *lock, uint32_t owner)
+{
+    struct timespec limit;
+    uint32_t word = 0;
+    long result;
+
+    if (!lock_number_at || SYS_CALL(clock_gettime, CLOCK_REALTIME, &limit) < 0)
+        return false;
+    limit.tv_nsec += LOAN_NS;
+    if (limit.tv_nsec >= 1000000000) {
+        limit.tv_nsec -= 1000000000;
+        limit.tv_sec++;
+    }
+    (void)atomic_compare_exchange_strong(&lock->boost, &word, owner);
+    if ((atomic_load(&lock->held) & LOCK_OWNER) != owner) {
+        (void)atomic_compare_exchange_strong(&lock->boost, &owner, 0);
+        return true;
+    }
+    result = SYS_CALL(futex, &lock->boost, FUTEX_LOCK_PI_PRIVATE, 0L, &limit, NULL, 0L);
+    if (result == 0) {
+        lock_drop_boost(lock);
+        return true;
+    }
+    word = atomic_load(&lock->boost);
+    if ((word & LOCK_OWNER) == owner) /* others who are told nothing by it have a limit, too */
+        (void)atomic_compare_exchange_strong(&lock->boost, &word, 0);
+    return result == -ETIMEDOUT;
+}
+
+void lock_drop_boost(struct lock *lock)
+{
+    uint32_t word = atomic_load(&lock->boost);
+
+    if ((word & LOCK_OWNER) == lock_self() &&
+        SYS_CALL(futex, &lock->boost, FUTEX_UNLOCK_PI_PRIVATE, 0L, NULL, NULL, 0L) < 0)
+        (void)atomic_compare_exchange_strong(&lock->boost, &word, 0);
+}
+
+void lock_take_slow(struct lock *lock)
+{
+    unsigned spins = 0, naps = 0;
+    bool lends = false;
+    uint32_t held;
+
+    while (!lock_try(lock)) {
+        held = atomic_load_explicit(&lock->held, memory_order_relaxed);
+        if ((held & LOCK_FOR_FORK) &&
+            atomic_load_explicit(&lock_forking, memory_order_relaxed) == &errno)
+            return;
+        if (!held)
+            continue;
+        if (++spins < SPINS) {
+            arch_pause();
+            continue;
+        }
+        if (++naps == NAPS)
+            lends = is_real_time();
+        if (!lends || !(lends = boost(lock, held & LOCK_OWNER)))
+            nap(&lock->held, held);
+    }
+}
+
+/* ---- fork ---- */
 
 static long now_ms(void)
 {
@@ -39,7 +162,7 @@ static long now_ms(void)
 void lock_wait_before_fork(bool (*is_busy)(void))
 {
     for (long start = now_ms(); is_busy() && now_ms() - start < WAIT_MS;)
-        sys_yield();
+        lock_nap();
 }
 
 /* One fork at a time. Whose it is is known before any other lock is taken and until all are let go: a
@@ -49,12 +172,14 @@ static struct lock fork_lock;
 void first_fork_lock(void)
 {
     lock_take_for_fork(&fork_lock);
+    lock_forker = lock_self();
     atomic_store(&lock_forking, &errno);
 }
 
 void first_fork_unlock(void)
 {
     atomic_store(&lock_forking, NULL);
+    lock_forker = 0;
     lock_drop_after_fork(&fork_lock);
 }
 

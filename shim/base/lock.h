@@ -3,8 +3,11 @@
  *
  * Not pthread_mutex: a hook may run before libpthread's state is ready and inside code that the
  * program interposes itself. Every lock that can be held at fork is taken in the prepare handler
- * (init.c), so that the child never inherits one that nobody will release. So there is none inside of
+ * (fork.c), so that the child never inherits one that nobody will release. So there is none inside of
  * an object, unless all those objects are in a list (map.c).
+ *
+ * Nobody spins for long and nobody yields: who waits sleeps for moments. A real-time thread lends its
+ * priority to the holder (see lock.c). To take a lock is one atomic instruction, to let go of it none.
  */
 #ifndef BATON_BASE_LOCK_H
 #define BATON_BASE_LOCK_H
@@ -16,11 +19,15 @@
 
 #include "base/arch.h"
 
-struct lock {
-    atomic_uintptr_t held; /* 0: free; else the thread pointer of who has it, and LOCK_FOR_FORK */
-};
+enum { LOCK_OWNER = 0x3fffffff };
+#define LOCK_FOR_FORK UINT32_C(0x80000000)
 
-enum { LOCK_FOR_FORK = 1 };
+struct lock {
+    _Atomic uint32_t
+        held; /* 0: free; else the number of the thread that has it, and LOCK_FOR_FORK */
+    _Atomic uint32_t
+        boost; /* futex with priority inheritance of those who wait; 0: none. Lends, guards nothing */
+};
 
 /*
  * Between the prepare handler and the others all locks are held by the thread that forks. Handlers of
@@ -30,39 +37,51 @@ enum { LOCK_FOR_FORK = 1 };
  */
 extern _Atomic(int *) lock_forking;
 
+/* Where libc keeps a thread's number, from the thread pointer; 0: not known. */
+extern int lock_number_at;
+uint32_t lock_self_slow(void);
+
+/* The number of the calling thread: the kernel's, where libc's layout is as expected. */
+static inline uint32_t lock_self(void)
+{
+    int at = lock_number_at;
+    uint32_t self = at ? (uint32_t)ARCH_TP_WORD(at) & LOCK_OWNER : 0;
+
+    return self ? self : lock_self_slow();
+}
+
 static inline bool lock_try(struct lock *lock)
 {
-    uintptr_t free = 0;
+    uint32_t free = 0;
 
-    return atomic_compare_exchange_strong_explicit(&lock->held, &free, (uintptr_t)arch_tp(),
+    return atomic_compare_exchange_strong_explicit(&lock->held, &free, lock_self(),
                                                    memory_order_acquire, memory_order_relaxed);
 }
 
-/* Waits a moment for who has it: see lock.c. */
-void lock_wait(struct lock *lock, uintptr_t held, unsigned turn);
+/* Waits until it has it, or is the thread that forks. */
+void lock_take_slow(struct lock *lock);
+/* To who lends its priority: it is over. */
+void lock_drop_boost(struct lock *lock);
+/* Sleeps for a moment, for loops that wait for another thread. */
+void lock_nap(void);
 
 static inline void lock_take(struct lock *lock)
 {
-    unsigned spins = 0;
+    if (!lock_try(lock))
+        lock_take_slow(lock);
+}
 
-    while (!lock_try(lock)) {
-        uintptr_t held;
-
-        while ((held = atomic_load_explicit(&lock->held, memory_order_relaxed)) != 0) {
-            if ((held & LOCK_FOR_FORK) &&
-                atomic_load_explicit(&lock_forking, memory_order_relaxed) == &errno)
-                return;
-            arch_pause();
-            if (++spins % 128 == 0)
-                lock_wait(lock, held, spins / 128);
-        }
-    }
+static inline void lock_free(struct lock *lock)
+{
+    atomic_store_explicit(&lock->held, 0, memory_order_release);
+    if (atomic_load_explicit(&lock->boost, memory_order_relaxed))
+        lock_drop_boost(lock);
 }
 
 static inline void lock_drop(struct lock *lock)
 {
     if (!(atomic_load_explicit(&lock->held, memory_order_relaxed) & LOCK_FOR_FORK))
-        atomic_store_explicit(&lock->held, 0, memory_order_release);
+        lock_free(lock);
 }
 
 /* The lock of an object that comes and goes: one of a few, which fork can take. Nothing else is taken
@@ -86,22 +105,32 @@ void first_fork_unlock(void);
 void objects_fork_lock(void);
 void objects_fork_unlock(void);
 
+/* The thread that forks, as it is called in the parent. */
+extern uint32_t lock_forker;
+
 /*
  * In the prepare handler, and in the two that come after. A signal handler may fork that has interrupted a
- * section of this very thread: then the lock is left to that section, which goes on in parent and child.
+ * section of this very thread: then the lock is left to that section, which goes on in parent and child. In the
+ * child the thread has another number.
  */
 static inline void lock_take_for_fork(struct lock *lock)
 {
-    if (atomic_load_explicit(&lock->held, memory_order_relaxed) == (uintptr_t)arch_tp())
+    uint32_t self = lock_self();
+
+    if (atomic_load_explicit(&lock->held, memory_order_relaxed) == self)
         return;
     lock_take(lock);
-    atomic_store_explicit(&lock->held, (uintptr_t)arch_tp() | LOCK_FOR_FORK, memory_order_relaxed);
+    atomic_store_explicit(&lock->held, self | LOCK_FOR_FORK, memory_order_relaxed);
 }
 
 static inline void lock_drop_after_fork(struct lock *lock)
 {
-    if (atomic_load_explicit(&lock->held, memory_order_relaxed) & LOCK_FOR_FORK)
-        atomic_store_explicit(&lock->held, 0, memory_order_release);
+    uint32_t held = atomic_load_explicit(&lock->held, memory_order_relaxed);
+
+    if (held & LOCK_FOR_FORK)
+        lock_free(lock);
+    else if (held && held == lock_forker)
+        atomic_store_explicit(&lock->held, lock_self(), memory_order_relaxed);
 }
 
 #endif

@@ -29,11 +29,6 @@ static inline int sys_getpid(void)
     return (int)syscall(SYS_getpid);
 }
 
-static inline void sys_yield(void)
-{
-    (void)SYS_CALL(sched_yield, 0L);
-}
-
 static inline int sys_open(const char *path, int flags, int mode)
 {
     return (int)SYS_CALL(openat, AT_FDCWD, path, flags | O_CLOEXEC | O_NOCTTY, mode);

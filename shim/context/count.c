@@ -12,6 +12,7 @@
 #include <sched.h>
 #include <time.h>
 
+#include "base/lock.h"
 #include "base/mem.h"
 #include "context/thread.h"
 #include "base/sys.h"
@@ -110,7 +111,7 @@ int64_t context_count_alive(void)
         thread_each(visit_flushes, &after);
         if ((!before.is_settling && before.flushes == after.flushes) || now_ms() - start > WAIT_MS)
             return alive;
-        sys_yield();
+        lock_nap();
     }
 }
 

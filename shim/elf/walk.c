@@ -23,7 +23,7 @@
 #include "base/lock.h"
 #include "base/sys.h"
 
-enum { WAIT_TRIES = 4096 };
+enum { WAIT_TRIES = 256 };
 
 /* ---- the loader's lock ---- */
 
@@ -97,7 +97,7 @@ static bool is_lock_left(void)
         if (!owner && !lock_word(&mutex->__data.__lock))
             return false;
         if (!owner)
-            sys_yield();
+            lock_nap();
     }
     if (owner && (SYS_CALL(tgkill, process, owner, 0) != -ESRCH ||
                   lock_word(&mutex->__data.__owner) != owner))
@@ -133,7 +133,7 @@ static void walk_enter(void)
     for (unsigned i = 0; (forking = atomic_load(&is_closed)) && forking != &errno && i < WAIT_TRIES;
          i++) {
         atomic_fetch_sub(&walkers, 1);
-        sys_yield();
+        lock_nap();
         atomic_fetch_add(&walkers, 1);
     }
 }
@@ -157,7 +157,7 @@ void elf_fork_close(void)
 {
     atomic_store(&is_closed, &errno);
     for (unsigned i = 0; is_walking() && i < WAIT_TRIES; i++)
-        sys_yield();
+        lock_nap();
 }
 
 void elf_fork_open(bool is_child)

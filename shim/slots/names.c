@@ -33,10 +33,10 @@ bool slot_name_add(struct slot_name *name, const char *symbol, const char *modul
  */
 static bool names_try_lock(void)
 {
-    for (unsigned tries = 0; tries < 4096; tries++) {
+    for (unsigned tries = 0; tries < 256; tries++) {
         if (lock_try(&names_lock))
             return true;
-        sys_yield();
+        lock_nap();
     }
     return false;
 }

@@ -10,6 +10,7 @@
 
 #include <sched.h>
 
+#include "base/lock.h"
 #include "base/mem.h"
 #include "interpose/hooks.h"
 #include "userhooks/core.h"
@@ -45,7 +46,7 @@ static bool manage(void *to, const void *from, int operation)
         cloned.invoker = node->invoker;
         while (!(copy = node_new(&cloned, function_context(node)))) {
             context_release(node->context);
-            sys_yield();
+            lock_nap();
         }
         *(struct function_node **)to = copy;
         return false;

@@ -1,7 +1,7 @@
 """Every family's program under valgrind's memcheck: nothing of ours is used after its end."""
 import shutil
 
-from harness import CARRIERS, carry, find_program, skip, test
+from harness import CARRIERS, ROOT, carry, find_program, plain, skip, test
 
 # For each program the modes where memory goes early, late or in another thread. Left out: sigevent's lookup and
 # queue, where memcheck finds fault with glibc itself, coroutines inside of coroutines, whose stacks it
@@ -42,3 +42,19 @@ def memcheck(name, mode):
     if after.code == 9:
         after.fail("valgrind complains")
     after.ok()
+
+
+SUPPRESSIONS = ROOT / "scripts" / "valgrind" / "baton.supp"
+
+
+@test("helgrind and drd know our locks by the file that is shipped, and still see the program's own races",
+      timeout=100, each=[("helgrind", "key"), ("drd", "tls")])
+def races(tool, kind):
+    if not shutil.which("valgrind"):
+        skip("no valgrind")
+    plain("race", "clean", kind).wrong()
+    under = "valgrind", "-q", f"--tool={tool}", "--error-exitcode=9", f"--suppressions={SUPPRESSIONS}"
+    after = carry(CARRIERS[kind], *under, find_program("race"), "clean", kind, timeout=80)
+    after.ok()
+    assert not after.err, after.err
+    assert " work " in carry(CARRIERS[kind], *under, find_program("race"), "race", kind, timeout=80).err

@@ -322,7 +322,7 @@ struct record *record_new_sure(void)
             if (atomic_compare_exchange_weak(&reserve_used, &place, place + 1))
                 record = reserve_record(place);
         } else {
-            sys_yield();
+            lock_nap();
             record = record_new();
         }
     }

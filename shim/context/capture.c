@@ -55,7 +55,7 @@ static struct context *apply_limits(struct thread *thread, struct context *conte
     return limited;
 }
 
-struct context *context_capture_slow(unsigned family)
+static APART struct context *capture_any(unsigned family)
 {
     struct thread *thread = thread_self;
     uintptr_t guard;
@@ -100,6 +100,18 @@ struct context *context_capture_slow(unsigned family)
     else
         thread->counts.carried[family]++;
     return guard & GUARD_OBSERVED ? observer->capture(thread, context, family) : context;
+}
+
+/* Where somebody watches, what context_try_capture is where nobody does. */
+struct context *context_capture_slow(unsigned family)
+{
+    struct thread *thread = thread_self;
+
+    if (unlikely(!guard_is_for_observer() || thread->attached || thread->snapshot.refs <= 0))
+        return capture_any(family);
+    thread->snapshot.refs--;
+    thread->snapshot.tally[family]++;
+    return observer->capture_plain(thread, thread->snapshot.context, family);
 }
 
 struct context *context_here(void)

@@ -6,18 +6,25 @@
  */
 #include "context/observer.h"
 
+#include <string.h>
+
 #include "context/internal.h"
 #include "slots/slots.h"
+
+enum { KEYS_IN_LINE = 8 }; /* more are moved by memcpy */
 
 void observer_set(const struct observer *table)
 {
     observer = table;
+    observer_place_at = offsetof(struct context, key) + slots_key_count * sizeof(void *);
     guard_raise(GUARD_OBSERVED);
 }
 
 size_t observer_copy_size(void)
 {
-    return (context_before + observer_context_size() + sizeof(struct handoff *) + 15) & ~(size_t)15;
+    size_t context = offsetof(struct context, key) + slots_key_count * sizeof(void *);
+
+    return (context_before + context + sizeof(struct handoff *) + 15) & ~(size_t)15;
 }
 
 struct context *observer_copy_at(void *memory)
@@ -27,7 +34,14 @@ struct context *observer_copy_at(void *memory)
 
 void observer_fill(struct context *copy, struct context *context, struct handoff *handoff)
 {
-    context_copy_values(copy, context);
+    if (context_before || slots_key_count > KEYS_IN_LINE) {
+        context_copy_values(copy, context);
+    } else {
+        memcpy(&copy->flags, &context->flags,
+               offsetof(struct context, base) - offsetof(struct context, flags));
+        for (unsigned i = 0; i < slots_key_count; i++)
+            copy->key[i] = context->key[i];
+    }
     copy->flags = (context->flags & CONTEXT_EMPTY) | CONTEXT_WATCHED | CONTEXT_ONCE;
     copy->base = context;
     *observer_place(copy) = handoff;

@@ -19,16 +19,22 @@ struct observer {
     /* A handoff of `family` takes `context` along; its reference is taken over. The answer is what
      * rides with the callback, and may be the same. */
     struct context *(*capture)(struct thread *thread, struct context *context, unsigned family);
+    /* The same where the thread has nothing attached and `context` is its snapshot, which others have too. */
+    struct context *(*capture_plain)(struct thread *thread, struct context *context,
+                                     unsigned family);
     /* A watched or tagged context was made a thread's; will be left, or is put aside with its stack. */
     void (*start)(struct thread *thread, const struct context *context);
     void (*end)(struct thread *thread, const struct context *context, enum observed_end how);
+    /* Both in one, where an attach that owns its reference has been left by return: `end`, and let go. */
+    void (*finish)(struct thread *thread, struct context *context);
     /* Its last reference is gone. */
     void (*free)(struct context *context);
     /* A repeating callback goes on from `next` instead, whose reference is taken over. */
     struct context *(*succeed)(const struct context *context, struct context *next);
 };
 
-extern const struct observer *observer;
+extern const struct observer *observer __attribute__((visibility("hidden")));
+
 /* After context_init and before any capture: the guard goes up. */
 void observer_set(const struct observer *table);
 
@@ -40,8 +46,19 @@ void observer_fill(struct context *copy, struct context *context, struct handoff
 /* Marks a context that nobody else has. */
 void observer_tag(struct context *context, struct handoff *handoff);
 
-size_t observer_context_size(void);
-struct handoff **observer_place(const struct context *copy);
+/* From the start of a watched copy to whose it is. */
+extern size_t observer_place_at __attribute__((visibility("hidden")));
+
+static inline struct handoff **observer_place(const struct context *copy)
+{
+    return (struct handoff **)(void *)((char *)(uintptr_t)copy + observer_place_at);
+}
+
+/* Nothing but the watcher keeps the fast paths from holding. */
+static inline bool guard_is_for_observer(void)
+{
+    return atomic_load_explicit(&context_guard, memory_order_relaxed) == GUARD_OBSERVED;
+}
 
 /* Whose it is; NULL: nobody's. */
 static inline struct handoff *observer_handoff(const struct context *context)

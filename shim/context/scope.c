@@ -133,7 +133,7 @@ bool scope_enter_slow(struct context *context, uintptr_t frame_mark)
     return true;
 }
 
-struct thread *scope_enter_any(struct context *context, uintptr_t frame_mark)
+static APART struct thread *enter_any(struct context *context, uintptr_t frame_mark)
 {
     struct thread *thread = thread_self;
 
@@ -155,6 +155,20 @@ struct thread *scope_enter_any(struct context *context, uintptr_t frame_mark)
     if (!thread_is_attached(thread) && thread != &thread_unknown)
         thread->frame_mark = 0; /* an earlier attach at this very depth may have left its mark */
     return thread;
+}
+
+/* First where somebody watches, and nothing else is in the way. */
+struct thread *scope_enter_any(struct context *context, uintptr_t frame_mark)
+{
+    struct thread *thread = thread_self;
+
+    if (!guard_is_for_observer() || thread->attached || !(context->flags & CONTEXT_WATCHED) ||
+        frame_mark & FRAME_THREAD)
+        return enter_any(context, frame_mark);
+    thread->attached = context;
+    thread->frame_mark = frame_mark | FRAME_SLOW; /* SCOPE_LEAVE knows nothing of who watches */
+    observer->start(thread, context);
+    return thread_self;
 }
 
 /*
@@ -245,7 +259,7 @@ void scope_leave_slow(struct thread *thread, uintptr_t sp)
         entry_pop(thread);
 }
 
-void scope_leave_here(uintptr_t sp)
+static APART void leave_here(uintptr_t sp)
 {
     struct thread *thread = thread_self;
     uintptr_t frame_mark = thread->frame_mark;
@@ -271,6 +285,26 @@ void scope_leave_here(uintptr_t sp)
         return;
     }
     scope_leave_slow(thread, sp);
+}
+
+/* First what scope_enter_any made where somebody watches. */
+void scope_leave_here(uintptr_t sp)
+{
+    struct thread *thread = thread_self;
+    uintptr_t frame_mark = thread->frame_mark;
+    struct context *context = thread->attached;
+
+    if (!observer || (frame_mark & ~(uintptr_t)FRAME_OWNED) != (sp | FRAME_SLOW) || thread->depth ||
+        !thread_is_attached(thread) ||
+        (context->flags & (CONTEXT_WATCHED | CONTEXT_OVERLAY)) != CONTEXT_WATCHED) {
+        leave_here(sp);
+        return;
+    }
+    thread->attached = NULL;
+    if (frame_mark & FRAME_OWNED)
+        observer->finish(thread, context);
+    else
+        observer->end(thread, context, ENDED_RETURN);
 }
 
 uint32_t scope_top_entry(const struct thread *thread)

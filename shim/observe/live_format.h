@@ -36,18 +36,32 @@ static inline uint64_t live_bucket_start(unsigned bucket)
     return bucket ? (uint64_t)1 << log | (uint64_t)(bucket & 1) << (log - 1) : 0;
 }
 
+/* Where a handoff comes from. */
+#define HANDOFF_FROM                    \
+    uint32_t node; /* trace_format.h */ \
+    uint32_t runs;                      \
+    uint16_t hook;                      \
+    uint8_t family, flags;              \
+    uint32_t tid /* who handed over */
+
+struct handoff_from {
+    HANDOFF_FROM;
+};
+
 /* A handoff that is watched. id 0: free. */
 struct handoff {
     uint64_t id;
     uint64_t submitted; /* ticks */
     struct context *shared;
     struct handoff *next; /* free ones */
-    uint32_t node;        /* trace_format.h */
-    uint32_t runs;
-    uint16_t hook;
-    uint8_t family, flags;
-    uint32_t tid;          /* who handed over */
-    const void *origin[2]; /* spare */
+    union {
+        struct {
+            HANDOFF_FROM;
+        };
+        struct handoff_from from;
+    };
+    struct context *own; /* the place of its watched copy */
+    struct handoff *batch;
 };
 _Static_assert(sizeof(void *) != 8 || sizeof(struct handoff) == 64, "a line of the cache");
 

@@ -32,14 +32,46 @@ static uint32_t chunk_number(const struct trace_chunk *chunk)
                       TRACE_CHUNK);
 }
 
-/* `reserved` of a chunk is the number of the ring's next one. */
-bool ring_more(struct watcher *watcher)
-{
-    struct trace_chunk *chunk = store_chunk();
+enum { ANCHOR_EVERY = 2048 }; /* bytes of records */
+enum { NAME_EVERY = 16 };     /* chunks: the thread may have got another */
 
+static void set_anchor(struct watcher *watcher)
+{
+    struct trace_chunk *chunk = watcher->chunk;
+    char *end = (char *)chunk + TRACE_CHUNK, *next = (char *)watcher->next + ANCHOR_EVERY;
+
+    chunk->anchor = store_anchor();
+    atomic_store_explicit(&chunk->lost, watcher->lost, memory_order_relaxed);
+    watcher->end = (uint64_t *)(void *)(next < end ? next : end);
+}
+
+static unsigned count_records(const struct trace_chunk *chunk)
+{
+    const uint64_t *record = (const void *)(chunk + 1);
+    const uint64_t *end = (const void *)((const char *)chunk +
+                                         atomic_load_explicit(&chunk->used, memory_order_relaxed));
+    unsigned count = 0;
+
+    for (; record < end && (*record >> 8 & 255); record += *record >> 8 & 255)
+        count++;
+    return count;
+}
+
+/* `next` of a chunk is the number of the ring's next one. */
+bool ring_more(struct watcher *watcher, unsigned words)
+{
+    struct trace_chunk *chunk = watcher->chunk;
+
+    if (chunk && (char *)(watcher->next + words) <= (char *)chunk + TRACE_CHUNK) {
+        set_anchor(watcher);
+        if (watcher->next + words > watcher->end)
+            watcher->end = watcher->next + words;
+        return true;
+    }
+    chunk = store_chunk();
     if (!chunk && (chunk = watcher->oldest)) {
-        watcher->oldest = chunk->reserved ? chunk_at(chunk->reserved) : NULL;
-        watcher->lost += atomic_load_explicit(&chunk->records, memory_order_relaxed);
+        watcher->oldest = chunk->next ? chunk_at(chunk->next) : NULL;
+        watcher->lost += count_records(chunk);
         if (chunk == watcher->chunk)
             watcher->chunk = NULL;
     }
@@ -49,30 +81,24 @@ bool ring_more(struct watcher *watcher)
     }
     atomic_store_explicit(&chunk->used, 0, memory_order_relaxed);
     atomic_thread_fence(memory_order_release);
-    chunk->reserved = 0;
+    chunk->next = 0;
     chunk->ring = watcher->ring;
     chunk->sequence = ++watcher->sequence;
     chunk->tid = watcher->tid;
-    (void)SYS_CALL(prctl, PR_GET_NAME, chunk->name, 0, 0, 0);
-    atomic_store_explicit(&chunk->records, 0, memory_order_relaxed);
-    atomic_store_explicit(&chunk->lost, watcher->lost, memory_order_relaxed);
-    chunk->anchor = store_anchor();
-    atomic_store_explicit(&chunk->used, sizeof *chunk, memory_order_release);
+    if (watcher->chunk && watcher->sequence % NAME_EVERY != 1)
+        memcpy(chunk->name, watcher->chunk->name, sizeof chunk->name);
+    else
+        (void)SYS_CALL(prctl, PR_GET_NAME, chunk->name, 0, 0, 0);
     if (watcher->chunk)
-        watcher->chunk->reserved = chunk_number(chunk);
+        watcher->chunk->next = chunk_number(chunk);
     watcher->chunk = chunk;
     if (!watcher->oldest)
         watcher->oldest = chunk;
     watcher->next = (uint64_t *)(void *)(chunk + 1);
-    /* The longest record always finds room in a fresh chunk. */
-    watcher->end = (uint64_t *)(void *)((char *)chunk + TRACE_CHUNK);
+    /* The longest record always finds room in a fresh chunk, before its first anchor is due. */
+    set_anchor(watcher);
+    atomic_store_explicit(&chunk->used, sizeof *chunk, memory_order_release);
     return true;
-}
-
-void ring_anchor(struct watcher *watcher)
-{
-    watcher->chunk->anchor = store_anchor();
-    atomic_store_explicit(&watcher->chunk->lost, watcher->lost, memory_order_relaxed);
 }
 
 void ring_thread(struct watcher *watcher)
@@ -99,6 +125,10 @@ struct shown {
 
 static struct shown shown[SLOTS_MAX];
 static unsigned shown_count;
+
+struct ring_word ring_words[RING_WORDS_MAX + 1];
+unsigned ring_values_max;
+bool ring_has_words_only;
 
 /* BATON_SHOW: items, each perhaps with "=string", "=number", "=pointer" or "=none" behind it. */
 static bool find_wish(const struct config *config, const struct slot *slot, unsigned *kind)
@@ -127,6 +157,29 @@ static bool find_wish(const struct config *config, const struct slot *slot, unsi
         }
     }
     return false;
+}
+
+/* How long values can be, and where those are that are one word, if all are. */
+static void plan_words(void)
+{
+    unsigned count = 0;
+
+    ring_values_max = 1;
+    ring_has_words_only = shown_count <= RING_WORDS_MAX;
+    for (unsigned i = 0; i < shown_count; i++) {
+        const struct shown *value = &shown[i];
+
+        if (ring_values_max < 200)
+            ring_values_max += 1 + (value->length + 8u) / 8;
+        ring_has_words_only &= value->kind == TRACE_POINTER || value->kind == TRACE_NUMBER;
+        if (!ring_has_words_only)
+            continue;
+        ring_words[count++] = (struct ring_word){
+            value->is_key ? (int64_t)(offsetof(struct context, key) + value->at * sizeof(void *))
+                          : (int64_t)value->at - (int64_t)context_before,
+            value->length < 8 ? ((uint64_t)1 << 8 * value->length) - 1 : UINT64_MAX,
+            TRACE_VALUE(value->slot, value->kind, value->length)};
+    }
 }
 
 void ring_plan(const struct config *config)
@@ -160,18 +213,10 @@ void ring_plan(const struct config *config)
             shown[shown_count++] = (struct shown){(uint8_t)i, (uint8_t)kind, is_key, length,
                                                   is_key ? slot->key_index : slot->offset};
     }
+    plan_words();
 }
 
-unsigned ring_values_max(void)
-{
-    unsigned words = 0;
-
-    for (unsigned i = 0; i < shown_count && words < 200; i++)
-        words += 1 + (shown[i].length + 8u) / 8;
-    return words;
-}
-
-unsigned ring_values(const struct context *context, uint64_t *into, unsigned room)
+unsigned ring_values_any(const struct context *context, uint64_t *into, unsigned room)
 {
     const char *copied = context_copied(context);
     unsigned used = 0;

@@ -28,19 +28,6 @@ static unsigned site_place(const void *site)
     return (unsigned)((uintptr_t)site * 2654435761u >> 12) % WATCH_SITES;
 }
 
-/* The place alone. */
-static uint32_t site_alone(struct watcher *watcher)
-{
-    const void *site = hook_call.site;
-    struct watched_place *place = &watcher->places[site_place(site)];
-
-    if (unlikely(place->site != site)) {
-        place->site = site;
-        place->stack = store_stack(&site, 1);
-    }
-    return place->stack;
-}
-
 static bool is_still_there(const struct watched_site *known)
 {
     for (unsigned i = 0; i < known->count; i++) {
@@ -97,11 +84,12 @@ uint32_t stacks_here(struct watcher *watcher)
 {
     struct watched_site *known;
 
-    if (!stacks_depth)
-        return site_alone(watcher);
-    if (unlikely(!watcher->sites) &&
-        !(watcher->sites = mem_alloc(WATCH_SITES * sizeof *watcher->sites)))
-        return site_alone(watcher);
+    if (!stacks_depth || (unlikely(!watcher->sites) &&
+                          !(watcher->sites = mem_alloc(WATCH_SITES * sizeof *watcher->sites)))) {
+        const void *site = hook_call.site;
+
+        return store_stack(&site, 1);
+    }
     known = &watcher->sites[site_place((const char *)hook_call.site + (hook_call.sp >> 4 << 14))];
     if (likely(known->site == hook_call.site && known->sp == hook_call.sp && is_still_there(known)))
         return known->stack;

@@ -4,7 +4,8 @@
 
 #include "observe/watch.h"
 
-extern unsigned stacks_depth; /* frames to keep; 0: the place alone */
+extern unsigned stacks_depth
+    __attribute__((visibility("hidden"))); /* frames to keep; 0: the place alone */
 
 /* The stack of the hooked call that the thread is in (hook_call). */
 uint32_t stacks_here(struct watcher *watcher);

@@ -2,8 +2,9 @@
  * The memory that traces, stacks and counts are written to.
  *
  * Rules: nothing that the program could be killed for: the blocks of a file are reserved before they
- * are touched (a full disk would be SIGBUS), and where there is no room the answer is "none". The tables
- * only grow, so readers, in this process and outside of it, need no lock; who adds takes one.
+ * are touched (a full disk would be SIGBUS), and where there is no room the answer is "none". A trace has
+ * holes where nothing is written yet. The tables only grow, so readers, in this process and outside of
+ * it, need no lock; who adds takes one.
  */
 #include "observe/store.h"
 
@@ -24,7 +25,10 @@
 #include "interpose/hooks.h"
 #include "slots/slots.h"
 
-enum { INDEX = 1 << 16, FRAMES_MAX = 256, GROW = 4096 };
+enum { INDEX = 1 << 16, FRAMES_MAX = 256, GROW = 4096, PAGE = 4096 };
+/* How much more of a trace is got ready at a time: bytes of a table, chunks. */
+enum { TABLE_GROW = 65536, CHUNKS_GROW = 16 };
+enum { MADVISE_POPULATE_WRITE = 23 }; /* newer than glibc's headers may be */
 
 struct trace_header *store_trace;
 struct live_header *store_live;
@@ -32,6 +36,9 @@ struct handoff *store_handoffs;
 bool store_has_ticks;
 
 static size_t trace_size, live_size;
+/* Ends of what may be touched of a trace's parts; 0: all of it. */
+static size_t stacks_ready, nodes_ready;
+static _Atomic size_t chunks_ready;
 static int live_fd = -1;
 static struct lock tables_lock;
 /* By hash, open addressing: words of stacks, numbers of nodes; 0: free. */
@@ -83,6 +90,32 @@ static bool reserve(int fd, size_t at, size_t size)
             return false;
     }
     return true;
+}
+
+/* The same for what is mapped, with no file open any more (Linux 5.14). */
+static bool populate(void *start, size_t size)
+{
+    uintptr_t first = (uintptr_t)start & ~(uintptr_t)(PAGE - 1);
+    uintptr_t end = ((uintptr_t)start + size + PAGE - 1) & ~(uintptr_t)(PAGE - 1);
+    long result;
+
+    do
+        result = SYS_CALL(madvise, first, (long)(end - first), MADVISE_POPULATE_WRITE);
+    while (result == -EINTR || result == -EAGAIN);
+    return result == 0;
+}
+
+/* Of a table at `table` of `size` bytes: up to `end` it may be touched. */
+static bool get_ready(size_t *ready, uint64_t table, size_t end, size_t size)
+{
+    size_t more = *ready + TABLE_GROW < size ? TABLE_GROW : size - *ready;
+
+    if (!*ready || end <= *ready)
+        return true;
+    if (!populate((char *)store_trace + table + *ready, more))
+        return false;
+    *ready += more;
+    return end <= *ready;
 }
 
 /* %p is the process. A file that a living process writes to is its: then the name gets our number. */
@@ -159,6 +192,7 @@ static bool open_trace_map(const char *file, unsigned megabytes)
     size_t fixed = TRACE_HEADER + TRACE_NAMES + TRACE_MODULES * sizeof(struct trace_module) +
                    TRACE_STACK_WORDS * sizeof(uint64_t) + TRACE_NODES * sizeof(struct trace_node);
     size_t chunks = file ? ((size_t)(megabytes ? megabytes : 1) << 20) / TRACE_CHUNK : 0;
+    size_t tables = TRACE_HEADER + TRACE_NAMES + TRACE_MODULES * sizeof(struct trace_module);
     struct trace_header *header;
     char path[4096];
     int fd = -1;
@@ -172,7 +206,7 @@ static bool open_trace_map(const char *file, unsigned megabytes)
             return false;
         }
         if (SYS_CALL(ftruncate, fd, 0L) < 0 || SYS_CALL(ftruncate, fd, (long)trace_size) < 0 ||
-            !reserve(fd, 0, trace_size)) {
+            !reserve(fd, 0, TRACE_HEADER)) {
             log_msg(LOG_LEVEL_ERROR, "BATON_TRACE=\"%s\": no room for %u MiB (BATON_TRACE_MIB)",
                     file, (unsigned)(trace_size >> 20));
             (void)SYS_CALL(ftruncate, fd, 0L);
@@ -181,6 +215,17 @@ static bool open_trace_map(const char *file, unsigned megabytes)
         }
     }
     header = map_shared(fd, trace_size);
+    stacks_ready = nodes_ready = 0;
+    atomic_store(&chunks_ready, SIZE_MAX);
+    if (header && file && populate(header, tables)) {
+        stacks_ready = nodes_ready = TABLE_GROW;
+        atomic_store(&chunks_ready, 0);
+    } else if (header && file && !reserve(fd, 0, trace_size)) {
+        log_msg(LOG_LEVEL_ERROR, "BATON_TRACE=\"%s\": no room for %u MiB (BATON_TRACE_MIB)", file,
+                (unsigned)(trace_size >> 20));
+        (void)SYS_CALL(munmap, header, (long)trace_size);
+        header = NULL;
+    }
     if (fd >= 0)
         sys_close(fd);
     if (!header)
@@ -196,6 +241,11 @@ static bool open_trace_map(const char *file, unsigned megabytes)
     header->stacks_at = header->modules_at + TRACE_MODULES * sizeof(struct trace_module);
     header->nodes_at = header->stacks_at + TRACE_STACK_WORDS * sizeof(uint64_t);
     header->chunks_at = fixed;
+    if (stacks_ready && !(populate((char *)header + header->stacks_at, TABLE_GROW) &&
+                          populate((char *)header + header->nodes_at, TABLE_GROW))) {
+        (void)SYS_CALL(munmap, header, (long)trace_size);
+        return false;
+    }
     header->chunk_count = (uint32_t)chunks;
     atomic_store(&header->stack_words_used, 1);
     atomic_store(&header->nodes_used, 1);
@@ -291,6 +341,29 @@ void store_close(void)
 
 /* ---- room ---- */
 
+static bool get_chunk_ready(uint32_t chunk)
+{
+    size_t ready;
+
+    if (chunk < atomic_load_explicit(&chunks_ready, memory_order_acquire))
+        return true;
+    lock_take(&tables_lock);
+    ready = atomic_load(&chunks_ready);
+    while (ready <= chunk) {
+        size_t more = store_trace->chunk_count - ready < CHUNKS_GROW
+                          ? store_trace->chunk_count - ready
+                          : CHUNKS_GROW;
+
+        if (!populate((char *)store_trace + store_trace->chunks_at + ready * TRACE_CHUNK,
+                      more * TRACE_CHUNK))
+            break;
+        ready += more;
+        atomic_store_explicit(&chunks_ready, ready, memory_order_release);
+    }
+    lock_drop(&tables_lock);
+    return chunk < ready;
+}
+
 struct trace_chunk *store_chunk(void)
 {
     uint32_t chunk;
@@ -299,7 +372,7 @@ struct trace_chunk *store_chunk(void)
         store_trace->chunk_count)
         return NULL;
     chunk = atomic_fetch_add(&store_trace->chunks_used, 1);
-    if (chunk >= store_trace->chunk_count)
+    if (chunk >= store_trace->chunk_count || !get_chunk_ready(chunk))
         return NULL;
     return (struct trace_chunk *)(void *)((char *)store_trace + store_trace->chunks_at +
                                           (size_t)chunk * TRACE_CHUNK);
@@ -406,7 +479,9 @@ uint32_t store_stack(const void *const *frames, unsigned count)
     while ((at = atomic_load(&stack_index[place])) && !is_stack(at, frames, count))
         place = (place + 1) % INDEX;
     used = atomic_load(&store_trace->stack_words_used);
-    if (!at && used + count + 1 <= TRACE_STACK_WORDS && used < INDEX / 4 * 3 * 2) {
+    if (!at && used + count + 1 <= TRACE_STACK_WORDS && used < INDEX / 4 * 3 * 2 &&
+        get_ready(&stacks_ready, store_trace->stacks_at, (used + count + 1) * sizeof *words,
+                  TRACE_STACK_WORDS * sizeof *words)) {
         words = (uint64_t *)(uintptr_t)(store_stack_words() + used);
         words[0] = count;
         for (unsigned i = 0; i < count; i++) {
@@ -452,7 +527,9 @@ uint32_t store_node(uint32_t parent, uint32_t stack)
            (nodes[at].parent != parent || nodes[at].stack != stack))
         place = (place + 1) % INDEX;
     used = atomic_load(&store_trace->nodes_used);
-    if (!at && used < TRACE_NODES) {
+    if (!at && used < TRACE_NODES &&
+        get_ready(&nodes_ready, store_trace->nodes_at, (used + 1) * sizeof *nodes,
+                  TRACE_NODES * sizeof *nodes)) {
         nodes[used] = (struct trace_node){parent, stack};
         atomic_store(&store_trace->nodes_used, used + 1);
         atomic_store_explicit(&node_index[place], used, memory_order_release);

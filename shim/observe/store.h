@@ -8,13 +8,15 @@
 #include "observe/live_format.h"
 #include "observe/trace_format.h"
 
-extern struct trace_header *store_trace; /* NULL: not observed */
-extern struct live_header *store_live;
-extern struct handoff *store_handoffs;
+extern struct trace_header *store_trace
+    __attribute__((visibility("hidden"))); /* NULL: not observed */
+extern struct live_header *store_live __attribute__((visibility("hidden")));
+extern struct handoff *store_handoffs __attribute__((visibility("hidden")));
 
 /* Now, on the trace's clock. */
 uint64_t store_ticks_slow(void);
-extern bool store_has_ticks; /* the processor's own counter, else CLOCK_MONOTONIC */
+extern bool store_has_ticks
+    __attribute__((visibility("hidden"))); /* the processor's own counter, else CLOCK_MONOTONIC */
 struct trace_anchor store_anchor(void);
 
 /*

@@ -73,9 +73,8 @@ struct trace_chunk {
     uint32_t tid;               /* of the first record */
     struct trace_anchor anchor; /* the last of this ring */
     _Atomic uint64_t lost;      /* records of this ring that were written over, or had no room */
-    _Atomic uint32_t records;
-    uint32_t reserved;
-    char name[16]; /* of the thread */
+    uint32_t next, reserved;    /* the ring's next chunk, by its number from 1 */
+    char name[16];              /* of the thread */
 };
 
 /*

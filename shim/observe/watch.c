@@ -24,9 +24,11 @@
 #include "observe/probe.h"
 #include "observe/ring.h"
 #include "observe/stacks.h"
+#include "observe/watch_parts.h"
 #include "slots/slots.h"
 
-enum { FREE_AT_HAND = 256, FREE_BATCH = 128 };
+/* Who wants more than a trace: what runs where (stacks, the live page), counts by family. */
+static bool wants_runs, wants_counts;
 
 static struct config_wishes {
     const char *file;
@@ -49,14 +51,9 @@ static inline void watcher_keep(struct thread *thread, struct watcher *watcher)
 }
 
 static struct lock free_lock;
-static struct handoff *free_handoffs;
+static struct handoff *free_handoffs, *free_batches;
 static char *copies; /* a watched copy for each handoff, at the same place in the row */
 static size_t copy_size;
-
-static inline uint64_t now_ticks(void)
-{
-    return likely(store_has_ticks) ? arch_ticks() : store_ticks_slow();
-}
 
 /* ---- threads ---- */
 
@@ -92,7 +89,7 @@ static __attribute__((noinline)) struct watcher *watch_slow(struct thread *threa
     struct watcher *watcher;
     int saved_errno = errno;
 
-    if (thread == &thread_unknown || (!store_live && !open_again()))
+    if (!thread || thread == &thread_unknown || (!store_live && !open_again()))
         return NULL;
     watcher = watcher_of(thread);
     if (!watcher && !(watcher = mem_alloc(sizeof *watcher)))
@@ -113,6 +110,9 @@ static __attribute__((noinline)) struct watcher *watch_slow(struct thread *threa
     }
     watcher_keep(thread, watcher);
     watcher_self = watcher;
+    watcher->thread = thread;
+    for (unsigned i = 0; i < WATCH_SITES; i++) /* they know the number of the thread */
+        watcher->places[i].call = UINT32_MAX;
     watcher->tid = (uint32_t)SYS_CALL(gettid, 0);
     watcher->live->tid = watcher->tid;
     watcher->live->depth = 0;
@@ -123,12 +123,12 @@ static __attribute__((noinline)) struct watcher *watch_slow(struct thread *threa
     return watcher;
 }
 
-static inline struct watcher *watch(struct thread *thread)
+/* A block that has gone to another thread is not this one's; in a forked child nobody has one. */
+static inline __attribute__((always_inline)) struct watcher *watch(struct thread *thread)
 {
     struct watcher *watcher = watcher_self;
 
-    if (likely(watcher && watcher == watcher_of(thread) &&
-               watcher->generation == atomic_load_explicit(&generation, memory_order_relaxed)))
+    if (likely(watcher && watcher->thread == thread))
         return watcher;
     return watch_slow(thread);
 }
@@ -140,32 +140,37 @@ struct watcher *watch_thread(struct thread *thread)
 
 /* ---- handoffs ---- */
 
+/* Free ones come and go by the batch, whole: `batch` of a first one is the first of the next batch. */
 static __attribute__((noinline)) struct handoff *handoffs_more(struct watcher *watcher)
 {
-    struct handoff *first;
+    struct handoff *first = watcher->spare;
     uint32_t number;
 
-    lock_take(&free_lock);
-    first = free_handoffs;
-    for (struct handoff *last = first; last; last = last->next) {
-        if (++watcher->free_count == FREE_BATCH || !last->next) {
-            free_handoffs = last->next;
-            last->next = NULL;
-            break;
+    watcher->spare = NULL;
+    watcher->free_count = WATCH_BATCH;
+    if (!first) {
+        lock_take(&free_lock);
+        if ((first = free_batches)) {
+            free_batches = first->batch;
+        } else if ((first = free_handoffs)) { /* of threads that have no watcher */
+            free_handoffs = first->next;
+            first->next = NULL;
+            watcher->free_count = 1;
         }
+        lock_drop(&free_lock);
     }
-    lock_drop(&free_lock);
-    if (!first && (number = store_reserve_handoffs(FREE_BATCH)) != UINT32_MAX) {
+    if (!first && (number = store_reserve_handoffs(WATCH_BATCH)) != UINT32_MAX) {
         first = &store_handoffs[number];
-        for (unsigned i = 0; i < FREE_BATCH; i++)
-            first[i].next = i + 1 < FREE_BATCH ? &first[i + 1] : NULL;
-        watcher->free_count = FREE_BATCH;
+        for (unsigned i = 0; i < WATCH_BATCH; i++) {
+            first[i].next = i + 1 < WATCH_BATCH ? &first[i + 1] : NULL;
+            first[i].own = observer_copy_at(copies + (number + i) * copy_size);
+        }
     }
     watcher->free = first;
     return first;
 }
 
-static struct handoff *handoff_new(struct watcher *watcher)
+static inline __attribute__((always_inline)) struct handoff *handoff_new(struct watcher *watcher)
 {
     struct handoff *handoff = watcher->free;
 
@@ -178,81 +183,94 @@ static struct handoff *handoff_new(struct watcher *watcher)
     return handoff;
 }
 
-static __attribute__((noinline)) void handoffs_give(struct watcher *watcher)
+void watch_give_handoffs(struct watcher *watcher)
 {
-    struct handoff *first = watcher->free, *last = first;
+    struct handoff *first = watcher->free;
 
-    for (unsigned i = 1; i < FREE_BATCH; i++)
-        last = last->next;
-    watcher->free = last->next;
-    watcher->free_count -= FREE_BATCH;
+    watcher->free = NULL;
+    watcher->free_count = 0;
+    if (!watcher->spare) {
+        watcher->spare = first;
+        return;
+    }
     lock_take(&free_lock);
-    last->next = free_handoffs;
-    free_handoffs = first;
+    first->batch = free_batches;
+    free_batches = first;
     lock_drop(&free_lock);
 }
 
 static void handoff_free(struct watcher *watcher, struct handoff *handoff)
 {
-    handoff->id = 0;
-    if (!watcher) {
-        lock_take(&free_lock);
-        handoff->next = free_handoffs;
-        free_handoffs = handoff;
-        lock_drop(&free_lock);
+    if (likely(watcher != NULL)) {
+        watch_free_handoff(watcher, handoff);
         return;
     }
-    handoff->next = watcher->free;
-    watcher->free = handoff;
-    if (unlikely(++watcher->free_count >= FREE_AT_HAND))
-        handoffs_give(watcher);
+    handoff->id = 0;
+    lock_take(&free_lock);
+    handoff->next = free_handoffs;
+    free_handoffs = handoff;
+    lock_drop(&free_lock);
 }
 
-static bool is_ours(const struct handoff *handoff)
+static inline __attribute__((always_inline)) struct context *give_context(struct handoff *handoff,
+                                                                          struct context *context)
 {
-    return handoff && store_handoffs &&
-           (uintptr_t)handoff - (uintptr_t)store_handoffs < LIVE_HANDOFFS * sizeof *handoff &&
-           handoff->id;
-}
-
-static struct context *give_context(struct handoff *handoff, struct context *context)
-{
-    struct context *own;
-
     handoff->shared = context;
-    if (context->flags & CONTEXT_ONCE) {
+    if (unlikely(context->flags & CONTEXT_ONCE)) {
         observer_tag(context, handoff);
         return context;
     }
-    own = observer_copy_at(copies + (size_t)(handoff - store_handoffs) * copy_size);
-    observer_fill(own, context, handoff);
-    return own;
+    observer_fill(handoff->own, context, handoff);
+    return handoff->own;
 }
 
 /* Of a parent's handoff a forked child knows nothing. */
-static const struct handoff *parent_of(const struct thread *thread)
+static inline const struct handoff *parent_of(const struct thread *thread)
 {
-    const struct handoff *parent = thread_is_attached(thread) ? observer_handoff(thread->attached)
-                                                              : NULL;
+    const struct handoff *parent;
 
-    return is_ours(parent) ? parent : NULL;
+    if (!thread_is_attached(thread))
+        return NULL;
+    parent = observer_handoff(thread->attached);
+    return watch_is_ours(parent) ? parent : NULL;
+}
+
+/* Where it comes from: asked for again and again at the same places. */
+static struct handoff_from from_here(struct watcher *watcher, uint32_t parent, unsigned family)
+{
+    bool is_hook = hooks_family(hook_call.id) == family && hook_call.site;
+    const void *site = is_hook ? hook_call.site : NULL;
+    struct watched_place *place = watch_place(watcher, site);
+
+    if (place->site == site && place->call == hook_call.id && place->parent == parent &&
+        place->from.family == family && !(stacks_depth && is_hook))
+        return place->from;
+    place->site = site;
+    place->call = hook_call.id;
+    place->parent = parent;
+    place->from = (struct handoff_from){
+        .node = store_node(parent, is_hook ? stacks_here(watcher) : 0),
+        .hook = (uint16_t)(is_hook ? hook_call.id + 1 : 0),
+        .family = (uint8_t)family,
+        .tid = watcher->tid,
+    };
+    place->head = TRACE_WORD(TRACE_SUBMIT, 0, place->from.hook, place->from.node);
+    return place->from;
 }
 
 /* ---- what the observer is told ---- */
 
-static void write_submit(struct watcher *watcher, const struct handoff *handoff,
-                         const struct handoff *parent, const struct context *context)
+static inline __attribute__((always_inline)) void write_submit(struct watcher *watcher,
+                                                               const struct handoff *handoff,
+                                                               const struct handoff *parent,
+                                                               const struct context *context)
 {
-    static unsigned values_max;
-    uint64_t *record;
+    uint64_t *record = ring_reserve(watcher, 4 + ring_values_max);
     unsigned words;
 
-    if (unlikely(!values_max))
-        values_max = 1 + ring_values_max();
-    record = ring_reserve(watcher, 4 + values_max);
     if (!record)
         return;
-    words = 4 + ring_values(context, record + 4, values_max);
+    words = 4 + ring_values(context, record + 4, ring_values_max);
     record[0] = TRACE_WORD(TRACE_SUBMIT, words, handoff->hook, handoff->node);
     record[1] = handoff->submitted;
     record[2] = handoff->id;
@@ -260,43 +278,31 @@ static void write_submit(struct watcher *watcher, const struct handoff *handoff,
     ring_commit(watcher, words);
 }
 
-static struct context *capture(struct thread *thread, struct context *context, unsigned family)
+struct context *watch_capture(struct thread *thread, struct context *context, unsigned family)
 {
     struct watcher *watcher = watch(thread);
     const struct handoff *parent = parent_of(thread);
     struct handoff *handoff;
-    bool is_hook;
 
     if (unlikely(!watcher || !(handoff = handoff_new(watcher))))
         return context;
-    is_hook = hooks_family(hook_call.id) == family && hook_call.site;
-    handoff->submitted = now_ticks();
-    handoff->family = (uint8_t)family;
-    handoff->hook = (uint16_t)(is_hook ? hook_call.id + 1 : 0);
-    handoff->runs = 0;
-    handoff->tid = watcher->tid;
-    handoff->node = store_node(parent ? parent->node : 0, is_hook ? stacks_here(watcher) : 0);
+    handoff->submitted = watch_ticks();
+    handoff->from = from_here(watcher, parent ? parent->node : 0, family);
     handoff->id = ++watcher->last_id;
     context = give_context(handoff, context);
-    watcher->live->submitted[family]++;
+    if (wants_counts)
+        watcher->live->submitted[family]++;
     if (ring_is_on)
         write_submit(watcher, handoff, parent, context);
     PROBE_3("submit", handoff->id, family, handoff->node);
     return context;
 }
 
-static void start(struct thread *thread, const struct context *context)
+static void note_start(struct watcher *watcher, struct handoff *handoff, uint64_t now)
 {
-    struct watcher *watcher = watch(thread);
-    struct handoff *handoff = observer_handoff(context);
-    struct live_thread *live;
-    uint64_t now;
+    struct live_thread *live = watcher->live;
 
-    if (!watcher || !is_ours(handoff))
-        return;
-    now = now_ticks();
-    live = watcher->live;
-    if (!handoff->runs) {
+    if (wants_counts && !handoff->runs) {
         uint64_t queued = now - handoff->submitted;
 
         live->started[handoff->family]++;
@@ -307,73 +313,115 @@ static void start(struct thread *thread, const struct context *context)
     if (live->depth < LIVE_NEST)
         live->runs[live->depth] = (struct live_run){handoff->id, now, handoff, handoff->node, 0};
     __atomic_store_n(&live->depth, live->depth + 1, __ATOMIC_RELEASE);
+}
+
+void watch_run_start(struct thread *thread, const struct context *context)
+{
+    struct watcher *watcher = watch(thread);
+    struct handoff *handoff = observer_handoff(context);
+    uint64_t now;
+
+    if (unlikely(!watcher || !watch_is_ours(handoff)))
+        return;
+    now = watch_ticks();
+    if (wants_runs)
+        note_start(watcher, handoff, now);
     ring_write(watcher, TRACE_WORD(TRACE_START, 3, handoff->runs, 0), now, handoff->id);
     handoff->runs++;
     PROBE_3("start", handoff->id, handoff->family, handoff->node);
 }
 
-static void end(struct thread *thread, const struct context *context, enum observed_end how)
+static inline __attribute__((always_inline)) void
+note_end(struct watcher *watcher, const struct handoff *handoff, enum observed_end how)
+{
+    if (wants_runs && watcher->live->depth)
+        __atomic_store_n(&watcher->live->depth, watcher->live->depth - 1, __ATOMIC_RELEASE);
+    ring_write(watcher, TRACE_WORD(TRACE_END, 3, how, 0), watch_ticks(), handoff->id);
+    PROBE_3("end", handoff->id, handoff->family, how);
+}
+
+void watch_run_end(struct thread *thread, const struct context *context, enum observed_end how)
 {
     struct watcher *watcher = watch(thread);
     struct handoff *handoff = observer_handoff(context);
 
-    if (!watcher || !is_ours(handoff))
-        return;
-    if (watcher->live->depth)
-        __atomic_store_n(&watcher->live->depth, watcher->live->depth - 1, __ATOMIC_RELEASE);
-    ring_write(watcher, TRACE_WORD(TRACE_END, 3, how, 0), now_ticks(), handoff->id);
-    PROBE_3("end", handoff->id, handoff->family, how);
+    if (likely(watcher && watch_is_ours(handoff)))
+        note_end(watcher, handoff, how);
 }
 
-static void gone(struct context *context)
+static inline __attribute__((always_inline)) void note_gone(struct watcher *watcher,
+                                                            struct handoff *handoff)
+{
+    if (watcher && wants_counts) {
+        watcher->live->finished[handoff->family]++;
+        watcher->live->dropped[handoff->family] += !handoff->runs;
+    }
+    if (unlikely(!handoff->runs)) {
+        if (watcher)
+            ring_write(watcher, TRACE_WORD(TRACE_DROP, 3, 0, 0), watch_ticks(), handoff->id);
+        PROBE_3("drop", handoff->id, handoff->family, handoff->node);
+    }
+    handoff_free(watcher, handoff);
+}
+
+void watch_gone(struct context *context)
 {
     struct thread *thread = thread_self;
     struct watcher *watcher = thread == &thread_unknown ? NULL : watch(thread);
     struct handoff *handoff = observer_handoff(context);
     struct context *shared = context->flags & CONTEXT_WATCHED ? context->base : NULL;
 
-    if (is_ours(handoff)) {
-        if (watcher) {
-            watcher->live->finished[handoff->family]++;
-            if (!handoff->runs) {
-                watcher->live->dropped[handoff->family]++;
-                ring_write(watcher, TRACE_WORD(TRACE_DROP, 3, 0, 0), now_ticks(), handoff->id);
-            }
-        }
-        if (!handoff->runs)
-            PROBE_3("drop", handoff->id, handoff->family, handoff->node);
-        handoff_free(watcher, handoff);
-    }
+    if (watch_is_ours(handoff))
+        note_gone(watcher, handoff);
     if (shared)
         context_release_on(thread, shared);
 }
 
-static struct context *succeed(const struct context *context, struct context *next)
+/* A watched copy whose last reference this is has no other reader: nothing is counted down. */
+void watch_finish(struct thread *thread, struct context *context)
+{
+    struct watcher *watcher = watch(thread);
+    struct handoff *handoff = *observer_place(context);
+    struct context *shared = context->base;
+
+    if (unlikely(!watcher || !watch_is_ours(handoff))) {
+        context_release_on(thread, context);
+        return;
+    }
+    note_end(watcher, handoff, ENDED_RETURN);
+    if (unlikely(atomic_load_explicit(&context->refs, memory_order_acquire) != 1)) {
+        context_release_on(thread, context);
+        return;
+    }
+    note_gone(watcher, handoff);
+    context_release_on(thread, shared);
+}
+
+struct context *watch_succeed(const struct context *context, struct context *next)
 {
     struct watcher *watcher = watch(thread_self);
     const struct handoff *before = observer_handoff(context);
     struct handoff *handoff;
 
-    if (!watcher || !is_ours(before) || next->flags & (CONTEXT_WATCHED | CONTEXT_TAGGED) ||
+    if (!watcher || !watch_is_ours(before) || next->flags & (CONTEXT_WATCHED | CONTEXT_TAGGED) ||
         !(handoff = handoff_new(watcher)))
         return next;
     handoff->id = before->id;
     handoff->submitted = before->submitted;
-    handoff->family = before->family;
-    handoff->hook = before->hook;
-    handoff->node = before->node;
-    handoff->runs = before->runs;
-    handoff->tid = before->tid;
-    watcher->live->submitted[handoff->family]++;
+    handoff->from = before->from;
+    if (wants_counts)
+        watcher->live->submitted[handoff->family]++;
     return give_context(handoff, next);
 }
 
-static const struct observer watching = {
-    .capture = capture,
-    .start = start,
-    .end = end,
-    .free = gone,
-    .succeed = succeed,
+const struct observer watch_everything = {
+    .capture = watch_capture,
+    .capture_plain = watch_capture,
+    .start = watch_run_start,
+    .end = watch_run_end,
+    .finish = watch_finish,
+    .free = watch_gone,
+    .succeed = watch_succeed,
 };
 
 /* ---- from start to exit ---- */
@@ -383,13 +431,20 @@ bool watch_is_wanted(const struct config *config)
     return config->trace || config->stacks || config->live || config->probes || config->latency;
 }
 
-void watch_start(const struct config *config)
+bool watch_open(const struct config *config)
 {
     wishes = (struct config_wishes){config->trace, config->trace_size, config->live};
+    wants_counts = config->live || config->latency;
+    wants_runs = wants_counts || config->stacks;
     ring_plan(config);
     copy_size = observer_copy_size();
-    if (open_all())
-        observer_set(&watching);
+    return open_all();
+}
+
+bool watch_is_for_trace_only(void)
+{
+    return ring_is_on && store_has_ticks && !wants_runs && !stacks_depth && ring_has_words_only &&
+           slots_key_count + context_before / 8 <= 16;
 }
 
 void watch_stop(void)
@@ -431,7 +486,8 @@ void watch_fork_unlock(bool is_child)
 {
     if (is_child && observer) {
         store_forget();
-        free_handoffs = NULL;
+        free_handoffs = free_batches = NULL;
+        watcher_self = NULL;
         atomic_fetch_add(&generation, 1);
     }
     lock_drop_after_fork(&free_lock);

@@ -21,22 +21,26 @@ struct watched_site {
     const void *const *places[WATCH_FRAMES];
 };
 
+/* What all handoffs of a call at the program's own beginning (`parent` 0), or in one node, have in common. */
 struct watched_place {
-    const void *site;
-    uint32_t stack;
+    const void *site; /* NULL: no call of a hooked function */
+    uint32_t call /* hook_call.id */, parent;
+    struct handoff_from from; /* node 0: not known */
+    uint64_t head;            /* of the record in the trace, without its length */
 };
 
 /* Of a thread block, stays with it; written by the thread that has the block. */
 struct watcher {
+    const struct thread *thread; /* whose it is */
     struct live_thread *live;
-    uint64_t *next, *end; /* room in the chunk for records */
+    uint64_t *next, *end; /* room in the chunk for records, up to the next anchor */
     struct trace_chunk *chunk, *oldest;
     uint64_t lost;
     uint64_t last_id;
-    struct handoff *free;
-    uint32_t free_count;
-    uint32_t ring, sequence, tid, generation;
-    bool is_busy;               /* a record is being written: a signal handler's waits for nobody */
+    struct handoff *free, *spare;
+    uint32_t free_count, tid;
+    bool is_busy; /* a record is being written: a signal handler's waits for nobody */
+    uint32_t ring, sequence, generation;
     struct watched_site *sites; /* BATON_STACKS */
     void *handler_stack;        /* crash.c */
     struct watched_place places[WATCH_SITES];

@@ -38,15 +38,17 @@ def _jobs_of(row, preload_first, batches):
     for carried, count in cells_of(row):
         items = measure.carry(row["kind"], carried) if carried else ""
         # A fixed number of values matters only to the values' owner: plain runs ignore k.
-        plain = (row["way"], False, "", count, tuple(sorted(options.items())), None)
-        shimmed = (row["way"], True, items, count, tuple(sorted(options.items())), preload_first)
+        plain = (row["way"], False, "", count, tuple(sorted(options.items())), None, ())
+        shimmed = (row["way"], True, items, count, tuple(sorted(options.items())), preload_first,
+                   tuple(sorted(row.get("env", {}).items())))
         jobs.append((plain, shimmed))
     return jobs
 
 
 def _run_job(job, repeat):
-    way, is_shimmed, items, count, options, first = job
-    return [measure.count(way, is_shimmed, items, preload_first=first, set=count, **dict(options))[count]
+    way, is_shimmed, items, count, options, first, env = job
+    extra = {name: value.replace("{bench}", measure.BENCH) for name, value in env}
+    return [measure.count(way, is_shimmed, items, extra, preload_first=first, set=count, **dict(options))[count]
             for _ in range(repeat)]
 
 

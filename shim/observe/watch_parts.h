@@ -1,0 +1,56 @@
+/* Between watch.c, which can do everything, and watch_quick.c, which does what is most often needed. */
+#ifndef BATON_OBSERVE_WATCH_PARTS_H
+#define BATON_OBSERVE_WATCH_PARTS_H
+
+#include "base/arch.h"
+#include "context/observer.h"
+#include "observe/ring.h"
+#include "observe/watch.h"
+
+/* Opens what the settings ask for. False: nothing can be watched. */
+bool watch_open(const struct config *config);
+/* Only a trace is wanted, of values of one word each, few of them. */
+bool watch_is_for_trace_only(void);
+extern const struct observer watch_everything;
+
+struct context *watch_capture(struct thread *thread, struct context *context, unsigned family);
+void watch_run_start(struct thread *thread, const struct context *context);
+void watch_run_end(struct thread *thread, const struct context *context, enum observed_end how);
+void watch_finish(struct thread *thread, struct context *context);
+void watch_gone(struct context *context);
+struct context *watch_succeed(const struct context *context, struct context *next);
+
+static inline uint64_t watch_ticks(void)
+{
+    return likely(store_has_ticks) ? arch_ticks() : store_ticks_slow();
+}
+
+/* Of a parent's handoff a forked child knows nothing. */
+static inline __attribute__((always_inline)) bool watch_is_ours(const struct handoff *handoff)
+{
+    return likely(handoff != NULL) &&
+           (uintptr_t)handoff - (uintptr_t)store_handoffs < LIVE_HANDOFFS * sizeof *handoff &&
+           handoff->id;
+}
+
+static inline __attribute__((always_inline)) struct watched_place *
+watch_place(struct watcher *watcher, const void *site)
+{
+    return &watcher->places[((uintptr_t)site >> 2 ^ (uintptr_t)site >> 6) % WATCH_SITES];
+}
+
+/* Handoffs that a thread has at hand: up to two batches, each of so many. */
+enum { WATCH_BATCH = 128 };
+void watch_give_handoffs(struct watcher *watcher);
+
+static inline __attribute__((always_inline)) void watch_free_handoff(struct watcher *watcher,
+                                                                     struct handoff *handoff)
+{
+    handoff->id = 0;
+    handoff->next = watcher->free;
+    watcher->free = handoff;
+    if (unlikely(++watcher->free_count >= WATCH_BATCH))
+        watch_give_handoffs(watcher);
+}
+
+#endif

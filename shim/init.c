@@ -54,11 +54,17 @@ void *__dso_handle = &__dso_handle;
 static struct config config;
 static _Atomic int is_active; /* something is carried */
 static bool is_started, is_over;
-static bool is_read;  /* the settings; who has the claim may read and write it */
-static bool is_plain; /* there are none */
+static bool is_read;    /* the settings; who has the claim may read and write it */
+static bool is_plain;   /* there are none */
+static bool is_watched; /* somebody wants to see the handoffs */
 static _Atomic(const void *) start_claim; /* thread pointer of who reads or starts */
 static atomic_int start_process;          /* of who had it last, or has it */
 static atomic_int activator;              /* process that activates */
+
+static bool is_strict(void)
+{
+    return config.strict && config.carry.count;
+}
 
 /* A start or an activation that a child would find half done. */
 static bool is_starting(void)
@@ -111,9 +117,9 @@ static void read_settings(char **environment)
         named_read(&config, environment);
     registration_is_off = !config.periodic;
     report_has_latency = config.latency;
-    hooks_are_seen = watch_is_wanted(&config);
-    hooks_init(&config, slots_count > 0 || hooks_are_seen,
-               slots_key_count > 0 || slots_have_native);
+    is_watched = watch_is_wanted(&config);
+    hooks_are_seen = is_watched || is_strict();
+    hooks_init(&config, slots_count > 0 || is_watched, slots_key_count > 0 || slots_have_native);
     if (config.report) {
         outfile_note(config.report);
         if (config.strict && !report_can_be_written(config.report))
@@ -126,7 +132,7 @@ static void read_settings(char **environment)
 
 static bool needs_stacks(void)
 {
-    return slots_need_stacks() || (config.strict && config.carry.count);
+    return slots_need_stacks() || is_strict();
 }
 
 /* Before main: what was named has to be there. What a library that comes later would bring is not. */
@@ -146,7 +152,7 @@ static void start_libraries(void)
     slots_may_not_open = !environ;
     if (!environ)
         return;
-    if (hooks_are_seen)
+    if (is_watched)
         stacks_start(config.stacks);
     if (config.stacks)
         crash_start(config.crash);
@@ -157,16 +163,16 @@ static void start_libraries(void)
 static void start_buffers(void)
 {
     elf_begin();
-    if (slots_count || hooks_are_seen)
+    if (slots_count || is_watched)
         fork_watch(is_starting);
     start_libraries();
-    if (config.strict && config.carry.count)
-        dangling_on = slots_watched = origins_on = true;
+    if (is_strict() && dangling_start())
+        dangling_on = slots_watched = origins_on = origins_tell = true;
     slots_keys_native = family_is_on(FAMILY_KEYS) && bypass_makes_keys_native();
     slots_begin();
-    if (slots_count || hooks_are_seen) {
+    if (slots_count || is_watched) {
         start_carrying();
-        if (hooks_are_seen)
+        if (is_watched)
             watch_start(&config);
         if (slots_count && !family_is_on(FAMILY_KEYS))
             bypass_keys();
@@ -297,7 +303,7 @@ __attribute__((destructor)) static void destruct(void)
     }
     if (is_active)
         guard_raise(GUARD_TEARDOWN);
-    if (hooks_are_seen)
+    if (is_watched)
         watch_stop();
     if (config.warn && log_level < LOG_LEVEL_WARN && context_was_used())
         log_level = LOG_LEVEL_WARN;

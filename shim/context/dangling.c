@@ -1,6 +1,7 @@
 /*
- * A list of who holds what, in buckets by value, under one short lock. Slow and exact: while it is on
- * every capture builds a context of its own and every release is told at once.
+ * A list of who holds what, in buckets by value, under one short lock. While it is on every capture builds
+ * a context of its own, behind which lies what it holds, and every release is told at once: each step
+ * takes as long with one handoff in flight as with many.
  *
  * Numbers are not looked at: where no memory is, there is no object. Whether the program really frees
  * what it replaced cannot be known; it is said because nothing keeps it from doing so.
@@ -17,30 +18,60 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "context/internal.h"
+#include "context/observer.h"
 #include "slots/origin.h"
 #include "slots/slots.h"
 #include "base/sys.h"
 
-enum { BUCKETS = 256, SITES = 16, FRAMES = 24, PAGE = 4096, SAID_MAX = 64, LOOKED_AT = 16 };
+enum { BUCKETS = 1 << 14, SITES = 16, FRAMES = 24, PAGE = 4096, SAID_MAX = 64, LOOKED_AT = 8 };
+enum { PAGES = 256, ASK_AGAIN = 1024 };
 
 struct holding {
-    struct holding *next;
-    const struct context *context;
+    struct holding *next, **link; /* in its bucket */
     const struct slot *slot;
     const void *value, *site;
     struct origin
         *origin; /* of a copied slot; NULL: what becomes of the value is not known, or is said */
 };
 
+/* Behind each context. */
+struct holdings {
+    size_t count;
+    struct holding list[];
+};
+
 bool dangling_on;
+size_t dangling_bytes;
 
 static struct lock holdings_lock;
-static struct holding *holdings[BUCKETS];
+static struct holding **buckets;
 static unsigned replaced[SLOTS_MAX];
+
+static size_t behind; /* bytes of a context */
+
+static inline struct holdings *holdings_of(const struct context *context)
+{
+    return (struct holdings *)(void *)((char *)(uintptr_t)context + behind);
+}
 
 static struct holding **bucket_of(const void *value)
 {
-    return &holdings[((uintptr_t)value >> 4) * 0x9e3779b1u >> 16 & (BUCKETS - 1)];
+    return &buckets[((uintptr_t)value >> 4) * 0x9e3779b97f4a7c15u >> 50];
+}
+
+bool dangling_start(void)
+{
+    buckets = mem_map(BUCKETS * sizeof(struct holding *));
+    if (!buckets)
+        return false;
+    behind = offsetof(struct context, key) + slots_key_count * sizeof(void *);
+    dangling_bytes = sizeof(struct holdings) + slots_count * sizeof(struct holding);
+    return true;
+}
+
+void dangling_begin(struct context *context)
+{
+    holdings_of(context)->count = 0;
 }
 
 /* The innermost return address outside of this library. */
@@ -48,7 +79,13 @@ static const void *find_site(void)
 {
     static struct elf_module own;
     void *frames[FRAMES];
-    int count = slots_calls.backtrace ? slots_calls.backtrace(frames, FRAMES) : 0;
+    const void *caller = slots_calls.caller ? slots_calls.caller() : NULL;
+    int count = 0;
+
+    if (caller)
+        return caller;
+    if (slots_calls.backtrace)
+        count = slots_calls.backtrace(frames, FRAMES);
 
     if (!own.hi && !elf_module_at((const void *)find_site, &own))
         return NULL;
@@ -61,64 +98,80 @@ static const void *find_site(void)
     return NULL;
 }
 
-/* A page that is there: most numbers are none. */
+/* A page that is there: most numbers are none. What was found is kept; where nothing was, for a while. */
 static bool is_address(const void *value)
 {
-    int saved_errno = errno;
-    unsigned char resident;
-    bool is_there = SYS_CALL(mincore, (uintptr_t)value & ~(uintptr_t)(PAGE - 1), 1L, &resident) ==
-                    0;
+    static struct {
+        _Atomic uintptr_t page; /* | 1: there is none */
+        _Atomic uint32_t asked;
+    } pages[PAGES];
+    uintptr_t page = (uintptr_t)value & ~(uintptr_t)(PAGE - 1), known;
+    unsigned place = (unsigned)(page * 0x9e3779b97f4a7c15u >> 56), resident = 0;
+    int saved_errno;
+    bool is_there;
 
+    if (page < 16 * PAGE || page >> 47)
+        return false;
+    known = atomic_load_explicit(&pages[place].page, memory_order_relaxed);
+    if (likely(known == page))
+        return true;
+    if (known == (page | 1) &&
+        atomic_fetch_add_explicit(&pages[place].asked, 1, memory_order_relaxed) % ASK_AGAIN)
+        return false;
+    saved_errno = errno;
+    is_there = SYS_CALL(mincore, page, 1L, &resident) == 0;
     errno = saved_errno;
+    atomic_store_explicit(&pages[place].page, page | !is_there, memory_order_relaxed);
     return is_there;
 }
 
-static void add(const struct context *context, const struct slot *slot, const void *value,
+static void add(struct context *context, const struct slot *slot, const void *value,
                 struct origin *origin)
 {
-    struct holding *holding = mem_alloc(sizeof *holding), **bucket = bucket_of(value);
+    struct holdings *holdings = holdings_of(context);
+    struct holding *holding = &holdings->list[holdings->count++], **bucket = bucket_of(value);
 
-    if (!holding) {
-        if (origin)
-            origin_put(origin);
-        return;
-    }
-    *holding = (struct holding){NULL, context, slot, value, find_site(), origin};
+    holding->slot = slot;
+    holding->value = value;
+    holding->site = holding == holdings->list ? find_site() : holdings->list->site;
+    holding->origin = origin;
     lock_take(&holdings_lock);
-    holding->next = *bucket;
+    if ((holding->next = *bucket))
+        holding->next->link = &holding->next;
+    holding->link = bucket;
     *bucket = holding;
     lock_drop(&holdings_lock);
 }
 
-void dangling_hold(const struct context *context, const struct slot *slot, const void *value)
+void dangling_hold(struct context *context, const struct slot *slot, const void *value)
 {
     if (is_address(value))
         add(context, slot, value, NULL);
 }
 
 /* Whose value a task hands on that it was lent: the owner is whose it was before. */
-static struct origin *origin_of(const struct context *context, const struct slot *slot,
-                                const void *value)
+static struct origin *origin_of(const struct context *context, const struct slot *slot)
 {
+    const struct holdings *holdings = holdings_of(context);
     struct origin *origin = NULL;
 
     lock_take(&holdings_lock);
-    for (struct holding *holding = *bucket_of(value); holding; holding = holding->next) {
-        if (holding->context == context && holding->slot == slot && holding->origin)
-            origin = origin_ref(holding->origin);
-        if (origin)
-            break;
+    for (size_t i = 0; i < holdings->count && !origin; i++) {
+        if (holdings->list[i].slot == slot && holdings->list[i].origin)
+            origin = origin_ref(holdings->list[i].origin);
     }
     lock_drop(&holdings_lock);
     return origin;
 }
 
-void dangling_hold_copied(const struct thread *thread, const struct context *context)
+void dangling_hold_copied(const struct thread *thread, struct context *context)
 {
-    const struct context *over = thread->attached;
+    struct context *over = thread->attached;
 
     if (over && over->flags & CONTEXT_OVERLAY)
         over = over->base;
+    if (over)
+        over = observer_behind(over);
     for (unsigned i = 0; i < slots_count; i++) {
         const struct slot *slot = &slots[i];
         struct origin *origin;
@@ -131,7 +184,7 @@ void dangling_hold_copied(const struct thread *thread, const struct context *con
         if (!is_address(value))
             continue;
         origin = over && slot_word(slot, context_copied(over)) == value
-                     ? origin_of(over, slot, value)
+                     ? origin_of(over, slot)
                      : origin_get(slot, value, thread,
                                   slot->kind->place ? slot->kind->place(slot) : NULL);
         add(context, slot, value, origin);
@@ -139,36 +192,26 @@ void dangling_hold_copied(const struct thread *thread, const struct context *con
     dangling_look();
 }
 
-void dangling_let_go(const struct context *context)
+void dangling_let_go(struct context *context)
 {
-    struct holding *gone = NULL;
+    struct holdings *holdings = holdings_of(context);
 
     dangling_look();
+    if (!holdings->count)
+        return;
     lock_take(&holdings_lock);
-    for (unsigned i = 0; i < BUCKETS; i++) {
-        struct holding **link = &holdings[i];
+    for (size_t i = 0; i < holdings->count; i++) {
+        struct holding *holding = &holdings->list[i];
 
-        while (*link) {
-            struct holding *holding = *link;
-
-            if (holding->context != context) {
-                link = &holding->next;
-                continue;
-            }
-            *link = holding->next;
-            holding->next = gone;
-            gone = holding;
-        }
+        if ((*holding->link = holding->next))
+            holding->next->link = holding->link;
     }
     lock_drop(&holdings_lock);
-    while (gone) {
-        struct holding *next = gone->next;
-
-        if (gone->origin)
-            origin_put(gone->origin);
-        mem_free(gone, sizeof *gone);
-        gone = next;
+    for (size_t i = 0; i < holdings->count; i++) {
+        if (holdings->list[i].origin)
+            origin_put(holdings->list[i].origin);
     }
+    holdings->count = 0;
 }
 
 /* Once for every slot and place. The table is never full for long programs: then nothing more is said. */
@@ -253,28 +296,11 @@ void dangling_replaced(const struct slot *slot, const void *value, const void *b
     errno = saved_errno;
 }
 
-/* One at a time, taken from all of its holdings: it is said once, whoever looks. */
-static struct origin *next_changed(void)
+/* What is said of a value is said once: its holdings forget where it came from. */
+static void forget_origin(struct origin *changed)
 {
-    struct origin *changed = NULL, *looked_at[LOOKED_AT];
-    unsigned known = 0;
-
     lock_take(&holdings_lock);
-    for (unsigned i = 0; i < BUCKETS && !changed; i++) {
-        for (struct holding *holding = holdings[i]; holding && !changed; holding = holding->next) {
-            bool is_known = !holding->origin;
-
-            for (unsigned j = 0; j < known && !is_known; j++)
-                is_known = looked_at[j] == holding->origin;
-            if (is_known)
-                continue;
-            if (known < LOOKED_AT)
-                looked_at[known++] = holding->origin;
-            if (origin_look(holding->origin) == ORIGIN_CHANGED)
-                changed = origin_ref(holding->origin);
-        }
-    }
-    for (struct holding *holding = changed ? *bucket_of(origin_value(changed)) : NULL; holding;
+    for (struct holding *holding = *bucket_of(origin_value(changed)); holding;
          holding = holding->next) {
         if (holding->origin == changed) {
             holding->origin = NULL;
@@ -282,15 +308,16 @@ static struct origin *next_changed(void)
         }
     }
     lock_drop(&holdings_lock);
-    return changed;
 }
 
 void dangling_look(void)
 {
     struct origin *changed;
 
-    while ((changed = next_changed())) {
+    origin_look_around(LOOKED_AT);
+    while ((changed = origin_changed())) {
         dangling_replaced(origin_slot(changed), origin_value(changed), origin_after(changed));
+        forget_origin(changed);
         origin_put(changed);
     }
 }

@@ -30,7 +30,7 @@ size_t overlay_size(void)
 
 static size_t bytes_of(bool is_overlay)
 {
-    return context_before + context_bytes + (is_overlay ? overlay_size() : 0);
+    return context_before + context_bytes + (is_overlay ? overlay_size() : dangling_bytes);
 }
 
 struct context *context_alloc(bool is_overlay)

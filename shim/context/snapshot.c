@@ -82,6 +82,8 @@ struct context *context_build(struct thread *thread, int64_t refs)
     memset(context, 0, sizeof *context);
     if (slots_have_copied)
         memset(context_copied(context), 0, slots_bytes);
+    if (unlikely(dangling_on))
+        dangling_begin(context);
     thread->building = arch_sp();
     context->epoch = atomic_load_explicit(&slots_epoch, memory_order_acquire);
     for (unsigned key_index = 0; key_index < slots_key_count; key_index++) {

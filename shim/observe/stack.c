@@ -10,6 +10,8 @@
 
 #include "elf/elf.h"
 #include "base/log.h"
+#include "context/observer.h"
+#include "interpose/hooks.h"
 #include "slots/slots.h"
 
 static int (*unwind)(void **frames, int max);
@@ -26,10 +28,22 @@ static int backtrace(void **frames, int max)
     return count;
 }
 
+/* What is captured next without a hooked call must not be taken for this one's. */
+static const void *caller(void)
+{
+    const void *site = hook_call.site;
+
+    if (!observer)
+        hook_call.site = NULL;
+    return site;
+}
+
 void stack_start(void)
 {
     void *library;
 
+    if (hooks_are_seen)
+        slots_calls.caller = caller;
     if (slots_calls.backtrace)
         return;
     library = dlopen("libunwind.so.8", RTLD_LAZY | RTLD_LOCAL);

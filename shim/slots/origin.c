@@ -26,12 +26,15 @@ struct origin {
     const void *after;             /* CHANGED: what the owner has instead, as far as known */
     uint32_t held, attaches_since; /* contexts; attaches of the owner since */
     enum origin_state state;
+    struct origin *around, **link; /* those with a place; or the next that has changed */
 };
 
-bool origins_on;
+bool origins_on, origins_tell;
 
 static struct lock origins_lock;
 static struct origin *origins[BUCKETS];
+static struct origin *places, *next_place; /* listed ones that can be looked at; where to go on */
+static struct origin *_Atomic changed;     /* to be told, held once more for that */
 
 /* A handler may have interrupted this thread while it has the lock: what it sets is noted for later. */
 static __thread struct {
@@ -55,6 +58,18 @@ static void end(struct origin *origin, enum origin_state state)
         link = &(*link)->next;
     *link = origin->next;
     origin->state = state;
+    if (origin->link) {
+        if (next_place == origin)
+            next_place = origin->around;
+        if ((*origin->link = origin->around))
+            origin->around->link = origin->link;
+        origin->link = NULL;
+    }
+    if (origins_tell && state == ORIGIN_CHANGED) {
+        origin->held++;
+        origin->around = atomic_load_explicit(&changed, memory_order_relaxed);
+        atomic_store_explicit(&changed, origin, memory_order_relaxed);
+    }
 }
 
 static bool is_copied(const struct origin *origin)
@@ -128,27 +143,51 @@ static void each(const void *owner, void (*visit)(struct origin *origin, const v
 
 /* ---- references ---- */
 
+/* Under the lock: one more reference; NULL: it is not listed. */
+static struct origin *find(const struct slot *slot, const void *value, const void *owner)
+{
+    for (struct origin *origin = *bucket_of(owner); origin; origin = origin->next) {
+        if (origin->owner == owner && origin->slot == slot && origin->value == value &&
+            !origin->attaches_since) {
+            origin->held++;
+            return origin;
+        }
+    }
+    return NULL;
+}
+
+static void list(struct origin *fresh)
+{
+    struct origin **bucket = bucket_of(fresh->owner);
+
+    fresh->next = *bucket;
+    *bucket = fresh;
+    if (!fresh->place)
+        return;
+    if ((fresh->around = places))
+        places->link = &fresh->around;
+    fresh->link = &places;
+    places = fresh;
+}
+
 struct origin *origin_get(const struct slot *slot, void *value, const void *owner,
                           void *const *place)
 {
-    struct origin *fresh = mem_alloc(sizeof *fresh), **bucket = bucket_of(owner), *origin;
+    struct origin *fresh, *origin;
 
     take();
-    for (origin = *bucket; origin; origin = origin->next) {
-        if (origin->owner == owner && origin->slot == slot && origin->value == value &&
-            !origin->attaches_since)
-            break;
-    }
-    if (!origin && fresh) {
-        *fresh = (struct origin){
-            .next = *bucket, .slot = slot, .owner = owner, .place = place, .value = value};
-        origin = *bucket = fresh;
-        fresh = NULL;
-    }
-    if (origin)
-        origin->held++;
+    origin = find(slot, value, owner);
     drop();
-    mem_free(fresh, sizeof *fresh);
+    if (origin || !(fresh = mem_alloc(sizeof *fresh)))
+        return origin;
+    *fresh =
+        (struct origin){.slot = slot, .owner = owner, .place = place, .value = value, .held = 1};
+    take();
+    if (!(origin = find(slot, value, owner))) /* a handler's, in the meantime */
+        list(origin = fresh);
+    drop();
+    if (origin != fresh)
+        mem_free(fresh, sizeof *fresh);
     return origin;
 }
 
@@ -199,6 +238,34 @@ const void *origin_after(const struct origin *origin)
 const struct slot *origin_slot(const struct origin *origin)
 {
     return origin->slot;
+}
+
+void origin_look_around(unsigned most)
+{
+    if (!__atomic_load_n(&places, __ATOMIC_RELAXED))
+        return;
+    take();
+    for (unsigned i = 0; i < most && places; i++) {
+        struct origin *origin = next_place ? next_place : places;
+
+        next_place = origin->around;
+        look(origin);
+    }
+    drop();
+}
+
+struct origin *origin_changed(void)
+{
+    struct origin *origin;
+
+    if (!atomic_load_explicit(&changed, memory_order_relaxed))
+        return NULL;
+    take();
+    origin = atomic_load_explicit(&changed, memory_order_relaxed);
+    if (origin)
+        atomic_store_explicit(&changed, origin->around, memory_order_relaxed);
+    drop();
+    return origin;
 }
 
 /* ---- telling ---- */

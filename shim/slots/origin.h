@@ -21,7 +21,8 @@ enum origin_state {
     ORIGIN_GONE,    /* the owner is no more, or its slot */
 };
 
-extern bool origins_on; /* set before any capture: somebody asks */
+extern bool origins_on;   /* set before any capture: somebody asks */
+extern bool origins_tell; /* and takes those that have changed (origin_changed) */
 
 /* "This owner has this value": one reference; place: where it is kept, or NULL. NULL: no memory. */
 struct origin *origin_get(const struct slot *slot, void *value, const void *owner,
@@ -34,6 +35,11 @@ void *origin_value(const struct origin *origin);
 const struct slot *origin_slot(const struct origin *origin);
 /* ORIGIN_CHANGED: what the owner has instead. */
 const void *origin_after(const struct origin *origin);
+
+/* Looks at some that can be looked at, others each time. */
+void origin_look_around(unsigned most);
+/* One that has changed since the last call, and a reference to it; NULL: none. */
+struct origin *origin_changed(void);
 
 /* The owner has `now`, and no other value that it had. */
 void origin_seen(const void *owner, const struct slot *slot, const void *now);

@@ -310,6 +310,8 @@ struct slots_calls {
     /* observe: fills frames with the return addresses of the calling thread; set where by= or
      * BATON_STRICT asks for stacks (libunwind). */
     int (*backtrace)(void **frames, int max);
+    /* Where the hooked call was made that the calling thread is in; NULL: not known. Asked once a call. */
+    const void *(*caller)(void);
     /* observe: an item was bound; set where there is a live report. */
     void (*bound)(void);
 };

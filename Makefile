@@ -25,7 +25,7 @@ BASE     = -std=gnu11 -fPIC -fdata-sections -fvisibility=hidden -ftls-model=init
 # The machine that is built for, which need not be this one.
 ARCH    := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine 2>/dev/null)))
 OTHERS  := $(filter-out $(ARCH),x86_64 aarch64)
-SRC_C   := $(filter-out shim/adapters/% $(foreach other,$(OTHERS),%_$(other).c),$(wildcard shim/*.c shim/*/*.c shim/*/*/*.c))
+SRC_C   := $(filter-out shim/adapters/% shim/codecs/% $(foreach other,$(OTHERS),%_$(other).c),$(wildcard shim/*.c shim/*/*.c shim/*/*/*.c))
 SRC_S   := $(wildcard shim/*/*_$(ARCH).S shim/*/*/*_$(ARCH).S)
 OBJ     := $(SRC_C:%.c=$(B)/%.o) $(SRC_S:%.S=$(B)/%.o)
 # The unit suites link the lower rooms only: the rooms above take over pthread_create and its like.
@@ -33,7 +33,7 @@ CORE    := $(filter $(B)/shim/base/% $(B)/shim/elf/% $(B)/shim/slots/% $(B)/shim
 
 .DEFAULT_GOAL := all
 .PHONY: all
-all: $(B)/libbaton.so $(B)/baton-plan $(B)/baton-discover $(B)/baton-cli adapters  ## build/libbaton.so
+all: $(B)/libbaton.so $(B)/baton-plan $(B)/baton-discover $(B)/baton-cli adapters codecs  ## build/libbaton.so
 
 # After the user's, for the library's objects: the layout names them, and link-time optimisation does away
 # with them; some bodies must go on to the real function by a jump, which takes optimising.
@@ -160,6 +160,20 @@ $(B)/adapters/%.so: shim/adapters/%.cc $(ADAPTER_H) $(B)/flags
 	  $(CXX) $(CPPFLAGS) -std=c++17 $(ADAPTER_FLAGS) $(CFLAGS) $(LDFLAGS) $< -o $@; \
 	else rm -f $@; printf '  %-7s %s (no headers)\n' LEFT $<; fi
 
+# The codecs of the standard types, for each standard library that is here to build with; libc++ is clang's.
+CODECS       := $(B)/codecs/libstdc++.so $(B)/codecs/libc++.so
+CODEC_FLAGS   = -std=c++17 -shared -fPIC -O2 -g -fvisibility=hidden -fvisibility-inlines-hidden -Iinclude -Wall -Wextra
+$(B)/codecs/libstdc++.so: private CODEC_CXX = $(CXX)
+$(B)/codecs/libc++.so: private CODEC_CXX = clang++ -stdlib=libc++ -gdwarf-4
+.PHONY: codecs
+codecs: $(CODECS)
+$(CODECS): shim/codecs/standard.cc include/baton_codec.h $(B)/flags
+	@mkdir -p $(@D)
+	$(call say,CODEC,$@)
+	$(Q)if printf '#include <map>\n' | $(CODEC_CXX) -E -x c++ - >/dev/null 2>&1; then \
+	  $(CODEC_CXX) $(CODEC_FLAGS) $< -o $@; \
+	else rm -f $@; printf '  %-7s %s (no headers)\n' LEFT $@; fi
+
 # What the benchmarks need is installed before they are built.
 bench: setup  ## measure against the peers and the saved run: tables, JSON, plots
 -include tests/rules.mk
@@ -244,6 +258,8 @@ install: all  ## PREFIX=/usr/local DESTDIR=
 	install -d $(DESTDIR)$(PREFIX)/lib/baton/presets
 	install -m 644 $(wildcard shim/userhooks/presets/*.conf) $(DESTDIR)$(PREFIX)/lib/baton/presets/
 	install -m 755 $(wildcard $(ADAPTERS)) $(DESTDIR)$(PREFIX)/lib/baton/adapters/
+	install -d $(DESTDIR)$(PREFIX)/lib/baton/codecs
+	install -m 755 $(wildcard $(CODECS)) $(DESTDIR)$(PREFIX)/lib/baton/codecs/
 	install -m 644 scripts/gdb/baton-gdb.py scripts/valgrind/baton.supp $(DESTDIR)$(PREFIX)/lib/baton/
 	install -m 755 $(B)/baton-cli $(DESTDIR)$(PREFIX)/lib/baton/baton-cli
 	ln -sf ../lib/baton/baton-cli $(DESTDIR)$(PREFIX)/bin/baton

@@ -74,6 +74,18 @@ static bool is_starting(void)
     return (claim && claim != arch_tp()) || (atomic_load(&activator) && !is_active);
 }
 
+/* Slots that are bound at once keep what they need to know of each thread in a key. */
+static void know_keys(void)
+{
+    if (slots_calls.key_read)
+        return;
+    slots_calls.key_read = (void *(*)(pthread_key_t))next_find_startup("pthread_getspecific");
+    slots_calls.key_write =
+        (int (*)(pthread_key_t, const void *))next_find_startup("pthread_setspecific");
+    slots_calls.key_create =
+        (int (*)(pthread_key_t *, void (*)(void *)))next_find_startup("pthread_key_create");
+}
+
 /* Everything that only a program that carries something needs. */
 static void start_carrying(void)
 {
@@ -81,12 +93,9 @@ static void start_carrying(void)
     report_errors = config.errors;
     if (config.report)
         report_begin(config.report);
-    slots_calls.key_read = (void *(*)(pthread_key_t))next_find_startup("pthread_getspecific");
-    slots_calls.key_write =
-        (int (*)(pthread_key_t, const void *))next_find_startup("pthread_setspecific");
+    know_keys();
     inherit_init(config.inherit, &config.pools, &config.preset_pools, &config.own);
-    thread_init((int (*)(unsigned *, void (*)(void *)))next_find_startup("pthread_key_create"),
-                slots_calls.key_write, thread_leave_at_exit);
+    thread_init(slots_calls.key_create, slots_calls.key_write, thread_leave_at_exit);
     context_init((uint32_t)((config.max_age_ns + 999999) / 1000000), config.max_hops);
     thread_prepare();
 }
@@ -169,6 +178,8 @@ static void start_buffers(void)
     if (is_strict() && dangling_start())
         dangling_on = slots_watched = origins_on = origins_tell = true;
     slots_keys_native = family_is_on(FAMILY_KEYS) && bypass_makes_keys_native();
+    if (slots_count)
+        know_keys();
     slots_begin();
     if (slots_count || is_watched) {
         start_carrying();

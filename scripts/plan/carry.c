@@ -6,7 +6,9 @@
 #include <string.h>
 
 #include "plan.h"
+#include "base/log.h"
 #include "slots/slots.h"
+#include "slots/typed.h"
 
 static bool is_meant(const struct module *module, const char *user)
 {
@@ -21,6 +23,34 @@ static bool say_missing(const char *name, const char *user_module, unsigned want
     printf("    %s: not found%s%s\n", name,
            is_known ? ": " : "; a library that is opened later may have it", is_known ? why : "");
     return false;
+}
+
+/* What the library will refuse when it loads the user's codec. NULL: nothing. Nothing of it is run. */
+static const char *codec_reason(const struct slot *slot, size_t size)
+{
+    static const char *const parts[] = {"construct", "clone", "assign", "destroy"};
+    const char *prefix, *file = typed_codec(slot, &prefix), *reason = NULL;
+    unsigned count = modules_count;
+    const struct elf_module *codec;
+    struct elf_symbol symbol;
+    char name[512];
+
+    if (!file)
+        return NULL;
+    if (!modules_add(file) || modules_count == count)
+        return "its codec cannot be loaded";
+    codec = &modules[modules_count - 1].elf;
+    for (unsigned i = 0; i < sizeof parts / sizeof *parts; i++) {
+        fmt_buf(name, sizeof name, "%s_%s", prefix, parts[i]);
+        if (!elf_dynsym_find(codec, name, NULL, ELF_ANY, &symbol))
+            reason = TYPED_LACKS_FUNCTIONS;
+    }
+    fmt_buf(name, sizeof name, "%s_size", prefix);
+    if (!reason && size && elf_dynsym_find(codec, name, NULL, ELF_OBJECT, &symbol) &&
+        *(const unsigned long *)symbol.value != size)
+        reason = TYPED_OTHER_SIZE;
+    modules_count--; /* it is not the program's */
+    return reason;
 }
 
 /* One name of SLOT; NULL: of its policy, whose functions may be anybody's. */
@@ -54,6 +84,8 @@ static bool check_name(const struct slot *slot, const char *name, const char *us
         return false;
     }
     reason = slot && slot->kind->reason ? slot->kind->reason(slot, &where->elf, &first) : NULL;
+    if (slot && !reason && strstr(slot->item, ",codec="))
+        reason = codec_reason(slot, first.size);
     if (reason) {
         printf("    %s: refused: %s: in %s\n", name, reason, where->elf.name);
         return false;

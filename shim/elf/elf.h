@@ -68,6 +68,12 @@ bool elf_module_find(const char *name, struct elf_module *out);
 /* Where the program was started from; its file, once elf_begin has asked the system. */
 const char *elf_program_path(void);
 
+/* Is it linked to a library whose soname begins so? */
+bool elf_module_needs(const struct elf_module *module, const char *soname);
+
+/* Is there a name that begins so among those that it exports or asks for? */
+bool elf_module_mentions(const struct elf_module *module, const char *beginning);
+
 /* The build-id in the module's memory; NULL: it has none. */
 const uint8_t *elf_module_build_id(const struct elf_module *module, size_t *len);
 

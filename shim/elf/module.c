@@ -151,6 +151,29 @@ void elf_module_of_file(const struct dl_phdr_info *info, bool is_main, const cha
     out->name = elf_base_name(path);
 }
 
+bool elf_module_needs(const struct elf_module *m, const char *soname)
+{
+    for (const elf_dyn *d = m->dynamic; elf_dynamic_is(m, d); d++)
+        if (d->d_tag == DT_NEEDED && d->d_un.d_val < m->dynstr_len &&
+            !strncmp(m->dynstr + d->d_un.d_val, soname, strlen(soname)))
+            return true;
+    return false;
+}
+
+bool elf_module_mentions(const struct elf_module *module, const char *beginning)
+{
+    struct elf_table table = elf_module_table(module);
+    size_t len = strlen(beginning);
+
+    for (size_t i = 1; i < table.count; i++) {
+        size_t at = table.sym[i].st_name;
+
+        if (at < table.str_len && !strncmp(table.str + at, beginning, len))
+            return true;
+    }
+    return false;
+}
+
 const uint8_t *elf_module_build_id(const struct elf_module *module, size_t *len)
 {
     for (size_t i = 0; i < module->phnum; i++) {

@@ -20,7 +20,7 @@
 #include "base/text.h"
 #include "slots/slots.h"
 
-enum { PATH_SIZE = 4096, VERSION_FIRST = 1, VERSION_WITH_END = 2 };
+enum { PATH_SIZE = SLOT_FOLDER_SIZE, VERSION_FIRST = 1, VERSION_WITH_END = 2 };
 
 /* other.pointer: the adapter's table, and the path. */
 static const struct baton_adapter *table_of(const struct slot *slot)
@@ -28,47 +28,11 @@ static const struct baton_adapter *table_of(const struct slot *slot)
     return slot->other.pointer[0];
 }
 
-/* The program is baton-plan, which lies beside the library. */
-static size_t program_folder(char *path)
-{
-    ssize_t len = readlink("/proc/self/exe", path, PATH_SIZE / 2);
-
-    while (len > 0 && path[len - 1] != '/')
-        len--;
-    return len > 0 ? (size_t)len : 0;
-}
-
-/* The folder of this library, with its last '/'. LD_PRELOAD may name it from where the program was started. */
-static size_t own_folder(char *path)
-{
-    struct elf_module module;
-    const char *slash;
-    size_t at = 0;
-
-    if (!elf_module_at((const void *)own_folder, &module))
-        return 0;
-    if (module.is_main)
-        return program_folder(path);
-    slash = strrchr(module.path, '/');
-    if (!slash)
-        return 0;
-    if (module.path[0] != '/') {
-        if (!getcwd(path, PATH_SIZE / 2))
-            return 0;
-        at = strlen(path);
-        path[at++] = '/';
-    }
-    if (at + (size_t)(slash - module.path) + 64 > PATH_SIZE)
-        return 0;
-    memcpy(path + at, module.path, (size_t)(slash - module.path) + 1);
-    return at + (size_t)(slash - module.path) + 1;
-}
-
 bool slot_adapter_exists(const char *name)
 {
     int saved_errno = errno;
     char path[PATH_SIZE];
-    size_t at = *name && strlen(name) < 64 && !strpbrk(name, "/:=") ? own_folder(path) : 0;
+    size_t at = *name && strlen(name) < 64 && !strpbrk(name, "/:=") ? slot_own_folder(path) : 0;
     bool is_there = false;
 
     if (at) {
@@ -138,7 +102,7 @@ static bool adapter_parse(struct slot *slot, char *text, struct slot_error *erro
     if (!path)
         return false;
     if (!strchr(text, '/')) {
-        at = own_folder(path);
+        at = slot_own_folder(path);
         if (at)
             fmt_buf(path + at, PATH_SIZE - at, "adapters/%s.so", text);
     } else if (text[0] != '/' && getcwd(path, PATH_SIZE / 2)) {

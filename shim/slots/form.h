@@ -44,7 +44,7 @@ struct slot_form {
     unsigned options; /* all that it may have */
     unsigned own;     /* those that its parse reads, before the policy */
     char item[112];   /* for messages: what to type */
-    char extra[104];  /* for messages: the options that there are */
+    char extra[128];  /* for messages: the options that there are */
 };
 
 #define POLICY_WORDS "share, copy=N, string, clone=F,free=F, ref=F,unref=F or weak"

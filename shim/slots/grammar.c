@@ -154,7 +154,9 @@ static bool check_option(const struct slot_form *form, const char *at, size_t le
     value++;
     len -= word_len + 1;
     if (option->value == VALUE_FILE) /* whether it can be loaded is looked at by its kind */
-        return len ? true : form_bad(error, value, "a codec: codec=/FILE.so[:PREFIX]");
+        return len ? true
+                   : form_bad(error, value,
+                              "codec=string, shared_ptr, map-string-string or /FILE.so[:PREFIX]");
     return option->value == VALUE_COUNT
                ? check_count(value, len, error)
                : form_check_symbol(value, len, "the name of a function, FUNCTION[@MODULE]", error);

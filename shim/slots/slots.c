@@ -47,11 +47,6 @@ void slot_refuse(struct slot *slot, const char *reason)
     log_msg(LOG_LEVEL_ERROR, "BATON_CARRY=\"%s\": not carried: %s", slot->item, reason);
 }
 
-void slot_failed(const struct slot *slot)
-{
-    atomic_fetch_add_explicit(&slots[slot - slots].failures, 1, memory_order_relaxed);
-}
-
 /*
  * dlopen allocates from the program: this is the one place where we cannot do without it, at most
  * once a slot, and only for libraries that were themselves loaded by dlopen.

@@ -19,6 +19,7 @@
 #define BATON_SLOTS_SLOTS_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -266,6 +267,11 @@ unsigned slots_parse(struct config *config);
 void slots_begin(void);
 extern bool slots_may_not_open; /* init.c: it is too early for that, and will be asked again */
 
+/* PATH, of SLOT_FOLDER_SIZE bytes, gets the folder of this library, with its last '/'; its length, which leaves
+ * room for 64 bytes more. 0: not known. */
+enum { SLOT_FOLDER_SIZE = 4096 };
+size_t slot_own_folder(char *path);
+
 /* Is there an adapter of that name beside the library? For messages about items that are wrong. */
 bool slot_adapter_exists(const char *name);
 
@@ -304,9 +310,10 @@ struct slots_calls {
     bool (*destroying)(unsigned key_index, void *value);
     /* context: the key of this key index was deleted, so nothing of it is destroyed any more. */
     void (*key_gone)(unsigned key_index);
-    /* The C library's own pthread_getspecific and pthread_setspecific. */
+    /* The C library's own pthread_getspecific, pthread_setspecific and pthread_key_create. */
     void *(*key_read)(pthread_key_t key);
     int (*key_write)(pthread_key_t key, const void *value);
+    int (*key_create)(pthread_key_t *key, void (*destructor)(void *));
     /* observe: fills frames with the return addresses of the calling thread; set where by= or
      * BATON_STRICT asks for stacks (libunwind). */
     int (*backtrace)(void **frames, int max);
@@ -399,7 +406,10 @@ void keys_library_unloaded(void);
 void slot_bound(struct slot *slot, const char *module, const char *symbol);
 void slot_refuse(struct slot *slot, const char *reason);
 /* For kinds and policies: a value could not be made or attached. */
-void slot_failed(const struct slot *slot);
+static inline void slot_failed(const struct slot *slot)
+{
+    atomic_fetch_add_explicit(&((struct slot *)(uintptr_t)slot)->failures, 1, memory_order_relaxed);
+}
 /* Keeps the module of an address loaded for good: what we call later must not be unmapped. */
 void slot_pin(const void *address);
 /* For parse: notes SYMBOL[@MODULE][#FILE] (the texts stay the caller's), to be found as one of WANT

@@ -36,7 +36,7 @@ static const struct slot_form tls_form = {
     .options = O_POLICIES | O_ENDERS | O_CODEC,
     .own = O_CODEC,
     .item = "the name of a variable, tls:NAME[@MODULE][#FILE.c]; or tls:MODULE+0xOFFSET:SIZE",
-    .extra = "codec=/FILE.so[:PREFIX], " POLICY_WORDS,
+    .extra = "codec=string|shared_ptr|map-string-string|/FILE.so[:PREFIX], " POLICY_WORDS,
 };
 
 static bool tls_check(const char *at, size_t len, struct slot_error *error)
@@ -180,11 +180,12 @@ static const char *tls_reason(const struct slot *slot, const struct elf_module *
     if (symbol->is_local && symbol->matches > 1)
         return "several static variables have this name: say which with #FILE.c";
     if (slot->tls.typed)
-        return typed_reason(slot, module);
+        return typed_reason(slot, module, symbol);
     if (slots_force || reason)
         return slots_force ? NULL : reason;
     if (is_cxx_object(module, slot->tls.name, symbol))
-        return "a C++ object with a constructor or destructor: bytes cannot be shared (see codec=)";
+        return "a C++ object with a constructor or destructor: bytes cannot be shared "
+               "(codec=string, shared_ptr, map-string-string or /FILE.so[:PREFIX])";
     if (is_rust_object(module, slot->tls.name, symbol))
         return "a thread_local of Rust that may have a Drop: bytes cannot be shared "
                "(BATON_FORCE=on if it has none)";
@@ -302,14 +303,19 @@ static unsigned tls_names(const struct slot *slot, struct slot_meant *meant)
 static bool typed_parse(struct slot *slot, char *text, struct slot_error *error)
 {
     char *codec = strstr(text, ",codec="), *prefix;
-    const char *why = "the full path of a codec: codec=/FILE.so[:PREFIX]";
+    const char *why = TYPED_FORM;
+    const struct typed_known *known;
+    char folder[SLOT_FOLDER_SIZE];
 
     *codec = '\0';
     codec += strlen(",codec=");
-    prefix = strrchr(codec, ':');
+    known = typed_known_find(codec);
+    prefix = known ? NULL : strrchr(codec, ':');
     if (prefix)
         *prefix++ = '\0';
-    if (codec[0] == '/')
+    if (known)
+        why = slot_own_folder(folder) ? NULL : "codec=/FILE.so: where baton lies is not known";
+    else if (codec[0] == '/')
         why = infile_distrust(codec);
     if (why) {
         *error = (struct slot_error){why, codec};
@@ -318,11 +324,12 @@ static bool typed_parse(struct slot *slot, char *text, struct slot_error *error)
     if (!place_parse(slot, text, error))
         return false;
     if (!slot->tls.name) {
-        *error = (struct slot_error){"NAME[@MODULE][#FILE.cc],codec=/FILE.so[:PREFIX]", text};
+        *error = (struct slot_error){"NAME[@MODULE][#FILE.cc],codec=...", text};
         return false;
     }
     slot->size = sizeof(void *);
-    slot->tls.typed = typed_new(codec, prefix ? prefix : "codec");
+    slot->tls.typed = known ? typed_new(folder, typed_known_prefix(known), known)
+                            : typed_new(codec, prefix ? prefix : "codec", NULL);
     if (!slot->tls.typed)
         *error = (struct slot_error){"memory", text};
     return slot->tls.typed != NULL;
@@ -338,8 +345,10 @@ static void typed_resolve(struct slot *slot)
         return;
     }
     reason = tls_reason(slot, &found.where, &found.query.found);
+    if (!reason && slots_may_not_open)
+        return;
     if (!reason)
-        reason = typed_bind(slot, &found.where, &found.query.found);
+        reason = typed_bind(slot, &found.where, &found.query.found, &slots_calls);
     if (reason) {
         slot_refuse(slot, reason);
         return;

@@ -4,7 +4,7 @@ import shutil
 import subprocess
 import tempfile
 
-from harness import PROGRAMS, ROOT, carry, idle, plain, skip, test
+from harness import PROGRAMS, ROOT, carry, find_program, idle, plain, skip, test
 
 COMPILERS = [path for path in ("/usr/bin/rustc", shutil.which("rustc")) if path and os.path.exists(path)]
 
@@ -29,12 +29,19 @@ def rust_drop(compiler):
 
 
 CODEC = PROGRAMS / "typed_codec.so"
-MAP, STRING = "tls:_ZZN3mdc11get_contextB5cxx11EvE7context", "tls:_Z4userB5cxx11"
+MAP, STRING, OBJECT = "tls:_ZZN3mdc11get_contextB5cxx11EvE7context", "tls:_Z4userB5cxx11", "tls:_ZL7current"
+KNOWN = {"typed": (MAP, STRING, OBJECT), "typed_libcxx": ("tls:_ZZN3mdc11get_contextEvE7context", "tls:user", "tls:current")}
 
 
-def check(items):
+def known(program):
+    return [f"{name},codec={codec}" for name, codec in zip(KNOWN[program], ("map-string-string", "string", "shared_ptr"))]
+
+
+
+
+def check(items, program="typed"):
     """What `baton check` says."""
-    return subprocess.run([ROOT / "scripts" / "baton", "check", "--carry", items, PROGRAMS / "typed"],
+    return subprocess.run([ROOT / "scripts" / "baton", "check", "--carry", items, PROGRAMS / program],
                           capture_output=True, text=True).stdout
 
 
@@ -43,17 +50,49 @@ def codec():
     for run in (plain, idle):
         run("typed").wrong()
     map, string = f"{MAP},codec={CODEC}", f"{STRING},codec={CODEC}:text"
-    result = carry(f"{map};{string}", "typed").ok().quiet().clean().carried("uv.work").carried("ucontext")
+    result = carry(f"{map};{string};{OBJECT},codec=shared_ptr", "typed").ok().quiet().clean().carried("uv.work").carried("ucontext")
     result.slot_is(map, "bound").slot_is(string, "bound")
     assert check(f"{map};{string}").count(": found in") == 2
 
 
+@test("D16: string, shared_ptr and map of both standard libraries need no codec file; no memory, a thread's last destructors",
+      each=[(program, mode) for program in KNOWN for mode in ("", "ends", "memory")])
+def known_types(program, mode):
+    words = [mode] if mode else []
+    plain(program, *words).wrong()
+    items = known(program)
+    result = carry(";".join(items), program, *words).ok().quiet().clean()
+    for item in items:
+        result.slot_is(item, "bound")
+    if mode == "memory":
+        assert result.slot(items[1])["failures"] == 2, result.slot(items[1])
+    assert check(";".join(items), program).count(": found in") == 3
+
+
+@test("D16: with them valgrind has nothing to say", each=[(program, mode) for program in KNOWN for mode in ("", "ends")])
+def known_types_valgrind(program, mode):
+    if not shutil.which("valgrind"):
+        skip("no valgrind")
+    carry(";".join(known(program)), "valgrind", "-q", "--error-exitcode=9", "--show-mismatched-frees=no", "--leak-check=full",
+          "--errors-for-leak-kinds=definite", find_program(program), *[mode] if mode else [], timeout=60).ok().clean()
+
+
+@test("D20: a standard type of another size, of the older kind, or of a library that nobody can see is refused, by check too", each=[
+    ("typed", f"{STRING},codec=shared_ptr", "of another size"), ("typed", f"{MAP},codec=string", "of another size"),
+    ("typed_old", "tls:saved,codec=map-string-string", "the older std::string"),
+    ("typed_static", "tls:_Z5savedB5cxx11,codec=map-string-string", "linked to neither")])
+def known_refused(program, item, reason):
+    assert reason in carry(item, program).slot(item)["reason"]
+    assert f"refused: " in check(item, program) and reason in check(item, program)
+
+
 @test("D20: an object is refused without a codec, a codec without its functions or its file too", each=[
     (STRING, "codec="), (f"{STRING},codec={CODEC}:other", "lacks PREFIX_construct"),
-    (f"tls:wrong_kind,codec={CODEC}", "no loaded module")])
+    (f"{STRING},codec={CODEC}", "of another size"), (f"tls:wrong_kind,codec={CODEC}", "no loaded module")])
 def refused(item, reason):
     result = carry(item, "typed").wrong()
     assert reason in result.slot(item)["reason"], result.slot(item)
+    assert reason in check(item) or reason == "no loaded module" and "not found" in check(item), check(item)
 
 
 @test("G28: baton check refuses an object as the run does")

@@ -254,7 +254,7 @@ WRONG = [
     ('BATON_CARRY', 'tls:main+0x10:8:8',
      'NAME: column 10: expected MODULE+0xOFFSET:SIZE, the size from 1 to 65536'),
     ('BATON_CARRY', 'tls:x,native',
-     'NAME: column 7: expected codec=/FILE.so[:PREFIX], share, copy=N, string, clone=F,free=F, ref=F,unref=F or weak'),
+     'NAME: column 7: expected codec=string|shared_ptr|map-string-string|/FILE.so[:PREFIX], share, copy=N, string, clone=F,free=F, ref=F,unref=F or weak'),
     ('BATON_CARRY', 'tls:x,move',
      'NAME: column 7: expected another policy: move is for fn: only'),
     ('BATON_CARRY', 'tls:x,copy=1,weak',

@@ -7,11 +7,13 @@
 #include <string.h>
 #include <time.h>
 
+#include "context/coroutine.h"
 #include "context/fast.h"
 #include "context/internal.h"
 #include "context/observer.h"
 #include "context/thread.h"
 #include "context/variables.h"
+#include "slots/moves.h"
 #include "slots/slots.h"
 
 static uint32_t limit_age_ms, limit_hops;
@@ -55,13 +57,38 @@ static struct context *apply_limits(struct thread *thread, struct context *conte
     return limited;
 }
 
+/* The thread's snapshot, where copied slots are all that is in the way of the fast path, and are what they were. */
+static inline struct context *take_moving(struct thread *thread, unsigned family)
+{
+    const struct slot_moves *moves = atomic_load_explicit(&slots_moves, memory_order_acquire);
+    struct context *snapshot = thread->snapshot.context;
+    bool is_same;
+
+    if (!moves || thread->snapshot.refs <= 0 || thread->attached || thread->suppress ||
+        thread->runs || thread->building ||
+        atomic_load_explicit(&context_guard, memory_order_acquire) &
+            ~(uintptr_t)(GUARD_COPIED | GUARD_EPOCH) ||
+        snapshot->epoch != atomic_load_explicit(&slots_epoch, memory_order_relaxed) ||
+        !coroutine_is_main_stack(thread))
+        return NULL;
+    thread->building = arch_sp(); /* a getter may hand over */
+    is_same = moves_same(moves, context_copied(snapshot));
+    thread->building = 0;
+    if (!is_same || snapshot != thread->snapshot.context || thread->snapshot.refs <= 0)
+        return NULL;
+    thread->snapshot.refs--;
+    thread->snapshot.tally[family]++;
+    return snapshot;
+}
+
 static APART struct context *capture_any(unsigned family)
 {
     struct thread *thread = thread_self;
     uintptr_t guard;
     struct context *context;
 
-    if ((context = context_take_words(thread, 0, family)) ||
+    if ((context = take_moving(thread, family)) ||
+        (context = context_take_words(thread, 0, family)) ||
         (context = context_try_batch(thread, family)))
         return context;
     thread = thread_enter();

@@ -13,6 +13,7 @@
 #include "context/thread.h"
 #include "context/values.h"
 #include "context/variables.h"
+#include "slots/moves.h"
 #include "slots/origin.h"
 #include "slots/slots.h"
 #include "slots/words.h"
@@ -29,6 +30,7 @@ void context_init(uint32_t max_age_ms, uint32_t max_hops)
     keys_begin();
     if (dangling_on)
         slots_always_build = true; /* so that who holds a value is known at every moment */
+    moves_plan();
     scope_is_words_only = slots_are_words && words_are_quick && !slots_always_build &&
                           context_before == words_bytes && thread_reserve_front(context_before);
     if (scope_is_words_only)

@@ -23,6 +23,7 @@
 #include "context/thread.h"
 #include "context/values.h"
 #include "context/variables.h"
+#include "slots/moves.h"
 #include "slots/origin.h"
 #include "slots/policy.h"
 #include "slots/slots.h"
@@ -133,10 +134,75 @@ bool scope_enter_slow(struct context *context, uintptr_t frame_mark)
     return true;
 }
 
+/* Nothing but copied slots and keys is in the way of the fast path, and there is a table of them (moves.h). */
+static inline const struct slot_moves *moves_in_force(void)
+{
+    return atomic_load_explicit(&context_guard, memory_order_relaxed) &
+                   ~(uintptr_t)(GUARD_COPIED | GUARD_EPOCH)
+               ? NULL
+               : atomic_load_explicit(&slots_moves, memory_order_acquire);
+}
+
+/*
+ * scope_enter_slow by the table, where there is room for what is replaced: it makes a level like any
+ * other. False: nothing has changed.
+ */
+static inline bool enter_moving(struct thread *thread, struct context *context,
+                                uintptr_t frame_mark)
+{
+    const struct slot_moves *moves = moves_in_force();
+    uint32_t epoch = atomic_load_explicit(&slots_epoch, memory_order_acquire);
+    size_t at = thread->saved_used;
+    struct scope_entry *entry;
+
+    if (!moves || context->epoch != epoch || frame_mark & FRAME_THREAD ||
+        thread->depth >= thread->entries_max || at + slots_saved_bytes > thread->saved_max ||
+        (thread->attached && thread->frame_mark <= frame_mark))
+        return false;
+    thread->saved_used = at + slots_saved_bytes; /* a getter may attach */
+    moves_save(moves, thread->saved + at);
+    entry = &thread->entries[thread->depth++];
+    entry->attached = thread->attached;
+    entry->frame_mark = thread->frame_mark;
+    entry->saved_at = at;
+    entry->epoch = epoch;
+    thread->attached = context;
+    thread->frame_mark = frame_mark | FRAME_SLOW;
+    moves_write(moves, context_copied(context), thread->saved + at);
+    return true;
+}
+
+/* Leaves the attach at `sp` if it is the innermost, nothing was set in it, and the table does for it. */
+static inline bool leave_moving(struct thread *thread, uintptr_t sp)
+{
+    const struct slot_moves *moves = moves_in_force();
+    uintptr_t frame_mark = thread->frame_mark;
+    struct context *context = thread->attached;
+    const struct scope_entry *entry;
+
+    if (!moves || !thread->depth || (frame_mark & ~(uintptr_t)FRAME_OWNED) != (sp | FRAME_SLOW) ||
+        !thread_is_attached(thread) ||
+        context->flags & (CONTEXT_OVERLAY | CONTEXT_WATCHED | CONTEXT_TAGGED))
+        return false;
+    entry = &thread->entries[thread->depth - 1];
+    if (entry->saved_at == SIZE_MAX || entry->epoch < moves->since)
+        return false;
+    moves_restore(moves, thread->saved + entry->saved_at);
+    entry = &thread->entries[--thread->depth]; /* foreign code ran: it may have moved */
+    thread->saved_used = entry->saved_at;
+    thread->attached = entry->attached;
+    thread->frame_mark = entry->frame_mark;
+    if (frame_mark & FRAME_OWNED)
+        context_release_on(thread, context);
+    return true;
+}
+
 static APART struct thread *enter_any(struct context *context, uintptr_t frame_mark)
 {
     struct thread *thread = thread_self;
 
+    if (enter_moving(thread, context, frame_mark))
+        return thread;
     if (thread_is_words_only(thread)) {
         words_attach(0, context, thread);
         thread->attached = context;
@@ -265,6 +331,8 @@ static APART void leave_here(uintptr_t sp)
     uintptr_t frame_mark = thread->frame_mark;
     struct context *context;
 
+    if (leave_moving(thread, sp))
+        return;
     /* What scope_enter_any made without a level, if that is all there is. */
     if (scope_is_words_only && !thread->depth &&
         (frame_mark & ~(uintptr_t)FRAME_OWNED) == (sp | FRAME_SLOW) && thread_is_attached(thread) &&

@@ -57,6 +57,14 @@ static void locale_write(const struct slot *slot, void *value)
     uselocale(wanted ? wanted : LC_GLOBAL_LOCALE);
 }
 
+static bool locale_same(const struct slot *slot, const void *value)
+{
+    locale_t wanted, now = uselocale((locale_t)0);
+
+    memcpy(&wanted, value, sizeof wanted);
+    return now == (wanted ? wanted : LC_GLOBAL_LOCALE);
+}
+
 static const struct slot_form locale_form = {
     .name = "locale",
     .shape = SHAPE_ALONE,
@@ -73,4 +81,5 @@ const struct slot_kind slot_kind_locale = {
     .resolve = locale_resolve,
     .read = locale_read,
     .write = locale_write,
+    .same = locale_same,
 };

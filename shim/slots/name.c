@@ -28,11 +28,14 @@ static void name_resolve(struct slot *slot)
 static bool name_read(const struct slot *slot, void *value)
 {
     int saved_errno = errno;
-    char name[NAME_SIZE] = ""; /* zeros after the end: two readings compare equal */
+    char name[NAME_SIZE] = "";
+    size_t length = 0;
 
     if (SYS_CALL(prctl, PR_GET_NAME, name, 0L, 0L, 0L) == 0) {
-        memset(value, 0, NAME_SIZE);
-        memcpy(value, name, strnlen(name, NAME_SIZE - 1));
+        while (length < NAME_SIZE - 1 && name[length])
+            length++;
+        memset(value, 0, NAME_SIZE); /* zeros after the end: two readings compare equal */
+        memcpy(value, name, length);
     }
     errno = saved_errno;
     return *(const char *)value != '\0';

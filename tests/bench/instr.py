@@ -39,6 +39,7 @@ def _jobs_of(row, preload_first, batches):
     jobs = []
     for carried, count in cells_of(row):
         items = measure.carry(row["kind"], carried) if carried else ""
+        items = ";".join([items, *row["also"]] if "also" in row else [items])
         # A fixed number of values matters only to the values' owner: plain runs ignore k.
         plain = (row["way"], False, "", count, tuple(sorted(options.items())), None, ())
         shimmed = (row["way"], True, items, count, tuple(sorted(options.items())), preload_first,

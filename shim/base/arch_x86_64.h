@@ -20,7 +20,7 @@ enum { ARCH_UNWIND_IP = 16, ARCH_UNWIND_SP = 7, ARCH_RETURN_ON_STACK = 1 };
 
 /* slots/words_move_x86_64.h is there. */
 #define ARCH_MOVES_WORDS 1
-/* families/openmp/gomp_word_x86_64.c is there. */
+/* families/openmp/gomp_task_x86_64.c is there. */
 #define ARCH_HAS_GOMP_WORD 1
 
 /* A register that calls preserve, and its number in unwind information (ARCH_PIN). */

@@ -281,7 +281,10 @@ static size_t subject_length(const char *text)
 
 bool grammar_same_subject(const char *one, const char *other)
 {
-    size_t len = subject_length(one);
+    size_t len;
 
+    if (*one != *other) /* mostly */
+        return false;
+    len = subject_length(one);
     return subject_length(other) == len && !memcmp(one, other, len);
 }

@@ -11,8 +11,9 @@ const struct slot_kind *const slot_kinds[SLOT_KINDS] = {
 const struct slot_kind *slot_kind_find(const char *name, size_t len)
 {
     for (unsigned i = 0; i < SLOT_KINDS; i++) {
-        if (strlen(slot_kinds[i]->form->name) == len &&
-            !memcmp(slot_kinds[i]->form->name, name, len))
+        const struct slot_form *form = slot_kinds[i]->form;
+
+        if (len < sizeof form->name && !form->name[len] && !memcmp(form->name, name, len))
             return slot_kinds[i];
     }
     return NULL;

@@ -40,6 +40,9 @@ extern uint32_t thunk_state_mask;
 extern const char named_bank[] __attribute__((visibility("hidden"))); /* baton_named_bank */
 /* The same, once hooks are in use; NULL before. */
 extern const char *thunk_bank;
+/* dlsym as the program's modules are to call it (thunks_ARCH.S); what leads to it, once hooks are in use. */
+void named_dlsym(void);
+extern void *thunk_dlsym;
 
 static inline void *thunk_address(unsigned index, bool is_wrapping)
 {

@@ -5,6 +5,7 @@ struct thunk thunks[THUNKS];
 _Atomic unsigned thunks_used;
 unsigned thunks_rows_end;
 const char *thunk_bank;
+void *thunk_dlsym;
 
 unsigned thunk_find(const struct named_hook *hook, enum thunk_role role, const void *original)
 {

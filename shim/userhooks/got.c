@@ -15,7 +15,11 @@
 #include "elf/pointers.h"
 #include "interpose/next.h"
 #include "userhooks/core.h"
+#include "userhooks/object.h"
 #include "userhooks/got.h"
+#include "userhooks/rows.h"
+
+void *(*named_real_dlsym)(void *handle, const char *name);
 
 static bool is_in(const struct elf_module *module, const void *address)
 {
@@ -61,8 +65,8 @@ static void patch_dlsym(const struct elf_module *module, void **place)
 {
     void *value = __atomic_load_n(place, __ATOMIC_ACQUIRE);
 
-    if (value && value != (void *)named_dlsym && named_real_dlsym)
-        elf_pointer_write(module, place, (void *)named_dlsym);
+    if (value && value != thunk_dlsym && named_real_dlsym)
+        elf_pointer_write(module, place, thunk_dlsym);
 }
 
 static bool visit_pointer(const struct elf_module *module, const struct elf_pointer *pointer,

@@ -1,14 +1,11 @@
 /*
- * BATON_HOOKS from the text to hooked functions, and what the report says of them.
+ * BATON_HOOKS from the text to hooked functions.
  *
  * A name that matches nothing is silent here: programs that this one starts inherit the settings. A
- * name that is found and must not be hooked is said once, with the reason. Looking is done under one
- * lock that is never waited for: who finds it taken goes on without.
+ * name that is found and must not be hooked is said once, with the reason.
  */
 #include "userhooks/named.h"
 
-#include <dlfcn.h>
-#include <errno.h>
 #include <stdarg.h>
 #include <string.h>
 
@@ -17,24 +14,18 @@
 #include "base/mem.h"
 #include "interpose/bypass.h"
 #include "interpose/hooks.h"
-#include "interpose/loader.h"
 #include "interpose/next.h"
-#include "interpose/start.h"
 #include "userhooks/core.h"
 #include "userhooks/got.h"
+#include "userhooks/look.h"
 #include "userhooks/object.h"
+#include "userhooks/rows.h"
 #include "userhooks/tally.h"
 #include "userhooks/virtual.h"
 #include "slots/slots.h"
 
-void *(*named_real_dlsym)(void *handle, const char *name);
-static bool is_ready;        /* hooks may be looked for */
-static atomic_bool is_stale; /* something was loaded since */
-static struct lock look_lock;
 static char **named_environment;
 
-enum { NAMES_HASH = 1024 };
-static uint16_t *row_of_name; /* by hash: the first row, from 1; 0: none */
 static unsigned
     rows_begin; /* before it: rows of an object for another program, or for other settings */
 
@@ -59,50 +50,6 @@ void named_read(struct config *config, char **environment)
     mem_free(specs, sizeof *specs * NAMED_MAX);
 }
 
-/* ---- rows ---- */
-
-static unsigned name_hash(const char *name)
-{
-    return (unsigned)(plan_hash(0, name) % NAMES_HASH);
-}
-
-unsigned named_row(const char *name)
-{
-    for (unsigned next = row_of_name ? row_of_name[name_hash(name)] : 0; next;
-         next = thunks[next - 1].next) {
-        if (!strcmp(thunks[next - 1].name, name))
-            return next - 1;
-    }
-    return THUNKS;
-}
-
-unsigned named_next_row(unsigned row)
-{
-    for (unsigned next = thunks[row].next; next; next = thunks[next - 1].next) {
-        if (!strcmp(thunks[next - 1].name, thunks[row].name))
-            return next - 1;
-    }
-    return THUNKS;
-}
-
-/* In the order of the rows: of two items for one function the first counts. */
-static void add_row(unsigned row, struct named_hook *hook, const char *name)
-{
-    struct thunk *thunk = &thunks[row];
-    uint16_t *place = &row_of_name[name_hash(name)];
-
-    thunk->name = name;
-    thunk->hook = hook;
-    thunk->role = THUNK_FUNCTION;
-    thunk->is_wanted = hook->spec.how == HOW_AUTO || hook->spec.how == HOW_GOT;
-    hook->functions++;
-    if (hook->spec.kind == NAMED_SET)
-        return; /* only a patch sees every call of a setter */
-    while (*place)
-        place = &thunks[*place - 1].next;
-    *place = (uint16_t)(row + 1);
-}
-
 /* ---- what is hooked how ---- */
 
 static void refuse(struct named_hook *hook, const char *format, ...)
@@ -119,133 +66,6 @@ static void refuse(struct named_hook *hook, const char *format, ...)
             hook->spec.item, hook->reason);
 }
 
-bool named_uses_got(unsigned row)
-{
-    const struct thunk *thunk = &thunks[row];
-
-    return thunk->is_open || (thunk->is_wanted && !thunk->is_refused &&
-                              (thunk->by == HOW_AUTO || thunk->by == HOW_GOT));
-}
-
-static void note_hooked(unsigned row, enum named_how by, const struct elf_module *module)
-{
-    struct thunk *thunk = &thunks[row];
-    struct named_hook *hook = thunk->hook;
-
-    if (thunk->by != HOW_AUTO)
-        return;
-    thunk->by = (uint8_t)by;
-    if (hook->state == HOOK_HOOKED)
-        return;
-    fmt_buf(hook->where, sizeof hook->where, "%s in %s", thunk->name, module->name);
-    hook->by = by;
-    hook->state = HOOK_HOOKED;
-}
-
-bool named_accepts(unsigned row, const void *target)
-{
-    const struct named_hook *hook = thunks[row].hook;
-    struct elf_module module;
-
-    if (thunks[row].is_refused || !elf_module_at(target, &module) || named_is_generated(&module) ||
-        (hook->spec.module && !elf_module_match(&module, hook->spec.module)))
-        return false;
-    note_hooked(row, HOW_GOT, &module);
-    return true;
-}
-
-unsigned named_thunk(unsigned row, void *target)
-{
-    struct thunk *thunk = &thunks[row];
-    unsigned index;
-    void *none = NULL;
-
-    if (!thunk->is_open &&
-        (atomic_compare_exchange_strong(&thunk->original, &none, target) || none == target))
-        return row;
-    index = thunk_take(thunk->hook, THUNK_FUNCTION, target);
-    return index ? index : THUNKS;
-}
-
-static void *no_function(void)
-{
-    return NULL;
-}
-
-void *named_original(unsigned index, const void *caller)
-{
-    struct thunk *thunk = &thunks[index];
-    void *original = NULL;
-
-    if (baton_start)
-        baton_start(NULL);
-    named_look_again();
-    original = atomic_load(&thunk->original);
-    if (!original) {
-        const char *name = thunk->hook ? thunk->name : object_name(index);
-
-        original = name ? next_find_startup(name) : NULL;
-        if (original && !thunk->hook)
-            atomic_store(&thunk->original,
-                         original); /* nothing is hooked: only the way is asked for */
-        if (name && !original)
-            original = next_find_for(name, caller);
-    }
-    return original ? original : (void *)no_function;
-}
-
-/* ---- looking ---- */
-
-static void look(void)
-{
-    got_patch_modules();
-}
-
-void named_look_again(void)
-{
-    if (!is_ready || !atomic_load_explicit(&is_stale, memory_order_relaxed) ||
-        !lock_try(&look_lock))
-        return;
-    atomic_store(&is_stale, false);
-    look();
-    lock_drop(&look_lock);
-}
-
-static void note_opened(void)
-{
-    atomic_store(&is_stale, true);
-}
-
-static void *replace_symbol(const char *name, void *address)
-{
-    for (unsigned row = named_row(name); row < THUNKS && address; row = named_next_row(row)) {
-        unsigned index;
-
-        if (thunk_is_ours(address) || thunks[row].by == HOW_PATCH || !named_accepts(row, address))
-            continue;
-        index = named_thunk(row, address);
-        return index < THUNKS ? thunk_address(index, spec_wraps(&thunks[row].hook->spec)) : address;
-    }
-    return address;
-}
-
-/*
- * A program asks for a function that the user named: it gets the thunk in front of it. NULL: go on to
- * the real dlsym, which also sets the error when there is no such function.
- */
-__attribute__((used, visibility("hidden"))) void *named_note_dlsym(void *handle, const char *name,
-                                                                   const void *caller);
-void *named_note_dlsym(void *handle, const char *name, const void *caller)
-{
-    void *address;
-
-    named_look_again();
-    if (!name || handle == RTLD_NEXT || named_row(name) == THUNKS)
-        return NULL;
-    address = handle == RTLD_DEFAULT ? next_find_for(name, caller) : named_real_dlsym(handle, name);
-    return address ? replace_symbol(name, address) : NULL;
-}
-
 static bool is_own_hook(const char *name)
 {
     for (unsigned id = 0; id < HOOK_COUNT; id++) {
@@ -253,15 +73,6 @@ static bool is_own_hook(const char *name)
             return true;
     }
     return false;
-}
-
-/* DT_INIT of the generated object, which is initialised before every other library (initfirst). */
-__attribute__((used, visibility("hidden"))) void named_start_early(int argc, char **argv,
-                                                                   char **environment);
-void named_start_early(int argc, char **argv, char **environment)
-{
-    if (baton_start)
-        baton_start(environment);
 }
 
 /* ---- what has been planned ---- */
@@ -292,7 +103,7 @@ static void use_symbol(unsigned row)
         return;
     }
     atomic_store(&thunk->original, original);
-    note_hooked(row, HOW_SYMBOL, &module);
+    named_note_hooked(row, HOW_SYMBOL, &module);
     hook->places++;
 }
 
@@ -324,7 +135,7 @@ static void use_patch(const struct plan *plan, unsigned planned, unsigned row)
     original = patch_apply(patch, thunk_address(row, is_wrapping), &module, reason, sizeof reason);
     if (original) {
         atomic_store(&thunks[row].original, original);
-        note_hooked(row, HOW_PATCH, &module);
+        named_note_hooked(row, HOW_PATCH, &module);
         hook->places++;
         if (hook->spec.kind == NAMED_SET) {
             hook->spec.slot->fn.entry = module.base + patch->address;
@@ -403,8 +214,7 @@ static bool add_rows(const struct plan *plan, bool is_object)
     unsigned rows = plan ? plan->rows : named_count;
 
     rows_begin = other ? other->rows : 0;
-    row_of_name = mem_alloc(NAMES_HASH * sizeof *row_of_name);
-    if (!row_of_name)
+    if (!named_rows_begin())
         return false;
     thunks_rows_end = rows_begin + rows;
     atomic_store(&thunks_used, thunks_rows_end);
@@ -413,7 +223,7 @@ static bool add_rows(const struct plan *plan, bool is_object)
         const char *name = plan ? plan_name(plan, i) : named_hooks[i].spec.function;
 
         if (item < named_count && name && named_hooks[item].state != HOOK_REFUSED)
-            add_row(rows_begin + i, &named_hooks[item], name);
+            named_add_row(rows_begin + i, &named_hooks[item], name);
     }
     return true;
 }
@@ -455,6 +265,7 @@ void named_init(void)
             refuse(&named_hooks[i], "%s", why);
     }
     thunk_bank = named_bank;
+    thunk_dlsym = (void *)named_dlsym;
     if (!add_rows(plan, is_object))
         return;
     for (unsigned i = 0; i < named_count; i++) {
@@ -469,16 +280,13 @@ void named_init(void)
                 "BATON_HOOKS: %s: functions inside of a module, and calls of constructors, are not "
                 "seen",
                 reason);
-    loader_opened_hook = note_opened;
-    is_ready = true;
-    atomic_store(&is_stale, true);
-    named_look_again();
+    look_begin();
 }
 
 void named_fork_lock(void)
 {
     tally_fork();
-    lock_take_for_fork(&look_lock);
+    look_fork_lock();
     thunk_fork_lock();
     table_fork_lock();
     queue_fork_lock();
@@ -491,5 +299,5 @@ void named_fork_unlock(bool is_child)
     queue_fork_unlock();
     table_fork_unlock(is_child);
     thunk_fork_unlock();
-    lock_drop_after_fork(&look_lock);
+    look_fork_unlock();
 }

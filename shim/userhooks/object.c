@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "elf/elf.h"
-#include "userhooks/got.h"
 
 static const struct plan *found;
 static bool has_looked;

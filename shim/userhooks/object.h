@@ -5,6 +5,8 @@
 #include "elf/elf.h"
 #include "userhooks/plan.h"
 
+/* Is it the object that `baton run` wrote? */
+bool named_is_generated(const struct elf_module *module);
 /* The generated object's; NULL: there is none. */
 const struct plan *object_plan(void);
 /* Is it a plan, whole, in SIZE bytes? */

@@ -1,71 +1,13 @@
 /*
- * The bank seen from C: who stands behind a thunk, what unwinding through a wrap thunk does, how much
- * room the vector state takes.
+ * The thunks' half in C: what unwinding through a wrap thunk does.
  *
- * A thunk that was given out is never taken back: an address that the program has may be called as
- * long as it runs, or until the function behind it is unloaded.
+ * Rules: it is called by whichever unwinder is running, of which nothing is linked; the unwinding goes on.
  */
 #include <errno.h>
 
 #include "elf/elf.h"
 #include "context/scope.h"
 #include "userhooks/core.h"
-
-static struct lock take_lock;
-
-/* One whose function was unloaded: no pointer to it is good any more. Its number; 0: none. */
-static unsigned find_left(void **original)
-{
-    struct elf_module module;
-
-    for (unsigned i = thunks_rows_end; i < THUNKS; i++) {
-        *original = atomic_load(&thunks[i].original);
-        if (*original && !elf_module_at(*original, &module))
-            return i;
-    }
-    return 0;
-}
-
-unsigned thunk_take(struct named_hook *hook, enum thunk_role role, void *original)
-{
-    void *gone = NULL;
-    unsigned left = 0, index, used = atomic_load(&thunks_used);
-
-    if (used == THUNKS && !thunk_find(hook, role, original))
-        left = find_left(&gone); /* not under the lock: it asks the loader */
-    lock_take(&take_lock);
-    index = thunk_find(hook, role, original);
-    if (!index) {
-        used = atomic_load(&thunks_used);
-        if (used < THUNKS)
-            index = used;
-        else if (left && atomic_load(&thunks[left].original) == gone)
-            index = left;
-        if (index) {
-            thunks[index].hook = hook;
-            thunks[index].role = role;
-            atomic_store(&thunks[index].original, original);
-        } else {
-            atomic_store(&hook->has_no_place, true);
-        }
-        if (index == used)
-            atomic_store_explicit(&thunks_used, used + 1, memory_order_release);
-    }
-    lock_drop(&take_lock);
-    return index;
-}
-
-void thunk_fork_lock(void)
-{
-    lock_take_for_fork(&take_lock);
-}
-
-void thunk_fork_unlock(void)
-{
-    lock_drop_after_fork(&take_lock);
-}
-
-/* ---- unwinding ---- */
 
 enum { UNWIND_CLEANUP_PHASE = 2, UNWIND_CONTINUE = 8 };
 

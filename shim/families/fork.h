@@ -5,6 +5,7 @@
 
 #define FAMILIES_WITH_LOCKS(X) \
     X(glib)                    \
+    X(glib_order)              \
     X(glib_source)             \
     X(libevent) X(libevent_evbuffer) X(libevent_once) X(notification) X(waiting)
 

@@ -1,10 +1,10 @@
 /*
- * GLib: threads, and GThreadPool whole.
+ * GLib: GThreadPool.
  *
  * A pool's items become records; the pool gets a trampoline as its function and as its item free
  * function, one pair for each pair that programs use (they are code, so there are few), so a push
  * needs no look-up and the pool's public user_data stays the program's. What GLib hands to the
- * program (sort functions, move_to_front, item free functions) is unwrapped again.
+ * program is unwrapped again: here for item free functions, in pool_order.c for the order of the queue.
  *
  * Source of the behaviour: GLib 2.74.6, gthreadpool.c. g_thread_pool_push that answers FALSE has
  * queued the item all the same (only a new thread failed), so nothing is ever taken back. The item
@@ -14,26 +14,15 @@
 
 #include "context/fast.h"
 #include "base/lock.h"
-#include "base/mem.h"
-#include "context/thread.h"
 #include "families/fork.h"
 #include "families/handoff.h"
 #include "interpose/next.h"
-#include "interpose/inherit.h"
-
-/* The public head of a pool (gthreadpool.h), and the queue that follows it. */
-struct _GThreadPool {
-    void (*func)(void *data, void *user_data);
-    void *user_data;
-    int exclusive;
-    struct _GAsyncQueue *queue;
-};
+#include "families/glib/pool.h"
 
 typedef void pool_function(void *data, void *user_data);
 typedef void free_function(void *data);
-typedef int compare_function(const void *a, const void *b, void *user_data);
 
-enum { KINDS = 64 };
+enum { KINDS = POOL_KINDS };
 
 struct pool_kind {
     pool_function *function;
@@ -44,11 +33,6 @@ struct pool_kind {
 static struct lock kinds_lock;
 static struct pool_kind kinds[KINDS];
 static unsigned kinds_count;
-
-static bool is_wake_up(const void *item)
-{
-    return (uintptr_t)item == 1;
-}
 
 static GUARDED void run_item_slow(struct record *item, void *user_data, unsigned kind)
 {
@@ -103,7 +87,7 @@ static void drop_item(unsigned kind, void *item)
 {
     struct record record;
 
-    if (is_wake_up(item))
+    if (pool_is_wake_up(item))
         return;
     record = record_take(item);
     if (record.context)
@@ -140,17 +124,6 @@ static void *trampoline(unsigned kind, bool is_run)
 }
 /* clang-format on */
 
-extern const char bank_start[] __asm__("__start_baton_pool_bank")
-    __attribute__((visibility("hidden")));
-
-/* More than the trampolines take (new_pool asks); what follows them is ours too, and no pool's function. */
-enum { BANK_SIZE = KINDS * 1024 };
-
-static inline bool is_ours(const struct _GThreadPool *pool)
-{
-    return (uintptr_t)pool->func - (uintptr_t)bank_start < BANK_SIZE;
-}
-
 /* The number of the trampolines for a pair of functions, KINDS when there are too many pairs. */
 static unsigned kind_for(pool_function *function, free_function *free_item)
 {
@@ -178,7 +151,8 @@ static struct _GThreadPool *new_pool(const void *caller, pool_function *function
         (__typeof__(&hook_g_thread_pool_new_full))next_find_for("g_thread_pool_new_full", caller);
     unsigned kind = function && real ? kind_for(function, free_item) : KINDS;
 
-    if (kind < KINDS && (uintptr_t)trampoline(kind, true) - (uintptr_t)bank_start >= BANK_SIZE)
+    if (kind < KINDS &&
+        (uintptr_t)trampoline(kind, true) - (uintptr_t)pool_bank_start >= POOL_BANK_SIZE)
         kind = KINDS;
     if (kind == KINDS) {
         if (function)
@@ -224,7 +198,7 @@ static __attribute__((noinline)) int push_slow(struct _GThreadPool *pool, void *
 {
     struct record *record;
 
-    if (!pool || !data || !is_ours(pool))
+    if (!pool || !data || !pool_is_ours(pool))
         return REAL_FOR(g_thread_pool_push, caller)(pool, data, error);
     record = record_capture(FAMILY_GLIB_POOL, NULL, data);
     if (unlikely(!record))
@@ -240,7 +214,8 @@ static APART int push_inherited(struct _GThreadPool *pool, void *data, struct _G
     struct context *context;
     struct record *record;
 
-    if (unlikely(!pool || !data || !is_ours(pool) || thread->records.next == thread->records.end ||
+    if (unlikely(!pool || !data || !pool_is_ours(pool) ||
+                 thread->records.next == thread->records.end ||
                  !(context = context_try_batch(thread, FAMILY_GLIB_POOL))))
         return push_slow(pool, data, error, caller);
     record = record_bump(thread);
@@ -258,7 +233,8 @@ static int push_plain(struct _GThreadPool *pool, void *data, struct _GError **er
 
     __asm__(""
             : "+r"(error)); /* or the compiler keeps it elsewhere for the call that is not made */
-    if (unlikely(!pool || !data || !is_ours(pool) || thread->records.next == thread->records.end ||
+    if (unlikely(!pool || !data || !pool_is_ours(pool) ||
+                 thread->records.next == thread->records.end ||
                  !(context = context_try_capture(FAMILY_GLIB_POOL))))
         return push_inherited(pool, data, error, __builtin_return_address(0));
     record = record_bump(thread);
@@ -274,7 +250,8 @@ static int push_words(struct _GThreadPool *pool, void *data, struct _GError **er
     struct context *context;
     struct record *record;
 
-    if (unlikely(!pool || !data || !is_ours(pool) || thread->records.next == thread->records.end ||
+    if (unlikely(!pool || !data || !pool_is_ours(pool) ||
+                 thread->records.next == thread->records.end ||
                  !(context = context_take_words(thread, 0, FAMILY_GLIB_POOL))))
         return push_slow(pool, data, error, __builtin_return_address(0));
     record = record_bump(thread);
@@ -292,213 +269,18 @@ int hook_g_thread_pool_push(struct _GThreadPool *pool, void *data, struct _GErro
     return push_slow(pool, data, error, __builtin_return_address(0));
 }
 
-/* ---- sorting ---- */
-
-struct sorting {
-    struct sorting *next;
-    const struct _GThreadPool *pool;
-    compare_function *compare;
-    void *user_data;
-};
-
-/* One entry a pool that was ever sorted; an address that is used again takes over its entry. */
-static struct lock sortings_lock;
-static struct sorting *sortings;
-
-static int compare_items(const void *a, const void *b, void *arg)
-{
-    const struct sorting *sorting = arg;
-    const struct record *one = a, *other = b;
-
-    return sorting->compare(is_wake_up(a) ? a : one->data, is_wake_up(b) ? b : other->data,
-                            sorting->user_data);
-}
-
-void hook_g_thread_pool_set_sort_function(struct _GThreadPool *pool, compare_function *compare,
-                                          void *user_data)
-{
-    struct sorting *sorting;
-
-    if (!pool || !is_ours(pool) || !compare) {
-        REAL(g_thread_pool_set_sort_function)(pool, compare, user_data);
-        return;
-    }
-    lock_take(&sortings_lock);
-    for (sorting = sortings; sorting && sorting->pool != pool; sorting = sorting->next)
-        ;
-    lock_drop(&sortings_lock);
-    if (!sorting) {
-        sorting = mem_alloc(sizeof *sorting);
-        if (!sorting)
-            return; /* unsorted rather than wrong */
-        sorting->pool = pool;
-        lock_take(&sortings_lock);
-        sorting->next = sortings;
-        sortings = sorting;
-        lock_drop(&sortings_lock);
-    }
-    sorting->compare = compare;
-    sorting->user_data = user_data;
-    REAL(g_thread_pool_set_sort_function)(pool, compare_items, sorting);
-}
-
-/* ---- move to front ---- */
-
-struct queue_api {
-    void (*lock)(struct _GAsyncQueue *);
-    void (*unlock)(struct _GAsyncQueue *);
-    int (*length)(struct _GAsyncQueue *);
-    void *(*pop)(struct _GAsyncQueue *);
-    void (*push)(struct _GAsyncQueue *, void *);
-    void (*push_front)(struct _GAsyncQueue *, void *);
-};
-
-static bool find_queue_api(struct queue_api *api, const void *caller)
-{
-    void **functions = (void **)api;
-    static const char *const names[] = {"g_async_queue_lock",
-                                        "g_async_queue_unlock",
-                                        "g_async_queue_length_unlocked",
-                                        "g_async_queue_try_pop_unlocked",
-                                        "g_async_queue_push_unlocked",
-                                        "g_async_queue_push_front_unlocked"};
-
-    for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++) {
-        functions[i] = next_find_for(names[i], caller);
-        if (!functions[i])
-            return false;
-    }
-    return true;
-}
-
-/*
- * The program names its own pointer; the queue holds records. All items are taken out and put back
- * in order, the oldest one with that pointer last and in front: what GLib does with the pointer
- * itself, in one pass under the queue's own lock.
- */
-int hook_g_thread_pool_move_to_front(struct _GThreadPool *pool, void *data)
-{
-    struct queue_api api;
-    void **items = NULL;
-    void *found = NULL;
-    size_t size;
-    int count, kept = 0;
-
-    if (!pool || !is_ours(pool) || !find_queue_api(&api, __builtin_return_address(0)))
-        return REAL(g_thread_pool_move_to_front)(pool, data);
-    api.lock(pool->queue);
-    count = api.length(pool->queue); /* waiting threads count as negative */
-    size = count > 0 ? (size_t)count * sizeof *items : 0;
-    if (size)
-        items = mem_map(size);
-    while (items && kept < count) {
-        void *item = api.pop(pool->queue);
-
-        if (!item)
-            break;
-        if (!found && !is_wake_up(item) && ((struct record *)item)->data == data)
-            found = item;
-        else
-            items[kept++] = item;
-    }
-    for (int i = 0; i < kept; i++)
-        api.push(pool->queue, items[i]);
-    if (found)
-        api.push_front(pool->queue, found);
-    api.unlock(pool->queue);
-    if (items)
-        mem_unmap(items, size);
-    return found != NULL;
-}
-
 /* Nothing to do: GLib frees what it discards through our drop functions. */
 void hook_g_thread_pool_free(struct _GThreadPool *pool, int is_immediate, int waits)
 {
     REAL(g_thread_pool_free)(pool, is_immediate, waits);
 }
 
-/* ---- threads ---- */
-
-static GUARDED void *run_thread(void *arg)
-{
-    GUARDED_FRAME();
-    struct thread *self = arg;
-    void *result;
-
-    START_RUN(self, result = ((void *(*)(void *))self->start.function)(self->start.data));
-    return result;
-}
-
-static struct thread *capture_thread(const void *caller, void *(*function)(void *), void *data)
-{
-    if (!function || !creator_inherits(caller))
-        return NULL;
-    return start_capture(FAMILY_GLIB_THREAD, (void *)function, data);
-}
-
-/* g_thread_new ends the program when no thread can be made: there is nothing to take back then. */
-struct _GThread *hook_g_thread_new(const char *name, void *(*function)(void *), void *data)
-{
-    struct thread *started = capture_thread(__builtin_return_address(0), function, data);
-
-    if (!started)
-        return REAL(g_thread_new)(name, function, data);
-    return REAL(g_thread_new)(name, run_thread, started);
-}
-
-struct _GThread *hook_g_thread_try_new(const char *name, void *(*function)(void *), void *data,
-                                       struct _GError **error)
-{
-    struct thread *started = capture_thread(__builtin_return_address(0), function, data);
-    struct _GThread *thread;
-
-    if (!started)
-        return REAL(g_thread_try_new)(name, function, data, error);
-    thread = REAL(g_thread_try_new)(name, run_thread, started, error);
-    if (!thread)
-        start_rollback(FAMILY_GLIB_THREAD, started, 0);
-    return thread;
-}
-
-struct _GThread *hook_g_thread_create(void *(*function)(void *), void *data, int joinable,
-                                      struct _GError **error)
-{
-    struct thread *started = capture_thread(__builtin_return_address(0), function, data);
-    struct _GThread *thread;
-
-    if (!started)
-        return REAL(g_thread_create)(function, data, joinable, error);
-    thread = REAL(g_thread_create)(run_thread, started, joinable, error);
-    if (!thread)
-        start_rollback(FAMILY_GLIB_THREAD, started, 0);
-    return thread;
-}
-
-struct _GThread *hook_g_thread_create_full(void *(*function)(void *), void *data,
-                                           unsigned long stack_size, int joinable, int bound,
-                                           int priority, struct _GError **error)
-{
-    struct thread *started = capture_thread(__builtin_return_address(0), function, data);
-    struct _GThread *thread;
-
-    if (!started)
-        return REAL(g_thread_create_full)(function, data, stack_size, joinable, bound, priority,
-                                          error);
-    thread = REAL(g_thread_create_full)(run_thread, started, stack_size, joinable, bound, priority,
-                                        error);
-    if (!thread)
-        start_rollback(FAMILY_GLIB_THREAD, started, 0);
-    return thread;
-}
-
 void glib_fork_lock(void)
 {
     lock_take_for_fork(&kinds_lock);
-    lock_take_for_fork(&sortings_lock);
 }
 
 void glib_fork_unlock(void)
 {
     lock_drop_after_fork(&kinds_lock);
-    lock_drop_after_fork(&sortings_lock);
 }

@@ -4,7 +4,7 @@
  * Everything ends at g_source_set_callback_indirect, which we give callback functions of our own:
  * GLib then asks `get` for what to call, and gets a trampoline and the program's own data, so
  * finding and removing by data works as ever. ref, get and unref frame every dispatch: ref notes
- * which repeat the thread is about to dispatch, the trampoline takes it from that note.
+ * which registration the thread is about to dispatch, the trampoline takes it from that note.
  * GLib's convenience functions call each other directly, hence each is built anew from the public
  * constructors, as GLib does it.
  *
@@ -12,268 +12,16 @@
  * ref by nobody but g_main_dispatch; get also by the functions that find sources by their data; the
  * last unref without the lock, by whoever lets go last. A source runs in one thread at a time.
  *
- * Ownership: as GLib has it, by count: the source has a reference, every dispatch has one, and who
- * lets the last go destroys the program's data. The count takes no atomic operation. A dispatch
- * and what happens in it are one thread's, so only the source's reference can be let go by another
- * thread, once, and after that no dispatch begins: source and callback part under the context's lock.
- *     - `inside` is the thread that dispatches it, NULL when none does. Set by ref under that lock;
- *       cleared by the last dispatch's unref, which does not look at the repeat afterwards.
- *     - While it is NULL, or one's own thread, one counts as if alone in the world.
- *     - Who lets the source's reference go while another thread is inside leaves that thread a remote release:
- *       the reference is now its own. A thread looks for remote releases when it has cleared `inside`.
- *     - Letters are written and read under a lock, so one that comes too late is taken back: see
- *       leave_remote_release.
+ * What a dispatch does, and who owns what in it: source_dispatch.c.
  */
 #include <signal.h>
 
-#include "base/lock.h"
-#include "context/stack.h"
 #include "families/glib/task_origin.h"
-#include "families/fork.h"
 #include "families/handoff.h"
 #include "interpose/reentry.h"
 #include "interpose/next.h"
 #include "families/registration.h"
-
-typedef int source_function(void *data);
-typedef void notify_function(void *data);
-
-struct _GSourceCallbackFuncs {
-    void (*ref)(void *data);
-    void (*unref)(void *data);
-    void (*get)(void *data, struct _GSource *source, source_function **function, void **user_data);
-};
-
-enum {
-    SOURCE_INDIRECT =
-        REGISTRATION_OTHER, /* function and data are the program's callback funcs and their data */
-    SOURCE_VOID = REGISTRATION_OTHER *
-                  2, /* its callback answers nothing: it is removed after it ran */
-};
-
-/* ---- dispatching ---- */
-
-/* A dispatch of a repeat that this thread is in. */
-struct dispatch {
-    struct dispatch *outer;
-    struct registration *registration; /* a reference is held until unref */
-    void *function;                    /* NULL until `get` has answered */
-    uintptr_t frame;                   /* where the call of ref came from */
-};
-_Static_assert(sizeof(struct dispatch) <= SLAB_SIZE, "a dispatch is a cell");
-
-static __thread struct dispatch *dispatching;
-
-#define FRAME() ((uintptr_t)__builtin_frame_address(0))
-
-/* Leaves dispatches whose frame is at or below `frame`: done, or jumped out of. */
-static inline void leave_dispatches(uintptr_t frame)
-{
-    while (dispatching && dispatching->frame <= frame) {
-        struct dispatch *left = dispatching;
-
-        /* A dispatch on another stack (a coroutine's) goes on later. */
-        if (unlikely(left->frame != frame) && !stack_is_same(left->frame, frame))
-            return;
-        dispatching = left->outer;
-        slab_free(left);
-    }
-}
-
-static void source_ref(void *data)
-{
-    struct registration *registration = data;
-    uintptr_t frame = FRAME();
-    struct dispatch *dispatch;
-
-    registration->refs++;
-    if (unlikely(registration->flags & SOURCE_INDIRECT))
-        ((struct _GSourceCallbackFuncs *)registration->function)->ref(registration->data);
-    if (unlikely(dispatching != NULL))
-        leave_dispatches(frame);
-    dispatch = slab_new();
-    atomic_store_explicit(&registration->reentry, thread_self, memory_order_relaxed);
-    if (unlikely(!dispatch))
-        return; /* `get` will answer the callback itself */
-    *dispatch = (struct dispatch){dispatching, registration, NULL, frame};
-    dispatching = dispatch;
-}
-
-static GUARDED long run_source(long a, long b, long c, long d, long e, long f)
-{
-    GUARDED_REGISTRATION_FRAME();
-    struct dispatch *dispatch = dispatching;
-    long (*function)(long, long, long, long, long, long);
-    struct registration *registration;
-    long result;
-
-    /* What lies below us was jumped out of while this dispatch went on. Not "or at": dispatch functions
-     * end with a jump to their callback, and then we stand where ref stood. */
-    while (unlikely(dispatch && dispatch->frame < FRAME()) &&
-           stack_is_same(dispatch->frame, FRAME()))
-        dispatch = dispatch->outer;
-    if (unlikely(!dispatch))
-        return 0;
-    registration = dispatch->registration;
-    function = (long (*)(long, long, long, long, long, long))dispatch->function;
-    REGISTRATION_RUN_HELD(registration, result = function(a, b, c, d, e, f));
-    return unlikely(registration->flags & SOURCE_VOID) ? 0 : result;
-}
-
-static void source_get(void *data, struct _GSource *source, source_function **function,
-                       void **user_data)
-{
-    struct registration *registration = data;
-
-    if (unlikely(registration->flags & SOURCE_INDIRECT)) {
-        ((struct _GSourceCallbackFuncs *)registration->function)
-            ->get(registration->data, source, function, user_data);
-    } else {
-        *function = (source_function *)registration->function;
-        *user_data = registration->data;
-    }
-    if (likely(dispatching && dispatching->registration == registration && !dispatching->function &&
-               *function)) {
-        dispatching->function = (void *)*function;
-        *function = (source_function *)(void *)run_source;
-    }
-}
-
-/* Nobody has a reference any more. */
-static void source_end(struct registration *registration)
-{
-    notify_function *notify =
-        registration->flags & SOURCE_INDIRECT ? NULL : (notify_function *)registration->more;
-    void *data = registration->data;
-    struct context *context = registration->context;
-
-    slab_free(registration);
-    if (context)
-        context_release(context);
-    if (notify)
-        notify(data);
-}
-
-/* ---- remote releases: the source's reference, left to the thread that is inside ---- */
-
-static struct lock remote_releases_lock;
-
-/* Where a repeat whose source is gone has room: nobody will ask it for its callback again. */
-static struct registration **remote_release_next(struct registration *remote_release)
-{
-    return (struct registration **)(remote_release->flags & SOURCE_INDIRECT
-                                        ? &remote_release->more
-                                        : &remote_release->function);
-}
-
-static bool is_reentrant(const struct registration *registration)
-{
-    const struct dispatch *dispatch = dispatching;
-
-    while (dispatch && dispatch->registration != registration)
-        dispatch = dispatch->outer;
-    return dispatch != NULL;
-}
-
-/*
- * A remote release for a dispatch that the thread, or the one that had its block before, was thrown out of is
- * dropped: such a dispatch keeps its reference for good, with GLib's own count too.
- */
-static __attribute__((noinline)) void do_remote_releases(struct thread *self)
-{
-    struct registration *remote_release, *next, *kept = NULL, *mine = NULL;
-
-    lock_take(&remote_releases_lock);
-    for (remote_release =
-             atomic_load_explicit(&self->guests[GUEST_glib_sources], memory_order_relaxed);
-         remote_release; remote_release = next) {
-        bool is_left = !atomic_load_explicit(&remote_release->reentry, memory_order_relaxed);
-
-        next = *remote_release_next(remote_release);
-        if (is_left || is_reentrant(remote_release)) {
-            *remote_release_next(remote_release) = is_left ? mine : kept;
-            *(is_left ? &mine : &kept) = remote_release;
-        }
-    }
-    atomic_store_explicit(&self->guests[GUEST_glib_sources], kept, memory_order_relaxed);
-    lock_drop(&remote_releases_lock);
-    for (; mine; mine = next) {
-        next = *remote_release_next(mine);
-        source_end(mine);
-    }
-}
-
-/*
- * The source's reference goes to `reader`, which is inside. False: it has left; the caller has it.
- *
- * The reader clears `inside` and looks for remote releases, with no fence in between: that would be the atomic
- * operation. So it may have looked before this remote release was there though we still see it inside; then
- * its store is done and on its way to us, and we wait for longer than a processor holds back a store
- * (nanoseconds; whatever interrupts the reader lets it out at once). If it took still longer,
- * the remote release would be read at the end of that thread's next dispatch.
- */
-enum { PATIENCE = 500 };
-
-static __attribute__((noinline)) bool leave_remote_release(struct registration *registration,
-                                                           struct thread *reader)
-{
-    struct thread *reentry;
-
-    lock_take(&remote_releases_lock);
-    *remote_release_next(registration) =
-        atomic_load_explicit(&reader->guests[GUEST_glib_sources], memory_order_relaxed);
-    atomic_store_explicit(&reader->guests[GUEST_glib_sources], registration, memory_order_seq_cst);
-    for (unsigned i = 0;
-         (reentry = atomic_load_explicit(&registration->reentry, memory_order_acquire)) &&
-         i < PATIENCE;
-         i++)
-        arch_pause();
-    if (!reentry) /* still the first: others write under the lock */
-        atomic_store_explicit(&reader->guests[GUEST_glib_sources],
-                              *remote_release_next(registration), memory_order_relaxed);
-    lock_drop(&remote_releases_lock);
-    return reentry;
-}
-
-static void source_unref(void *data)
-{
-    struct registration *registration = data;
-    struct thread *reentry, *self;
-
-    leave_dispatches(FRAME());
-    if (unlikely(registration->flags & SOURCE_INDIRECT))
-        ((struct _GSourceCallbackFuncs *)registration->function)->unref(registration->data);
-    self = thread_self;
-    reentry = atomic_load_explicit(&registration->reentry, memory_order_acquire);
-    if (unlikely(reentry && reentry != self)) {
-        if (leave_remote_release(registration, reentry))
-            return;
-    } else if (--registration->refs) {
-        if (likely(registration->refs ==
-                   1)) { /* the source's, or a dispatch's that alone knows of it */
-            atomic_store_explicit(&registration->reentry, NULL, memory_order_release);
-            if (unlikely(
-                    atomic_load_explicit(&self->guests[GUEST_glib_sources], memory_order_relaxed)))
-                do_remote_releases(self);
-        }
-        return;
-    }
-    source_end(registration);
-}
-
-void glib_source_fork_lock(void)
-{
-    lock_take_for_fork(&remote_releases_lock);
-}
-
-void glib_source_fork_unlock(void)
-{
-    lock_drop_after_fork(&remote_releases_lock);
-}
-
-static struct _GSourceCallbackFuncs source_funcs = {source_ref, source_unref, source_get};
-
-/* ---- registering ---- */
+#include "families/glib/source.h"
 
 static struct library_named gio = {.name = "libgio-2.0"};
 
@@ -333,7 +81,7 @@ void hook_g_source_set_callback(struct _GSource *source, source_function *functi
     if (likely(source && function))
         registration = source_registration(caller, (void *)function, data, notify, false);
     if (registration)
-        SET_INDIRECT(caller)(source, registration, &source_funcs);
+        SET_INDIRECT(caller)(source, registration, &glib_source_funcs);
     else
         REAL(g_source_set_callback)(source, function, data, notify);
 }
@@ -343,11 +91,11 @@ void hook_g_source_set_callback_indirect(struct _GSource *source, void *data,
 {
     struct registration *registration = NULL;
 
-    if (likely(source && funcs && data && funcs != &source_funcs))
+    if (likely(source && funcs && data && funcs != &glib_source_funcs))
         registration = source_registration(__builtin_return_address(0), funcs, data, NULL, false);
     if (registration) {
         registration->flags |= SOURCE_INDIRECT;
-        REAL(g_source_set_callback_indirect)(source, registration, &source_funcs);
+        REAL(g_source_set_callback_indirect)(source, registration, &glib_source_funcs);
     } else {
         REAL(g_source_set_callback_indirect)(source, data, funcs);
     }
@@ -361,7 +109,7 @@ typedef unsigned attach_function(struct _GSource *source, struct _GMainContext *
 typedef void priority_function(struct _GSource *source, int priority);
 typedef void unref_function(struct _GSource *source);
 
-/* Gives a fresh source its repeat and its place in a main context, and lets go of it. */
+/* Gives a fresh source its registration and its place in a main context, and lets go of it. */
 static unsigned attach(const void *caller, struct _GSource *source,
                        struct registration *registration, int priority, int default_priority,
                        struct _GMainContext *context)
@@ -370,7 +118,7 @@ static unsigned attach(const void *caller, struct _GSource *source,
 
     if (priority != default_priority)
         NEXT(priority_function *, "g_source_set_priority", caller)(source, priority);
-    SET_INDIRECT(caller)(source, registration, &source_funcs);
+    SET_INDIRECT(caller)(source, registration, &glib_source_funcs);
     id = NEXT(attach_function *, "g_source_attach", caller)(source, context);
     NEXT(unref_function *, "g_source_unref", caller)(source);
     return id;

@@ -1,0 +1,167 @@
+/*
+ * GLib: what happens to a source's callback: ref, get, the dispatch itself, unref.
+ *
+ * Ownership: as GLib has it, by count: the source has a reference, every dispatch has one, and who
+ * lets the last go destroys the program's data. The count takes no atomic operation. A dispatch
+ * and what happens in it are one thread's, so only the source's reference can be let go by another
+ * thread, once, and after that no dispatch begins: source and callback part under the context's lock.
+ *     - `reentry` is the thread that dispatches it, NULL when none does. Set by ref under that lock;
+ *       cleared by the last dispatch's unref, which does not look at the registration afterwards.
+ *     - While it is NULL, or one's own thread, one counts as if alone in the world.
+ *     - Who lets the source's reference go while another thread is inside leaves that thread a remote release:
+ *       the reference is now its own. A thread looks for remote releases when it has cleared `reentry`.
+ *     - Remote releases are written and read under a lock, so one that comes too late is taken back: see
+ *       source_leave_release.
+ */
+#include "families/glib/source.h"
+
+#include "context/stack.h"
+#include "families/handoff.h"
+
+/* A dispatch of a registration that this thread is in. */
+struct dispatch {
+    struct dispatch *outer;
+    struct registration *registration; /* a reference is held until unref */
+    void *function;                    /* NULL until `get` has answered */
+    uintptr_t frame;                   /* where the call of ref came from */
+};
+_Static_assert(sizeof(struct dispatch) <= SLAB_SIZE, "a dispatch is a slab object");
+
+static __thread struct dispatch *dispatching;
+
+#define FRAME() ((uintptr_t)__builtin_frame_address(0))
+
+/* Leaves dispatches whose frame is at or below `frame`: done, or jumped out of. */
+static inline void leave_dispatches(uintptr_t frame)
+{
+    while (dispatching && dispatching->frame <= frame) {
+        struct dispatch *left = dispatching;
+
+        /* A dispatch on another stack (a coroutine's) goes on later. */
+        if (unlikely(left->frame != frame) && !stack_is_same(left->frame, frame))
+            return;
+        dispatching = left->outer;
+        slab_free(left);
+    }
+}
+
+static void source_ref(void *data)
+{
+    struct registration *registration = data;
+    uintptr_t frame = FRAME();
+    struct dispatch *dispatch;
+
+    registration->refs++;
+    if (unlikely(registration->flags & SOURCE_INDIRECT))
+        ((struct _GSourceCallbackFuncs *)registration->function)->ref(registration->data);
+    if (unlikely(dispatching != NULL))
+        leave_dispatches(frame);
+    dispatch = slab_new();
+    atomic_store_explicit(&registration->reentry, thread_self, memory_order_relaxed);
+    if (unlikely(!dispatch))
+        return; /* `get` will answer the callback itself */
+    *dispatch = (struct dispatch){dispatching, registration, NULL, frame};
+    dispatching = dispatch;
+}
+
+static GUARDED long run_source(long a, long b, long c, long d, long e, long f)
+{
+    GUARDED_REGISTRATION_FRAME();
+    struct dispatch *dispatch = dispatching;
+    long (*function)(long, long, long, long, long, long);
+    struct registration *registration;
+    long result;
+
+    /* What lies below us was jumped out of while this dispatch went on. Not "or at": dispatch functions
+     * end with a jump to their callback, and then we stand where ref stood. */
+    while (unlikely(dispatch && dispatch->frame < FRAME()) &&
+           stack_is_same(dispatch->frame, FRAME()))
+        dispatch = dispatch->outer;
+    if (unlikely(!dispatch))
+        return 0;
+    registration = dispatch->registration;
+    function = (long (*)(long, long, long, long, long, long))dispatch->function;
+    REGISTRATION_RUN_HELD(registration, result = function(a, b, c, d, e, f));
+    return unlikely(registration->flags & SOURCE_VOID) ? 0 : result;
+}
+
+static void source_get(void *data, struct _GSource *source, source_function **function,
+                       void **user_data)
+{
+    struct registration *registration = data;
+
+    if (unlikely(registration->flags & SOURCE_INDIRECT)) {
+        ((struct _GSourceCallbackFuncs *)registration->function)
+            ->get(registration->data, source, function, user_data);
+    } else {
+        *function = (source_function *)registration->function;
+        *user_data = registration->data;
+    }
+    if (likely(dispatching && dispatching->registration == registration && !dispatching->function &&
+               *function)) {
+        dispatching->function = (void *)*function;
+        *function = (source_function *)(void *)run_source;
+    }
+}
+
+/* Nobody has a reference any more. */
+static void source_end(struct registration *registration)
+{
+    notify_function *notify =
+        registration->flags & SOURCE_INDIRECT ? NULL : (notify_function *)registration->more;
+    void *data = registration->data;
+    struct context *context = registration->context;
+
+    slab_free(registration);
+    if (context)
+        context_release(context);
+    if (notify)
+        notify(data);
+}
+
+static bool is_reentrant(const struct registration *registration)
+{
+    const struct dispatch *dispatch = dispatching;
+
+    while (dispatch && dispatch->registration != registration)
+        dispatch = dispatch->outer;
+    return dispatch != NULL;
+}
+
+static __attribute__((noinline)) void end_releases(struct thread *self)
+{
+    struct registration *next, *mine = source_take_releases(self, is_reentrant);
+
+    for (; mine; mine = next) {
+        next = *source_release_next(mine);
+        source_end(mine);
+    }
+}
+
+static void source_unref(void *data)
+{
+    struct registration *registration = data;
+    struct thread *reentry, *self;
+
+    leave_dispatches(FRAME());
+    if (unlikely(registration->flags & SOURCE_INDIRECT))
+        ((struct _GSourceCallbackFuncs *)registration->function)->unref(registration->data);
+    self = thread_self;
+    reentry = atomic_load_explicit(&registration->reentry, memory_order_acquire);
+    if (unlikely(reentry && reentry != self)) {
+        if (source_leave_release(registration, reentry))
+            return;
+    } else if (--registration->refs) {
+        if (likely(registration->refs ==
+                   1)) { /* the source's, or a dispatch's that alone knows of it */
+            atomic_store_explicit(&registration->reentry, NULL, memory_order_release);
+            if (unlikely(
+                    atomic_load_explicit(&self->guests[GUEST_glib_sources], memory_order_relaxed)))
+                end_releases(self);
+        }
+        return;
+    }
+    source_end(registration);
+}
+
+struct _GSourceCallbackFuncs glib_source_funcs = {source_ref, source_unref, source_get};

@@ -56,7 +56,7 @@ $(B)/%.o: %.c $(B)/flags
 $(B)/shim/userhooks/%_gpr.o $(B)/shim/userhooks/%_gpr_$(ARCH).o: private BASE += -mgeneral-regs-only
 
 # What the loader runs while it relocates us may call nobody.
-$(B)/shim/interpose/early.o: private LAST += -fno-builtin -fno-stack-protector \
+$(addprefix $(B)/shim/interpose/,early.o early_tables.o early_references.o): private LAST += -fno-builtin -fno-stack-protector \
   $(if $(findstring clang,$(shell $(CC) --version 2>/dev/null)),,-fno-tree-loop-distribute-patterns)
 
 # Contexts and jumps leave the stack from where the program called, not from a frame of ours.
@@ -83,7 +83,8 @@ BINDING      = -Wl,-z,lazy -Wl,-z,norelro
 LAYOUT       = -Wl,-z,noseparate-code -Wl,-T,$(B)/layout.ld
 LAYOUT_KNOWN = $(shell $(CC) $(LDFLAGS) $(BINDING) -shared -nostdlib $(LAYOUT) -o /dev/null -x c /dev/null 2>/dev/null && echo yes)
 # The objects that every start runs, in that order: their code lies together, and so does what they write to.
-START_TEXT := init interpose/early base/string base/config base/config_parse interpose/hooks slots/parse slots/grammar \
+START_TEXT := init interpose/early interpose/early_tables interpose/early_references base/string base/config \
+              base/config_settings base/config_file base/config_parse interpose/hooks slots/parse slots/grammar \
               slots/form slots/kinds slots/slots slots/resolve slots/names slots/policy slots/key slots/key_guard slots/native \
               slots/tls slots/fn slots/locale slots/fenv \
               elf/elf elf/module elf/list elf/dynsym elf/search elf/find elf/file base/log

@@ -7,144 +7,27 @@
  * - With nothing to do, our names are taken out of the table that the loader looks into: the program's
  *   calls lead to the real functions, and absent libraries are absent.
  * - Modules that were bound before us and may have asked in vain, had we not been there (weak references),
- *   have their pointers set back.
+ *   have their pointers set back (early_references.c).
  *
  * Rules: no call through the procedure linkage table: a module that has a function of that name may not be
  * relocated yet. No thread-local storage. Every table that is read is one that the loader has read before.
  */
 #include "interpose/early.h"
 
-#include <stdint.h>
-#include <sys/mman.h>
-
 #include "base/arch.h"
-#include "base/sys.h"
 #include "elf/elf.h"
 #include "interpose/arch.h"
+#include "interpose/early_tables.h"
 #include "interpose/hooks.h"
 #include "interpose/next.h"
 #include "interpose/start.h"
 
 extern ElfW(Dyn) _DYNAMIC[] __attribute__((visibility("hidden")));
-extern const ElfW(Ehdr) __ehdr_start __attribute__((visibility("hidden")));
 
 /* In the linker's layout only: the tables of names lie where we may write. */
 extern const char names_are_writable[] __attribute__((weak, visibility("hidden")));
 
 ARCH_WRITTEN_EARLY struct early_names early_names;
-
-/* A module's tables, by the loader's dynamic section. */
-struct tables {
-    const struct link_map *map;
-    const elf_sym *symbols;
-    const char *strings;
-    size_t strings_len;
-    const uint32_t *gnu, *sysv;
-};
-
-enum { MODULES_MAX = 512 };
-static struct tables early_modules[MODULES_MAX]; /* what came with the program, without us */
-ARCH_WRITTEN_EARLY static unsigned early_count;
-
-static void read_tables(const struct link_map *map, struct tables *t)
-{
-    t->map = map;
-    t->symbols = NULL;
-    t->strings = NULL;
-    t->strings_len = 0;
-    t->gnu = t->sysv = NULL;
-    for (const ElfW(Dyn) *d = map->l_ld; d && d->d_tag != DT_NULL; d++) {
-        ElfW(Addr) value = d->d_un.d_ptr;
-
-        /* Relocated where they lie, but for the kernel's own. */
-        const void *pointer = (const void *)(value < map->l_addr ? value + map->l_addr : value);
-
-        if (d->d_tag == DT_SYMTAB)
-            t->symbols = pointer;
-        else if (d->d_tag == DT_STRTAB)
-            t->strings = pointer;
-        else if (d->d_tag == DT_STRSZ)
-            t->strings_len = value;
-        else if (d->d_tag == DT_GNU_HASH)
-            t->gnu = pointer;
-        else if (d->d_tag == DT_HASH)
-            t->sysv = pointer;
-    }
-}
-
-/* Up to where a module's undefined symbols stand: in front of those that are hashed. */
-static size_t references_end(const elf_sym *symbols, const char *strings, const uint32_t *gnu,
-                             const uint32_t *sysv)
-{
-    if (!gnu)
-        return sysv ? sysv[1] : 0;
-    /* One that exports nothing has an empty table, which says nothing: then the names come next. */
-    if (gnu[0] == 1 && !((const uint32_t *)((const ElfW(Addr) *)(gnu + 4) + gnu[2]))[0])
-        return sysv ? sysv[1]
-               : strings > (const char *)symbols
-                   ? (size_t)(strings - (const char *)symbols) / sizeof *symbols
-                   : 0;
-    return gnu[1];
-}
-
-static bool is_same(const char *a, const char *b)
-{
-    while (*a && *a == *b)
-        a++, b++;
-    return *a == *b;
-}
-
-static uint32_t hash_of(const char *name)
-{
-    uint32_t hash = 5381;
-
-    for (; *name; name++)
-        hash = hash * 33 + (unsigned char)*name;
-    return hash;
-}
-
-/* The defined symbol of that name; 0: none. */
-static uint32_t find_defined(const struct tables *t, const char *name, uint32_t hash)
-{
-    const uint32_t *header = t->gnu, *buckets;
-    const ElfW(Addr) * bloom;
-    ElfW(Addr) word;
-    uint32_t i;
-    enum { BITS = 8 * sizeof word };
-
-    if (!t->symbols || !t->strings)
-        return 0;
-    if (!header) { /* an old library: its chains take the other hash, which nobody has at hand */
-        for (i = 1; t->sysv && i < t->sysv[1]; i++) {
-            if (t->symbols[i].st_shndx != SHN_UNDEF &&
-                is_same(t->strings + t->symbols[i].st_name, name))
-                return i;
-        }
-        return 0;
-    }
-    bloom = (const void *)(header + 4);
-    word = bloom[hash / BITS & (header[2] - 1)];
-    if (!header[0] || !(word >> (hash % BITS) & word >> (hash >> header[3]) % BITS & 1))
-        return 0;
-    buckets = (const void *)(bloom + header[2]);
-    for (i = buckets[hash % header[0]]; i >= header[1]; i++) {
-        uint32_t link = buckets[header[0] + i - header[1]];
-
-        if ((link | 1) == (hash | 1) && t->symbols[i].st_shndx != SHN_UNDEF &&
-            is_same(t->strings + t->symbols[i].st_name, name))
-            return i;
-        if (link & 1)
-            break;
-    }
-    return 0;
-}
-
-unsigned early_row(const elf_sym *symbol)
-{
-    ElfW(Addr) at = symbol->st_value - ((ElfW(Addr))hook_exports - (ElfW(Addr)) & __ehdr_start);
-
-    return at < (ElfW(Addr))HOOK_COUNT * HOOK_STRIDE ? (unsigned)(at / HOOK_STRIDE) : HOOK_COUNT;
-}
 
 static void note_own_names(const struct tables *self)
 {
@@ -184,7 +67,7 @@ static const long *stack_end(void)
         uint32_t symbol;
 
         if (t->map->l_addr == _r_debug.r_ldbase &&
-            (symbol = find_defined(t, name, hash_of(name))) != 0)
+            (symbol = early_find_defined(t, name, early_hash(name))) != 0)
             return *(const long **)(t->map->l_addr + t->symbols[symbol].st_value);
     }
     return NULL;
@@ -222,15 +105,6 @@ static bool is_configured(void)
 
 /* ---- references that lead to nothing without us ---- */
 
-static bool is_anybodys(const char *name, uint32_t hash)
-{
-    for (unsigned i = 0; i < early_count; i++) {
-        if (find_defined(&early_modules[i], name, hash))
-            return true;
-    }
-    return false;
-}
-
 static int visit_definer(const struct elf_module *module, void *arg)
 {
     struct elf_symbol symbol;
@@ -244,7 +118,7 @@ bool early_is_startup(enum hook_id id)
 {
     const char *name = hooks_name(id);
 
-    return is_anybodys(name, hash_of(name));
+    return early_is_anybodys(name, early_hash(name));
 }
 
 bool early_is_there(enum hook_id id)
@@ -270,12 +144,12 @@ static int visit_reference(const struct elf_module *module, void *arg)
 
     if (elf_module_is_startup(module) || !module->dynsym)
         return 0;
-    end = references_end(module->dynsym, module->dynstr, module->gnu_hash, module->sysv_hash);
+    end = early_references_end(module->dynsym, module->dynstr, module->gnu_hash, module->sysv_hash);
     for (size_t i = 1; i < end; i++) {
         const elf_sym *symbol = &module->dynsym[i];
 
         if (symbol->st_shndx != SHN_UNDEF || symbol->st_name >= module->dynstr_len ||
-            !is_same(module->dynstr + symbol->st_name, references->name))
+            !early_is_same(module->dynstr + symbol->st_name, references->name))
             continue;
         if (symbol->st_info >> 4 == STB_WEAK && references->count < REFERENCES_MAX)
             references->modules[references->count++] = *module;
@@ -326,88 +200,6 @@ __asm__(".pushsection .text\n .p2align 4\n .globl hook_askers\n .hidden hook_ask
         ".popsection");
 #undef HOOK
 
-/* Read-only by now, if the loader is done with its module: then it is again afterwards. */
-static void write_place(const struct link_map *map, ElfW(Addr) * place, ElfW(Addr) value)
-{
-    const ElfW(Ehdr) *header = (const void *)map->l_addr;
-    uintptr_t page = (uintptr_t)header & ~(uintptr_t)4095, from = 0, to = 0;
-    unsigned char resident;
-
-    if (!header || syscall(SYS_mincore, page, 1L, &resident) != 0 || header->e_ident[1] != 'E')
-        return;
-    for (unsigned i = 0; i < header->e_phnum; i++) {
-        const ElfW(Phdr) *p =
-            (const void *)(map->l_addr + header->e_phoff + (size_t)i * sizeof(ElfW(Phdr)));
-
-        if (p->p_type == PT_GNU_RELRO) {
-            from = (map->l_addr + p->p_vaddr) & ~(uintptr_t)4095;
-            to = (map->l_addr + p->p_vaddr + p->p_memsz) & ~(uintptr_t)4095;
-        }
-    }
-    page = (uintptr_t)place & ~(uintptr_t)4095;
-    if (page < from || page >= to) {
-        *place = value;
-    } else if (syscall(SYS_mprotect, page, 4096L, (long)(PROT_READ | PROT_WRITE)) == 0) {
-        *place = value;
-        syscall(SYS_mprotect, page, 4096L, (long)PROT_READ);
-    }
-}
-
-/* What has been led to us is led to nothing; what has not been bound yet will not find us. */
-static void set_back(const struct tables *t, size_t symbol, ElfW(Addr) export)
-{
-    const struct link_map *map = t->map;
-    const ElfW(Rela) * relocations[2] = {NULL, NULL}; /* data, calls */
-    size_t bytes[2] = {0, 0};
-
-    for (const ElfW(Dyn) *d = map->l_ld; d->d_tag != DT_NULL; d++) {
-        unsigned part = d->d_tag == DT_JMPREL || d->d_tag == DT_PLTRELSZ;
-
-        if (d->d_tag == DT_RELA || d->d_tag == DT_JMPREL)
-            relocations[part] = (const ElfW(Rela) *)d->d_un.d_ptr;
-        else if (d->d_tag == DT_RELASZ || d->d_tag == DT_PLTRELSZ)
-            bytes[part] = d->d_un.d_val;
-    }
-    for (unsigned part = 0; part < 2; part++) {
-        for (size_t i = 0; i < bytes[part] / sizeof(ElfW(Rela)); i++) {
-            const ElfW(Rela) *r = &relocations[part][i];
-            ElfW(Addr) *place = (ElfW(Addr) *)(map->l_addr + r->r_offset);
-
-            /* Whatever its kind is, it is written back to what it adds. */
-            if (r->r_info >> 32 == symbol && *place == export + (ElfW(Addr))r->r_addend)
-                write_place(map, place, (ElfW(Addr))r->r_addend);
-        }
-    }
-}
-
-/* Goes through what a module asks others for. Answers whether it uses include/baton.h. */
-static bool look_at_references(const struct tables *t, const struct tables *self)
-{
-    size_t end;
-    bool uses_api = false;
-
-    if (!t->symbols || !t->strings)
-        return false;
-    end = references_end(t->symbols, t->strings, t->gnu, t->sysv);
-    for (size_t i = 1; i < end; i++) {
-        const elf_sym *symbol = &t->symbols[i];
-        const char *name = t->strings + symbol->st_name;
-        uint32_t hash, own;
-
-        if (symbol->st_shndx != SHN_UNDEF || symbol->st_name >= t->strings_len)
-            continue;
-        if (name[0] == 'b' && is_same(name, "baton_api"))
-            uses_api = true;
-        if (symbol->st_info >> 4 != STB_WEAK || (name[0] == '_' && name[1] == 'I'))
-            continue;
-        hash = hash_of(name);
-        own = find_defined(self, name, hash);
-        if (own && early_row(&self->symbols[own]) < HOOK_COUNT && !is_anybodys(name, hash))
-            set_back(t, i, self->map->l_addr + self->symbols[own].st_value);
-    }
-    return uses_api;
-}
-
 /* ---- the names themselves ---- */
 
 /* What others of ours are linked to: include/baton.h, and the object that baton run writes. */
@@ -419,7 +211,7 @@ static void hide_names(void)
     for (uint32_t i = 0; i < early_names.bloom_count; i++)
         early_names.bloom[i] = 0;
     for (unsigned i = 0; i < sizeof kept / sizeof kept[0]; i++) {
-        uint32_t hash = hash_of(kept[i]);
+        uint32_t hash = early_hash(kept[i]);
 
         early_names.bloom[hash / BITS & (early_names.bloom_count - 1)] |=
             (ElfW(Addr))1 << hash % BITS | (ElfW(Addr))1
@@ -470,13 +262,13 @@ static bool list_modules(struct tables *self)
         last = map;
         if (map->l_ld == _DYNAMIC) {
             has_self = true;
-            read_tables(map, self);
+            early_read_tables(map, self);
             continue;
         }
         is_in_front |= has_self && map->l_addr == _r_debug.r_ldbase;
-        if (early_count == MODULES_MAX)
+        if (early_count == EARLY_MODULES_MAX)
             return false;
-        read_tables(map, &early_modules[early_count++]);
+        early_read_tables(map, &early_modules[early_count++]);
     }
     /* Else it was opened by the program, which has been running. */
     if (is_in_front)
@@ -496,7 +288,7 @@ __attribute__((used)) static bool (*begin(void))(void)
     note_own_names(&self);
     is_used = is_configured();
     for (unsigned i = 0; i < early_count; i++)
-        is_used |= look_at_references(&early_modules[i], &self);
+        is_used |= early_look_at_references(&early_modules[i], &self);
     if (is_used && baton_relocated)
         baton_relocated();
     if (!early_names.is_writable) {

@@ -32,7 +32,4 @@ bool early_is_there(enum hook_id id) __attribute__((visibility("hidden")));
 /* A library that was opened later is there for everybody (RTLD_GLOBAL). */
 extern bool early_is_mixed __attribute__((visibility("hidden")));
 
-/* The row of a symbol of ours, HOOK_COUNT: it is none's. */
-unsigned early_row(const elf_sym *symbol) __attribute__((visibility("hidden")));
-
 #endif

@@ -1,0 +1,195 @@
+/*
+ * The settings: the table that config.def makes, and what a value of each type means.
+ *
+ * Promise: a value that is not understood is said in one message, and is as if it had not been given. A
+ * new setting is a row of config.def; a new type, a kind here and a line of each CONFIG_..._TYPE.
+ */
+#include <string.h>
+#include <unistd.h>
+
+#include "base/config_reader.h"
+#include "base/log.h"
+
+/* What each TYPE of config.def is here: kind, and the words of a choice. */
+#define CONFIG_ROW_FLAG KIND_FLAG, ""
+#define CONFIG_ROW_CHOICE(words) KIND_CHOICE, words
+#define CONFIG_ROW_COUNT KIND_COUNT, ""
+#define CONFIG_ROW_SECONDS KIND_SECONDS, ""
+#define CONFIG_ROW_PATH KIND_PATH, ""
+#define CONFIG_ROW_TARGET KIND_TARGET, ""
+#define CONFIG_ROW_LIST KIND_LIST, ""
+#define CONFIG_ROW_NAMES KIND_NAMES, ""
+
+const struct setting config_settings[SETTING_COUNT] = {
+#define ROW(field, name, kind, words, def, secure_ok, help) \
+    {name, words, def, help, kind, offsetof(struct config, field), secure_ok},
+#define ROW_EXPANDED(...) ROW(__VA_ARGS__)
+#define SETTING(field, name, type, def, secure_ok, help) \
+    ROW_EXPANDED(field, name, CONFIG_ROW_##type, def, secure_ok, help)
+#include "base/config.def"
+#undef SETTING
+};
+
+/* A text may fill its room but for the terminator, which is not the compiler's to complain of. */
+#define HAS_ROOM(text, member, what) \
+    _Static_assert(sizeof(text) <= sizeof config_settings[0].member, "config.def: " what);
+#define WORDS_OF(kind, words) words
+#define WORDS_EXPANDED(...) WORDS_OF(__VA_ARGS__)
+#define SETTING(field, variable, type, preset, secure_ok, text)                  \
+    HAS_ROOM(variable, name, "the name " variable " has more than 15 letters")   \
+    HAS_ROOM(WORDS_EXPANDED(CONFIG_ROW_##type), words,                           \
+             "the words of " variable " have more than 23 letters")              \
+    HAS_ROOM(preset, def, "the default of " variable " has more than 7 letters") \
+    HAS_ROOM(text, help, "the help of " variable " has more than 95 letters")
+#include "base/config.def"
+#undef SETTING
+
+size_t config_find(const char *name, size_t len)
+{
+    size_t i;
+
+    for (i = 0; i < SETTING_COUNT; i++) {
+        const char *known = config_settings[i].name;
+
+        if (len < sizeof config_settings[i].name && !known[len] && !memcmp(known, name, len))
+            break;
+    }
+    return i;
+}
+
+void config_upper(const char *from, char *into, size_t n)
+{
+    size_t i = 0;
+
+    for (; from[i] && i + 1 < n; i++)
+        into[i] = (char)(from[i] >= 'a' && from[i] <= 'z' ? from[i] - 32 : from[i]);
+    into[i] = '\0';
+}
+
+void config_unknown(struct reader *r, const struct place *place)
+{
+    unsigned best = UINT32_MAX, length;
+    const char *nearest = NULL;
+    char name[64];
+
+    config_upper(place->name, name, sizeof name);
+    length = (unsigned)(strlen(name) > CONFIG_PREFIX_LEN ? strlen(name) - CONFIG_PREFIX_LEN : 0);
+    for (size_t i = 0; i < SETTING_COUNT; i++) {
+        unsigned d = config_name_distance(name, config_settings[i].name);
+
+        if (d < best) {
+            best = d;
+            nearest = config_settings[i].name;
+        }
+    }
+    if (best <= length / 3 || best == 0)
+        config_expect(r->out, place, 0, "no such setting, expected %s?", nearest);
+    else
+        config_expect(r->out, place, 0, "no such setting, BATON_HELP=1 lists them");
+}
+
+size_t config_list_number(size_t setting)
+{
+    size_t number = 0;
+
+    for (size_t i = 0; i < setting; i++)
+        number += config_settings[i].kind == KIND_LIST || config_settings[i].kind == KIND_NAMES;
+    return number;
+}
+
+/* What outfile.c will make of it. */
+static bool config_check_target(struct config *out, const struct place *p)
+{
+    for (size_t i = 0; i < p->len; i++) {
+        if (p->text[i] != '%')
+            continue;
+        i++;
+        if (i == p->len || (p->text[i] != 'p' && p->text[i] != '%')) {
+            config_expect(out, p, i - 1, "expected %%p (the process id) or %%%% after this");
+            return false;
+        }
+    }
+    if (p->len < 4000)
+        return true;
+    config_expect(out, p, 0, "expected the path of a file, this is too long for one");
+    return false;
+}
+
+void config_parse(struct reader *r, size_t setting, struct place *p, void *into)
+{
+    const struct setting *s = &config_settings[setting];
+
+    switch (s->kind) {
+    case KIND_FLAG:
+        config_parse_flag(r->out, p, into);
+        break;
+    case KIND_CHOICE:
+        config_parse_choice(r->out, p, s->words, into);
+        break;
+    case KIND_COUNT:
+        config_parse_count(r->out, p, into);
+        break;
+    case KIND_SECONDS:
+        config_parse_seconds(r->out, p, into);
+        break;
+    case KIND_TARGET:
+        if (!config_check_target(r->out, p))
+            break;
+        /* fall through */
+    case KIND_PATH:
+        p->text[p->len] = '\0';
+        *(const char **)into = p->text;
+        break;
+    case KIND_LIST:
+    case KIND_NAMES:
+        config_parse_list(r->out, p, s->kind == KIND_LIST ? ";" : ",;",
+                          r->items + config_list_number(setting) * r->item_max, r->item_max, into);
+        break;
+    }
+}
+
+void config_take(struct reader *r, size_t setting, struct place *p)
+{
+    const struct setting *s = &config_settings[setting];
+    bool is_list = s->kind == KIND_LIST || s->kind == KIND_NAMES;
+    unsigned errors = r->out->errors;
+    uint64_t scratch;
+    void *into = (char *)r->out + s->offset;
+
+    config_trim(p);
+    if (!p->len)
+        return;
+    if (!is_list && r->given_at[setting]) {
+        if (p->file && r->given_at[setting] != GIVEN_IN_ENVIRONMENT) {
+            config_expect(r->out, p, 0, "already given in line %u, expected once",
+                          r->given_at[setting]);
+            return;
+        }
+        into = &scratch;
+    }
+    config_parse(r, setting, p, into);
+    if (into != &scratch && r->out->errors == errors)
+        r->given_at[setting] = p->file ? p->line : GIVEN_IN_ENVIRONMENT;
+}
+
+void config_help(void)
+{
+    static const char kinds[][12] = {
+        [KIND_FLAG] = "on|off",    [KIND_COUNT] = "NUMBER", [KIND_SECONDS] = "SECONDS",
+        [KIND_PATH] = "FILE",      [KIND_TARGET] = "FILE",  [KIND_LIST] = "ITEM;...",
+        [KIND_NAMES] = "NAME,...",
+    };
+    char line[256];
+    int len;
+
+    len = fmt_buf(line, sizeof line, "baton %s: settings (default in brackets)\n", BATON_VERSION);
+    log_write(STDERR_FILENO, line, (size_t)len);
+    for (size_t i = 0; i < SETTING_COUNT; i++) {
+        const struct setting *s = &config_settings[i];
+
+        len = fmt_buf(line, sizeof line, "  %s=%s%s%s%s\n      %s\n", s->name,
+                      s->kind == KIND_CHOICE ? s->words : kinds[s->kind], *s->def ? " [" : "",
+                      s->def, *s->def ? "]" : "", s->help);
+        log_write(STDERR_FILENO, line, (size_t)(len < 256 ? len : 255));
+    }
+}

@@ -1,0 +1,92 @@
+/*
+ * References that lead to nothing without us: what the loader has led to us, though no other module has it,
+ * is set back to nothing, so that a program that asks whether a library is there is told the truth.
+ *
+ * Rules: those of early.c. A page that is read-only by now is so again afterwards.
+ */
+#include <sys/mman.h>
+
+#include "base/sys.h"
+#include "interpose/early.h"
+#include "interpose/early_tables.h"
+
+/* Read-only by now, if the loader is done with its module: then it is again afterwards. */
+static void write_place(const struct link_map *map, ElfW(Addr) * place, ElfW(Addr) value)
+{
+    const ElfW(Ehdr) *header = (const void *)map->l_addr;
+    uintptr_t page = (uintptr_t)header & ~(uintptr_t)4095, from = 0, to = 0;
+    unsigned char resident;
+
+    if (!header || syscall(SYS_mincore, page, 1L, &resident) != 0 || header->e_ident[1] != 'E')
+        return;
+    for (unsigned i = 0; i < header->e_phnum; i++) {
+        const ElfW(Phdr) *p =
+            (const void *)(map->l_addr + header->e_phoff + (size_t)i * sizeof(ElfW(Phdr)));
+
+        if (p->p_type == PT_GNU_RELRO) {
+            from = (map->l_addr + p->p_vaddr) & ~(uintptr_t)4095;
+            to = (map->l_addr + p->p_vaddr + p->p_memsz) & ~(uintptr_t)4095;
+        }
+    }
+    page = (uintptr_t)place & ~(uintptr_t)4095;
+    if (page < from || page >= to) {
+        *place = value;
+    } else if (syscall(SYS_mprotect, page, 4096L, (long)(PROT_READ | PROT_WRITE)) == 0) {
+        *place = value;
+        syscall(SYS_mprotect, page, 4096L, (long)PROT_READ);
+    }
+}
+
+/* What has been led to us is led to nothing; what has not been bound yet will not find us. */
+static void set_back(const struct tables *t, size_t symbol, ElfW(Addr) export)
+{
+    const struct link_map *map = t->map;
+    const ElfW(Rela) * relocations[2] = {NULL, NULL}; /* data, calls */
+    size_t bytes[2] = {0, 0};
+
+    for (const ElfW(Dyn) *d = map->l_ld; d->d_tag != DT_NULL; d++) {
+        unsigned part = d->d_tag == DT_JMPREL || d->d_tag == DT_PLTRELSZ;
+
+        if (d->d_tag == DT_RELA || d->d_tag == DT_JMPREL)
+            relocations[part] = (const ElfW(Rela) *)d->d_un.d_ptr;
+        else if (d->d_tag == DT_RELASZ || d->d_tag == DT_PLTRELSZ)
+            bytes[part] = d->d_un.d_val;
+    }
+    for (unsigned part = 0; part < 2; part++) {
+        for (size_t i = 0; i < bytes[part] / sizeof(ElfW(Rela)); i++) {
+            const ElfW(Rela) *r = &relocations[part][i];
+            ElfW(Addr) *place = (ElfW(Addr) *)(map->l_addr + r->r_offset);
+
+            /* Whatever its kind is, it is written back to what it adds. */
+            if (r->r_info >> 32 == symbol && *place == export + (ElfW(Addr))r->r_addend)
+                write_place(map, place, (ElfW(Addr))r->r_addend);
+        }
+    }
+}
+
+bool early_look_at_references(const struct tables *t, const struct tables *self)
+{
+    size_t end;
+    bool uses_api = false;
+
+    if (!t->symbols || !t->strings)
+        return false;
+    end = early_references_end(t->symbols, t->strings, t->gnu, t->sysv);
+    for (size_t i = 1; i < end; i++) {
+        const elf_sym *symbol = &t->symbols[i];
+        const char *name = t->strings + symbol->st_name;
+        uint32_t hash, own;
+
+        if (symbol->st_shndx != SHN_UNDEF || symbol->st_name >= t->strings_len)
+            continue;
+        if (name[0] == 'b' && early_is_same(name, "baton_api"))
+            uses_api = true;
+        if (symbol->st_info >> 4 != STB_WEAK || (name[0] == '_' && name[1] == 'I'))
+            continue;
+        hash = early_hash(name);
+        own = early_find_defined(self, name, hash);
+        if (own && early_row(&self->symbols[own]) < HOOK_COUNT && !early_is_anybodys(name, hash))
+            set_back(t, i, self->map->l_addr + self->symbols[own].st_value);
+    }
+    return uses_api;
+}

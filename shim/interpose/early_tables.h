@@ -1,0 +1,70 @@
+/*
+ * The tables of names of the modules that came with the program, as the loader reads them: between the files
+ * that run while it relocates this library. The rules of early.c hold.
+ */
+#ifndef BATON_INTERPOSE_EARLY_TABLES_H
+#define BATON_INTERPOSE_EARLY_TABLES_H
+
+#include <link.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "elf/elf.h"
+#include "interpose/hooks.h"
+
+#define EARLY __attribute__((visibility("hidden")))
+
+extern const ElfW(Ehdr) __ehdr_start EARLY;
+
+/* A module's tables, by the loader's dynamic section. */
+struct tables {
+    const struct link_map *map;
+    const elf_sym *symbols;
+    const char *strings;
+    size_t strings_len;
+    const uint32_t *gnu, *sysv;
+};
+
+enum { EARLY_MODULES_MAX = 512 };
+extern struct tables
+    early_modules[EARLY_MODULES_MAX] EARLY; /* what came with the program, without us */
+extern unsigned early_count EARLY;
+
+EARLY void early_read_tables(const struct link_map *map, struct tables *t);
+/* Up to where a module's undefined symbols stand: in front of those that are hashed. */
+EARLY size_t early_references_end(const elf_sym *symbols, const char *strings, const uint32_t *gnu,
+                                  const uint32_t *sysv);
+/* The defined symbol of that name; 0: none. */
+EARLY uint32_t early_find_defined(const struct tables *t, const char *name, uint32_t hash);
+/* Has any module of early_modules one? */
+EARLY bool early_is_anybodys(const char *name, uint32_t hash);
+
+static inline bool early_is_same(const char *a, const char *b)
+{
+    while (*a && *a == *b)
+        a++, b++;
+    return *a == *b;
+}
+
+static inline uint32_t early_hash(const char *name)
+{
+    uint32_t hash = 5381;
+
+    for (; *name; name++)
+        hash = hash * 33 + (unsigned char)*name;
+    return hash;
+}
+
+/* The row of a symbol of ours, HOOK_COUNT: it is none's. */
+static inline unsigned early_row(const elf_sym *symbol)
+{
+    ElfW(Addr) at = symbol->st_value - ((ElfW(Addr))hook_exports - (ElfW(Addr)) & __ehdr_start);
+
+    return at < (ElfW(Addr))HOOK_COUNT * HOOK_STRIDE ? (unsigned)(at / HOOK_STRIDE) : HOOK_COUNT;
+}
+
+/* early_references.c: goes through what a module asks others for, and sets back what has been led to us and is
+ * nobody else's. Answers whether it uses include/baton.h. */
+EARLY bool early_look_at_references(const struct tables *t, const struct tables *self);
+
+#endif

@@ -258,6 +258,7 @@ install: all  ## PREFIX=/usr/local DESTDIR=
 	install -d $(DESTDIR)$(PREFIX)/lib/baton/adapters
 	install -d $(DESTDIR)$(PREFIX)/lib/baton/presets
 	install -m 644 $(wildcard shim/userhooks/presets/*.conf) $(DESTDIR)$(PREFIX)/lib/baton/presets/
+	install -m 644 shim/userhooks/known.conf $(DESTDIR)$(PREFIX)/lib/baton/
 	install -m 755 $(wildcard $(ADAPTERS)) $(DESTDIR)$(PREFIX)/lib/baton/adapters/
 	install -d $(DESTDIR)$(PREFIX)/lib/baton/codecs
 	install -m 755 $(wildcard $(CODECS)) $(DESTDIR)$(PREFIX)/lib/baton/codecs/

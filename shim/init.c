@@ -33,6 +33,8 @@
 #include "interpose/next.h"
 #include "interpose/start.h"
 #include "interpose/inherit.h"
+#include "interpose/loader.h"
+#include "userhooks/known.h"
 #include "userhooks/named.h"
 #include "userhooks/preset.h"
 #include "observe/crash.h"
@@ -109,6 +111,28 @@ static void say_what_is_missing(void)
         log_msg(LOG_LEVEL_ERROR, format, "BATON_DISCOVER");
 }
 
+/*
+ * BATON_CARRY=auto, nothing known was there at the start, and a library was opened since. Where that brings
+ * something, carrying begins; a child that was forked meanwhile goes without.
+ */
+static void look_for_known(void)
+{
+    static atomic_flag is_looking = ATOMIC_FLAG_INIT;
+    int saved_errno = errno;
+
+    if (!known_is_waiting || !is_started || is_over || is_active ||
+        atomic_flag_test_and_set(&is_looking))
+        return;
+    if (known_late(&config)) {
+        slots_parse(&config);
+        slots_begin();
+        if (slots_count)
+            baton_activate();
+    }
+    atomic_flag_clear(&is_looking);
+    errno = saved_errno;
+}
+
 /* The settings, and what they say by themselves. The claim is ours. */
 static void read_settings(char **environment)
 {
@@ -120,6 +144,7 @@ static void read_settings(char **environment)
     say_what_is_missing();
     if (config.help)
         config_help();
+    known_read(&config, environment);
     presets_read(&config, environment);
     slots_parse(&config);
     if (config.hooks.count || slots_watch_setters)
@@ -128,6 +153,8 @@ static void read_settings(char **environment)
     report_has_latency = config.latency;
     is_watched = watch_is_wanted(&config);
     hooks_are_seen = is_watched || is_strict();
+    if (known_is_waiting)
+        loader_watch(look_for_known);
     hooks_init(&config, slots_count > 0 || is_watched, slots_key_count > 0 || slots_have_native);
     if (config.report) {
         outfile_note(config.report);

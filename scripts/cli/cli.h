@@ -157,12 +157,16 @@ void end_as(int status) __attribute__((noreturn));
 
 /* Appends to a list of items. */
 void setting_add(const char *name, const char *item);
+/* Is ITEM one of the items of LIST? */
+bool setting_has(const char *list, const char *item);
 /* --config and --report. */
 void setting_config(const char *file);
 void setting_report(const char *file);
 
 /* ---- planner.c ---- */
 
+/* A status of baton-plan: BATON_CARRY is auto, and nothing was chosen. */
+enum { PLANNER_NOTHING_KNOWN = 3 };
 /* Runs baton-plan VERB PROGRAM; what it says on stderr is printed, cleaned. Its status, or -1; its output in *answer,
  * NULL when it could not be started. */
 int planner_run(const char *verb, const char *program, char **answer);

@@ -37,6 +37,9 @@ int cmd_check(const struct cli *cli)
         const char *value = cli->given[i].value;
 
         switch (cli->given[i].option) {
+        case OPT_check_auto:
+            setting_add("BATON_CARRY", "auto");
+            break;
         case OPT_check_carry:
             setting_add("BATON_CARRY", value);
             break;

@@ -19,6 +19,9 @@ static void take_settings(const struct cli *cli)
         const char *value = cli->given[i].value;
 
         switch (cli->given[i].option) {
+        case OPT_run_auto:
+            setting_add("BATON_CARRY", "auto");
+            break;
         case OPT_run_carry:
             setting_add("BATON_CARRY", value);
             break;
@@ -55,15 +58,24 @@ static bool needs_plan(void)
 {
     const char *carry = getenv("BATON_CARRY");
 
-    return is_set("BATON_HOOKS") || is_set("BATON_CONFIG") || (carry && strstr(carry, ",weak"));
+    return is_set("BATON_HOOKS") || is_set("BATON_CONFIG") ||
+           (carry && (strstr(carry, ",weak") || setting_has(carry, "auto")));
 }
 
-/* The object for functions that the user names; NULL: none is needed. baton-plan says what cannot be hooked. */
-static char *plan_object(const char *program)
+/*
+ * The object for functions that are named; NULL: none is needed. baton-plan says what cannot be hooked. Where `auto`
+ * alone was asked for and found nothing, that is said, unless a verdict will, or the program is only a WRAPPER.
+ */
+static char *plan_object(const struct cli *cli, const char *program, bool is_wrapper)
 {
     char *object;
     int status = planner_run("object", program, &object);
 
+    if (status == PLANNER_NOTHING_KNOWN && !is_wrapper && !watch_is_wanted(cli) &&
+        !cli_has(cli, OPT_run_no_verdict))
+        say("auto: nothing that baton knows is in %s at its start; what else it has: baton "
+            "discover -- %s",
+            clean(program), quoted(cli->argv[0]));
     /* Hooks that were found have no place to be: it has said why. */
     if (status == EXIT_FAILED)
         exit(EXIT_FAILED);
@@ -147,7 +159,7 @@ int cmd_run(const struct cli *cli)
         program.kind == PROGRAM_MACHINE)
         return cli_has(cli, OPT_run_require) ? EXIT_REQUIRED : become(cli->argv);
     if (needs_plan())
-        object = plan_object(path);
+        object = plan_object(cli, path, program_behind(path, cli->argv + 1) != NULL);
     if (setenv("LD_PRELOAD", preload_list(path, object, library), 1) != 0)
         fail(EXIT_FAILED, "out of memory");
     if (watch_is_wanted(cli))

@@ -97,6 +97,9 @@ int cmd_trace(const struct cli *cli)
         const char *value = cli->given[i].value;
 
         switch (cli->given[i].option) {
+        case OPT_trace_auto:
+            setting_add("BATON_CARRY", "auto");
+            break;
         case OPT_trace_carry:
             setting_add("BATON_CARRY", value);
             break;

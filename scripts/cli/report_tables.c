@@ -84,6 +84,25 @@ static void print_list(const json_t *report, const char *list)
     }
 }
 
+/* What `auto` chose, and why. */
+static void print_chosen(const json_t *report)
+{
+    const json_t *list = json_object_get(report, "chosen");
+    size_t i;
+    json_t *chosen;
+
+    if (!list)
+        return;
+    print_line("\n%-32s why", "chosen by auto");
+    if (!json_array_size(list))
+        print_line("%-32s no library that baton knows was in the process", "nothing");
+    json_array_foreach(list, i, chosen)
+    {
+        print_line("%-32s %s (%s)", clean(report_text(chosen, "items")),
+                   clean(report_text(chosen, "because")), clean(report_text(chosen, "about")));
+    }
+}
+
 void report_print_tables(const struct reports *reports)
 {
     for (size_t i = 0; i < reports->count; i++) {
@@ -99,6 +118,7 @@ void report_print_tables(const struct reports *reports)
                    report_number(report, "contexts_alive"), report_number(report, "records_alive"),
                    report_number(report, "values_alive"));
         print_families(json_object_get(report, "families"));
+        print_chosen(report);
         print_list(report, "slots");
         print_list(report, "hooks");
     }

@@ -22,6 +22,24 @@ void setting_add(const char *name, const char *item)
     setting_set(name, before && *before ? joined("%s;%s", before, item) : item);
 }
 
+bool setting_has(const char *list, const char *item)
+{
+    size_t len = strlen(item);
+
+    for (;;) {
+        const char *start = list + strspn(list, " \t"), *end = start + strcspn(start, ";");
+        const char *last = end;
+
+        while (last > start && (last[-1] == ' ' || last[-1] == '\t'))
+            last--;
+        if ((size_t)(last - start) == len && !strncmp(start, item, len))
+            return true;
+        if (!*end)
+            return false;
+        list = end + 1;
+    }
+}
+
 void setting_config(const char *file)
 {
     struct stat status;

@@ -19,6 +19,7 @@ struct sums {
     char why[64]; /* of most of those that ran bare */
     long long why_count;
     size_t items, hooks;
+    bool has_auto;
 };
 
 /* What is not as it was asked for, a sentence each. */
@@ -142,6 +143,26 @@ static const json_t *best_element(const struct reports *reports, const char *lis
     return best;
 }
 
+/* Is the hook one of a preset that `auto` chose, in any process? Not all that a library could hand over by is used. */
+static bool is_of_auto(const struct reports *reports, const json_t *element)
+{
+    const char *preset = report_text(element, "preset");
+
+    for (size_t i = 0; *preset && i < reports->count; i++) {
+        size_t j;
+        json_t *chosen;
+
+        json_array_foreach(json_object_get(reports->at[i], "chosen"), j, chosen)
+        {
+            const char *items = report_text(chosen, "items"), *at = strstr(items, "preset:");
+
+            if (at && !strcmp(at + strlen("preset:"), preset))
+                return true;
+        }
+    }
+    return false;
+}
+
 static void look_at_element(const json_t *element, bool is_hook, struct problems *problems)
 {
     const char *item = report_text(element, "item"), *state = report_text(element, "state");
@@ -177,6 +198,8 @@ static size_t look_at_list(const struct reports *reports, const char *list,
 
             if (json_object_get(seen, item) || json_object_set_new(seen, item, json_true()) != 0)
                 continue;
+            if (is_of_auto(reports, element))
+                continue;
             look_at_element(best_element(reports, list, item), list[0] == 'h', problems);
         }
     }
@@ -198,6 +221,10 @@ static const char *program_of(const struct reports *reports)
 static char *say_nothing(const struct sums *sums, const struct problems *problems,
                          const char *program)
 {
+    if (!sums->items && sums->has_auto)
+        return joined("NOTHING CARRIED: auto knows no library of the program; what else it has: "
+                      "baton discover -- %s",
+                      program);
     if (!sums->items)
         return joined(
             "NOTHING CARRIED: nothing was asked for; what there is to carry: baton discover -- %s",
@@ -256,8 +283,10 @@ struct verdict verdict_of(const struct reports *reports, const char *typed)
     struct verdict verdict;
     long long wrong = 0;
 
-    for (size_t i = 0; i < reports->count; i++)
+    for (size_t i = 0; i < reports->count; i++) {
         sum_families(reports->at[i], &sums);
+        sums.has_auto |= json_object_get(reports->at[i], "chosen") != NULL;
+    }
     sums.items = look_at_list(reports, "slots", &problems);
     sums.hooks = look_at_list(reports, "hooks", &problems);
     for (size_t i = 0; i < reports->count; i++) {

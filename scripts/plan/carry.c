@@ -131,7 +131,9 @@ bool carry_check(void)
     bool is_fine = true;
 
     slots_begin();
-    for (unsigned i = 0; i < slots_count; i++)
-        is_fine &= check_slot(&slots[i]);
+    for (unsigned i = 0; i < slots_count; i++) {
+        if (!slots[i].is_dormant)
+            is_fine &= check_slot(&slots[i]);
+    }
     return is_fine;
 }

@@ -2,7 +2,7 @@
  * baton-plan, which `baton run` and `baton check` call; the settings come from the environment.
  *
  *   baton-plan object PROGRAM    prints the path of the object to preload before the library; nothing
- *                                when none is needed. Refusals go to stderr.
+ *                                when none is needed. Refusals go to stderr. Exit 3: `auto` chose nothing.
  *   baton-plan check PROGRAM     says for every item what will become of it. Exit 1 when any item
  *                                will not work.
  *   baton-plan plan PROGRAM KEY FD  writes the plan alone to the file that is open as FD, and keeps it
@@ -22,11 +22,12 @@
 #include "base/log.h"
 #include "plan.h"
 #include "slots/slots.h"
+#include "userhooks/known.h"
 #include "userhooks/preset.h"
 
 extern char **environ;
 
-enum { PLAN_SECONDS_MAX = 60 };
+enum { PLAN_SECONDS_MAX = 60, NOTHING_KNOWN = 3 };
 
 static struct named_spec specs[NAMED_MAX];
 static struct decision
@@ -251,7 +252,7 @@ int main(int argc, char **argv)
     bool checks = argc == 3 && !strcmp(argv[1], "check");
     bool plans = argc == 5 && !strcmp(argv[1], "plan");
     struct config config;
-    bool is_fine;
+    bool is_fine, is_loaded = false;
 
     if (argc == 2 && !strcmp(argv[1], "presets")) {
         presets_each(environ, "about", show_preset);
@@ -267,12 +268,14 @@ int main(int argc, char **argv)
     if (plans)
         alarm(PLAN_SECONDS_MAX); /* a program waits for us */
     config_read(environ, &config);
+    if (!auto_read(&config, argv[2], plans, &is_loaded))
+        return checks || plans;
     presets_read(&config, environ);
     slots_parse(&config); /* tells wrong items */
     items = rows = spec_read_all(&config, specs);
     if (!items && !checks)
-        return 0;
-    if (!modules_load(argv[2], plans))
+        return auto_is_empty(&config) ? NOTHING_KNOWN : 0;
+    if (!is_loaded && !modules_load(argv[2], plans))
         return checks || plans;
     for (unsigned i = 0; i < items; i++) {
         if (specs[i].module && strchr(specs[i].module, '/'))
@@ -285,7 +288,8 @@ int main(int argc, char **argv)
         return make_plan(argv[3], atoi(argv[4]));
     if (!checks)
         return make_object();
-    is_fine = carry_check();
+    is_fine = !known_is_on || auto_check();
+    is_fine &= carry_check();
     is_fine &= check_hooks();
     return !is_fine || config.errors;
 }

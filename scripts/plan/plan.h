@@ -84,6 +84,14 @@ bool explain_missing(const char *name, const char *user_module, unsigned want, c
 /* Is what the adapter NAME waits for in the program? Says so in BUF either way. */
 bool explain_adapter(const char *name, char *buf, size_t n);
 
+/* auto.c: the word `auto` of BATON_CARRY, decided for PROGRAM, whose modules are loaded only if it stands there. False:
+ * they cannot be. Then known_is_on tells. */
+bool auto_read(struct config *config, const char *program, bool is_quiet, bool *is_loaded);
+/* Is `auto` all that was asked for, with nothing chosen? */
+bool auto_is_empty(const struct config *config);
+/* Says what was chosen and why, or that nothing was; and what may be meant besides. False: nothing. */
+bool auto_check(void);
+
 /* patch.c: plans the displacement of a function's first instructions. False: REASON says why not. */
 bool patch_plan(const struct module *module, uintptr_t function, size_t size,
                 struct plan_patch *out, char *reason, size_t n);

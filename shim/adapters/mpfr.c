@@ -1,9 +1,9 @@
 // MPFR: the default precision, rounding mode and exponent range of the thread.
 // Flags are results, not settings: they stay the thread's.
-#include <dlfcn.h>
 #include <stdlib.h>
 
 #include "baton_adapter.h"
+#include "library.h"
 
 struct settings {
     long precision, least, most;
@@ -31,10 +31,10 @@ static const char *start(void)
                                         "mpfr_set_emin",
                                         "mpfr_get_emax",
                                         "mpfr_set_emax"};
-    void **place = (void **)&mpfr;
+    void **place = (void **)&mpfr, *library = library_of("libmpfr.so.6");
 
     for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++) {
-        if (!(place[i] = dlsym(RTLD_DEFAULT, names[i])))
+        if (!(place[i] = dlsym(library, names[i])))
             return "libmpfr is not loaded";
     }
     return NULL;

@@ -1,16 +1,18 @@
 // OpenSSL 3: the thread's default library context. The context itself stays its owner's.
-#include <dlfcn.h>
 #include <stdlib.h>
 
 #include "baton_adapter.h"
+#include "library.h"
 
 static void *(*set_default)(void *context); /* answers the one before; NULL only asks */
 static void *(*get_global)(void);
 
 static const char *start(void)
 {
-    *(void **)&set_default = dlsym(RTLD_DEFAULT, "OSSL_LIB_CTX_set0_default");
-    *(void **)&get_global = dlsym(RTLD_DEFAULT, "OSSL_LIB_CTX_get0_global_default");
+    void *library = library_of("libcrypto.so.3");
+
+    *(void **)&set_default = dlsym(library, "OSSL_LIB_CTX_set0_default");
+    *(void **)&get_global = dlsym(library, "OSSL_LIB_CTX_get0_global_default");
     return set_default && get_global ? NULL : "libcrypto of OpenSSL 3 is not loaded";
 }
 

@@ -15,6 +15,8 @@
 enum config_inherit { INHERIT_APP, INHERIT_ALL, INHERIT_NONE };
 enum config_strict { STRICT_OFF, STRICT_ON, STRICT_REQUIRE };
 
+struct known;
+
 struct config_item {
     const char *text; /* terminated, without the spaces around it, never empty */
     const char *name; /* the variable that it belongs to */
@@ -22,7 +24,8 @@ struct config_item {
     uint32_t len;
     uint32_t line;      /* in the file, from 1 */
     uint32_t key_index; /* of the first character, from 1, in the line or in the variable's value */
-    const char *preset; /* that it came from (userhooks/preset.h); NULL: it is the user's own */
+    const char *preset;  /* that it came from (userhooks/preset.h); NULL: it is the user's own */
+    struct known *known; /* for which `auto` names it (slots/known.h); NULL: the user's own */
 };
 
 struct config_list {

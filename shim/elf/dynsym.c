@@ -205,3 +205,17 @@ struct elf_table elf_module_table(const struct elf_module *module)
         table.count = 0;
     return table;
 }
+
+bool elf_dynsym_imports(const struct elf_module *module, const char *name)
+{
+    struct elf_table table = elf_module_table(module);
+
+    for (size_t i = 1; i < table.count; i++) {
+        const elf_sym *symbol = &table.sym[i];
+
+        if (symbol->st_shndx == SHN_UNDEF && symbol->st_name < table.str_len &&
+            strcmp(table.str + symbol->st_name, name) == 0)
+            return true;
+    }
+    return false;
+}

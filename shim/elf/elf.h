@@ -133,6 +133,9 @@ struct elf_symbol {
 bool elf_dynsym_find(const struct elf_module *module, const char *name, const char *version,
                      unsigned want, struct elf_symbol *out);
 
+/* Does the module take a symbol of that name from another one? */
+bool elf_dynsym_imports(const struct elf_module *module, const char *name);
+
 /* The address of an exported function or object, NULL when there is none. Indirect functions are
  * resolved, which calls the module. */
 void *elf_dynsym(const struct elf_module *module, const char *name);
@@ -195,6 +198,9 @@ struct elf_seen {
  * since the last call with it, and what was found in a library that may be unloaded by now is
  * looked for again. Answers how many were found now. */
 size_t elf_search_modules(struct elf_search *searches, size_t n, struct elf_seen *seen);
+
+/* Has a module been loaded or unloaded since the last call with it? True at the first. */
+bool elf_is_changed(struct elf_seen *seen);
 
 /* The name that is most like NAME, or a compiler's clone of it (NAME.isra.0), for "did you mean".
  * False: nothing is near. Slow: for messages. */

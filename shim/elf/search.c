@@ -114,6 +114,17 @@ static int elf_visit_counts(struct dl_phdr_info *info, size_t size, void *arg)
     return 1;
 }
 
+bool elf_is_changed(struct elf_seen *seen)
+{
+    struct elf_seen now = {0};
+    bool is_changed;
+
+    elf_iterate(elf_visit_counts, &now);
+    is_changed = seen->loaded != now.loaded || seen->unloaded != now.unloaded;
+    *seen = now;
+    return is_changed;
+}
+
 /* How many are found; after an unload only those in modules that always stay. */
 static size_t elf_count_found(struct elf_search *searches, size_t n, bool has_unloaded)
 {

@@ -58,7 +58,7 @@ extern const int32_t hook_bodies[HOOK_COUNT] __attribute__((visibility("hidden")
 extern const int32_t hook_seen_bodies[HOOK_COUNT] __attribute__((visibility("hidden")));
 
 __thread struct hook_call hook_call;
-bool hooks_are_seen;
+bool hooks_are_seen, hooks_look_ups;
 
 static bool family_off[FAMILY_COUNT];
 static bool is_carrying; /* the table is on */
@@ -84,7 +84,8 @@ const char *family_name(enum family family)
 bool family_is_on(enum family family)
 {
     /* The loader's hooks keep next.c's memory right even when nothing is carried. */
-    return family == FAMILY_LOADER || (is_carrying && !family_off[family]);
+    return family == FAMILY_LOADER ||
+           ((is_carrying || (hooks_look_ups && family == FAMILY_LOOKUP)) && !family_off[family]);
 }
 
 static void *hook_body(enum hook_id id)
@@ -198,6 +199,11 @@ void *hooks_first(int id, const void *caller)
         enter = hooks_real_for((enum hook_id)id, caller);
     errno = saved_errno;
     return enter;
+}
+
+bool hooks_are_on(void)
+{
+    return is_carrying;
 }
 
 /* Jumps that were settled while nothing was carried lead to the bodies from now on. */

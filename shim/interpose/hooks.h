@@ -99,6 +99,10 @@ const char *family_name(enum family family);
 bool family_is_on(enum family family);
 
 void hooks_switch_on(void);
+bool hooks_are_on(void); /* something is carried */
+
+/* Set before hooks_init: dlsym and dlvsym are watched even when nothing is carried (interpose/loader.h). */
+extern bool hooks_look_ups;
 
 /* Switches the table on: from now on `enter` of the families that are on leads to the bodies.
  * Wrong names in BATON_DISABLE are reported once. */

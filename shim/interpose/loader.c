@@ -32,6 +32,20 @@ NOTE void *loader_note_dlvsym(void *handle, const char *name, const char *versio
 
 void (*loader_opened_hook)(void);
 
+static void (*came_hook)(void);
+
+void loader_watch(void (*came)(void))
+{
+    came_hook = came;
+    hooks_look_ups = true;
+}
+
+static void look_what_came(void)
+{
+    if (unlikely(came_hook != NULL))
+        came_hook();
+}
+
 static void note_opening(const char *file, int mode)
 {
     if (!file)
@@ -74,6 +88,14 @@ static void *open_deepbind(const char *file, int mode)
     return handle;
 }
 
+static void *open_and_look(const char *file, int mode)
+{
+    void *handle = REAL(dlopen)(file, mode);
+
+    look_what_came();
+    return handle;
+}
+
 void *loader_note_dlopen(const char *file, int mode, long unused, const void *caller)
 {
     int saved_errno = errno;
@@ -83,8 +105,11 @@ void *loader_note_dlopen(const char *file, int mode, long unused, const void *ca
         is_deepbind = false;
         atomic_fetch_add(&opened_unseen, 1);
     }
+    look_what_came();
     note_opening(file, mode);
     errno = saved_errno;
+    if (unlikely(came_hook != NULL) && !is_deepbind && file && bypass_may_open_for(file, caller))
+        return (void *)open_and_look;
     return is_deepbind ? (void *)open_deepbind : (void *)REAL_FOR(dlopen, caller);
 }
 
@@ -118,6 +143,9 @@ void *loader_note_dlsym(void *handle, const char *name, long unused, const void 
     enum hook_id id = name ? bypass_row(name) : HOOK_COUNT;
     enum names_place place = id == HOOK_COUNT ? NAME_IS_THERE : names_look(id);
 
+    look_what_came();
+    if (!hooks_are_on())
+        return (void *)REAL_FOR(dlsym, caller);
     lead_unseen_back(handle);
     if (place == NAME_IS_ABSENT)
         return (void *)REAL_FOR(dlsym, caller);
@@ -132,6 +160,9 @@ void *loader_note_dlvsym(void *handle, const char *name, const char *version, co
 {
     enum hook_id id = name ? bypass_row(name) : HOOK_COUNT;
 
+    look_what_came();
+    if (!hooks_are_on())
+        return (void *)REAL_FOR(dlvsym, caller);
     lead_unseen_back(handle);
     if (id != HOOK_COUNT && names_look(id) == NAME_IS_ABSENT)
         return (void *)REAL_FOR(dlvsym, caller);

@@ -25,6 +25,7 @@
 #include "interpose/hooks.h"
 #include "observe/latency.h"
 #include "observe/watch.h"
+#include "userhooks/known.h"
 #include "userhooks/tally.h"
 #include "slots/slots.h"
 
@@ -171,17 +172,49 @@ static void add_latency(struct text *text)
     add(text, "}");
 }
 
+/* What `auto` chose, and why. */
+static void add_chosen(struct text *text)
+{
+    bool is_first = true;
+
+    add(text, ",\"chosen\":[");
+    for (unsigned i = 0; i < known_count; i++) {
+        const struct known *known = &known_all[i];
+
+        if (!known->is_chosen)
+            continue;
+        add(text, "%s{\"name\":", is_first ? "" : ",");
+        add_string(text, known->name);
+        add(text, ",\"items\":");
+        add_string(text, known_items(known));
+        add(text, ",\"about\":");
+        add_string(text, known->about);
+        add(text, ",\"because\":");
+        add_string(text, known->because);
+        add(text, "}");
+        is_first = false;
+    }
+    add(text, "]");
+}
+
 static void add_slots(struct text *text, bool has_time)
 {
     static const char states[][12] = {"unmatched", "bound", "refused"};
 
+    bool is_first = true;
+
+    if (known_is_on)
+        add_chosen(text);
     add(text, ",\"slots\":[");
     for (unsigned i = 0; i < slots_count; i++) {
         const struct slot *slot = &slots[i];
         const char *remark = slot->state != SLOT_BOUND ? slot->reason : slot->note;
         char hint[384];
 
-        add(text, "%s{\"item\":", i ? "," : "");
+        if (slot->is_dormant)
+            continue;
+        add(text, "%s{\"item\":", is_first ? "" : ",");
+        is_first = false;
         add_string(text, slot->item);
         add(text, ",\"kind\":\"%s\",\"state\":\"%s\",\"where\":", slot->kind->form->name,
             states[slot->state]);

@@ -76,7 +76,7 @@ void slots_say_unmatched(void)
     if (log_level < LOG_LEVEL_WARN)
         return;
     for (unsigned i = 0; i < slots_count; i++) {
-        if (slots[i].state == SLOT_WAITING)
+        if (slots[i].state == SLOT_WAITING && !slots[i].is_dormant)
             slot_say_unmatched(&slots[i], LOG_LEVEL_WARN);
     }
 }
@@ -93,6 +93,8 @@ unsigned slots_say_missing(void)
     for (unsigned i = 0; i < slots_count; i++) {
         const struct slot *slot = &slots[i];
 
+        if (slot->is_dormant)
+            continue;
         if (slot->state == SLOT_WAITING && !slot_will_come(slot)) {
             slot_say_unmatched(slot, LOG_LEVEL_ERROR);
             missing++;

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "slots/grammar.h"
+#include "slots/known.h"
 #include "slots/origin.h"
 #include "slots/policy.h"
 #include "slots/slots.h"
@@ -142,6 +143,8 @@ static bool is_given_already(struct config *config, const struct config_item *it
 
         if (!grammar_same_subject(before->text, item->text))
             continue;
+        if (item->known || before->known) /* what the user has named itself is the user's */
+            return true;
         if (!is_same || (before->file != NULL) == (item->file != NULL))
             config_item_error(config, item, 0,
                               is_same ? "given before, expected once"
@@ -158,6 +161,24 @@ bool slots_need_stacks(void)
             return true;
     }
     return false;
+}
+
+/* An adapter that was not built here, of those that `auto` knows. */
+static bool is_left_out(const struct config_item *item)
+{
+    const char *name;
+
+    return item->known && take_prefix(item->text, "adapter:", &name) && !strchr(name, '/') &&
+           !slot_adapter_exists(name);
+}
+
+void slot_wake(struct slot *slot)
+{
+    slot->is_dormant = false;
+    if (slot->known)
+        slot->known->is_chosen = true;
+    if (slot->is_cloned || slot->is_owned)
+        slots_always_build = slots_owns_values = true;
 }
 
 unsigned slots_parse(struct config *config)
@@ -177,7 +198,7 @@ unsigned slots_parse(struct config *config)
             errors++;
             break;
         }
-        if (is_given_already(config, item, sources))
+        if (is_given_already(config, item, sources) || is_left_out(item))
             continue;
         text = text_buffer(config, item->len + 1);
         if (!text)
@@ -200,8 +221,10 @@ unsigned slots_parse(struct config *config)
         slot->is_cloned |= slot->policy == POLICY_MOVE;
         origins_on |= slot->policy == POLICY_WEAK;
         slots_watch_setters |= slot_watches_setter(slot);
-        if (slot->is_cloned || slot->is_owned)
-            slots_always_build = slots_owns_values = true;
+        slot->known = item->known;
+        slot->is_dormant = item->known && !item->known->is_here;
+        if (!slot->is_dormant)
+            slot_wake(slot);
     }
     return errors;
 }

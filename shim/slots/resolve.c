@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 
 #include "base/lock.h"
+#include "slots/known.h"
 #include "slots/moves.h"
 #include "slots/origin.h"
 #include "slots/policy.h"
@@ -67,12 +68,18 @@ void slots_resolve(void)
     /* Another thread, or this one in a constructor that a resolve has run: it will be done. */
     if (!lock_try(&resolve_lock))
         return;
+    if (known_is_on)
+        known_look();
     for (unsigned i = 0; i < slots_count; i++) {
         struct slot *slot = &slots[i];
 
         if (slot->state != SLOT_WAITING)
             continue;
         is_waiting = true;
+        if (slot->is_dormant && !slot->known->is_here)
+            continue;
+        if (slot->is_dormant)
+            slot_wake(slot);
         if (!policy_resolve(slot))
             continue;
         slot->kind->resolve(slot);

@@ -34,6 +34,7 @@ enum {
 };
 
 struct elf_search;
+struct known;
 
 /* A name that is looked for (names.c). */
 struct slot_name {
@@ -166,6 +167,9 @@ struct slot {
     const char *note;    /* bound: what the user should know; static text or NULL */
     char where[96];      /* once bound: module and symbol, for the report */
 
+    struct known *known; /* `auto` named it; NULL: the user did */
+    bool is_dormant;     /* what it is for is not in the process yet: not looked for, not told of */
+
     uint32_t since;     /* slots_epoch in which it was bound */
     uint16_t key_index; /* overlay key index, or SLOT_NO_KEY */
     uint32_t offset;    /* copied: place in the copied part of a context, a multiple of 8
@@ -271,6 +275,9 @@ extern bool slots_may_not_open; /* init.c: it is too early for that, and will be
  * room for 64 bytes more. 0: not known. */
 enum { SLOT_FOLDER_SIZE = 4096 };
 size_t slot_own_folder(char *path);
+
+/* It is carried from now on, as far as what it names is found. */
+void slot_wake(struct slot *slot);
 
 /* Is there an adapter of that name beside the library? For messages about items that are wrong. */
 bool slot_adapter_exists(const char *name);

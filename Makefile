@@ -146,13 +146,20 @@ ADAPTER_SRC := $(wildcard shim/adapters/*.c shim/adapters/*.cc)
 ADAPTERS    := $(addprefix $(B)/adapters/,$(addsuffix .so,$(basename $(notdir $(ADAPTER_SRC)))))
 ADAPTER_H    = include/baton_adapter.h $(wildcard shim/adapters/*.h shim/adapters/*.hh)
 ADAPTER_FLAGS = -shared -fPIC -fvisibility=hidden -D_GNU_SOURCE -Iinclude -Ishim -Wall -Wextra -Wno-unused-parameter
+# Codecs of types that known.conf names, likewise.
+CODECS      := $(patsubst shim/adapters/codecs/%.cc,$(B)/codecs/%.so,$(wildcard shim/adapters/codecs/*.cc))
 .PHONY: adapters
-adapters: $(ADAPTERS)
+adapters: $(ADAPTERS) $(CODECS)
 
 $(B)/adapters/%.so: shim/adapters/%.c $(ADAPTER_H) $(B)/flags
 	@mkdir -p $(@D)
 	$(call say,ADAPTER,$<)
 	$(Q)$(CC) $(CPPFLAGS) -std=gnu11 $(ADAPTER_FLAGS) $(CFLAGS) $(LDFLAGS) $< -o $@
+
+$(B)/codecs/%.so: shim/adapters/codecs/%.cc include/baton_codec.h $(B)/flags
+	@mkdir -p $(@D)
+	$(call say,CODEC,$<)
+	$(Q)$(CXX) $(CPPFLAGS) -std=c++17 $(ADAPTER_FLAGS) $(CFLAGS) $(LDFLAGS) $< -o $@
 
 $(B)/adapters/%.so: shim/adapters/%.cc $(ADAPTER_H) $(B)/flags
 	@mkdir -p $(@D)
@@ -258,6 +265,8 @@ install: all  ## PREFIX=/usr/local DESTDIR=
 	install -d $(DESTDIR)$(PREFIX)/lib/baton/adapters
 	install -d $(DESTDIR)$(PREFIX)/lib/baton/presets
 	install -m 644 $(wildcard shim/userhooks/presets/*.conf) $(DESTDIR)$(PREFIX)/lib/baton/presets/
+	install -d $(DESTDIR)$(PREFIX)/lib/baton/codecs
+	install -m 755 $(CODECS) $(DESTDIR)$(PREFIX)/lib/baton/codecs/
 	install -m 644 shim/userhooks/known.conf $(DESTDIR)$(PREFIX)/lib/baton/
 	install -m 755 $(wildcard $(ADAPTERS)) $(DESTDIR)$(PREFIX)/lib/baton/adapters/
 	install -d $(DESTDIR)$(PREFIX)/lib/baton/codecs

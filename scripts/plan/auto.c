@@ -70,7 +70,7 @@ static bool is_fit(const struct module *module, const char *name)
     struct elf_symbol symbol;
 
     return elf_find_symbol(&module->elf, name, NULL, ELF_TLS, &symbol) && symbol.size &&
-           symbol.size <= 256 && !slot_tls_reason(&slot, &module->elf, &symbol);
+           symbol.size <= 256 && !slot.kind->reason(&slot, &module->elf, &symbol);
 }
 
 static unsigned suggest_from(const struct module *module, const struct elf_table *table,

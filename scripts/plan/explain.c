@@ -152,6 +152,10 @@ static const struct adapted adapted[] = {
     {"boost-log", "libboost_log", NULL, 0},
     {"mpfr", "libmpfr", "__gmpfr_default_fp_bit_precision", ELF_TLS},
     {"openssl-libctx", "libcrypto", "OSSL_LIB_CTX_set0_default", ELF_FUNC},
+    {"libxml2", "libxml2", NULL, 0},
+    {"hdf5", "libhdf5", NULL, 0},
+    {"cups", "libcups", NULL, 0},
+    {"gss-krb5", "libgssapi_krb5", NULL, 0},
     {"custom-labels", NULL, "custom_labels_current_set", ELF_TLS},
     {"otel-thread-ctx", NULL, "otel_thread_ctx_v1", ELF_TLS},
 };

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 
 #include "baton_adapter.h"
-#include "library.h"
+#include "adapters/library.h"
 
 static void *(*set_default)(void *context); /* answers the one before; NULL only asks */
 static void *(*get_global)(void);

@@ -6,7 +6,7 @@
 #include "base/config.h"
 #include "base/config_parse.h"
 
-enum { DATA_FOLDERS = 4, DATA_PATH = 4096 };
+enum { DATA_FOLDERS = 4, DATA_INSTALLED = 2, DATA_PATH = 4096 };
 
 /* The folders, in the order in which they count: the user's ($XDG_CONFIG_HOME/baton/, else
  * $HOME/.config/baton/), the machine's (/etc/baton/), the installation's, the source tree's; BELOW, a name in them,

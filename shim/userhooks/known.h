@@ -6,7 +6,7 @@
  *                     and one without lines takes it away
  *   about=TEXT        what is carried, in one line
  *   when=CONDITION    when it is there (slots/known.h); of several lines one is enough
- *   ITEM              of BATON_CARRY, or preset:NAME
+ *   ITEM              of BATON_CARRY, or preset:NAME; in it $LIB is the folder of this library
  *
  * It is looked for where presets are (data.h), as known.conf; all files that are there are read.
  */

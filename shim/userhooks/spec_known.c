@@ -16,7 +16,7 @@
 
 enum { KNOWN_MAX = 128, LINES_MAX = 512 };
 
-static const char word[] = "auto", preset[] = "preset:";
+static const char word[] = "auto", preset[] = "preset:", lib[] = "$LIB/";
 
 bool known_is_waiting;
 
@@ -82,6 +82,43 @@ static void take_condition(struct reading *reading, const struct config_item *it
         known->condition[known->condition_count++] = condition;
 }
 
+/* "...codec=$LIB/FILE" with where this library is. NULL: no memory, or FILE was not built here. */
+static const char *place_in_folder(const char *text, const char *mark)
+{
+    const char *file = mark + sizeof lib - 1;
+    char path[DATA_PATH], *whole;
+    size_t size;
+
+    if (!data_folder(DATA_INSTALLED, file, NULL, path) ||
+        SYS_CALL(faccessat, AT_FDCWD, path, R_OK) != 0)
+        return NULL;
+    size = (size_t)(mark - text) + strlen(path) + 1;
+    whole = mem_alloc(size);
+    if (whole)
+        fmt_buf(whole, size, "%.*s%s", (int)(mark - text), text, path);
+    return whole;
+}
+
+static void take_item(struct reading *reading, struct config_item *item)
+{
+    const char *mark = strstr(item->text, lib);
+
+    if (lines_count == LINES_MAX) {
+        complain(reading, item, "at most 512 items");
+        return;
+    }
+    if (mark) {
+        item->text = place_in_folder(item->text, mark);
+        if (!item->text)
+            return;
+        item->len = (uint32_t)strlen(item->text);
+    }
+    item->known = reading->known;
+    if (is_preset(item))
+        item->name = "BATON_HOOKS";
+    lines[lines_count++] = (struct line){*item, reading->known};
+}
+
 static void take_line(struct reading *reading, const struct place *line)
 {
     char *text = line->text, *value;
@@ -103,13 +140,8 @@ static void take_line(struct reading *reading, const struct place *line)
         reading->known->about = value;
     } else if ((value = data_value(text, "when"))) {
         take_condition(reading, &item, value);
-    } else if (lines_count == LINES_MAX) {
-        complain(reading, &item, "at most 512 items");
     } else {
-        item.known = reading->known;
-        if (is_preset(&item))
-            item.name = "BATON_HOOKS";
-        lines[lines_count++] = (struct line){item, reading->known};
+        take_item(reading, &item);
     }
 }
 
@@ -152,7 +184,7 @@ static void read_files(struct config *config, char **environment)
             continue;
         read_file(config, path, fd);
         sys_close(fd);
-        has_ours = i >= 2; /* of an installation, or of a source tree */
+        has_ours = i >= DATA_INSTALLED;
     }
     if (!has_ours) {
         log_msg(LOG_LEVEL_ERROR, "BATON_CARRY=auto: known.conf is not beside the library");

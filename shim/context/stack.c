@@ -1,66 +1,61 @@
 /*
- * One stack is one mapping: thread stacks have guard pages, coroutine stacks are mapped or carved
- * out of the heap. In doubt (nothing can be read) the answer is no: a stale attach is then found a
- * little later, while a live one dropped too early would lose a context.
+ * One stack is what the thread began on, from an address up to its end without a hole; or what is known of a
+ * coroutine's or of signal handlers' stack. Of any other (a coroutine that switches by code of its own) nobody
+ * knows where it ends: two of them may lie in one block of memory.
+ *
+ * Rules: no descriptor is opened and /proc is not asked, because a program may have no room for one and not the
+ * other. In doubt the answer is no: a stale attach is then found a little later, while a live one dropped
+ * too early would lose a context.
  */
 #include "context/stack.h"
 
-#include <errno.h>
-#include <fcntl.h>
+#include <signal.h>
 #include <stddef.h>
-#include <unistd.h>
 
+#include "base/arch.h"
 #include "base/sys.h"
+#include "context/coroutine.h"
 
-static int digit(char c)
+extern void *__libc_stack_end; /* ld.so: where the main thread's stack began */
+
+/* Large threads' stacks are at most some hundred MiB; further apart is never one stack. */
+#define STACK_MAX ((uintptr_t)1 << 30)
+
+/* Are both in [low, low + size)? *is_said: at least one is, so that the answer is final. */
+static bool holds_both(uintptr_t low, size_t size, uintptr_t one, uintptr_t other, bool *is_said)
 {
-    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+    bool has_one = one - low < size, has_other = other - low < size;
+
+    *is_said = has_one || has_other;
+    return has_one && has_other;
+}
+
+/* The C library puts a thread's block right above the stack that it made; the main thread's stack is the kernel's. */
+static uintptr_t find_end(void)
+{
+    return SYS_CALL(gettid, 0L) == sys_getpid() ? (uintptr_t)__libc_stack_end
+                                                : (uintptr_t)arch_tp();
 }
 
 bool stack_is_same(uintptr_t one, uintptr_t other)
 {
-    int saved_errno = errno;
-    uintptr_t low = 0, value = 0;
-    enum { LOW, HIGH, REST } part = LOW;
-    bool answer = false, is_done = false;
-    char buffer[1024];
-    ssize_t got;
-    int fd;
+    uintptr_t low = one < other ? one : other, high = one < other ? other : one, end;
+    const struct coroutines *own = thread_self->coroutines;
+    stack_t handlers = {0};
+    bool is_said = false, answer;
 
-    /* Large threads' stacks are at most some hundred MiB; further apart is never one stack. */
-    if ((one > other ? one - other : other - one) > ((uintptr_t)1 << 30))
+    if (high - low > STACK_MAX)
         return false;
-    fd = sys_open("/proc/self/maps", O_RDONLY, 0);
-    if (fd < 0) {
-        errno = saved_errno;
-        return false;
+    if (own && own->current->size) {
+        answer = holds_both(own->current->low, own->current->size, one, other, &is_said);
+        if (is_said)
+            return answer;
     }
-    while (!is_done && (got = sys_read(fd, buffer, sizeof buffer)) > 0) {
-        for (ssize_t i = 0; i < got && !is_done; i++) {
-            char c = buffer[i];
-
-            if (part != REST && digit(c) >= 0) {
-                value = value << 4 | (uintptr_t)digit(c);
-            } else if (part == LOW && c == '-') {
-                low = value;
-                value = 0;
-                part = HIGH;
-            } else if (part == HIGH) {
-                bool has_one = one >= low && one < value, has_other = other >= low && other < value;
-
-                if (has_one || has_other) {
-                    answer = has_one && has_other;
-                    is_done = true;
-                }
-                part = REST;
-            }
-            if (c == '\n') {
-                part = LOW;
-                value = 0;
-            }
-        }
+    if (SYS_CALL(sigaltstack, NULL, &handlers) == 0 && handlers.ss_flags & SS_ONSTACK) {
+        answer = holds_both((uintptr_t)handlers.ss_sp, handlers.ss_size, one, other, &is_said);
+        if (is_said)
+            return answer;
     }
-    sys_close(fd);
-    errno = saved_errno;
-    return answer;
+    end = find_end();
+    return high < end && end - low < STACK_MAX && sys_is_readable((const void *)low, end - low);
 }

@@ -1,7 +1,9 @@
 /* Telling stacks apart: one thread's from another's, and from other memory. */
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 
 #include "context/stack.h"
 #include "suite.h"
@@ -57,6 +59,56 @@ START_TEST(test_stack_is_not_the_heap)
 }
 END_TEST
 
+/* Coroutines that switch by themselves may lie side by side in one block: then nobody knows. */
+START_TEST(test_stack_of_ones_own_making_is_not_known)
+{
+    char *heap = malloc(100000);
+
+    ck_assert(!stack_is_same((uintptr_t)heap, (uintptr_t)heap + 90000));
+    free(heap);
+}
+END_TEST
+
+static int is_same_as_interrupted, is_same_in_handler;
+static uintptr_t interrupted;
+
+static void on_signal(int number)
+{
+    int here;
+
+    (void)number;
+    is_same_as_interrupted = stack_is_same((uintptr_t)&here, interrupted);
+    is_same_in_handler = stack_is_same((uintptr_t)&here, deeper(2));
+}
+
+/* An array of a frame as the handlers' stack: the frames below it are not its own. */
+START_TEST(test_stack_of_handlers_is_another)
+{
+    static struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_ONSTACK};
+    char array[65536];
+    stack_t stack = {.ss_sp = array, .ss_size = sizeof array}, none = {.ss_flags = SS_DISABLE};
+
+    interrupted = deeper(0);
+    sigaltstack(&stack, NULL);
+    sigaction(SIGUSR1, &action, NULL);
+    raise(SIGUSR1);
+    sigaltstack(&none, NULL);
+    ck_assert(!is_same_as_interrupted);
+    ck_assert(is_same_in_handler);
+}
+END_TEST
+
+/* Neither a descriptor nor /proc is needed. */
+START_TEST(test_stack_is_known_without_descriptors)
+{
+    struct rlimit none = {0, 0};
+    int here;
+
+    setrlimit(RLIMIT_NOFILE, &none);
+    ck_assert(stack_is_same((uintptr_t)&here, deeper(100)));
+}
+END_TEST
+
 int main(void)
 {
     TCase *tests = tcase_create("stack");
@@ -64,5 +116,8 @@ int main(void)
     tcase_add_test(tests, test_stack_is_one);
     tcase_add_test(tests, test_stack_of_another_thread_is_another);
     tcase_add_test(tests, test_stack_is_not_the_heap);
+    tcase_add_test(tests, test_stack_of_ones_own_making_is_not_known);
+    tcase_add_test(tests, test_stack_of_handlers_is_another);
+    tcase_add_test(tests, test_stack_is_known_without_descriptors);
     return suite_run("stack", tests);
 }

@@ -194,6 +194,7 @@ struct thread {
     uint32_t suppress;             /* capture gives empty contexts while > 0 */
     uint32_t ending;               /* enum observed_end of the attach that is being left */
     uintptr_t building;            /* stack pointer of the capture that reads slots now, 0: none */
+    struct context *built;         /* what it has so far */
     void *_Atomic guests[THREAD_GUESTS];
     struct thread_flushes flushes;
     struct thread *next_all; /* registry, append only */
@@ -368,6 +369,9 @@ static inline void context_release(struct context *context)
 {
     context_release_on(thread_self, context);
 }
+
+/* The capture that is being made is left by whatever its getters did: lets go of what it has. */
+void context_abandon(struct thread *thread);
 
 /*
  * A reference to a context of what the thread sees now, not counted as a handoff: for callbacks that

@@ -13,6 +13,7 @@
 #include "context/observer.h"
 #include "context/coroutine.h"
 #include "context/thread.h"
+#include "context/unwind.h"
 #include "context/values.h"
 #include "context/variables.h"
 #include "slots/origin.h"
@@ -68,24 +69,39 @@ static const void *borrowed_from(const struct thread *thread)
     return over ? context_copied(over->flags & CONTEXT_OVERLAY ? over->base : over) : NULL;
 }
 
-/*
- * A context of what the calling thread sees now, with `refs` references. NULL: no memory.
- * A value that cannot be counted for want of memory is left out: lost context, never lost life.
- */
-struct context *context_build(struct thread *thread, int64_t refs)
+void context_abandon(struct thread *thread)
 {
-    struct context *context = context_alloc(false);
+    struct context *context = thread->built;
+
+    thread->building = 0;
+    thread->built = NULL;
+    if (!context)
+        return;
+    atomic_fetch_add_explicit(&context_alive, 1,
+                              memory_order_relaxed); /* what freeing takes away */
+    context_free(context);
+}
+
+personality_routine baton_build_personality;
+
+/* A getter or a clone function throws, or ends the thread: what it has left behind is nobody's. */
+__attribute__((used, visibility("hidden"))) int
+baton_build_personality(int version, int actions, uint64_t exception_class,
+                        struct _Unwind_Exception *exception, struct _Unwind_Context *unwinding)
+{
+    if (actions & UNWIND_CLEANUP_PHASE)
+        context_abandon(thread_self);
+    return UNWIND_CONTINUE;
+}
+
+ARCH_PERSONALITY(baton_build_personality);
+
+/* All that calls foreign code. True: some value is set. */
+static GUARDED bool read_values(struct thread *thread, struct context *context)
+{
+    GUARDED_FRAME_BY(baton_build_personality);
     bool is_set = false;
 
-    if (!context)
-        return NULL;
-    memset(context, 0, sizeof *context);
-    if (slots_have_copied)
-        memset(context_copied(context), 0, slots_bytes);
-    if (unlikely(dangling_on))
-        dangling_begin(context);
-    thread->building = arch_sp();
-    context->epoch = atomic_load_explicit(&slots_epoch, memory_order_acquire);
     for (unsigned key_index = 0; key_index < slots_key_count; key_index++) {
         void *value = context_get_key(thread, key_index);
 
@@ -111,7 +127,31 @@ struct context *context_build(struct thread *thread, int64_t refs)
                                 borrowed_from(thread));
     if (dangling_on && slots_have_copied)
         dangling_hold_copied(thread, context);
+    return is_set;
+}
+
+/*
+ * A context of what the calling thread sees now, with `refs` references. NULL: no memory.
+ * A value that cannot be counted for want of memory is left out: lost context, never lost life.
+ */
+struct context *context_build(struct thread *thread, int64_t refs)
+{
+    struct context *context = context_alloc(false);
+    bool is_set;
+
+    if (!context)
+        return NULL;
+    memset(context, 0, sizeof *context + slots_key_count * sizeof context->key[0]);
+    if (slots_have_copied)
+        memset(context_copied(context), 0, slots_bytes);
+    if (unlikely(dangling_on))
+        dangling_begin(context);
+    context->epoch = atomic_load_explicit(&slots_epoch, memory_order_acquire);
+    thread->built = context;
+    thread->building = arch_sp();
+    is_set = read_values(thread, context);
     thread->building = 0;
+    thread->built = NULL;
     atomic_store_explicit(&contexts_built, 1, memory_order_relaxed);
     if (slots_always_build)
         context->flags |= CONTEXT_ONCE;

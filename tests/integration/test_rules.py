@@ -89,6 +89,15 @@ def key_made_again():
         carry(KEY, "key_reuse", *how).ok().quiet().clean()
 
 
+@test("E23: a getter or clone function that throws, jumps away or ends its thread leaves no mark",
+      each=("throw", "longjmp", "exit"))
+def getter_leaves(how):
+    for run in (plain, idle):
+        run("getter_leaves", how).wrong()
+    carry("fn:get=leaves_get,set=leaves_set;key:leaves_key,clone=leaves_clone,free=leaves_free", "getter_leaves", how) \
+        .ok().quiet().clean().says("wrong 0 of 12")
+
+
 @test("E24: a child forked in a task has its context and works on", each=CARRIERS)
 def fork_in_a_task(kind):
     plain("fork_in_task", kind).wrong()

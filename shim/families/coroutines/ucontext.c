@@ -194,6 +194,9 @@ static void leave_for(const void *hint, uintptr_t sp)
     struct coroutines *own;
     struct coroutine *current, *to;
 
+    if (unlikely(thread_self->building) && sp > thread_self->building &&
+        thread_self->building > arch_sp())
+        context_abandon(thread_self); /* out of a getter */
     if (!sp || !atomic_load_explicit(&coroutines_made, memory_order_relaxed) ||
         !(own = own_coroutines()))
         return;

@@ -7,6 +7,8 @@ MODES = {
     "delete_in_callback": "timer",
     "timer_errors": "timer",
     "aio": "aio",
+    "aio_sandboxed": "aio",
+    "aio_copied": "aio",
     "aio64": "aio",
     "aio_cancel": "aio",
     "list": "aio",

@@ -4,9 +4,14 @@
 #include "carrier.h"
 #include <aio.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <mqueue.h>
 #include <netdb.h>
+#include <stddef.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
 static long saw[8];
 static int calls[8];
@@ -204,6 +209,40 @@ static void mode_aio(void)
     close(fd);
 }
 
+/* As container engines have it for processes that may look into one another. */
+static void mode_aio_sandboxed(void)
+{
+    struct sock_filter filter[] = {BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+                                   BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_process_vm_readv, 1, 0),
+                                   BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_process_vm_writev, 0, 1),
+                                   BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+                                   BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
+    struct sock_fprog program = {sizeof filter / sizeof *filter, filter};
+
+    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    expect("a sandbox", prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program), 0);
+    mode_aio();
+}
+
+/* A request that is copied while it is under way, and the copy queued: each time it is the program's callback. */
+static void mode_aio_copied(void)
+{
+    int fd = file();
+    static char text[] = "texts";
+    struct aiocb one = request(fd, 1, text, 6), two;
+
+    set_current(11);
+    expect("write", aio_write(&one), 0);
+    two = one; /* ours may be in it, or the program's again */
+    await(1, 1);
+    set_current(12);
+    expect("the copy", aio_write(&two), 0);
+    await(1, 2);
+    expect("of the copy", saw[1], 12);
+    close(fd);
+    set_current(0);
+}
+
 static void mode_aio64(void)
 {
     char text[] = "words", back[6] = "";
@@ -344,7 +383,7 @@ static const struct {
     void (*run)(void);
 } modes[] = {
     {"timer", mode_timer},   {"repeat", mode_repeat}, {"delete_in_callback", mode_delete_in_callback},
-    {"timer_errors", mode_timer_errors}, {"aio", mode_aio}, {"aio64", mode_aio64}, {"aio_cancel", mode_aio_cancel},
+    {"timer_errors", mode_timer_errors}, {"aio", mode_aio}, {"aio_sandboxed", mode_aio_sandboxed}, {"aio_copied", mode_aio_copied}, {"aio64", mode_aio64}, {"aio_cancel", mode_aio_cancel},
     {"list", mode_list},     {"lookup", mode_lookup}, {"queue", mode_queue},
 };
 

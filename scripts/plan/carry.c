@@ -72,8 +72,10 @@ static bool check_name(const struct slot *slot, const char *name, const char *us
     }
     if (!where)
         return say_missing(name, user_module, want);
-    /* Whose functions are called does not matter, only whose variable it is. */
-    reason = want == ELF_FUNC ? NULL : slot_deny_reason(name, where->elf.name);
+    /* Whose functions are called does not matter, only whose variable it is, and that nobody else is hit. */
+    reason = want != ELF_FUNC       ? slot_deny_reason(name, where->elf.name)
+             : slot && !slots_force ? slot_deny_function(name, where->elf.name)
+                                    : NULL;
     if (reason) {
         printf("    %s: refused: %s\n", name, reason);
         return false;

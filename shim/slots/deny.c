@@ -60,3 +60,53 @@ const char *slot_deny_reason(const char *name, const char *module_name)
     }
     return NULL;
 }
+
+/* Functions of the C library that act on the whole process: called around a task of one thread, they change
+ * what every other one is. The C library sees to that itself (set*id go to all threads). */
+static const struct {
+    char name[12], reason[116];
+} process_wide[] = {
+#define ALL "acts on the whole process, not on a thread; "
+#define USER ALL "for access to files take swap:setfsuid"
+#define GROUP ALL "for access to files take swap:setfsgid"
+#define FOLDER ALL "give the task paths from the root, or openat's descriptor"
+#define VARIABLES ALL "the environment is everybody's"
+    {"setuid", USER},
+    {"seteuid", USER},
+    {"setreuid", USER},
+    {"setresuid", USER},
+    {"setgid", GROUP},
+    {"setegid", GROUP},
+    {"setregid", GROUP},
+    {"setresgid", GROUP},
+    {"setgroups", ALL "a function of your own may do the system call for one"},
+    {"setlocale", ALL "take locale (uselocale)"},
+    {"chdir", FOLDER},
+    {"fchdir", FOLDER},
+    {"chroot", FOLDER},
+    {"umask", ALL "set the mode of the file (fchmod), or unshare(CLONE_FS) in every worker"},
+    {"nice", ALL "take ioprio, or setpriority in a function of your own"},
+    {"setlogmask", ALL "a thread has none of its own"},
+    {"srand", ALL "take rand_r with a seed of the task's"},
+    {"srandom", ALL "take random_r with a state of the task's"},
+    {"setstate", ALL "take random_r with a state of the task's"},
+    {"alarm", ALL "take a timer (timer_create) of the task's"},
+    {"putenv", VARIABLES},
+    {"setenv", VARIABLES},
+#undef ALL
+#undef USER
+#undef GROUP
+#undef FOLDER
+#undef VARIABLES
+};
+
+const char *slot_deny_function(const char *name, const char *module_name)
+{
+    if (!module_name || strncmp(module_name, "libc.so", 7) != 0)
+        return NULL;
+    for (size_t i = 0; i < sizeof process_wide / sizeof process_wide[0]; i++) {
+        if (!strcmp(process_wide[i].name, name))
+            return process_wide[i].reason;
+    }
+    return NULL;
+}

@@ -131,6 +131,10 @@ static void fn_resolve(struct slot *slot)
             slot_refuse(slot, "several static functions have this name");
             return;
         }
+        if (!slots_force && slot_deny_function(slot->fn.name[i], found.where.name)) {
+            slot_refuse(slot, slot_deny_function(slot->fn.name[i], found.where.name));
+            return;
+        }
         slot->fn.function[i] = elf_symbol_address(&found.query.found);
     }
     if (slot_watches_setter(slot) && !fn_is_watched(slot))

@@ -6,15 +6,18 @@
  *
  * copy=N reads no further than the object: a heap block ends where malloc_usable_size says (of the
  * allocator that the program uses; it takes no lock in glibc, jemalloc, tcmalloc and mimalloc), a
- * static object at its segment, one on the submitter's stack at the stack. An address that cannot
- * be the start of a block is not copied: the inside of a block cannot be bounded.
+ * static object at its segment, one on the submitter's stack at the stack. Of what the allocator does not
+ * know (an arena, a pool, a collector's, the inside of a block) the user's word is taken: N bytes, when they can
+ * be read.
  */
 #include "slots/policy.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "base/arch.h"
+#include "base/sys.h"
 #include "elf/elf.h"
 #include "slots/origin.h"
 
@@ -23,6 +26,7 @@ bool slots_have_owned;
 /* ---- the program's allocator ---- */
 
 static struct {
+    bool is_libc;
     void *(*allocate)(size_t size);
     void (*release)(void *block);
     size_t (*usable)(void *block);
@@ -37,6 +41,7 @@ static bool heap_find(void)
         return true;
     if (!elf_lookup_global("malloc", NULL, &module, NULL))
         return false;
+    heap.is_libc = !strncmp(module.name, "libc.so", 7);
     heap.allocate = (void *(*)(size_t))elf_dynsym(&module, "malloc");
     heap.release = (void (*)(void *))elf_dynsym(&module, "free");
     heap.usable = (size_t(*)(void *))elf_dynsym(&module, "malloc_usable_size");
@@ -54,6 +59,46 @@ static uintptr_t stack_end(uintptr_t sp)
     if (block > sp && block - sp < widest)
         return block;
     return first > sp && first - sp < widest ? first : 0;
+}
+
+/*
+ * Pages that were readable when they were last asked about: a value that is handed over again and again costs
+ * no system call. A page that is gone since would have to be named by a value that dangles.
+ */
+static bool is_readable(uintptr_t from, size_t len)
+{
+    enum { PAGE_BITS = 12, KNOWN = 64 };
+    static _Atomic uintptr_t known[KNOWN];
+
+    for (uintptr_t page = from >> PAGE_BITS; page <= (from + len - 1) >> PAGE_BITS; page++) {
+        if (atomic_load_explicit(&known[page % KNOWN], memory_order_relaxed) == page)
+            continue;
+        if (!sys_is_readable((const void *)(page << PAGE_BITS), 1))
+            return false;
+        atomic_store_explicit(&known[page % KNOWN], page, memory_order_relaxed);
+    }
+    return true;
+}
+
+/*
+ * What the allocator says of a block, 0: nothing. glibc's believes the words around whatever it is given, and
+ * follows them: they are looked at first. Source: glibc 2.31 to 2.41, malloc.c, struct malloc_chunk.
+ */
+static size_t block_size(void *object)
+{
+    enum { HEADER = 2 * sizeof(size_t), ALIGNMENT = 16, LEAST = 32, FLAGS = 7 };
+    uintptr_t address = (uintptr_t)object;
+    size_t size;
+
+    if (!heap.is_libc)
+        return address % 8 == 0 ? heap.usable(object) : 0;
+    if (address % ALIGNMENT || !is_readable(address - HEADER, HEADER))
+        return 0;
+    size = ((const size_t *)object)[-1] & ~(size_t)FLAGS;
+    if (size < LEAST || size % ALIGNMENT || size > (size_t)1 << 40 ||
+        !is_readable(address + size - HEADER, HEADER))
+        return 0;
+    return heap.usable(object);
 }
 
 /* How many bytes from `object` on belong to it, at most `want`. */
@@ -74,12 +119,12 @@ static size_t object_size(void *object, size_t want)
         }
     } else if (address >= sp && address < stack_end(sp)) {
         end = stack_end(sp);
-    } else if (address % 8 == 0) {
-        end = address + heap.usable(object);
+    } else {
+        end = address + block_size(object);
     }
-    if (end <= address)
-        return 0;
-    return end - address < want ? end - address : want;
+    if (end > address)
+        return end - address < want ? end - address : want;
+    return is_readable(address, want) ? want : 0;
 }
 
 /* Of a static object or one on the stack only the room around it is known: what lies behind it is
@@ -91,11 +136,13 @@ copy_bytes(char *to, const volatile char *from, size_t size)
         to[i] = from[i];
 }
 
-static void *copy_object(void *object, size_t size)
+static void *copy_object(void *object, size_t size, const char **why)
 {
     size_t have = object_size(object, size);
     char *copy = have ? heap.allocate(size) : NULL;
 
+    if (!have)
+        *why = "its value is no address of memory that can be read for as long as copy= says";
     if (!copy)
         return NULL;
     copy_bytes(copy, object, have);
@@ -119,11 +166,12 @@ typedef void ender(void *value);
 static void *make(const struct slot *slot, void *value)
 {
     int saved_errno = errno;
+    const char *why = NULL;
     void *made = NULL;
 
     switch (slot->policy) {
     case POLICY_COPY:
-        made = copy_object(value, slot->copy_size);
+        made = copy_object(value, slot->copy_size, &why);
         break;
     case POLICY_STRING:
         made = copy_string(value);
@@ -139,7 +187,9 @@ static void *make(const struct slot *slot, void *value)
     default:
         break;
     }
-    if (!made)
+    if (why)
+        slot_failed_as(slot, why);
+    else if (!made)
         slot_failed(slot);
     errno = saved_errno;
     return made;

@@ -47,6 +47,17 @@ void slot_refuse(struct slot *slot, const char *reason)
     log_msg(LOG_LEVEL_ERROR, "BATON_CARRY=\"%s\": not carried: %s", slot->item, reason);
 }
 
+void slot_failed_as(const struct slot *slot, const char *why)
+{
+    struct slot *own = &slots[slot - slots];
+    const char *none = NULL;
+
+    slot_failed(slot);
+    if (__atomic_compare_exchange_n(&own->note, &none, why, false, __ATOMIC_RELAXED,
+                                    __ATOMIC_RELAXED))
+        log_msg(LOG_LEVEL_WARN, "BATON_CARRY=\"%s\": %s", slot->item, why);
+}
+
 /*
  * dlopen allocates from the program: this is the one place where we cannot do without it, at most
  * once a slot, and only for libraries that were themselves loaded by dlopen.

@@ -417,6 +417,8 @@ static inline void slot_failed(const struct slot *slot)
 {
     atomic_fetch_add_explicit(&((struct slot *)(uintptr_t)slot)->failures, 1, memory_order_relaxed);
 }
+/* The same with a reason (static text) for the report, and once for the log. */
+void slot_failed_as(const struct slot *slot, const char *why);
 /* Keeps the module of an address loaded for good: what we call later must not be unmapped. */
 void slot_pin(const void *address);
 /* For parse: notes SYMBOL[@MODULE][#FILE] (the texts stay the caller's), to be found as one of WANT
@@ -431,6 +433,8 @@ void slot_names_fork_lock(void);
 void slot_names_fork_unlock(void);
 /* deny.c: why a name must not be carried (rule 20), or NULL. */
 const char *slot_deny_reason(const char *name, const char *module_name);
+/* Why a function of the C library must not be called around tasks: it acts on the whole process. NULL: it may. */
+const char *slot_deny_function(const char *name, const char *module_name);
 extern bool slots_force; /* BATON_FORCE */
 
 #endif

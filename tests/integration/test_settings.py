@@ -250,6 +250,19 @@ def refused(item, program):
         after.fail("no reason was given")
 
 
+PROCESS_WIDE = {"fn:get=geteuid,set=seteuid": "swap:setfsuid", "swap:umask": "fchmod", "fn:get=geteuid,set=chdir": "openat"}
+
+
+@test("D20: a function that acts on the whole process is refused, by the run and by check, with what a thread can have",
+      each=PROCESS_WIDE)
+def process_wide(item):
+    carry(item, "names").complains(item, "acts on the whole process", PROCESS_WIDE[item]).slot_is(item, "refused")
+    run(str(ROOT / "scripts/baton"), "check", item, PROGRAMS / "names", preload=False).exits(1) \
+        .says("refused: acts on the whole process", PROCESS_WIDE[item])
+    carry(item, "names", env={"BATON_FORCE": "1"}).slot_is(item, "bound")
+    carry("swap:setfsuid", "names").quiet().slot_is("swap:setfsuid", "bound")
+
+
 @test("D20: BATON_FORCE=1 carries what was refused")
 def forced():
     carry("tls:held_ticket", "names").says("held_ticket 1\n")

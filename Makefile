@@ -252,7 +252,7 @@ valgrind: all $(B)/tests/programs/race  ## unit suites under valgrind; the suppr
 
 # ---- install -----------------------------------------------------------------------------------
 
-MAN_PAGES   = $(basename $(notdir $(wildcard scripts/man/*.in)))
+MAN_PAGES   = $(basename $(notdir $(wildcard scripts/man/*.in scripts/man/*.[17].md)))
 man_file    = $(DESTDIR)$(PREFIX)/share/man/man$(subst .,,$(suffix $(1)))/$(1)
 COMPLETIONS = $(addprefix $(DESTDIR)$(PREFIX)/share/,bash-completion/completions zsh/site-functions fish/vendor_completions.d)
 .PHONY: install uninstall
@@ -308,6 +308,11 @@ lint: all  ## shellcheck, clang-format, cppcheck, layers, man pages, generated t
 
 format:  ## clang-format over the C files
 	$(Q)clang-format -i $(C_FILES)
+
+html:  ## build/html: the guide and the cookbook, for a browser
+	@mkdir -p $(B)/html
+	$(Q)scripts/gen-docs --html guide > $(B)/html/guide.html
+	$(Q)scripts/gen-docs --html baton-cookbook.7 > $(B)/html/baton-cookbook.7.html
 
 docs:  ## rewrite the generated tables of README.md and scripts/man/guide.md
 	$(Q)scripts/gen-docs

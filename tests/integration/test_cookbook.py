@@ -1,0 +1,151 @@
+"""The cookbook: what is typed there is run, what is a file there is used as such."""
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+from compile import compiled
+from harness import BUILD, PROGRAMS, ROOT, Failure, plain, run, skip, test
+from test_documents import checkout
+
+PAGE = ROOT / "scripts" / "man" / "baton-cookbook.7.md"
+THPOOL = "/usr/share/cthreadpool/thpool.c"
+# What the page's programs are here.
+STANDS_FOR = {"server": "web_request", "logger": "adapter_log4cplus", "solver": "adapter_mpfr", "viewer": "preset_qt5",
+              "client": "preset_grpc"}
+
+
+def blocks(kind):
+    """The blocks of one language, each with the heading that it stands under."""
+    found, head = [], ""
+    for match in re.finditer(r"^## ([^\n]*)$|^```(\w+)\n(.*?)^```", PAGE.read_text(), re.M | re.S):
+        head = match.group(1) or head
+        if match.group(2) == kind:
+            found.append((head, match.group(3)))
+    return found
+
+
+def commands():
+    """(heading, command, what it prints) of each line that is typed."""
+    return [(head, command, shown) for head, block in blocks("console")
+            for command, shown in re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", block, re.M)]
+
+
+def make_programs(folder):
+    for name, program in STANDS_FOR.items():
+        if (PROGRAMS / program).exists():
+            shutil.copy(PROGRAMS / program, Path(folder, name))
+            os.symlink(PROGRAMS / program, Path(folder, program))
+    if Path(THPOOL).exists():
+        shutil.copy(compiled("thpool", "-O2", "-I/usr/include/cthreadpool", "hooks_thpool.c", THPOOL), Path(folder, "indexer"))
+    shutil.copy(Path(folder, "server"), Path(folder, "stripped"))
+    subprocess.run(["strip", Path(folder, "stripped")], check=True)
+
+
+def pattern_of(shown):
+    """What stands below a command: `...` is whatever comes there, names of programs are those here."""
+    lines = []
+    for line in shown.splitlines():
+        lines.append("(?:.*\n)*" if line == "..." else re.escape(line).replace(re.escape("..."), ".*") + "\n")
+    text = "".join(lines)
+    return text.replace("web_request", "(?:web_request|server)")
+
+
+@test("cookbook: every command that is typed does what stands below it", each=sorted({head for head, _, _ in commands()}))
+def typed(heading):
+    if not (PROGRAMS / "web_request").exists():
+        skip("the programs were not built here")
+    with checkout() as folder:
+        make_programs(folder)
+        ran = 0
+        for head, command, shown in commands():
+            if head != heading:
+                continue
+            words = shlex.split(command)
+            tool = next((word for word in words if word in ("gdb", "strace", "perf", "nm")), None)
+            needed = [word[2:] for word in re.findall(r"\./\w+", command)]
+            if (tool and not shutil.which(tool)) or not all(Path(folder, name).exists() for name in needed):
+                continue
+            result = plain("sh", "-c", command, cwd=folder, timeout=60,
+                           env={"PATH": f"{ROOT / 'scripts'}:{os.environ['PATH']}", "XDG_CONFIG_HOME": folder})
+            ran += 1
+            if tool in ("strace", "perf") and result.code and re.search("ermission|ermitted|upported", result.err):
+                continue  # not allowed here
+            if result.code and "./" in command and "baton check" not in command and not tool:
+                result.exits(0)
+            if not re.fullmatch(pattern_of(shown), result.out + result.err):
+                result.fail(f"the cookbook says\n{shown}")
+        if not ran:
+            skip("nothing of this is installed")
+
+
+@test("cookbook: the drop-in of systemd, as a command line and as an environment")
+def systemd():
+    units = [block for _, block in blocks("ini")]
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder) / "baton.json"
+        line = re.findall(r"^ExecStart=(.+)$", units[0], re.M)[-1]
+        words = shlex.split(line.replace("/usr/local/bin/baton", str(ROOT / "scripts/baton"))
+                            .replace("/var/log/server/baton.json", str(report))
+                            .replace("/usr/sbin/server", str(PROGRAMS / "adapter_mpfr")))
+        plain(*words).ok()
+        if not json.loads(report.read_text())["chosen"]:
+            raise Failure("nothing was chosen")
+        report.unlink()
+        env = dict(shlex.split(value)[0].split("=", 1) for value in re.findall(r"^Environment=(.+)$", units[1], re.M))
+        env["LD_PRELOAD"] = env["LD_PRELOAD"].replace("/usr/local/lib/baton", str(BUILD))
+        env["BATON_REPORT"] = str(report)
+        run("web_request", env=env, preload=False).ok()
+        slots = json.loads(report.read_text())["slots"]
+        if [slot["state"] for slot in slots if slot["item"] == "key:request_key"] != ["bound"]:
+            raise Failure(f"{slots}")
+
+
+@test("cookbook: what the Dockerfile copies is what is installed, and its entry point runs what follows")
+def dockerfile():
+    text = next(block for _, block in blocks("dockerfile"))
+    entry = json.loads(re.search(r"^ENTRYPOINT (.*)$", text, re.M).group(1))
+    with tempfile.TemporaryDirectory() as folder:
+        made = plain("make", "-C", ROOT, f"B={BUILD}", "install", f"DESTDIR={folder}", "PREFIX=/usr/local")
+        made.ok()
+        for path in re.findall(r"^COPY --from=baton (\S+)", text, re.M):
+            if not Path(folder + path).exists():
+                raise Failure(f"{path} is not installed")
+        plain(folder + entry[0], *entry[1:], PROGRAMS / "adapter_mpfr").ok().says("RIGHT")
+
+
+@test("cookbook: the init container's command copies a library that the environment below it loads")
+def kubernetes():
+    text = next(block for _, block in blocks("yaml"))
+    command = json.loads(re.search(r"command: (\[.*\])", text).group(1))
+    env = {name: value.strip('"') for name, value in re.findall(r"\{name: (\w+), value: ([^}]+)\}", text)}
+    with tempfile.TemporaryDirectory() as folder:
+        plain("make", "-C", ROOT, f"B={BUILD}", "install", f"DESTDIR={folder}", "PREFIX=/usr/local").ok()
+        volume = Path(folder) / "volume"
+        volume.mkdir()
+        plain(*[word.replace("/usr/local/lib/baton/.", f"{folder}/usr/local/lib/baton/.").replace("/baton/", f"{volume}/")
+                if word.startswith("/baton") else word.replace("/usr/local", f"{folder}/usr/local") for word in command]).ok()
+        env = {name: value.replace("/baton/", f"{volume}/") for name, value in env.items()}
+        run("web_request", env=env, preload=False).ok()
+        reports = list(volume.glob("report-*.json"))
+        if not reports or json.loads(reports[0].read_text())["slots"][0]["state"] != "bound":
+            raise Failure("no report")
+
+
+@test("cookbook: it is a man page and a page for browsers, without a warning")
+def pages():
+    if shutil.which("groff"):
+        plain("sh", "-c", f"{ROOT}/scripts/gen-docs --man baton-cookbook.7 | groff -man -Tutf8 -ww -z").ok().quiet()
+    for name in ("baton-cookbook.7", "guide"):
+        page = plain(ROOT / "scripts" / "gen-docs", "--html", name).ok().out
+        for tag in ("pre", "p", "ul", "ol", "table", "h2", "code", "strong", "li"):
+            opened, closed = len(re.findall(rf"<{tag}[ >]", page)), page.count(f"</{tag}>")
+            if opened != closed:
+                raise Failure(f"{name}: {opened} <{tag}>, {closed} </{tag}>")
+        body = re.sub(r"<pre>.*?</pre>|<code>.*?</code>", "", page, flags=re.S)
+        if "`" in body or "**" in body or "](" in body:
+            raise Failure(f"{name}: Markdown is left: {re.search(r'.*(`|[*][*]|[]][(]).*', body).group(0)}")

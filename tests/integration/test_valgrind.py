@@ -24,6 +24,7 @@ MODES = {
     "glib_pool": ("drop", "exclusive"),
     "libev": ("ways", "nested", "destroy"),
     "ares": ("cancel", "destroy"),
+    "nng": ("ways_out",),
     "sdevent": ("ways", "dropped"),
     "libevent": ("ways", "deleted", "finalize", "free_elsewhere"),
     "libevent_evbuffer": ("remove", "deferred"),

@@ -16,12 +16,13 @@ MODES = {
 }
 
 
-@test("E24: 200 children of a busy program work on, each in the context of its fork", timeout=120,
+# That no lock is forgotten is every_lock's to say, which needs no luck; here they are seen to work on.
+@test("E24: 50 children of a busy program work on, each in the context of its fork", timeout=120,
       each=[(mode, kind) for mode in MODES for kind in ("key", "tls")])
 def families(mode, kind):
     for run in (plain, idle):
         run("fork_families", mode, kind, 5).wrong()
-    carry(CARRIERS[kind], "fork_families", mode, kind, 200, timeout=110).ok().quiet().clean()
+    carry(CARRIERS[kind], "fork_families", mode, kind, 50, timeout=110).ok().quiet().clean()
 
 
 @test("E24: a child whose parent's threads were inside the loader uses functions that nobody has called before",

@@ -440,7 +440,7 @@ static void mode_destroy_elsewhere(void)
     expect("the loop's thread has", current(), 9);
 }
 
-enum { RACES = 20000 };
+enum { RACES = 4000 };
 struct race {
     GSource *source;
     atomic_long is_ready, is_inside, is_destroyed, notified;
@@ -485,7 +485,7 @@ static gpointer destroy_at_any_moment(gpointer data)
 }
 
 /*
- * Another thread destroys the source at any moment of its dispatch, 20,000 times, or for five seconds
+ * Another thread destroys the source at any moment of its dispatch, 4,000 times, or for five seconds
  * where there is one processor. The program hears of it exactly once, not while the callback runs, and
  * without the loop having to turn once more.
  */

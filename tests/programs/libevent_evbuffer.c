@@ -276,7 +276,7 @@ static void mode_fork(void)
         pthread_create(&threads[i], NULL, keep_busy, NULL);
     set_current(101);
     evbuffer_add_cb(buffer, on_change, &one);
-    for (int i = 0; i < 50; i++) {
+    for (int i = 0; i < 20; i++) {
         fflush(stdout);
         pid_t child = fork();
         if (!child) {
@@ -296,7 +296,7 @@ static void mode_fork(void)
     __atomic_store_n(&stop, 1, __ATOMIC_RELAXED);
     for (int i = 0; i < 2; i++)
         pthread_join(threads[i], NULL);
-    expect("children that went well", ended, 50);
+    expect("children that went well", ended, 20);
 }
 
 static const struct {

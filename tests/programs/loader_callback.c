@@ -4,6 +4,7 @@
 #include <dlfcn.h>
 #include <link.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 
@@ -41,8 +42,10 @@ int main(void)
     pthread_t thread;
 
     pthread_create(&thread, NULL, come_and_go, NULL);
-    while (atomic_load(&rounds) < ROUNDS)
+    while (atomic_load(&rounds) < ROUNDS) {
         dl_iterate_phdr(visit, NULL);
+        sched_yield(); /* the loader's lock is not fair: the other thread would wait for long */
+    }
     pthread_join(thread, NULL);
     puts("done");
     return 0;

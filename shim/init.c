@@ -56,11 +56,11 @@ void *__dso_handle = &__dso_handle;
 static struct config config;
 static _Atomic int is_active; /* something is carried */
 static bool is_started, is_over;
-static bool is_read;    /* the settings; who has the claim may read and write it */
+static bool is_read;    /* the settings; the thread that has the claim may read and write it */
 static bool is_plain;   /* there are none */
 static bool is_watched; /* somebody wants to see the handoffs */
-static _Atomic(const void *) start_claim; /* thread pointer of who reads or starts */
-static atomic_int start_process;          /* of who had it last, or has it */
+static _Atomic(const void *) start_claim; /* thread pointer of the thread that reads or starts */
+static atomic_int start_process;          /* of the thread that had it last, or has it */
 static atomic_int activator;              /* process that activates */
 
 static bool is_strict(void)
@@ -264,7 +264,7 @@ bool baton_start(char **environment)
         return false;
     if (!claim_patiently())
         return false;
-    if (!is_started) { /* by who had the claim before us */
+    if (!is_started) { /* by the thread that had the claim before us */
         if (!is_read)
             read_settings(environment);
         start_buffers();

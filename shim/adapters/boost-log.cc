@@ -31,7 +31,7 @@ struct nothing : logs::attribute {
 struct change {
     logs::attribute_name name;
     bool is_added;
-    logs::attribute before, lent;
+    logs::attribute before, borrowed;
 };
 
 typedef std::vector<change> changes;
@@ -62,14 +62,14 @@ void set(changes &made, const logs::attribute_name &name, const logs::attribute 
     made.push_back(one);
 }
 
-/* is_thread: what the thread has set in the place of what it was lent is its own. */
+/* is_thread: what the thread has set in the place of what it borrowed is its own. */
 void undo(changes &made, bool is_thread)
 {
     auto core = logs::core::get();
     for (auto one = made.rbegin(); one != made.rend(); ++one) {
         /* Finds it; or adds it, if the task has removed it. */
         auto place = core->add_thread_attribute(one->name, nothing());
-        if (is_thread && !place.second && !(identity(place.first->second) == identity(one->lent)))
+        if (is_thread && !place.second && !(identity(place.first->second) == identity(one->borrowed)))
             continue;
         if (one->is_added)
             core->remove_thread_attribute(place.first);

@@ -23,10 +23,10 @@ template <class Nested, class Mapped> struct diagnostic {
     }
 };
 
-/* What detach puts back; lent stays its owner's. */
+/* What detach puts back; borrowed stays its owner's. */
 template <class Contexts> struct scope_of {
     Contexts before;
-    const Contexts *lent;
+    const Contexts *borrowed;
 };
 
 template <class Contexts, bool copy_now(Contexts &), void put_now(const Contexts &),
@@ -50,9 +50,9 @@ struct diagnostic_adapter {
         scope *made = nullptr;
         try {
             made = new scope();
-            made->lent = static_cast<const Contexts *>(captured);
+            made->borrowed = static_cast<const Contexts *>(captured);
             copy_now(made->before);
-            put_now(captured ? *made->lent : Contexts());
+            put_now(captured ? *made->borrowed : Contexts());
         } catch (...) {
             delete made;
             return BATON_ADAPTER_FAILED;
@@ -77,7 +77,7 @@ struct diagnostic_adapter {
         try {
             Contexts now;
             copy_now(now);
-            if (made->lent ? are_equal(now, *made->lent) : now.is_empty())
+            if (made->borrowed ? are_equal(now, *made->borrowed) : now.is_empty())
                 put_now(made->before);
         } catch (...) {
         }

@@ -23,7 +23,7 @@ static enum baton_adapter_result capture(void **captured)
 }
 
 struct attached {
-    void *before, *lent;
+    void *before, *borrowed;
 };
 
 static enum baton_adapter_result attach(void *captured, void **attached)
@@ -32,8 +32,8 @@ static enum baton_adapter_result attach(void *captured, void **attached)
 
     if (!scope)
         return BATON_ADAPTER_FAILED;
-    scope->lent = captured ? captured : get_global();
-    scope->before = set_default(scope->lent);
+    scope->borrowed = captured ? captured : get_global();
+    scope->before = set_default(scope->borrowed);
     *attached = scope;
     return BATON_ADAPTER_OK;
 }
@@ -50,7 +50,7 @@ static void detach_at_end(void *attached)
 {
     struct attached *scope = attached;
 
-    if (set_default(NULL) == scope->lent)
+    if (set_default(NULL) == scope->borrowed)
         set_default(scope->before);
     free(scope);
 }

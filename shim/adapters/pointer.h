@@ -1,6 +1,6 @@
 /*
  * For adapters of a context that is one thread-local pointer, read from outside by a profiler: the
- * variable is POINTER_VARIABLE, whose owner edits in place what it leads to, so each task is lent a
+ * variable is POINTER_VARIABLE, whose owner edits in place what it leads to, so each task borrows a
  * copy. The copy is ended only if the pointer still leads to it: a task that replaced it owns it.
  */
 #ifndef BATON_ADAPTERS_POINTER_H
@@ -12,7 +12,7 @@
 #include "baton_adapter.h"
 
 struct pointer_attached {
-    void *before, *lent;
+    void *before, *borrowed;
 };
 
 /* By the adapter. NULL: no memory. */
@@ -49,24 +49,24 @@ static enum baton_adapter_result attach(void *captured, void **attached)
     if (!scope)
         return BATON_ADAPTER_FAILED;
     scope->before = *pointer_place();
-    scope->lent = captured ? pointer_copy(captured) : NULL;
-    if (captured && !scope->lent) {
+    scope->borrowed = captured ? pointer_copy(captured) : NULL;
+    if (captured && !scope->borrowed) {
         free(scope);
         return BATON_ADAPTER_FAILED;
     }
-    pointer_set(scope->lent);
+    pointer_set(scope->borrowed);
     *attached = scope;
     return BATON_ADAPTER_OK;
 }
 
 static void pointer_leave(struct pointer_attached *scope, int is_thread)
 {
-    int is_ours = *pointer_place() == scope->lent;
+    int is_ours = *pointer_place() == scope->borrowed;
 
     if (is_ours || !is_thread)
         pointer_set(scope->before);
-    if (is_ours && scope->lent)
-        pointer_end(scope->lent);
+    if (is_ours && scope->borrowed)
+        pointer_end(scope->borrowed);
     free(scope);
 }
 

@@ -113,7 +113,7 @@ static size_t config_count_separators(const char *text)
     return n;
 }
 
-/* The entries that stay move up: their texts are others', and who holds a pointer to one keeps it. */
+/* The entries that stay move up: their texts are others', and whoever holds a pointer to one keeps it. */
 void config_scrub(char **envp)
 {
     char **kept = envp;

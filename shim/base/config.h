@@ -51,7 +51,7 @@ struct config {
     bool is_secure; /* a setuid program: only the rows marked secure_ok were read */
     void *memory;   /* what the texts above point into */
     size_t memory_len;
-    char *spare; /* room in it, for who takes texts apart: as much as all of them */
+    char *spare; /* room in it, for whoever takes texts apart: as much as all of them */
     size_t spare_len;
 };
 

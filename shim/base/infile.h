@@ -3,7 +3,7 @@
 #define BATON_BASE_INFILE_H
 
 /* Why the code in the file at PATH must not be run: NULL when it may be. It has to be a regular file
- * outside of /dev that belongs to root or to who runs this process, and that nobody else may write.
+ * outside of /dev that belongs to root or to whoever runs this process, and that nobody else may write.
  * Static text, to stand behind "expected"; errno is kept. */
 const char *infile_distrust(const char *path);
 

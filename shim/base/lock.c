@@ -1,7 +1,7 @@
 /*
  * Waiting for a lock, which thread forks, what it waits for, and the locks of objects: see lock.h.
  *
- * Who waits sleeps until the section must be over; nobody wakes it, so that to let go stays one store. That does
+ * A waiting thread sleeps until the section must be over; nobody wakes it, so that to let go stays one store. That does
  * not help a real-time thread whose holder other threads keep from running. So it says in `boost` who has the lock
  * and asks the kernel for that futex: this lends the holder its priority until lock_free gives `boost` up.
  * Whether the lock is held stands in `held` alone: what goes wrong with a loan (the kernel refuses it, a holder

@@ -6,7 +6,7 @@
  * (fork.c), so that the child never inherits one that nobody will release. So there is none inside of
  * an object, unless all those objects are in a list (map.c).
  *
- * Nobody spins for long and nobody yields: who waits sleeps for moments. A real-time thread lends its
+ * Nobody spins for long and nobody yields: a waiting thread sleeps for moments. A real-time thread lends its
  * priority to the holder (see lock.c). To take a lock is one atomic instruction, to let go of it none.
  */
 #ifndef BATON_BASE_LOCK_H

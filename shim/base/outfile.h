@@ -14,7 +14,7 @@ void outfile_note(const char *target);
 
 /*
  * Opens TARGET to append to it; to be given back with outfile_close. FLAGS are added to those of open
- * (O_RDWR for who maps it); a new file is its owner's alone (0600). No symbolic link at the
+ * (O_RDWR for whoever maps it); a new file is its owner's alone (0600). No symbolic link at the
  * end of the path is followed, and only a regular file, a pipe or a character device is taken; a pipe
  * that nobody reads is given up, not waited for. Answers the descriptor or -errno; errno is kept.
  */

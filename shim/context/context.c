@@ -29,7 +29,8 @@ void context_init(uint32_t max_age_ms, uint32_t max_hops)
     slots_set_initial();
     keys_begin();
     if (dangling_on)
-        slots_always_build = true; /* so that who holds a value is known at every moment */
+        slots_always_build =
+            true; /* so that it is known at every moment which contexts hold a value */
     moves_plan();
     scope_is_words_only = slots_are_words && words_are_quick && !slots_always_build &&
                           context_before == words_bytes && thread_reserve_front(context_before);

@@ -53,7 +53,7 @@ struct context {
 /* The copied values lie in front of it (context_copied). */
 
 _Static_assert(offsetof(struct context, key) == offsetof(struct context, base) + sizeof(void *),
-               "the hooked getspecific counts columns from base");
+               "the hooked getspecific counts key indexes from base");
 
 /* Why a handoff ran bare: names in report.c. */
 enum bare_reason {
@@ -87,7 +87,7 @@ struct coroutines;
     uintptr_t frame_mark; /* stack pointer of the innermost attach | FRAME_ flags; 0 when none */ \
     struct scope_entry *entries;                                                                  \
     uint32_t entries_max;                                                                         \
-    uint32_t depth;        /* levels in use */                                                    \
+    uint32_t depth;        /* scope entries in use */                                             \
     struct vars_run *runs; /* contexts of the user's that have been entered, innermost first */   \
     /* Not exchanged where nothing is copied (coroutine_switch): from here on. */                 \
     char *saved; /* stack of saved copied values, grows up */                                     \
@@ -148,7 +148,7 @@ struct thread_variables {
     uint64_t id;
 };
 
-/* Caches that were let go of: begun, and told. The thread writes, who counts contexts reads. */
+/* Caches that were let go of: begun, and told. The thread writes, a thread that counts contexts reads. */
 struct thread_flushes {
     _Atomic uint32_t begun, done;
 };
@@ -288,7 +288,7 @@ enum {
         1, /* the attach owns a reference and lets it go when it is left, however that happens */
     FRAME_THREAD = 2, /* lasts as long as the thread: what the thread sets is its own */
     FRAME_KEEP = 4,   /* repeating: what the callback sets goes to its next run */
-    FRAME_SLOW = 8,   /* has a level, or a private context: to be left by scope_leave_slow */
+    FRAME_SLOW = 8,   /* has a scope entry, or an overlay: to be left by scope_leave_slow */
     FRAME_ADOPTED =
         FRAME_OWNED |
         FRAME_KEEP, /* no frame's: stays until scope_leave_adopted, or the scope around it is left */
@@ -346,7 +346,7 @@ void context_count_bare_signal(unsigned family);
 struct context *context_ref(struct context *context);
 
 /*
- * Lets one reference go. Releases are told to the counter in batches: `debt` of the thread. The
+ * Lets one reference go. Releases are told to the counter in batches: `deferred` of the thread. The
  * last one frees the context and runs the destructors of values that waited for it.
  */
 static inline __attribute__((always_inline)) void context_release_on(struct thread *thread,

@@ -103,7 +103,7 @@ static struct coroutine *table_take_overlapping(uintptr_t low, size_t size, uint
 
 /* ---- what a thread knows ---- */
 
-/* What an attach without a level has replaced must have a place when another stack runs. */
+/* What an attach without a scope entry has replaced must have a place when another stack runs. */
 static bool coroutine_begin(struct coroutine *coroutine)
 {
     if (scope_is_words_only && !coroutine->front)

@@ -3,7 +3,7 @@
  * coroutine is one more. What is attached belongs to the coroutine, not to the thread: a switch of
  * stacks puts the thread's attach state aside and takes up the one of the stack it goes to.
  *
- * Ownership: a suspended coroutine's state (attached contexts, levels, saved values) is the coroutine's;
+ * Ownership: a suspended coroutine's state (attached contexts, scope entries, saved values) is the coroutine's;
  * while the coroutine runs, the same state is in the thread block and the coroutine's copy means nothing.
  * A coroutine runs in one thread at a time, and its switches happen one after the other: the program's
  * own hand over of the coroutine orders them. It is ended by its entry function's return, or dropped
@@ -20,7 +20,8 @@ struct coroutine {
     struct thread_state state; /* while suspended */
     uintptr_t sp;              /* where it was left; how it is recognised first */
     void *values; /* copied values while suspended (slots_suspend); NULL: none are copied */
-    void *front; /* thread_front of an attach that has no level, while suspended; NULL: not wordy */
+    void *
+        front; /* thread_front of an attach that has no scope entry, while suspended; NULL: it has exchanged no words */
     uint32_t epoch; /* slots_epoch when they were saved */
     bool has_values;
     bool is_counted;       /* in the report's records, as it holds a context from its making */

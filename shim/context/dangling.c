@@ -1,5 +1,5 @@
 /*
- * A list of who holds what, in buckets by value, under one short lock. While it is on every capture builds
+ * A list of which contexts hold which values, in buckets by value, under one short lock. While it is on every capture builds
  * a context of its own, behind which lies what it holds, and every release is told at once: each step
  * takes as long with one handoff in flight as with many.
  *

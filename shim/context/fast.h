@@ -23,7 +23,7 @@
 /* ---- capturing ---- */
 
 /*
- * As thread_is_plain, in a process that carries plain words: an attach may be made with no level, and
+ * As thread_is_plain, in a process that carries plain words: an attach may be made with no scope entry, and
  * what it replaces is kept in front of the thread's block (thread_front).
  */
 static inline __attribute__((always_inline)) bool thread_is_words_only(const struct thread *thread)
@@ -32,7 +32,7 @@ static inline __attribute__((always_inline)) bool thread_is_words_only(const str
                   arch_scratch(atomic_load_explicit(&context_words_guard, memory_order_relaxed)));
 }
 
-/* In a process that carries plain words: what the attach that has no level has replaced. */
+/* In a process that carries plain words: what the attach that has no scope entry has replaced. */
 static inline void *thread_front(struct thread *thread)
 {
     return (char *)thread - context_before;
@@ -161,7 +161,7 @@ start_try_capture(struct thread *self, unsigned family, void *function, void *da
             context_release_on(after_, owned_);                                        \
     } while (0)
 
-/* May an attach at `sp` be a level and no more: on top of one that is not stale, nothing copied? */
+/* May an attach at `sp` be a scope entry and no more: on top of one that is not stale, nothing copied? */
 static inline bool scope_may_nest(const struct thread *thread, uintptr_t sp)
 {
     return thread_is_attached(thread) && guard_is_clear() && thread->frame_mark > sp &&

@@ -31,7 +31,7 @@ static inline void context_put(struct context *context, int64_t count)
 
 /*
  * Around a cache that is let go of. In between the thread no longer shows references that the counter
- * still has: who counts contexts waits for the end.
+ * still has: a thread that counts contexts waits for the end.
  */
 static inline void flush_begin(struct thread *thread)
 {
@@ -68,10 +68,10 @@ void context_changed(struct thread *thread, unsigned key_index);
 
 struct overlay_part {
     struct context *task_snapshot; /* what the task captured since its last set; one reference */
-    uint64_t vars_id;              /* identity of its variables (vars.h), 0: none yet */
+    uint64_t vars_id;              /* identity of its variables (variables.h), 0: none yet */
     uint64_t
         set[]; /* a bit a key index: the task has set it; then, where slots_have_owned_keys, a bit
-                       a key index: void; then the lent values of held key indexes */
+                       a key index: void; then the borrowed values of held key indexes */
 };
 
 static inline unsigned context_bits(void)
@@ -79,13 +79,13 @@ static inline unsigned context_bits(void)
     return (slots_key_count + 63) / 64 * (slots_have_owned_keys ? 2 : 1);
 }
 
-/* What the task was lent in each key index (policy.h); only where slots_have_owned_keys. */
+/* What the task borrowed in each key index (policy.h); only where slots_have_owned_keys. */
 static inline void **context_borrowed(const struct context *own)
 {
     return (void **)(void *)(context_overlay_part(own)->set + context_bits());
 }
 
-/* The key index's key was made again when the task still had what it was lent: it is baton's to end. */
+/* The key index's key was made again when the task still had what it borrowed: it is baton's to end. */
 static inline uint64_t *context_void(const struct context *own)
 {
     return context_overlay_part(own)->set + (slots_key_count + 63) / 64;
@@ -123,12 +123,12 @@ struct context *context_visible(struct thread *thread);
 
 /* Makes the attached context one that may be written to. False: no memory. */
 bool overlay_make(struct thread *thread);
-/* Takes back what the overlay lent and the slots still hold (rule 19); is_thread: the thread ends. */
+/* Takes back what was borrowed through the overlay and the slots still hold (rule 19); is_thread: the thread ends. */
 void overlay_reclaim(struct context *own, bool is_thread);
 /* What the task captured is not what it sees any more. */
 void context_drop_task_snapshot(struct context *own);
 
-/* Attaches are made without a level where they can be: what they replace is in thread_front. */
+/* Attaches are made without a scope entry where they can be: what they replace is in thread_front. */
 extern bool scope_is_words_only;
 int overlay_set_key(struct thread *thread, unsigned key, unsigned key_index, const void *value,
                     int (*real)(unsigned, const void *));

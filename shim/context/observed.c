@@ -1,7 +1,7 @@
 /*
  * Making contexts that belong to one handoff (observer.h).
  *
- * Rules: a watched copy owns nothing but its reference to `base`: values are counted, lent from and let
+ * Rules: a watched copy owns nothing but its reference to `base`: values are counted, borrowed from and let
  * go there. So it is freed by its watcher alone, and never copied as a snapshot of anybody's.
  */
 #include "context/observer.h"

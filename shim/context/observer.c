@@ -1,5 +1,5 @@
 /*
- * What capture, attach, detach and release know of who watches (observer.h): where to call, and whose a
+ * What capture, attach, detach and release know of the watcher (observer.h): where to call, and whose a
  * context is.
  */
 #include "context/observer.h"

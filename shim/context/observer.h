@@ -1,5 +1,5 @@
 /*
- * Who watches handoffs (shim/observe), called by capture, attach, detach and release through a table
+ * The watcher of handoffs (shim/observe), called by capture, attach, detach and release through a table
  * that is empty until somebody asks. Then GUARD_OBSERVED is up, so that only the slow functions run,
  * and each handoff has a context of its own: a *watched* copy, which keeps one reference to the context
  * that it was made from (`base`, which owns the values), or, where every capture builds one anyway

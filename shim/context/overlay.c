@@ -1,6 +1,6 @@
 /*
  * The private overlay of an attached thread: made when its task sets a carried key or a variable, or
- * where values are lent to the task; see internal.h.
+ * where the task borrows values; see internal.h.
  *
  * Rules: only the owning thread touches it; policy functions (clone, free, ref, unref) are foreign code.
  */
@@ -52,7 +52,7 @@ void overlay_free(struct context *own)
     vars_unref(own->vars);
     if (thread_self->batch.attached == own)
         thread_self->batch.attached = NULL; /* the next one may lie at its place */
-    /* A thread whose tasks set keys needs one a task: it stays with the block, as its levels do. */
+    /* A thread whose tasks set keys needs one a task: it stays with the block, as its scope entries do. */
     if (thread_self->spare_overlay || thread_self == &thread_unknown)
         context_give_back(own, true);
     else
@@ -109,8 +109,8 @@ bool overlay_make(struct thread *thread)
 }
 
 /*
- * Keys that were made again since the attach are empty in it, whatever the task had set: who deletes
- * a key looks after the values. Not after what baton has lent.
+ * Keys that were made again since the attach are empty in it, whatever the task had set: a thread that deletes
+ * a key looks after the values. Not after what the task borrowed.
  */
 static void bring_up_to_date(struct context *own)
 {

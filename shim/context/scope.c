@@ -2,13 +2,13 @@
  * Attaching and detaching where the fast path does not hold: nested attaches, copied slots, tasks
  * that set a key, frames that longjmp has jumped over.
  *
- * A *level* is what to put back when an attach is left. The levels are kept off the stack, because
+ * A *scope entry* is what to put back when an attach is left. They are kept off the stack, because
  * longjmp can leave the frame of an attach without telling anybody; the stack address of the frame
  * (thread.mark) is how a left one is recognised. An attach made by the fast path on a thread that
- * had none has no level: what to put back is known (nothing).
+ * had none has no scope entry: what to put back is known (nothing).
  *
- * Rules: only the owning thread touches its levels; foreign code (setters, destructors) is called
- * with the levels consistent, because it may hand work over itself.
+ * Rules: only the owning thread touches its scope entries; foreign code (setters, destructors) is called
+ * with the entries consistent, because it may hand work over itself.
  */
 #include <string.h>
 
@@ -118,7 +118,7 @@ bool scope_enter_slow(struct context *context, uintptr_t frame_mark)
     thread->frame_mark = frame_mark | FRAME_SLOW;
     if (slots_are_words)
         words_exchange(context_copied(context), thread->saved + entry->saved_at);
-    else if (slots_have_copied) { /* the level may have moved: foreign code ran */
+    else if (slots_have_copied) { /* the entry may have moved: foreign code ran */
         void *saved = thread->saved + thread->entries[thread->depth - 1].saved_at;
 
         if (origins_on)
@@ -232,7 +232,7 @@ struct thread *scope_enter_any(struct context *context, uintptr_t frame_mark)
         frame_mark & FRAME_THREAD)
         return enter_any(context, frame_mark);
     thread->attached = context;
-    thread->frame_mark = frame_mark | FRAME_SLOW; /* SCOPE_LEAVE knows nothing of who watches */
+    thread->frame_mark = frame_mark | FRAME_SLOW; /* SCOPE_LEAVE knows nothing of the watcher */
     observer->start(thread, context);
     return thread_self;
 }
@@ -333,7 +333,7 @@ static APART void leave_here(uintptr_t sp)
 
     if (leave_moving(thread, sp))
         return;
-    /* What scope_enter_any made without a level, if that is all there is. */
+    /* What scope_enter_any made without a scope entry, if that is all there is. */
     if (scope_is_words_only && !thread->depth &&
         (frame_mark & ~(uintptr_t)FRAME_OWNED) == (sp | FRAME_SLOW) && thread_is_attached(thread) &&
         !(thread->attached->flags & CONTEXT_OVERLAY)) {
@@ -418,7 +418,7 @@ void scope_drop_stale(struct thread *thread, uintptr_t sp)
 
 /*
  * The mark lies between the scope around it and everything that is called from there, so it is left
- * with that scope. A scope of the fast path has no level and knows itself by its context alone: the
+ * with that scope. A scope of the fast path has no scope entry and knows itself by its context alone: the
  * same context on top of it would be taken for it.
  */
 bool scope_adopt(struct context *context)

@@ -14,7 +14,7 @@
 /* Makes `context` the calling thread's; sp is arch_sp() of the guarded frame, flags FRAME_*.
  * False: could not (no memory); nothing has changed, an OWNED reference stays the caller's. */
 bool scope_enter_slow(struct context *context, uintptr_t frame_mark);
-/* The depth of the innermost attach's level, for scope_leave_entry; after scope_enter_slow. */
+/* The depth of the innermost attach's scope entry, for scope_leave_entry; after scope_enter_slow. */
 uint32_t scope_top_entry(const struct thread *thread);
 /* Leaves the attach that was made with `mark` at that depth and all above it; false: it is left already. */
 bool scope_leave_entry(struct thread *thread, uint32_t depth, uintptr_t frame_mark);

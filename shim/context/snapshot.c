@@ -1,6 +1,6 @@
 /*
  * What a thread sees, as a context: built from its slots, kept as its snapshot, renewed when something
- * changed, lent in batches to a thread that has inherited one.
+ * changed, handed out in batches to a thread that has inherited one.
  *
  * Rules: as in context.c; slot functions (getters) are foreign code, called with no lock held.
  */
@@ -51,7 +51,7 @@ static void *hold_key(struct thread *thread, unsigned key_index, void *value)
     return policy_hold(slot, value, own ? (const void *)own : thread, NULL);
 }
 
-/* What the innermost attach lent of the copied slots; NULL: nothing. */
+/* What the innermost attach gave of the copied slots; NULL: nothing. */
 static const void *borrowed_now(const struct thread *thread)
 {
     const struct scope_entry *entry = thread->depth ? &thread->entries[thread->depth - 1] : NULL;
@@ -61,7 +61,7 @@ static const void *borrowed_now(const struct thread *thread)
                : NULL;
 }
 
-/* The values that it lent from. */
+/* The values that those are borrowed from. */
 static const void *borrowed_from(const struct thread *thread)
 {
     const struct context *over = thread->attached;
@@ -234,7 +234,7 @@ void context_flush_batch(struct thread *thread)
  * A thread that has inherited a context is attached for life, so its captures would take one
  * reference each: it buys them in batches, as for a snapshot of its own. Values that a destructor
  * waits for are not kept alive by a batch. The mark is the thread's: no task's attach is above it.
- * What is captured in a run is not lent: longjmp may leave the run without telling.
+ * What is captured in a run is not batched: longjmp may leave the run without telling.
  */
 void context_lend(struct thread *thread, struct context *context)
 {

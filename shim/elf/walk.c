@@ -4,7 +4,7 @@
  * whose other threads were inside, it is held for good, by nobody (glibc 2.36). So
  * - what came with the program, which stays, is noted once and walked without the loader (list.c);
  * - before the loader is asked, its lock is looked at. Held by a thread that this process does not
- *   have, it keeps the list as it is, because who changes the list takes it too: that list is walked;
+ *   have, it keeps the list as it is, because whoever changes the list takes it too: that list is walked;
  * - fork waits for threads of ours that are inside, as far as it may (elf_fork_wait, elf_fork_close):
  *   the program's own calls of the loader in the child shall not find the lock held because of us.
  * Rule: all waiting ends. A callback of the program's own dl_iterate_phdr, which has the loader's lock,
@@ -29,7 +29,7 @@ enum { WAIT_TRIES = 256 };
 
 #ifdef __GLIBC__
 /*
- * A recursive mutex somewhere in _rtld_global: who is inside dl_iterate_phdr finds itself as the
+ * A recursive mutex somewhere in _rtld_global: a thread inside dl_iterate_phdr finds itself as the
  * owner of those that it has, and this one is had once less outside. It is read only, never written.
  */
 static pthread_mutex_t *_Atomic loader_lock; /* NULL: not known */
@@ -91,7 +91,7 @@ static bool is_lock_left(void)
     if (!mutex || !lock_word(&mutex->__data.__lock) ||
         (process = sys_getpid()) == loader_lock_process)
         return false;
-    /* Who takes it is its owner a moment later, who gives it back no longer is a moment before. */
+    /* A thread that takes it is its owner a moment later; one that gives it back no longer is, a moment before. */
     for (unsigned i = 0; !owner && i < WAIT_TRIES; i++) {
         owner = lock_word(&mutex->__data.__owner);
         if (!owner && !lock_word(&mutex->__data.__lock))
@@ -123,7 +123,7 @@ static bool is_lock_left(void)
 /* ---- fork ---- */
 
 static atomic_uint walkers;            /* threads of ours that are inside, or about to be */
-static _Atomic(const int *) is_closed; /* &errno of who forks; others wait a little */
+static _Atomic(const int *) is_closed; /* &errno of the thread that forks; others wait a little */
 
 static void walk_enter(void)
 {

@@ -1,4 +1,4 @@
-/* See waiting.h. The lock guards the list and the tasks' states, never foreign code. */
+/* See pending.h. The lock guards the list and the tasks' states, never foreign code. */
 #include "families/fork.h"
 #include "families/pending.h"
 

@@ -1,4 +1,4 @@
-/* What a repeating callback needs seldom: see repeat.h. */
+/* What a repeating callback needs seldom: see registration.h. */
 #include "families/registration.h"
 
 #include <string.h>

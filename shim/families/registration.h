@@ -1,13 +1,13 @@
 /*
  * Callbacks that run again and again: timers, watches, sources, persistent events (rule A9).
  *
- * A repeat is what a library's registration gets instead of the program's callback, or what is found
+ * A struct registration is what the library gets instead of the program's callback, or what is found
  * from it: the callback and the context of the registration. What the callback sets is there when
  * it runs the next time, and for nobody else.
  *
- * Ownership: the registration owns the repeat, the repeat owns a reference to its context. A callback
+ * Ownership: what the program registered owns its registration, which owns a reference to its context. A callback
  * may register itself anew, remove itself, or run inside itself (a nested loop) while it runs:
- *     - the run in progress only borrows the context. Who arms or disarms meanwhile leaves the old
+ *     - the run in progress only borrows the context. Whoever arms or disarms meanwhile leaves the old
  *       reference to that run, which finds `arms` changed and lets it go;
  *     - registration_end during a run leaves the slab object to that run as well;
  *     - a run inside a run takes a reference of its own and keeps nothing.
@@ -16,7 +16,7 @@
  * attach any more (registration_is_left).
  *
  * All of this is for one thread at a time; a family whose registrations are touched by several at
- * once brings the lock (libevent) or never changes a repeat after it was made (GLib, by REGISTRATION_RUN_HELD).
+ * once brings the lock (libevent) or never changes a registration after it was made (GLib, by REGISTRATION_RUN_HELD).
  */
 #ifndef BATON_FAMILIES_REGISTRATION_H
 #define BATON_FAMILIES_REGISTRATION_H
@@ -40,17 +40,17 @@ struct registration {
     struct context *context; /* one reference; NULL: none, run without */
     union {                  /* the family's: GLib and libevent have different needs */
         uint32_t number;
-        struct thread *_Atomic reentry; /* dispatches it, see glib_source.c */
+        struct thread *_Atomic reentry; /* dispatches it, see source.c */
     };
     union {
         uint32_t arms; /* changes whenever context is replaced */
-        uint32_t refs; /* of a repeat that is never armed anew */
+        uint32_t refs; /* of a registration that is never armed anew */
     };
     uint16_t running;
     uint8_t flags, family;
 };
 _Static_assert(sizeof(void *) != 8 || sizeof(struct registration) == SLAB_SIZE,
-               "a repeat is a cell");
+               "a registration is a slab object");
 
 /* hooks_init: BATON_PERIODIC=off. */
 extern bool registration_is_off __attribute__((visibility("hidden")));
@@ -89,14 +89,14 @@ static inline struct context *registration_capture(enum family family, bool once
     return context_capture(family);
 }
 
-/* A repeat that has captured for its registration. NULL: register the program's callback (counted). */
+/* A registration that has captured for its registration. NULL: register the program's callback (counted). */
 struct registration *registration_new_armed(enum family family, void *function, void *data,
                                             bool once);
 /* The same with a slab object of its own behind `more`, for what does not fit: SIZE bytes, copied from there. */
 struct registration *registration_new_wide(enum family family, void *function, void *data,
                                            bool once, const void *more, size_t size);
 
-/* Gives the repeat a context (or none) for its next runs, in exchange for the one it has. */
+/* Gives the registration a context (or none) for its next runs, in exchange for the one it has. */
 static inline void registration_arm(struct registration *registration, struct context *context,
                                     uint8_t flags)
 {
@@ -139,10 +139,10 @@ static inline void registration_end_wide(struct registration *registration)
     registration_end(registration);
 }
 
-/* The real function failed: as if nothing had been captured. The repeat remains, disarmed. */
+/* The real function failed: as if nothing had been captured. The registration remains, disarmed. */
 void registration_rollback(struct registration *registration);
 
-/* For a run that does not own the repeat's context: a reference, or NULL for none. */
+/* For a run that does not own the registration's context: a reference, or NULL for none. */
 struct context *registration_borrow(struct registration *registration);
 /* Past BATON_MAX_AGE the context becomes the empty one (rule A11), counted. True. */
 bool registration_apply_age(struct registration *registration);
@@ -165,7 +165,7 @@ registration_may_keep(struct registration *registration)
 /* The run had a context that is not the registration's any more, or there is no registration any more. */
 void registration_ran_rearmed(struct registration *registration, struct context *context);
 
-/* The run is over; `context` is what its next one starts from. The repeat may be gone afterwards. */
+/* The run is over; `context` is what its next one starts from. The registration may be gone afterwards. */
 static inline __attribute__((always_inline)) void
 registration_ran(struct registration *registration, struct context *context)
 {
@@ -180,9 +180,9 @@ registration_ran(struct registration *registration, struct context *context)
 #define GUARDED_REGISTRATION_FRAME() GUARDED_FRAME_BY(baton_registration_personality)
 
 /*
- * Runs CALL, the repeat's callback, in its context, in a function that starts with
+ * Runs CALL, the registration's callback, in its context, in a function that starts with
  * GUARDED_REGISTRATION_FRAME().
- * The repeat is not touched after CALL but as described above; CALL must not read it.
+ * The registration is not touched after CALL but as described above; CALL must not read it.
  */
 #define REGISTRATION_RUN(REPEAT, CALL)                                \
     do {                                                              \
@@ -203,7 +203,7 @@ registration_ran(struct registration *registration, struct context *context)
         }                                                             \
     } while (0)
 
-/* The same where the caller holds the repeat during CALL, and nobody ever arms it anew or ends it. */
+/* The same where the caller holds the registration during CALL, and nobody ever arms it anew or ends it. */
 #define REGISTRATION_RUN_HELD(REPEAT, CALL)                           \
     do {                                                              \
         struct registration *registration_ = (REPEAT);                \

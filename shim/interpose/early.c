@@ -160,7 +160,7 @@ static int visit_reference(const struct elf_module *module, void *arg)
 }
 
 /*
- * A library has it that was opened for its opener only (RTLD_LOCAL). Who asks now is not told, but who may
+ * A library has it that was opened for its opener only (RTLD_LOCAL). A caller that asks now is not told, but one that may
  * is known: the modules that came later and refer to the name. None of those sees that library: in vain.
  */
 static bool is_asked_in_vain(const char *name)

@@ -6,7 +6,7 @@
  * call of any signature passes unchanged. No frame remains, and the body sees the real caller.
  * x16 and x17 are free at every call that the loader resolves. `hint 34` is bti c.
  *
- * Where handoffs are observed the jump goes to seen_NAME, which writes down who calls what
+ * Where handoffs are observed the jump goes to seen_NAME, which writes down which caller calls what
  * (hook_call) and goes on to the body.
  */
         .set    HOOK_COUNT, 0

@@ -6,7 +6,7 @@
  * call of any signature passes unchanged. No frame remains, and the body sees the real caller.
  * The table is filled by early.c, which costs a tenth of what the loader would take for that.
  *
- * Where handoffs are observed the jump goes to seen_NAME, which writes down who calls what
+ * Where handoffs are observed the jump goes to seen_NAME, which writes down which caller calls what
  * (hook_call) and goes on to the body.
  */
         .set    HOOK_COUNT, 0

@@ -2,7 +2,7 @@
  * Which new threads start with their creator's context (rule 12, BATON_INHERIT): by default those
  * that the program starts. A worker that a library starts would show its first submitter's context to every
  * request for as long as the pool lives: losing a context is an orphan, giving another request's is worse. So
- * it starts empty, unless it comes through a creator that means "a thread of my own"; who called decides.
+ * it starts empty, unless it comes through a creator that means "a thread of my own"; the calling module decides.
  */
 #include "interpose/inherit.h"
 

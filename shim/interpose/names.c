@@ -1,5 +1,5 @@
 /*
- * Names of ours that the loader is not to find, because their library is not loaded: who looks one up gets
+ * Names of ours that the loader is not to find, because their library is not loaded: a caller that looks one up gets
  * the loader's own answer, and its own error (dlerror).
  *
  * A reference that is bound asks early.c. dlsym could do so too, but would answer nothing without saying
@@ -43,7 +43,7 @@ enum names_place names_look(enum hook_id id)
     elf_sym *symbol;
 
     if (early_is_startup(
-            id)) /* with a version that only old programs ask for: not for who looks it up */
+            id)) /* with a version that only old programs ask for: not for somebody who looks it up */
         return next_find_startup(hooks_name(id)) ? NAME_IS_THERE : NAME_IS_SOMEBODYS;
     symbol = find_symbol(hooks_name(id));
     if (!symbol || (symbol->st_info & 15) != STT_GNU_IFUNC)

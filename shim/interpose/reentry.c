@@ -1,4 +1,4 @@
-/* Who calls: see inside.h. Libraries that came by dlopen are looked up at every call, because they may go. */
+/* Is the caller the library itself? See reentry.h. Libraries that came by dlopen are looked up at every call, because they may go. */
 #include "interpose/reentry.h"
 
 #include "elf/elf.h"

@@ -74,7 +74,7 @@ struct live_run {
 
 /* One a thread block: its numbers add up over all threads that had it. */
 struct live_thread {
-    uint32_t tid;   /* who has it, or had it last */
+    uint32_t tid;   /* of the thread that has it, or had it last */
     uint32_t depth; /* runs in use */
     uint64_t submitted[LIVE_FAMILIES], started[LIVE_FAMILIES], dropped[LIVE_FAMILIES],
         finished[LIVE_FAMILIES];

@@ -4,7 +4,7 @@
 
 #include <stdbool.h>
 
-/* Before main, for who wants to know early: says why not. A pipe may still get its reader. */
+/* Before main, for whoever wants to know early: says why not. A pipe may still get its reader. */
 bool report_can_be_written(const char *target);
 
 /* Writes to `target`: "stderr", or a file that is appended to, one line a process; "%p" in the name

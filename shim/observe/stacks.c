@@ -1,5 +1,5 @@
 /*
- * Frames of who hands over.
+ * The frames of a thread that hands work over.
  *
  * A stack is unwound once for each way of getting to a call: the next time the same call is made from
  * the same depth, and every return address is still where it was, it is the same stack. So a repeated

@@ -4,7 +4,7 @@
  * Rules: nothing that the program could be killed for: the blocks of a file are reserved before they
  * are touched (a full disk would be SIGBUS), and where there is no room the answer is "none". A trace has
  * holes where nothing is written yet. The tables only grow, so readers, in this process and outside of
- * it, need no lock; who adds takes one.
+ * it, need no lock; a thread that adds takes one.
  */
 #include "observe/store.h"
 

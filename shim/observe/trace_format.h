@@ -59,7 +59,7 @@ struct trace_module {
 
 /*
  * Stacks: at a word, the number of frames, then the frames, innermost first. Nodes: a stack at which
- * work was handed over, and the node of who handed over; 0 is the program's own beginning. So a node is
+ * work was handed over, and the node of the submitter; 0 is the program's own beginning. So a node is
  * the whole way from main, and equal ways have one node.
  */
 struct trace_node {

@@ -2,7 +2,7 @@
  * Destructors of keys. As long as a key may still turn out to be carried, it is created with a trampoline as
  * its destructor, which lets the context room keep values that are still referenced (rule 17).
  *
- * Rules: any thread, also before our constructor; no lock: who takes a trampoline owns it until its key is
+ * Rules: any thread, also before our constructor; no lock: the thread that takes a trampoline owns it until its key is
  * deleted.
  */
 #include "slots/key_guard.h"

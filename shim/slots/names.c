@@ -29,7 +29,7 @@ bool slot_name_add(struct slot_name *name, const char *symbol, const char *modul
 
 /*
  * The search takes the loader's lock inside ours. A callback of dl_iterate_phdr holds the loader's
- * already and may make a key or a thread: so nobody waits here for ever. Who gives up looks again.
+ * already and may make a key or a thread: so nobody waits here for ever. A thread that gives up looks again.
  */
 static bool names_try_lock(void)
 {

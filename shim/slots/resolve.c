@@ -2,7 +2,7 @@
  * Finding what the items name, at start and whenever something came that may have it.
  *
  * Rules: finding happens under a lock that nobody waits for, because to load an adapter runs its
- * constructors, which may hand over: who finds it taken goes on without.
+ * constructors, which may hand over: a thread that finds it taken goes on without.
  */
 #include <errno.h>
 #include <stdatomic.h>

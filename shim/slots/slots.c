@@ -31,7 +31,7 @@ void slot_bound(struct slot *slot, const char *module, const char *symbol)
 
     fmt_buf(slot->where, sizeof slot->where, "%s in %s", symbol, module);
     log_msg(LOG_LEVEL_DEBUG, "%s: found %s", slot->item, slot->where);
-    /* In this order: who sees the new epoch sees the slot bound. */
+    /* In this order: a thread that sees the new epoch sees the slot bound. */
     slot->since = atomic_load(&slots_epoch) + 1;
     __atomic_store_n(&slot->state, SLOT_BOUND, __ATOMIC_RELEASE);
     atomic_fetch_add(&slots_epoch, 1);

@@ -248,7 +248,7 @@ extern bool slots_watched;      /* set before slots_begin: whose shared values a
 extern bool slots_always_build; /* some slot's value cannot be shared between two captures */
 
 extern bool slots_watch_setters; /* some slot's changes are seen at its setter only */
-extern bool slots_setters_known; /* set by who hooks them: all that can be are hooked */
+extern bool slots_setters_known; /* set by the room that hooks them: all that can be are hooked */
 
 /* Must the calls of the function that changes the value be seen? Then it is slot->fn.name[fn.setter]. */
 static inline bool slot_watches_setter(const struct slot *slot)

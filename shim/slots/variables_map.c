@@ -1,5 +1,5 @@
 /*
- * A hash array mapped trie with reference counts. See vars.h.
+ * A hash array mapped trie with reference counts. See variables.h.
  *
  * A node has a bit for each of its 32 places and a pointer for each bit that is set; a pointer with
  * bit 0 set leads to an entry, the others to nodes one level down. Hashes are all different, so two

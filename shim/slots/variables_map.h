@@ -29,7 +29,7 @@ struct vars_entry {
 
 struct vars_map;
 
-/* Some variable has a free function: who holds values lets go of them at once. */
+/* Some variable has a free function: holders of values let go of them at once. */
 extern bool vars_end;
 
 /* The name is copied. Never freed. NULL: no memory. */

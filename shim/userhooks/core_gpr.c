@@ -71,7 +71,7 @@ static void *enter_function(struct thunk *thunk, struct thunk_frame *frame, stru
     case NAMED_REF:
         is_done = kinds_drop(hook, frame, wrap, is_slow);
         break;
-    case NAMED_SET: /* who has handed nothing over owns nothing */
+    case NAMED_SET: /* a thread that has handed nothing over owns nothing */
         is_done = is_slow || thread_self == &thread_unknown;
         if (thread_self != &thread_unknown && is_slow)
             origin_set(thread_self, hook->spec.slot);

@@ -1,7 +1,7 @@
 /*
  * Looking for pointers to named functions again, after something was loaded.
  *
- * Rule: under one lock that is never waited for: who finds it taken goes on without.
+ * Rule: under one lock that is never waited for: a thread that finds it taken goes on without.
  */
 #include "userhooks/look.h"
 

@@ -114,3 +114,13 @@ def top_level():
     lines = len((ROOT / "README.md").read_text().splitlines())
     if lines >= 200:
         raise AssertionError(f"the README has {lines} lines")
+
+
+@test("files that comments of the library name are there")
+def files_in_comments():
+    names = {path.name for folder in ("shim", "include", "scripts", "tests") for path in (ROOT / folder).rglob("*.*")}
+    for path in sorted((ROOT / "shim").rglob("*.[ch]")):
+        for comment in re.findall(r"/\*.*?\*/", path.read_text(), re.S):
+            for name in re.findall(r"(?:see|See) ([a-z_0-9]+\.[ch])\b", comment):
+                if name not in names:
+                    raise AssertionError(f"{path.relative_to(ROOT)}: see {name}: there is no such file")

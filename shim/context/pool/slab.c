@@ -21,7 +21,8 @@ struct slab_chunk {
 };
 
 enum { SLAB_IN_CHUNK = (RECORD_CHUNK_SIZE - sizeof(struct slab_chunk)) / SLAB_SIZE };
-_Static_assert(sizeof(struct slab_chunk) % 16 == 0 && SLAB_SIZE % 16 == 0, "cells are aligned");
+_Static_assert(sizeof(struct slab_chunk) % 16 == 0 && SLAB_SIZE % 16 == 0,
+               "slab objects are aligned");
 
 static struct lock slab_lock;
 static struct slab_chunk *chunks_open;

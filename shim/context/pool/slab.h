@@ -1,5 +1,5 @@
 /*
- * Cells: 48 bytes for what lives as long as a registration does (a timer, a watch, a source).
+ * Slab objects: 48 bytes for what lives as long as a registration does (a timer, a watch, a source).
  *
  * Records (record.h) are for handoffs that run soon: one that stays keeps its whole chunk. A slab object
  * that stays keeps only itself. Each thread has a few free slab objects at hand, so that making and freeing

@@ -1,7 +1,7 @@
 /*
  * APR: threads, and apr-util's thread pool whole.
  *
- * A pool task is in a list (waiting.h) until it runs, because what is cancelled, or left when the pool
+ * A pool task is in a list (pending.h) until it runs, because what is cancelled, or left when the pool
  * is destroyed (which cancels by our hook), is dropped by apr-util without a word: a task that was
  * queued before tasks_cancel and has not begun when it returns will never run. Owners stay the
  * program's own pointers.

@@ -12,7 +12,7 @@
  * ref by nobody but g_main_dispatch; get also by the functions that find sources by their data; the
  * last unref without the lock, by whoever lets go last. A source runs in one thread at a time.
  *
- * What a dispatch does, and who owns what in it: source_dispatch.c.
+ * What a dispatch does, and whoever owns what in it: source_dispatch.c.
  */
 #include <signal.h>
 
@@ -27,7 +27,7 @@ static struct library_named gio = {.name = "libgio-2.0"};
 
 /*
  * The context for a callback, NULL: none. GIO's own sources (its pool manager, its workers) are made
- * for the first who needs them and live on: they must not keep that one's context. What GIO does for
+ * for the first task that needs them and live on: they must not keep that one's context. What GIO does for
  * a task of the program has the task, or the program's function.
  */
 static struct context *source_context(const void *caller, const void *function, const void *data,

@@ -2,7 +2,7 @@
  * GIO: tasks. A task's callback runs in the context in which the task was made, whoever finishes it.
  *
  * What a task does in a thread goes through GThreadPool; how it tells its callback goes through a
- * source (glib_source.c). What is missing is who asked, when another thread finishes it: a reply
+ * source (source.c). What is missing is the caller that asked, when another thread finishes it: a reply
  * on D-Bus is read by GIO's worker. libgio makes every task by g_object_new, through its
  * procedure linkage table, so there the context is taken.
  *

@@ -1,4 +1,4 @@
-/* See glib_tasks.h. A task that is looked for is referenced by who looks, so it is not forgotten meanwhile. */
+/* See task_origin.h. A task that is looked for is referenced by the thread that looks, so it is not forgotten meanwhile. */
 #include "families/glib/task_origin.h"
 
 #include "base/map.h"

@@ -1,7 +1,7 @@
 /*
  * GIO tasks that are under way, and the contexts they were made in.
  *
- * A task may be finished by a thread that knows nothing of who asked (a D-Bus reply comes to GIO's
+ * A task may be finished by a thread that knows nothing of the caller that asked (a D-Bus reply comes to GIO's
  * worker), and its callback then runs from a source that this thread makes. Kept by address until
  * the task is finalised.
  */

@@ -28,7 +28,7 @@ struct watcher {
 };
 
 static struct library_place ev_place;
-static struct map watchers; /* to their repeats, whose `more` is the loop */
+static struct map watchers; /* to their registrations, whose `more` is the loop */
 static struct map onces;    /* the slab objects of ev_once, to their loops */
 
 #define IS_INSIDE(name) \

@@ -2,7 +2,7 @@
  * libevent: bufferevents and listeners. Their callbacks run again and again, in the context of the
  * call that set them.
  *
- * A bufferevent gets our callbacks with a repeat as argument, found again by bufferevent_getcb; a
+ * A bufferevent gets our callbacks with a registration as argument, found again by bufferevent_getcb; a
  * listener has no such question, so there is a table. libevent sets callbacks of its own (filters,
  * TLS, HTTP) through the same functions.
  *
@@ -18,7 +18,7 @@
 typedef void data_callback(struct bufferevent *buffer, void *arg);
 typedef void end_callback(struct bufferevent *buffer, short what, void *arg);
 
-/* What does not fit into a repeat, which has the read callback. */
+/* What does not fit into a registration, which has the read callback. */
 struct others {
     data_callback *write;
     end_callback *event;
@@ -196,7 +196,7 @@ static struct evconnlistener *made(struct evconnlistener *listener,
         registration_rollback(registration);
         registration_end(registration);
     } else if (!map_put(&listeners, listener, registration, NULL)) {
-        /* Not to be found again: it keeps its repeat for good, rather than lose its callback. */
+        /* Not to be found again: it keeps its registration for good, rather than lose its callback. */
         context_count_bare(FAMILY_LIBEVENT, BARE_MEMORY);
     }
     return listener;

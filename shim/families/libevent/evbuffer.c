@@ -2,7 +2,7 @@
  * libevent: callbacks that tell that an evbuffer has changed, at once or later. They run again and again,
  * in the context of the call that added them.
  *
- * An entry of the buffer owns its repeat, which is its argument. Entries are removed by what the program
+ * An entry of the buffer owns its registration, which is its argument. Entries are removed by what the program
  * knows of them, its own function and argument, so each buffer has a list, newest first as libevent's.
  *
  * Source of the behaviour: libevent 2.1.12. A buffer's callbacks run under its lock, and what adds and

@@ -2,8 +2,8 @@
  * libevent: events. A callback runs in the context of the event_add that made its event pending, or of
  * the event_active that made it active.
  *
- * An event gets our callback with a repeat as its argument, so neither adding nor firing one needs a
- * look-up; what tells callback and argument to the program is unwrapped. A repeat lives as long as
+ * An event gets our callback with a registration as its argument, so neither adding nor firing one needs a
+ * look-up; what tells callback and argument to the program is unwrapped. A registration lives as long as
  * its event: to event_free, or for events in the program's own memory to the next event_assign there
  * or event_debug_unassign (a table by address; such memory is freed without a word).
  *
@@ -96,7 +96,7 @@ struct event *hook_event_new(struct event_base *base, int fd, short events,
     return event;
 }
 
-/* What an event in the program's memory gets: the repeat that was there before, if it was an event. */
+/* What an event in the program's memory gets: the registration that was there before, if it was an event. */
 static struct registration *assign(struct event *event, event_callback *callback, void *arg,
                                    short events, const void *caller)
 {

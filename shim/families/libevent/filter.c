@@ -11,7 +11,7 @@
 typedef int filter(struct evbuffer *from, struct evbuffer *to, long limit, int mode, void *arg);
 typedef void free_function(void *arg);
 
-/* What does not fit into a repeat, which has the filter of what comes in. */
+/* What does not fit into a registration, which has the filter of what comes in. */
 struct others {
     filter *out;
     free_function *free;

@@ -4,7 +4,7 @@
  *
  * All of these run in the context of the call that set them, again and again but for the last, and
  * belong to a server, connection or request, with which they end. The requests that a program makes
- * are in libevent_request.c.
+ * are in request.c.
  *
  * Source of the behaviour: libevent 2.1.12. One thread works with a server and its connections.
  * A callback may replace or remove itself, or free what it belongs to.

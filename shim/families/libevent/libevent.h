@@ -1,13 +1,13 @@
 /*
  * libevent: what its files share.
  *
- *     libevent_event.c      making, freeing and asking an event
- *     libevent_add.c        adding, activating and deleting it: the quick ways
- *     libevent_run.c        its callback, and the life of its repeat
- *     libevent_once.c       callbacks without an object: event_base_once, and look-ups of evdns
- *     libevent_owned.c      callbacks of objects that libevent frees without a word
- *     libevent_bufferevent.c, libevent_filter.c, libevent_evbuffer.c, libevent_http.c,
- *     libevent_request.c, libevent_dns.c
+ *     event.c      making, freeing and asking an event
+ *     add.c        adding, activating and deleting it: the quick ways
+ *     run.c        its callback, and the life of its registration
+ *     once.c       callbacks without an object: event_base_once, and look-ups of evdns
+ *     owned.c      callbacks of objects that libevent frees without a word
+ *     bufferevent.c, filter.c, evbuffer.c, http.c,
+ *     request.c, dns.c
  *
  * libevent calls its own functions through the procedure linkage table; its own callbacks stay its own.
  */
@@ -29,7 +29,7 @@ HIDDEN bool libevent_is_reentrant(const void *real, const void *address);
 
 typedef void event_callback(int fd, short what, void *arg);
 
-/* In repeat.number: the event's kind, and above it how many calls that make it pending are under way. */
+/* In registration.number: the event's kind, and above it how many calls that make it pending are under way. */
 enum { EVENT_PERSIST = 0x10, EVENT_ADDING = 0x10000 };
 
 extern _Atomic bool libevent_is_threaded HIDDEN;
@@ -51,7 +51,7 @@ static inline void libevent_unlock(bool is_locked)
         lock_drop(&libevent_lock);
 }
 
-/* What an event gets instead of the program's callback, with its repeat as argument. */
+/* What an event gets instead of the program's callback, with its registration as argument. */
 HIDDEN void libevent_run(int fd, short what, void *arg);
 HIDDEN void libevent_run_threaded(int fd, short what, void *arg);
 
@@ -75,7 +75,7 @@ static inline struct registration *libevent_registration_of(const struct event *
 
 /* Around a call that makes the event pending or active: its callback may free it before that returns. */
 HIDDEN void libevent_adding(struct registration *registration, int change);
-/* Gives the repeat a context, or none. */
+/* Gives the registration a context, or none. */
 HIDDEN void libevent_arm(struct registration *registration, struct context *context, uint8_t flags);
 /* The context of an event_active, for the next run only. */
 HIDDEN void libevent_activate(struct registration *registration, struct context *context);

@@ -15,7 +15,7 @@ struct once {
     const void *owner;
     struct once *next, *prev;
 };
-_Static_assert(sizeof(struct once) <= SLAB_SIZE, "a once is a cell");
+_Static_assert(sizeof(struct once) <= SLAB_SIZE, "a once is a slab object");
 
 /* Captures, and puts it into the list. NULL: run it bare (counted). */
 HIDDEN struct once *once_new(void *function, void *data, const void *owner);

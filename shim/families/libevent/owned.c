@@ -1,5 +1,5 @@
 /*
- * libevent: what ends with an object of libevent's. See libevent_owned.h.
+ * libevent: what ends with an object of libevent's. See owned.h.
  *
  * event_mm_free_ is called for everything that libevent frees: what no object owns anything by is told
  * by a count, without a lock.

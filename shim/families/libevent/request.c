@@ -25,7 +25,7 @@ struct asked {
 };
 
 /* Requests whose end waits for evhttp_connection_fail_ to return. The place of the outermost on the stack:
- * one that was left by longjmp or an exception lies above who asks. */
+ * one that was left by longjmp or an exception lies above the asking frame. */
 static __thread struct owned *failed;
 static __thread uintptr_t failing_at;
 

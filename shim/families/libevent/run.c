@@ -1,8 +1,8 @@
 /*
- * libevent: an event's callback runs, and how its repeat lives.
+ * libevent: an event's callback runs, and how its registration lives.
  *
  * Without threads the quick way keeps nothing across the call. With evthread_use_pthreads another
- * thread may add, activate and delete while a callback runs: then the repeat is read and written under
+ * thread may add, activate and delete while a callback runs: then the registration is read and written under
  * a lock (no foreign code under it), and a run has a reference of its own.
  */
 #include "context/fast.h"
@@ -16,7 +16,7 @@ struct lock libevent_lock;
 
 /* ---- running ---- */
 
-/* Lock held: neither a run nor an adding call needs the repeat any more, and its event is gone. */
+/* Lock held: neither a run nor an adding call needs the registration any more, and its event is gone. */
 static bool libevent_is_left(const struct registration *registration)
 {
     return registration->flags & REGISTRATION_ENDED && !registration->running &&
@@ -61,7 +61,7 @@ baton_libevent_personality(int version, int actions, uint64_t exception_class,
 ARCH_PERSONALITY(baton_libevent_personality);
 
 /*
- * Another thread may arm, disarm or end the repeat during the call. While one is adding or activating
+ * Another thread may arm, disarm or end the registration during the call. While one is adding or activating
  * the event, what it has armed may be meant for the next run: then this one only borrows.
  */
 GUARDED void libevent_run_threaded(int fd, short what, void *arg)
@@ -176,7 +176,7 @@ GUARDED void libevent_run(int fd, short what, void *arg)
                     ((event_callback *)registration->function)(fd, what, registration->data));
 }
 
-/* ---- a repeat's life ---- */
+/* ---- a registration's life ---- */
 
 void libevent_adding(struct registration *registration, int change)
 {

@@ -1,5 +1,5 @@
 /*
- * libuv: uv_async_t. Its callback runs in the context of who sent; of several sends that become one
+ * libuv: uv_async_t. Its callback runs in the context of the sender; of several sends that become one
  * callback, the last.
  *
  * The context of the last send waits in the registration's `more`. A send is two steps for the loop, the

@@ -2,8 +2,8 @@
  * libuv: handles. Their callbacks run in the context of the call that started them (rule A9), again and
  * again; those of one-shot timers, signals and processes once.
  *
- * A handle has one repeat from its first start to its close, in its reserved words or in a table
- * (uv_parts.h). The words are not cleared by libuv's init functions: we do that, and a third word
+ * A handle has one registration from its first start to its close, in its reserved words or in a table
+ * (uv.h). The words are not cleared by libuv's init functions: we do that, and a third word
  * says whether they are ours.
  *
  * Source of the behaviour: libuv 1.44.2. A start that fails changes nothing; uv_idle_start and its

@@ -1,4 +1,4 @@
-/* See uv_parts.h. */
+/* See uv.h. */
 #include "families/libuv/uv.h"
 
 #include "base/map.h"

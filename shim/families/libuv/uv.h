@@ -128,7 +128,7 @@ enum {
 void uv_async_end(struct registration *registration);
 
 struct registration *uv_registration_in_side_table(void *handle);
-/* The handle's repeat; NULL: it has none. */
+/* The handle's registration; NULL: it has none. */
 static inline struct registration *uv_registration_of(void *any)
 {
     struct uv_handle *handle = any;

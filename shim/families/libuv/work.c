@@ -1,7 +1,7 @@
 /*
  * libuv: work for its thread pool, and threads.
  *
- * Ownership: from uv_queue_work to the after-callback the request owns the context (uv_parts.h); the
+ * Ownership: from uv_queue_work to the after-callback the request owns the context (uv.h); the
  * work callback borrows it; the after-callback takes everything out first, because the user's
  * callback may free the request or queue it again. libuv calls it exactly once, also when cancelled.
  */

@@ -171,7 +171,7 @@ int hook_nng_thread_create(struct nng_thread **thread, void (*function)(void *),
     struct thread *started = NULL;
     int error;
 
-    if (function && thread_inherits(__builtin_return_address(0)))
+    if (function && creator_inherits(__builtin_return_address(0)))
         started = start_capture(FAMILY_NNG, (void *)function, data);
     if (!started)
         return REAL(nng_thread_create)(thread, function, data);

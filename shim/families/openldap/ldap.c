@@ -1,7 +1,7 @@
 /*
  * OpenLDAP: the thread pool that slapd runs its operations on.
  *
- * A task waits in a list (waiting.h) until it runs, is retracted by its cookie or by a walk through
+ * A task waits in a list (pending.h) until it runs, is retracted by its cookie or by a walk through
  * the pool, or is left when the pool is closed without running what is pending. A walk names the
  * program's start function and is given its arguments, not ours. Submitting that fails has not
  * queued. Source: OpenLDAP 2.5, libraries/libldap/tpool.c; destroy calls close by our name.

@@ -18,7 +18,7 @@ struct team {
     void *first; /* GOMP_parallel_reductions reads the first word of its data: keep it first */
     void (*function)(void *);
     void *data;
-    struct context *context;  /* lent to the members until the region ends */
+    struct context *context;  /* the members borrow it until the region ends */
     struct thread *master;    /* runs its part in its own values */
     struct team *outer;       /* of the split starts of one thread */
     struct loose_task *loose; /* under lock_of (team) */

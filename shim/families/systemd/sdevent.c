@@ -1,7 +1,7 @@
 /*
  * sd-event: sources. A callback runs in the context of the call that added its source.
  *
- * A source gets our callback with a repeat as its userdata, and our destroy callback, which tells that
+ * A source gets our callback with a registration as its userdata, and our destroy callback, which tells that
  * it is ours and lets go of everything when the source is freed, however that happens. What the
  * program asks of a source or sets on it (userdata, destroy callback, prepare callback) is translated.
  * A floating source (no place to store it) is added as one that is not, and made floating then.
@@ -20,7 +20,7 @@ typedef int io_callback(struct sd_event_source *source, int fd, unsigned events,
 typedef int one_callback(struct sd_event_source *source, unsigned long what, void *userdata);
 typedef void destroy_callback(void *userdata);
 
-/* What does not fit into a repeat. */
+/* What does not fit into a registration. */
 struct others {
     destroy_callback *destroy;
     plain_callback *prepare;

@@ -5,7 +5,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from harness import LIBRARY, PROGRAMS, run, test, this_machine_only
+from harness import LIBRARY, find_program, run, test, this_machine_only
 from test_launcher import baton, expect
 
 ITEM = "tls:request_id"
@@ -41,7 +41,7 @@ def folded_in():
     this_machine_only()
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder, "counts.json")
-        baton("run", "--carry", ITEM, "--report", report, "--", PROGRAMS / "live_report", "kill").exits(-9) \
+        baton("run", "--carry", ITEM, "--report", report, "--", find_program("live_report"), "kill").exits(-9) \
             .complains("ok: 7 tasks saw")
         expect(os.listdir(folder) == ["counts.json"], f"left: {os.listdir(folder)}")
         expect(counted(report.read_text()) == [7], report.read_text())
@@ -52,7 +52,7 @@ def now():
     this_machine_only()
     with tempfile.TemporaryDirectory() as folder:
         env = {**os.environ, "LD_PRELOAD": str(LIBRARY), "BATON_CARRY": ITEM, "BATON_REPORT": "counts.json"}
-        process = subprocess.Popen([PROGRAMS / "live_report", "wait"], env=env, cwd=folder, text=True,
+        process = subprocess.Popen([find_program("live_report"), "wait"], env=env, cwd=folder, text=True,
                                    stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         try:
             for line, tasks in (("up\n", 7), ("more\n", 12)):

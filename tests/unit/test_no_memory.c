@@ -167,9 +167,21 @@ static pthread_t start_thread(void (*call)(void *), void *arg)
     return thread;
 }
 
+static struct context *left;
+
+/* Hands over a value of its own, which ends with this thread unless the context could count it. */
+static void leave_a_context(void *unused)
+{
+    set_owned();
+    left = context_capture(FAMILY_UNIT);
+}
+
 /* A thread of the program's own: its block goes back by the key of the thread room. */
 static void *program_thread(void *unused)
 {
+    pthread_join(start_thread(leave_a_context, NULL), NULL);
+    if (left)
+        core_run(left, look, NULL);
     pthread_join(start_thread(live, NULL), NULL); /* inherits nothing */
     live(NULL);
     pthread_join(start_thread(live, NULL), NULL);

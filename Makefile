@@ -151,6 +151,9 @@ CODECS      := $(patsubst shim/adapters/codecs/%.cc,$(B)/codecs/%.so,$(wildcard 
 .PHONY: adapters
 adapters: $(ADAPTERS) $(CODECS)
 
+# TLS descriptors, where the compiler has them: readers outside find a thread's variable by them.
+$(B)/adapters/otel-publish.so: private ADAPTER_FLAGS += \
+  $(shell $(CC) -mtls-dialect=gnu2 -E -x c /dev/null >/dev/null 2>&1 && echo -mtls-dialect=gnu2)
 $(B)/adapters/%.so: shim/adapters/%.c $(ADAPTER_H) $(B)/flags
 	@mkdir -p $(@D)
 	$(call say,ADAPTER,$<)

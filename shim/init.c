@@ -38,6 +38,7 @@
 #include "userhooks/named.h"
 #include "userhooks/preset.h"
 #include "observe/crash.h"
+#include "observe/publish.h"
 #include "observe/report.h"
 #include "observe/stack.h"
 #include "observe/stacks.h"
@@ -192,6 +193,8 @@ static void start_libraries(void)
         stacks_start(config.stacks);
     if (config.stacks)
         crash_start(config.crash);
+    if (config.publish.count)
+        publish_begin(&config);
     if (needs_stacks())
         stack_start();
 }

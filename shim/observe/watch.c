@@ -22,6 +22,7 @@
 #include "interpose/hooks.h"
 #include "observe/crash.h"
 #include "observe/probe.h"
+#include "observe/publish.h"
 #include "observe/ring.h"
 #include "observe/stacks.h"
 #include "observe/watch_parts.h"
@@ -69,6 +70,8 @@ static bool open_all(void)
     if (!store_open(wishes.file, wishes.megabytes, wishes.is_live))
         return false;
     ring_is_on = wishes.file != NULL && store_trace->chunk_count;
+    if (publish_is_on)
+        publish_open();
     return true;
 }
 
@@ -117,6 +120,7 @@ static __attribute__((noinline)) struct watcher *watch_slow(struct thread *threa
     watcher->live->tid = watcher->tid;
     watcher->live->depth = 0;
     watcher->is_busy = false;
+    watcher->published = publish_is_on ? publish_place() : NULL;
     ring_thread(watcher);
     crash_thread(watcher);
     errno = saved_errno;
@@ -216,6 +220,8 @@ static inline __attribute__((always_inline)) struct context *give_context(struct
                                                                           struct context *context)
 {
     handoff->shared = context;
+    if (unlikely(publish_is_on))
+        publish_fill((uint32_t)(handoff - store_handoffs), context);
     if (unlikely(context->flags & CONTEXT_ONCE)) {
         observer_tag(context, handoff);
         return context;
@@ -298,6 +304,17 @@ struct context *watch_capture(struct thread *thread, struct context *context, un
     return context;
 }
 
+/* To readers outside: what the innermost run is of. */
+static void show(struct watcher *watcher)
+{
+    uint32_t depth = watcher->live->depth;
+
+    *watcher->published =
+        depth && depth <= LIVE_NEST
+            ? publish_record((uint32_t)(watcher->live->runs[depth - 1].handoff - store_handoffs))
+            : NULL;
+}
+
 static void note_start(struct watcher *watcher, struct handoff *handoff, uint64_t now)
 {
     struct live_thread *live = watcher->live;
@@ -313,6 +330,8 @@ static void note_start(struct watcher *watcher, struct handoff *handoff, uint64_
     if (live->depth < LIVE_NEST)
         live->runs[live->depth] = (struct live_run){handoff->id, now, handoff, handoff->node, 0};
     __atomic_store_n(&live->depth, live->depth + 1, __ATOMIC_RELEASE);
+    if (watcher->published)
+        show(watcher);
 }
 
 void watch_run_start(struct thread *thread, const struct context *context)
@@ -336,6 +355,8 @@ note_end(struct watcher *watcher, const struct handoff *handoff, enum observed_e
 {
     if (wants_runs && watcher->live->depth)
         __atomic_store_n(&watcher->live->depth, watcher->live->depth - 1, __ATOMIC_RELEASE);
+    if (watcher->published)
+        show(watcher);
     ring_write(watcher, TRACE_WORD(TRACE_END, 3, how, 0), watch_ticks(), handoff->id);
     PROBE_3("end", handoff->id, handoff->family, how);
 }
@@ -428,14 +449,15 @@ const struct observer watch_everything = {
 
 bool watch_is_wanted(const struct config *config)
 {
-    return config->trace || config->stacks || config->live || config->probes || config->latency;
+    return config->trace || config->stacks || config->live || config->probes || config->latency ||
+           config->publish.count;
 }
 
 bool watch_open(const struct config *config)
 {
     wishes = (struct config_wishes){config->trace, config->trace_size, config->live};
     wants_counts = config->live || config->latency;
-    wants_runs = wants_counts || config->stacks;
+    wants_runs = wants_counts || config->stacks || publish_is_on;
     ring_plan(config);
     copy_size = observer_copy_size();
     return open_all();

@@ -43,6 +43,7 @@ struct watcher {
     uint32_t ring, sequence, generation;
     struct watched_site *sites; /* BATON_STACKS */
     void *handler_stack;        /* crash.c */
+    void *volatile *published;  /* publish.c */
     struct watched_place places[WATCH_SITES];
 };
 

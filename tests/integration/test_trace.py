@@ -66,6 +66,20 @@ def every_handoff():
     expect(nested == 25, f"{nested} nested")
 
 
+@test("a trace where keys alone are carried, which has a quick way of its own: the same rows, and the tasks see their own")
+def keys_alone():
+    folder, path = traced("trace_pool", 3000, "eight", items="key:request_key")
+    with folder:
+        rows = table(path)
+    expect(len(rows) == 3750 and len({row["id"] for row in rows}) == 3750, f"{len(rows)} rows, not 3750")
+    keys = collections.Counter(int(row["key:request_key"], 16) - 0x10000 for row in rows)
+    expect(keys == {i: 10 for i in range(1, 3001, 8)}, f"not each request's own: {keys.most_common(3)}")
+    for row in rows:
+        expect(int(row["submit_ns"]) <= int(row["start_ns"]) <= int(row["end_ns"]), f"times: {row}")
+        expect(row["ended"] == "returned" and row["call"] == "g_thread_pool_push", row)
+        expect(row["site"].startswith("main+0x" if row["parent"] == "0" else "task+0x"), row)
+
+
 @test("a trace of libuv: work and what comes after it are two runs of one handoff")
 def libuv():
     folder, path = traced("uv_work", "after", items="key:request_key")

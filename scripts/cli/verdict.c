@@ -293,6 +293,16 @@ struct verdict verdict_of(const struct reports *reports, const char *typed)
         if (report_number(reports->at[i], "wrong_settings") > wrong)
             wrong = report_number(reports->at[i], "wrong_settings");
     }
+    for (size_t i = 0; i < reports->count; i++) {
+        if (report_number(reports->at[i], "stacks_unseen") > 0) {
+            add_problem(
+                &problems, "HOOK", false,
+                "%s %s on stacks that the program switches by code of its own, which is not seen",
+                grouped(report_number(reports->at[i], "stacks_unseen")),
+                report_number(reports->at[i], "stacks_unseen") == 1 ? "task was" : "tasks were");
+            break;
+        }
+    }
     if (wrong)
         add_problem(&problems, "ITEM", false, "%s %s wrong (said above)", grouped(wrong),
                     wrong == 1 ? "setting is" : "settings are");

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "context/fast.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "context/scope.h"
 #include "context/dangling.h"
@@ -196,6 +197,8 @@ static inline bool leave_moving(struct thread *thread, uintptr_t sp)
         context_release_on(thread, context);
     return true;
 }
+_Atomic uint32_t scope_frames_lost;
+static atomic_bool has_failed; /* to attach: such frames have nothing to leave */
 
 static APART struct thread *enter_any(struct context *context, uintptr_t frame_mark)
 {
@@ -215,6 +218,7 @@ static APART struct thread *enter_any(struct context *context, uintptr_t frame_m
     }
     if (scope_enter_slow(context, frame_mark))
         return thread_self;
+    atomic_store_explicit(&has_failed, true, memory_order_relaxed);
     if (frame_mark & FRAME_OWNED)
         context_release(context);
     thread = thread_self;
@@ -325,6 +329,31 @@ void scope_leave_slow(struct thread *thread, uintptr_t sp)
         entry_pop(thread);
 }
 
+static bool has_frame(const struct thread *thread, uintptr_t sp)
+{
+    bool is_there = thread_is_attached(thread) &&
+                    (thread->frame_mark & ~(uintptr_t)FRAME_FLAGS) == sp;
+
+    for (uint32_t i = 0; i < thread->depth && !is_there; i++)
+        is_there = (thread->entries[i].frame_mark & ~(uintptr_t)FRAME_FLAGS) == sp;
+    return is_there;
+}
+
+/*
+ * A frame that comes to its end by returning, and whose attach was left already: its stack was left and entered
+ * again by code that nobody told us of, so what was attached meanwhile was taken for what this frame had called.
+ */
+static void look_for_frame(const struct thread *thread, uintptr_t sp)
+{
+    if (has_frame(thread, sp) || atomic_load_explicit(&has_failed, memory_order_relaxed))
+        return;
+    if (atomic_fetch_add_explicit(&scope_frames_lost, 1, memory_order_relaxed) == 0)
+        log_msg(
+            LOG_LEVEL_WARN,
+            "a task returned on another stack than the one that ran in between: the program "
+            "switches stacks by code of its own, which is not seen, and contexts do not follow");
+}
+
 static APART void leave_here(uintptr_t sp)
 {
     struct thread *thread = thread_self;
@@ -352,6 +381,7 @@ static APART void leave_here(uintptr_t sp)
             context_release_on(thread, context);
         return;
     }
+    look_for_frame(thread, sp);
     scope_leave_slow(thread, sp);
 }
 

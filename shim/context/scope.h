@@ -21,6 +21,8 @@ bool scope_leave_entry(struct thread *thread, uint32_t depth, uintptr_t frame_ma
 /* Leaves every attach at or below (deeper than) stack address `sp`. */
 void scope_leave_slow(struct thread *thread, uintptr_t sp);
 void scope_leave_here(uintptr_t sp); /* of the calling thread, whichever that is by now */
+/* Frames that returned and whose attach was left before: their stacks are switched by code that is not seen. */
+extern _Atomic uint32_t scope_frames_lost;
 /* As above for a frame that is being unwound, from its stack pointer at its call (unwind.c). True: the
  * thread's own attach was among them, the thread ends. */
 bool scope_leave_unwound(struct thread *thread, uintptr_t sp);

@@ -21,6 +21,7 @@
 #include "elf/elf.h"
 #include "context/context.h"
 #include "context/dangling.h"
+#include "context/scope.h"
 #include "context/values.h"
 #include "interpose/hooks.h"
 #include "observe/latency.h"
@@ -363,6 +364,8 @@ void report_write(const char *target)
             count_alive(contexts),
             count_alive((int64_t)(totals->records_made - totals->records_freed)),
             count_alive(values_count()));
+        if (scope_frames_lost)
+            add(&text, ",\"stacks_unseen\":%u", scope_frames_lost);
         if (report_errors)
             add(&text, ",\"wrong_settings\":%u", report_errors);
         add_slots(&text, true);

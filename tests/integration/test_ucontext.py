@@ -1,5 +1,7 @@
 """Coroutines of the C library: contexts stay with the stack they belong to."""
-from harness import CARRIERS, carry, idle, plain, test
+import subprocess
+
+from harness import CARRIERS, PROGRAMS, ROOT, carry, idle, plain, test
 
 MODES = {
     "switch": "coroutines that take turns keep what they set",
@@ -32,3 +34,13 @@ def five_universes(kind):
     for run in (plain, idle):
         run("five_universes_ucontext", kind).wrong()
     carry(CARRIERS[kind], "five_universes_ucontext", kind).ok().quiet().clean()
+
+
+@test("C15: stacks that the program switches by itself are noticed and said; ordinary nested tasks are none")
+def unseen():
+    result = carry("tls:request_id", "unseen_stack", env={"BATON_LOG": "warn"}).complains("switches stacks by code of its own")
+    assert result.reported()["stacks_unseen"] == 1, result.reported()
+    run = subprocess.run([ROOT / "scripts/baton", "run", "--carry", "tls:request_id", "--", PROGRAMS / "unseen_stack"],
+                         capture_output=True, text=True)
+    assert "1 task was on stacks that the program switches by code of its own" in run.stderr, run.stderr
+    assert "stacks_unseen" not in carry("tls:request_id", "unseen_stack", "here").ok().quiet().reported()

@@ -296,7 +296,7 @@ struct verdict verdict_of(const struct reports *reports, const char *typed)
     for (size_t i = 0; i < reports->count; i++) {
         if (report_number(reports->at[i], "stacks_unseen") > 0) {
             add_problem(
-                &problems, "HOOK", false,
+                &problems, "ITEM", false,
                 "%s %s on stacks that the program switches by code of its own, which is not seen",
                 grouped(report_number(reports->at[i], "stacks_unseen")),
                 report_number(reports->at[i], "stacks_unseen") == 1 ? "task was" : "tasks were");

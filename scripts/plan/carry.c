@@ -80,7 +80,7 @@ static bool check_name(const struct slot *slot, const char *name, const char *us
         printf("    %s: refused: %s\n", name, reason);
         return false;
     }
-    if (first.is_local && first.matches > 1) {
+    if (first.is_local && first.matches > 1 && !strchr(name, '*')) {
         printf("    %s: refused: %u static ones of that name in %s\n", name, first.matches,
                where->elf.name);
         return false;

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "elf/file.h"
 #include "plan.h"
 
@@ -33,28 +34,6 @@ static demangler *demangle(void)
 }
 
 /* ---- names ---- */
-
-bool match_glob(const char *pattern, const char *text)
-{
-    const char *star = NULL, *again = NULL;
-
-    while (*text) {
-        if (*pattern == '*') {
-            star = ++pattern;
-            again = text;
-        } else if (*pattern == *text) {
-            pattern++;
-            text++;
-        } else if (star) {
-            pattern = star;
-            text = ++again;
-        } else {
-            return false;
-        }
-    }
-    pattern += strspn(pattern, "*");
-    return !*pattern;
-}
 
 /* Without spaces: "function<void ()>" and "function<void()>" are one. */
 static void squeeze(char *text)
@@ -161,7 +140,7 @@ static bool is_same(const struct wanted *wanted, const char *name)
 
     snprintf(text, sizeof text, "%s", name);
     squeeze(text);
-    return wanted->is_glob ? match_glob(wanted->text, text) : !strcmp(wanted->text, text);
+    return wanted->is_glob ? text_glob(wanted->text, text) : !strcmp(wanted->text, text);
 }
 
 /* As a user may write it: whole, without parameters, without the result, without template arguments. */
@@ -252,7 +231,7 @@ static void look_in_table(struct matching *matching, const struct elf_table *tab
 
     while ((symbol = elf_cursor_next(&cursor, &name))) {
         bool is_it = matching->spec->is_demangled ? is_meant(&matching->wanted, name)
-                                                  : match_glob(matching->spec->function, name);
+                                                  : text_glob(matching->spec->function, name);
 
         if (is_it && !is_part_of_another(name)) {
             char *kept = strdup(name);

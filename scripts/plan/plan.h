@@ -72,7 +72,6 @@ struct candidate {
 };
 unsigned match_functions(const struct named_spec *spec, struct candidate *out, unsigned max,
                          char *reason, size_t n);
-bool match_glob(const char *pattern, const char *text);
 
 /* near.c: up to three names like it, "NAME in MODULE, NAME in MODULE". False: there are none, or nobody
  * would read them (near_is_wanted): it is slow. */

@@ -112,3 +112,25 @@ size_t text_json(char *into, size_t n, const char *string, size_t len)
         into[out.len < out.capacity ? out.len : out.capacity] = '\0';
     return out.len;
 }
+
+bool text_glob(const char *pattern, const char *text)
+{
+    const char *star = NULL, *again = NULL;
+
+    while (*text) {
+        if (*pattern == '*') {
+            star = ++pattern;
+            again = text;
+        } else if (*pattern == *text) {
+            pattern++;
+            text++;
+        } else if (star) {
+            pattern = star;
+            text = ++again;
+        } else {
+            return false;
+        }
+    }
+    pattern += strspn(pattern, "*");
+    return !*pattern;
+}

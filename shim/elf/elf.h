@@ -161,8 +161,12 @@ void *elf_symbol_address(const struct elf_symbol *symbol);
 
 /* All names, hidden and static ones too */
 
+enum { ELF_FULL = 1024 };
+
 struct elf_query {
-    const char *name;        /* mangled; name.lto_priv.N counts as name */
+    const char
+        *name;  /* mangled; name.lto_priv.N counts as name; '*' in it: of files' tables only */
+    char *full; /* of one with '*', may be NULL: what was found, of ELF_FULL bytes */
     const char *file;        /* of a static symbol: "count.c"; NULL: any */
     unsigned want;           /* bits of enum elf_want */
     struct elf_symbol found; /* set by the search; matches == 0: not found */

@@ -10,20 +10,26 @@
 #include <string.h>
 
 #include "base/config.h"
+#include "base/log.h"
+#include "base/text.h"
 #include "elf/file.h"
 
 /* A query made ready for one pass. The first eight bytes as one word tell nearly all names apart
  * and stay in one cache line: the names of a large file are tens of megabytes. */
 struct elf_target {
     struct elf_query *query;
-    size_t len;
+    size_t len; /* of a pattern: up to its '*' */
+    bool is_pattern;
     uint64_t head, mask;
 };
 
 static struct elf_target elf_target_make(struct elf_query *query)
 {
     static const unsigned char ones[8] = {255, 255, 255, 255, 255, 255, 255, 255};
-    struct elf_target t = {.query = query, .len = strlen(query->name)};
+    const char *star = strchr(query->name, '*');
+    struct elf_target t = {.query = query,
+                           .len = star ? (size_t)(star - query->name) : strlen(query->name),
+                           .is_pattern = star != NULL};
     size_t n = t.len < sizeof t.head ? t.len : sizeof t.head;
 
     memcpy(&t.head, query->name, n);
@@ -35,6 +41,8 @@ static bool elf_name_fits(const char *name, size_t capacity, const struct elf_ta
 {
     static const char lto_suffix[] = ".lto_priv.";
 
+    if (t->is_pattern)
+        return text_glob(t->query->name, name);
     return t->len < capacity && memcmp(name, t->query->name, t->len) == 0 &&
            (!name[t->len] || strncmp(name + t->len, lto_suffix, sizeof lto_suffix - 1) == 0);
 }
@@ -95,8 +103,14 @@ static __attribute__((noinline)) void elf_scan_near(const struct elf_scan *scan,
     size_t capacity = scan->table->str_len - sym->st_name;
 
     for (size_t i = 0; i < scan->count; i++)
-        if (elf_name_fits(name, capacity, &scan->targets[i]))
-            elf_take_symbol(scan->module, sym, scan->file, scan->source, scan->targets[i].query);
+        if (elf_name_fits(name, capacity, &scan->targets[i])) {
+            struct elf_query *query = scan->targets[i].query;
+            unsigned before = query->found.matches;
+
+            elf_take_symbol(scan->module, sym, scan->file, scan->source, query);
+            if (query->full && query->found.matches > before)
+                fmt_buf(query->full, ELF_FULL, "%s", name);
+        }
 }
 
 /* Nearly all symbols are somebody else's: what is done for each of them is 165,000 times a start. */

@@ -39,6 +39,28 @@ static const struct slot_form tls_form = {
     .extra = "codec=string|shared_ptr|map-string-string|/FILE.so[:PREFIX], " POLICY_WORDS,
 };
 
+/* NAME[@MODULE], where NAME may have '*' in the place of what a compiler makes up: hashes, numbers. */
+static bool check_pattern(const char *at, size_t len, struct slot_error *error)
+{
+    const char *module = memchr(at, '@', len), *end = module ? module : at + len;
+
+    if (!memchr(at, '*', (size_t)(end - at)))
+        return form_check_symbol(at, len, tls_form.item, error);
+    if (strspn(at, "*") >= (size_t)(end - at))
+        return form_bad(error, at, "more of a name than '*'");
+    for (const char *piece = at; piece < end; piece++) {
+        const char *star = memchr(piece, '*', (size_t)(end - piece));
+        size_t n = (size_t)((star ? star : end) - piece);
+
+        if (n && !form_check_name(piece, n, tls_form.item, error))
+            return false;
+        piece += n;
+    }
+    return !module ||
+           form_check_name(module + 1, len - (size_t)(module + 1 - at),
+                           "main or the beginning of a library's file name after @", error);
+}
+
 static bool tls_check(const char *at, size_t len, struct slot_error *error)
 {
     const char *file = memchr(at, '#', len), *end = at + len;
@@ -46,7 +68,7 @@ static bool tls_check(const char *at, size_t len, struct slot_error *error)
 
     if (offset)
         return form_check_offset(at, offset, end, true, error);
-    if (!form_check_symbol(at, file ? (size_t)(file - at) : len, tls_form.item, error))
+    if (!check_pattern(at, file ? (size_t)(file - at) : len, error))
         return false;
     if (!file)
         return true;
@@ -172,21 +194,38 @@ static bool tls_bind(struct slot *slot, const struct elf_module *module, size_t 
     return true;
 }
 
+/* What the module calls it, where the item has a '*'. */
+static const char *whole_name(const struct slot *slot, const struct elf_module *module, char *full)
+{
+    struct elf_query query = {
+        .name = slot->tls.name, .file = slot->tls.file, .want = ELF_TLS, .full = full};
+
+    if (!slot->tls.name || !strchr(slot->tls.name, '*'))
+        return slot->tls.name;
+    full[0] = '\0';
+    elf_find_symbols(module, &query, 1);
+    return full;
+}
+
 static const char *tls_reason(const struct slot *slot, const struct elf_module *module,
                               const struct elf_symbol *symbol)
 {
-    const char *reason = slot_deny_reason(slot->tls.name, module->name);
+    char full[ELF_FULL];
+    const char *name = whole_name(slot, module, full);
+    const char *reason = slot_deny_reason(name, module->name);
 
+    if (name != slot->tls.name && symbol->matches > 1)
+        return "several variables have such a name: give more of it";
     if (symbol->is_local && symbol->matches > 1)
         return "several static variables have this name: say which with #FILE.c";
     if (slot->tls.typed)
         return typed_reason(slot, module, symbol);
     if (slots_force || reason)
         return slots_force ? NULL : reason;
-    if (is_cxx_object(module, slot->tls.name, symbol))
+    if (is_cxx_object(module, name, symbol))
         return "a C++ object with a constructor or destructor: bytes cannot be shared "
                "(codec=string, shared_ptr, map-string-string or /FILE.so[:PREFIX])";
-    if (is_rust_object(module, slot->tls.name, symbol))
+    if (is_rust_object(module, name, symbol))
         return "a thread_local of Rust that may have a Drop: bytes cannot be shared "
                "(BATON_FORCE=on if it has none)";
     return NULL;
@@ -195,6 +234,7 @@ static const char *tls_reason(const struct slot *slot, const struct elf_module *
 static void tls_resolve(struct slot *slot)
 {
     struct elf_search found;
+    char full[ELF_FULL];
     const struct elf_symbol *symbol = &found.query.found;
     size_t offset = slot->tls.tls_offset, size = slot->size;
     const char *reason;
@@ -223,7 +263,8 @@ static void tls_resolve(struct slot *slot)
     }
     if (tls_bind(slot, &found.where, offset, size)) {
         slot_pin(found.where.phdr);
-        slot_bound(slot, found.where.name, slot->tls.name ? slot->tls.name : "offset");
+        slot_bound(slot, found.where.name,
+                   slot->tls.name ? whole_name(slot, &found.where, full) : "offset");
     }
 }
 
@@ -323,8 +364,8 @@ static bool typed_parse(struct slot *slot, char *text, struct slot_error *error)
     }
     if (!place_parse(slot, text, error))
         return false;
-    if (!slot->tls.name) {
-        *error = (struct slot_error){"NAME[@MODULE][#FILE.cc],codec=...", text};
+    if (!slot->tls.name || strchr(slot->tls.name, '*')) {
+        *error = (struct slot_error){"NAME[@MODULE][#FILE.cc],codec=..., the whole name", text};
         return false;
     }
     slot->size = sizeof(void *);

@@ -24,6 +24,12 @@ def rust_drop(compiler):
             skip("needs rustc")
         name, number = (f"tls:{symbol(program, 'rust_drop', part)}" for part in ("4NAME", "6NUMBER"))
         plain(program).ok().says("thread sees 0\n", "main has a name that is too long for a word\n")
+        short = "tls:*rust_drop*6NUMBER*", "tls:*rust_drop*4NAME*"
+        carry(short[0], program).ok().clean().slot_is(short[0], "bound").says("thread sees 7\n")
+        carry(short[1], program).slot_is(short[1], "refused")
+        both = carry("tls:*rust_drop*", program).slot("tls:*rust_drop*")["reason"]
+        assert "several variables" in both, both
+        assert "several variables" in check("tls:*rust_drop*", program) and ": found in" in check(short[0], program)
         result = carry(f"{name};{number}", program).ok().clean().slot_is(name, "refused").slot_is(number, "bound")
         result.says("thread sees 7\n", "main has a name that is too long for a word\n").never_says("thread sees 0")
 

@@ -40,7 +40,7 @@ def five_universes(kind):
 def unseen():
     result = carry("tls:request_id", "unseen_stack", env={"BATON_LOG": "warn"}).complains("switches stacks by code of its own")
     assert result.reported()["stacks_unseen"] == 1, result.reported()
-    run = subprocess.run([ROOT / "scripts/baton", "run", "--carry", "tls:request_id", "--", PROGRAMS / "unseen_stack"],
+    run = subprocess.run([ROOT / "scripts/baton", "run", "--verdict", "--carry", "tls:request_id", "--", PROGRAMS / "unseen_stack"],
                          capture_output=True, text=True)
     assert "1 task was on stacks that the program switches by code of its own" in run.stderr, run.stderr
     assert "stacks_unseen" not in carry("tls:request_id", "unseen_stack", "here").ok().quiet().reported()

@@ -235,6 +235,8 @@ class Result:
         for what, wanted in (("contexts_alive", contexts), ("records_alive", 0), ("values_alive", 0)):
             if report.get(what) != wanted and not (what == "records_alive" and report.get(what) in range(records + 1)):
                 self.fail(f"{what} is {report.get(what)}, expected {wanted}")
+        if "stacks_unseen" in report:
+            self.fail("a task was left before it returned")
         return self
 
     def carried(self, family, at_least=1, exactly=None):

@@ -40,6 +40,7 @@ struct fcontext_transfer {
     void *fctx, *data;
 };
 
+struct itimerspec;
 struct sigevent;
 struct gaicb;
 struct aiocb;

@@ -1,5 +1,5 @@
 """SIGEV_THREAD: callbacks of timers, asynchronous I/O, look-ups and queues run in their maker's context."""
-from harness import CARRIERS, carry, idle, plain, test
+from harness import CARRIERS, carry, idle, plain, skip, test
 
 MODES = {
     "timer": "timer",
@@ -22,6 +22,14 @@ def callbacks(mode, kind):
     for run in (plain, idle):
         run("sigevent", mode, kind).wrong()
     carry(CARRIERS[kind], "sigevent", mode, kind).ok().quiet().clean().carried(MODES[mode])
+
+
+@test("A8: a timer's callback that is under way when the timer is deleted has its context, and nothing stays", each=CARRIERS)
+def deleted_under_way(kind):
+    if plain("sigevent", "deleted_under_way", kind).code == 77:
+        skip("no real-time scheduling here")
+    plain("sigevent", "deleted_under_way", kind).wrong()
+    carry(CARRIERS[kind], "sigevent", "deleted_under_way", kind).ok().quiet().clean().carried("timer")
 
 
 @test("A11: past BATON_MAX_AGE a repeating timer's callback runs with empty slots, and is counted", each=("key", "tls"))

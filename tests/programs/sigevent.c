@@ -8,6 +8,7 @@
 #include <linux/seccomp.h>
 #include <mqueue.h>
 #include <netdb.h>
+#include <sched.h>
 #include <stddef.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -92,6 +93,40 @@ static void mode_repeat(void)
     for (int call = 1; call <= 5; call++)
         expect("call sees", saw[call], 99 + call);
     expect("the maker has", current(), 9);
+}
+
+/* A callback that the C library has started and that has not begun when its timer is deleted: the C library's helper
+ * thread inherits real-time scheduling and may run while we do not sleep, the callback's own thread may not. */
+static void mode_deleted_under_way(void)
+{
+    cpu_set_t one;
+    struct sched_param high = {.sched_priority = 20}, low = {0};
+    struct sigevent event = by_thread(1);
+    pthread_attr_t attributes;
+    struct timespec begun, now;
+    CPU_ZERO(&one);
+    CPU_SET(sched_getcpu(), &one);
+    sched_setaffinity(0, sizeof one, &one);
+    if (sched_setscheduler(0, SCHED_FIFO, &high) != 0)
+        exit(77);
+    pthread_attr_init(&attributes);
+    pthread_attr_setinheritsched(&attributes, PTHREAD_EXPLICIT_SCHED);
+    pthread_attr_setschedpolicy(&attributes, SCHED_OTHER);
+    pthread_attr_setschedparam(&attributes, &low);
+    event.sigev_notify_attributes = &attributes;
+    set_current(101);
+    timer_t timer = start_timer(event, 0);
+    set_current(9);
+    clock_gettime(CLOCK_MONOTONIC, &begun);
+    do {
+        sched_yield();
+        clock_gettime(CLOCK_MONOTONIC, &now);
+    } while ((now.tv_sec - begun.tv_sec) * 1000 + (now.tv_nsec - begun.tv_nsec) / 1000000 < 60);
+    expect("timer_delete", timer_delete(timer), 0);
+    sched_setscheduler(0, SCHED_OTHER, &low);
+    await(1, 1);
+    settle();
+    expect("the callback sees", saw[1], 101);
 }
 
 static timer_t own_timer;
@@ -383,7 +418,7 @@ static const struct {
     void (*run)(void);
 } modes[] = {
     {"timer", mode_timer},   {"repeat", mode_repeat}, {"delete_in_callback", mode_delete_in_callback},
-    {"timer_errors", mode_timer_errors}, {"aio", mode_aio}, {"aio_sandboxed", mode_aio_sandboxed}, {"aio_copied", mode_aio_copied}, {"aio64", mode_aio64}, {"aio_cancel", mode_aio_cancel},
+    {"deleted_under_way", mode_deleted_under_way}, {"timer_errors", mode_timer_errors}, {"aio", mode_aio}, {"aio_sandboxed", mode_aio_sandboxed}, {"aio_copied", mode_aio_copied}, {"aio64", mode_aio64}, {"aio_cancel", mode_aio_cancel},
     {"list", mode_list},     {"lookup", mode_lookup}, {"queue", mode_queue},
 };
 

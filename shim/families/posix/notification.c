@@ -48,6 +48,8 @@ static struct notification *notification_take(void)
         notification = NULL;
     }
     lock_drop(&notifications_lock);
+    if (notification && notification->context) /* the run that it was kept for never came */
+        context_release(notification->context);
     return notification ? notification : mem_alloc(sizeof *notification);
 }
 
@@ -57,14 +59,30 @@ static void count(uint64_t *of_thread)
         ++*of_thread;
 }
 
+void notification_arm(struct notification *notification, bool is_armed)
+{
+    lock_take(&notifications_lock);
+    notification->is_armed = is_armed;
+    lock_drop(&notifications_lock);
+}
+
+void notification_retire_expired(struct notification *notification)
+{
+    lock_take(&notifications_lock);
+    notification->is_under_way = notification->is_armed && notification->context;
+    lock_drop(&notifications_lock);
+    notification_retire(notification);
+}
+
 void notification_retire(struct notification *notification)
 {
     struct context *context;
     bool was_retired;
 
     lock_take(&notifications_lock);
-    context = notification->context;
-    notification->context = NULL;
+    context = notification->is_under_way ? NULL : notification->context;
+    if (!notification->is_under_way)
+        notification->context = NULL;
     was_retired = notification->is_retired;
     notification->is_retired = true;
     if (!was_retired) {
@@ -152,8 +170,13 @@ static GUARDED void run_again(struct notification *notification)
         old = context;
         context = notification->context = context_empty;
     }
-    if (context)
+    notification->is_armed = false;
+    if (context && notification->is_under_way) {
+        notification->context = NULL; /* its last run takes over the reference */
+        notification->is_under_way = false;
+    } else if (context) {
         context_ref(context);
+    }
     lock_drop(&notifications_lock);
     if (old) {
         context_count_bare(FAMILY_TIMER, BARE_LIMIT);

@@ -12,8 +12,8 @@ struct aiocb;
 /*
  * What the C library gets as the callback's value. A notification may be under way in a new thread
  * when the program ends it (timer_delete, mq_notify (NULL)), and nothing tells when it has arrived:
- * so a notification that is given up lets its context go at once but keeps the callback, and is not used
- * again for a while.
+ * so a notification that is given up keeps the callback and is not used again for a while. Its context
+ * goes at once, but for a timer that has expired and whose callback has not begun: that one's stays until then.
  */
 struct notification {
     void (*function)(union sigval);
@@ -26,6 +26,9 @@ struct notification {
     const void *key;
     struct notification *next;
     unsigned retired_s;
+    bool is_armed; /* a timer: set, and has not called back since; under the lock */
+    bool
+        is_under_way; /* retired when it had expired and not called back: the coming run has the context */
 };
 
 /* NULL: run bare (counted), or there is nothing to carry: event is not SIGEV_THREAD. */
@@ -36,6 +39,11 @@ void notification_place(struct notification *notification, struct sigevent *even
 bool notification_is_placed(const struct notification *notification, const struct sigevent *event);
 /* It was not handed over after all. */
 void notification_rollback(enum family family, struct notification *notification);
+/* A timer was set, or stopped. */
+void notification_arm(struct notification *notification, bool is_armed);
+/* As notification_retire, for a timer that has expired: what it has been armed for and was not called for is
+ * still to come. */
+void notification_retire_expired(struct notification *notification);
 /* There will be no more notifications, but for one that is under way. May be said again soon after. */
 void notification_retire(struct notification *notification);
 

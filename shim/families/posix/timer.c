@@ -2,7 +2,7 @@
  * timer_create and mq_notify with SIGEV_THREAD, getaddrinfo_a: the C library copies the sigevent, so
  * it gets a copy with our callback.
  *
- * A timer's callback repeats (rule A9); its context goes with timer_delete. The identifier is a
+ * A timer's callback repeats (rule A9); its context goes with timer_delete, or with a run that is under way then. The identifier is a
  * pointer that glibc uses again, so the notification is taken out of the table before the real deletion.
  * A queue's notification comes once, or is taken back by mq_notify (NULL), mq_close.
  */
@@ -36,12 +36,48 @@ int hook_timer_create(clockid_t clock, struct sigevent *event, timer_t *timer)
     return result;
 }
 
+static bool is_running(const struct itimerspec *timer)
+{
+    return timer->it_value.tv_sec || timer->it_value.tv_nsec;
+}
+
+int hook_timer_settime(timer_t timer, int flags, const struct itimerspec *value,
+                       struct itimerspec *old)
+{
+    struct notification *notification = map_find(&timers, timer);
+    struct itimerspec left = {0};
+    int result;
+
+    if (!notification || !value)
+        return REAL(timer_settime)(timer, flags, value, old);
+    if (is_running(value)) /* before: it may call back before the real function has come back */
+        notification_arm(notification, true);
+    result = REAL(timer_settime)(timer, flags, value, &left);
+    if (result != 0 || (!is_running(value) && is_running(&left)))
+        notification_arm(notification, false);
+    if (result == 0 && old)
+        *old = left;
+    return result;
+}
+
+/* Stops it first, which tells. One that repeats never has: it may be between two of its calls. */
+static bool has_expired(timer_t timer)
+{
+    const struct itimerspec none = {0};
+    struct itimerspec left;
+
+    return REAL(timer_settime)(timer, 0, &none, &left) == 0 && !is_running(&left);
+}
+
 int hook_timer_delete(timer_t timer)
 {
     struct notification *notification = map_take(&timers, timer);
+    bool is_expired = notification && has_expired(timer);
     int result = REAL(timer_delete)(timer);
 
-    if (notification && result == 0)
+    if (notification && result == 0 && is_expired)
+        notification_retire_expired(notification);
+    else if (notification && result == 0)
         notification_retire(notification);
     else if (notification)
         map_put(&timers, timer, notification, NULL);

@@ -157,7 +157,7 @@ def after_teardown():
 @test("E24: a plugin that comes after hundreds of handoffs is looked into", each=("key:plugin_key", "tls:plugin_word"))
 def late_plugin(item):
     plain("late_plugin", PROGRAMS / "plugin.so").says("thread sees 0 0, pool sees 0 0")
-    after = carry(item, "late_plugin", PROGRAMS / "plugin.so").quiet().slot_is(item, "bound")
+    after = carry(item, "late_plugin", PROGRAMS / "plugin.so", env={"BATON_OWN": "plugin"}).quiet().slot_is(item, "bound")
     after.says("thread sees 7 0, pool sees 7 0" if item.startswith("key") else "thread sees 0 8, pool sees 0 8")
 
 

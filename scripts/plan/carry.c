@@ -99,6 +99,26 @@ static bool check_name(const struct slot *slot, const char *name, const char *us
     return true;
 }
 
+/* tls:MODULE+0xOFFSET:SIZE: in the program's modules, not in ours. */
+static bool check_offset(const struct slot *slot)
+{
+    for (unsigned i = 0; i < modules_count; i++) {
+        const struct elf_module *elf = &modules[i].elf;
+
+        if (!is_meant(&modules[i], slot->tls.module) || !elf->tls_size)
+            continue;
+        if (slot->tls.tls_offset + slot->size <= elf->tls_size) {
+            printf("    found in %s, at an offset\n", elf->name);
+            return true;
+        }
+        printf("    refused: outside of the %zu bytes of thread-local storage of %s\n",
+               elf->tls_size, elf->name);
+        return false;
+    }
+    puts("    not found: no module of this name has thread-local storage");
+    return false;
+}
+
 static bool check_slot(const struct slot *slot)
 {
     struct slot_meant meant[SLOT_MEANT_MAX];
@@ -106,6 +126,8 @@ static bool check_slot(const struct slot *slot)
     bool is_fine = true;
 
     puts(slot->item);
+    if (!strncmp(slot->item, "tls:", 4) && slot->tls.module && !slot->tls.name)
+        return check_offset(slot);
     if (slot->state == SLOT_REFUSED) {
         printf("    refused: %s\n", slot->reason);
         return false;

@@ -122,7 +122,8 @@ void decide(const struct named_spec *spec, const struct module *only, struct dec
         is_imported |= modules_imports(&modules[i], spec->function);
         if ((only && &modules[i] != only) ||
             (spec->module && !elf_module_match(&modules[i].elf, spec->module)) ||
-            !elf_find_symbol(&modules[i].elf, spec->function, spec->file, ELF_FUNC, &symbol))
+            (!elf_find_symbol(&modules[i].elf, spec->function, spec->file, ELF_FUNC, &symbol) &&
+             !offset_find(&modules[i], spec->function, &symbol)))
             continue;
         modules_with_local += symbol.is_local;
         if (!where || (first.is_local && !symbol.is_local)) {

@@ -78,6 +78,9 @@ unsigned match_functions(const struct named_spec *spec, struct candidate *out, u
 extern bool near_is_wanted;
 bool near_names(const char *name, const char *user_module, unsigned want, char *buf, size_t n);
 
+/* offset.c: the function at MODULE+0xOFFSET. False: none begins there in this module, or it is another. */
+bool offset_find(const struct module *module, const char *text, struct elf_symbol *out);
+
 /* explain.c: why a name is not found and what to do, as a part of a sentence. False: no idea. */
 bool explain_missing(const char *name, const char *user_module, unsigned want, char *buf, size_t n);
 /* Is what the adapter NAME waits for in the program? Says so in BUF either way. */

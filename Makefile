@@ -25,7 +25,7 @@ BASE     = -std=gnu11 -fPIC -fdata-sections -fvisibility=hidden -ftls-model=init
 # The machine that is built for, which need not be this one.
 ARCH    := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine 2>/dev/null)))
 OTHERS  := $(filter-out $(ARCH),x86_64 aarch64)
-SRC_C   := $(filter-out shim/adapters/% shim/codecs/% $(foreach other,$(OTHERS),%_$(other).c),$(wildcard shim/*.c shim/*/*.c shim/*/*/*.c))
+SRC_C   := $(filter-out shim/adapters/% shim/codecs/% shim/discover/% $(foreach other,$(OTHERS),%_$(other).c),$(wildcard shim/*.c shim/*/*.c shim/*/*/*.c))
 SRC_S   := $(wildcard shim/*/*_$(ARCH).S shim/*/*/*_$(ARCH).S)
 OBJ     := $(SRC_C:%.c=$(B)/%.o) $(SRC_S:%.S=$(B)/%.o)
 # The unit suites link the lower rooms only: the rooms above take over pthread_create and its like.
@@ -33,7 +33,7 @@ CORE    := $(filter $(B)/shim/base/% $(B)/shim/elf/% $(B)/shim/slots/% $(B)/shim
 
 .DEFAULT_GOAL := all
 .PHONY: all
-all: $(B)/libbaton.so $(B)/baton-plan $(B)/baton-discover $(B)/baton-cli adapters codecs  ## build/libbaton.so
+all: $(B)/libbaton.so $(B)/baton-plan $(B)/baton-discover $(B)/libbaton-discover.so $(B)/baton-cli adapters codecs  ## build/libbaton.so
 
 # After the user's, for the library's objects: the layout names them, and link-time optimisation does away
 # with them; some bodies must go on to the real function by a jump, which takes optimising.
@@ -128,6 +128,13 @@ $(DISCOVER_OBJ): private BASE += -Iscripts/plan $(if $(ZYDIS),-DHAVE_ZYDIS) $(if
 $(B)/baton-discover: $(DISCOVER_OBJ) $(B)/scripts/plan/modules.o $(B)/libbaton_core.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(if $(ZYDIS),-lZydis) $(if $(LIBDW),-ldw)
+
+# What notes down under `baton discover`, and is loaded by nobody else.
+NOTES_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard shim/discover/*.c))
+$(B)/libbaton-discover.so: $(NOTES_OBJ)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -shared -Wl,-z,defs -Wl,-soname,libbaton-discover.so -o $@.new $^
+	$(Q)mv -f $@.new $@
 
 # The launcher. Without jansson it reads no reports; linked in whole, because it is what starts everything.
 CLI_SRC := $(wildcard scripts/cli/*.c scripts/trace/*.c)
@@ -264,7 +271,7 @@ install: all  ## PREFIX=/usr/local DESTDIR=
 	  $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man7
 	install -m 755 $(B)/libbaton.so $(DESTDIR)$(PREFIX)/lib/baton/libbaton.so
 	install -m 755 $(B)/baton-plan $(DESTDIR)$(PREFIX)/lib/baton/baton-plan
-	install -m 755 $(B)/baton-discover $(DESTDIR)$(PREFIX)/lib/baton/baton-discover
+	install -m 755 $(B)/baton-discover $(B)/libbaton-discover.so $(DESTDIR)$(PREFIX)/lib/baton/
 	install -d $(DESTDIR)$(PREFIX)/lib/baton/adapters
 	install -d $(DESTDIR)$(PREFIX)/lib/baton/presets
 	install -m 644 $(wildcard shim/userhooks/presets/*.conf) $(DESTDIR)$(PREFIX)/lib/baton/presets/
@@ -327,4 +334,4 @@ help:  ## this list
 clean:  ## remove the build folders
 	$(Q)rm -rf $(B) build-asan build-ubsan build-tsan build-gcc build-clang build-aarch64
 
--include $(OBJ:.o=.d) $(PLAN_OBJ:.o=.d) $(DISCOVER_OBJ:.o=.d) $(CLI_OBJ:.o=.d)
+-include $(OBJ:.o=.d) $(PLAN_OBJ:.o=.d) $(DISCOVER_OBJ:.o=.d) $(NOTES_OBJ:.o=.d) $(CLI_OBJ:.o=.d)

@@ -103,13 +103,19 @@ static void start_carrying(void)
     thread_prepare();
 }
 
-/* Settings that are known but that nothing obeys yet: a user must not wait for what will not come. */
-static void say_what_is_missing(void)
+/* What another library of ours obeys, if it is there: a user must not wait for what will not come. */
+static void say_what_is_missing(char **environment)
 {
-    static const char *const format = "%s: not in this version; it has no effect";
-
-    if (config.discover)
-        log_msg(LOG_LEVEL_ERROR, format, "BATON_DISCOVER");
+    if (!config.discover)
+        return;
+    for (; environment && *environment; environment++) {
+        if (!strncmp(*environment, "LD_PRELOAD=", 11) &&
+            strstr(*environment, "libbaton-discover.so"))
+            return;
+    }
+    log_msg(LOG_LEVEL_ERROR,
+            "BATON_DISCOVER: nothing is noted down without libbaton-discover.so: write baton "
+            "discover -- PROGRAM");
 }
 
 /*
@@ -142,7 +148,7 @@ static void read_settings(char **environment)
         log_begin();
     config_read(is_plain ? NULL : environment, &config);
     log_level = (int)config.log;
-    say_what_is_missing();
+    say_what_is_missing(is_plain ? NULL : environment);
     if (config.help)
         config_help();
     known_read(&config, environment);

@@ -1,10 +1,17 @@
 /*
- * baton discover: what a program has that could be carried. What looks into files and judges what a run has noted
- * down is baton-discover, a process of its own.
+ * baton discover: what a program has that could be carried. The program runs with libbaton-discover.so, which notes
+ * down what its threads hold when work changes hands; what looks into files and judges what was noted down is
+ * baton-discover, a process of its own.
  */
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cli.h"
@@ -15,17 +22,17 @@ static const char *form(const struct cli *cli)
 }
 
 /* What the file of a program is, as check says it. */
-static char *look_at(const struct cli *cli)
+static char *look_at(const struct cli *cli, bool is_static)
 {
     char *path = program_find(cli->argv[0]), *behind = program_behind(path, cli->argv + 1);
     struct program program;
 
-    if (behind)
+    if (behind && is_static)
         path = behind;
-    program_inspect(path, &program);
+    program_inspect(behind ? behind : path, &program);
     if (program_refusal(&program))
         fail(EXIT_FAILED, "%s: %s", program_name(&program), program_refusal(&program));
-    return program.is_script ? allocated(strdup(program.file)) : path;
+    return program.is_script && is_static ? allocated(strdup(program.file)) : path;
 }
 
 static int become_static(const struct cli *cli)
@@ -34,17 +41,194 @@ static int become_static(const struct cli *cli)
 
     if (cli->argc != 1)
         usage_error("discover: --static takes one program");
-    path = look_at(cli);
+    path = look_at(cli, true);
     unsetenv("LD_PRELOAD");
     execl(helper, helper, "static", path, form(cli), (char *)NULL);
     fail(EXIT_FAILED, "cannot run %s: %s", clean(helper), strerror(errno));
 }
 
+/* ---- a process that runs ---- */
+
+/* The file that it writes, by its environment; NULL: none. */
+static char *file_of_process(const char *pid)
+{
+    static char environment[1 << 20];
+    int fd = open(joined("/proc/%s/environ", pid), O_RDONLY | O_CLOEXEC);
+    size_t len = 0;
+    ssize_t got;
+
+    if (fd < 0)
+        fail(EXIT_FAILED, "process %s: %s", clean(pid), strerror(errno));
+    while (len < sizeof environment - 1 &&
+           (got = read(fd, environment + len, sizeof environment - 1 - len)) > 0)
+        len += (size_t)got;
+    close(fd);
+    for (size_t at = 0; at < len; at += strlen(environment + at) + 1) {
+        char *value = environment + at, *percent;
+
+        if (strncmp(value, "BATON_DISCOVER=", 15) != 0)
+            continue;
+        value += 15;
+        percent = strstr(value, "%p");
+        return percent ? joined("%.*s%s%s", (int)(percent - value), value, pid, percent + 2)
+                       : allocated(strdup(value));
+    }
+    return NULL;
+}
+
+static int judge_now(const struct cli *cli)
+{
+    const char *pid = cli_value(cli, OPT_discover_now),
+               *output = cli_value(cli, OPT_discover_output);
+    char *helper = our_file("baton-discover"), *file;
+
+    if (cli->argc || !*pid || pid[strspn(pid, "0123456789")])
+        usage_error("discover: --now takes the number of a process, and no program");
+    file = file_of_process(pid);
+    if (!file || access(file, R_OK) != 0)
+        fail(EXIT_FAILED,
+             "process %s notes nothing down: start it by baton discover, or with "
+             "BATON_DISCOVER=/FILE.%%p and "
+             "LD_PRELOAD=%s",
+             clean(pid), clean(our_file("libbaton-discover.so")));
+    execl(helper, helper, "judge", file, form(cli), output, (char *)NULL);
+    fail(EXIT_FAILED, "cannot run %s: %s", clean(helper), strerror(errno));
+}
+
+/* ---- a run ---- */
+
+static int become(char **argv)
+{
+    int error;
+
+    execvp(argv[0], argv);
+    error = errno;
+    say("%s: cannot be run: %s", clean(argv[0]), strerror(error));
+    return error == ENOENT ? EXIT_NOT_FOUND : EXIT_CANNOT_RUN;
+}
+
+/* Ends the program after so many seconds: it is asked to, and made to when it does not hear. */
+static void end_after(const char *seconds)
+{
+    enum { GRACE_S = 10 };
+    char *end;
+    double wanted = strtod(seconds, &end);
+    pid_t program = getppid();
+    struct timespec rest;
+
+    if (*end || !(wanted > 0) || wanted > 1e6)
+        usage_error("discover: --for %s: expected seconds, as in 10", clean(seconds));
+    if (fork() != 0)
+        return;
+    program = getppid();
+    rest.tv_sec = (time_t)wanted;
+    rest.tv_nsec = (long)((wanted - (double)rest.tv_sec) * 1e9);
+    /* Our parent becomes the program: when it has ended, somebody else is our parent. */
+    unsetenv("LD_PRELOAD");
+    for (int i = 0; i < 3; i++) {
+        int null = open("/dev/null", O_RDWR);
+
+        dup2(null, i);
+    }
+    nanosleep(&rest, NULL);
+    if (getppid() == program)
+        kill(program, SIGTERM);
+    for (int i = 0; i < GRACE_S * 10 && getppid() == program; i++)
+        nanosleep(&(struct timespec){0, 100000000}, NULL);
+    if (getppid() == program)
+        kill(program, SIGKILL);
+    _exit(0);
+}
+
+static const char *time_limit;
+
+static int become_limited(char **argv)
+{
+    if (time_limit)
+        end_after(time_limit);
+    return become(argv);
+}
+
+static void remove_folder(const char *folder)
+{
+    DIR *list = opendir(folder);
+    struct dirent *entry;
+
+    while (list && (entry = readdir(list)))
+        unlink(joined("%s/%s", folder, entry->d_name));
+    if (list)
+        closedir(list);
+    rmdir(folder);
+}
+
+static int judge_folder(const struct cli *cli, const char *folder)
+{
+    const char *output = cli_value(cli, OPT_discover_output);
+    char *helper = our_file("baton-discover");
+    int status = 0;
+    pid_t child = fork();
+
+    if (child == 0) {
+        unsetenv("LD_PRELOAD");
+        execl(helper, helper, "judge", folder, form(cli), output, (char *)NULL);
+        say("cannot run %s: %s", clean(helper), strerror(errno));
+        _exit(EXIT_FAILED);
+    }
+    while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR)
+        ;
+    return child > 0 && WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_FAILED;
+}
+
+static int discover_run(const struct cli *cli)
+{
+    const char *temporary = getenv("TMPDIR"), *output = cli_value(cli, OPT_discover_output);
+    char *library = our_file("libbaton-discover.so"), *path = look_at(cli, false), *folder;
+    char *before = getenv("LD_PRELOAD") ? allocated(strdup(getenv("LD_PRELOAD"))) : NULL;
+    int status, answer;
+
+    if (access(library, R_OK) != 0)
+        fail(EXIT_FAILED, "cannot find %s (in the source tree, run make first)", clean(library));
+    if (strpbrk(library, ": "))
+        fail(EXIT_FAILED,
+             "cannot preload %s: LD_PRELOAD has no way to write a space or colon in a path",
+             clean(library));
+    if (output && strcmp(output, "-") != 0 && access(output, F_OK) == 0 &&
+        access(output, W_OK) != 0)
+        fail(EXIT_FAILED, "%s: %s", clean(output), strerror(errno));
+    folder =
+        joined("%s/baton-discover-XXXXXX", temporary && *temporary == '/' ? temporary : "/tmp");
+    if (!mkdtemp(folder))
+        fail(EXIT_FAILED, "%s: %s", clean(folder), strerror(errno));
+    time_limit = cli_value(cli, OPT_discover_for);
+    setenv("BATON_DISCOVER", joined("%s/%%p", folder), 1);
+    setenv("LD_PRELOAD", preload_list(path, NULL, library), 1);
+    status = wait_for_child(become_limited, cli->argv);
+    unsetenv("BATON_DISCOVER");
+    if (before)
+        setenv("LD_PRELOAD", before, 1);
+    else
+        unsetenv("LD_PRELOAD");
+    answer = judge_folder(cli, folder);
+    remove_folder(folder);
+    if (WIFSIGNALED(status) &&
+        !(time_limit && (WTERMSIG(status) == SIGTERM || WTERMSIG(status) == SIGKILL)))
+        say("%s was ended by signal %d", clean(cli->argv[0]), WTERMSIG(status));
+    if (WIFEXITED(status) &&
+        (WEXITSTATUS(status) == EXIT_NOT_FOUND || WEXITSTATUS(status) == EXIT_CANNOT_RUN) && answer)
+        return WEXITSTATUS(status);
+    if (!answer && output)
+        say("written to %s; next: baton run --config %s -- %s", clean(output), quoted(output),
+            quoted(cli->argv[0]));
+    return answer;
+}
+
 int cmd_discover(const struct cli *cli)
 {
+    if (cli_has(cli, OPT_discover_now))
+        return judge_now(cli);
     if (!cli->argc)
         usage_error("discover: no program given");
     if (cli_has(cli, OPT_discover_static))
         return become_static(cli);
-    usage_error("discover: only with --static so far");
+    return discover_run(cli);
 }

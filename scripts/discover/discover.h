@@ -39,6 +39,8 @@ struct names {
 /* Reads them; answers the same for the same module. */
 struct names *names_of(struct module *module);
 struct names *names_of_path(const char *path);
+/* The name of the variable that stands at ADDRESS. */
+bool names_data(struct names *names, uintptr_t address, char *buf, size_t n);
 const struct function *names_function(const struct names *names, uintptr_t address);
 /* A name for a function as an item has it: NAME, or MODULE+0xOFFSET. In a buffer that stays for a while. */
 const char *names_shown(const struct names *names, const struct function *function);

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "discover.h"
+#include "elf/file.h"
 
 struct described {
     uintptr_t start;
@@ -44,6 +45,26 @@ static Dwarf *open_debug(const char *path)
     if (fd >= 0)
         close(fd);
     return NULL;
+}
+
+/* The file that .gnu_debuglink names, in one of the places where debuggers look for it. */
+static Dwarf *open_linked(const struct module *module)
+{
+    struct elf_file file;
+    Dwarf *debug = NULL;
+
+    if (elf_file_open_module(&module->elf, &file) && file.debug_link) {
+        int folder = (int)(strrchr(module->path, '/') - module->path);
+
+        debug = open_debug(text_of("%.*s/%s", folder, module->path, file.debug_link));
+        if (!debug)
+            debug = open_debug(text_of("%.*s/.debug/%s", folder, module->path, file.debug_link));
+        if (!debug)
+            debug = open_debug(
+                text_of("%s%.*s/%s", elf_debug_root, folder, module->path, file.debug_link));
+    }
+    elf_file_close(&file);
+    return debug;
 }
 
 static void note_function(struct dwarf *dwarf, Dwarf_Die *die)
@@ -101,6 +122,8 @@ static struct dwarf *dwarf_of(struct names *names)
     if (!dwarf->debug && names->build_id[0] && names->build_id[1] && names->build_id[2])
         dwarf->debug = open_debug(text_of("%s/.build-id/%.2s/%s.debug", elf_debug_root,
                                           names->build_id, names->build_id + 2));
+    if (!dwarf->debug)
+        dwarf->debug = open_linked(names->module);
     while (dwarf->debug && dwarf_nextcu(dwarf->debug, at, &next, &size, NULL, NULL, NULL) == 0) {
         Dwarf_Die unit;
 

@@ -1,16 +1,24 @@
 /*
  * baton-discover, which `baton discover` starts: a process of its own, because what it reads may be anything and
  * the libraries that it needs would make every start of the launcher slower.
+ *
+ *   baton-discover static PROGRAM text|json
+ *   baton-discover judge FACTS text|json [FILE.conf]     FACTS: a file, or a folder with one a process
  */
+#include <dirent.h>
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
 #include "base/text.h"
-#include "discover.h"
+#include "elf/file.h"
+#include "facts.h"
+#include "write.h"
 
 /* Names of files come through without what a terminal would obey. */
-static int print_clean(char *text, size_t len)
+static int print_clean(FILE *out, char *text, size_t len)
 {
     char *end;
 
@@ -20,7 +28,75 @@ static int print_clean(char *text, size_t len)
             end = text + len;
         text_clean(line, (size_t)(end - line));
     }
-    return fwrite(text, 1, len, stdout) == len && fflush(stdout) == 0 ? 0 : 1;
+    return fwrite(text, 1, len, out) == len && fflush(out) == 0 ? 0 : 1;
+}
+
+/* Of the processes of a run the one that has most to tell. */
+static char *choose(const char *folder)
+{
+    DIR *list = opendir(folder);
+    struct dirent *entry;
+    char *best = NULL;
+    uint32_t most = 0;
+    struct discover_header *head = wanted(malloc(sizeof *head)); /* too large for a stack */
+
+    if (!list) {
+        free(head);
+        return wanted(strdup(folder));
+    }
+    while ((entry = readdir(list))) {
+        char *path = text_of("%s/%s", folder, entry->d_name);
+        FILE *file = entry->d_name[0] == '.' ? NULL : fopen(path, "re");
+
+        if (file && fread(head, offsetof(struct discover_header, module), 1, file) == 1 &&
+            !memcmp(head->magic, DISCOVER_MAGIC, sizeof head->magic) &&
+            (!best || head->events > most)) {
+            best = path;
+            most = head->events;
+        }
+        if (file)
+            fclose(file);
+    }
+    closedir(list);
+    free(head);
+    return best;
+}
+
+int verb_judge(const char *path, bool is_json, const char *conf)
+{
+    char *chosen = choose(path);
+    char *text = NULL;
+    size_t len = 0;
+    FILE *out, *memory;
+
+    if (!chosen || !facts_open(chosen)) {
+        fprintf(
+            stderr,
+            "baton: the run has left nothing to judge: the library was not loaded, or the program "
+            "ended before it began\n");
+        return 1;
+    }
+    for (unsigned i = 0; i < modules_count; i++) {
+        if (modules[i].elf.tls_size && !facts_is_runtime(names_of(&modules[i])))
+            code_variables(names_of(&modules[i]));
+    }
+    follow();
+    judge();
+    if (is_json)
+        write_json();
+    if (!is_json && !conf)
+        write_conf(stdout);
+    if (!conf)
+        return 0;
+    memory = wanted(open_memstream(&text, &len));
+    write_conf(memory);
+    fclose(memory);
+    out = fopen(conf, "we");
+    if (!out || print_clean(out, text, len) || fclose(out) != 0) {
+        fprintf(stderr, "baton: %s: %s\n", conf, strerror(errno));
+        return 1;
+    }
+    return 0;
 }
 
 int main(int argc, char **argv)
@@ -28,16 +104,22 @@ int main(int argc, char **argv)
     FILE *terminal = stdout, *kept;
     char *text = NULL;
     size_t len = 0;
+    bool is_static = argc == 4 && !strcmp(argv[1], "static");
+    bool is_judge = (argc == 4 || argc == 5) && !strcmp(argv[1], "judge");
     int status;
 
     log_level = -1;
-    if (argc != 4 || strcmp(argv[1], "static") != 0) {
-        fprintf(stderr, "usage: baton-discover static PROGRAM text|json\n");
+    if (!is_static && !is_judge) {
+        fprintf(
+            stderr,
+            "usage: baton-discover static PROGRAM text|json, baton-discover judge FACTS text|json "
+            "[FILE]\n");
         return 2;
     }
     kept = stdout = wanted(open_memstream(&text, &len));
-    status = verb_static(argv[2], !strcmp(argv[3], "json"));
+    status = is_static ? verb_static(argv[2], !strcmp(argv[3], "json"))
+                       : verb_judge(argv[2], !strcmp(argv[3], "json"), argc == 5 ? argv[4] : NULL);
     stdout = terminal;
     fclose(kept);
-    return print_clean(text, len) ? 1 : status;
+    return print_clean(stdout, text, len) ? 1 : status;
 }

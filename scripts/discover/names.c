@@ -109,6 +109,38 @@ static uintptr_t end_of_code(const struct elf_module *elf, uintptr_t address)
     return address;
 }
 
+/*
+ * The program's main function is what its entry hands to the C library as the first argument, named or not:
+ * lea main(%rip),%rdi or mov $main,%rdi.
+ */
+static void add_main(struct names *names)
+{
+#if defined(__x86_64__)
+    const struct elf_module *elf = &names->module->elf;
+    const elf_ehdr *header = (const elf_ehdr *)elf->lo;
+    const unsigned char *code;
+
+    if (!elf->is_main || !elf_module_holds(elf, elf->lo, sizeof *header) ||
+        memcmp(header->e_ident, ELFMAG, SELFMAG) != 0 ||
+        !elf_module_holds(elf, elf->base + header->e_entry, 64))
+        return;
+    code = (const unsigned char *)(elf->base + header->e_entry);
+    for (unsigned at = 0; at + 7 < 64; at++) {
+        int32_t value;
+
+        memcpy(&value, code + at + 3, 4);
+        if (!memcmp(code + at, "\x48\x8d\x3d", 3))
+            add_function(names, "main", header->e_entry + at + 7 + (uintptr_t)(intptr_t)value, 0,
+                         false);
+        else if (!memcmp(code + at, "\x48\xc7\xc7", 3))
+            add_function(names, "main", (uintptr_t)(uint32_t)value, 0, false);
+        else
+            continue;
+        return;
+    }
+#endif
+}
+
 /* One of each address; where no size is known a function goes on to the next. */
 static void settle(struct names *names)
 {
@@ -193,6 +225,7 @@ struct names *names_of(struct module *module)
     for (size_t i = 0; id && i < id_len && i < 32; i++)
         sprintf(names->build_id + 2 * i, "%02x", id[i]);
     add_frames(names);
+    add_main(names);
     settle(names);
     known[known_count++] = names;
     return names;
@@ -251,4 +284,42 @@ const char *names_item(const struct names *names, const struct variable *variabl
     else
         snprintf(buffer, sizeof buffers[0], "%s@%s", variable->name, names->shown);
     return buffer;
+}
+
+struct data_search {
+    uintptr_t address;
+    char *buf;
+    size_t n;
+    bool is_found;
+};
+
+static void search_data(const struct elf_table *table, struct data_search *search)
+{
+    struct elf_cursor cursor = {.table = table, .want = ELF_OBJECT};
+    const elf_file_sym *symbol;
+    const char *name;
+
+    while (!search->is_found && (symbol = elf_cursor_next(&cursor, &name))) {
+        if (symbol->st_value == search->address) {
+            snprintf(search->buf, search->n, "%s", name);
+            search->is_found = true;
+        }
+    }
+}
+
+bool names_data(struct names *names, uintptr_t address, char *buf, size_t n)
+{
+    struct data_search search = {address, buf, n, false};
+    struct elf_table exported = elf_module_table(&names->module->elf);
+    struct elf_file file, debug;
+
+    search_data(&exported, &search);
+    if (elf_file_open_module(&names->module->elf, &file) && file.symtab.count) {
+        search_data(&file.symtab, &search);
+    } else if (elf_file_open_debug(&names->module->elf, &file, &debug)) {
+        search_data(&debug.symtab, &search);
+        elf_file_close(&debug);
+    }
+    elf_file_close(&file);
+    return search.is_found;
 }

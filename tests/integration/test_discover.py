@@ -1,10 +1,14 @@
 """baton discover: what a program has that could be carried, and what hands it over."""
 import json
+import os
+import re
+import shutil
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 
-from harness import PROGRAMS, skip, test
+from harness import PROGRAMS, ROOT, plain, skip, test
 from test_launcher import baton, expect
 
 GLIB = PROGRAMS / "stale_pool_glib"
@@ -42,3 +46,110 @@ def static_submits():
         subprocess.run(["strip", program], check=True)
         said = baton("discover", "--static", program).ok()
         said.matches(r"\n    main\+0x[0-9a-f]+\(kind=call,fn=2,arg=3\)\n").says("no symbols: install the debug package")
+
+
+def found_in(*words):
+    data = json.loads(baton("discover", "--json", "--", *words).out.splitlines()[-1])
+    return data, {entry["item"]: entry["why"] for entry in data["left"]}
+
+
+SYMBOLS = ["symbols", "debug file", "stripped"]
+
+
+def stripped(program, how, folder):
+    """A copy of a program: with all it has, with a debug file beside it, or with nothing."""
+    copy = Path(folder, program.name)
+    shutil.copy(program, copy)
+    if how == "debug file":
+        subprocess.run(["objcopy", "--only-keep-debug", copy, f"{copy}.debug"], check=True)
+    if how != "symbols":
+        subprocess.run(["strip", copy], check=True)
+    if how == "debug file":
+        subprocess.run(["objcopy", f"--add-gnu-debuglink={copy}.debug", copy], check=True)
+    return copy
+
+
+@test("discover finds the context variable and the context key among decoys, and no more", each=SYMBOLS)
+def exactly_the_two(how):
+    with tempfile.TemporaryDirectory() as folder:
+        program = stripped(PROGRAMS / "discover_pool", how, folder)
+        data, left = found_in(program)
+        if how == "stripped":
+            expect([item[:11] for item in data["carry"]] == ["tls:main+0x", "key:main+0x"], data["carry"])
+            expect(data["hooks"] and data["hooks"][0].startswith("main+0x"), data["hooks"])
+        else:
+            expect(data["carry"] == ["tls:current_request", "key:tenant_key"], data["carry"])
+            expect(data["hooks"] == ["pool_submit(kind=call,fn=1,arg=2)"], data["hooks"])
+            decoys = {"tls:calls", "tls:random_state", "tls:cached_id", "tls:arena", "tls:thread_number",
+                      "tls:last_error", "key:buffer_key", "key:count_key"}
+            expect(decoys <= left.keys(), left)
+        expect(len(left) >= 8, left)
+
+
+@test("discover does so in C++, where the pool takes std::function", each=SYMBOLS)
+def exactly_the_two_cxx(how):
+    with tempfile.TemporaryDirectory() as folder:
+        data, left = found_in(stripped(PROGRAMS / "discover_pool_cxx", how, folder))
+        if how == "stripped":
+            expect([item[:11] for item in data["carry"]] == ["tls:main+0x", "key:main+0x"], data["carry"])
+        else:
+            expect(data["carry"] == ["tls:_ZN6server5Scope7currentE", "key:_ZN6server5Scope10tenant_keyE"], data)
+            expect(data["hooks"] == ["_ZN4Pool7enqueueESt8functionIFvvEE(kind=stdfunction,obj=2)"], data["hooks"])
+        expect(len(left) >= 5, left)
+
+
+@test("the whole loop: wrong as it is, looked at, and right with the file that discover wrote",
+      each=("discover_pool", "discover_pool_cxx"))
+def whole_loop(name):
+    program = PROGRAMS / name
+    plain(program).exits(1).says("right 0 wrong 40")
+    with tempfile.TemporaryDirectory() as folder:
+        found = Path(folder, "found.conf")
+        # The program's output is what it was, and what is said goes to stderr.
+        baton("discover", "-o", found, "--", program).ok().says("right 0 wrong 40\n").complains("next: baton run --config")
+        baton("run", "--config", found, "--", program).ok().quiet().says("right 40 wrong 0")
+
+
+@test("the whole loop of a stripped program: by offsets, also the function that hands over; check says the same")
+def whole_loop_stripped():
+    with tempfile.TemporaryDirectory() as folder:
+        program, found = stripped(PROGRAMS / "discover_pool", "stripped", folder), Path(folder, "found.conf")
+        baton("discover", "-o", found, "--", program).ok()
+        baton("check", "--config", found, program).ok().says("at an offset", "hooked by a patch of its entry")
+        baton("run", "--config", found, "--", program).ok().quiet().says("right 40 wrong 0")
+        hook = re.search(r"^main\+0x([0-9a-f]+)\(", found.read_text(), re.M)
+        between = f"main+0x{int(hook[1], 16) + 1:x}(kind=call,fn=1,arg=2)"
+        baton("check", between, program).exits(1).says("no function of that name")
+
+
+@test("discover leaves nothing behind, and the program's status and signals are told")
+def leaves_nothing():
+    with tempfile.TemporaryDirectory() as folder:
+        how = {"env": {"TMPDIR": folder}}
+        baton("discover", "--", PROGRAMS / "discover_pool", **how).ok().says("tls:current_request")
+        baton("discover", "--", "sh", "-c", "kill -SEGV $$", **how).complains("was ended by signal 11")
+        baton("discover", "--", "no-such-program", **how).exits(127)
+        expect(not list(Path(folder).iterdir()), list(Path(folder).iterdir()))
+    baton("discover", "--for", "x", "true").complains("expected seconds")
+    baton("discover").exits(2).complains("no program given")
+
+
+@test("discover --for ends a server after a while; --now looks at one that runs")
+def now_and_for():
+    server = [str(PROGRAMS / "discover_pool"), "1000000000"]
+    baton("discover", "--for", "1", "--", *server).ok().says("\ntls:current_request\n")
+    baton("discover", "--now", "x").exits(2)
+    baton("discover", "--now", str(os.getpid())).exits(1).complains("notes nothing down")
+    with tempfile.TemporaryDirectory() as folder:
+        settings = {"BATON_DISCOVER": f"{folder}/%p", "LD_PRELOAD": str(ROOT / "build/libbaton-discover.so")}
+        process = subprocess.Popen(server, env=settings)
+        try:
+            for _ in range(200):
+                said = baton("discover", "--now", str(process.pid))
+                if "\ntls:current_request\n" in said.out:
+                    break
+                time.sleep(0.1)
+            said.ok().says("\ntls:current_request\n", "\nkey:tenant_key\n", "\npool_submit(kind=call,fn=1,arg=2)\n")
+        finally:
+            process.kill()
+            process.wait()

@@ -1,0 +1,112 @@
+/*
+ * The file of a run, and names for its addresses. It was written by another process while this one reads it, or
+ * by anything else: every number is checked before it is used.
+ */
+#include "facts.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+const struct discover_header *facts;
+uint32_t facts_events;
+
+static struct names *module_names[DISCOVER_MODULES];
+static uint32_t modules_known;
+
+bool facts_open(const char *path)
+{
+    struct stat status;
+    void *memory;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+    if (fd < 0)
+        return false;
+    memory = fstat(fd, &status) == 0 && status.st_size >= (off_t)sizeof *facts
+                 ? mmap(NULL, sizeof *facts, PROT_READ, MAP_PRIVATE, fd, 0)
+                 : MAP_FAILED;
+    close(fd);
+    if (memory == MAP_FAILED)
+        return false;
+    facts = memory;
+    if (memcmp(facts->magic, DISCOVER_MAGIC, sizeof facts->magic) != 0 || !facts->module[0].path[0])
+        return false;
+    modules_known = facts->modules < DISCOVER_MODULES ? facts->modules : DISCOVER_MODULES;
+    facts_events = facts->events < DISCOVER_EVENTS ? facts->events : DISCOVER_EVENTS;
+    for (uint32_t i = 0; i < modules_known; i++) {
+        if (memchr(facts->module[i].path, '\0', DISCOVER_PATH) && facts->module[i].path[0] == '/' &&
+            modules_add(facts->module[i].path))
+            module_names[i] = names_of_path(facts->module[i].path);
+        if (module_names[i])
+            module_names[i]->module->is_later = false;
+    }
+    return module_names[0] != NULL;
+}
+
+struct names *facts_module(uint32_t number)
+{
+    return number < modules_known ? module_names[number] : NULL;
+}
+
+struct place facts_place(uint64_t address, bool is_return)
+{
+    struct place place = {.address = address};
+
+    for (uint32_t i = 0; i < modules_known; i++) {
+        const struct discover_module *module = &facts->module[i];
+
+        if (address < module->lo || address >= module->hi || !module_names[i])
+            continue;
+        place.names = module_names[i];
+        place.address = address - module->base;
+        place.function = names_function(place.names, place.address - is_return);
+    }
+    return place;
+}
+
+bool facts_is_runtime(const struct names *names)
+{
+    static const char *const known[] = {"libc.so",   "libc-",    "ld-linux",  "libpthread",
+                                        "libstdc++", "libgcc_s", "libunwind", "libbaton",
+                                        "libc++",    "libdl.",   "libm."};
+    const char *name = names->module->elf.name;
+
+    for (unsigned i = 0; i < sizeof known / sizeof *known; i++) {
+        if (!strncmp(name, known[i], strlen(known[i])))
+            return true;
+    }
+    return false;
+}
+
+uint32_t facts_inner(uint32_t number)
+{
+    const struct discover_stack *stack = number < DISCOVER_STACKS ? &facts->stack[number] : NULL;
+    uint32_t count = stack && stack->count <= DISCOVER_FRAMES ? stack->count : 0;
+
+    for (uint32_t i = 0; i < count; i++) {
+        struct place place = facts_place(stack->frames[i], true);
+
+        if (place.names && !facts_is_runtime(place.names))
+            return i;
+    }
+    return count;
+}
+
+const char *facts_name(const struct place *place)
+{
+    static char buffers[8][500];
+    static unsigned next;
+    char *buffer = buffers[next++ % 8];
+
+    if (!place->names)
+        return "?";
+    if (place->function && place->function->name)
+        snprintf(buffer, sizeof buffers[0], "%s", place->function->name);
+    else
+        snprintf(buffer, sizeof buffers[0], "%s+0x%zx", place->names->shown,
+                 (size_t)(place->function ? place->function->start : place->address));
+    return buffer;
+}

@@ -1,0 +1,181 @@
+/*
+ * Who woke whom: is it a pool that hands over work, who hooks it already, and which function, with which
+ * arguments, is to be named.
+ *
+ * A pool's worker calls what it was given: there is a call through a pointer in one of the functions that it waits
+ * in. Who waits for a result does not. Without Zydis that is not known, and everybody may be a worker.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "facts.h"
+
+enum { WORKER_FRAMES = 4, SUBMIT_FRAMES = 6 };
+
+static struct place frame_of(uint32_t stack, uint32_t frame)
+{
+    return facts_place(facts->stack[stack].frames[frame], true);
+}
+
+static uint32_t frames_of(uint32_t stack)
+{
+    return stack < DISCOVER_STACKS && facts->stack[stack].count <= DISCOVER_FRAMES
+               ? facts->stack[stack].count
+               : 0;
+}
+
+static unsigned index_of(const struct place *place)
+{
+    return (unsigned)(place->function - place->names->functions);
+}
+
+static bool is_named(const struct place *place, const char *name)
+{
+    return place->function && place->function->name && !strcmp(place->function->name, name);
+}
+
+/* The functions that who waits is in, and what those call directly. */
+static bool waits_in(const struct channel *channel, const struct names *names, unsigned function)
+{
+    uint32_t first = facts_inner(channel->waiter_stack), count = frames_of(channel->waiter_stack);
+
+    for (uint32_t i = first; i < count && i < first + WORKER_FRAMES; i++) {
+        struct place place = frame_of(channel->waiter_stack, i);
+        const struct code *code;
+
+        if (!place.function || place.names != names || is_named(&place, "main"))
+            continue;
+        if (index_of(&place) == function)
+            return true;
+        code = code_of(place.names);
+        for (unsigned j = 0; j < code->edges_count; j++) {
+            if (code->edges[j][0] == index_of(&place) && code->edges[j][1] == function)
+                return true;
+        }
+    }
+    return false;
+}
+
+static bool calls_pointers(const struct channel *channel)
+{
+    uint32_t first = facts_inner(channel->waiter_stack), count = frames_of(channel->waiter_stack);
+
+    if (!code_is_known())
+        return true;
+    for (uint32_t i = first; i < count && i < first + WORKER_FRAMES; i++) {
+        struct place place = frame_of(channel->waiter_stack, i);
+        const struct code *code;
+
+        if (!place.function || facts_is_runtime(place.names) || is_named(&place, "main"))
+            continue;
+        code = code_of(place.names);
+        for (unsigned j = 0; j < place.names->functions_count; j++) {
+            if (code->is_indirect[j] && waits_in(channel, place.names, j))
+                return true;
+        }
+    }
+    return false;
+}
+
+/* By what the function keeps of its arguments, and what the worker calls: without debug information. */
+static bool shape_item(const struct channel *channel, const struct place *submit, char *buf,
+                       size_t n)
+{
+    const struct code *code = code_of(submit->names);
+    unsigned function = index_of(submit);
+
+    for (unsigned i = 0; i < code->stores_count; i++) {
+        const struct stored *callee = &code->stores[i];
+
+        if (callee->function != function)
+            continue;
+        for (unsigned j = 0; j < code->stores_count; j++) {
+            const struct stored *data = &code->stores[j];
+
+            if (data->function != function || data->argument == callee->argument)
+                continue;
+            for (unsigned k = 0; k < code->calls_count; k++) {
+                const struct called *called = &code->calls[k];
+
+                if (called->callee - called->data != callee->offset - data->offset ||
+                    called->data < 0 || called->callee != callee->offset ||
+                    !waits_in(channel, submit->names, called->function))
+                    continue;
+                snprintf(buf, n, "%s(kind=call,fn=%u,arg=%u)",
+                         names_shown(submit->names, submit->function), callee->argument,
+                         data->argument);
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+/* An argument that is an object with a pointer to a function in it. */
+static bool field_item(const struct channel *channel, const struct place *submit,
+                       const struct signature *signature, char *buf, size_t n)
+{
+    const struct code *code = code_of(submit->names);
+
+    for (unsigned i = 0; i < signature->count; i++) {
+        const struct parameter *parameter = &signature->parameter[i];
+
+        if (parameter->field_function < 0)
+            continue;
+        for (unsigned k = 0; k < code->calls_count; k++) {
+            const struct called *called = &code->calls[k];
+
+            if (called->callee != parameter->field_function ||
+                !waits_in(channel, submit->names, called->function))
+                continue;
+            if (called->data >= 0)
+                snprintf(buf, n, "%s(kind=field,obj=%u,off=%d,data=%d)",
+                         names_shown(submit->names, submit->function), i + 1, called->callee,
+                         called->data);
+            else
+                snprintf(buf, n, "%s(kind=field,obj=%u,off=%d)",
+                         names_shown(submit->names, submit->function), i + 1, called->callee);
+            return true;
+        }
+    }
+    return false;
+}
+
+void pool_look(struct channel *channel)
+{
+    uint32_t first = facts_inner(channel->waker_stack), count = frames_of(channel->waker_stack);
+    char field[ITEM_MAX] = "";
+
+    if (channel->by == BY_THREAD) {
+        channel->is_pool = true;
+        channel->family = "pthread";
+        return;
+    }
+    channel->is_pool = calls_pointers(channel);
+    for (uint32_t i = 0; i < count; i++) {
+        struct place place = frame_of(channel->waker_stack, i);
+
+        if (place.function && place.function->name && !channel->family)
+            channel->family = family_of_function(place.function->name);
+    }
+    if (channel->family)
+        channel->is_pool = true;
+    for (uint32_t i = first;
+         i < count && i < first + SUBMIT_FRAMES && channel->is_pool && !channel->family; i++) {
+        struct place place = frame_of(channel->waker_stack, i);
+        struct signature signature;
+
+        if (!place.function || place.names != channel->waker.names || is_named(&place, "main"))
+            break;
+        if (dwarf_signature(place.names, place.function, &signature)) {
+            if (dwarf_item(&signature, names_shown(place.names, place.function), channel->item,
+                           sizeof channel->item))
+                return;
+            if (!field[0])
+                field_item(channel, &place, &signature, field, sizeof field);
+        } else if (shape_item(channel, &place, channel->item, sizeof channel->item)) {
+            return;
+        }
+    }
+    memcpy(channel->item, field, sizeof field);
+}

@@ -1,0 +1,226 @@
+/*
+ * What was found, as a configuration file that `baton run --config` takes, with comments, or as JSON.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "facts.h"
+#include "write.h"
+
+static const char *const by_names[] = {
+    [BY_COND] = "a condition",   [BY_SEM] = "a semaphore", [BY_FUTEX] = "a futex",
+    [BY_EVENTFD] = "an eventfd", [BY_PIPE] = "a pipe",     [BY_THREAD] = "a thread's start",
+};
+
+static const char *by_name(uint32_t by)
+{
+    return by < sizeof by_names / sizeof *by_names && by_names[by] ? by_names[by] : "something";
+}
+
+/* The channel that speaks for it most. */
+static const struct seen *best_seen(unsigned subject)
+{
+    const struct seen *best = NULL;
+
+    for (unsigned i = 0; i < channels_count; i++) {
+        const struct seen *seen = &channels[i].seen[subject];
+
+        if (channels[i].is_pool && (!best || seen->pairs > best->pairs))
+            best = seen;
+    }
+    return best;
+}
+
+static bool is_repeated(unsigned channel)
+{
+    for (unsigned i = 0; i < channel; i++) {
+        if (!strcmp(channels[i].item, channels[channel].item))
+            return true;
+    }
+    return false;
+}
+
+/* Pools that nobody hooks. */
+static bool is_open(const struct channel *channel)
+{
+    return channel->is_pool && !channel->family;
+}
+
+/* Who waits there is known already, by another function that wakes it. */
+static bool is_explained(const struct channel *channel)
+{
+    for (unsigned i = 0; i < channels_count; i++) {
+        if (is_open(&channels[i]) && channels[i].item[0] &&
+            channels[i].waiter.names == channel->waiter.names &&
+            channels[i].waiter.function == channel->waiter.function)
+            return true;
+    }
+    return false;
+}
+
+static unsigned count_context(void)
+{
+    unsigned count = 0;
+
+    for (unsigned i = 0; i < subjects_count; i++)
+        count += subjects[i].is_context;
+    return count;
+}
+
+static void conf_subjects(FILE *out)
+{
+    fprintf(out,
+            "# Context: differs with the request, set before handing over, read in the task.\n");
+    for (unsigned i = 0; i < subjects_count; i++) {
+        const struct subject *subject = &subjects[i];
+        const struct seen *seen = best_seen(i);
+
+        if (!subject->is_context)
+            continue;
+        if (seen)
+            fprintf(out, "#   %u of %u handoffs: the worker had another value\n", seen->differs,
+                    seen->pairs);
+        if (subject->note)
+            fprintf(out, "#   %s\n", subject->note);
+        fprintf(out, "%s\n", subject->item);
+    }
+    if (!count_context())
+        fprintf(out, "#   nothing was found; what was seen and left alone stands below\n");
+}
+
+static void print_stack(FILE *out, uint32_t number)
+{
+    const struct discover_stack *stack = number < DISCOVER_STACKS ? &facts->stack[number] : NULL;
+
+    for (uint32_t i = 0; stack && i < stack->count && i < DISCOVER_FRAMES; i++) {
+        struct place place = facts_place(stack->frames[i], true);
+
+        if (place.names && !strncmp(place.names->module->elf.name, "libbaton", 8))
+            continue;
+        fprintf(out, "#     %s in %s\n", facts_name(&place),
+                place.names ? place.names->module->elf.name : "no module");
+    }
+}
+
+static void conf_pools(FILE *out)
+{
+    unsigned open = 0;
+
+    fprintf(out, "\n# Handoffs that baton hooks by itself:");
+    for (unsigned i = 0; i < channels_count; i++) {
+        bool is_said = !channels[i].family;
+
+        for (unsigned j = 0; j < i && !is_said; j++)
+            is_said = channels[j].family == channels[i].family;
+        if (!is_said)
+            fprintf(out, " %s", channels[i].family);
+    }
+    fprintf(out, "\n# Pools of the program's own, which BATON_HOOKS has to name:\n");
+    for (unsigned i = 0; i < channels_count; i++) {
+        const struct channel *channel = &channels[i];
+
+        if (!is_open(channel) || (channel->item[0] ? is_repeated(i) : is_explained(channel)))
+            continue;
+        open++;
+        fprintf(out, "#   %u times %s was woken from %s by %s\n", channel->pairs,
+                facts_name(&channel->waiter), facts_name(&channel->waker), by_name(channel->by));
+        if (channel->item[0]) {
+            fprintf(out, "%s\n", channel->item);
+            continue;
+        }
+        fprintf(out, "#   which function hands the work over could not be told; who woke:\n");
+        print_stack(out, channel->waker_stack);
+        fprintf(out, "#   who waited:\n");
+        print_stack(out, channel->waiter_stack);
+    }
+    if (!open)
+        fprintf(out, "#   none was seen\n");
+}
+
+static bool is_worth_telling(unsigned subject)
+{
+    const struct seen *seen = best_seen(subject);
+
+    return !subjects[subject].is_context && subjects[subject].item[0] &&
+           (!subjects[subject].of || !facts_is_runtime(subjects[subject].of)) && seen;
+}
+
+static void conf_rest(FILE *out)
+{
+    unsigned told = 0;
+
+    fprintf(out, "\n# Left alone:\n");
+    for (unsigned i = 0; i < subjects_count; i++) {
+        if (is_worth_telling(i) && told++ < 64)
+            fprintf(out, "#   %s: %s\n", subjects[i].item, subjects[i].verdict);
+    }
+    if (!told)
+        fprintf(out, "#   nothing\n");
+    if (facts->events_lost)
+        fprintf(out, "# %u events did not fit and were not looked at.\n", facts->events_lost);
+    if (!facts->has_unwinder)
+        fprintf(out, "# libunwind.so.8 was not there: of stacks only the first frame is known.\n");
+}
+
+void write_conf(FILE *out)
+{
+    fprintf(out, "# Found by baton discover in %s (process %u): %u threads, %u events.\n",
+            facts->module[0].path, facts->pid, facts->threads, facts_events);
+    fprintf(out, "# Use it: baton run --config FILE -- PROGRAM. Read it first: it was found by "
+                 "watching one run.\n\n");
+    conf_subjects(out);
+    conf_pools(out);
+    conf_rest(out);
+}
+
+void write_json(void)
+{
+    unsigned told = 0;
+
+    printf("{\"program\":");
+    print_json(facts->module[0].path);
+    printf(",\"pid\":%u,\"threads\":%u,\"events\":%u,\"lost\":%u,\"carry\":[", facts->pid,
+           facts->threads, facts_events, facts->events_lost);
+    for (unsigned i = 0; i < subjects_count; i++) {
+        if (subjects[i].is_context) {
+            fputs(told++ ? "," : "", stdout);
+            print_json(subjects[i].item);
+        }
+    }
+    fputs("],\"hooks\":[", stdout);
+    told = 0;
+    for (unsigned i = 0; i < channels_count; i++) {
+        if (is_open(&channels[i]) && channels[i].item[0] && !is_repeated(i)) {
+            fputs(told++ ? "," : "", stdout);
+            print_json(channels[i].item);
+        }
+    }
+    fputs("],\"handoffs\":[", stdout);
+    for (unsigned i = 0; i < channels_count; i++) {
+        fputs(i ? ",{\"from\":" : "{\"from\":", stdout);
+        print_json(facts_name(&channels[i].waker));
+        fputs(",\"to\":", stdout);
+        print_json(facts_name(&channels[i].waiter));
+        fputs(",\"by\":", stdout);
+        print_json(by_name(channels[i].by));
+        printf(",\"times\":%u,\"is_pool\":%s,\"family\":", channels[i].pairs,
+               channels[i].is_pool ? "true" : "false");
+        print_json(channels[i].family ? channels[i].family : "");
+        fputs("}", stdout);
+    }
+    fputs("],\"left\":[", stdout);
+    told = 0;
+    for (unsigned i = 0; i < subjects_count; i++) {
+        if (!is_worth_telling(i))
+            continue;
+        fputs(told++ ? ",{\"item\":" : "{\"item\":", stdout);
+        print_json(subjects[i].item);
+        fputs(",\"why\":", stdout);
+        print_json(subjects[i].verdict);
+        fputs("}", stdout);
+    }
+    fputs("]}\n", stdout);
+}

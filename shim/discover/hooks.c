@@ -1,0 +1,435 @@
+/*
+ * The calls by which threads wait for and wake each other, start, and keep values under keys. Each goes on to the
+ * real function and answers what it answered; nothing of ours is held meanwhile, because it may be cancelled.
+ */
+#include <dlfcn.h>
+#include <errno.h>
+#include <linux/futex.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdarg.h>
+#include <sys/eventfd.h>
+#include <sys/syscall.h>
+#include <threads.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/sys.h"
+#include "discover/record.h"
+
+#define EXPORTED __attribute__((visibility("default")))
+#define FROM __builtin_extract_return_addr(__builtin_return_address(0))
+
+/* The next definition. pthread_cond_* have an older version with another layout. */
+static void *find_next(const char *name, const char *version)
+{
+    void *found = version ? dlvsym(RTLD_NEXT, name, version) : NULL;
+
+    return found ? found : dlsym(RTLD_NEXT, name);
+}
+
+/* Where there is an older one; elsewhere no version has this name, and there is one only. */
+#define COND_VERSION "GLIBC_2.3.2"
+
+#define NEXT(name, version)                                                        \
+    ({                                                                             \
+        static __typeof__(&name) next_one;                                         \
+        __typeof__(&name) next_now = __atomic_load_n(&next_one, __ATOMIC_RELAXED); \
+        if (!next_now) {                                                           \
+            next_now = (__typeof__(&name))find_next(#name, version);               \
+            __atomic_store_n(&next_one, next_now, __ATOMIC_RELAXED);               \
+        }                                                                          \
+        next_now;                                                                  \
+    })
+
+#define WAKE(by, object) record_event(DISCOVER_WAKE, by, (uintptr_t)(object), 0, FROM)
+#define WAITING(by, object, call)                                                            \
+    ({                                                                                       \
+        __typeof__(call) waited;                                                             \
+        record_event(DISCOVER_WAIT, by, (uintptr_t)(object), 0, FROM);                       \
+        waited = call;                                                                       \
+        record_event(DISCOVER_WOKEN, by, (uintptr_t)(object), (uint64_t)(waited < 0), FROM); \
+        waited;                                                                              \
+    })
+
+/* ---- conditions and semaphores ---- */
+
+EXPORTED int pthread_cond_signal(pthread_cond_t *cond)
+{
+    WAKE(BY_COND, cond);
+    return NEXT(pthread_cond_signal, COND_VERSION)(cond);
+}
+
+EXPORTED int pthread_cond_broadcast(pthread_cond_t *cond)
+{
+    WAKE(BY_COND, cond);
+    return NEXT(pthread_cond_broadcast, COND_VERSION)(cond);
+}
+
+EXPORTED int pthread_cond_wait(pthread_cond_t *cond, pthread_mutex_t *mutex)
+{
+    return WAITING(BY_COND, cond, NEXT(pthread_cond_wait, COND_VERSION)(cond, mutex));
+}
+
+EXPORTED int pthread_cond_timedwait(pthread_cond_t *cond, pthread_mutex_t *mutex,
+                                    const struct timespec *until)
+{
+    return WAITING(BY_COND, cond, NEXT(pthread_cond_timedwait, COND_VERSION)(cond, mutex, until));
+}
+
+EXPORTED int pthread_cond_clockwait(pthread_cond_t *cond, pthread_mutex_t *mutex, clockid_t clock,
+                                    const struct timespec *until)
+{
+    return WAITING(BY_COND, cond, NEXT(pthread_cond_clockwait, NULL)(cond, mutex, clock, until));
+}
+
+EXPORTED int cnd_signal(cnd_t *cond)
+{
+    WAKE(BY_COND, cond);
+    return NEXT(cnd_signal, NULL)(cond);
+}
+
+EXPORTED int cnd_broadcast(cnd_t *cond)
+{
+    WAKE(BY_COND, cond);
+    return NEXT(cnd_broadcast, NULL)(cond);
+}
+
+EXPORTED int cnd_wait(cnd_t *cond, mtx_t *mutex)
+{
+    return WAITING(BY_COND, cond, NEXT(cnd_wait, NULL)(cond, mutex));
+}
+
+EXPORTED int cnd_timedwait(cnd_t *cond, mtx_t *mutex, const struct timespec *until)
+{
+    return WAITING(BY_COND, cond, NEXT(cnd_timedwait, NULL)(cond, mutex, until));
+}
+
+EXPORTED int sem_post(sem_t *sem)
+{
+    WAKE(BY_SEM, sem);
+    return NEXT(sem_post, NULL)(sem);
+}
+
+EXPORTED int sem_wait(sem_t *sem)
+{
+    return WAITING(BY_SEM, sem, NEXT(sem_wait, NULL)(sem));
+}
+
+EXPORTED int sem_timedwait(sem_t *sem, const struct timespec *until)
+{
+    return WAITING(BY_SEM, sem, NEXT(sem_timedwait, NULL)(sem, until));
+}
+
+EXPORTED int sem_clockwait(sem_t *sem, clockid_t clock, const struct timespec *until)
+{
+    return WAITING(BY_SEM, sem, NEXT(sem_clockwait, NULL)(sem, clock, until));
+}
+
+/* ---- futexes by their own system call ---- */
+
+static bool is_busy(void)
+{
+    return !page || (own && own->is_busy);
+}
+
+/* All arguments lie in registers, however many the caller has given. */
+EXPORTED long syscall(long number, ...)
+{
+    long (*next)(long, ...) = NEXT(syscall, NULL);
+    long a, b, c, d, e, f;
+    va_list args;
+
+    va_start(args, number);
+    a = va_arg(args, long);
+    b = va_arg(args, long);
+    c = va_arg(args, long);
+    d = va_arg(args, long);
+    e = va_arg(args, long);
+    f = va_arg(args, long);
+    va_end(args);
+    if (number == SYS_futex && !is_busy()) {
+        int what = (int)b & FUTEX_CMD_MASK;
+
+        if (what == FUTEX_WAKE || what == FUTEX_WAKE_BITSET)
+            WAKE(BY_FUTEX, a);
+        else if (what == FUTEX_WAIT || what == FUTEX_WAIT_BITSET)
+            return WAITING(BY_FUTEX, a, next(number, a, b, c, d, e, f));
+    }
+    return next(number, a, b, c, d, e, f);
+}
+
+/* ---- eventfds and pipes ---- */
+
+enum { FDS = 4096, IS_EVENTFD = 1u << 31 };
+
+/* What a descriptor is: 0: nothing that wakes anybody; else a number that the two ends have in common. */
+static uint32_t wakers[FDS], wakers_made;
+
+static void note_descriptor(int fd, uint32_t object)
+{
+    if (fd >= 0 && fd < FDS)
+        __atomic_store_n(&wakers[fd], object, __ATOMIC_RELAXED);
+}
+
+static uint32_t waker_of(int fd)
+{
+    return fd >= 0 && fd < FDS && page ? __atomic_load_n(&wakers[fd], __ATOMIC_RELAXED) : 0;
+}
+
+static unsigned by_of(uint32_t object)
+{
+    return object & IS_EVENTFD ? BY_EVENTFD : BY_PIPE;
+}
+
+EXPORTED int eventfd(unsigned count, int flags)
+{
+    int fd = NEXT(eventfd, NULL)(count, flags);
+
+    note_descriptor(fd, (__atomic_fetch_add(&wakers_made, 1, __ATOMIC_RELAXED) + 1) | IS_EVENTFD);
+    return fd;
+}
+
+static void note_pipe(const int *ends)
+{
+    uint32_t object = __atomic_fetch_add(&wakers_made, 1, __ATOMIC_RELAXED) + 1;
+
+    note_descriptor(ends[0], object);
+    note_descriptor(ends[1], object);
+}
+
+EXPORTED int pipe(int ends[2])
+{
+    int result = NEXT(pipe, NULL)(ends);
+
+    if (result == 0)
+        note_pipe(ends);
+    return result;
+}
+
+EXPORTED int pipe2(int ends[2], int flags)
+{
+    int result = NEXT(pipe2, NULL)(ends, flags);
+
+    if (result == 0)
+        note_pipe(ends);
+    return result;
+}
+
+EXPORTED int close(int fd)
+{
+    note_descriptor(fd, 0);
+    return NEXT(close, NULL)(fd);
+}
+
+EXPORTED ssize_t write(int fd, const void *from, size_t len)
+{
+    uint32_t object = waker_of(fd);
+
+    if (object)
+        WAKE(by_of(object), object);
+    return NEXT(write, NULL)(fd, from, len);
+}
+
+EXPORTED ssize_t read(int fd, void *into, size_t len)
+{
+    uint32_t object = waker_of(fd);
+
+    if (!object)
+        return NEXT(read, NULL)(fd, into, len);
+    return WAITING(by_of(object), object, NEXT(read, NULL)(fd, into, len));
+}
+
+EXPORTED int eventfd_write(int fd, eventfd_t value)
+{
+    uint32_t object = waker_of(fd);
+
+    if (object)
+        WAKE(by_of(object), object);
+    return NEXT(eventfd_write, NULL)(fd, value);
+}
+
+EXPORTED int eventfd_read(int fd, eventfd_t *value)
+{
+    uint32_t object = waker_of(fd);
+
+    if (!object)
+        return NEXT(eventfd_read, NULL)(fd, value);
+    return WAITING(by_of(object), object, NEXT(eventfd_read, NULL)(fd, value));
+}
+
+/* ---- threads ---- */
+
+struct starting {
+    void *(*start)(void *);
+    int (*start_c11)(void *);
+    void *arg;
+    uint32_t creator;
+    uint64_t number;
+};
+
+static uint64_t starts;
+
+static void begin_thread(const struct starting *starting)
+{
+    const void *routine = starting->start ? (const void *)starting->start
+                                          : (const void *)starting->start_c11;
+
+    if (recorder_begin(starting->creator, routine))
+        record_event(DISCOVER_START, BY_THREAD, starting->number, (uintptr_t)routine, routine);
+}
+
+static void end_thread(void *unused)
+{
+    record_event(DISCOVER_END, BY_THREAD, 0, 0, FROM);
+    recorder_end();
+}
+
+static void *run_thread(void *arg)
+{
+    struct starting starting = *(struct starting *)arg;
+    void *result;
+
+    sys_unmap(arg, sizeof starting);
+    begin_thread(&starting);
+    pthread_cleanup_push(end_thread, NULL);
+    result = starting.start(starting.arg);
+    pthread_cleanup_pop(1);
+    return result;
+}
+
+static int run_thread_c11(void *arg)
+{
+    struct starting starting = *(struct starting *)arg;
+    int result;
+
+    sys_unmap(arg, sizeof starting);
+    begin_thread(&starting);
+    pthread_cleanup_push(end_thread, NULL);
+    result = starting.start_c11(starting.arg);
+    pthread_cleanup_pop(1);
+    return result;
+}
+
+/* NULL: it starts without us. */
+static struct starting *starting_make(const void *routine, const void *from)
+{
+    struct recorder *recorder = recorder_own();
+    struct starting *starting = recorder && !recorder->is_busy ? sys_map(sizeof *starting, -1)
+                                                               : NULL;
+
+    if (!starting)
+        return NULL;
+    starting->creator = recorder->thread;
+    starting->number = __atomic_add_fetch(&starts, 1, __ATOMIC_RELAXED);
+    record_event(DISCOVER_CREATE, BY_THREAD, starting->number, (uintptr_t)routine, from);
+    return starting;
+}
+
+EXPORTED int pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *),
+                            void *arg)
+{
+    struct starting *starting = starting_make((const void *)start, FROM);
+    int result;
+
+    if (!starting)
+        return NEXT(pthread_create, NULL)(thread, attr, start, arg);
+    starting->start = start;
+    starting->arg = arg;
+    result = NEXT(pthread_create, NULL)(thread, attr, run_thread, starting);
+    if (result != 0)
+        sys_unmap(starting, sizeof *starting);
+    return result;
+}
+
+EXPORTED int thrd_create(thrd_t *thread, thrd_start_t start, void *arg)
+{
+    struct starting *starting = starting_make((const void *)start, FROM);
+    int result;
+
+    if (!starting)
+        return NEXT(thrd_create, NULL)(thread, start, arg);
+    starting->start_c11 = start;
+    starting->arg = arg;
+    result = NEXT(thrd_create, NULL)(thread, run_thread_c11, starting);
+    if (result != thrd_success)
+        sys_unmap(starting, sizeof *starting);
+    return result;
+}
+
+/* ---- keys ---- */
+
+EXPORTED int pthread_key_create(pthread_key_t *key, void (*destructor)(void *))
+{
+    int result = NEXT(pthread_key_create, NULL)(key, destructor);
+
+    if (result == 0)
+        key_made(*key, key, (const void *)destructor, FROM);
+    return result;
+}
+
+extern int __pthread_key_create(pthread_key_t *key, void (*destructor)(void *));
+
+EXPORTED int __pthread_key_create(pthread_key_t *key, void (*destructor)(void *))
+{
+    int result = NEXT(pthread_key_create, NULL)(key, destructor);
+
+    if (result == 0)
+        key_made(*key, key, (const void *)destructor, FROM);
+    return result;
+}
+
+EXPORTED int tss_create(tss_t *key, tss_dtor_t destructor)
+{
+    int result = NEXT(tss_create, NULL)(key, destructor);
+
+    if (result == thrd_success)
+        key_made(*key, key, (const void *)destructor, FROM);
+    return result;
+}
+
+EXPORTED int pthread_key_delete(pthread_key_t key)
+{
+    key_gone(key);
+    return NEXT(pthread_key_delete, NULL)(key);
+}
+
+EXPORTED void tss_delete(tss_t key)
+{
+    key_gone(key);
+    NEXT(tss_delete, NULL)(key);
+}
+
+EXPORTED void *pthread_getspecific(pthread_key_t key)
+{
+    void *value = NEXT(pthread_getspecific, NULL)(key);
+
+    key_got(key, value, FROM);
+    return value;
+}
+
+EXPORTED void *tss_get(tss_t key)
+{
+    void *value = NEXT(tss_get, NULL)(key);
+
+    key_got(key, value, FROM);
+    return value;
+}
+
+EXPORTED int pthread_setspecific(pthread_key_t key, const void *value)
+{
+    key_set(key, value, FROM);
+    return NEXT(pthread_setspecific, NULL)(key, value);
+}
+
+EXPORTED int tss_set(tss_t key, void *value)
+{
+    key_set(key, value, FROM);
+    return NEXT(tss_set, NULL)(key, value);
+}
+
+extern void *discover_read(unsigned number);
+void *discover_read(unsigned number)
+{
+    return NEXT(pthread_getspecific, NULL)(number);
+}

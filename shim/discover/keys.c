@@ -1,0 +1,166 @@
+/*
+ * pthread and C11 keys: who made each and in which variable it stands, and what each thread does with it between
+ * two events: whether it got or set it first, from where, and what it holds.
+ */
+#include <link.h>
+#include <string.h>
+
+#include "base/sys.h"
+#include "discover/record.h"
+
+/* The key of each number that is in use: an index of page->key, from 1. */
+static uint32_t index_of[DISCOVER_KEYS];
+static uint32_t is_searched[DISCOVER_KEYS];
+
+void key_made(unsigned number, const void *variable, const void *destructor, const void *from)
+{
+    struct recorder *recorder = recorder_own();
+    uint32_t index;
+
+    if (!recorder || recorder->is_busy || number >= DISCOVER_KEYS)
+        return;
+    recorder->is_busy = true;
+    index = __atomic_fetch_add(&page->keys, 1, __ATOMIC_RELAXED);
+    if (index < DISCOVER_KEYS) {
+        page->key[index].number = number;
+        page->key[index].variable = (uintptr_t)variable;
+        page->key[index].destructor = (uintptr_t)destructor;
+        page->key[index].stack = record_stack(from);
+        __atomic_store_n(&index_of[number], index + 1, __ATOMIC_RELEASE);
+    }
+    recorder->is_busy = false;
+}
+
+void key_gone(unsigned number)
+{
+    uint32_t index = page && number < DISCOVER_KEYS
+                         ? __atomic_exchange_n(&index_of[number], 0, __ATOMIC_ACQ_REL)
+                         : 0;
+
+    if (index)
+        page->key[index - 1].is_deleted = 1;
+}
+
+/* The cell of a key in this thread, on the list of those that were touched; NULL: not noted. */
+static struct key_cell *touch(unsigned number)
+{
+    struct recorder *recorder = own;
+    struct key_cell *cell;
+
+    if (!recorder || recorder->is_busy || number >= DISCOVER_KEYS || !index_of[number])
+        return NULL;
+    cell = &recorder->keys[number];
+    if (!cell->flags) {
+        if (recorder->touched_count == TOUCHED_MAX)
+            return NULL;
+        recorder->touched[recorder->touched_count++] = (uint16_t)number;
+    }
+    return cell;
+}
+
+void key_got(unsigned number, void *value, const void *from)
+{
+    struct key_cell *cell = touch(number);
+
+    if (!cell)
+        return;
+    if (!cell->flags) {
+        cell->flags = KEY_GOT_FIRST;
+        cell->first_value = value;
+    }
+    if (!(cell->flags & KEY_GOT)) {
+        cell->flags |= KEY_GOT;
+        cell->got_from = from;
+    }
+}
+
+struct search {
+    uintptr_t wanted, found;
+};
+
+/* Whoever makes keys on the heap (GPrivate does) points to them from a variable. */
+static int search_module(struct dl_phdr_info *info, size_t size, void *arg)
+{
+    struct search *search = arg;
+
+    for (int i = 0; i < info->dlpi_phnum; i++) {
+        const ElfW(Phdr) *p = &info->dlpi_phdr[i];
+        uintptr_t start = info->dlpi_addr + p->p_vaddr;
+
+        if (p->p_type != PT_LOAD || !(p->p_flags & PF_W))
+            continue;
+        for (uintptr_t at = (start + 7) & ~(uintptr_t)7; at + 8 <= start + p->p_memsz; at += 8) {
+            if (*(const volatile uintptr_t *)at == search->wanted) {
+                search->found = at;
+                return 1;
+            }
+        }
+    }
+    return 0;
+}
+
+static bool is_in_module(uintptr_t address)
+{
+    for (uint32_t i = 0; i < page->modules; i++) {
+        if (address >= page->module[i].lo && address < page->module[i].hi)
+            return true;
+    }
+    return false;
+}
+
+static void search_holder(uint32_t index)
+{
+    struct search search = {.wanted = page->key[index].variable};
+
+    if (is_in_module(search.wanted))
+        return;
+    dl_iterate_phdr(search_module, &search);
+    page->key[index].holder = search.found;
+}
+
+void key_set(unsigned number, const void *value, const void *from)
+{
+    struct key_cell *cell;
+
+    if (!recorder_own())
+        return;
+    cell = touch(number);
+    if (!cell)
+        return;
+    if (!(cell->flags & KEY_SET)) {
+        cell->flags |= KEY_SET;
+        cell->set_from = from;
+    }
+}
+
+extern void *discover_read(unsigned number);
+
+void keys_note(struct recorder *recorder)
+{
+    for (uint32_t i = 0; i < recorder->touched_count; i++) {
+        unsigned number = recorder->touched[i];
+        struct key_cell *cell = &recorder->keys[number];
+        uint32_t index = index_of[number];
+        struct discover_event *event;
+
+        if (index) {
+            if (!__atomic_exchange_n(&is_searched[index - 1], 1, __ATOMIC_RELAXED))
+                search_holder(index - 1);
+            if (cell->flags & KEY_GOT_FIRST && (event = record_place(recorder))) {
+                event->which = index - 1;
+                event->value = (uintptr_t)cell->first_value;
+                record_commit(event, DISCOVER_KEY_FIRST);
+            }
+            if ((event = record_place(recorder))) {
+                event->flags = cell->flags;
+                event->which = index - 1;
+                event->object = (uint64_t)record_site(cell->got_from) << 32 |
+                                record_site(cell->set_from);
+                event->value = (uintptr_t)discover_read(number);
+                record_commit(event, DISCOVER_KEY);
+            }
+        }
+        memset(cell, 0, sizeof *cell);
+    }
+    recorder->touched_count = 0;
+}

@@ -2,9 +2,9 @@
  * The quick way of words.h: what hot paths put in line. Only where words_are_quick, and for blocks that
  * are known by where they end: there begins what they belong to.
  *
- * The few shapes that most programs have (WORDS_FEW: one to six words that stand alone, or one row of
- * two to seven) are for callers that are compiled once for each: `few` is a constant of theirs, 0 for
- * any shape, and words_shape says which of them to take.
+ * The few shapes that most programs have, and that the walk for any shape does not do within their budget of
+ * instructions (WORDS_FEW: one to five words that stand alone, or one row of two to seven), are for callers that
+ * are compiled once for each: `shape` is a constant of theirs, 0 for any, and words_shape says which to take.
  *
  * On x86-64 the words are moved by straight-line code (words_x86_64.S) that spares all registers of
  * arguments, so that a trampoline keeps what it was called with; elsewhere by the loops of words.c.

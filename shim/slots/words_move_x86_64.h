@@ -6,7 +6,7 @@ enum { WORDS_ALONE_MAX = 64, WORDS_PAIRS_MAX = 64, WORDS_EIGHTS_MAX = 32, WORDS_
 
 /* Shape n: n words that stand alone; above, a row of two words, of three, and so on. */
 enum {
-    WORDS_SHAPE_SCATTERED = 6,
+    WORDS_SHAPE_SCATTERED = 5,
     WORDS_FEW_ROW = 7,
     WORDS_FEW_MAX = WORDS_SHAPE_SCATTERED + WORDS_FEW_ROW - 1
 };
@@ -44,7 +44,7 @@ words_attach(unsigned shape, const void *values_end, void *saved_end)
         const words_word *value = values_end;
         words_word *saved = saved_end;
 
-#pragma GCC unroll 6
+#pragma GCC unroll 5
         for (int i = 0; i < (int)shape; i++) {
             intptr_t place = words_alone[i];
 
@@ -82,7 +82,7 @@ static inline __attribute__((always_inline)) void words_detach(unsigned shape,
     } else if (shape <= WORDS_SHAPE_SCATTERED) {
         const words_word *saved = saved_end;
 
-#pragma GCC unroll 6
+#pragma GCC unroll 5
         for (int i = 0; i < (int)shape; i++)
             ARCH_TP_WORD(words_alone[i]) = saved[-1 - i];
     } else {
@@ -115,7 +115,7 @@ static inline __attribute__((always_inline)) bool words_unchanged(unsigned shape
     if (shape <= WORDS_SHAPE_SCATTERED) {
         const words_word *value = values_end;
 
-#pragma GCC unroll 6
+#pragma GCC unroll 5
         for (int i = 0; i < (int)shape; i++) {
             if (ARCH_TP_WORD(words_alone[i]) != value[-1 - i])
                 return false;

@@ -182,51 +182,21 @@ queue_with_words(unsigned shape, struct uv_loop_s *loop, struct uv_work_s *reque
     }
 WITH_WORDS(0)
 #ifdef ARCH_MOVES_WORDS
-WITH_WORDS(1)
-WITH_WORDS(2)
-WITH_WORDS(3)
-WITH_WORDS(4)
-WITH_WORDS(5)
-WITH_WORDS(6)
-WITH_WORDS(7)
-WITH_WORDS(8)
-WITH_WORDS(9)
-WITH_WORDS(10)
-WITH_WORDS(11)
-WITH_WORDS(12)
-_Static_assert(WORDS_FEW_MAX == 12, "each shape has its functions");
+#define SHAPES(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11)
+SHAPES(WITH_WORDS)
+_Static_assert(WORDS_FEW_MAX == 11, "each shape has its functions");
+#else
+#define SHAPES(X)
 #endif
 
 /* Not a table of pointers: the loader would have to write it at every start of every program. */
 static void *queue_for_words(void)
 {
+#define SHAPE_CASE(shape) \
+    case shape:           \
+        return queue_##shape;
     switch (words_shape) {
-#ifdef ARCH_MOVES_WORDS
-    case 1:
-        return queue_1;
-    case 2:
-        return queue_2;
-    case 3:
-        return queue_3;
-    case 4:
-        return queue_4;
-    case 5:
-        return queue_5;
-    case 6:
-        return queue_6;
-    case 7:
-        return queue_7;
-    case 8:
-        return queue_8;
-    case 9:
-        return queue_9;
-    case 10:
-        return queue_10;
-    case 11:
-        return queue_11;
-    case 12:
-        return queue_12;
-#endif
+        SHAPES(SHAPE_CASE)
     default:
         return queue_0;
     }

@@ -195,12 +195,3 @@ char *strcpy(char *restrict to, const char *restrict from)
     memcpy(to, from, strlen(from) + 1);
     return to;
 }
-
-char *strncpy(char *restrict to, const char *restrict from, size_t max)
-{
-    size_t len = strnlen(from, max);
-
-    memcpy(to, from, len);
-    memset(to + len, 0, max - len);
-    return to;
-}

@@ -8,7 +8,7 @@
  * Cost model (see tests/bench): while only pthread keys are carried, capture hands out a batched
  * reference to the thread's cached snapshot, attach and detach swap one pointer. Everything else
  * (copied slots, limits, nested attach, a task that set a key) takes the slow functions in
- * context.c and scope.c; `context_guard` says which world we are in. Where plain thread-local words
+ * capture.c and scope.c; `context_guard` says which world we are in. Where plain thread-local words
  * are carried and nothing else is copied, the same steps also compare, exchange and put back words.
  * Attaching around a call is scope.h.
  */
@@ -37,18 +37,18 @@ enum context_flags {
 /*
  * Ownership: `refs` counts handoffs and attaches; batched references of a thread's cached snapshot
  * are included. Everything else is written only before the context is published, except in a
- * PRIVATE one, which only its thread sees.
+ * overlay (CONTEXT_OVERLAY), which only its thread sees.
  */
 struct context {
     _Atomic int64_t refs;
     uint32_t flags;
-    uint32_t epoch;        /* key_epoch when it was built */
+    uint32_t epoch;        /* slots_epoch when it was built */
     uint32_t hops;         /* handoffs since the chain began (BATON_MAX_HOPS) */
     uint32_t born_ms;      /* monotonic clock when the chain began, modulo 2^32 (BATON_MAX_AGE) */
     struct vars_map *vars; /* variables of the C interface (slots/variables_map.h); one reference */
     struct context
-        *base;   /* PRIVATE: the context it grew from, whose attach it serves; observer.h */
-    void *key[]; /* slots_key_count pointers, in a PRIVATE one then struct overlay_part */
+        *base;   /* overlay: the context it grew from, whose attach it serves; observer.h */
+    void *key[]; /* slots_key_count pointers, in an overlay then struct overlay_part */
 };
 /* The copied values lie in front of it (context_copied). */
 
@@ -252,7 +252,7 @@ void guard_raise(uintptr_t bits);
 
 /*
  * The fast paths hold on this thread: it is known, has nothing attached, and the guard is clear.
- * One comparison: the guard is 0 or an even number below any address, over is NULL, 1, or an address.
+ * One comparison: the guard is 0 or an even number below any address, attached is NULL, 1, or an address.
  */
 static inline __attribute__((always_inline)) bool thread_is_plain(const struct thread *thread)
 {
@@ -282,7 +282,7 @@ static inline bool guard_is_clear(void)
 /* Sets up sizes and guard from the slots; before any capture. */
 void context_init(uint32_t max_age_ms, uint32_t max_hops);
 
-/* Low bits of thread.mark: what the innermost attach is. */
+/* Low bits of thread.frame_mark: what the innermost attach is. */
 enum {
     FRAME_OWNED =
         1, /* the attach owns a reference and lets it go when it is left, however that happens */
@@ -303,7 +303,8 @@ enum {
 struct context *context_capture_slow(unsigned family);
 void context_release_slow(struct thread *thread, struct context *context);
 
-/* Of context_capture: where the fast path holds, NULL where it does not: nothing is called. */
+/* Of context_capture: where the fast path holds, NULL where it does not: nothing is called. Of the doors' own;
+ * fast.h says who else may take it. */
 static inline __attribute__((always_inline)) struct context *context_try_capture(unsigned family)
 {
     struct thread *thread = thread_self;
@@ -317,7 +318,7 @@ static inline __attribute__((always_inline)) struct context *context_try_capture
     }
     thread->snapshot.tally[family]++;
     snapshot = thread->snapshot.context;
-    if (!snapshot) /* batched > 0 says so; the compiler cannot know */
+    if (!snapshot) /* refs > 0 says so; the compiler cannot know */
         __builtin_unreachable();
     return snapshot;
 }

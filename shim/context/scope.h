@@ -3,6 +3,9 @@
  *
  * A trampoline is `static GUARDED`, begins with GUARDED_FRAME(), and calls through one of the SCOPE_RUN
  * macros: in line where thread_is_plain, else through scope_enter_slow and scope_leave_slow (scope.c).
+ * The doors are SCOPE_RUN (around a call), SCOPE_RUN_KEEP (one that keeps what the callback set) and scope_adopt (for
+ * longer than a call). The functions are what they are made of; by name they are called by those who have no frame of
+ * their own around the call: the trampolines of the user's functions, ompt.c, posix/keys.c, and api.c.
  * However the call ends, what was there before is put back: at return here, when it is unwound by
  * unwind.c, after a longjmp at the thread's next handoff (scope_drop_stale).
  */

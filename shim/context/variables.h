@@ -27,7 +27,7 @@ struct vars_run {
     struct vars_context *context;
     uintptr_t sp; /* of the frame that entered it */
     struct context
-        *holder; /* the private context whose variables it stands in for; NULL: the thread */
+        *holder; /* the overlay whose variables it stands in for; NULL: the thread */
     struct vars_map *put_back;
     uint64_t put_back_id;
 };

@@ -107,7 +107,5 @@ extern bool hooks_look_ups;
 /* Switches the table on: from now on `enter` of the families that are on leads to the bodies.
  * Wrong names in BATON_DISABLE are reported once. */
 void hooks_init(const struct config *config, bool carries_anything, bool carries_keys);
-/* True when `address` is code of a library whose own threads must start empty (rule 12). */
-bool caller_is_pool_library(const void *address);
 
 #endif

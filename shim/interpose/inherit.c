@@ -67,13 +67,6 @@ static bool is_pool(const struct elf_module *module)
     return is_in_list(module, &more_pools[0]) || is_in_list(module, &more_pools[1]);
 }
 
-bool caller_is_pool_library(const void *address)
-{
-    struct elf_module module;
-
-    return elf_module_at(address, &module) && !module.is_main && is_pool(&module);
-}
-
 /* Of a library that calls pthread_create: what it starts is somebody's own thread. */
 static bool is_creator(const struct elf_module *module)
 {

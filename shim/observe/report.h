@@ -1,4 +1,4 @@
-/* BATON_REPORT: what happened, as one JSON object at exit (schema in the README). */
+/* BATON_REPORT: what happened, as one JSON object at exit (scripts/man/baton.7.in has its schema). */
 #ifndef BATON_OBSERVE_REPORT_H
 #define BATON_OBSERVE_REPORT_H
 

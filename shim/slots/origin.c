@@ -283,7 +283,7 @@ void origin_set(const void *owner, const struct slot *slot)
 
 struct change {
     const struct slot *slot;
-    const void *from, *to;
+    const void *to;
 };
 
 static void visit_seen(struct origin *origin, const void *arg)
@@ -298,24 +298,9 @@ static void visit_seen(struct origin *origin, const void *arg)
 
 void origin_seen(const void *owner, const struct slot *slot, const void *now)
 {
-    const struct change change = {slot, NULL, now};
+    const struct change change = {slot, now};
 
     each(owner, visit_seen, &change);
-}
-
-static void visit_replaced(struct origin *origin, const void *arg)
-{
-    const struct change *change = arg;
-
-    if (origin->value == change->from)
-        visit_seen(origin, arg);
-}
-
-void origin_replaced(const void *owner, const struct slot *slot, const void *from, const void *to)
-{
-    const struct change change = {slot, from, to};
-
-    each(owner, visit_replaced, &change);
 }
 
 static void visit_aside(struct origin *origin, const void *arg)

@@ -45,8 +45,6 @@ struct origin *origin_changed(void);
 void origin_seen(const void *owner, const struct slot *slot, const void *now);
 /* The owner is about to set a value, whatever it is. Also in a signal handler. */
 void origin_set(const void *owner, const struct slot *slot);
-/* The owner is about to replace one value by another. */
-void origin_replaced(const void *owner, const struct slot *slot, const void *from, const void *to);
 
 /* The owner's copied values go aside; are back again, and those that it had meanwhile are no more. */
 void origin_set_aside(const void *owner);

@@ -73,7 +73,8 @@ void once_move_all(const void *from, const void *to)
     lock_drop(&once_lock);
 }
 
-void once_drop_all(const void *owner)
+/* The owner is gone. */
+static void once_drop_all(const void *owner)
 {
     struct once *once, *next, *dropped = NULL;
 

@@ -23,8 +23,7 @@ HIDDEN struct once *once_new(void *function, void *data, const void *owner);
 HIDDEN struct once once_take(struct once *once);
 /* The submit failed. */
 HIDDEN void once_rollback(struct once *once);
-/* The owner is gone, or another one takes its place. */
-HIDDEN void once_drop_all(const void *owner);
+/* Another owner takes the place of one. */
 HIDDEN void once_move_all(const void *from, const void *to);
 
 #endif

@@ -1,4 +1,5 @@
 """baton check: what it says of each item, and that the run does as it says."""
+import json
 import shutil
 import subprocess
 import tempfile
@@ -113,3 +114,34 @@ def agree(item):
     states = [slot["state"] for slot in result.reported()["slots"]]
     expect((found.code == 0) == (states == ["bound"]),
            f"check says {found.code}: {found.out}{found.err}; the run says {states}")
+
+
+# What is asked for, and of which program. Whether it works is not said here: check and the run have to agree on it.
+ASKED = [(program, items) for program, lists in {
+    "stale_pool_glib": ("key:request_key", "key:request_tss", "tls:request_id", "fn:get=request_get,set=request_set",
+                        "swap:request_swap", "key:request_kei", "tls:request_key", "key:request_id", "swap:request_key",
+                        "key:request_key@main", "key:request_key@libglib", "key:request_key@libnone", "tls:errno",
+                        "tls:errno@libc", "locale", "fenv;name", "key:request_key;tls:nope", "adapter:mpfr",
+                        "fn:get=request_get,set=nope", "key:request_key,copy=8", "tls:request_id,ref=nope,unref=nope",
+                        "tls:main+0x100000:8", "auto", "auto;key:request_key"),
+    "adapter_mpfr": ("auto", "adapter:mpfr", "adapter:log4cxx", "tls:__gmpfr_default_fp_bit_precision", "tls:request_id;auto"),
+    "typed": ("tls:_Z4userB5cxx11", "tls:_ZZN3mdc11get_contextB5cxx11EvE7context"),
+    "thread_state": ("auto", "locale,dup;ioprio"),
+}.items() for items in lists]
+
+
+@test("check says 0 of what the run carries, and of nothing else", each=ASKED)
+def agrees(program, items):
+    path = PROGRAMS / program
+    if not path.exists():
+        skip(f"{program} was not built here")
+    checked = baton("check", "--carry", items, path)
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder, "counts.json")
+        ran = run(path, *(("key", "exclusive") if program == "stale_pool_glib" else
+                          ("locale", "return") if program == "thread_state" else ()),
+                  env={"BATON_CARRY": items, "BATON_REPORT": report, "BATON_HOOKS": ""})
+        counts = json.loads(report.read_text().splitlines()[0])
+    carries = bool(counts["slots"]) and all(slot["state"] == "bound" for slot in counts["slots"]) \
+        and not counts.get("wrong_settings")
+    expect((checked.code == 0) == carries, f"check says {checked.code}:\n{checked.out}{checked.err}the run: {counts['slots']}\n{ran.err}")

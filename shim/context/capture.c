@@ -32,6 +32,12 @@ static uint32_t now_ms(void)
     return (uint32_t)(now.tv_sec * 1000 + now.tv_nsec / 1000000);
 }
 
+/* A chain that begins here and now: what the thread captured before in this tick of the clock serves again. */
+static inline bool is_beginning(const struct context *context)
+{
+    return context->hops == 1 && (!limit_age_ms || context->born_ms == now_ms());
+}
+
 /* Past a limit the chain ends: the task runs with empty slots (rule A11). */
 static struct context *apply_limits(struct thread *thread, struct context *context, unsigned family)
 {
@@ -48,6 +54,16 @@ static struct context *apply_limits(struct thread *thread, struct context *conte
     }
     if (context == context_empty)
         return context;
+    if (!from && context == thread->snapshot.context) {
+        if (is_beginning(context) || !(limited = context_build(thread, PREPAID_BATCH + 1)))
+            return context;
+        context_put(context, 1);
+        context_keep_snapshot(thread, limited);
+        thread->snapshot.refs--;
+        limited->hops = 1;
+        limited->born_ms = now_ms();
+        return limited;
+    }
     limited = context_build(thread, 1); /* hops and age are the chain's own: not shareable */
     if (!limited)
         return context;
@@ -81,13 +97,27 @@ static inline struct context *take_moving(struct thread *thread, unsigned family
     return snapshot;
 }
 
+/* The same where a limit is all that is in the way. */
+static inline struct context *take_limited(struct thread *thread, unsigned family)
+{
+    struct context *snapshot = thread->snapshot.context;
+
+    if (atomic_load_explicit(&context_guard, memory_order_acquire) != GUARD_LIMITS ||
+        thread->snapshot.refs <= 0 || thread->attached || thread->suppress || thread->runs ||
+        !coroutine_is_main_stack(thread) || !is_beginning(snapshot))
+        return NULL;
+    thread->snapshot.refs--;
+    thread->snapshot.tally[family]++;
+    return snapshot;
+}
+
 static APART struct context *capture_any(unsigned family)
 {
     struct thread *thread = thread_self;
     uintptr_t guard;
     struct context *context;
 
-    if ((context = take_moving(thread, family)) ||
+    if ((context = take_moving(thread, family)) || (context = take_limited(thread, family)) ||
         (context = context_take_words(thread, 0, family)) ||
         (context = context_try_batch(thread, family)))
         return context;

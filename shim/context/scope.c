@@ -206,6 +206,13 @@ static APART struct thread *enter_any(struct context *context, uintptr_t frame_m
 
     if (enter_moving(thread, context, frame_mark))
         return thread;
+    /* A limit on chains is for captures: nothing is in the way of an attach. */
+    if (atomic_load_explicit(&context_guard, memory_order_relaxed) == GUARD_LIMITS &&
+        !thread->attached && !(frame_mark & FRAME_THREAD)) {
+        thread->attached = context;
+        thread->frame_mark = frame_mark | FRAME_SLOW;
+        return thread;
+    }
     if (thread_is_words_only(thread)) {
         words_attach(0, context, thread);
         thread->attached = context;
@@ -362,6 +369,15 @@ static APART void leave_here(uintptr_t sp)
 
     if (leave_moving(thread, sp))
         return;
+    if (!slots_have_copied && !thread->depth &&
+        (frame_mark & ~(uintptr_t)FRAME_OWNED) == (sp | FRAME_SLOW) && thread_is_attached(thread) &&
+        !(thread->attached->flags & (CONTEXT_OVERLAY | CONTEXT_WATCHED | CONTEXT_TAGGED))) {
+        context = thread->attached;
+        thread->attached = NULL;
+        if (frame_mark & FRAME_OWNED)
+            context_release_on(thread, context);
+        return;
+    }
     /* What scope_enter_any made without a scope entry, if that is all there is. */
     if (scope_is_words_only && !thread->depth &&
         (frame_mark & ~(uintptr_t)FRAME_OWNED) == (sp | FRAME_SLOW) && thread_is_attached(thread) &&

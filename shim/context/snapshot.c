@@ -21,10 +21,6 @@
 #include "slots/slots.h"
 #include "slots/words.h"
 
-enum {
-    PREPAID_BATCH = 4096, /* references bought at once for a thread's snapshot */
-};
-
 _Atomic uint32_t contexts_built;
 
 /* The value of a key index as the calling thread sees it now. */
@@ -252,6 +248,15 @@ void context_lend(struct thread *thread, struct context *context)
     thread->batch.attached = thread->attached;
 }
 
+void context_keep_snapshot(struct thread *thread, struct context *snapshot)
+{
+    context_drop_snapshot(thread);
+    thread->snapshot.context = snapshot;
+    thread->snapshot.refs = PREPAID_BATCH;
+    thread->snapshot.tally = snapshot->flags & CONTEXT_EMPTY ? thread->counts.empty
+                                                             : thread->counts.carried;
+}
+
 struct context *context_visible(struct thread *thread)
 {
     return thread->attached ? context_of_task(thread) : context_build(thread, 1);
@@ -364,10 +369,7 @@ struct context *context_of_thread(struct thread *thread)
         snapshot = context_build(thread, PREPAID_BATCH + 1);
         if (!snapshot)
             return NULL;
-        thread->snapshot.context = snapshot;
-        thread->snapshot.refs = PREPAID_BATCH;
-        thread->snapshot.tally = snapshot->flags & CONTEXT_EMPTY ? thread->counts.empty
-                                                                 : thread->counts.carried;
+        context_keep_snapshot(thread, snapshot);
     } else if (thread->snapshot.refs == 0) {
         atomic_fetch_add_explicit(&snapshot->refs, PREPAID_BATCH, memory_order_relaxed);
         thread->snapshot.refs = PREPAID_BATCH;

@@ -76,12 +76,12 @@ static struct context *apply_limits(struct thread *thread, struct context *conte
 /* The thread's snapshot, where copied slots are all that is in the way of the fast path, and are what they were. */
 static inline struct context *take_moving(struct thread *thread, unsigned family)
 {
-    const struct slot_moves *moves = atomic_load_explicit(&slots_moves, memory_order_acquire);
     struct context *snapshot = thread->snapshot.context;
+    const struct slot_moves *moves;
     bool is_same;
 
-    if (!moves || thread->snapshot.refs <= 0 || thread->attached || thread->suppress ||
-        thread->runs || thread->building ||
+    if (thread->snapshot.refs <= 0 || !(moves = moves_at(snapshot->epoch)) || thread->attached ||
+        thread->suppress || thread->runs || thread->building ||
         atomic_load_explicit(&context_guard, memory_order_acquire) &
             ~(uintptr_t)(GUARD_COPIED | GUARD_EPOCH) ||
         snapshot->epoch != atomic_load_explicit(&slots_epoch, memory_order_relaxed) ||

@@ -6,6 +6,7 @@
 #include "context/internal.h"
 #include "context/thread.h"
 #include "context/values.h"
+#include "slots/moves.h"
 #include "slots/origin.h"
 #include "slots/slots.h"
 
@@ -18,6 +19,7 @@ static void note_slots_changed(bool may_have_values)
 {
     if (may_have_values && atomic_load(&contexts_built))
         guard_raise(GUARD_EPOCH);
+    moves_plan();
 }
 
 int context_set_key(unsigned key, unsigned key_index, const void *value,

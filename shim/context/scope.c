@@ -135,15 +135,6 @@ bool scope_enter_slow(struct context *context, uintptr_t frame_mark)
     return true;
 }
 
-/* Nothing but copied slots and keys is in the way of the fast path, and there is a table of them (moves.h). */
-static inline const struct slot_moves *moves_in_force(void)
-{
-    return atomic_load_explicit(&context_guard, memory_order_relaxed) &
-                   ~(uintptr_t)(GUARD_COPIED | GUARD_EPOCH)
-               ? NULL
-               : atomic_load_explicit(&slots_moves, memory_order_acquire);
-}
-
 /*
  * scope_enter_slow by the table, where there is room for what is replaced: it makes a level like any
  * other. False: nothing has changed.
@@ -151,13 +142,16 @@ static inline const struct slot_moves *moves_in_force(void)
 static inline bool enter_moving(struct thread *thread, struct context *context,
                                 uintptr_t frame_mark)
 {
-    const struct slot_moves *moves = moves_in_force();
-    uint32_t epoch = atomic_load_explicit(&slots_epoch, memory_order_acquire);
+    uint32_t epoch = context->epoch;
+    const struct slot_moves *moves = moves_at(epoch);
     size_t at = thread->saved_used;
     struct scope_entry *entry;
 
-    if (!moves || context->epoch != epoch || frame_mark & FRAME_THREAD ||
-        thread->depth >= thread->entries_max || at + slots_saved_bytes > thread->saved_max ||
+    if (!moves || epoch != atomic_load_explicit(&slots_epoch, memory_order_acquire) ||
+        atomic_load_explicit(&context_guard, memory_order_acquire) &
+            ~(uintptr_t)(GUARD_COPIED | GUARD_EPOCH) ||
+        frame_mark & FRAME_THREAD || thread->depth >= thread->entries_max ||
+        at + slots_saved_bytes > thread->saved_max ||
         (thread->attached && thread->frame_mark <= frame_mark))
         return false;
     thread->saved_used = at + slots_saved_bytes; /* a getter may attach */
@@ -176,17 +170,19 @@ static inline bool enter_moving(struct thread *thread, struct context *context,
 /* Leaves the attach at `sp` if it is the innermost, nothing was set in it, and the table does for it. */
 static inline bool leave_moving(struct thread *thread, uintptr_t sp)
 {
-    const struct slot_moves *moves = moves_in_force();
     uintptr_t frame_mark = thread->frame_mark;
     struct context *context = thread->attached;
+    const struct slot_moves *moves;
     const struct scope_entry *entry;
 
-    if (!moves || !thread->depth || (frame_mark & ~(uintptr_t)FRAME_OWNED) != (sp | FRAME_SLOW) ||
+    if (!thread->depth || (frame_mark & ~(uintptr_t)FRAME_OWNED) != (sp | FRAME_SLOW) ||
         !thread_is_attached(thread) ||
         context->flags & (CONTEXT_OVERLAY | CONTEXT_WATCHED | CONTEXT_TAGGED))
         return false;
     entry = &thread->entries[thread->depth - 1];
-    if (entry->saved_at == SIZE_MAX || entry->epoch < moves->since)
+    if (entry->saved_at == SIZE_MAX || !(moves = moves_at(entry->epoch)) ||
+        atomic_load_explicit(&context_guard, memory_order_acquire) &
+            ~(uintptr_t)(GUARD_COPIED | GUARD_EPOCH))
         return false;
     moves_restore(moves, thread->saved + entry->saved_at);
     entry = &thread->entries[--thread->depth]; /* foreign code ran: it may have moved */

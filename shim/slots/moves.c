@@ -1,8 +1,10 @@
 /*
- * Which slots take the quick way of moves.h: worked out when one is bound, so that a handoff asks nothing.
+ * Which slots take the quick way of moves.h: worked out when something was bound, so that a handoff asks
+ * nothing.
  *
- * Rule: written under the resolve lock; a table that was in force stays in memory, for threads that are
- * reading it.
+ * Rules: a table that was in force stays in memory, for threads that are reading it; one whose list is still
+ * right serves on, so there are no more of them than slots. Two threads that look at once leave the table
+ * of one; if that is the older one it is not in force, and the slow way does as well.
  */
 #include "slots/moves.h"
 
@@ -10,7 +12,7 @@
 #include "slots/origin.h"
 #include "slots/policy.h"
 
-const struct slot_moves *_Atomic slots_moves;
+struct slot_moves *_Atomic slots_moves;
 
 /* For kinds that do not know better: reads and compares. */
 static bool read_and_compare(const struct slot *slot, const void *value)
@@ -30,34 +32,44 @@ static bool is_simple(const struct slot *slot)
            slot->kind->read && slot->kind->write && slot->key_index == SLOT_NO_KEY;
 }
 
-void moves_plan(void)
+/* How many may be moved, bound or not; 0: some slot has more to do. */
+static unsigned candidates(void)
 {
-    struct slot_moves *moves;
     unsigned count = 0;
 
-    atomic_store(&slots_moves, NULL);
     if (!slots_have_copied || slots_have_owned || slots_have_owned_keys || slots_always_build ||
         slots_watched)
-        return;
+        return 0;
     for (unsigned i = 0; i < slots_count; i++) {
         const struct slot *slot = &slots[i];
 
         if (slot_may_be_copied(slot))
-            return; /* it may go back to being none, with its key */
+            return 0;
         if (slot->key_index != SLOT_NO_KEY || slot->is_static_word || slot->state == SLOT_REFUSED)
             continue;
         if (!is_simple(slot))
-            return;
+            return 0; /* a key in the C library's own store, say: it may go any time */
         count++;
     }
-    moves = count ? mem_alloc(sizeof *moves + count * sizeof moves->list[0]) : NULL;
+    return count;
+}
+
+void moves_plan(void)
+{
+    uint32_t epoch = atomic_load(&slots_epoch);
+    struct slot_moves *old = atomic_load(&slots_moves), *moves;
+    unsigned count = candidates();
+    size_t size = sizeof *moves + count * sizeof moves->list[0];
+
+    moves = count ? mem_alloc(size) : NULL;
     if (!moves)
         return; /* the other way does as well */
-    moves->since = moves->count = 0;
+    moves->count = 0;
     for (unsigned i = 0; i < slots_count; i++) {
         const struct slot *slot = &slots[i];
 
-        if (slot->key_index != SLOT_NO_KEY || slot->is_static_word || slot->state != SLOT_BOUND)
+        if (slot->key_index != SLOT_NO_KEY || slot->is_static_word ||
+            __atomic_load_n(&slot->state, __ATOMIC_ACQUIRE) != SLOT_BOUND || slot->since > epoch)
             continue;
         moves->list[moves->count++] =
             (struct slot_move){slot,
@@ -66,8 +78,12 @@ void moves_plan(void)
                                slot->kind->same ? slot->kind->same : read_and_compare,
                                slot->offset,
                                slot->size};
-        if (slot->since > moves->since)
-            moves->since = slot->since;
     }
+    if (old && old->count == moves->count &&
+        !memcmp(old->list, moves->list, moves->count * sizeof moves->list[0])) {
+        mem_free(moves, size);
+        moves = old;
+    }
+    atomic_store(&moves->epoch, epoch);
     atomic_store(&slots_moves, moves);
 }

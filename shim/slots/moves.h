@@ -3,8 +3,9 @@
  * bound, for a program in which copied slots are read and written and no more: nothing is owned, lent,
  * or used up by being read.
  *
- * Rules: a table is never changed and stays for good; who wants to put back what it has moved looks
- * whether the table in force is as old as its attach (`since`).
+ * Rules: a table's list is never changed and stays for good, and it is right at one slots_epoch: whatever
+ * is bound or unbound ends it, until it was looked at again. Who uses it has compared its epoch with that
+ * of the context, and of the attach that is left.
  */
 #ifndef BATON_SLOTS_MOVES_H
 #define BATON_SLOTS_MOVES_H
@@ -24,15 +25,24 @@ struct slot_move {
 };
 
 struct slot_moves {
-    uint32_t since; /* slots_epoch in which the last of them was bound */
+    _Atomic uint32_t epoch; /* slots_epoch when it was looked at */
     uint32_t count;
     struct slot_move list[];
 };
 
 /* NULL: some slot has more to do, or nothing is copied. */
-extern const struct slot_moves *_Atomic slots_moves __attribute__((visibility("hidden")));
-/* Makes the table anew: at start (context_init), and when a slot was bound, under the resolve lock. */
+extern struct slot_moves *_Atomic slots_moves __attribute__((visibility("hidden")));
+/* Looks again: at start, and whenever a slot was bound or unbound. Any thread. */
 void moves_plan(void);
+
+/* The table, if it is right at this epoch. */
+static inline const struct slot_moves *moves_at(uint32_t epoch)
+{
+    const struct slot_moves *moves = atomic_load_explicit(&slots_moves, memory_order_acquire);
+
+    return moves && atomic_load_explicit(&moves->epoch, memory_order_acquire) == epoch ? moves
+                                                                                       : NULL;
+}
 
 /* As slots_save, slots_write, slots_restore, slots_same. */
 static inline void moves_save(const struct slot_moves *moves, char *saved)

@@ -9,7 +9,6 @@
 
 #include "base/lock.h"
 #include "slots/known.h"
-#include "slots/moves.h"
 #include "slots/origin.h"
 #include "slots/policy.h"
 #include "slots/slots.h"
@@ -55,7 +54,6 @@ static void late_slot(struct slot *slot)
 {
     if (slot->key_index == SLOT_NO_KEY && slots_initial && slot->kind->initial)
         slot->kind->initial(slot, (char *)slots_initial + slot->offset);
-    moves_plan();
     if (slots_calls.changed)
         slots_calls.changed(true);
 }

@@ -30,16 +30,15 @@ static bool holds_both(uintptr_t low, size_t size, uintptr_t one, uintptr_t othe
     return has_one && has_other;
 }
 
-/* The C library puts a thread's block right above the stack that it made; the main thread's stack is the kernel's. */
-static uintptr_t find_end(void)
+/* Does the stack that holds both go up to `end`, with no hole? */
+static bool reaches(uintptr_t low, uintptr_t high, uintptr_t end)
 {
-    return SYS_CALL(gettid, 0L) == sys_getpid() ? (uintptr_t)__libc_stack_end
-                                                : (uintptr_t)arch_tp();
+    return high < end && end - low < STACK_MAX && sys_is_readable((const void *)low, end - low);
 }
 
 bool stack_is_same(uintptr_t one, uintptr_t other)
 {
-    uintptr_t low = one < other ? one : other, high = one < other ? other : one, end;
+    uintptr_t low = one < other ? one : other, high = one < other ? other : one;
     const struct coroutines *own = thread_self->coroutines;
     stack_t handlers = {0};
     bool is_said = false, answer;
@@ -56,6 +55,8 @@ bool stack_is_same(uintptr_t one, uintptr_t other)
         if (is_said)
             return answer;
     }
-    end = find_end();
-    return high < end && end - low < STACK_MAX && sys_is_readable((const void *)low, end - low);
+    /* The C library puts a thread's block right above the stack that it made; the first thread's stack is the
+     * kernel's. Which of them this is cannot be asked: a child of fork may go on on either. */
+    return reaches(low, high, (uintptr_t)arch_tp()) ||
+           reaches(low, high, (uintptr_t)__libc_stack_end);
 }

@@ -112,4 +112,7 @@ static inline void arch_fenv_write(uint64_t fenv)
     __asm__ volatile("msr fpcr, %0" : : "r"(fenv));
 }
 
+/* The kernel's clock_gettime, in the page that it maps into every process. */
+#define ARCH_VDSO_CLOCK "__kernel_clock_gettime"
+
 #endif

@@ -191,4 +191,7 @@ static inline void arch_fenv_write(uint64_t fenv)
     __asm__ volatile("fldcw %0" : : "m"(control));
 }
 
+/* The kernel's clock_gettime, in the page that it maps into every process. */
+#define ARCH_VDSO_CLOCK "__vdso_clock_gettime"
+
 #endif

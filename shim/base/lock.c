@@ -8,11 +8,11 @@
  * has not seen it) costs the time of its limit and nothing else. Only real-time threads ask: a sandbox may
  * know plain futexes only.
  */
+#include "base/clock.h"
 #include "base/lock.h"
 
 #include <pthread.h>
 #include <stddef.h>
-#include <time.h>
 
 #include "base/sys.h"
 
@@ -153,9 +153,8 @@ void lock_take_slow(struct lock *lock)
 
 static long now_ms(void)
 {
-    struct timespec now;
+    struct timespec now = clock_read(CLOCK_MONOTONIC_COARSE);
 
-    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
     return now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 

@@ -84,6 +84,12 @@ static inline void lock_drop(struct lock *lock)
         lock_free(lock);
 }
 
+/* In a signal handler: it has interrupted a section of this thread, which cannot go on meanwhile. */
+static inline bool lock_is_mine(struct lock *lock)
+{
+    return (atomic_load_explicit(&lock->held, memory_order_relaxed) & LOCK_OWNER) == lock_self();
+}
+
 /* The lock of an object that comes and goes: one of a few, which fork can take. Nothing else is taken
  * while it is held, not even that of another object. */
 enum { LOCK_OBJECTS = 16 };

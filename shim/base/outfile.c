@@ -65,8 +65,7 @@ bool outfile_path(const char *target, char *buf, size_t n)
     return true;
 }
 
-/* 0: it may be written to. */
-static int outfile_check(int fd)
+int outfile_check(int fd)
 {
     struct stat st;
     long result = SYS_CALL(fstat, fd, &st);

@@ -21,6 +21,9 @@ void outfile_note(const char *target);
 int outfile_open(const char *target, int flags);
 void outfile_close(int fd);
 
+/* Whether what was opened may be written to: 0, or the errno that says why not. */
+int outfile_check(int fd);
+
 /* Say that it could not be opened or written, and why: unless the file is another user's, as it is for
  * a process that has changed its user and is not to append there. */
 void outfile_complain(const char *setting, const char *target, int error);

@@ -5,8 +5,8 @@
  * are foreign code and are called with no lock held.
  */
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "context/coroutine.h"
 #include "context/fast.h"
 #include "context/internal.h"
@@ -26,9 +26,8 @@ void capture_set_limits(uint32_t max_age_ms, uint32_t max_hops)
 
 static uint32_t now_ms(void)
 {
-    struct timespec now;
+    struct timespec now = clock_read(CLOCK_MONOTONIC_COARSE);
 
-    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
     return (uint32_t)(now.tv_sec * 1000 + now.tv_nsec / 1000000);
 }
 

@@ -10,8 +10,8 @@
 #include "context/context.h"
 
 #include <sched.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/lock.h"
 #include "base/mem.h"
 #include "context/thread.h"
@@ -90,9 +90,8 @@ static int64_t count_once(const struct counting *now)
 
 static long now_ms(void)
 {
-    struct timespec now;
+    struct timespec now = clock_read(CLOCK_MONOTONIC_COARSE);
 
-    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
     return now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 

@@ -267,14 +267,33 @@ static __attribute__((noinline)) uint32_t elf_file_crc(const struct elf_file *f)
     return ~crc;
 }
 
+/* Where nothing of that is installed, which is nearly everywhere, no file of a module need be looked for. */
+static bool elf_debug_is_there(void)
+{
+    static const char *known_root;
+    static bool is_there; /* threads that come at the same time write the same */
+
+    if (__atomic_load_n(&known_root, __ATOMIC_ACQUIRE) != elf_debug_root) {
+        is_there = SYS_CALL(faccessat, AT_FDCWD, elf_debug_root, F_OK) == 0;
+        __atomic_store_n(&known_root, elf_debug_root, __ATOMIC_RELEASE);
+    }
+    return is_there;
+}
+
 static __attribute__((noinline)) bool elf_file_open_build_id(const uint8_t *id, size_t id_len,
                                                              struct elf_file *out)
 {
     char path[512];
     static const char digits[] = "0123456789abcdef";
-    size_t n = (size_t)fmt_buf(path, sizeof path, "%.300s/.build-id/", elf_debug_root);
+    static const char below[] = "/.build-id/";
+    size_t n = strlen(elf_debug_root);
 
-    /* In a loop of its own: it is run for every module at every start that looks for a name. */
+    /* No formatting: it is run for every module at every start that looks for a name. */
+    if (n > 300)
+        return false;
+    memcpy(path, elf_debug_root, n);
+    memcpy(path + n, below, sizeof below);
+    n += sizeof below - 1;
     if (n + 2 * id_len + sizeof "/.debug" > sizeof path)
         return false;
     for (size_t i = 0; i < id_len; i++) {
@@ -299,7 +318,6 @@ static __attribute__((noinline)) bool elf_file_open_link(const struct elf_module
                                                          const uint8_t *id, size_t id_len,
                                                          struct elf_file *out)
 {
-    static const char *const formats[] = {"%s%.*s%s", "%s%.*s.debug/%s", "%s/%.*s%s"};
     char path[1024], own[1024];
     const char *folder = m->path, *slash;
     long n;
@@ -310,17 +328,22 @@ static __attribute__((noinline)) bool elf_file_open_link(const struct elf_module
     }
     if (!(slash = strrchr(folder, '/')))
         return false;
-    for (size_t i = 0; i < sizeof formats / sizeof *formats; i++) {
-        const char *root = i == 2 ? elf_debug_root : "";
-        int len = (int)(slash + 1 - folder);
+    for (unsigned i = 0; i < 3; i++) { /* beside it, in .debug/, and below the root of them all */
+        const char *root = i == 2 ? elf_debug_root : "", *sub = i == 1 ? ".debug/" : "";
+        const char *parts[] = {root, i == 2 ? "/" : "", folder, sub, f->debug_link};
+        size_t len[] = {strlen(root), i == 2, (size_t)(slash + 1 - folder), strlen(sub),
+                        strlen(f->debug_link)};
+        size_t used = 0;
 
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wformat-nonliteral"
-        if (fmt_buf(path, sizeof path, formats[i], root, len, folder, f->debug_link) >=
-                (int)sizeof path ||
-            !elf_file_open(path, out))
+        if (i == 2 && !elf_debug_is_there())
+            break;
+        if (len[0] + len[1] + len[2] + len[3] + len[4] >= sizeof path)
             continue;
-#pragma GCC diagnostic pop
+        for (unsigned part = 0; part < 5; used += len[part++])
+            memcpy(path + used, parts[part], len[part]);
+        path[used] = '\0';
+        if (!elf_file_open(path, out))
+            continue;
         if (out->build_id && id
                 ? out->build_id_len == id_len && memcmp(out->build_id, id, id_len) == 0
                 : elf_file_crc(out) == f->debug_link_crc)
@@ -335,7 +358,7 @@ bool elf_file_open_debug(const struct elf_module *module, const struct elf_file 
 {
     size_t id_len;
     const uint8_t *id = elf_module_build_id(module, &id_len);
-    bool is_open = id && elf_file_open_build_id(id, id_len, out);
+    bool is_open = id && elf_debug_is_there() && elf_file_open_build_id(id, id_len, out);
 
     if (!is_open)
         memset(out, 0, sizeof *out);

@@ -4,9 +4,11 @@
  * found without the loader and its lock, which a forked child may find held (walk.c).
  */
 #include "base/arch.h"
+#include "base/clock.h"
 #include "elf/elf.h"
 
 #include <string.h>
+#include <sys/auxv.h>
 
 #include "elf/file.h"
 #include "base/sys.h"
@@ -14,26 +16,40 @@
 struct elf_visit {
     int (*visit)(const struct elf_module *module, void *arg);
     void *arg;
-    bool is_first;
+    size_t i;
 };
+
+/* What came with the program has been looked at already: it stays what and where it is. */
+static const struct elf_module *elf_known_module(const struct dl_phdr_info *info, size_t i)
+{
+    const struct elf_module *known = &elf_startup_list[i];
+
+    return i < STARTUP_KNOWN && i < __atomic_load_n(&elf_startup_known, __ATOMIC_ACQUIRE) &&
+                   known->phdr == info->dlpi_phdr && known->base == info->dlpi_addr &&
+                   known->tls_modid == info->dlpi_tls_modid
+               ? known
+               : NULL;
+}
 
 static int elf_visit_module(struct dl_phdr_info *info, size_t size, void *arg)
 {
     struct elf_visit *v = arg;
+    const struct elf_module *known = elf_known_module(info, v->i);
     struct elf_module module;
 
-    if (v->is_first) {
+    if (v->i == 0) {
         elf_last_loaded = info->dlpi_adds;
         elf_last_unloaded = info->dlpi_subs;
     }
-    elf_module_fill(info, v->is_first, &module);
-    v->is_first = false;
-    return v->visit(&module, v->arg);
+    if (!known)
+        elf_module_fill(info, v->i == 0, &module);
+    v->i++;
+    return v->visit(known ? known : &module, v->arg);
 }
 
 int elf_each_module(int (*visit)(const struct elf_module *module, void *arg), void *arg)
 {
-    struct elf_visit v = {visit, arg, true};
+    struct elf_visit v = {visit, arg, 0};
 
     return elf_iterate(elf_visit_module, &v);
 }
@@ -179,11 +195,29 @@ static int elf_visit_complete(const struct elf_module *module, void *arg)
     return completion->i >= elf_startup_known;
 }
 
+/* The kernel's page with the time, as everybody else reads it. */
+static void elf_find_clock(void)
+{
+    const elf_ehdr *header = (const elf_ehdr *)getauxval(AT_SYSINFO_EHDR);
+    struct dl_phdr_info info = {.dlpi_addr = (uintptr_t)header, .dlpi_name = ""};
+    struct elf_module module;
+    struct elf_symbol symbol;
+
+    if (!header)
+        return;
+    info.dlpi_phdr = (const void *)((const char *)header + header->e_phoff);
+    info.dlpi_phnum = header->e_phnum;
+    elf_module_fill(&info, false, &module);
+    if (elf_dynsym_find(&module, ARCH_VDSO_CLOCK, NULL, ELF_FUNC, &symbol))
+        clock_source = (int (*)(clockid_t, struct timespec *))symbol.value;
+}
+
 void elf_begin(void)
 {
     struct elf_completion completion = {.i = 0};
 
     elf_know_program();
+    elf_find_clock();
     elf_startup_count();
     if (!elf_startup_last)
         return;

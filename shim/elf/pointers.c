@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 
 #include "base/arch.h"
+#include "elf/file.h"
 #include "base/sys.h"
 
 typedef ElfW(Rela) elf_rela;
@@ -35,7 +36,7 @@ static void elf_find_tables(const struct elf_module *module, struct elf_tables *
     bool is_rela = true;
 
     memset(tables, 0, sizeof *tables);
-    for (const elf_dyn *entry = module->dynamic; entry && entry->d_tag != DT_NULL; entry++) {
+    for (const elf_dyn *entry = module->dynamic; elf_dynamic_is(module, entry); entry++) {
         switch (entry->d_tag) {
         case DT_JMPREL:
             tables->start[0] = (const elf_rela *)elf_relocated(module, entry->d_un.d_ptr);
@@ -54,9 +55,9 @@ static void elf_find_tables(const struct elf_module *module, struct elf_tables *
             break;
         }
     }
-    if (tables->start[0] && is_rela)
+    if (is_rela && elf_module_holds(module, (uintptr_t)tables->start[0], plt_size))
         tables->count[0] = plt_size / sizeof(elf_rela);
-    if (tables->start[1])
+    if (elf_module_holds(module, (uintptr_t)tables->start[1], rela_size))
         tables->count[1] = rela_size / sizeof(elf_rela);
 }
 

@@ -52,7 +52,9 @@ void elf_lock_note(struct elf_lock_search *search, const struct elf_module *load
     for (size_t at = 0; at + sizeof(pthread_mutex_t) <= global.size; at += sizeof(void *)) {
         pthread_mutex_t *mutex = (pthread_mutex_t *)(global.value + at);
 
-        if (search->count < ELF_LOCK_CANDIDATES && mutex->__data.__owner == search->thread &&
+        if (mutex->__data.__owner != search->thread)
+            continue; /* of hundreds of words, at every start */
+        if (search->count < ELF_LOCK_CANDIDATES &&
             (mutex->__data.__lock == 1 || mutex->__data.__lock == 2) && mutex->__data.__count &&
             mutex->__data.__kind == PTHREAD_MUTEX_RECURSIVE_NP) {
             search->depth[search->count] = mutex->__data.__count;

@@ -225,16 +225,15 @@ static void hide_names(void)
  */
 static void make_names_ask(void)
 {
+    static const uint64_t own = UINT64_C(1) << FAMILY_PTHREAD | UINT64_C(1) << FAMILY_KEYS |
+                                UINT64_C(1) << FAMILY_LOADER | UINT64_C(1) << FAMILY_LOOKUP |
+                                UINT64_C(1) << FAMILY_UCONTEXT;
+
     for (size_t i = early_names.first; i < early_names.end; i++) {
         elf_sym *symbol = &early_names.symbols[i];
         unsigned row = early_row(symbol);
-        enum family family;
 
-        if (row == HOOK_COUNT)
-            continue;
-        family = hooks_family((enum hook_id)row);
-        if (family == FAMILY_PTHREAD || family == FAMILY_KEYS || family == FAMILY_LOADER ||
-            family == FAMILY_LOOKUP || family == FAMILY_UCONTEXT)
+        if (row == HOOK_COUNT || own >> hooks_family((enum hook_id)row) & 1)
             continue;
         symbol->st_info = (unsigned char)((symbol->st_info & 0xf0) | STT_GNU_IFUNC);
         symbol->st_value = (ElfW(Addr))hook_askers - (ElfW(Addr)) &
@@ -276,13 +275,28 @@ static bool list_modules(struct tables *self)
     return is_in_front;
 }
 
+/* Two pointers at a time: this is done at every start, also where there is nothing to do. */
+static void fill_table(void)
+{
+    typedef uintptr_t pair
+        __attribute__((vector_size(2 * sizeof(uintptr_t)), aligned(8), may_alias));
+    pair stubs = {(uintptr_t)hook_stubs, (uintptr_t)hook_stubs + HOOK_STRIDE};
+    const pair step = {2 * HOOK_STRIDE, 2 * HOOK_STRIDE};
+    unsigned i = 0;
+
+#pragma GCC unroll 8
+    for (; i + 2 <= HOOK_COUNT; i += 2, stubs += step)
+        *(pair *)(void *)&hook_enter[i] = stubs;
+    if (i < HOOK_COUNT)
+        hook_enter[i] = (char *)(uintptr_t)hook_stubs + (size_t)i * HOOK_STRIDE;
+}
+
 __attribute__((used)) static bool (*begin(void))(void)
 {
     struct tables self = {.gnu = NULL};
     bool is_used;
 
-    for (unsigned i = 0; i < HOOK_COUNT; i++)
-        hook_enter[i] = (char *)(uintptr_t)hook_stubs + (size_t)i * HOOK_STRIDE;
+    fill_table();
     if (!list_modules(&self) || !self.gnu)
         return not_idle;
     note_own_names(&self);

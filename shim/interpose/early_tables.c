@@ -34,6 +34,10 @@ void early_read_tables(const struct link_map *map, struct tables *t)
             t->gnu = pointer;
         else if (d->d_tag == DT_HASH)
             t->sysv = pointer;
+        else
+            continue;
+        if (t->gnu && t->symbols && t->strings && t->strings_len)
+            return; /* the other table is for those that have not this one */
     }
 }
 

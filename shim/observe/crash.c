@@ -15,9 +15,9 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <time.h>
 #include <ucontext.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/outfile.h"
 #include "base/sys.h"
@@ -53,9 +53,8 @@ static int number_of(int signal)
 
 static time_t now_seconds(void)
 {
-    struct timespec now;
+    struct timespec now = clock_read(CLOCK_MONOTONIC);
 
-    clock_gettime(CLOCK_MONOTONIC, &now);
     return now.tv_sec;
 }
 
@@ -174,7 +173,7 @@ static void report(int number, const siginfo_t *info, void *context)
         if (out_fd < 0)
             out_fd = 2;
     }
-    (void)prctl(PR_GET_NAME, name, 0, 0, 0);
+    (void)SYS_CALL(prctl, PR_GET_NAME, name, 0L, 0L, 0L);
     if (info->si_code > 0 && signals[number] != SIGABRT)
         put("baton: %s at %p in thread %d \"%s\"\n", names[number], info->si_addr,
             (int)SYS_CALL(gettid, 0), name);

@@ -12,13 +12,14 @@
 #include <signal.h>
 #include <stddef.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/arch.h"
 #include "base/lock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/outfile.h"
 #include "base/sys.h"
 #include "context/context.h"
 #include "elf/elf.h"
@@ -48,9 +49,8 @@ static _Atomic uint32_t *stack_index, *node_index;
 
 static uint64_t clock_ns(clockid_t clock)
 {
-    struct timespec now;
+    struct timespec now = clock_read(clock);
 
-    clock_gettime(clock, &now);
     return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
@@ -144,7 +144,8 @@ static int open_trace(const char *pattern, char *path, size_t size)
         fmt_buf(path + len, size - len, ".%d", pid);
         fd = sys_open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0600);
     }
-    if (fd >= 0 && sys_file_size(fd) < 0) { /* a pipe, a device */
+    if (fd >= 0 &&
+        (sys_file_size(fd) < 0 || outfile_check(fd))) { /* a pipe, a file with other names */
         sys_close(fd);
         return -EINVAL;
     }

@@ -37,7 +37,7 @@ bool slot_adapter_exists(const char *name)
 
     if (at) {
         fmt_buf(path + at, sizeof path - at, "adapters/%s.so", name);
-        is_there = access(path, R_OK) == 0;
+        is_there = SYS_CALL(faccessat, AT_FDCWD, path, R_OK) == 0;
     }
     errno = saved_errno;
     return is_there;
@@ -105,7 +105,7 @@ static bool adapter_parse(struct slot *slot, char *text, struct slot_error *erro
         at = slot_own_folder(path);
         if (at)
             fmt_buf(path + at, PATH_SIZE - at, "adapters/%s.so", text);
-    } else if (text[0] != '/' && getcwd(path, PATH_SIZE / 2)) {
+    } else if (text[0] != '/' && SYS_CALL(getcwd, path, PATH_SIZE / 2) >= 0) {
         at = strlen(path);
         fmt_buf(path + at, PATH_SIZE - at, "/%s", text);
     } else {

@@ -5,13 +5,14 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/sys.h"
 #include "elf/elf.h"
 #include "slots/slots.h"
 
 /* The program is baton-plan, which lies beside the library. */
 static size_t program_folder(char *path)
 {
-    ssize_t len = readlink("/proc/self/exe", path, SLOT_FOLDER_SIZE / 2);
+    long len = sys_readlink("/proc/self/exe", path, SLOT_FOLDER_SIZE / 2);
 
     while (len > 0 && path[len - 1] != '/')
         len--;
@@ -35,7 +36,7 @@ size_t slot_own_folder(char *path)
     if (!slash)
         return 0;
     if (module.path[0] != '/') {
-        if (!getcwd(path, SLOT_FOLDER_SIZE / 2))
+        if (SYS_CALL(getcwd, path, SLOT_FOLDER_SIZE / 2) < 0)
             return 0;
         at = strlen(path);
         path[at++] = '/';

@@ -11,8 +11,8 @@
 #include <errno.h>
 #include <stddef.h>
 #include <sys/mman.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/lock.h"
 #include "base/mem.h"
 #include "base/sys.h"
@@ -114,9 +114,8 @@ static void group_advise(const struct group *group, int advice)
 
 static uint32_t now_ms(void)
 {
-    struct timespec now;
+    struct timespec now = clock_read(CLOCK_MONOTONIC_COARSE);
 
-    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
     return (uint32_t)(now.tv_sec * 1000 + now.tv_nsec / 1000000) | 1;
 }
 

@@ -29,9 +29,9 @@ static bool has_sizes(const struct live_head *head, size_t len)
 
     return !memcmp(head->magic, LIVE_MAGIC, sizeof head->magic) && head->page_size >= 4096 &&
            head->families <= 1024 && head->reasons <= 64 && counters <= head->page_size &&
-           head->carried_at + 8 * head->families <= head->page_size &&
-           head->empty_at + 8 * head->families <= head->page_size &&
-           head->bare_at + 4 * head->families * head->reasons <= head->page_size &&
+           (size_t)head->carried_at + 8 * head->families <= head->page_size &&
+           (size_t)head->empty_at + 8 * head->families <= head->page_size &&
+           (size_t)head->bare_at + 4 * head->families * head->reasons <= head->page_size &&
            !((head->carried_at | head->empty_at) & 7) && !(head->bare_at & 3) &&
            head->pages_at >= LIVE_HEAD + 2 * LIVE_TEXT && head->pages_at % 4096 == 0 &&
            head->pages_at + (size_t)LIVE_PAGES * head->page_size <= len;
@@ -152,7 +152,11 @@ static json_t *read_live(const char *path, bool *runs)
         free(text);
     }
     *runs = is_running(mapped.head);
-    if (json_is_object(report)) {
+    if (report && !json_is_object(report)) {
+        json_decref(report);
+        report = NULL;
+    }
+    if (report) {
         uint64_t counted = add_families(mapped.head, report);
 
         json_object_set_new(report, "pid", json_integer(mapped.head->pid));

@@ -1,0 +1,38 @@
+"""E21, E23: a system call of ours that fails changes nothing of the program. `make faults` lets all of them fail."""
+import harness
+from harness import Failure, carry, idle, plain, test
+
+import faults
+from compile import compiled
+
+
+@test("E21: the first call of every kind fails, and the program goes on as it would", timeout=120,
+      each=[(program, error) for program in ("race", "glib_pool") for error in ("EPERM", "ENOMEM")])
+def first_of_a_kind(program, error):
+    harness.find_program(program)
+    wrong = [why for why in faults.faults_of(program, (error,), 1) if why]
+    if wrong:
+        raise Failure("\n".join(wrong))
+
+
+@test("E21: what is carried needs nothing of the system after the start that a program with threads does not need itself")
+def after_the_start():
+    library = compiled("libfaults.so", "-O2", "-shared", "-fPIC", "faults.c")
+    names = faults.names_of_calls()
+    for program in ("race", "ucontext"):
+        harness.find_program(program)
+        calls, _ = faults.calls_of(program, library, BATON_REPORT="", BATON_CARRY="key:request_key;tls:request_id")
+        later = {names[number] for number, phase in calls if phase == "run"}
+        if later - {"futex", "mmap", "munmap"}:
+            raise Failure(f"{program}: {later}")
+
+
+@test("E21: limits of memory, processes, descriptors and stacks: the program ends as without us",
+      each=("-v 300000", "-u 1", "-n 3", "-n 8", "-s 64"))
+def limits(limit):
+    program = harness.find_program("race")
+    words = "sh", "-c", f"ulimit {limit}; exec {program} clean key"
+    before = plain(*words)
+    for after in idle(*words), carry("tls:nothing_here;locale", *words):
+        if after.code != before.code or after.out != before.out:
+            after.fail(f"plain: {before.code} {before.out}")

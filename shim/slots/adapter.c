@@ -59,7 +59,8 @@ static const char *adapter_near(const char *path, size_t folder_len, const char 
     static char hint[256];
     _Alignas(8) char entries[2048];
     char folder[PATH_SIZE], nearest[64] = "", name[64];
-    unsigned best = 4;
+    size_t most = strlen(text) / 3 + 2; /* in a short name a few letters are all of it */
+    unsigned best = most < 4 ? (unsigned)most : 4;
     int fd;
     long got;
 

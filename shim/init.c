@@ -25,6 +25,7 @@
 #include "context/context.h"
 #include "context/dangling.h"
 #include "context/thread.h"
+#include "families/posix/notification.h"
 #include "families/registration.h"
 #include "fork.h"
 #include "interpose/bypass.h"
@@ -345,6 +346,7 @@ __attribute__((destructor)) static void destruct(void)
     }
     if (is_active && thread_self != &thread_unknown) {
         named_let_go();
+        notifications_stop();
         context_drop_snapshot(thread_self);
         context_flush_releases(thread_self);
     }

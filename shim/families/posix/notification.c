@@ -26,6 +26,29 @@ enum { QUARANTINE_S = 10 };
 static struct lock notifications_lock;
 static struct notification *quarantine_first, **quarantine_last = &quarantine_first;
 
+/*
+ * Those whose context waits for a run that is under way, the latest ones: glibc's own thread may find the
+ * timer deleted, and then that run never comes. Under the lock.
+ */
+enum { KEPT_MAX = 64 };
+static struct notification *kept[KEPT_MAX];
+static unsigned kept_next;
+
+/* The context of the one in that place; NULL: its run has begun, or there is none. */
+static struct context *give_up_kept(unsigned place)
+{
+    struct notification *notification = kept[place];
+    struct context *context = NULL;
+
+    kept[place] = NULL;
+    if (notification && notification->is_under_way) {
+        context = notification->context;
+        notification->context = NULL;
+        notification->is_under_way = false;
+    }
+    return context;
+}
+
 static unsigned now_s(void)
 {
     struct timespec now;
@@ -68,10 +91,31 @@ void notification_arm(struct notification *notification, bool is_armed)
 
 void notification_retire_expired(struct notification *notification)
 {
+    struct context *given_up = NULL;
+
     lock_take(&notifications_lock);
     notification->is_under_way = notification->is_armed && notification->context;
+    if (notification->is_under_way) {
+        given_up = give_up_kept(kept_next % KEPT_MAX);
+        kept[kept_next++ % KEPT_MAX] = notification;
+    }
     lock_drop(&notifications_lock);
     notification_retire(notification);
+    if (given_up)
+        context_release(given_up);
+}
+
+void notifications_stop(void)
+{
+    for (unsigned i = 0; i < KEPT_MAX; i++) {
+        struct context *context;
+
+        lock_take(&notifications_lock);
+        context = give_up_kept(i);
+        lock_drop(&notifications_lock);
+        if (context)
+            context_release(context);
+    }
 }
 
 void notification_retire(struct notification *notification)

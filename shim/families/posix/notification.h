@@ -44,6 +44,8 @@ void notification_arm(struct notification *notification, bool is_armed);
 /* As notification_retire, for a timer that has expired: what it has been armed for and was not called for is
  * still to come. */
 void notification_retire_expired(struct notification *notification);
+/* Exit has begun: no run that is under way will begin. */
+void notifications_stop(void);
 /* There will be no more notifications, but for one that is under way. May be said again soon after. */
 void notification_retire(struct notification *notification);
 

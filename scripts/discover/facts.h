@@ -9,9 +9,9 @@
 enum { CHANNELS_MAX = 64, SUBJECTS_MAX = 768, VALUES_MAX = 8, ITEM_MAX = 600 };
 
 struct place {
-  struct names *names;             /* NULL: in no module */
-  const struct function *function; /* NULL: not known which */
-  uintptr_t address;               /* in the file */
+    struct names *names;             /* NULL: in no module */
+    const struct function *function; /* NULL: not known which */
+    uintptr_t address;               /* in the file */
 };
 
 /* ---- facts.c ---- */
@@ -32,50 +32,46 @@ const char *facts_name(const struct place *place);
 
 /* A thread-local variable or a key. */
 struct subject {
-  struct names *of;
-  const struct variable *variable; /* NULL: a key */
-  uint32_t key;                    /* its index */
-  char item[ITEM_MAX];             /* "" when there is none */
-  const char *verdict;             /* why not; NULL: it is context */
-  const char *note;
-  bool is_context;
+    struct names *of;
+    const struct variable *variable; /* NULL: a key */
+    uint32_t key;                    /* its index */
+    char item[ITEM_MAX];             /* "" when there is none */
+    const char *verdict;             /* why not; NULL: it is context */
+    const char *note;
+    bool is_context;
 };
 
 /* What was seen of one subject on one channel. */
 struct seen {
-  uint32_t pairs,
-      differs; /* handoffs; the worker had another value than who woke it */
-  uint32_t values_count, threads_count;
-  uint64_t values[VALUES_MAX]; /* of who woke, different ones */
-  uint32_t threads[VALUES_MAX];
-  uint64_t last[VALUES_MAX]; /* of each of these threads, not empty */
-  uint32_t varied;           /* so often a thread had another one than before */
-  uint32_t worker_own;       /* the worker had one of its own */
-  uint32_t tasks,
-      changed; /* intervals of the worker after it; that changed the value */
-  uint32_t got_first, set_first; /* keys: tasks that read it before they set it,
+    uint32_t pairs, differs; /* handoffs; the worker had another value than who woke it */
+    uint32_t values_count, threads_count;
+    uint64_t values[VALUES_MAX]; /* of who woke, different ones */
+    uint32_t threads[VALUES_MAX];
+    uint64_t last[VALUES_MAX];     /* of each of these threads, not empty */
+    uint32_t varied;               /* so often a thread had another one than before */
+    uint32_t worker_own;           /* the worker had one of its own */
+    uint32_t tasks, changed;       /* intervals of the worker after it; that changed the value */
+    uint32_t got_first, set_first; /* keys: tasks that read it before they set it,
                                     or the other way */
-  uint32_t set_blindly,
-      set_looking; /* keys: who woke had set it without, or after, reading it */
-  uint32_t in_stack; /* the value points into the stack of who woke */
+    uint32_t set_blindly, set_looking; /* keys: who woke had set it without, or after, reading it */
+    uint32_t in_stack;                 /* the value points into the stack of who woke */
 };
 
 /* From one function that wakes to one that waits. */
 struct channel {
-  struct place waker, waiter;
-  uint32_t waker_stack, waiter_stack, by, pairs;
-  uint32_t workers[VALUES_MAX], workers_count;
-  bool is_pool; /* who waits goes on to call functions that it was given */
-  const char *family;  /* that hooks it already; NULL */
-  char item[ITEM_MAX]; /* of BATON_HOOKS; "" */
-  struct seen *seen;   /* of each subject */
+    struct place waker, waiter;
+    uint32_t waker_stack, waiter_stack, by, pairs;
+    uint32_t workers[VALUES_MAX], workers_count;
+    bool is_pool;        /* who waits goes on to call functions that it was given */
+    const char *family;  /* that hooks it already; NULL */
+    char item[ITEM_MAX]; /* of BATON_HOOKS; "" */
+    struct seen *seen;   /* of each subject */
 };
 
 extern struct subject subjects[SUBJECTS_MAX];
 extern struct channel channels[CHANNELS_MAX];
 extern unsigned subjects_count, channels_count;
-extern bool
-    is_worker[DISCOVER_THREADS]; /* it has waited as a pool's worker does */
+extern bool is_worker[DISCOVER_THREADS]; /* it has waited as a pool's worker does */
 
 void follow(void);
 

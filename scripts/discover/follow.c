@@ -18,28 +18,28 @@ bool is_worker[DISCOVER_THREADS];
 
 /* The last wake of an object. */
 struct waking {
-  uint64_t object;
-  uint32_t by, thread, stack;
-  uint64_t *values;    /* of all subjects */
-  unsigned char *sets; /* of keys, discover_key_flags since the wake before */
-  struct channel *channel; /* the last that it has opened */
-  bool is_told;            /* somebody was woken by it */
+    uint64_t object;
+    uint32_t by, thread, stack;
+    uint64_t *values;        /* of all subjects */
+    unsigned char *sets;     /* of keys, discover_key_flags since the wake before */
+    struct channel *channel; /* the last that it has opened */
+    bool is_told;            /* somebody was woken by it */
 };
 
 /* What is known of each thread on the way. */
 struct thread_state {
-  uint64_t *values;        /* of all subjects, now */
-  unsigned char *touched;  /* discover_key_flags since its last event */
-  unsigned char *in_task;  /* since it was woken */
-  uint64_t *at_start;      /* of the task */
-  struct channel *channel; /* of the task; NULL: it is in none */
-  uint32_t waits_on, waits_stack;
+    uint64_t *values;        /* of all subjects, now */
+    unsigned char *touched;  /* discover_key_flags since its last event */
+    unsigned char *in_task;  /* since it was woken */
+    uint64_t *at_start;      /* of the task */
+    struct channel *channel; /* of the task; NULL: it is in none */
+    uint32_t waits_on, waits_stack;
 };
 
 struct word {
-  uint32_t thread, module;
-  uint64_t offset, value;
-  bool is_used;
+    uint32_t thread, module;
+    uint64_t offset, value;
+    bool is_used;
 };
 
 static struct waking wakings[OBJECTS];
@@ -48,454 +48,461 @@ static struct word *words;
 
 /* ---- subjects ---- */
 
-static struct subject *subject_add(void) {
-  return subjects_count < SUBJECTS_MAX ? &subjects[subjects_count++] : NULL;
+static struct subject *subject_add(void)
+{
+    return subjects_count < SUBJECTS_MAX ? &subjects[subjects_count++] : NULL;
 }
 
-static bool has_subject(const struct names *names,
-                        const struct variable *variable) {
-  for (unsigned i = 0; i < subjects_count; i++) {
-    if (subjects[i].variable == variable && subjects[i].of == names)
-      return true;
-  }
-  return false;
+static bool has_subject(const struct names *names, const struct variable *variable)
+{
+    for (unsigned i = 0; i < subjects_count; i++) {
+        if (subjects[i].variable == variable && subjects[i].of == names)
+            return true;
+    }
+    return false;
 }
 
-static bool overlaps(const struct variable *variable, uint64_t offset) {
-  return variable->offset < offset + 8 &&
-         variable->offset + (variable->size ? variable->size : 1) > offset;
+static bool overlaps(const struct variable *variable, uint64_t offset)
+{
+    return variable->offset < offset + 8 &&
+           variable->offset + (variable->size ? variable->size : 1) > offset;
 }
 
 /* Every variable of which a word has changed. */
-static void find_variables(void) {
-  for (uint32_t i = 0; i < facts_events; i++) {
-    const struct discover_event *event = &facts->event[i];
-    struct names *names =
-        event->kind == DISCOVER_WORD ? facts_module(event->which) : NULL;
+static void find_variables(void)
+{
+    for (uint32_t i = 0; i < facts_events; i++) {
+        const struct discover_event *event = &facts->event[i];
+        struct names *names = event->kind == DISCOVER_WORD ? facts_module(event->which) : NULL;
 
-    for (unsigned j = 0; names && j < names->variables_count; j++) {
-      const struct variable *variable = &names->variables[j];
-      struct subject *subject;
+        for (unsigned j = 0; names && j < names->variables_count; j++) {
+            const struct variable *variable = &names->variables[j];
+            struct subject *subject;
 
-      if (!overlaps(variable, event->object) || variable->size > 4096 ||
-          has_subject(names, variable) ||
-          (variable->name && (!strncmp(variable->name, "_ZGV", 4) ||
-                              !strncmp(variable->name, "_ZTH", 4) ||
-                              !strcmp(variable->name, "__tls_guard"))) ||
-          !(subject = subject_add()))
-        continue;
-      subject->of = names;
-      subject->variable = variable;
-      snprintf(subject->item, sizeof subject->item, "tls:%s",
-               names_item(names, variable));
+            if (!overlaps(variable, event->object) || variable->size > 4096 ||
+                has_subject(names, variable) ||
+                (variable->name &&
+                 (!strncmp(variable->name, "_ZGV", 4) || !strncmp(variable->name, "_ZTH", 4) ||
+                  !strcmp(variable->name, "__tls_guard"))) ||
+                !(subject = subject_add()))
+                continue;
+            subject->of = names;
+            subject->variable = variable;
+            snprintf(subject->item, sizeof subject->item, "tls:%s", names_item(names, variable));
+        }
     }
-  }
 }
 
-static void name_key(struct subject *subject) {
-  const struct discover_key *key = &facts->key[subject->key];
-  struct place variable = facts_place(key->variable, false);
-  uint32_t inner = facts_inner(key->stack);
-  char name[400];
+static void name_key(struct subject *subject)
+{
+    const struct discover_key *key = &facts->key[subject->key];
+    struct place variable = facts_place(key->variable, false);
+    uint32_t inner = facts_inner(key->stack);
+    char name[400];
 
-  if (variable.names && !facts_is_runtime(variable.names)) {
-    subject->of = variable.names;
-    if (names_data(variable.names, variable.address, name, sizeof name))
-      snprintf(subject->item, sizeof subject->item, "key:%s%s%s", name,
-               variable.names->module->elf.is_main ? "" : "@",
-               variable.names->module->elf.is_main ? ""
-                                                   : variable.names->shown);
-    else
-      snprintf(subject->item, sizeof subject->item, "key:%s+0x%zx",
-               variable.names->shown, (size_t)variable.address);
-    return;
-  }
-  /* On a stack or the heap: by who made it. The run time's own function is
+    if (variable.names && !facts_is_runtime(variable.names)) {
+        subject->of = variable.names;
+        if (names_data(variable.names, variable.address, name, sizeof name))
+            snprintf(subject->item, sizeof subject->item, "key:%s%s%s", name,
+                     variable.names->module->elf.is_main ? "" : "@",
+                     variable.names->module->elf.is_main ? "" : variable.names->shown);
+        else
+            snprintf(subject->item, sizeof subject->item, "key:%s+0x%zx", variable.names->shown,
+                     (size_t)variable.address);
+        return;
+    }
+    /* On a stack or the heap: by who made it. The run time's own function is
    * nobody's name for it. */
-  if (key->stack < DISCOVER_STACKS && inner < facts->stack[key->stack].count) {
-    const struct discover_stack *stack = &facts->stack[key->stack];
-    struct place maker = facts_place(stack->frames[inner], true);
+    if (key->stack < DISCOVER_STACKS && inner < facts->stack[key->stack].count) {
+        const struct discover_stack *stack = &facts->stack[key->stack];
+        struct place maker = facts_place(stack->frames[inner], true);
 
-    for (uint32_t i = inner;
-         i + 1 < stack->count && maker.names &&
-         !strncmp(maker.names->module->elf.name, "libglib", 7);
-         i++)
-      maker = facts_place(stack->frames[i + 1], true);
-    subject->of = maker.names;
-    if (maker.function && maker.function->name)
-      snprintf(subject->item, sizeof subject->item, "key:by=%s%s%s",
-               maker.function->name,
-               maker.names->module->elf.is_main ? "" : "@",
-               maker.names->module->elf.is_main ? "" : maker.names->shown);
-  }
-  if (!subject->item[0])
-    snprintf(subject->item, sizeof subject->item, "key:n=%u", subject->key + 1);
+        for (uint32_t i = inner; i + 1 < stack->count && maker.names &&
+                                 !strncmp(maker.names->module->elf.name, "libglib", 7);
+             i++)
+            maker = facts_place(stack->frames[i + 1], true);
+        subject->of = maker.names;
+        if (maker.function && maker.function->name)
+            snprintf(subject->item, sizeof subject->item, "key:by=%s%s%s", maker.function->name,
+                     maker.names->module->elf.is_main ? "" : "@",
+                     maker.names->module->elf.is_main ? "" : maker.names->shown);
+    }
+    if (!subject->item[0])
+        snprintf(subject->item, sizeof subject->item, "key:n=%u", subject->key + 1);
 }
 
-static void find_keys(void) {
-  uint32_t count = facts->keys < DISCOVER_KEYS ? facts->keys : DISCOVER_KEYS;
+static void find_keys(void)
+{
+    uint32_t count = facts->keys < DISCOVER_KEYS ? facts->keys : DISCOVER_KEYS;
 
-  for (uint32_t i = 0; i < count; i++) {
-    struct subject *subject = subject_add();
+    for (uint32_t i = 0; i < count; i++) {
+        struct subject *subject = subject_add();
 
-    if (!subject)
-      return;
-    subject->key = i;
-    name_key(subject);
-  }
+        if (!subject)
+            return;
+        subject->key = i;
+        name_key(subject);
+    }
 }
 
-static struct subject *subject_of_key(uint32_t key) {
-  for (unsigned i = 0; i < subjects_count; i++) {
-    if (!subjects[i].variable && subjects[i].key == key)
-      return &subjects[i];
-  }
-  return NULL;
+static struct subject *subject_of_key(uint32_t key)
+{
+    for (unsigned i = 0; i < subjects_count; i++) {
+        if (!subjects[i].variable && subjects[i].key == key)
+            return &subjects[i];
+    }
+    return NULL;
 }
 
 /* ---- words ---- */
 
-static struct word *word_of(uint32_t thread, uint32_t module, uint64_t offset,
-                            bool is_made) {
-  uint64_t hash = (thread * UINT64_C(0x9e3779b97f4a7c15) +
-                   module * UINT64_C(0xc2b2ae3d27d4eb4f) + offset) *
-                  UINT64_C(0x9e3779b97f4a7c15);
+static struct word *word_of(uint32_t thread, uint32_t module, uint64_t offset, bool is_made)
+{
+    uint64_t hash =
+        (thread * UINT64_C(0x9e3779b97f4a7c15) + module * UINT64_C(0xc2b2ae3d27d4eb4f) + offset) *
+        UINT64_C(0x9e3779b97f4a7c15);
 
-  for (unsigned tries = 0; tries < 256; tries++) {
-    struct word *word = &words[((hash >> 40) + tries) % WORDS];
+    for (unsigned tries = 0; tries < 256; tries++) {
+        struct word *word = &words[((hash >> 40) + tries) % WORDS];
 
-    if (word->is_used && word->thread == thread && word->module == module &&
-        word->offset == offset)
-      return word;
-    if (!word->is_used) {
-      if (!is_made)
-        return NULL;
-      *word = (struct word){thread, module, offset, 0, true};
-      return word;
+        if (word->is_used && word->thread == thread && word->module == module &&
+            word->offset == offset)
+            return word;
+        if (!word->is_used) {
+            if (!is_made)
+                return NULL;
+            *word = (struct word){thread, module, offset, 0, true};
+            return word;
+        }
     }
-  }
-  return NULL;
+    return NULL;
 }
 
 /* The image of a word, which a thread starts with. */
-static uint64_t image_of(const struct names *names, uint64_t offset) {
-  const struct elf_module *elf = &names->module->elf;
-  uint64_t value = 0;
+static uint64_t image_of(const struct names *names, uint64_t offset)
+{
+    const struct elf_module *elf = &names->module->elf;
+    uint64_t value = 0;
 
-  for (size_t i = 0; i < elf->phnum; i++) {
-    const elf_phdr *p = &elf->phdr[i];
+    for (size_t i = 0; i < elf->phnum; i++) {
+        const elf_phdr *p = &elf->phdr[i];
 
-    if (p->p_type == PT_TLS && offset < p->p_filesz)
-      memcpy(&value, (const void *)(elf->base + p->p_vaddr + offset),
-             p->p_filesz - offset < 8 ? p->p_filesz - offset : 8);
-  }
-  return value;
+        if (p->p_type == PT_TLS && offset < p->p_filesz)
+            memcpy(&value, (const void *)(elf->base + p->p_vaddr + offset),
+                   p->p_filesz - offset < 8 ? p->p_filesz - offset : 8);
+    }
+    return value;
 }
 
 /* What a variable holds: itself up to a word, or a sum of what is in it. */
-static uint64_t value_of(uint32_t thread, uint32_t module,
-                         const struct subject *subject) {
-  const struct variable *variable = subject->variable;
-  size_t size = variable->size ? variable->size : 8;
-  uint64_t sum = 0;
+static uint64_t value_of(uint32_t thread, uint32_t module, const struct subject *subject)
+{
+    const struct variable *variable = subject->variable;
+    size_t size = variable->size ? variable->size : 8;
+    uint64_t sum = 0;
 
-  for (uint64_t at = variable->offset & ~(uint64_t)7;
-       at < variable->offset + size; at += 8) {
-    const struct word *word = word_of(thread, module, at, false);
-    uint64_t value = word ? word->value : image_of(subject->of, at);
-    uint64_t low = at < variable->offset ? variable->offset - at : 0;
-    uint64_t high =
-        variable->offset + size < at + 8 ? variable->offset + size - at : 8;
+    for (uint64_t at = variable->offset & ~(uint64_t)7; at < variable->offset + size; at += 8) {
+        const struct word *word = word_of(thread, module, at, false);
+        uint64_t value = word ? word->value : image_of(subject->of, at);
+        uint64_t low = at < variable->offset ? variable->offset - at : 0;
+        uint64_t high = variable->offset + size < at + 8 ? variable->offset + size - at : 8;
 
-    value >>= low * 8;
-    if (high - low < 8)
-      value &= ((uint64_t)1 << (high - low) * 8) - 1;
-    sum = size <= 8 && !low ? value : sum * 31 + value;
-  }
-  return sum;
+        value >>= low * 8;
+        if (high - low < 8)
+            value &= ((uint64_t)1 << (high - low) * 8) - 1;
+        sum = size <= 8 && !low ? value : sum * 31 + value;
+    }
+    return sum;
 }
 
-static void note_word(const struct discover_event *event) {
-  struct names *names = facts_module(event->which);
-  struct word *word =
-      names ? word_of(event->thread, event->which, event->object, true) : NULL;
+static void note_word(const struct discover_event *event)
+{
+    struct names *names = facts_module(event->which);
+    struct word *word = names ? word_of(event->thread, event->which, event->object, true) : NULL;
 
-  if (!word)
-    return;
-  word->value = event->value;
-  for (unsigned i = 0; i < subjects_count; i++) {
-    if (subjects[i].of == names && subjects[i].variable &&
-        overlaps(subjects[i].variable, event->object))
-      states[event->thread].values[i] =
-          value_of(event->thread, event->which, &subjects[i]);
-  }
+    if (!word)
+        return;
+    word->value = event->value;
+    for (unsigned i = 0; i < subjects_count; i++) {
+        if (subjects[i].of == names && subjects[i].variable &&
+            overlaps(subjects[i].variable, event->object))
+            states[event->thread].values[i] = value_of(event->thread, event->which, &subjects[i]);
+    }
 }
 
-static void note_key(const struct discover_event *event) {
-  struct thread_state *state = &states[event->thread];
-  struct subject *subject = subject_of_key(event->which);
+static void note_key(const struct discover_event *event)
+{
+    struct thread_state *state = &states[event->thread];
+    struct subject *subject = subject_of_key(event->which);
 
-  if (!subject)
-    return;
-  state->values[subject - subjects] = event->value;
-  state->touched[subject - subjects] |= (unsigned char)event->flags;
-  /* Only what came first counts. */
-  if (!state->in_task[subject - subjects])
-    state->in_task[subject - subjects] = (unsigned char)event->flags;
+    if (!subject)
+        return;
+    state->values[subject - subjects] = event->value;
+    state->touched[subject - subjects] |= (unsigned char)event->flags;
+    /* Only what came first counts. */
+    if (!state->in_task[subject - subjects])
+        state->in_task[subject - subjects] = (unsigned char)event->flags;
 }
 
 /* ---- handoffs ---- */
 
-static struct waking *waking_of(uint64_t object, uint32_t by, bool is_made) {
-  uint64_t hash = (object + by) * UINT64_C(0x9e3779b97f4a7c15) >> 52;
+static struct waking *waking_of(uint64_t object, uint32_t by, bool is_made)
+{
+    uint64_t hash = (object + by) * UINT64_C(0x9e3779b97f4a7c15) >> 52;
 
-  for (unsigned tries = 0; tries < 64; tries++) {
-    struct waking *waking = &wakings[(hash + tries) % OBJECTS];
+    for (unsigned tries = 0; tries < 64; tries++) {
+        struct waking *waking = &wakings[(hash + tries) % OBJECTS];
 
-    if (waking->values && waking->object == object && waking->by == by)
-      return waking;
-    if (!waking->values && is_made) {
-      waking->object = object;
-      waking->by = by;
-      waking->values = wanted(calloc(subjects_count + 1, 8));
-      waking->sets = wanted(calloc(subjects_count + 1, 1));
-      return waking;
+        if (waking->values && waking->object == object && waking->by == by)
+            return waking;
+        if (!waking->values && is_made) {
+            waking->object = object;
+            waking->by = by;
+            waking->values = wanted(calloc(subjects_count + 1, 8));
+            waking->sets = wanted(calloc(subjects_count + 1, 1));
+            return waking;
+        }
+        if (!waking->values)
+            return NULL;
     }
-    if (!waking->values)
-      return NULL;
-  }
-  return NULL;
-}
-
-static struct place place_in(uint32_t stack, uint32_t frame) {
-  return stack < DISCOVER_STACKS && frame < facts->stack[stack].count
-             ? facts_place(facts->stack[stack].frames[frame], true)
-             : (struct place){NULL, NULL, 0};
-}
-
-static bool same_place(const struct place *one, const struct place *other) {
-  return one->names == other->names &&
-         (one->function || other->function ? one->function == other->function
-                                           : one->address == other->address);
-}
-
-static struct channel *channel_of(const struct waking *waking,
-                                  uint32_t waiter_stack, uint32_t by) {
-  struct place waker = place_in(waking->stack, facts_inner(waking->stack));
-  struct place waiter = place_in(waiter_stack, facts_inner(waiter_stack));
-  struct channel *channel;
-
-  if (!waker.names || (!waiter.names && by != BY_THREAD))
     return NULL;
-  for (unsigned i = 0; i < channels_count; i++) {
-    if (channels[i].by == by && same_place(&channels[i].waker, &waker) &&
-        same_place(&channels[i].waiter, &waiter))
-      return &channels[i];
-  }
-  if (channels_count == CHANNELS_MAX)
-    return NULL;
-  channel = &channels[channels_count++];
-  channel->waker = waker;
-  channel->waiter = waiter;
-  channel->waker_stack = waking->stack;
-  channel->waiter_stack = waiter_stack;
-  channel->by = by;
-  channel->seen = wanted(calloc(subjects_count + 1, sizeof *channel->seen));
-  pool_look(channel);
-  return channel;
 }
 
-static void add_value(struct seen *seen, uint64_t value, uint32_t thread) {
-  unsigned i;
-
-  for (i = 0; i < seen->values_count && seen->values[i] != value; i++)
-    ;
-  if (i == seen->values_count && i < VALUES_MAX)
-    seen->values[seen->values_count++] = value;
-  for (i = 0; i < seen->threads_count && seen->threads[i] != thread; i++)
-    ;
-  if (i == seen->threads_count && i < VALUES_MAX)
-    seen->threads[seen->threads_count++] = thread;
-  if (i < VALUES_MAX && value) {
-    seen->varied += seen->last[i] && seen->last[i] != value;
-    seen->last[i] = value;
-  }
+static struct place place_in(uint32_t stack, uint32_t frame)
+{
+    return stack < DISCOVER_STACKS && frame < facts->stack[stack].count
+               ? facts_place(facts->stack[stack].frames[frame], true)
+               : (struct place){NULL, NULL, 0};
 }
 
-static void end_task(uint32_t thread) {
-  struct thread_state *state = &states[thread];
-
-  for (unsigned i = 0; state->channel && i < subjects_count; i++) {
-    struct seen *seen = &state->channel->seen[i];
-
-    seen->tasks++;
-    seen->changed += state->values[i] != state->at_start[i];
-    seen->got_first += (state->in_task[i] & KEY_GOT_FIRST) != 0;
-    seen->set_first +=
-        state->in_task[i] && !(state->in_task[i] & KEY_GOT_FIRST);
-  }
-  state->channel = NULL;
+static bool same_place(const struct place *one, const struct place *other)
+{
+    return one->names == other->names &&
+           (one->function || other->function ? one->function == other->function
+                                             : one->address == other->address);
 }
 
-static bool is_near_stack(uint64_t value, uint32_t thread) {
-  uint64_t top = facts->thread[thread].stack_hi;
+static struct channel *channel_of(const struct waking *waking, uint32_t waiter_stack, uint32_t by)
+{
+    struct place waker = place_in(waking->stack, facts_inner(waking->stack));
+    struct place waiter = place_in(waiter_stack, facts_inner(waiter_stack));
+    struct channel *channel;
 
-  return top && value && value < top && top - value < (8 << 20);
+    if (!waker.names || (!waiter.names && by != BY_THREAD))
+        return NULL;
+    for (unsigned i = 0; i < channels_count; i++) {
+        if (channels[i].by == by && same_place(&channels[i].waker, &waker) &&
+            same_place(&channels[i].waiter, &waiter))
+            return &channels[i];
+    }
+    if (channels_count == CHANNELS_MAX)
+        return NULL;
+    channel = &channels[channels_count++];
+    channel->waker = waker;
+    channel->waiter = waiter;
+    channel->waker_stack = waking->stack;
+    channel->waiter_stack = waiter_stack;
+    channel->by = by;
+    channel->seen = wanted(calloc(subjects_count + 1, sizeof *channel->seen));
+    pool_look(channel);
+    return channel;
+}
+
+static void add_value(struct seen *seen, uint64_t value, uint32_t thread)
+{
+    unsigned i;
+
+    for (i = 0; i < seen->values_count && seen->values[i] != value; i++)
+        ;
+    if (i == seen->values_count && i < VALUES_MAX)
+        seen->values[seen->values_count++] = value;
+    for (i = 0; i < seen->threads_count && seen->threads[i] != thread; i++)
+        ;
+    if (i == seen->threads_count && i < VALUES_MAX)
+        seen->threads[seen->threads_count++] = thread;
+    if (i < VALUES_MAX && value) {
+        seen->varied += seen->last[i] && seen->last[i] != value;
+        seen->last[i] = value;
+    }
+}
+
+static void end_task(uint32_t thread)
+{
+    struct thread_state *state = &states[thread];
+
+    for (unsigned i = 0; state->channel && i < subjects_count; i++) {
+        struct seen *seen = &state->channel->seen[i];
+
+        seen->tasks++;
+        seen->changed += state->values[i] != state->at_start[i];
+        seen->got_first += (state->in_task[i] & KEY_GOT_FIRST) != 0;
+        seen->set_first += state->in_task[i] && !(state->in_task[i] & KEY_GOT_FIRST);
+    }
+    state->channel = NULL;
+}
+
+static bool is_near_stack(uint64_t value, uint32_t thread)
+{
+    uint64_t top = facts->thread[thread].stack_hi;
+
+    return top && value && value < top && top - value < (8 << 20);
 }
 
 /* What who woke held, on its way; WORKER: who was woken, NULL: nobody that is
  * known. */
 static void tell(struct channel *channel, const struct waking *waking,
-                 const struct thread_state *worker) {
-  channel->pairs++;
-  for (unsigned i = 0; i < subjects_count; i++) {
-    struct seen *seen = &channel->seen[i];
-    bool is_there = worker && waking->values[i] == worker->values[i];
+                 const struct thread_state *worker)
+{
+    channel->pairs++;
+    for (unsigned i = 0; i < subjects_count; i++) {
+        struct seen *seen = &channel->seen[i];
+        bool is_there = worker && waking->values[i] == worker->values[i];
 
-    for (unsigned j = 0; !worker && j < channel->workers_count; j++)
-      is_there |= waking->values[i] == states[channel->workers[j]].values[i];
-    seen->pairs++;
-    seen->differs += !is_there;
-    seen->worker_own += worker && worker->values[i];
-    add_value(seen, waking->values[i], waking->thread);
-    if (waking->sets[i] & KEY_SET) {
-      if (waking->sets[i] & KEY_GOT_FIRST)
-        seen->set_looking++;
-      else
-        seen->set_blindly++;
+        for (unsigned j = 0; !worker && j < channel->workers_count; j++)
+            is_there |= waking->values[i] == states[channel->workers[j]].values[i];
+        seen->pairs++;
+        seen->differs += !is_there;
+        seen->worker_own += worker && worker->values[i];
+        add_value(seen, waking->values[i], waking->thread);
+        if (waking->sets[i] & KEY_SET) {
+            if (waking->sets[i] & KEY_GOT_FIRST)
+                seen->set_looking++;
+            else
+                seen->set_blindly++;
+        }
+        seen->in_stack += is_near_stack(waking->values[i], waking->thread);
     }
-    seen->in_stack += is_near_stack(waking->values[i], waking->thread);
-  }
 }
 
-static void begin_task(uint32_t thread, struct channel *channel) {
-  struct thread_state *state = &states[thread];
+static void begin_task(uint32_t thread, struct channel *channel)
+{
+    struct thread_state *state = &states[thread];
 
-  state->channel = channel;
-  memset(state->in_task, 0, subjects_count);
-  memcpy(state->at_start, state->values, subjects_count * 8);
+    state->channel = channel;
+    memset(state->in_task, 0, subjects_count);
+    memcpy(state->at_start, state->values, subjects_count * 8);
 }
 
 /* A busy worker takes work without having waited: such a wake is told when the
  * next one comes. */
-static void note_wake(const struct discover_event *event, uint32_t by) {
-  struct thread_state *state = &states[event->thread];
-  struct waking *waking = waking_of(event->object, by, true);
-  struct channel *task = state->channel;
+static void note_wake(const struct discover_event *event, uint32_t by)
+{
+    struct thread_state *state = &states[event->thread];
+    struct waking *waking = waking_of(event->object, by, true);
+    struct channel *task = state->channel;
 
-  if (waking) {
-    struct place waker = place_in(waking->stack, facts_inner(waking->stack));
+    if (waking) {
+        struct place waker = place_in(waking->stack, facts_inner(waking->stack));
 
-    if (waking->channel && !waking->is_told &&
-        same_place(&waker, &waking->channel->waker))
-      tell(waking->channel, waking, NULL);
-    waking->thread = event->thread;
-    waking->stack = event->stack;
-    waking->is_told = false;
-    memcpy(waking->values, state->values, subjects_count * 8);
-    memcpy(waking->sets, state->touched, subjects_count);
-  }
-  memset(state->touched, 0, subjects_count);
-  /* Who tells that it is done may go on with the next task. */
-  if (task) {
-    end_task(event->thread);
-    begin_task(event->thread, task);
-  }
-}
-
-static void note_worker(struct channel *channel, uint32_t thread) {
-  is_worker[thread] |= channel->is_pool;
-  for (unsigned i = 0; i < channel->workers_count; i++) {
-    if (channel->workers[i] == thread)
-      return;
-  }
-  if (channel->workers_count < VALUES_MAX)
-    channel->workers[channel->workers_count++] = thread;
-}
-
-static void note_woken(const struct discover_event *event,
-                       uint32_t waiter_stack, uint32_t by) {
-  struct waking *waking = waking_of(event->object, by, false);
-  struct channel *channel;
-
-  end_task(event->thread);
-  if (!waking || waking->thread == event->thread || event->value)
-    return;
-  channel = channel_of(waking, waiter_stack, by);
-  if (!channel)
-    return;
-  waking->channel = channel;
-  waking->is_told = true;
-  note_worker(channel, event->thread);
-  tell(channel, waking, &states[event->thread]);
-  begin_task(event->thread, channel);
-}
-
-static bool begin_state(uint32_t thread) {
-  struct thread_state *state;
-
-  if (thread >= DISCOVER_THREADS)
-    return false;
-  state = &states[thread];
-  if (state->values)
-    return true;
-  state->values = wanted(calloc(subjects_count + 1, 8));
-  state->at_start = wanted(calloc(subjects_count + 1, 8));
-  state->touched = wanted(calloc(subjects_count + 1, 1));
-  state->in_task = wanted(calloc(subjects_count + 1, 1));
-  for (unsigned i = 0; i < subjects_count; i++) {
-    for (uint32_t module = 0; subjects[i].variable && module < facts->modules;
-         module++) {
-      if (facts_module(module) == subjects[i].of)
-        state->values[i] = value_of(thread, module, &subjects[i]);
+        if (waking->channel && !waking->is_told && same_place(&waker, &waking->channel->waker))
+            tell(waking->channel, waking, NULL);
+        waking->thread = event->thread;
+        waking->stack = event->stack;
+        waking->is_told = false;
+        memcpy(waking->values, state->values, subjects_count * 8);
+        memcpy(waking->sets, state->touched, subjects_count);
     }
-  }
-  return true;
+    memset(state->touched, 0, subjects_count);
+    /* Who tells that it is done may go on with the next task. */
+    if (task) {
+        end_task(event->thread);
+        begin_task(event->thread, task);
+    }
 }
 
-void follow(void) {
-  words = wanted(calloc(WORDS, sizeof *words));
-  find_variables();
-  find_keys();
-  for (uint32_t i = 0; i < facts_events; i++) {
-    const struct discover_event *event = &facts->event[i];
+static void note_worker(struct channel *channel, uint32_t thread)
+{
+    is_worker[thread] |= channel->is_pool;
+    for (unsigned i = 0; i < channel->workers_count; i++) {
+        if (channel->workers[i] == thread)
+            return;
+    }
+    if (channel->workers_count < VALUES_MAX)
+        channel->workers[channel->workers_count++] = thread;
+}
+
+static void note_woken(const struct discover_event *event, uint32_t waiter_stack, uint32_t by)
+{
+    struct waking *waking = waking_of(event->object, by, false);
+    struct channel *channel;
+
+    end_task(event->thread);
+    if (!waking || waking->thread == event->thread || event->value)
+        return;
+    channel = channel_of(waking, waiter_stack, by);
+    if (!channel)
+        return;
+    waking->channel = channel;
+    waking->is_told = true;
+    note_worker(channel, event->thread);
+    tell(channel, waking, &states[event->thread]);
+    begin_task(event->thread, channel);
+}
+
+static bool begin_state(uint32_t thread)
+{
     struct thread_state *state;
 
-    if (!event->kind || !begin_state(event->thread))
-      continue;
-    state = &states[event->thread];
-    switch (event->kind) {
-    case DISCOVER_WORD:
-      note_word(event);
-      break;
-    case DISCOVER_KEY:
-      note_key(event);
-      break;
-    case DISCOVER_WAKE:
-    case DISCOVER_CREATE:
-      note_wake(event, event->flags);
-      break;
-    case DISCOVER_WAIT:
-      end_task(event->thread);
-      memset(state->touched, 0, subjects_count);
-      state->waits_stack = event->stack;
-      break;
-    case DISCOVER_WOKEN:
-      note_woken(event, state->waits_stack ? state->waits_stack : event->stack,
-                 event->flags);
-      break;
-    case DISCOVER_START:
-      note_woken(&(struct discover_event){.thread = event->thread,
-                                          .object = event->object},
-                 event->stack, BY_THREAD);
-      break;
-    case DISCOVER_END:
-      end_task(event->thread);
-      break;
-    default:
-      break;
+    if (thread >= DISCOVER_THREADS)
+        return false;
+    state = &states[thread];
+    if (state->values)
+        return true;
+    state->values = wanted(calloc(subjects_count + 1, 8));
+    state->at_start = wanted(calloc(subjects_count + 1, 8));
+    state->touched = wanted(calloc(subjects_count + 1, 1));
+    state->in_task = wanted(calloc(subjects_count + 1, 1));
+    for (unsigned i = 0; i < subjects_count; i++) {
+        for (uint32_t module = 0; subjects[i].variable && module < facts->modules; module++) {
+            if (facts_module(module) == subjects[i].of)
+                state->values[i] = value_of(thread, module, &subjects[i]);
+        }
     }
-  }
-  for (uint32_t i = 0; i < DISCOVER_THREADS; i++)
-    end_task(i);
+    return true;
+}
+
+void follow(void)
+{
+    words = wanted(calloc(WORDS, sizeof *words));
+    find_variables();
+    find_keys();
+    for (uint32_t i = 0; i < facts_events; i++) {
+        const struct discover_event *event = &facts->event[i];
+        struct thread_state *state;
+
+        if (!event->kind || !begin_state(event->thread))
+            continue;
+        state = &states[event->thread];
+        switch (event->kind) {
+        case DISCOVER_WORD:
+            note_word(event);
+            break;
+        case DISCOVER_KEY:
+            note_key(event);
+            break;
+        case DISCOVER_WAKE:
+        case DISCOVER_CREATE:
+            note_wake(event, event->flags);
+            break;
+        case DISCOVER_WAIT:
+            end_task(event->thread);
+            memset(state->touched, 0, subjects_count);
+            state->waits_stack = event->stack;
+            break;
+        case DISCOVER_WOKEN:
+            note_woken(event, state->waits_stack ? state->waits_stack : event->stack, event->flags);
+            break;
+        case DISCOVER_START:
+            note_woken(&(struct discover_event){.thread = event->thread, .object = event->object},
+                       event->stack, BY_THREAD);
+            break;
+        case DISCOVER_END:
+            end_task(event->thread);
+            break;
+        default:
+            break;
+        }
+    }
+    for (uint32_t i = 0; i < DISCOVER_THREADS; i++)
+        end_task(i);
 }

@@ -25,9 +25,8 @@ struct vars_context {
 struct vars_run {
     struct vars_run *outer;
     struct vars_context *context;
-    uintptr_t sp; /* of the frame that entered it */
-    struct context
-        *holder; /* the overlay whose variables it stands in for; NULL: the thread */
+    uintptr_t sp;           /* of the frame that entered it */
+    struct context *holder; /* the overlay whose variables it stands in for; NULL: the thread */
     struct vars_map *put_back;
     uint64_t put_back_id;
 };

@@ -139,7 +139,7 @@ static size_t put_attribute(char *into, size_t at, const char *key, const char *
 static size_t encode(char *payload)
 {
     static const char version[] = "tlsdesc_v1_dev";
-    char value[1600], list[1500];
+    char value[1600], list[1500] = "";
     size_t used = 0, at;
 
     at = put_bytes(value, 0, 1, version, sizeof version - 1);

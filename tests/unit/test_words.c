@@ -496,7 +496,7 @@ START_TEST(test_words_of_few_shapes)
 
     for (unsigned i = 0; i < 6; i++) {
         strcat(alone, items[i]);
-        expect_few(alone, WORDS_FEW_MAX && i < 5 ? i + 1 : 0);
+        expect_few(alone, WORDS_FEW_MAX > 0 && i < 5 ? i + 1 : 0);
     }
     for (unsigned i = 2; i <= 7; i++) {
         char row[32];

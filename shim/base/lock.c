@@ -29,7 +29,7 @@ enum {
 
 _Atomic(int *) lock_forking;
 uint32_t lock_forker;
-int lock_number_at;
+_Atomic int lock_number_at;
 
 struct lock lock_objects[LOCK_OBJECTS];
 
@@ -45,14 +45,16 @@ uint32_t lock_self_slow(void)
     static atomic_bool is_looked_for;
     const char *thread = (const char *)(uintptr_t)pthread_self();
     uint32_t number;
+    int found = 0;
 
     if (!atomic_exchange(&is_looked_for, true)) {
         number = (uint32_t)SYS_CALL(gettid, 0L);
-        for (unsigned at = FIRST; at < LAST && !lock_number_at; at += sizeof number) {
+        for (unsigned at = FIRST; at < LAST && !found; at += sizeof number) {
             if (*(const uint32_t *)(const void *)(thread + at) == number)
-                lock_number_at = (int)(thread + at - arch_tp());
+                found = (int)(thread + at - arch_tp());
         }
-        if (lock_number_at)
+        atomic_store_explicit(&lock_number_at, found, memory_order_relaxed);
+        if (found)
             return number & LOCK_OWNER;
     }
     return ((uint32_t)((uintptr_t)arch_tp() >> 6) & LOCK_OWNER) | 1;

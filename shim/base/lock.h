@@ -38,13 +38,13 @@ struct lock {
 extern _Atomic(int *) lock_forking;
 
 /* Where libc keeps a thread's number, from the thread pointer; 0: not known. */
-extern int lock_number_at;
+extern _Atomic int lock_number_at;
 uint32_t lock_self_slow(void);
 
 /* The number of the calling thread: the kernel's, where libc's layout is as expected. */
 static inline uint32_t lock_self(void)
 {
-    int at = lock_number_at;
+    int at = atomic_load_explicit(&lock_number_at, memory_order_relaxed);
     uint32_t self = at ? (uint32_t)ARCH_TP_WORD(at) & LOCK_OWNER : 0;
 
     return self ? self : lock_self_slow();

@@ -110,7 +110,8 @@ static inline struct context *take_limited(struct thread *thread, unsigned famil
     return snapshot;
 }
 
-static APART struct context *capture_any(unsigned family)
+/* sp: of whoever captures; frames below it are left. */
+static APART struct context *capture_any(unsigned family, uintptr_t sp)
 {
     struct thread *thread = thread_self;
     uintptr_t guard;
@@ -135,7 +136,7 @@ static APART struct context *capture_any(unsigned family)
     if (thread->runs)
         vars_drop_stale(thread, arch_sp());
     if (thread->attached)
-        scope_drop_stale(thread, (uintptr_t)__builtin_dwarf_cfa());
+        scope_drop_stale(thread, sp);
     if (guard & GUARD_STALE)
         context_look_again();
     if (thread->suppress) {
@@ -164,7 +165,7 @@ struct context *context_capture_slow(unsigned family)
     struct thread *thread = thread_self;
 
     if (unlikely(!guard_is_for_observer() || thread->attached || thread->snapshot.refs <= 0))
-        return capture_any(family);
+        return capture_any(family, (uintptr_t)__builtin_dwarf_cfa());
     thread->snapshot.refs--;
     thread->snapshot.tally[family]++;
     return observer->capture_plain(thread, thread->snapshot.context, family);

@@ -30,10 +30,12 @@ static bool holds_both(uintptr_t low, size_t size, uintptr_t one, uintptr_t othe
     return has_one && has_other;
 }
 
-/* Does the stack that holds both go up to `end`, with no hole? */
+/* Does the stack that holds both go up to `end`, with no hole? What lies below the stack pointer is no memory to
+ * valgrind, which is not asked about it. */
 static bool reaches(uintptr_t low, uintptr_t high, uintptr_t end)
 {
-    return high < end && end - low < STACK_MAX && sys_is_readable((const void *)low, end - low);
+    return high < end && end - low < STACK_MAX &&
+           (arch_is_on_valgrind() || sys_is_readable((const void *)low, end - low));
 }
 
 bool stack_is_same(uintptr_t one, uintptr_t other)

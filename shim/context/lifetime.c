@@ -82,7 +82,7 @@ void context_free(struct context *context)
         if (flags & CONTEXT_WATCHED)
             return;
     }
-    if (flags & CONTEXT_COUNTED && values_are_counted(context->epoch)) {
+    if (flags & CONTEXT_COUNTED) {
         for (unsigned key_index = 0; key_index < slots_key_count; key_index++) {
             if (context_holds_counted(context, key_index))
                 values_let_go(key_index, key_bindings[key_index].since, context->key[key_index]);

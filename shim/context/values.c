@@ -27,8 +27,6 @@ struct value {
 static struct lock values_lock;
 static struct value *values_table[BUCKETS];
 static int64_t values_alive;
-static uint32_t
-    values_since; /* what older contexts hold is not counted: they are of before the fork */
 
 static struct value **values_find(unsigned key_index, uint32_t since, void *pointer)
 {
@@ -93,11 +91,6 @@ void values_let_go(unsigned key_index, uint32_t since, void *pointer)
     }
 }
 
-bool values_are_counted(uint32_t epoch)
-{
-    return epoch >= values_since;
-}
-
 bool values_defer(unsigned key_index, uint32_t since, void *pointer)
 {
     struct value *value;
@@ -143,23 +136,6 @@ int64_t values_count(void)
     return values_alive;
 }
 
-/*
- * In the child most of who holds a value is not there, and nobody knows which contexts are: they would keep the
- * values of the one thread that is, whose destructors have to run when it ends.
- */
-static void forget_all(void)
-{
-    for (unsigned i = 0; i < BUCKETS; i++) {
-        struct value *value = values_table[i], *next;
-
-        for (values_table[i] = NULL; value; value = next) {
-            next = value->next;
-            mem_free(value, sizeof *value);
-        }
-    }
-    values_alive = 0;
-}
-
 void values_fork_lock(void)
 {
     lock_take_for_fork(&values_lock);
@@ -167,9 +143,7 @@ void values_fork_lock(void)
 
 void values_fork_unlock(bool is_child)
 {
-    if (is_child) {
-        forget_all();
-        values_since = atomic_fetch_add(&slots_epoch, 1) + 1;
-    }
+    if (is_child)
+        values_alive = 0;
     lock_drop_after_fork(&values_lock);
 }

@@ -16,9 +16,6 @@ bool values_hold(unsigned key_index, uint32_t since, void *value);
 /* A context that held it is gone. Runs due destructors before it returns, with no lock held. */
 void values_let_go(unsigned key_index, uint32_t since, void *value);
 
-/* A context of this slots_epoch may hold values that are counted: it is no older than the process. */
-bool values_are_counted(uint32_t epoch);
-
 /* The value's owner is done with it. True: contexts still hold it; the destructor runs when the last
  * is gone. False: nobody does; the caller destroys it now. */
 bool values_defer(unsigned key_index, uint32_t since, void *value);

@@ -1,4 +1,5 @@
 """baton discover: what a program has that could be carried, and what hands it over."""
+import functools
 import json
 import os
 import re
@@ -10,6 +11,20 @@ from pathlib import Path
 
 from harness import PROGRAMS, ROOT, plain, skip, test
 from test_launcher import baton, expect
+
+
+def looks_again(check):
+    """What discover can tell depends on what it happens to see: on a busy machine one look may be too short."""
+    @functools.wraps(check)
+    def looks(*args):
+        for left in (3, 2, 1, 0):
+            try:
+                return check(*args)
+            except Exception:
+                if not left:
+                    raise
+    return looks
+
 
 GLIB = PROGRAMS / "stale_pool_glib"
 POOL = Path("/usr/share/cthreadpool/thpool.c")
@@ -26,6 +41,7 @@ def pool_program(folder, *flags):
 
 
 @test("discover --static lists thread-local variables, families and what is named like a context")
+@looks_again
 def static():
     said = baton("discover", "--static", GLIB).ok().quiet()
     said.matches(r"8 bytes  tls:request_id\n").matches(r"families\)\n.* glib\.pool")
@@ -38,6 +54,7 @@ def static():
 
 
 @test("discover --static finds the program's own handoffs: by debug information, and stripped by their code")
+@looks_again
 def static_submits():
     with tempfile.TemporaryDirectory() as folder:
         program = pool_program(folder, "-g")
@@ -70,6 +87,7 @@ def stripped(program, how, folder):
 
 
 @test("discover finds the context variable and the context key among decoys, and no more", each=SYMBOLS)
+@looks_again
 def exactly_the_two(how):
     with tempfile.TemporaryDirectory() as folder:
         program = stripped(PROGRAMS / "discover_pool", how, folder)
@@ -87,6 +105,7 @@ def exactly_the_two(how):
 
 
 @test("discover does so in C++, where the pool takes std::function", each=SYMBOLS)
+@looks_again
 def exactly_the_two_cxx(how):
     with tempfile.TemporaryDirectory() as folder:
         data, left = found_in(stripped(PROGRAMS / "discover_pool_cxx", how, folder))
@@ -100,6 +119,7 @@ def exactly_the_two_cxx(how):
 
 @test("the whole loop: wrong as it is, looked at, and right with the file that discover wrote",
       each=("discover_pool", "discover_pool_cxx"))
+@looks_again
 def whole_loop(name):
     program = PROGRAMS / name
     plain(program).exits(1).says("right 0 wrong 40")
@@ -111,6 +131,7 @@ def whole_loop(name):
 
 
 @test("the whole loop of a stripped program: by offsets, also the function that hands over; check says the same")
+@looks_again
 def whole_loop_stripped():
     with tempfile.TemporaryDirectory() as folder:
         program, found = stripped(PROGRAMS / "discover_pool", "stripped", folder), Path(folder, "found.conf")
@@ -123,6 +144,7 @@ def whole_loop_stripped():
 
 
 @test("discover leaves nothing behind, and the program's status and signals are told")
+@looks_again
 def leaves_nothing():
     with tempfile.TemporaryDirectory() as folder:
         how = {"env": {"TMPDIR": folder}}
@@ -135,6 +157,7 @@ def leaves_nothing():
 
 
 @test("discover --for ends a server after a while; --now looks at one that runs")
+@looks_again
 def now_and_for():
     server = [str(PROGRAMS / "discover_pool"), "1000000000"]
     baton("discover", "--for", "1", "--", *server).ok().says("\ntls:current_request\n")

@@ -88,7 +88,7 @@ const char *family_of_function(const char *name)
 const char *known_context(const char *library)
 {
     static const struct {
-        const char *library, *item;
+        const char *prefix, *item;
     } known[] = {
         {"liblog4cxx", "adapter:log4cxx"},
         {"liblog4cplus", "adapter:log4cplus"},
@@ -106,7 +106,7 @@ const char *known_context(const char *library)
     };
 
     for (unsigned i = 0; i < sizeof known / sizeof *known; i++) {
-        if (!strncmp(library, known[i].library, strlen(known[i].library)))
+        if (!strncmp(library, known[i].prefix, strlen(known[i].prefix)))
             return known[i].item;
     }
     return NULL;

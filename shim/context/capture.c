@@ -77,7 +77,6 @@ static inline struct context *take_moving(struct thread *thread, unsigned family
 {
     struct context *snapshot = thread->snapshot.context;
     const struct slot_moves *moves;
-    bool is_same;
 
     if (thread->snapshot.refs <= 0 || !(moves = moves_at(snapshot->epoch)) || thread->attached ||
         thread->suppress || thread->runs || thread->building ||
@@ -86,10 +85,8 @@ static inline struct context *take_moving(struct thread *thread, unsigned family
         snapshot->epoch != atomic_load_explicit(&slots_epoch, memory_order_relaxed) ||
         !coroutine_is_main_stack(thread))
         return NULL;
-    thread->building = arch_sp(); /* a getter may hand over */
-    is_same = moves_same(moves, context_copied(snapshot));
-    thread->building = 0;
-    if (!is_same || snapshot != thread->snapshot.context || thread->snapshot.refs <= 0)
+    if (!context_is_unchanged(thread, moves, snapshot) || snapshot != thread->snapshot.context ||
+        thread->snapshot.refs <= 0)
         return NULL;
     thread->snapshot.refs--;
     thread->snapshot.tally[family]++;

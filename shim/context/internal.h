@@ -59,6 +59,10 @@ extern _Atomic uint32_t contexts_built; /* not 0 once there was a context */
 enum { PREPAID_BATCH = 4096 };          /* references bought at once for a thread's snapshot */
 /* Makes it the thread's, which has PREPAID_BATCH references and the cache's own. */
 void context_keep_snapshot(struct thread *thread, struct context *snapshot);
+struct slot_moves;
+/* Are the calling thread's copied slots what the snapshot has of them? Calls getters, which may leave. */
+bool context_is_unchanged(struct thread *thread, const struct slot_moves *moves,
+                          const struct context *snapshot);
 /* A context of what the calling thread sees now, with `refs` references; NULL: no memory. */
 struct context *context_build(struct thread *thread, int64_t refs);
 /* One reference to what an attached thread's task sees, to what a thread sees on its own. NULL: no memory. */

@@ -136,7 +136,7 @@ bool scope_enter_slow(struct context *context, uintptr_t frame_mark)
 }
 
 /*
- * scope_enter_slow by the table, where there is room for what is replaced: it makes a level like any
+ * scope_enter_slow by the table, where there is room for what is replaced: it makes a scope entry like any
  * other. False: nothing has changed.
  */
 static inline bool enter_moving(struct thread *thread, struct context *context,

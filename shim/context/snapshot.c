@@ -16,6 +16,7 @@
 #include "context/unwind.h"
 #include "context/values.h"
 #include "context/variables.h"
+#include "slots/moves.h"
 #include "slots/origin.h"
 #include "slots/policy.h"
 #include "slots/slots.h"
@@ -124,6 +125,18 @@ static GUARDED bool read_values(struct thread *thread, struct context *context)
     if (dangling_on && slots_have_copied)
         dangling_hold_copied(thread, context);
     return is_set;
+}
+
+GUARDED bool context_is_unchanged(struct thread *thread, const struct slot_moves *moves,
+                                  const struct context *snapshot)
+{
+    GUARDED_FRAME_BY(baton_build_personality);
+    bool is_same;
+
+    thread->building = arch_sp(); /* a getter may hand over */
+    is_same = moves_same(moves, context_copied(snapshot));
+    thread->building = 0;
+    return is_same;
 }
 
 /*

@@ -98,6 +98,13 @@ def getter_leaves(how):
         .ok().quiet().clean().says("wrong 0 of 12")
 
 
+@test("E23: nor does a getter that leaves when all is as it was at the last handoff", each=("throw", "longjmp", "exit"))
+def getter_leaves_later(how):
+    plain("getter_leaves", how, "later").wrong()
+    carry("fn:get=leaves_get,set=leaves_set;key:leaves_key", "getter_leaves", how, "later") \
+        .ok().quiet().clean().says("wrong 0 of 12")
+
+
 @test("E24: a child forked in a task has its context and works on", each=CARRIERS)
 def fork_in_a_task(kind):
     plain("fork_in_task", kind).wrong()

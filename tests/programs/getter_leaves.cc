@@ -1,6 +1,6 @@
 // A getter or clone function that throws, jumps away or ends its thread: the handoffs after it carry as ever, from whatever frame.
 // flags: -rdynamic
-// usage: getter_leaves throw|longjmp|exit ; items: fn:get=leaves_get,set=leaves_set ; key:leaves_key,clone=leaves_clone,free=leaves_free
+// usage: getter_leaves throw|longjmp|exit [later]: at the first handoff, or at one that finds all unchanged; items: fn:get=leaves_get,set=leaves_set ; key:leaves_key,clone=leaves_clone,free=leaves_free
 #include <csetjmp>
 #include <cstdio>
 #include <cstdlib>
@@ -10,6 +10,7 @@
 
 static thread_local long value;
 static const char *how;
+static bool is_later;
 static int leave_at;
 static jmp_buf out;
 pthread_key_t leaves_key;
@@ -66,6 +67,8 @@ static void *owner(void *)
     long mine = 5;
     pthread_setspecific(leaves_key, &mine);
     value = 5;
+    if (is_later)
+        submit();
     leave_at = 1;
     if (!setjmp(out)) {
         try {
@@ -77,11 +80,12 @@ static void *owner(void *)
     return nullptr;
 }
 
-int main(int, char **argv)
+int main(int argc, char **argv)
 {
     int wrong = 0;
     pthread_t thread;
     how = argv[1];
+    is_later = argc > 2;
     pthread_key_create(&leaves_key, nullptr);
     if (strcmp(how, "exit")) {
         owner(nullptr);

@@ -1,6 +1,6 @@
 /*
- * Attaching and detaching where the fast path does not hold: nested attaches, copied slots, tasks
- * that set a key, frames that longjmp has jumped over.
+ * Attaching and detaching in all cases: nested attaches, copied slots, tasks that set a key, frames that
+ * longjmp has jumped over, attaches that keep what a callback set, or last longer than a call.
  *
  * A *scope entry* is what to put back when an attach is left. They are kept off the stack, because
  * longjmp can leave the frame of an attach without telling anybody; the stack address of the frame
@@ -13,7 +13,6 @@
 #include <string.h>
 
 #include "context/fast.h"
-#include "base/log.h"
 #include "base/mem.h"
 #include "context/scope.h"
 #include "context/dangling.h"
@@ -24,7 +23,6 @@
 #include "context/thread.h"
 #include "context/values.h"
 #include "context/variables.h"
-#include "slots/moves.h"
 #include "slots/origin.h"
 #include "slots/policy.h"
 #include "slots/slots.h"
@@ -136,115 +134,6 @@ bool scope_enter_slow(struct context *context, uintptr_t frame_mark)
 }
 
 /*
- * scope_enter_slow by the table, where there is room for what is replaced: it makes a scope entry like any
- * other. False: nothing has changed.
- */
-static inline bool enter_moving(struct thread *thread, struct context *context,
-                                uintptr_t frame_mark)
-{
-    uint32_t epoch = context->epoch;
-    const struct slot_moves *moves = moves_at(epoch);
-    size_t at = thread->saved_used;
-    struct scope_entry *entry;
-
-    if (!moves || epoch != atomic_load_explicit(&slots_epoch, memory_order_acquire) ||
-        atomic_load_explicit(&context_guard, memory_order_acquire) &
-            ~(uintptr_t)(GUARD_COPIED | GUARD_EPOCH) ||
-        frame_mark & FRAME_THREAD || thread->depth >= thread->entries_max ||
-        at + slots_saved_bytes > thread->saved_max ||
-        (thread->attached && thread->frame_mark <= frame_mark))
-        return false;
-    thread->saved_used = at + slots_saved_bytes; /* a getter may attach */
-    moves_save(moves, thread->saved + at);
-    entry = &thread->entries[thread->depth++];
-    entry->attached = thread->attached;
-    entry->frame_mark = thread->frame_mark;
-    entry->saved_at = at;
-    entry->epoch = epoch;
-    thread->attached = context;
-    thread->frame_mark = frame_mark | FRAME_SLOW;
-    moves_write(moves, context_copied(context), thread->saved + at);
-    return true;
-}
-
-/* Leaves the attach at `sp` if it is the innermost, nothing was set in it, and the table does for it. */
-static inline bool leave_moving(struct thread *thread, uintptr_t sp)
-{
-    uintptr_t frame_mark = thread->frame_mark;
-    struct context *context = thread->attached;
-    const struct slot_moves *moves;
-    const struct scope_entry *entry;
-
-    if (!thread->depth || (frame_mark & ~(uintptr_t)FRAME_OWNED) != (sp | FRAME_SLOW) ||
-        !thread_is_attached(thread) ||
-        context->flags & (CONTEXT_OVERLAY | CONTEXT_WATCHED | CONTEXT_TAGGED))
-        return false;
-    entry = &thread->entries[thread->depth - 1];
-    if (entry->saved_at == SIZE_MAX || !(moves = moves_at(entry->epoch)) ||
-        atomic_load_explicit(&context_guard, memory_order_acquire) &
-            ~(uintptr_t)(GUARD_COPIED | GUARD_EPOCH))
-        return false;
-    moves_restore(moves, thread->saved + entry->saved_at);
-    entry = &thread->entries[--thread->depth]; /* foreign code ran: it may have moved */
-    thread->saved_used = entry->saved_at;
-    thread->attached = entry->attached;
-    thread->frame_mark = entry->frame_mark;
-    if (frame_mark & FRAME_OWNED)
-        context_release_on(thread, context);
-    return true;
-}
-_Atomic uint32_t scope_frames_lost;
-static atomic_bool has_failed; /* to attach: such frames have nothing to leave */
-
-static APART struct thread *enter_any(struct context *context, uintptr_t frame_mark)
-{
-    struct thread *thread = thread_self;
-
-    if (enter_moving(thread, context, frame_mark))
-        return thread;
-    /* A limit on chains is for captures: nothing is in the way of an attach. */
-    if (atomic_load_explicit(&context_guard, memory_order_relaxed) == GUARD_LIMITS &&
-        !thread->attached && !(frame_mark & FRAME_THREAD)) {
-        thread->attached = context;
-        thread->frame_mark = frame_mark | FRAME_SLOW;
-        return thread;
-    }
-    if (thread_is_words_only(thread)) {
-        words_attach(0, context, thread);
-        thread->attached = context;
-        thread->frame_mark = frame_mark | FRAME_SLOW; /* SCOPE_LEAVE knows nothing of words */
-        return thread;
-    }
-    if (scope_may_nest(thread, frame_mark)) {
-        scope_nest(thread, context, frame_mark);
-        return thread;
-    }
-    if (scope_enter_slow(context, frame_mark))
-        return thread_self;
-    atomic_store_explicit(&has_failed, true, memory_order_relaxed);
-    if (frame_mark & FRAME_OWNED)
-        context_release(context);
-    thread = thread_self;
-    if (!thread_is_attached(thread) && thread != &thread_unknown)
-        thread->frame_mark = 0; /* an earlier attach at this very depth may have left its mark */
-    return thread;
-}
-
-/* First where somebody watches, and nothing else is in the way. */
-struct thread *scope_enter_any(struct context *context, uintptr_t frame_mark)
-{
-    struct thread *thread = thread_self;
-
-    if (!guard_is_for_observer() || thread->attached || !(context->flags & CONTEXT_WATCHED) ||
-        frame_mark & FRAME_THREAD)
-        return enter_any(context, frame_mark);
-    thread->attached = context;
-    thread->frame_mark = frame_mark | FRAME_SLOW; /* SCOPE_LEAVE knows nothing of the watcher */
-    observer->start(thread, context);
-    return thread_self;
-}
-
-/*
  * Rule 18: what the task set and left is destroyed now, by the program's own destructor, unless
  * something captured it (then by the last to let go). In rounds, because a destructor may set
  * another value, as glibc has it at thread exit.
@@ -330,91 +219,6 @@ void scope_leave_slow(struct thread *thread, uintptr_t sp)
 {
     while (thread_is_attached(thread) && (thread->frame_mark & ~(uintptr_t)FRAME_FLAGS) <= sp)
         entry_pop(thread);
-}
-
-static bool has_frame(const struct thread *thread, uintptr_t sp)
-{
-    bool is_there = thread_is_attached(thread) &&
-                    (thread->frame_mark & ~(uintptr_t)FRAME_FLAGS) == sp;
-
-    for (uint32_t i = 0; i < thread->depth && !is_there; i++)
-        is_there = (thread->entries[i].frame_mark & ~(uintptr_t)FRAME_FLAGS) == sp;
-    return is_there;
-}
-
-/*
- * A frame that comes to its end by returning, and whose attach was left already: its stack was left and entered
- * again by code that nobody told us of, so what was attached meanwhile was taken for what this frame had called.
- */
-static void look_for_frame(const struct thread *thread, uintptr_t sp)
-{
-    if (has_frame(thread, sp) || atomic_load_explicit(&has_failed, memory_order_relaxed))
-        return;
-    if (atomic_fetch_add_explicit(&scope_frames_lost, 1, memory_order_relaxed) == 0)
-        log_msg(
-            LOG_LEVEL_WARN,
-            "a task returned on another stack than the one that ran in between: the program "
-            "switches stacks by code of its own, which is not seen, and contexts do not follow");
-}
-
-static APART void leave_here(uintptr_t sp)
-{
-    struct thread *thread = thread_self;
-    uintptr_t frame_mark = thread->frame_mark;
-    struct context *context;
-
-    if (leave_moving(thread, sp))
-        return;
-    if (!slots_have_copied && !thread->depth &&
-        (frame_mark & ~(uintptr_t)FRAME_OWNED) == (sp | FRAME_SLOW) && thread_is_attached(thread) &&
-        !(thread->attached->flags & (CONTEXT_OVERLAY | CONTEXT_WATCHED | CONTEXT_TAGGED))) {
-        context = thread->attached;
-        thread->attached = NULL;
-        if (frame_mark & FRAME_OWNED)
-            context_release_on(thread, context);
-        return;
-    }
-    /* What scope_enter_any made without a scope entry, if that is all there is. */
-    if (scope_is_words_only && !thread->depth &&
-        (frame_mark & ~(uintptr_t)FRAME_OWNED) == (sp | FRAME_SLOW) && thread_is_attached(thread) &&
-        !(thread->attached->flags & CONTEXT_OVERLAY)) {
-        context = thread->attached;
-        words_detach(0, thread);
-        thread->attached = NULL;
-        if (frame_mark & FRAME_OWNED)
-            context_release_on(thread, context);
-        return;
-    }
-    /* Or on top of another attach. */
-    if ((frame_mark & ~(uintptr_t)FRAME_OWNED) == (sp | FRAME_SLOW) && scope_is_nested(thread)) {
-        context = thread->attached;
-        scope_unnest(thread);
-        if (frame_mark & FRAME_OWNED)
-            context_release_on(thread, context);
-        return;
-    }
-    look_for_frame(thread, sp);
-    scope_leave_slow(thread, sp);
-}
-
-/* First what scope_enter_any made where somebody watches. */
-void scope_leave_here(uintptr_t sp)
-{
-    struct thread *thread = thread_self;
-    uintptr_t frame_mark = thread->frame_mark;
-    struct context *context = thread->attached;
-
-    if (!observer || (frame_mark & ~(uintptr_t)FRAME_OWNED) != (sp | FRAME_SLOW) || thread->depth ||
-        !thread_is_attached(thread) ||
-        (context->flags & (CONTEXT_WATCHED | CONTEXT_OVERLAY)) != CONTEXT_WATCHED) {
-        leave_here(sp);
-        return;
-    }
-    thread->attached = NULL;
-    if (frame_mark & FRAME_OWNED)
-        observer->finish(thread, context);
-    else
-        observer->end(thread, context, ENDED_RETURN);
 }
 
 uint32_t scope_top_entry(const struct thread *thread)

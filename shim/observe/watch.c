@@ -51,23 +51,14 @@ static inline void watcher_keep(struct thread *thread, struct watcher *watcher)
     atomic_store_explicit(&thread->guests[GUEST_watcher], watcher, memory_order_relaxed);
 }
 
-static struct lock free_lock;
-static struct handoff *free_handoffs, *free_batches;
-static char *copies; /* a watched copy for each handoff, at the same place in the row */
-static size_t copy_size;
+static struct lock open_lock;
 
 /* ---- threads ---- */
 
 /* Where the mappings of a parent are stays its: the child's threads may be in a context of its. */
 static bool open_all(void)
 {
-    long result = SYS_CALL(mmap, NULL, copy_size * LIVE_HANDOFFS, PROT_READ | PROT_WRITE,
-                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0L);
-
-    if (result < 0 && result > -4096)
-        return false;
-    copies = (char *)result;
-    if (!store_open(wishes.file, wishes.megabytes, wishes.is_live))
+    if (!watch_make_copies() || !store_open(wishes.file, wishes.megabytes, wishes.is_live))
         return false;
     ring_is_on = wishes.file != NULL && store_trace->chunk_count;
     if (publish_is_on)
@@ -80,9 +71,9 @@ static bool open_again(void)
 {
     bool is_open;
 
-    lock_take(&free_lock);
+    lock_take(&open_lock);
     is_open = store_live || open_all();
-    lock_drop(&free_lock);
+    lock_drop(&open_lock);
     return is_open;
 }
 
@@ -143,78 +134,6 @@ struct watcher *watch_thread(struct thread *thread)
 }
 
 /* ---- handoffs ---- */
-
-/* Free ones come and go by the batch, whole: `batch` of a first one is the first of the next batch. */
-static __attribute__((noinline)) struct handoff *handoffs_more(struct watcher *watcher)
-{
-    struct handoff *first = watcher->spare;
-    uint32_t number;
-
-    watcher->spare = NULL;
-    watcher->free_count = WATCH_BATCH;
-    if (!first) {
-        lock_take(&free_lock);
-        if ((first = free_batches)) {
-            free_batches = first->batch;
-        } else if ((first = free_handoffs)) { /* of threads that have no watcher */
-            free_handoffs = first->next;
-            first->next = NULL;
-            watcher->free_count = 1;
-        }
-        lock_drop(&free_lock);
-    }
-    if (!first && (number = store_reserve_handoffs(WATCH_BATCH)) != UINT32_MAX) {
-        first = &store_handoffs[number];
-        for (unsigned i = 0; i < WATCH_BATCH; i++) {
-            first[i].next = i + 1 < WATCH_BATCH ? &first[i + 1] : NULL;
-            first[i].own = observer_copy_at(copies + (number + i) * copy_size);
-        }
-    }
-    watcher->free = first;
-    return first;
-}
-
-static inline __attribute__((always_inline)) struct handoff *handoff_new(struct watcher *watcher)
-{
-    struct handoff *handoff = watcher->free;
-
-    if (unlikely(!handoff) && !(handoff = handoffs_more(watcher))) {
-        __atomic_fetch_add(&store_trace->handoffs_lost, 1, __ATOMIC_RELAXED);
-        return NULL;
-    }
-    watcher->free = handoff->next;
-    watcher->free_count--;
-    return handoff;
-}
-
-void watch_give_handoffs(struct watcher *watcher)
-{
-    struct handoff *first = watcher->free;
-
-    watcher->free = NULL;
-    watcher->free_count = 0;
-    if (!watcher->spare) {
-        watcher->spare = first;
-        return;
-    }
-    lock_take(&free_lock);
-    first->batch = free_batches;
-    free_batches = first;
-    lock_drop(&free_lock);
-}
-
-static void handoff_free(struct watcher *watcher, struct handoff *handoff)
-{
-    if (likely(watcher != NULL)) {
-        watch_free_handoff(watcher, handoff);
-        return;
-    }
-    handoff->id = 0;
-    lock_take(&free_lock);
-    handoff->next = free_handoffs;
-    free_handoffs = handoff;
-    lock_drop(&free_lock);
-}
 
 static inline __attribute__((always_inline)) struct context *give_context(struct handoff *handoff,
                                                                           struct context *context)
@@ -290,7 +209,7 @@ struct context *watch_capture(struct thread *thread, struct context *context, un
     const struct handoff *parent = parent_of(thread);
     struct handoff *handoff;
 
-    if (unlikely(!watcher || !(handoff = handoff_new(watcher))))
+    if (unlikely(!watcher || !(handoff = watch_new_handoff(watcher))))
         return context;
     handoff->submitted = watch_ticks();
     handoff->from = from_here(watcher, parent ? parent->node : 0, family);
@@ -382,7 +301,10 @@ static inline __attribute__((always_inline)) void note_gone(struct watcher *watc
             ring_write(watcher, TRACE_WORD(TRACE_DROP, 3, 0, 0), watch_ticks(), handoff->id);
         PROBE_3("drop", handoff->id, handoff->family, handoff->node);
     }
-    handoff_free(watcher, handoff);
+    if (likely(watcher != NULL))
+        watch_free_handoff(watcher, handoff);
+    else
+        watch_free_unwatched(handoff);
 }
 
 void watch_gone(struct context *context)
@@ -425,7 +347,7 @@ struct context *watch_succeed(const struct context *context, struct context *nex
     struct handoff *handoff;
 
     if (!watcher || !watch_is_ours(before) || next->flags & (CONTEXT_WATCHED | CONTEXT_TAGGED) ||
-        !(handoff = handoff_new(watcher)))
+        !(handoff = watch_new_handoff(watcher)))
         return next;
     handoff->id = before->id;
     handoff->submitted = before->submitted;
@@ -459,7 +381,6 @@ bool watch_open(const struct config *config)
     wants_counts = config->live || config->latency;
     wants_runs = wants_counts || config->stacks || publish_is_on;
     ring_plan(config);
-    copy_size = observer_copy_size();
     return open_all();
 }
 
@@ -474,33 +395,11 @@ void watch_stop(void)
     store_close();
 }
 
-void watch_each_thread(void (*visit)(const struct live_thread *live, void *arg), void *arg)
-{
-    uint32_t count = store_live ? atomic_load(&store_live->threads_used) : 0;
-
-    for (uint32_t i = 0; i < count && i < LIVE_THREADS; i++)
-        visit((const struct live_thread *)(void *)((char *)store_live + store_live->threads_at +
-                                                   (size_t)i * LIVE_THREAD_SIZE),
-              arg);
-}
-
-uint64_t watch_ns(uint64_t ticks)
-{
-    static struct trace_anchor now; /* one for all, so that what is longer stays longer */
-    uint64_t passed;
-
-    if (!now.ticks)
-        now = store_anchor();
-    passed = now.ticks - store_live->first_ticks;
-    if (!store_has_ticks || !passed)
-        return ticks;
-    return (uint64_t)((unsigned __int128)ticks * (now.ns - store_live->first_ns) / passed);
-}
-
 void watch_fork_lock(void)
 {
     store_fork_lock();
-    lock_take_for_fork(&free_lock);
+    lock_take_for_fork(&open_lock);
+    watch_handoffs_fork_lock();
 }
 
 /* What is mapped is the parent's, and so are the handoffs in flight: they end unseen in the child. */
@@ -508,10 +407,10 @@ void watch_fork_unlock(bool is_child)
 {
     if (is_child && observer) {
         store_forget();
-        free_handoffs = free_batches = NULL;
         watcher_self = NULL;
         atomic_fetch_add(&generation, 1);
     }
-    lock_drop_after_fork(&free_lock);
+    watch_handoffs_fork_unlock(is_child && observer);
+    lock_drop_after_fork(&open_lock);
     store_fork_unlock();
 }

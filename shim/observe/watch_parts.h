@@ -1,4 +1,7 @@
-/* Between watch.c, which can do everything, and watch_quick.c, which does what is most often needed. */
+/*
+ * Between watch.c, which can do everything, watch_quick.c, which does what is most often needed, and
+ * watch_handoffs.c, which has the blocks that nobody has.
+ */
 #ifndef BATON_OBSERVE_WATCH_PARTS_H
 #define BATON_OBSERVE_WATCH_PARTS_H
 
@@ -41,7 +44,29 @@ watch_place(struct watcher *watcher, const void *site)
 
 /* Handoffs that a thread has at hand: up to two batches, each of so many. */
 enum { WATCH_BATCH = 128 };
+/* A batch in watcher->free, and its first; NULL: there is no room. */
+struct handoff *watch_more_handoffs(struct watcher *watcher);
 void watch_give_handoffs(struct watcher *watcher);
+/* Of a thread that has no watcher. */
+void watch_free_unwatched(struct handoff *handoff);
+/* Room for the copies of contexts; before the first handoff, in a forked child again. */
+bool watch_make_copies(void);
+void watch_handoffs_fork_lock(void);
+void watch_handoffs_fork_unlock(bool is_child);
+
+static inline __attribute__((always_inline)) struct handoff *
+watch_new_handoff(struct watcher *watcher)
+{
+    struct handoff *handoff = watcher->free;
+
+    if (unlikely(!handoff) && !(handoff = watch_more_handoffs(watcher))) {
+        __atomic_fetch_add(&store_trace->handoffs_lost, 1, __ATOMIC_RELAXED);
+        return NULL;
+    }
+    watcher->free = handoff->next;
+    watcher->free_count--;
+    return handoff;
+}
 
 static inline __attribute__((always_inline)) void watch_free_handoff(struct watcher *watcher,
                                                                      struct handoff *handoff)

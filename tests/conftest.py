@@ -1,7 +1,7 @@
 """What pytest has to know of these tests: @test functions, Check suites, limits, the closing line.
 
 Options of ours: --pick REGEX (names and promises: what `make test T=...` gives), --loop N,
---suites-under COMMAND, --promises.
+--suites-under COMMAND, --promises, --release.
 """
 import os
 import re
@@ -29,6 +29,7 @@ def pytest_addoption(parser):
     group.addoption("--loop", type=int, default=1, metavar="N", help="each test so many times")
     group.addoption("--suites-under", metavar="COMMAND", default="",
                     help="what runs the Check suites: valgrind, setarch -R ...")
+    group.addoption("--release", action="store_true", help="also what takes minutes: tests with the marker release")
     group.addoption("--promises", action="store_true", help="list the tests and their promises, run none")
 
 
@@ -118,7 +119,8 @@ def pytest_collection_modifyitems(config, items):
     for item in items:
         text = f"{full_name(item)} {promise(item)}"
         item.extra_keyword_matches.update(re.findall(r"[\w.]+", text))
-        (picked if wanted.search(text) else others).append(item)
+        is_for_now = config.option.release or not item.get_closest_marker("release")
+        (picked if is_for_now and wanted.search(text) else others).append(item)
     if others:
         config.hook.pytest_deselected(items=others)
     # What takes long is begun first, so that no processor waits at the end for another's last test.

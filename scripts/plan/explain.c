@@ -62,31 +62,48 @@ static bool is_stripped(const struct module *module)
     return !has_symbols;
 }
 
-/* The Debian package of a file; false: none, or this is no Debian. */
-static bool package_of(const char *path, char *buf, size_t n)
+/* Where packages have files: dpkg reads the lists of all of them for each question. */
+static bool is_place_of_packages(const char *path)
 {
-    char command[4600], line[512];
-    FILE *in;
+    static const char *const places[] = {"/usr/", "/lib", "/bin/", "/sbin/", "/opt/"};
     bool is_there = false;
 
-    if (strchr(path, '\''))
-        return false;
-    snprintf(command, sizeof command, "dpkg-query -S '%s' 2>/dev/null", path);
-    in = popen(command, "re");
-    if (in && fgets(line, sizeof line, in) && strchr(line, ':') && strcspn(line, ":,") < n) {
-        line[strcspn(line, ":,")] = '\0';
-        memcpy(buf, line, strlen(line) + 1);
-        is_there = true;
+    for (unsigned i = 0; i < sizeof places / sizeof *places; i++)
+        is_there |= !strncmp(path, places[i], strlen(places[i]));
+    return is_there && strncmp(path, "/usr/local/", 11) && !strchr(path, '\'');
+}
+
+/* The Debian package of a file, known until this program ends; NULL: none, or this is no Debian. */
+static const char *package_of(const char *path)
+{
+    static char asked[4096], package[256];
+    char command[9000], line[512];
+    const char *short_path = strncmp(path, "/usr/", 5) ? path
+                                                       : path + 4; /* as before /usr was merged */
+    FILE *in;
+
+    if (!is_place_of_packages(path) || strlen(path) >= sizeof asked)
+        return NULL;
+    if (strcmp(path, asked)) {
+        strcpy(asked, path);
+        package[0] = '\0';
+        snprintf(command, sizeof command, "dpkg-query -S '%s' '%s' 2>/dev/null", path, short_path);
+        in = popen(command, "re");
+        if (in && fgets(line, sizeof line, in) && strchr(line, ':') &&
+            strcspn(line, ":,") < sizeof package) {
+            line[strcspn(line, ":,")] = '\0';
+            strcpy(package, line);
+        }
+        if (in)
+            pclose(in);
     }
-    if (in)
-        pclose(in);
-    return is_there;
+    return package[0] ? package : NULL;
 }
 
 static void say_stripped(const struct module *module, unsigned want, char *buf, size_t n)
 {
-    char package[256] = "", id_text[80] = "";
-    bool has_package = package_of(module->path, package, sizeof package);
+    const char *package = package_of(module->path);
+    char id_text[80] = "";
     const uint8_t *id;
     size_t id_len;
 
@@ -94,7 +111,7 @@ static void say_stripped(const struct module *module, unsigned want, char *buf, 
     for (size_t i = 0; id && i < id_len && i < 32; i++)
         sprintf(id_text + 2 * i, "%02x", id[i]);
     snprintf(buf, n, "the symbols of %s are stripped: install %s%s%s%s%s", module->elf.name,
-             has_package ? package : "its debug symbols", has_package ? "-dbgsym" : "",
+             package ? package : "its debug symbols", package ? "-dbgsym" : "",
              id_text[0] ? " (build-id " : "", id_text, id_text[0] ? ")" : "");
     if (want == ELF_TLS)
         snprintf(buf + strlen(buf), n - strlen(buf), ", or write tls:%s+0xOFFSET:SIZE",

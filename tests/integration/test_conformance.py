@@ -2,7 +2,7 @@
 import conformance
 from harness import Failure, skip, test
 
-FEW = ("glib:cond", "glib:once", "glib:private", "glib:rec-mutex", "python:context", "stress:mq")
+FEW = ("glib:cond", "glib:once", "glib:private", "glib:thread", "glib:thread-pool", "glib:asyncqueue", "python:context", "stress:mq")
 
 
 @test("E21: tests of GLib, CPython and stress-ng end carrying as they end plain", timeout=120, each=FEW)

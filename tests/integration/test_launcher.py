@@ -309,11 +309,25 @@ def demo_programs():
         .ok().quiet().clean().says("24 bits, to nearest  0.666666686534", down, up)
 
 
+@test("the library has one segment to read and one to write, and the flags of whoever builds it are kept")
+def built_as_asked():
+    segments = plain("readelf", "-lW", LIBRARY).ok().out.count("  LOAD ")
+    expect(segments == 2, f"the library has {segments} segments")
+    with tempfile.TemporaryDirectory() as folder:
+        asked = plain("make", "-n", "V=1", "-C", ROOT, f"B={folder}/build", "CFLAGS=-O0 -DUSER_FLAG", "LDFLAGS=-Wl,-z,now",
+                      f"{folder}/build/libbaton.so").ok()
+        commands = asked.out.replace("\\\n", "").splitlines()
+        compiled = [line for line in commands if " -c shim/base/log.c" in line]
+        linked = [line for line in commands if "-soname,libbaton.so" in line]
+        expect(len(compiled) == 1 and "-DUSER_FLAG" in compiled[0], f"compiled by {compiled}")
+        expect(len(linked) == 1 and "-DUSER_FLAG" in linked[0] and "-Wl,-z,now" in linked[0], "the user's flags are lost")
+
+
 # As distributions have them; and what is not enough for the library, or too much, is put right.
 FLAGS = {"gcc": ("-O0 -flto -Werror -DUSER_FLAG", "-Wl,-z,relro -Wl,-z,now"), "clang": ("-O1 -Werror -DUSER_FLAG", "")}
 
 
-@test("the library builds without a warning, with the user's flags kept, in its layout, by", each=FLAGS, timeout=300)
+@test("the library builds without a warning, with the user's flags kept, in its layout, by", each=FLAGS, timeout=300, release=True)
 def builds_without_warning(compiler):
     if not shutil.which(compiler):
         skip(f"no {compiler} here")

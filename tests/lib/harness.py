@@ -79,10 +79,10 @@ def limit_passed(limit):
     raise Failure(f"the test still ran after {limit}")
 
 
-def test(promise, each=None, timeout=None):
+def test(promise, each=None, timeout=None, release=False):
     """Make a function a test of pytest. `each`: run it once for every element (a tuple is spread over the
     first parameters; further ones are fixtures). `timeout`: seconds of an idle machine, if two minutes
-    are not enough."""
+    are not enough. `release`: takes minutes, so that only .ci/run has it (--release)."""
     def register(function):
         values = [argument if isinstance(argument, tuple) else (argument,) for argument in each or ()]
         item = spread(function, max(map(len, values), default=0))
@@ -94,6 +94,7 @@ def test(promise, each=None, timeout=None):
             cases = [pytest.param(*value, id=" ".join(map(str, argument)) if isinstance(argument, tuple) else str(argument))
                      for value, argument in zip(values, each)]
             item = pytest.mark.parametrize(names, cases)(item)
+        item = pytest.mark.release(item) if release else item
         return pytest.mark.timeout(timeout)(item) if timeout else item
     return register
 

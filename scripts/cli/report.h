@@ -26,6 +26,8 @@ void reports_add(struct reports *reports, json_t *report);
 /* A member's text or number; "" or 0 when it is not there. */
 const char *report_text(const json_t *object, const char *name);
 long long report_number(const json_t *object, const char *name);
+/* A number of a report, between 0 and what no process counts up to: thousands of them can be added. */
+long long report_value(const json_t *number);
 
 void report_print_tables(const struct reports *reports);
 void report_print_json(const struct reports *reports);

@@ -80,7 +80,7 @@ static void take_families(const json_t *report, struct samples *carried, struct 
         add(carried, program, family, "", report_number(counts, "carried"));
         add(empty, program, family, "", report_number(counts, "empty"));
         json_object_foreach(json_object_get(counts, "bare"), reason, number)
-            add(bare, program, family, reason, json_integer_value(number));
+            add(bare, program, family, reason, report_value(number));
     }
 }
 

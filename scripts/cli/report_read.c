@@ -43,10 +43,14 @@ static const char *add_all(struct reports *reports, const char *text, size_t len
         if (at == len)
             break;
         report = json_loadb(text + at, len - at, JSON_DISABLE_EOF_CHECK | JSON_ALLOW_NUL, &error);
-        if (!json_is_object(report) || !json_is_integer(json_object_get(report, "schema")))
+        if (!json_is_object(report) || !json_is_integer(json_object_get(report, "schema"))) {
+            json_decref(report);
             return "not a report of baton";
-        if (report_number(report, "schema") != 1)
+        }
+        if (report_number(report, "schema") != 1) {
+            json_decref(report);
             return "a report of another version of baton";
+        }
         at += (size_t)error.position;
         reports_add(reports, report);
     }
@@ -112,5 +116,13 @@ const char *report_text(const json_t *object, const char *name)
 
 long long report_number(const json_t *object, const char *name)
 {
-    return json_integer_value(json_object_get(object, name));
+    return report_value(json_object_get(object, name));
+}
+
+long long report_value(const json_t *number)
+{
+    const long long most = 1LL << 48;
+    long long value = json_integer_value(number);
+
+    return value < 0 ? 0 : value > most ? most : value;
 }

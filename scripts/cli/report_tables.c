@@ -41,11 +41,11 @@ static void print_families(json_t *families)
 
         json_object_foreach(json_object_get(counts, "bare"), reason, number)
         {
-            if (!json_integer_value(number) || len >= sizeof why)
+            if (!report_value(number) || len >= sizeof why)
                 continue;
-            total += json_integer_value(number);
+            total += report_value(number);
             len += (size_t)snprintf(why + len, sizeof why - len, "%s%s %lld", len ? ", " : "",
-                                    clean(reason), (long long)json_integer_value(number));
+                                    clean(reason), report_value(number));
         }
         print_line("%-16s %10lld %10lld %10lld  %s", clean(family),
                    report_number(counts, "carried"), report_number(counts, "empty"), total, why);
@@ -74,7 +74,7 @@ static void print_list(const json_t *report, const char *list)
                 continue;
             if (json_is_integer(value))
                 len += (size_t)snprintf(rest + len, sizeof rest - len, "  %s: %lld", clean(field),
-                                        (long long)json_integer_value(value));
+                                        report_value(value));
             else if (json_is_string(value) && *json_string_value(value))
                 len += (size_t)snprintf(rest + len, sizeof rest - len, "  %s: %s", clean(field),
                                         clean(json_string_value(value)));

@@ -77,9 +77,9 @@ static void sum_families(const json_t *report, struct sums *sums)
         {
             if (is_chosen(reason))
                 continue;
-            sums->bare += json_integer_value(number);
-            if (json_integer_value(number) > sums->why_count) {
-                sums->why_count = json_integer_value(number);
+            sums->bare += report_value(number);
+            if (report_value(number) > sums->why_count) {
+                sums->why_count = report_value(number);
                 snprintf(sums->why, sizeof sums->why, "%s", reason);
             }
         }

@@ -8,7 +8,9 @@ FUZZ_FLAGS  = -std=gnu11 -g -O1 -fno-omit-frame-pointer -fno-strict-aliasing -D_
               -fno-sanitize-recover=undefined -fno-sanitize=alignment,function,nonnull-attribute,pointer-overflow -w
 FUZZ_OBJ    = $(filter-out $(FUZZ_B)/shim/base/string.o,$(patsubst $(B)/%,$(FUZZ_B)/%,$(filter $(B)/shim/base/% $(B)/shim/elf/% \
               $(B)/shim/slots/% $(B)/shim/userhooks/spec.o,$(CORE)))) $(FUZZ_B)/scripts/plan/modules.o $(FUZZ_B)/scripts/plan/modules_ask.o
-FUZZERS    := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+FUZZERS    := $(filter-out $(if $(JANSSON),,report),$(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c)))
+# The launcher's part: what reads reports.
+FUZZ_CLI    = $(addprefix $(FUZZ_B)/scripts/cli/,report_read.o report_live.o report_tables.o report_prometheus.o verdict.o text.o inspect.o files.o)
 FUZZ_TIME  ?= 60
 FUZZ_RUNS  ?= -1
 
@@ -24,13 +26,20 @@ $(FUZZ_B)/%.o: %.S
 $(FUZZ_B)/fuzz_%: tests/fuzz/fuzz_%.c $(FUZZ_OBJ)
 	$(Q)$(FUZZ_CC) $(FUZZ_FLAGS) -fsanitize=fuzzer -o $@ $^ -ldl
 
-.PHONY: fuzz fuzzers
-fuzzers: $(addprefix $(FUZZ_B)/fuzz_,$(FUZZERS))
-fuzz: fuzzers  ## each fuzzer for FUZZ_TIME=60 seconds (FUZZ_RUNS=N: executions), from its corpus
-	$(Q)for name in $(FUZZERS); do mkdir -p $(FUZZ_B)/found/$$name; \
-	  $(FUZZ_B)/fuzz_$$name -max_total_time=$(FUZZ_TIME) -runs=$(FUZZ_RUNS) -max_len=8192 -timeout=10 -print_final_stats=1 \
-	    -artifact_prefix=$(FUZZ_B)/found/$$name- $(FUZZ_B)/found/$$name tests/fuzz/corpus/$$name \
-	    >$(FUZZ_B)/$$name.log 2>&1 || { tail -40 $(FUZZ_B)/$$name.log; exit 1; }; \
-	  printf '  %-10s %s\n' $$name "$$(grep -o 'number_of_executed_units: .*' $(FUZZ_B)/$$name.log)"; done
+$(FUZZ_B)/fuzz_report $(FUZZ_CLI): private FUZZ_FLAGS += -Iscripts -Iscripts/cli -Iscripts/trace -DHAVE_JANSSON
+$(FUZZ_B)/fuzz_report: tests/fuzz/fuzz_report.c $(FUZZ_CLI) $(FUZZ_OBJ)
+	$(Q)$(FUZZ_CC) $(FUZZ_FLAGS) -fsanitize=fuzzer -o $@ $^ -ldl $(JANSSON)
 
--include $(FUZZ_OBJ:.o=.d)
+.PHONY: fuzz fuzzers $(FUZZERS:%=fuzz-%)
+fuzzers: $(addprefix $(FUZZ_B)/fuzz_,$(FUZZERS))
+# Several at a time; each begins with what it found before.
+fuzz: fuzzers  ## each fuzzer for FUZZ_TIME=60 seconds (FUZZ_RUNS=N: executions), from its corpus
+	+$(Q)$(MAKE) --no-print-directory -j$(JOBS) $(FUZZERS:%=fuzz-%)
+$(FUZZERS:%=fuzz-%): fuzz-%: $(FUZZ_B)/fuzz_%
+	$(Q)mkdir -p $(FUZZ_B)/found/$*
+	$(Q)$(FUZZ_B)/fuzz_$* -max_total_time=$(FUZZ_TIME) -runs=$(FUZZ_RUNS) -max_len=8192 -timeout=10 -print_final_stats=1 \
+	  -artifact_prefix=$(FUZZ_B)/found/$*- $(FUZZ_B)/found/$* tests/fuzz/corpus/$* >$(FUZZ_B)/$*.log 2>&1 || \
+	  { tail -40 $(FUZZ_B)/$*.log; exit 1; }
+	$(Q)printf '  %-10s %s\n' $* "$$(grep -o 'number_of_executed_units: .*' $(FUZZ_B)/$*.log)"
+
+-include $(FUZZ_OBJ:.o=.d) $(FUZZ_CLI:.o=.d)

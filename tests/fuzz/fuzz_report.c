@@ -1,0 +1,105 @@
+// baton report: a file of reports, and the live report of a process, read and printed in every form. The first
+// byte says which; of a live report the rest is the head (LIVE_HEAD_LEN), a page of counters, then the text.
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/live.h"
+#include "report.h"
+#include "verdict.h"
+
+enum { PAGE = 4096, PAGES_AT = LIVE_HEAD + 2 * LIVE_TEXT, SIZE = PAGES_AT + LIVE_PAGES * PAGE, COUNTED = 256 };
+
+static char folder[] = "/dev/shm/baton-fuzz-XXXXXX", file[64], live[80];
+
+static void forget(void)
+{
+    unlink(file);
+    unlink(live);
+    rmdir(folder);
+}
+
+static void begin(void)
+{
+    FILE *nobody = fopen("/dev/null", "w");
+
+    if (!nobody || !mkdtemp(folder))
+        abort();
+    stdout = nobody; /* the fuzzer itself talks on stderr */
+    snprintf(file, sizeof file, "%s/report", folder);
+    snprintf(live, sizeof live, "%s.%d" LIVE_SUFFIX, file, (int)getpid());
+    atexit(forget);
+}
+
+static void print_all(struct reports *reports)
+{
+    struct verdict verdict = verdict_of(reports, NULL);
+
+    verdict_print(stdout, &verdict);
+    free(verdict.text);
+    report_print_tables(reports);
+    report_print_json(reports);
+    report_print_prometheus(reports);
+    for (size_t i = 0; i < reports->count; i++)
+        json_decref(reports->at[i]);
+    free(reports->at);
+}
+
+static void write_at(int fd, const void *bytes, size_t size, off_t at)
+{
+    if (pwrite(fd, bytes, size, at) != (ssize_t)size)
+        abort();
+}
+
+/* What the input does not say is as the library would write it, so that most inputs are read to the end. */
+static void write_live(const uint8_t *data, size_t size)
+{
+    int fd = open(live, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    struct live_head head = {0};
+    size_t len = size < sizeof head ? size : sizeof head, counted, text;
+
+    if (fd < 0 || ftruncate(fd, SIZE))
+        abort();
+    memcpy(&head, data, len);
+    data += len;
+    size -= len;
+    counted = size < COUNTED ? size : COUNTED;
+    text = size - counted;
+    memcpy(head.magic, LIVE_MAGIC, sizeof head.magic);
+    if (!head.page_size)
+        head.page_size = PAGE;
+    if (!head.pages_at)
+        head.pages_at = PAGES_AT;
+    if (!head.text_len[0])
+        head.text_len[0] = (uint32_t)text;
+    write_at(fd, &head, sizeof head, 0);
+    write_at(fd, data, counted, PAGES_AT);
+    write_at(fd, data + counted, text, LIVE_HEAD);
+    write_at(fd, data + counted, text, LIVE_HEAD + LIVE_TEXT);
+    close(fd);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct reports reports = {NULL, 0};
+
+    if (!size)
+        return 0;
+    if (!*live)
+        begin();
+    if (*data & 1) {
+        write_live(data + 1, size - 1);
+        reports_read_live(&reports, file, false);
+    } else {
+        int fd = open(file, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+        write_at(fd, data + 1, size - 1, 0);
+        close(fd);
+        reports_read_since(&reports, file, 0);
+    }
+    print_all(&reports);
+    return 0;
+}

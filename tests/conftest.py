@@ -24,7 +24,7 @@ SUITE_LIMIT = 600
 
 def pytest_addoption(parser):
     group = parser.getgroup("baton")
-    group.addoption("--pick", metavar="REGEX", default="",
+    group.addoption("--pick", metavar="REGEX", default=os.environ.get("BATON_TEST_PICK", ""),
                     help="only tests whose name (room.test[case]) or promise matches")
     group.addoption("--loop", type=int, default=1, metavar="N", help="each test so many times")
     group.addoption("--suites-under", metavar="COMMAND", default="",

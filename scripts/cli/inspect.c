@@ -10,12 +10,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
 #include "cli.h"
+#include "dynamic.h"
 #include "machine.h"
 
 enum { HEAD = 4096, HEADERS_MAX = 64, SCRIPTS_MAX = 4 };
@@ -114,42 +114,6 @@ void program_inspect(const char *path, struct program *out)
 
 /* ---- the C library that the program will have ---- */
 
-/* The whole of a file, mapped; NULL. */
-static const char *map_file(const char *path, size_t *len)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    struct stat status;
-    void *map = MAP_FAILED;
-
-    if (fd < 0)
-        return NULL;
-    if (fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && status.st_size > 0) {
-        *len = (size_t)status.st_size;
-        map = mmap(NULL, *len, PROT_READ, MAP_PRIVATE, fd, 0);
-    }
-    close(fd);
-    return map == MAP_FAILED ? NULL : map;
-}
-
-/* A version's name that stands in LIBRARY and not in LIBC, both as whole strings: what the one needs is in its
- * table of strings, what the other defines in its own. NULL: there is none. */
-static char *find_missing_version(const char *library, size_t len, const char *libc,
-                                  size_t libc_len)
-{
-    static const char prefix[] = "\0GLIBC_";
-
-    for (const char *at = library, *end = library + len;
-         (at = memmem(at, (size_t)(end - at), prefix, sizeof prefix - 1)); at++) {
-        size_t rest = (size_t)(end - at - 1), name_len = strnlen(at + 1, rest);
-
-        if (name_len == rest || name_len > 32)
-            continue;
-        if (!memmem(libc, libc_len, at + 1, name_len + 1))
-            return joined("%s", clean(at + 1));
-    }
-    return NULL;
-}
-
 /* The loader's real folder is where its C library lies: in Debian, Fedora, Alpine's gcompat and nix alike. */
 static char *libc_beside(const char *loader)
 {
@@ -164,21 +128,21 @@ static char *libc_beside(const char *loader)
 
 char *program_lacks(const struct program *program, const char *library)
 {
-    char *path = program->kind == PROGRAM_FINE ? libc_beside(program->loader) : NULL,
-         *missing = NULL;
-    size_t len, libc_len;
-    const char *bytes, *libc;
+    char *path = program->kind == PROGRAM_FINE ? libc_beside(program->loader) : NULL;
+    const char *missing = NULL;
+    struct dynamic ours, libc;
 
     if (!path)
         return NULL;
-    bytes = map_file(library, &len);
-    libc = map_file(path, &libc_len);
-    if (bytes && libc)
-        missing = find_missing_version(bytes, len, libc, libc_len);
-    if (bytes)
-        munmap((void *)(uintptr_t)bytes, len);
-    if (libc)
-        munmap((void *)(uintptr_t)libc, libc_len);
+    if (dynamic_open(library, &ours)) {
+        if (dynamic_open(path, &libc)) {
+            missing = dynamic_lacks(&ours, "libc.so.6", &libc);
+            if (missing)
+                missing = joined("%s", clean(missing));
+            dynamic_close(&libc);
+        }
+        dynamic_close(&ours);
+    }
     return missing ? joined("its C library (%s) has no %s, which %s needs; it runs without",
                             clean(path), missing, clean(library))
                    : NULL;

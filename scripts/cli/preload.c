@@ -6,12 +6,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "cli.h"
+#include "dynamic.h"
 #include "machine.h"
 
 static const char *base_name(const char *path)
@@ -38,25 +37,17 @@ static bool is_ours(const char *entry, const char *library)
            (strstr(entry, "/baton/") || strstr(entry, "/baton-") || strstr(entry, "/.baton/"));
 }
 
-/* The name stands in the program's string table only when it needs it. */
-static bool names_asan(const char *program)
+static bool needs_asan(const char *program)
 {
-    int fd = open(program, O_RDONLY | O_CLOEXEC);
-    struct stat status;
-    void *bytes;
+    struct dynamic file;
+    const char *name;
     bool is_there = false;
 
-    if (fd < 0)
+    if (!dynamic_open(program, &file))
         return false;
-    if (fstat(fd, &status) == 0 && status.st_size > 0) {
-        bytes = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-        if (bytes != MAP_FAILED) {
-            is_there = memmem(bytes, (size_t)status.st_size, "libasan.so", 10) ||
-                       memmem(bytes, (size_t)status.st_size, "libclang_rt.asan", 16);
-            munmap(bytes, (size_t)status.st_size);
-        }
-    }
-    close(fd);
+    for (unsigned i = 0; (name = dynamic_needed(&file, i)); i++)
+        is_there |= is_asan(name);
+    dynamic_close(&file);
     return is_there;
 }
 
@@ -109,7 +100,7 @@ char *preload_list(const char *program, const char *object, const char *library)
         else if (!is_ours(entry, library))
             others = joined("%s:%s", others, entry);
     }
-    if (!first[0] && names_asan(program)) {
+    if (!first[0] && needs_asan(program)) {
         char *asan = find_asan(program);
 
         if (asan)

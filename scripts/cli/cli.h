@@ -168,10 +168,17 @@ void setting_report(const char *file);
 /* A status of baton-plan: BATON_CARRY is auto, and nothing was chosen. */
 enum { PLANNER_NOTHING_KNOWN = 3 };
 /* Runs baton-plan VERB PROGRAM; what it says on stderr is printed, cleaned. Its status, or -1; its output in *answer,
- * NULL when it could not be started. */
-int planner_run(const char *verb, const char *program, char **answer);
+ * NULL when it could not be started. KEY (NULL: none) is where it may keep the answer. */
+int planner_run(const char *verb, const char *program, const char *key, char **answer);
 /* Its output, cleaned line by line. */
 void planner_print(const char *answer);
+
+/* ---- answer.c: what baton-plan has answered before ---- */
+
+/* The name of an answer about the program with the settings as they are now: KEPT_KEY digits. */
+void answer_key(const char *program, char *key);
+/* The status of `baton-plan object` as it was and its output without the end of line; -1: it has to be asked. */
+int answer_find(const char *key, char **object);
 
 /* ---- preload.c ---- */
 

@@ -89,7 +89,7 @@ int cmd_check(const struct cli *cli)
         return 0;
     }
     fflush(stdout);
-    status = planner_run("check", program.is_script ? program.file : path, &answer);
+    status = planner_run("check", program.is_script ? program.file : path, NULL, &answer);
     if (!answer)
         fail(EXIT_FAILED, "%s: cannot be run: %s", clean(planner), strerror(errno));
     planner_print(answer);

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "cli.h"
+#include "kept.h"
 
 static void take_settings(const struct cli *cli)
 {
@@ -68,8 +69,13 @@ static bool needs_plan(void)
  */
 static char *plan_object(const struct cli *cli, const char *program, bool is_wrapper)
 {
-    char *object;
-    int status = planner_run("object", program, &object);
+    char *object, key[KEPT_KEY + 1];
+    int status;
+
+    answer_key(program, key);
+    status = answer_find(key, &object);
+    if (status < 0)
+        status = planner_run("object", program, key, &object);
 
     if (status == PLANNER_NOTHING_KNOWN && !is_wrapper && !watch_is_wanted(cli) &&
         !cli_has(cli, OPT_run_no_verdict))

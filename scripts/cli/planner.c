@@ -90,7 +90,7 @@ static void print_errors(int fd)
     free(text);
 }
 
-int planner_run(const char *verb, const char *program, char **answer)
+int planner_run(const char *verb, const char *program, const char *key, char **answer)
 {
     char *planner = our_file("baton-plan");
     int ends[2], errors = memfd_create("baton-plan", MFD_CLOEXEC), status = 0;
@@ -104,7 +104,7 @@ int planner_run(const char *verb, const char *program, char **answer)
         setenv("LD_PRELOAD", "", 1);
         dup2(ends[1], STDOUT_FILENO);
         dup2(errors, STDERR_FILENO);
-        execl(planner, planner, verb, program, (char *)NULL);
+        execl(planner, planner, verb, program, key, (char *)NULL);
         _exit(EXIT_NOT_FOUND);
     }
     close(ends[1]);

@@ -18,49 +18,17 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "kept.h"
 #include "plan.h"
 
-enum { FOLDERS = 4, A_DAY = 24 * 60 * 60 };
+enum { A_DAY = 24 * 60 * 60 };
 
 static const char not_ours[] = "not a folder that only this user can write to";
 static const char no_code[] = "no code can be loaded from it (noexec)";
 
-/* The same list is in shim/userhooks/replan.c. */
-static bool folder_path(unsigned number, char *path, size_t n)
-{
-    const char *runtime = getenv("XDG_RUNTIME_DIR"), *home = getenv("HOME");
-    unsigned user = (unsigned)geteuid();
-
-    switch (number) {
-    case 0:
-        if (user && (!runtime || *runtime != '/' || strpbrk(runtime, ": ")))
-            return false;
-        snprintf(path, n, "%s/baton", user ? runtime : "/run");
-        return true;
-    case 1:
-        snprintf(path, n, "/tmp/baton-%u", user);
-        return true;
-    case 2:
-        snprintf(path, n, "/var/tmp/baton-%u", user);
-        return true;
-    default:
-        if (!home || *home != '/' || strpbrk(home, ": "))
-            return false;
-        snprintf(path, n, "%s/.baton", home);
-        return true;
-    }
-}
-
 static bool make_folder(const char *path)
 {
-    struct stat status;
-
-    if (mkdir(path, 0755) != 0 && errno != EEXIST)
-        return false;
-    if (lstat(path, &status) != 0)
-        return false;
-    errno = EPERM;
-    return S_ISDIR(status.st_mode) && status.st_uid == geteuid() && !(status.st_mode & 022);
+    return (mkdir(path, 0755) == 0 || errno == EEXIST) && kept_is_ours(path);
 }
 
 /* ---- what is old ---- */
@@ -94,8 +62,15 @@ static bool is_name_of_ours(const char *name)
 {
     size_t len = strspn(name, "0123456789abcdef");
 
-    return len == 16 && (!strcmp(name + len, ".so") || !strcmp(name + len, ".plan") ||
-                         !strncmp(name + len, ".so.", 4) || !strncmp(name + len, ".plan.", 6));
+    const char *const kinds[] = {".so", ".plan", ".known"};
+
+    for (unsigned i = 0; len == 16 && i < sizeof kinds / sizeof *kinds; i++) {
+        size_t kind = strlen(kinds[i]);
+
+        if (!strncmp(name + len, kinds[i], kind) && (!name[len + kind] || name[len + kind] == '.'))
+            return true;
+    }
+    return false;
 }
 
 static void remove_old(const char *folder)
@@ -201,12 +176,12 @@ bool folder_is_there(char *problem, size_t n)
     size_t said = 0;
 
     problem[0] = '\0';
-    for (unsigned i = 0; i < FOLDERS; i++) {
+    for (unsigned i = 0; i < KEPT_PLACES; i++) {
         struct statvfs status;
         const char *why;
         char folder[4200];
 
-        if (!folder_path(i, folder, sizeof folder))
+        if (!kept_place(i, folder, sizeof folder))
             continue;
         if (!make_folder(folder))
             why = errno == EPERM ? not_ours : strerror(errno);
@@ -229,11 +204,11 @@ bool folder_keep_object(const void *data, size_t size, unsigned mode, char *path
 
     umask(022);
     reason[0] = '\0';
-    for (unsigned i = 0; i < FOLDERS; i++) {
+    for (unsigned i = 0; i < KEPT_PLACES; i++) {
         const char *why = NULL;
         char folder[4200];
 
-        if (!folder_path(i, folder, sizeof folder))
+        if (!kept_place(i, folder, sizeof folder))
             continue;
         snprintf(path, n, "%s/%016lx.so", folder, (unsigned long)hash);
         if (!make_folder(folder))
@@ -254,15 +229,15 @@ bool folder_keep_object(const void *data, size_t size, unsigned mode, char *path
     return false;
 }
 
-void folder_keep_plan(const void *data, size_t size, const char *name)
+void folder_keep(const void *data, size_t size, const char *name)
 {
     umask(022);
-    for (unsigned i = 0; i < FOLDERS; i++) {
+    for (unsigned i = 0; i < KEPT_PLACES; i++) {
         char folder[4200], path[4300];
 
-        if (!folder_path(i, folder, sizeof folder) || !make_folder(folder))
+        if (!kept_place(i, folder, sizeof folder) || !make_folder(folder))
             continue;
-        snprintf(path, sizeof path, "%s/%s.plan", folder, name);
+        snprintf(path, sizeof path, "%s/%s", folder, name);
         if (keep(path, data, size, 0600)) {
             remove_old(folder);
             return;

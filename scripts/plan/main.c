@@ -1,8 +1,9 @@
 /*
  * baton-plan, which `baton run` and `baton check` call; the settings come from the environment.
  *
- *   baton-plan object PROGRAM    prints the path of the object to preload before the library; nothing
+ *   baton-plan object PROGRAM [KEY]  prints the path of the object to preload before the library; nothing
  *                                when none is needed. Refusals go to stderr. Exit 3: `auto` chose nothing.
+ *                                When nothing was said the answer is kept under the name KEY (kept.h).
  *   baton-plan check PROGRAM     says for every item what will become of it. Exit 1 when any item
  *                                will not work.
  *   baton-plan plan PROGRAM KEY FD  writes the plan alone to the file that is open as FD, and keeps it
@@ -72,9 +73,10 @@ static bool is_needed(void)
     return false;
 }
 
-static int make_object(void)
+/* Its path is in PATH. */
+static int make_object(char *path, size_t n)
 {
-    char path[4300], reason[1024];
+    char reason[1024];
     size_t size;
 
     for (unsigned i = 0; i < items; i++) {
@@ -83,8 +85,7 @@ static int make_object(void)
                     specs[i].item, decisions[i].row.reason);
     }
     size = object_make(buffer, sizeof buffer, decisions, rows, items);
-    if (!folder_keep_object(buffer, size, object_mode(), path, sizeof path, reason,
-                            sizeof reason)) {
+    if (!folder_keep_object(buffer, size, object_mode(), path, n, reason, sizeof reason)) {
         fprintf(stderr, "baton: no place for the object that hooks functions: %s\n", reason);
         return is_needed();
     }
@@ -96,10 +97,13 @@ static int make_object(void)
 static int make_plan(const char *key, int fd)
 {
     size_t size = plan_data(buffer, sizeof buffer, decisions, rows, items), at = 0;
+    char name[32];
     ssize_t got;
 
-    if (strspn(key, "0123456789abcdef") == 16 && !key[16])
-        folder_keep_plan(buffer, size, key);
+    if (strspn(key, "0123456789abcdef") == 16 && !key[16]) {
+        snprintf(name, sizeof name, "%s.plan", key);
+        folder_keep(buffer, size, name);
+    }
     while (at < size && ((got = write(fd, buffer + at, size - at)) > 0 || errno == EINTR))
         at += got > 0 ? (size_t)got : 0;
     return at < size;
@@ -252,19 +256,23 @@ int main(int argc, char **argv)
     bool checks = argc == 3 && !strcmp(argv[1], "check");
     bool plans = argc == 5 && !strcmp(argv[1], "plan");
     struct config config;
+    char object[4300] = "";
     bool is_fine, is_loaded = false;
+    int status;
 
     if (argc == 2 && !strcmp(argv[1], "presets")) {
         presets_each(environ, "about", show_preset);
         return 0;
     }
-    if (!checks && !plans && (argc != 3 || strcmp(argv[1], "object") != 0)) {
-        fprintf(stderr, "usage: baton-plan object|check PROGRAM, baton-plan presets\n");
+    if (!checks && !plans && ((argc != 3 && argc != 4) || strcmp(argv[1], "object") != 0)) {
+        fprintf(stderr,
+                "usage: baton-plan object PROGRAM [KEY], check PROGRAM, baton-plan presets\n");
         return 2;
     }
     if (!checks)
         log_level = -1; /* the library says it again */
     near_is_wanted = !plans;
+    answer_begin();
     if (plans)
         alarm(PLAN_SECONDS_MAX); /* a program waits for us */
     config_read(environ, &config);
@@ -273,8 +281,12 @@ int main(int argc, char **argv)
     presets_read(&config, environ);
     slots_parse(&config); /* tells wrong items */
     items = rows = spec_read_all(&config, specs);
-    if (!items && !checks)
-        return auto_is_empty(&config) ? NOTHING_KNOWN : 0;
+    if (!items && !checks) {
+        status = auto_is_empty(&config) ? NOTHING_KNOWN : 0;
+        if (argc == 4)
+            answer_keep(argv[3], argv[2], &config, status, object);
+        return status;
+    }
     if (!is_loaded && !modules_load(argv[2], plans))
         return checks || plans;
     for (unsigned i = 0; i < items; i++) {
@@ -286,8 +298,12 @@ int main(int argc, char **argv)
     refuse_twice();
     if (plans)
         return make_plan(argv[3], atoi(argv[4]));
-    if (!checks)
-        return make_object();
+    if (!checks) {
+        status = make_object(object, sizeof object);
+        if (!status && argc == 4)
+            answer_keep(argv[3], argv[2], &config, status, object);
+        return status;
+    }
     is_fine = !known_is_on || auto_check();
     is_fine &= carry_check();
     is_fine &= check_hooks();

@@ -116,7 +116,13 @@ size_t object_make(unsigned char *buffer, size_t n, const struct decision *decis
 bool folder_keep_object(const void *data, size_t size, unsigned mode, char *path, size_t n,
                         char *reason, size_t reason_n);
 bool folder_is_there(char *problem, size_t n);
-/* Writes DATA as NAME.plan, where the library looks for it; does nothing where that cannot be done. */
-void folder_keep_plan(const void *data, size_t size, const char *name);
+/* Writes DATA as NAME, where the library or the launcher looks for it; does nothing where that cannot be done. */
+void folder_keep(const void *data, size_t size, const char *name);
+
+/* answer.c: what the launcher is answered, kept for its next run with the same KEY; before anything is read,
+ * answer_begin. OBJECT: "" when none is needed. */
+void answer_begin(void);
+void answer_keep(const char *key, const char *program, const struct config *config, int status,
+                 const char *object);
 
 #endif

@@ -297,6 +297,57 @@ def library_from_the_future():
         plain(f"{folder}/baton-cli", "run", "--require", "--carry", "key:nothing", "--", "/bin/echo", "hello").exits(65).never_says("hello")
 
 
+def known_of(folder):
+    """The answers of baton-plan that were kept and name the folder: those of one test alone."""
+    root = "/run/baton" if os.geteuid() == 0 else f"/tmp/baton-{os.geteuid()}"
+    found = subprocess.run(["grep", "-lrsF", "--include=*.known", folder, root], capture_output=True, text=True)
+    return [Path(path) for path in found.stdout.splitlines()]
+
+
+@test("baton-plan is asked once: its answer holds until a file that it was drawn from is another, or one comes")
+def asks_once():
+    with tempfile.TemporaryDirectory() as folder:
+        program, debug = Path(folder, "program"), Path(folder, "program.debug")
+        for name in ("baton-cli", "libbaton.so", "baton-plan"):
+            shutil.copy(BUILD / name, folder)
+        shutil.copy(ROOT / "shim/userhooks/known.conf", folder)
+        shutil.copy("/bin/true", program)
+        subprocess.run(["objcopy", "-R", ".gnu_debuglink", program], check=True)
+        debug.write_text("x")
+        subprocess.run(["objcopy", f"--add-gnu-debuglink={debug}", program], check=True)
+        debug.unlink()
+
+        def run(words=("--auto",), **env):
+            return plain(f"{folder}/baton-cli", "run", *words, "--", program,
+                         env={"XDG_RUNTIME_DIR": "", "XDG_CONFIG_HOME": folder, **env}).ok()
+
+        def ask(why):
+            """Whether the file of the answer is read shows when it is changed: 0 says nothing."""
+            for _ in range(50):  # what has changed this very moment is not kept
+                run().complains("auto: nothing that baton knows")
+                if known_of(folder):
+                    break
+            expect(len(known_of(folder)) == 1, f"{len(known_of(folder))} answers {why}")
+            known = known_of(folder)[0]
+            known.write_text(known.read_text().replace("answer 3 ", "answer 0 ", 1))
+            run().quiet()
+            return known
+
+        known = ask("at first")
+        known.chmod(0o666)
+        run().complains("auto: nothing that baton knows")
+        known = ask("after one that others could write to")
+        program.chmod(0o700)
+        ask("after the program has changed")
+        debug.write_text("x")
+        ask("after its debug file has come")
+        Path(folder, "baton").mkdir()
+        Path(folder, "baton/known.conf").write_text("")
+        ask("after the user's own known.conf has come")
+        for left in known_of(folder):
+            left.unlink()
+
+
 @test("the demo's programs: log4cxx names the request, MPFR keeps precision and rounding")
 def demo_programs():
     config = ROOT / "tests/programs/demo_log4cxx.conf"

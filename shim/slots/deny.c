@@ -110,3 +110,29 @@ const char *slot_deny_function(const char *name, const char *module_name)
     }
     return NULL;
 }
+
+/* Functions that answer where a thread has its state, of libraries whose other state may be carried. */
+static const struct {
+    char name[24], module[16], reason[100];
+} places[] = {
+    {"__errno_location", "libc.so", "errno is of the call before, and baton keeps it as it is"},
+    {"__ctype_b_loc", "libc.so", "it follows the thread's locale: take locale"},
+    {"__ctype_tolower_loc", "libc.so", "it follows the thread's locale: take locale"},
+    {"__ctype_toupper_loc", "libc.so", "it follows the thread's locale: take locale"},
+    {"__res_state", "libc.so", "the resolver's own state, with its sockets"},
+    {"__cxa_get_globals", "", "the exceptions that the thread is handling"},
+    {"__cxa_get_globals_fast", "", "the exceptions that the thread is handling"},
+};
+
+const char *slot_deny_place(const char *name, const char *module_name)
+{
+    for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
+        if (!strcmp(places[i].name, name) && module_name &&
+            !strncmp(module_name, places[i].module, strlen(places[i].module)))
+            return places[i].reason;
+    }
+    /* The rest of the C library's own state is reached by its name only, not by a function. */
+    if (module_name && !strncmp(module_name, "libc.so", 7))
+        return NULL;
+    return slot_deny_reason(name, module_name);
+}

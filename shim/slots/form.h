@@ -27,6 +27,10 @@ enum slot_option {
     O_GET = 1 << 11,
     O_SET = 1 << 12,
     O_CODEC = 1 << 13,
+    O_FILL = 1 << 14,
+    O_PUT = 1 << 15,
+    O_AT = 1 << 16,
+    O_SIZE = 1 << 17,
     O_POLICIES = O_SHARE | O_COPY | O_STRING | O_CLONE | O_REF | O_WEAK, /* one of them, or move */
     O_ENDERS = O_FREE | O_UNREF,
 };

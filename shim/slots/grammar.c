@@ -15,14 +15,14 @@
 #include "base/text.h"
 #include "slots/slots.h"
 
-enum { COPY_MOST = 1 << 20, HINT_DISTANCE = 2 };
+enum { COPY_MOST = 1 << 20, SIZE_MOST = 1 << 16, HINT_DISTANCE = 2 };
 
 enum {
     EXCLUSIVE = O_POLICIES | O_MOVE | O_CODEC,
-    BEFORE_POLICY = O_NATIVE | O_DUP | O_GET | O_SET,
+    BEFORE_POLICY = O_NATIVE | O_DUP | O_GET | O_SET | O_FILL | O_PUT | O_AT | O_SIZE,
 };
 
-enum value { VALUE_NONE, VALUE_FUNCTION, VALUE_COUNT, VALUE_FILE };
+enum value { VALUE_NONE, VALUE_FUNCTION, VALUE_COUNT, VALUE_SIZE, VALUE_FILE };
 
 static const struct option {
     char word[8];
@@ -36,6 +36,8 @@ static const struct option {
     {"move", VALUE_NONE, O_MOVE},       {"native", VALUE_NONE, O_NATIVE},
     {"dup", VALUE_NONE, O_DUP},         {"get", VALUE_FUNCTION, O_GET},
     {"set", VALUE_FUNCTION, O_SET},     {"codec", VALUE_FILE, O_CODEC},
+    {"fill", VALUE_FUNCTION, O_FILL},   {"put", VALUE_FUNCTION, O_PUT},
+    {"at", VALUE_FUNCTION, O_AT},       {"size", VALUE_SIZE, O_SIZE},
 };
 enum { OPTIONS = sizeof options / sizeof *options };
 
@@ -55,17 +57,17 @@ static char to_lower(char c)
 
 /* ---- options ---- */
 
-static bool check_count(const char *at, size_t len, struct slot_error *error)
+static bool check_number(const char *at, size_t len, size_t most, const char *expected,
+                         struct slot_error *error)
 {
-    static const char expected[] = "a number of bytes from 1 to 1048576, as in copy=64";
     size_t value = 0;
 
     for (size_t i = 0; i < len; i++) {
-        if (!form_is_digit(at[i]) || value > COPY_MOST)
+        if (!form_is_digit(at[i]) || value > most)
             return form_bad(error, at, expected);
         value = value * 10 + (size_t)(at[i] - '0');
     }
-    return (value && value <= COPY_MOST) || form_bad(error, at, expected);
+    return (value && value <= most) || form_bad(error, at, expected);
 }
 
 /* "fenv,locale" and "key:a,key:b": the next item stands where an option would. */
@@ -98,7 +100,7 @@ static bool unknown_option(const struct slot_form *form, const char *at, size_t 
         for (size_t j = 0; j < word_len; j++)
             word[j] = to_lower(at[j]);
         word[word_len] = '\0';
-        if (!(options[i].bit & form->options) ||
+        if (!(options[i].bit & form->options) || word_len < 2 ||
             config_name_distance(word, options[i].word) > HINT_DISTANCE - (word_len < 4))
             continue;
         fmt_buf(hint, sizeof hint, "%s%s? Options: %s", options[i].word,
@@ -157,16 +159,18 @@ static bool check_option(const struct slot_form *form, const char *at, size_t le
         return len ? true
                    : form_bad(error, value,
                               "codec=string, shared_ptr, map-string-string or /FILE.so[:PREFIX]");
-    return option->value == VALUE_COUNT
-               ? check_count(value, len, error)
+    if (option->value == VALUE_COUNT)
+        return check_number(value, len, COPY_MOST,
+                            "a number of bytes from 1 to 1048576, as in copy=64", error);
+    return option->value == VALUE_SIZE
+               ? check_number(value, len, SIZE_MOST,
+                              "a number of bytes from 1 to 65536, as in size=4", error)
                : form_check_symbol(value, len, "the name of a function, FUNCTION[@MODULE]", error);
 }
 
-static bool check_whole(const struct slot_form *form, unsigned seen, const char *text,
-                        const char *end, struct slot_error *error)
+static bool check_whole(const struct slot_form *form, unsigned seen, const char *end,
+                        struct slot_error *error)
 {
-    if (form->shape == SHAPE_OPTIONS && (seen & (O_GET | O_SET)) != (O_GET | O_SET))
-        return form_bad(error, seen & (O_GET | O_SET) ? end : text, form->item);
     if (seen & O_CLONE && !(seen & O_FREE))
         return form_bad(error, end, "free=FUNCTION too: clone=F,free=F");
     if (seen & O_REF && !(seen & O_UNREF))
@@ -265,16 +269,23 @@ bool grammar_check(const char *text, bool (*adapter_exists)(const char *name),
             return false;
         at += len;
     }
-    return check_whole(form, seen, text, at, error);
+    if (form->shape == SHAPE_OPTIONS) {
+        const char *options_at = text + kind_len + 1;
+
+        if (!kind->check(options_at, (size_t)(at - options_at), error))
+            return false;
+    }
+    return check_whole(form, seen, at, error);
 }
 
-/* KIND:WHAT, and of functions those that are called to read and to write. */
+/* KIND:WHAT, and of functions those that are called to read and to write: no size. */
 static size_t subject_length(const char *text)
 {
     const struct slot_kind *kind = slot_kind_find(text, strcspn(text, ":,"));
     size_t len = strcspn(text, ",");
 
-    return kind && kind->form->shape == SHAPE_OPTIONS && text[len]
+    return kind && kind->form->shape == SHAPE_OPTIONS && text[len] &&
+                   strncmp(text + len + 1, "size=", 5) != 0
                ? len + 1 + strcspn(text + len + 1, ",")
                : len;
 }

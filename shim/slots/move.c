@@ -195,11 +195,22 @@ void slots_write(void *values, uint32_t epoch, void *saved, uint32_t now, bool i
     }
 }
 
+/* Is the thread's value still VALUE? What cannot be told is. */
+static bool holds(const struct slot *slot, const void *value)
+{
+    char now[LATE_TLS_SIZE];
+
+    if (slot->size > sizeof now)
+        return !slot->kind->same || slot->kind->same(slot, value);
+    memset(now, 0, slot->size);
+    slot->kind->read(slot, now);
+    return memcmp(now, value, slot->size) == 0;
+}
+
 void slots_restore(void *saved, const void *borrowed, uint32_t epoch)
 {
     for (unsigned i = slots_are_words ? 0 : slots_count; i-- > 0;) {
         const struct slot *slot = &slots[i];
-        char now[LATE_TLS_SIZE];
 
         if (!is_moved_since(slot, epoch))
             continue;
@@ -208,12 +219,8 @@ void slots_restore(void *saved, const void *borrowed, uint32_t epoch)
                     borrowed != NULL);
             continue;
         }
-        if (borrowed && slot->size <= sizeof now && !slot->is_cloned) {
-            memset(now, 0, slot->size);
-            slot->kind->read(slot, now);
-            if (memcmp(now, (const char *)borrowed + slot->offset, slot->size) != 0)
-                continue; /* the thread's own by now (rule 13) */
-        }
+        if (borrowed && !slot->is_cloned && !holds(slot, (const char *)borrowed + slot->offset))
+            continue; /* the thread's own by now (rule 13) */
         slot->kind->write(slot, (char *)saved + slot->offset);
         if (slot->is_cloned)
             slot->kind->release(slot, (char *)saved + slot->offset);

@@ -78,8 +78,9 @@ struct slot_kind {
 
     const struct slot_form *form; /* its name, its options, what messages expect of it */
 
-    /* SHAPE_WHAT: is what stands between the colon and the first option one that makes sense? Only
-     * read; that it exists is not asked. False: *error is filled. */
+    /* SHAPE_WHAT: is what stands between the colon and the first option one that makes sense?
+     * SHAPE_OPTIONS: do the options, each of which is one of its own, make a whole? Only read; that
+     * it exists is not asked. False: *error is filled. */
     bool (*check)(const char *at, size_t len, struct slot_error *error);
 
     /* Reads the item's text after "name:", without the options that are policies; may cut it into
@@ -206,13 +207,18 @@ struct slot {
             struct typed *typed; /* with a codec: typed.c */
         } tls;
         struct {
-            const char *name[3]; /* get, set, free (may be NULL); swap uses the first */
+            const char *name[3]; /* get, set, free (may be NULL); swap and at= use the first */
             struct slot_name id[3];
             const char *module[3];
             void *function[3];
-            unsigned setter;   /* which of them changes the value */
-            uintptr_t entry;   /* weak: where the hook of the setter is, 0: it has none */
-            void *real_setter; /* the setter without the hook */
+            unsigned setter;    /* which of them changes the value */
+            uintptr_t entry;    /* weak: where the hook of the setter is, 0: it has none */
+            void *real_setter;  /* the setter without the hook */
+            bool is_filled;     /* get writes through a pointer that it is given */
+            bool takes_address; /* set takes the address of the value */
+            bool is_place;      /* get answers where the value is */
+            /* at=: a static object, which may be everybody's, and the thread that got it (place.c) */
+            _Atomic(uintptr_t) object, object_thread;
         } fn;
         struct {
             uint64_t word[4]; /* built-in kinds and adapters keep what they need here */
@@ -224,6 +230,8 @@ struct slot {
 /* Each in the file of its name; kinds.c has the table of those that items begin with. */
 extern const struct slot_kind slot_kind_key, slot_kind_tls, slot_kind_fn, slot_kind_swap,
     slot_kind_adapter, slot_kind_locale, slot_kind_fenv, slot_kind_name, slot_kind_ioprio;
+/* Of items that begin as fn: does: what fn:at= makes of them (place.c). */
+extern const struct slot_kind slot_kind_place;
 
 enum { SLOT_KINDS = 9 };
 extern const struct slot_kind *const slot_kinds[SLOT_KINDS];
@@ -435,6 +443,8 @@ void slot_names_fork_unlock(void);
 const char *slot_deny_reason(const char *name, const char *module_name);
 /* Why a function of the C library must not be called around tasks: it acts on the whole process. NULL: it may. */
 const char *slot_deny_function(const char *name, const char *module_name);
+/* Why what is at the address that a function answers must not be carried. NULL: it may. */
+const char *slot_deny_place(const char *name, const char *module_name);
 extern bool slots_force; /* BATON_FORCE */
 
 #endif

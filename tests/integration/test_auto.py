@@ -32,7 +32,7 @@ PROGRAMS_OF = {
     "custom-labels": ("adapter_labels",), "locale": ("thread_state", "locale", "return"),
     "fenv": ("thread_state", "fenv", "return"), "gdal": ("known_gdal",), "libxml2": ("known_libxml2",),
     "hdf5": ("known_hdf5",), "cups": ("known_cups",), "gss-krb5": ("known_gss",), "fsuid": ("known_fsuid",),
-    "fsgid": ("known_fsuid",), "spdlog": ("known_spdlog",),
+    "fsgid": ("known_fsuid",), "spdlog": ("known_spdlog",), "cuda": ("known_cuda",),
 }
 # What hands over, of entries whose preset has its own test (test_presets.py).
 POOLS = {"gdal-pool", "grpc", "qt", "llvm", "poco", "nginx"}

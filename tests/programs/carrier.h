@@ -3,7 +3,7 @@
  *   key    a pthread key in a global variable        request_key
  *   tss    a C11 key in a global variable            request_tss
  *   tls    a thread-local variable                   request_id
- *   fn     a getter and a setter                     request_get, request_set
+ *   fn     a getter and a setter                     request_get, request_set, request_fill, request_at
  *   swap   one function that sets and returns        request_swap
  * The programs know nothing of baton. A value is a small number, 0 is "none".
  */
@@ -31,19 +31,42 @@ __thread long request_id;
 static __thread void *behind_functions;
 static enum carrier carrier;
 
+#ifdef FUNCTIONS_SET_ERRNO
+#define FUNCTION_CALLED() (errno = ENOTTY)
+#else
+#define FUNCTION_CALLED() ((void)0)
+#endif
+
 __attribute__((noinline, used)) void *request_get(void)
 {
+    FUNCTION_CALLED();
     return behind_functions;
 }
 
 __attribute__((noinline, used)) void request_set(void *value)
 {
+    FUNCTION_CALLED();
     behind_functions = value;
+}
+
+/* The same state, for those who ask otherwise: by a pointer, and where it is. */
+__attribute__((noinline, used)) int request_fill(void **value)
+{
+    FUNCTION_CALLED();
+    *value = behind_functions;
+    return 0;
+}
+
+__attribute__((noinline, used)) void **request_at(void)
+{
+    FUNCTION_CALLED();
+    return &behind_functions;
 }
 
 __attribute__((noinline, used)) void *request_swap(void *value)
 {
     void *old = behind_functions;
+    FUNCTION_CALLED();
     behind_functions = value;
     return old;
 }

@@ -1,6 +1,7 @@
 // No call changes errno, the signal mask or the open files, and none of it differs inside a task.
 // libs: glib-2.0 libuv
 // usage: errno_kept [CARRIER]
+#define FUNCTIONS_SET_ERRNO
 #include "carrier.h"
 #include <dirent.h>
 #include <glib.h>

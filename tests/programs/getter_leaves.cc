@@ -27,6 +27,8 @@ static void leave()
 }
 
 extern "C" long leaves_get(void) { leave(); return value; }
+extern "C" void leaves_fill(long *to) { leave(); *to = value; }
+extern "C" long *leaves_at(void) { leave(); return &value; }
 extern "C" void leaves_set(long now) { value = now; }
 extern "C" void *leaves_clone(void *of)
 {

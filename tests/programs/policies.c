@@ -28,6 +28,16 @@ __attribute__((noinline, used)) void item_set(void *value)
     behind_item = value;
 }
 
+__attribute__((noinline, used)) void item_fill(void **value)
+{
+    *value = behind_item;
+}
+
+__attribute__((noinline, used)) void **item_at(void)
+{
+    return &behind_item;
+}
+
 __attribute__((noinline, used)) void *item_swap(void *value)
 {
     void *old = behind_item;

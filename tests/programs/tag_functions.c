@@ -1,7 +1,7 @@
 // A context behind functions whose getter makes a copy: freed by its own function, each copy once.
 // libs: glib-2.0
 // usage: tag_functions [TASKS]
-// tag_get gives a fresh copy or NULL, tag_set copies what it is given, tag_take keeps what it is
+// tag_get gives a fresh copy or NULL, so does tag_fill, tag_set copies what it is given, tag_take keeps what it is
 // given, tag_free frees a copy.
 #include "carrier.h"
 #include <glib.h>
@@ -15,6 +15,12 @@ __attribute__((noinline, used)) char *tag_get(void)
         return NULL;
     __atomic_add_fetch(&live, 1, __ATOMIC_RELAXED);
     return strdup(tag);
+}
+
+__attribute__((noinline, used)) int tag_fill(char **copy)
+{
+    *copy = tag_get();
+    return 0;
 }
 
 __attribute__((noinline, used)) void tag_free(char *copy)

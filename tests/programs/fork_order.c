@@ -1,8 +1,8 @@
 /*
  * What may wait for what at a fork:
- *     fork_order library   a library's handlers, registered in its constructor, take the lock under which another
- *                          thread hands work over
- *     fork_order signal    a handler forks wherever it interrupts a thread that keeps handing over
+ *     fork_order library [FORKS]   a library's handlers, registered in its constructor, take the lock under which another
+ *                                  thread hands work over
+ *     fork_order signal [FORKS]    a handler forks wherever it interrupts a thread that keeps handing over
  */
 // parts: parts/fork_order_library.c
 #include <pthread.h>
@@ -58,12 +58,13 @@ static void on_alarm(int number)
 
 int main(int argc, char **argv)
 {
+    int wanted = argc > 2 ? atoi(argv[2]) : 150;
     pthread_t thread;
 
     pthread_key_create(&request_key, NULL);
     if (argc > 1 && !strcmp(argv[1], "library")) {
         pthread_create(&thread, NULL, hand_over, NULL);
-        for (int i = 0; i < 150; i++)
+        for (int i = 0; i < wanted; i++)
             fork_once();
         is_over = 1;
         pthread_join(thread, NULL);
@@ -73,7 +74,7 @@ int main(int argc, char **argv)
 
         signal(SIGALRM, on_alarm);
         setitimer(ITIMER_REAL, &soon, NULL);
-        for (long i = 1; forks < 150; i++) {
+        for (long i = 1; forks < wanted; i++) {
             for (int k = 0; k < 8; k++)
                 pthread_key_create(&keys[k], free);
             pthread_setspecific(request_key, (void *)i);

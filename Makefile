@@ -124,8 +124,8 @@ $(B)/baton-plan: $(PLAN_OBJ) $(B)/libbaton_core.a
 DISCOVER_SRC := $(wildcard scripts/discover/*.c)
 DISCOVER_OBJ := $(DISCOVER_SRC:%.c=$(B)/%.o)
 LIBDW        := $(if $(wildcard /usr/include/elfutils/libdw.h /usr/local/include/elfutils/libdw.h),yes)
-$(DISCOVER_OBJ): private BASE += -Iscripts/plan $(if $(ZYDIS),-DHAVE_ZYDIS) $(if $(LIBDW),-DHAVE_LIBDW)
-$(B)/baton-discover: $(DISCOVER_OBJ) $(B)/scripts/plan/modules.o $(B)/libbaton_core.a
+$(DISCOVER_OBJ): private BASE += -Iscripts/plan -Iscripts/cli $(if $(ZYDIS),-DHAVE_ZYDIS) $(if $(LIBDW),-DHAVE_LIBDW)
+$(B)/baton-discover: $(DISCOVER_OBJ) $(B)/scripts/plan/modules.o $(B)/scripts/cli/text.o $(B)/libbaton_core.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(if $(ZYDIS),-lZydis) $(if $(LIBDW),-ldw)
 

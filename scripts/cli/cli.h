@@ -11,15 +11,7 @@
 #include <stddef.h>
 #include <stdio.h>
 
-/* Exit statuses of our own; those of a program that ran are the program's. */
-enum {
-    EXIT_FAILED = 1,
-    EXIT_USAGE = 2,
-    EXIT_SETTINGS = 64, /* BATON_STRICT: a setting is wrong */
-    EXIT_REQUIRED = 65, /* --require: not everything was carried */
-    EXIT_CANNOT_RUN = 126,
-    EXIT_NOT_FOUND = 127
-};
+#include "text.h"
 
 /* ---- options.c: the table, and what was given ---- */
 
@@ -77,28 +69,6 @@ void help_command(const struct command *command);
 #undef COMMAND
 #undef OPTION
 
-/* ---- text.c: what a user reads ---- */
-
-/* "baton: ..." on stderr. */
-void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
-/* The same, and the end. */
-void fail(int status, const char *format, ...) __attribute__((format(printf, 2, 3), noreturn));
-/* A wrong command line: the same with where to look, status EXIT_USAGE. */
-void usage_error(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
-/* TEXT without what would move a terminal's cursor or colour it: control characters, and bytes that are no
- * UTF-8, as \xNN. In one of a few static buffers: use it before eight more are asked for. */
-const char *clean(const char *text);
-/* The name nearest to NAME in the list, which ends with NULL; NULL when none is near. */
-const char *nearest(const char *name, const char *const *list);
-/* Does TEXT begin as an item to carry does, or a hook? */
-bool looks_like_item(const char *text);
-/* A name for a file as it must be typed in a shell; as `clean` where it lies. */
-const char *quoted(const char *text);
-/* A terminal, and its user wants colour (NO_COLOR). */
-bool wants_colour(FILE *out);
-void *allocated(void *block);
-char *joined(const char *format, ...) __attribute__((format(printf, 1, 2)));
-
 /* ---- files.c: where we are, and what there is to run ---- */
 
 /* The folder of this program, without a slash at the end; a path of a file in it. */
@@ -144,6 +114,9 @@ char *program_behind(const char *path, char **arguments);
 
 /* Starts a child that becomes the program, and waits for its end; answers its wait status. */
 int wait_for_child(int (*become)(char **argv), char **argv);
+/* Becomes the program; comes back, with the status to end with, when it has said why it cannot. */
+int become_program(char **argv);
+
 /* ---- watch.c: a run that is told about at its end ---- */
 
 bool watch_is_wanted(const struct cli *cli);
@@ -182,6 +155,8 @@ int answer_find(const char *key, char **object);
 
 /* ---- preload.c ---- */
 
+/* The path of a library of ours that lies beside us; ends the program when it cannot be preloaded. */
+char *preload_library(const char *name);
 /* The value of LD_PRELOAD: libasan if the program needs it, OBJECT (NULL: none), LIBRARY, what the user has. */
 char *preload_list(const char *program, const char *object, const char *library);
 

@@ -97,16 +97,6 @@ static int judge_now(const struct cli *cli)
 
 /* ---- a run ---- */
 
-static int become(char **argv)
-{
-    int error;
-
-    execvp(argv[0], argv);
-    error = errno;
-    say("%s: cannot be run: %s", clean(argv[0]), strerror(error));
-    return error == ENOENT ? EXIT_NOT_FOUND : EXIT_CANNOT_RUN;
-}
-
 /* Ends the program after so many seconds: it is asked to, and made to when it does not hear. */
 static void end_after(const char *seconds)
 {
@@ -146,7 +136,7 @@ static int become_limited(char **argv)
 {
     if (time_limit)
         end_after(time_limit);
-    return become(argv);
+    return become_program(argv);
 }
 
 static void remove_folder(const char *folder)
@@ -182,16 +172,10 @@ static int judge_folder(const struct cli *cli, const char *folder)
 static int discover_run(const struct cli *cli)
 {
     const char *temporary = getenv("TMPDIR"), *output = cli_value(cli, OPT_discover_output);
-    char *library = our_file("libbaton-discover.so"), *path = look_at(cli, false), *folder;
+    char *path = look_at(cli, false), *library = preload_library("libbaton-discover.so"), *folder;
     char *before = getenv("LD_PRELOAD") ? allocated(strdup(getenv("LD_PRELOAD"))) : NULL;
     int status, answer;
 
-    if (access(library, R_OK) != 0)
-        fail(EXIT_FAILED, "cannot find %s (in the source tree, run make first)", clean(library));
-    if (strpbrk(library, ": "))
-        fail(EXIT_FAILED,
-             "cannot preload %s: LD_PRELOAD has no way to write a space or colon in a path",
-             clean(library));
     if (output && strcmp(output, "-") != 0 && access(output, F_OK) == 0 &&
         access(output, W_OK) != 0)
         fail(EXIT_FAILED, "%s: %s", clean(output), strerror(errno));

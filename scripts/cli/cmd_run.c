@@ -91,17 +91,6 @@ static char *plan_object(const struct cli *cli, const char *program, bool is_wra
     return object[0] ? object : NULL;
 }
 
-static int become(char **argv)
-{
-    int error;
-
-    /* The name as typed, so that the program's argv[0] is what it would be without us. */
-    execvp(argv[0], argv);
-    error = errno;
-    say("%s: cannot be run: %s", clean(argv[0]), strerror(error));
-    return error == ENOENT ? EXIT_NOT_FOUND : EXIT_CANNOT_RUN;
-}
-
 /* What the library cannot tell, because it is not there. */
 static void say_kind(const struct program *program, char **arguments)
 {
@@ -144,18 +133,13 @@ static void say_mistakes(const struct cli *cli)
 
 int cmd_run(const struct cli *cli)
 {
-    char *library = our_file("libbaton.so"), *object = NULL, *path, *lack;
+    char *library, *object = NULL, *path, *lack;
     struct program program;
 
     take_settings(cli);
     say_mistakes(cli);
     path = program_find(cli->argv[0]);
-    if (access(library, R_OK) != 0)
-        fail(EXIT_FAILED, "cannot find %s (in the source tree, run make first)", clean(library));
-    if (strpbrk(library, ": "))
-        fail(EXIT_FAILED,
-             "cannot preload %s: LD_PRELOAD has no way to write a space or colon in a path",
-             clean(library));
+    library = preload_library("libbaton.so");
     program_inspect(path, &program);
     say_kind(&program, cli->argv + 1);
     lack = program_lacks(&program, library);
@@ -163,14 +147,14 @@ int cmd_run(const struct cli *cli)
         say("%s: %s", program_name(&program), lack);
     if (lack || program.kind == PROGRAM_MUSL || program.kind == PROGRAM_CLASS ||
         program.kind == PROGRAM_MACHINE)
-        return cli_has(cli, OPT_run_require) ? EXIT_REQUIRED : become(cli->argv);
+        return cli_has(cli, OPT_run_require) ? EXIT_REQUIRED : become_program(cli->argv);
     if (needs_plan())
         object = plan_object(cli, path, program_behind(path, cli->argv + 1) != NULL);
     if (setenv("LD_PRELOAD", preload_list(path, object, library), 1) != 0)
         fail(EXIT_FAILED, "out of memory");
     if (watch_is_wanted(cli))
-        watch_run(cli, become);
+        watch_run(cli, become_program);
     if (!cli_has(cli, OPT_run_no_verdict))
         setenv("BATON_WARN", "on", 0);
-    return become(cli->argv);
+    return become_program(cli->argv);
 }

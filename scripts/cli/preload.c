@@ -87,6 +87,19 @@ static char *find_asan(const char *program)
     return found;
 }
 
+char *preload_library(const char *name)
+{
+    char *library = our_file(name);
+
+    if (access(library, R_OK) != 0)
+        fail(EXIT_FAILED, "cannot find %s (in the source tree, run make first)", clean(library));
+    if (strpbrk(library, ": "))
+        fail(EXIT_FAILED,
+             "cannot preload %s: LD_PRELOAD has no way to write a space or colon in a path",
+             clean(library));
+    return library;
+}
+
 char *preload_list(const char *program, const char *object, const char *library)
 {
     const char *before = getenv("LD_PRELOAD");

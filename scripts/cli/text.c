@@ -10,7 +10,7 @@
 
 #include "base/config.h"
 #include "slots/slots.h"
-#include "cli.h"
+#include "text.h"
 
 enum { BUFFERS = 8 };
 

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -77,4 +78,15 @@ void end_as(int status)
     signal(WTERMSIG(status), SIG_DFL);
     kill(getpid(), WTERMSIG(status));
     exit(128 + WTERMSIG(status));
+}
+
+int become_program(char **argv)
+{
+    int error;
+
+    /* The name as typed, so that the program's argv[0] is what it would be without us. */
+    execvp(argv[0], argv);
+    error = errno;
+    say("%s: cannot be run: %s", clean(argv[0]), strerror(error));
+    return error == ENOENT ? EXIT_NOT_FOUND : EXIT_CANNOT_RUN;
 }

@@ -292,12 +292,12 @@ struct code *code_of(struct names *names)
 
     if (names->code)
         return names->code;
-    r = wanted(calloc(1, sizeof *r));
+    r = allocated(calloc(1, sizeof *r));
     r->names = names;
     r->elf = &names->module->elf;
-    r->code = names->code = wanted(calloc(1, sizeof *r->code));
-    r->code->is_taken = wanted(calloc(names->functions_count + 1, 1));
-    r->code->is_indirect = wanted(calloc(names->functions_count + 1, 1));
+    r->code = names->code = allocated(calloc(1, sizeof *r->code));
+    r->code->is_taken = allocated(calloc(names->functions_count + 1, 1));
+    r->code->is_indirect = allocated(calloc(names->functions_count + 1, 1));
     for (size_t i = 0; i < r->elf->phnum; i++) {
         const elf_phdr *p = &r->elf->phdr[i];
 

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "plan.h"
+#include "text.h"
 
 enum { ARGUMENTS_MAX = 6 };
 
@@ -126,8 +127,6 @@ int verb_judge(const char *facts, bool is_json, const char *conf);
 /* ---- util.c ---- */
 
 void *grown(void *list, unsigned count, size_t size);
-void *wanted(void *block);
-char *text_of(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Prints TEXT as a string of JSON. */
 void print_json(const char *text);
 /* Is it a library whose handoffs are hooked by name, or a function of hooks.def? */

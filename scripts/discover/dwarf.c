@@ -56,12 +56,12 @@ static Dwarf *open_linked(const struct module *module)
     if (elf_file_open_module(&module->elf, &file) && file.debug_link) {
         int folder = (int)(strrchr(module->path, '/') - module->path);
 
-        debug = open_debug(text_of("%.*s/%s", folder, module->path, file.debug_link));
+        debug = open_debug(joined("%.*s/%s", folder, module->path, file.debug_link));
         if (!debug)
-            debug = open_debug(text_of("%.*s/.debug/%s", folder, module->path, file.debug_link));
+            debug = open_debug(joined("%.*s/.debug/%s", folder, module->path, file.debug_link));
         if (!debug)
             debug = open_debug(
-                text_of("%s%.*s/%s", elf_debug_root, folder, module->path, file.debug_link));
+                joined("%s%.*s/%s", elf_debug_root, folder, module->path, file.debug_link));
     }
     elf_file_close(&file);
     return debug;
@@ -117,11 +117,11 @@ static struct dwarf *dwarf_of(struct names *names)
 
     if (names->dwarf)
         return names->dwarf;
-    dwarf = names->dwarf = wanted(calloc(1, sizeof *dwarf));
+    dwarf = names->dwarf = allocated(calloc(1, sizeof *dwarf));
     dwarf->debug = open_debug(names->module->path);
     if (!dwarf->debug && names->build_id[0] && names->build_id[1] && names->build_id[2])
-        dwarf->debug = open_debug(text_of("%s/.build-id/%.2s/%s.debug", elf_debug_root,
-                                          names->build_id, names->build_id + 2));
+        dwarf->debug = open_debug(joined("%s/.build-id/%.2s/%s.debug", elf_debug_root,
+                                         names->build_id, names->build_id + 2));
     if (!dwarf->debug)
         dwarf->debug = open_linked(names->module);
     while (dwarf->debug && dwarf_nextcu(dwarf->debug, at, &next, &size, NULL, NULL, NULL) == 0) {

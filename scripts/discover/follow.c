@@ -258,8 +258,8 @@ static struct waking *waking_of(uint64_t object, uint32_t by, bool is_made)
         if (!waking->values && is_made) {
             waking->object = object;
             waking->by = by;
-            waking->values = wanted(calloc(subjects_count + 1, 8));
-            waking->sets = wanted(calloc(subjects_count + 1, 1));
+            waking->values = allocated(calloc(subjects_count + 1, 8));
+            waking->sets = allocated(calloc(subjects_count + 1, 1));
             return waking;
         }
         if (!waking->values)
@@ -303,7 +303,7 @@ static struct channel *channel_of(const struct waking *waking, uint32_t waiter_s
     channel->waker_stack = waking->stack;
     channel->waiter_stack = waiter_stack;
     channel->by = by;
-    channel->seen = wanted(calloc(subjects_count + 1, sizeof *channel->seen));
+    channel->seen = allocated(calloc(subjects_count + 1, sizeof *channel->seen));
     pool_look(channel);
     return channel;
 }
@@ -448,10 +448,10 @@ static bool begin_state(uint32_t thread)
     state = &states[thread];
     if (state->values)
         return true;
-    state->values = wanted(calloc(subjects_count + 1, 8));
-    state->at_start = wanted(calloc(subjects_count + 1, 8));
-    state->touched = wanted(calloc(subjects_count + 1, 1));
-    state->in_task = wanted(calloc(subjects_count + 1, 1));
+    state->values = allocated(calloc(subjects_count + 1, 8));
+    state->at_start = allocated(calloc(subjects_count + 1, 8));
+    state->touched = allocated(calloc(subjects_count + 1, 1));
+    state->in_task = allocated(calloc(subjects_count + 1, 1));
     for (unsigned i = 0; i < subjects_count; i++) {
         for (uint32_t module = 0; subjects[i].variable && module < facts->modules; module++) {
             if (facts_module(module) == subjects[i].of)
@@ -463,7 +463,7 @@ static bool begin_state(uint32_t thread)
 
 void follow(void)
 {
-    words = wanted(calloc(WORDS, sizeof *words));
+    words = allocated(calloc(WORDS, sizeof *words));
     find_variables();
     find_keys();
     for (uint32_t i = 0; i < facts_events; i++) {

@@ -71,7 +71,7 @@ static bool *reached_in(struct names *names)
         if (known[slot].names == names)
             return known[slot].reached;
     }
-    reached = wanted(calloc(names->functions_count + 1, 1));
+    reached = allocated(calloc(names->functions_count + 1, 1));
     for (unsigned i = 0; i < names->functions_count; i++) {
         const struct function *function = &names->functions[i];
         bool is_main = function->name &&
@@ -99,7 +99,7 @@ static bool is_of(const struct use *use, const struct subject *subject)
 static void look_in_module(struct names *names, const struct subject *subject, struct uses *uses)
 {
     const struct code *code = code_of(names);
-    unsigned char *access = wanted(calloc(names->functions_count + 1, 1));
+    unsigned char *access = allocated(calloc(names->functions_count + 1, 1));
     bool *reached = NULL;
 
     for (unsigned i = 0; i < code->uses_count; i++) {

@@ -38,14 +38,14 @@ static char *choose(const char *folder)
     struct dirent *entry;
     char *best = NULL;
     uint32_t most = 0;
-    struct discover_header *head = wanted(malloc(sizeof *head)); /* too large for a stack */
+    struct discover_header *head = allocated(malloc(sizeof *head)); /* too large for a stack */
 
     if (!list) {
         free(head);
-        return wanted(strdup(folder));
+        return allocated(strdup(folder));
     }
     while ((entry = readdir(list))) {
-        char *path = text_of("%s/%s", folder, entry->d_name);
+        char *path = joined("%s/%s", folder, entry->d_name);
         FILE *file = entry->d_name[0] == '.' ? NULL : fopen(path, "re");
 
         if (file && fread(head, offsetof(struct discover_header, module), 1, file) == 1 &&
@@ -88,7 +88,7 @@ int verb_judge(const char *path, bool is_json, const char *conf)
         write_conf(stdout);
     if (!conf)
         return 0;
-    memory = wanted(open_memstream(&text, &len));
+    memory = allocated(open_memstream(&text, &len));
     write_conf(memory);
     fclose(memory);
     out = fopen(conf, "we");
@@ -116,7 +116,7 @@ int main(int argc, char **argv)
             "[FILE]\n");
         return 2;
     }
-    kept = stdout = wanted(open_memstream(&text, &len));
+    kept = stdout = allocated(open_memstream(&text, &len));
     status = is_static ? verb_static(argv[2], !strcmp(argv[3], "json"))
                        : verb_judge(argv[2], !strcmp(argv[3], "json"), argc == 5 ? argv[4] : NULL);
     stdout = terminal;

@@ -31,13 +31,13 @@ static void add_table(struct names *names, const struct elf_table *table, bool i
 
     while ((symbol = elf_cursor_next(&cursor, &name))) {
         if (elf_symbol_kind(symbol->st_info) == ELF_FUNC) {
-            add_function(names, wanted(strdup(name)), symbol->st_value, symbol->st_size,
+            add_function(names, allocated(strdup(name)), symbol->st_value, symbol->st_size,
                          is_exported);
         } else if (symbol->st_value < names->module->elf.tls_size) {
             names->variables =
                 grown(names->variables, names->variables_count, sizeof *names->variables);
             names->variables[names->variables_count++] =
-                (struct variable){wanted(strdup(name)), symbol->st_value, symbol->st_size};
+                (struct variable){allocated(strdup(name)), symbol->st_value, symbol->st_size};
         }
     }
 }
@@ -183,7 +183,7 @@ static void settle(struct names *names)
 static const char *short_name(const struct elf_module *elf)
 {
     size_t len = strcspn(elf->name, ".");
-    char *name = wanted(strndup(elf->name, len));
+    char *name = allocated(strndup(elf->name, len));
     char *dash = strrchr(name, '-');
 
     if (elf->is_main)
@@ -196,7 +196,7 @@ static const char *short_name(const struct elf_module *elf)
 struct names *names_of(struct module *module)
 {
     struct names *names;
-    struct elf_file file, debug;
+    struct elf_file file;
     struct elf_table exported;
     const uint8_t *id;
     size_t id_len = 0;
@@ -205,22 +205,16 @@ struct names *names_of(struct module *module)
         if (known[i]->module == module)
             return known[i];
     }
-    names = wanted(calloc(1, sizeof *names));
+    names = allocated(calloc(1, sizeof *names));
     names->module = module;
     names->shown = short_name(&module->elf);
     exported = elf_module_table(&module->elf);
     add_table(names, &exported, true);
-    if (elf_file_open_module(&module->elf, &file) && file.symtab.count) {
+    names->is_stripped = !modules_open_symbols(module, &file);
+    if (!names->is_stripped) {
         add_table(names, &file.symtab, false);
-    } else if (elf_file_open_debug(&module->elf, &file, &debug)) {
-        if (debug.symtab.count)
-            add_table(names, &debug.symtab, false);
-        names->is_stripped = !debug.symtab.count;
-        elf_file_close(&debug);
-    } else {
-        names->is_stripped = true;
+        elf_file_close(&file);
     }
-    elf_file_close(&file);
     id = elf_module_build_id(&module->elf, &id_len);
     for (size_t i = 0; id && i < id_len && i < 32; i++)
         sprintf(names->build_id + 2 * i, "%02x", id[i]);
@@ -311,15 +305,12 @@ bool names_data(struct names *names, uintptr_t address, char *buf, size_t n)
 {
     struct data_search search = {address, buf, n, false};
     struct elf_table exported = elf_module_table(&names->module->elf);
-    struct elf_file file, debug;
+    struct elf_file file;
 
     search_data(&exported, &search);
-    if (elf_file_open_module(&names->module->elf, &file) && file.symtab.count) {
+    if (modules_open_symbols(names->module, &file)) {
         search_data(&file.symtab, &search);
-    } else if (elf_file_open_debug(&names->module->elf, &file, &debug)) {
-        search_data(&debug.symtab, &search);
-        elf_file_close(&debug);
+        elf_file_close(&file);
     }
-    elf_file_close(&file);
     return search.is_found;
 }

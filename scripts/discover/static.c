@@ -103,8 +103,8 @@ static void print_shapes(struct submits *submits)
                 said = function;
                 if (submits->is_json) {
                     fputs(submits->count ? ",{\"item\":" : "{\"item\":", stdout);
-                    print_json(text_of("%s(kind=call,fn=%u,arg=%u)", names_shown(names, function),
-                                       callee->argument, data->argument));
+                    print_json(joined("%s(kind=call,fn=%u,arg=%u)", names_shown(names, function),
+                                      callee->argument, data->argument));
                     fputs(",\"by\":\"code\"}", stdout);
                 } else if (submits->count < SHOWN_MAX) {
                     printf("    %s(kind=call,fn=%u,arg=%u)\n", names_shown(names, function),
@@ -281,7 +281,7 @@ int verb_static(const char *program, bool is_json)
 
     if (!modules_load(program, false))
         return 1;
-    all = wanted(calloc(modules_count, sizeof(struct names *)));
+    all = allocated(calloc(modules_count, sizeof(struct names *)));
     for (unsigned i = 0; i < modules_count; i++)
         all[i] = names_of(&modules[i]);
     for (unsigned i = 0; i < modules_count; i++) {

@@ -1,7 +1,6 @@
 /*
  * baton-discover: small things, and what is known of libraries and hooked functions without looking.
  */
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,39 +8,18 @@
 #include "base/text.h"
 #include "discover.h"
 
-void *wanted(void *block)
-{
-    if (!block) {
-        fputs("baton: out of memory\n", stderr);
-        exit(1);
-    }
-    return block;
-}
-
 /* Room for one more: doubles at powers of two. */
 void *grown(void *list, unsigned count, size_t size)
 {
     if (count & (count - 1) || count == 1)
         return list;
-    return wanted(realloc(list, (count ? count * 2 : 2) * size));
-}
-
-char *text_of(const char *format, ...)
-{
-    va_list args;
-    char *text;
-
-    va_start(args, format);
-    if (vasprintf(&text, format, args) < 0)
-        text = NULL;
-    va_end(args);
-    return wanted(text);
+    return allocated(realloc(list, (count ? count * 2 : 2) * size));
 }
 
 void print_json(const char *text)
 {
     size_t size = strlen(text) * 6 + 3;
-    char *buffer = wanted(malloc(size));
+    char *buffer = allocated(malloc(size));
 
     text_json(buffer, size, text, strlen(text));
     fputs(buffer, stdout);

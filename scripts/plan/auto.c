@@ -96,18 +96,14 @@ static void suggest(void)
 
     for (unsigned i = 0; i < modules_count; i++) {
         const struct module *module = &modules[i];
-        struct elf_file file, debug;
+        struct elf_file file;
 
         if (known_is_of_the_system(&module->elf) || !module->elf.tls_size)
             continue;
-        elf_file_open_module(&module->elf, &file);
-        if (file.symtab.count) {
+        if (modules_open_symbols(module, &file)) {
             count = suggest_from(module, &file.symtab, count);
-        } else if (elf_file_open_debug(&module->elf, &file, &debug)) {
-            count = suggest_from(module, &debug.symtab, count);
-            elf_file_close(&debug);
+            elf_file_close(&file);
         }
-        elf_file_close(&file);
     }
 }
 

@@ -49,17 +49,12 @@ static bool other_kind(const char *name, const char *user_module, unsigned want,
 /* Neither symbols of its own nor a debug file: names that it does not export are not to be had. */
 static bool is_stripped(const struct module *module)
 {
-    struct elf_file file, debug;
-    bool has_symbols;
+    struct elf_file file;
 
-    elf_file_open_module(&module->elf, &file);
-    has_symbols = file.symtab.count > 0;
-    if (!has_symbols && elf_file_open_debug(&module->elf, &file, &debug)) {
-        has_symbols = debug.symtab.count > 0;
-        elf_file_close(&debug);
-    }
+    if (!modules_open_symbols(module, &file))
+        return true;
     elf_file_close(&file);
-    return !has_symbols;
+    return false;
 }
 
 /* Where packages have files: dpkg reads the lists of all of them for each question. */

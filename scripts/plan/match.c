@@ -245,20 +245,16 @@ static void look_in_table(struct matching *matching, const struct elf_table *tab
 static void look_in_module(struct matching *matching)
 {
     const struct elf_module *module = &matching->module->elf;
-    struct elf_file file, debug;
+    struct elf_file file;
 
-    elf_file_open_module(module, &file);
-    if (file.symtab.count) {
+    if (modules_open_symbols(matching->module, &file)) {
         look_in_table(matching, &file.symtab);
-    } else if (elf_file_open_debug(module, &file, &debug)) {
-        look_in_table(matching, &debug.symtab);
-        elf_file_close(&debug);
+        elf_file_close(&file);
     } else {
         struct elf_table exported = elf_module_table(module);
 
         look_in_table(matching, &exported);
     }
-    elf_file_close(&file);
 }
 
 unsigned match_functions(const struct named_spec *spec, struct candidate *out, unsigned max,

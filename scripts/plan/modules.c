@@ -118,9 +118,29 @@ static bool map_module(const char *path)
     info.dlpi_name = module->path;
     module->memory = memory;
     module->memory_len = high - low;
-    elf_module_of_file(&info, modules_count == 0, module->path, &module->elf);
+    elf_module_fill(&info, modules_count == 0, &module->elf);
+    module->elf.path = module->path;
+    module->elf.name = strrchr(module->path, '/') ? strrchr(module->path, '/') + 1 : module->path;
     modules_count++;
     return true;
+}
+
+bool modules_open_symbols(const struct module *module, struct elf_file *out)
+{
+    struct elf_file own;
+    bool is_there;
+
+    elf_file_open_module(&module->elf, &own);
+    if (own.symtab.count) {
+        *out = own;
+        return true;
+    }
+    is_there = elf_file_open_debug(&module->elf, &own, out);
+    elf_file_close(&own);
+    if (is_there && out->symtab.count)
+        return true;
+    elf_file_close(out);
+    return false;
 }
 
 void modules_forget(void)

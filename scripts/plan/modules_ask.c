@@ -15,17 +15,13 @@ typedef bool visit_table(const struct elf_table *table, void *arg);
 
 static bool visit_symbols(const struct module *module, visit_table *visit, void *arg)
 {
-    struct elf_file file, debug;
+    struct elf_file file;
     bool answer = false;
 
-    elf_file_open_module(&module->elf, &file);
-    if (file.symtab.count) {
+    if (modules_open_symbols(module, &file)) {
         answer = visit(&file.symtab, arg);
-    } else if (elf_file_open_debug(&module->elf, &file, &debug)) {
-        answer = debug.symtab.count && visit(&debug.symtab, arg);
-        elf_file_close(&debug);
+        elf_file_close(&file);
     }
-    elf_file_close(&file);
     return answer;
 }
 

@@ -65,20 +65,16 @@ static void note_parts(const struct elf_table *table, const struct part *part)
 
 static void look_into(const struct module *module, const struct part *part)
 {
-    struct elf_file file, debug;
+    struct elf_file file;
 
-    elf_file_open_module(&module->elf, &file);
-    if (file.symtab.count) {
+    if (modules_open_symbols(module, &file)) {
         note_parts(&file.symtab, part);
-    } else if (elf_file_open_debug(&module->elf, &file, &debug)) {
-        note_parts(&debug.symtab, part);
-        elf_file_close(&debug);
+        elf_file_close(&file);
     } else {
         struct elf_table exported = elf_module_table(&module->elf);
 
         note_parts(&exported, part);
     }
-    elf_file_close(&file);
 }
 
 bool near_names(const char *name, const char *user_module, unsigned want, char *buf, size_t n)

@@ -25,6 +25,10 @@ bool modules_load(const char *program, bool is_quiet);
 bool modules_add(const char *path);
 /* Gives all of them back. */
 void modules_forget(void);
+/* Opens what has the module's own table of symbols (out->symtab): its file, or its debug file; to be closed. False:
+ * neither has, and nothing is open. */
+struct elf_file;
+bool modules_open_symbols(const struct module *module, struct elf_file *out);
 
 /* modules_ask.c: what a mapped module is asked.
  *

@@ -3,17 +3,15 @@
  * the same build-id. Nothing of a file is run; its bounds are checked.
  */
 #include <dlfcn.h>
-#include <elf.h>
 #include <fcntl.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "cli.h"
+#include "elf/file.h"
 #include "trace.h"
 
 struct symbol {
@@ -55,97 +53,42 @@ static int by_start(const void *a, const void *b)
     return strcmp(one->name, other->name);
 }
 
-/* The symbols of a table; the file stays mapped. */
-static void add_symbols(struct file *file, const char *map, size_t size, uint32_t type)
+static void add_symbols(struct file *file, const struct elf_table *table)
 {
-    const Elf64_Ehdr *header = (const void *)map;
-    const Elf64_Shdr *sections = (const void *)(map + header->e_shoff);
+    struct elf_cursor cursor = {.table = table, .want = ELF_FUNC};
+    const elf_file_sym *symbol;
+    const char *name;
 
-    if (!header->e_shoff || header->e_shoff > size ||
-        header->e_shnum > (size - header->e_shoff) / sizeof *sections)
-        return;
-    for (unsigned i = 0; i < header->e_shnum; i++) {
-        const Elf64_Sym *table = (const void *)(map + sections[i].sh_offset);
-        size_t count = sections[i].sh_size / sizeof *table;
-        const Elf64_Shdr *strings;
-
-        if (sections[i].sh_type != type || sections[i].sh_link >= header->e_shnum ||
-            sections[i].sh_offset > size || sections[i].sh_size > size - sections[i].sh_offset)
-            continue;
-        strings = &sections[sections[i].sh_link];
-        if (strings->sh_offset > size || strings->sh_size > size - strings->sh_offset ||
-            !strings->sh_size || map[strings->sh_offset + strings->sh_size - 1])
-            continue;
+    if (table->count)
         file->symbols =
-            allocated(realloc(file->symbols, (file->count + count + 1) * sizeof *file->symbols));
-        for (size_t j = 0; j < count; j++) {
-            unsigned kind = ELF64_ST_TYPE(table[j].st_info);
-
-            if ((kind != STT_FUNC && kind != STT_GNU_IFUNC) || !table[j].st_value ||
-                table[j].st_name >= strings->sh_size)
-                continue;
-            file->symbols[file->count++] = (struct symbol){
-                table[j].st_value, table[j].st_size, map + strings->sh_offset + table[j].st_name};
-        }
+            allocated(realloc(file->symbols, (file->count + table->count) * sizeof *file->symbols));
+    while ((symbol = elf_cursor_next(&cursor, &name))) {
+        if (symbol->st_value)
+            file->symbols[file->count++] = (struct symbol){symbol->st_value, symbol->st_size, name};
     }
 }
 
-static const char *build_id_path(const char *map, size_t size)
+/* Of what the build-id says; nobody here looks for one by its name. */
+static bool open_debug(const struct elf_file *file, struct elf_file *out)
 {
-    static char path[128];
-    const Elf64_Ehdr *header = (const void *)map;
-    const Elf64_Phdr *parts = (const void *)(map + header->e_phoff);
+    char path[128];
+    int len = 0;
 
-    if (header->e_phoff > size || header->e_phnum > (size - header->e_phoff) / sizeof *parts)
-        return NULL;
-    for (unsigned i = 0; i < header->e_phnum; i++) {
-        uint64_t at = parts[i].p_offset, end = at + parts[i].p_filesz;
-
-        while (parts[i].p_type == PT_NOTE && end <= size && at + sizeof(Elf64_Nhdr) <= end) {
-            const Elf64_Nhdr *note = (const void *)(map + at);
-            const unsigned char *id = (const void *)(map + at + sizeof *note + 4);
-            int len;
-
-            if (note->n_type == NT_GNU_BUILD_ID && note->n_namesz == 4 && note->n_descsz >= 8 &&
-                note->n_descsz <= 20 && at + sizeof *note + 4 + note->n_descsz <= end) {
-                len = snprintf(path, sizeof path, "/usr/lib/debug/.build-id/%02x/", id[0]);
-                for (unsigned j = 1; j < note->n_descsz; j++)
-                    len += snprintf(path + len, sizeof path - (size_t)len, "%02x", id[j]);
-                snprintf(path + len, sizeof path - (size_t)len, ".debug");
-                return path;
-            }
-            at += sizeof *note + ((note->n_namesz + 3) & ~3u) + ((note->n_descsz + 3) & ~3u);
-        }
-    }
-    return NULL;
+    if (file->build_id_len < 2 || file->build_id_len > 32)
+        return false;
+    len += sprintf(path, "/usr/lib/debug/.build-id/%02x/", file->build_id[0]);
+    for (size_t i = 1; i < file->build_id_len; i++)
+        len += sprintf(path + len, "%02x", file->build_id[i]);
+    strcpy(path + len, ".debug");
+    return elf_file_open(path, out);
 }
 
-static const char *map_elf(const char *path, size_t *size)
-{
-    struct stat status;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    void *map = MAP_FAILED;
-
-    if (fd >= 0 && fstat(fd, &status) == 0 && S_ISREG(status.st_mode) &&
-        status.st_size > (off_t)sizeof(Elf64_Ehdr))
-        map = mmap(NULL, *size = (size_t)status.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-    if (fd >= 0)
-        close(fd);
-    if (map == MAP_FAILED)
-        return NULL;
-    if (memcmp(map, ELFMAG, SELFMAG) != 0 || ((char *)map)[EI_CLASS] != ELFCLASS64) {
-        munmap(map, *size);
-        return NULL;
-    }
-    return map;
-}
-
+/* The files stay mapped: names stand in them. */
 static const struct file *file_open(const char *path)
 {
     static struct file *files;
     struct file *file;
-    size_t size = 0, debug_size = 0;
-    const char *map, *debug;
+    struct elf_file own, debug;
 
     for (file = files; file; file = file->next) {
         if (!strcmp(file->path, path))
@@ -155,17 +98,16 @@ static const struct file *file_open(const char *path)
     file->path = allocated(strdup(path));
     file->next = files;
     files = file;
-    map = map_elf(path, &size);
-    if (!map)
+    if (!elf_file_open(path, &own))
         return file;
-    add_symbols(file, map, size, SHT_SYMTAB);
+    add_symbols(file, &own.symtab);
     if (!file->count) {
-        debug = build_id_path(map, size);
-        if (debug && (debug = map_elf(debug, &debug_size)))
-            add_symbols(file, debug, debug_size, SHT_SYMTAB);
-        add_symbols(file, map, size, SHT_DYNSYM);
+        if (open_debug(&own, &debug))
+            add_symbols(file, &debug.symtab);
+        add_symbols(file, &own.dynsym);
     }
-    qsort(file->symbols, file->count, sizeof *file->symbols, by_start);
+    if (file->count)
+        qsort(file->symbols, file->count, sizeof *file->symbols, by_start);
     return file;
 }
 

@@ -184,14 +184,3 @@ void config_read(char **envp, struct config *out)
     if (out->is_secure)
         config_scrub(envp);
 }
-
-void config_free(struct config *config)
-{
-    if (config->memory == small_memory) {
-        memset(small_memory, 0, sizeof small_memory);
-        atomic_flag_clear(&small_is_used);
-    } else if (config->memory) {
-        sys_unmap(config->memory, config->memory_len);
-    }
-    memset(config, 0, sizeof *config);
-}

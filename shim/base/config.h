@@ -70,9 +70,6 @@ void config_read_as(bool is_secure, char **envp, struct config *out);
  */
 void config_scrub(char **envp);
 
-/* Give back the memory; every text in CONFIG is gone. */
-void config_free(struct config *config);
-
 /* Print the settings on stderr. */
 void config_help(void);
 

@@ -53,11 +53,6 @@ int elf_each_module(int (*visit)(const struct elf_module *module, void *arg), vo
  * Waits for no lock where glibc is 2.35 or newer: for forked children. */
 bool elf_module_at(const void *address, struct elf_module *out);
 
-/* Describe a file that was mapped as the loader would, without being loaded: for baton-plan. PATH
- * must stay. */
-void elf_module_of_file(const struct dl_phdr_info *info, bool is_main, const char *path,
-                        struct elf_module *out);
-
 /* Does a user's MODULE mean this one? `main`, a path, or the start of the file name up to its end,
  * a '.' or a '-': libuv means libuv.so.1.0.0, libglib means libglib-2.0.so.0. */
 bool elf_module_match(const struct elf_module *module, const char *name);

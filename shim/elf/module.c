@@ -143,14 +143,6 @@ bool elf_module_match(const struct elf_module *module, const char *name)
            (module->name[len] == '\0' || module->name[len] == '.' || module->name[len] == '-');
 }
 
-void elf_module_of_file(const struct dl_phdr_info *info, bool is_main, const char *path,
-                        struct elf_module *out)
-{
-    elf_module_fill(info, is_main, out);
-    out->path = path;
-    out->name = elf_base_name(path);
-}
-
 bool elf_module_needs(const struct elf_module *m, const char *soname)
 {
     for (const elf_dyn *d = m->dynamic; elf_dynamic_is(m, d); d++)

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../unit/config_free.h"
 #include "base/config.h"
 #include "base/log.h"
 #include "slots/grammar.h"

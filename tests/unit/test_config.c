@@ -9,6 +9,7 @@
 
 #include "base/config.h"
 #include "base/log.h"
+#include "config_free.h"
 #include "suite.h"
 
 static struct config config;

@@ -61,8 +61,9 @@ void context_fork_lock(void)
 }
 
 /*
- * In the child: what is under way belongs to the parent. The cached references are dropped without
- * being given back, because threads that are not here hold others, and destructors are not for now.
+ * In the child what is under way is counted as the parent's, and what threads that are not here hold stays: nobody
+ * can say what of it may still be run. The one thread that is here keeps its references as ever, those that
+ * it caches too: its values would wait for them when it ends.
  */
 static void forget_parent(struct thread *thread)
 {
@@ -70,11 +71,6 @@ static void forget_parent(struct thread *thread)
     atomic_store(&context_alive, 0);
     if (thread == &thread_unknown)
         return;
-    thread->snapshot.context = thread->deferred.context = thread->batch.context =
-        thread->batch.attached = NULL;
-    thread->snapshot.refs = thread->snapshot.stale_refs = thread->deferred.releases =
-        thread->batch.refs = 0;
-    thread->snapshot.changed_count = 0;
     thread->records.made = 0;
     thread->records.freed = -(uint64_t)thread->records.untold; /* what is told later */
 }

@@ -347,8 +347,10 @@ void coroutine_thread_ends(struct thread *thread)
     if (!own)
         return;
     scope_leave_slow(thread, UINTPTR_MAX & ~(uintptr_t)FRAME_FLAGS);
-    if (own->current != &own->main_stack)
+    if (own->current != &own->main_stack) {
         coroutine_end(own, own->current, &own->main_stack);
+        scope_leave_slow(thread, UINTPTR_MAX & ~(uintptr_t)FRAME_FLAGS);
+    }
     memset(own->recent, 0, sizeof own->recent);
 }
 

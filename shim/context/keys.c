@@ -54,8 +54,12 @@ static bool destroy_later(unsigned key_index, void *value)
 {
     struct thread *thread = thread_self;
 
-    if (!thread_is_attached(thread))
+    if (!thread_is_attached(thread)) {
         context_drop_snapshot(thread);
+    } else { /* frames that nobody has unwound, of a thread that nobody watches */
+        thread_leave(thread);
+        thread = thread_self;
+    }
     if (context_key_is_owned(key_index)) {
         if (origins_on)
             origin_seen(thread, context_key_slot(key_index), NULL);

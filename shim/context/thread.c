@@ -69,6 +69,16 @@ struct thread *thread_enter(void)
     return thread_self;
 }
 
+/*
+ * The C library unwinds up to the first frame without unwind tables, or to the last one of a coroutine's stack, and jumps
+ * from there to the end of the thread, where keys are destroyed: ours is among the first.
+ */
+void thread_will_exit(void)
+{
+    if (thread_self != &thread_unknown && has_leave_key)
+        real_setspecific(leave_key, thread_self);
+}
+
 bool thread_reserve_front(size_t size)
 {
     bool is_in_time;

@@ -8,6 +8,8 @@
 void thread_init(int (*key_create)(unsigned *, void (*)(void *)),
                  int (*setspecific)(unsigned, const void *), void (*leave)(void *block));
 void thread_leave_at_exit(void *block);
+/* The calling thread is about to end by pthread_exit: its block goes back whether or not our frames are unwound. */
+void thread_will_exit(void);
 /* Nobody has the block any more; nor its spare ones. */
 void thread_give_back(struct thread *thread);
 void thread_give_spares(struct thread *thread);

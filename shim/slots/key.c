@@ -241,19 +241,27 @@ static const char *native_is_unloaded(const struct slot *slot, const void *unuse
     return is_library_gone(slot) ? "its library was unloaded" : NULL;
 }
 
-void key_deleted(pthread_key_t key)
+int key_will_delete(pthread_key_t key)
 {
     struct known_key *known;
+    int trampoline_id;
 
     if (key >= KEYS_MAX)
-        return;
+        return NO_TRAMPOLINE;
     known = &known_keys[key];
     if (key_index_of[key])
         unbind(key_index_of[key] - 1u, "its key was deleted");
     native_unbind(native_is_deleted, &key);
     known->is_live = false;
-    key_guard_drop(known->trampoline_id);
+    trampoline_id = known->trampoline_id;
     known->trampoline_id = NO_TRAMPOLINE;
+    key_guard_end(trampoline_id);
+    return trampoline_id;
+}
+
+void key_deleted(int trampoline_id)
+{
+    key_guard_drop(trampoline_id);
 }
 
 /* A plugin that leaks its key leaves a dead key index; when it is loaded again it makes another. */

@@ -20,6 +20,10 @@ static struct trampoline {
     pthread_key_t key;
 } trampolines[TRAMPOLINES];
 
+/* One after the other: a thread that ends may have read the function of a key that is being deleted, and call it a
+ * little later. What it meets then is still that key's. */
+static _Atomic unsigned next_trampoline;
+
 static __attribute__((noinline)) void destroy(int number, void *value)
 {
     struct trampoline *trampoline = &trampolines[number];
@@ -60,7 +64,9 @@ key_destructor *key_will_create(key_destructor *destructor, int *trampoline_id)
     *trampoline_id = NO_TRAMPOLINE;
     if (!destructor)
         return NULL;
-    for (int i = 0; i < TRAMPOLINES; i++) {
+    for (unsigned tries = 0; tries < TRAMPOLINES; tries++) {
+        int i = (int)(atomic_fetch_add_explicit(&next_trampoline, 1, memory_order_relaxed) %
+                      TRAMPOLINES);
         bool expected = false;
 
         if (atomic_compare_exchange_strong(&trampolines[i].is_taken, &expected, true)) {
@@ -80,6 +86,12 @@ key_destructor *key_guard_keep(int trampoline_id, pthread_key_t key)
         return NULL;
     trampolines[trampoline_id].key = key;
     return trampolines[trampoline_id].destructor;
+}
+
+void key_guard_end(int trampoline_id)
+{
+    if (trampoline_id >= 0)
+        trampolines[trampoline_id].key = KEYS_MAX;
 }
 
 void key_guard_drop(int trampoline_id)

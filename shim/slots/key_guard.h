@@ -9,6 +9,8 @@ enum { NO_TRAMPOLINE = -1, UNGUARDED = -2 };
 
 /* The key that is guarded; its own destructor, NULL: it has none that we know. */
 key_destructor *key_guard_keep(int trampoline_id, pthread_key_t key);
+/* The key is not carried any more, but may still be destroyed: by its own destructor alone. */
+void key_guard_end(int trampoline_id);
 /* There is no such key, or no more. */
 void key_guard_drop(int trampoline_id);
 

@@ -412,8 +412,10 @@ typedef void key_destructor(void *value);
 key_destructor *key_will_create(key_destructor *destructor, int *trampoline_id);
 void key_created(int trampoline_id, pthread_key_t key, const void *variable, const void *caller,
                  bool is_ok);
-/* Before the real deletion. */
-void key_deleted(pthread_key_t key);
+/* Before the real deletion; and after it, with what the first has answered. In between threads that end may call
+ * the key's destructor. */
+int key_will_delete(pthread_key_t key);
+void key_deleted(int trampoline_id);
 /* After a dlclose. */
 void keys_library_unloaded(void);
 

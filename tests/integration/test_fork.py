@@ -60,3 +60,10 @@ def order(way, kind):
     for run in (plain, idle):
         run("fork_order", way, 5).ok().says("done")
     carry({"key": "key:request_key", "tls": "tls:request_word"}[kind], "fork_order", way, 60, timeout=30).ok().says("done")
+
+
+@test("E24: a forked child's thread destroys its values when it ends, once", each=("plain", "cached"))
+def ends(mode):
+    before = plain("fork_ends", mode).ok()
+    assert before.out == "destroyed V by the child\ndestroyed V by the parent\n", before.out
+    carry("key:request_key", "fork_ends", mode).same_as(before).clean()

@@ -25,6 +25,16 @@ def ends_c11(mode):
     carry(OWNED, "thread_ends", mode, "c11").ok().quiet().clean().carried("pthread", exactly=3)
 
 
+UNSEEN = [(mode, *own) for mode in ("exit", "c11", "coroutine") for own in ((), ("own",))] + [("cancel", "own")]
+
+
+@test("B13: the same where nobody unwinds its frames: nothing stays borrowed, what it set is destroyed as ever", each=UNSEEN)
+def ends_unseen(*mode):
+    before = plain("thread_unseen_ends", *mode).ok()
+    idle("thread_unseen_ends", *mode).same_as(before)
+    carry("key:request_key", "thread_unseen_ends", *mode).same_as(before).clean()
+
+
 @test("B14: a thread cancelled before it runs leaves nothing behind")
 def cancelled_before_start():
     carry(OWNED, "thread_ends", "cancel_first").ok().quiet().clean()

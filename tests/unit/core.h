@@ -47,8 +47,10 @@ static inline int core_key_create(pthread_key_t *key, void (*destructor)(void *)
 
 static inline void core_key_delete(pthread_key_t key)
 {
-    key_deleted(key);
+    int trampoline_id = key_will_delete(key);
+
     pthread_key_delete(key);
+    key_deleted(trampoline_id);
 }
 
 static inline void *core_get(pthread_key_t key)

@@ -269,6 +269,39 @@ START_TEST(test_ends_key_gives_the_place_of_its_destructor_back)
 }
 END_TEST
 
+static unsigned destroyed_by_other;
+
+static void destroy_other(void *value)
+{
+    destroyed_by_other++;
+}
+
+/* Another thread ends while the C library still has the key. */
+START_TEST(test_ends_key_that_is_being_deleted_has_its_own_destructor)
+{
+    int trampoline_id, deleted;
+    key_destructor *guarded = key_will_create(destroy, &trampoline_id);
+    pthread_key_t key, other;
+
+    ck_assert_int_eq(pthread_key_create(&key, guarded), 0);
+    key_created(trampoline_id, key, &key, __builtin_return_address(0), true);
+    deleted = key_will_delete(key);
+    ck_assert_int_eq(core_key_create(&other, destroy_other), 0);
+    guarded(values);
+    ck_assert_int_eq(destroyed, 1);
+    pthread_key_delete(key);
+    key_deleted(deleted);
+    core_key_delete(other);
+    for (int i = 0; i < 200; i++) { /* a thread that has read the function before */
+        ck_assert_int_eq(core_key_create(&other, destroy_other), 0);
+        core_key_delete(other);
+    }
+    guarded(values);
+    ck_assert_int_eq(destroyed, 2);
+    ck_assert_int_eq(destroyed_by_other, 0);
+}
+END_TEST
+
 /* ---- a coroutine's end ---- */
 
 START_TEST(test_ends_coroutine_is_not_remembered)
@@ -291,30 +324,39 @@ END_TEST
 
 /* ---- a child's beginning ---- */
 
-static void fork_with_a_loan(void *unused)
+static void fork_with_a_batch(void *unused)
 {
     struct thread *thread = thread_self;
+    struct context *context;
     int status;
     pid_t child;
 
     context_release(context_capture(FAMILY_UNIT));
-    ck_assert_ptr_nonnull(thread->batch.context);
+    context = thread->batch.context;
+    ck_assert_ptr_nonnull(context);
     ck_assert_int_gt(thread->batch.refs, 0);
     context_fork_lock();
     child = fork();
     context_fork_unlock(child == 0);
-    if (!child)
-        _exit(thread->batch.context || thread->batch.attached || thread->batch.refs ||
-              thread->snapshot.context || thread->deferred.context || atomic_load(&context_alive));
+    if (!child) {
+        int64_t refs = atomic_load(&context->refs) - thread->batch.refs;
+        bool is_counted = context_count_alive() > 0;
+
+        if (context == thread->deferred.context)
+            refs -= DEBT_MAX - thread->deferred.releases;
+        context_flush_batch(thread);
+        context_flush_releases(thread);
+        _exit(is_counted || atomic_load(&context->refs) != refs || refs <= 0);
+    }
     ck_assert_int_eq(waitpid(child, &status, 0), child);
     ck_assert_int_eq(status, 0);
     ck_assert_ptr_nonnull(thread->batch.context); /* the parent's own stays */
 }
 
-START_TEST(test_ends_child_keeps_no_loan_of_its_parent)
+START_TEST(test_ends_child_has_the_references_of_its_thread)
 {
     core_set(plain_key, values);
-    pthread_join(core_thread(fork_with_a_loan, NULL), NULL);
+    pthread_join(core_thread(fork_with_a_batch, NULL), NULL);
 }
 END_TEST
 
@@ -324,7 +366,7 @@ int main(void)
 
     tcase_add_checked_fixture(tests, set_up, NULL);
     /* First: once a key has been made again nothing is lent, also in one process (CK_FORK=no). */
-    tcase_add_test(tests, test_ends_child_keeps_no_loan_of_its_parent);
+    tcase_add_test(tests, test_ends_child_has_the_references_of_its_thread);
     tcase_add_test(tests,
                    test_ends_thread_whose_free_function_hands_over_leaves_nothing_to_the_next);
     tcase_add_test(tests, test_ends_thread_that_suppressed_leaves_no_trace_in_its_block);
@@ -334,6 +376,7 @@ int main(void)
     tcase_add_test(tests, test_ends_key_that_was_made_again_is_not_set_in_a_task_that_had_set_it);
     tcase_add_test(tests,
                    test_ends_value_of_a_key_that_was_made_again_is_not_destroyed_with_its_contexts);
+    tcase_add_test(tests, test_ends_key_that_is_being_deleted_has_its_own_destructor);
     tcase_add_test(tests, test_ends_key_gives_the_place_of_its_destructor_back);
     tcase_add_test(tests, test_ends_coroutine_is_not_remembered);
     return suite_run("ends", tests);

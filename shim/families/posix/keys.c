@@ -34,16 +34,21 @@ int hook_tss_create(unsigned *key, void (*destructor)(void *))
     return create(REAL(tss_create), key, destructor, __builtin_return_address(0));
 }
 
+/* Until the C library has deleted the key, threads that end may call its destructor. */
 int hook_pthread_key_delete(unsigned key)
 {
-    key_deleted(key);
-    return REAL(pthread_key_delete)(key);
+    int trampoline_id = key_will_delete(key), error = REAL(pthread_key_delete)(key);
+
+    key_deleted(trampoline_id);
+    return error;
 }
 
 void hook_tss_delete(unsigned key)
 {
-    key_deleted(key);
+    int trampoline_id = key_will_delete(key);
+
     REAL(tss_delete)(key);
+    key_deleted(trampoline_id);
 }
 
 /*

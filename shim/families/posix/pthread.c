@@ -112,3 +112,15 @@ int hook_thrd_create(unsigned long *thread, int (*start)(void *), void *arg)
     error = ((REAL_TYPE(thrd_create))hook_real[HOOK_thrd_create])(thread, run_c11_thread, started);
     return unlikely(error) ? start_rollback(FAMILY_PTHREAD, started, error) : 0;
 }
+
+void hook_pthread_exit(void *result)
+{
+    thread_will_exit();
+    REAL(pthread_exit)(result);
+}
+
+void hook_thrd_exit(int result)
+{
+    thread_will_exit();
+    REAL(thrd_exit)(result);
+}

@@ -24,6 +24,7 @@
 #include "base/sys.h"
 #include "context/context.h"
 #include "context/dangling.h"
+#include "context/strict.h"
 #include "context/thread.h"
 #include "families/posix/notification.h"
 #include "families/registration.h"
@@ -212,8 +213,10 @@ static void start_buffers(void)
     if (slots_count || is_watched)
         fork_watch(is_starting);
     start_libraries();
-    if (is_strict() && dangling_start())
+    if (is_strict() && dangling_start()) {
         dangling_on = slots_watched = origins_on = origins_tell = true;
+        strict_begin(config.leak_age_ns);
+    }
     slots_keys_native = family_is_on(FAMILY_KEYS) && bypass_makes_keys_native();
     if (slots_count)
         know_keys();
@@ -352,6 +355,8 @@ __attribute__((destructor)) static void destruct(void)
     }
     if (is_active)
         guard_raise(GUARD_TEARDOWN);
+    if (is_active && dangling_on)
+        strict_say_held();
     if (is_watched)
         watch_stop();
     if (config.warn && log_level < LOG_LEVEL_WARN && context_was_used())

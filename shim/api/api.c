@@ -10,8 +10,10 @@
 #include <errno.h>
 #include <string.h>
 
+#include "context/dangling.h"
 #include "context/internal.h"
 #include "context/pool/record.h"
+#include "context/strict.h"
 #include "context/thread.h"
 #include "context/variables.h"
 #include "families/handoff.h"
@@ -185,6 +187,8 @@ static int context_run(baton_context *context, void (*function)(void *), void *a
     case VARS_RUN_OK:
         return BATON_OK;
     case VARS_RUN_ENTERED:
+        if (dangling_on)
+            strict_entered_twice(__builtin_return_address(0));
         return BATON_ERROR_ENTERED;
     default:
         return BATON_ERROR_MEMORY;
@@ -277,7 +281,9 @@ static void attach(baton_handoff *handoff, baton_scope *scope)
 
 static void detach(baton_scope *scope)
 {
-    scope_leave_entry(thread_self, (uint32_t)scope->opaque[0], scope->opaque[1]);
+    if (!scope_leave_entry(thread_self, (uint32_t)scope->opaque[0], scope->opaque[1]) &&
+        dangling_on)
+        strict_left_late(__builtin_return_address(0));
 }
 
 static GUARDED void run(baton_handoff *handoff, void (*function)(void *), void *arg)

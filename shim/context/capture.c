@@ -114,9 +114,10 @@ static APART struct context *capture_any(unsigned family, uintptr_t sp)
     uintptr_t guard;
     struct context *context;
 
-    if ((context = take_moving(thread, family)) || (context = take_limited(thread, family)) ||
-        (context = context_take_words(thread, 0, family)) ||
-        (context = context_try_batch(thread, family)))
+    if (!slots_always_build &&
+        ((context = take_moving(thread, family)) || (context = take_limited(thread, family)) ||
+         (context = context_take_words(thread, 0, family)) ||
+         (context = context_try_batch(thread, family))))
         return context;
     thread = thread_enter();
     guard = atomic_load_explicit(&context_guard, memory_order_acquire);

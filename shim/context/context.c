@@ -8,8 +8,10 @@
 #include "context/coroutine.h"
 #include "context/dangling.h"
 #include "context/internal.h"
+#include "context/pool/listed.h"
 #include "context/pool/record.h"
 #include "context/pool/slab.h"
+#include "context/strict.h"
 #include "context/thread.h"
 #include "context/values.h"
 #include "context/variables.h"
@@ -56,6 +58,7 @@ void context_fork_lock(void)
     coroutine_fork_lock();
     values_fork_lock();
     slab_fork_lock();
+    listed_fork_lock();
     record_fork_lock();
     mem_fork_lock();
 }
@@ -79,6 +82,7 @@ void context_fork_unlock(bool is_child)
 {
     mem_fork_unlock();
     record_fork_unlock();
+    listed_fork_unlock();
     slab_fork_unlock();
     values_fork_unlock(is_child);
     coroutine_fork_unlock();
@@ -91,5 +95,7 @@ void context_fork_unlock(bool is_child)
         forget_parent(thread_self);
         if (origins_on)
             origin_forked(thread_self);
+        if (dangling_on)
+            strict_forked();
     }
 }

@@ -189,8 +189,10 @@ struct thread {
     struct thread_slab slab;
     struct thread_variables variables;
     bool is_reported;              /* the counters are in the live report */
+    uint8_t worker;                /* strict.c */
     struct coroutines *coroutines; /* its stacks, once it has switched */
     struct context *spare_overlay; /* of an overlay that is no more: for the thread's next */
+    void *listed;                  /* free blocks (pool/listed.h) */
     uint32_t suppress;             /* capture gives empty contexts while > 0 */
     uint32_t ending;               /* enum observed_end of the attach that is being left */
     uintptr_t building;            /* stack pointer of the capture that reads slots now, 0: none */

@@ -19,6 +19,7 @@
 #include "base/mem.h"
 #include "context/internal.h"
 #include "context/observer.h"
+#include "context/pool/listed.h"
 #include "slots/origin.h"
 #include "slots/slots.h"
 #include "base/sys.h"
@@ -36,7 +37,9 @@ struct holding {
 
 /* Behind each context. */
 struct holdings {
-    size_t count;
+    uint64_t born; /* 0: it is not handed over, or is gone */
+    const void *site;
+    uint32_t count, again;
     struct holding list[];
 };
 
@@ -71,7 +74,10 @@ bool dangling_start(void)
 
 void dangling_begin(struct context *context)
 {
-    holdings_of(context)->count = 0;
+    struct holdings *holdings = holdings_of(context);
+
+    holdings->count = holdings->again = 0;
+    holdings->site = NULL;
 }
 
 /* The innermost return address outside of this library. */
@@ -110,7 +116,7 @@ static bool is_address(const void *value)
     int saved_errno;
     bool is_there;
 
-    if (page < 16 * PAGE || page >> 47)
+    if (page < DANGLING_LEAST || page >> 47)
         return false;
     known = atomic_load_explicit(&pages[place].page, memory_order_relaxed);
     if (likely(known == page))
@@ -131,9 +137,11 @@ static void add(struct context *context, const struct slot *slot, const void *va
     struct holdings *holdings = holdings_of(context);
     struct holding *holding = &holdings->list[holdings->count++], **bucket = bucket_of(value);
 
+    if (holding == holdings->list)
+        holdings->site = find_site();
     holding->slot = slot;
     holding->value = value;
-    holding->site = holding == holdings->list ? find_site() : holdings->list->site;
+    holding->site = holdings->site;
     holding->origin = origin;
     lock_take(&holdings_lock);
     if ((holding->next = *bucket))
@@ -181,7 +189,7 @@ void dangling_hold_copied(const struct thread *thread, struct context *context)
             continue;
         value = slot_word(slot, context_copied(context));
         origin_seen(thread, slot, value);
-        if (!is_address(value))
+        if ((uintptr_t)value < DANGLING_LEAST || !is_address(value))
             continue;
         origin = over && slot_word(slot, context_copied(over)) == value
                      ? origin_of(over, slot)
@@ -192,11 +200,73 @@ void dangling_hold_copied(const struct thread *thread, struct context *context)
     dangling_look();
 }
 
+uint32_t dangling_list(struct context *context, const struct context *over, uint64_t now)
+{
+    struct holdings *holdings = holdings_of(context);
+    const struct holdings *before;
+
+    if (!holdings->site && slots_calls.caller) /* no stack is looked at for that */
+        holdings->site = slots_calls.caller();
+    if (unlikely(over != NULL)) {
+        before = holdings_of(over);
+        if (holdings->site && before->site == holdings->site)
+            holdings->again = before->again + 1;
+    }
+    __atomic_store_n(&holdings->born, now, __ATOMIC_RELEASE);
+    return holdings->again;
+}
+
+void dangling_succeeds(const struct context *context, struct context *next)
+{
+    const struct holdings *before = holdings_of(context);
+    struct holdings *holdings = holdings_of(next);
+
+    if (!before->born || !holdings->born)
+        return;
+    holdings->born = before->born;
+    holdings->again = before->again;
+    holdings->site = before->site;
+    for (uint32_t i = 0; i < holdings->count; i++)
+        holdings->list[i].site = before->site;
+}
+
+const void *dangling_site(const struct context *context)
+{
+    return holdings_of(context)->site;
+}
+
+struct listing {
+    void (*visit)(const struct dangling_held *held, void *arg);
+    void *arg;
+};
+
+static void visit_block(void *block, void *arg)
+{
+    const struct context *context =
+        (const struct context *)(const void *)((const char *)block + context_before);
+    const struct holdings *holdings = holdings_of(context);
+    struct dangling_held held = {context, holdings->site,
+                                 __atomic_load_n(&holdings->born, __ATOMIC_ACQUIRE)};
+    const struct listing *listing = arg;
+
+    if (held.born)
+        listing->visit(&held, listing->arg);
+}
+
+void dangling_each(void (*visit)(const struct dangling_held *held, void *arg), void *arg)
+{
+    struct listing listing = {visit, arg};
+
+    listed_each(visit_block, &listing);
+}
+
 void dangling_let_go(struct context *context)
 {
     struct holdings *holdings = holdings_of(context);
 
-    dangling_look();
+    if (slots_have_copied)
+        dangling_look();
+    holdings->born = 0;
     if (!holdings->count)
         return;
     lock_take(&holdings_lock);
@@ -214,22 +284,22 @@ void dangling_let_go(struct context *context)
     holdings->count = 0;
 }
 
-/* Once for every slot and place. The table is never full for long programs: then nothing more is said. */
-static bool is_said(const struct slot *slot, const void *site)
+/* Once for every slot (or other reason) and place. The table is never full for long programs: then nothing more
+ * is said. */
+bool dangling_is_said(const void *reason, const void *site)
 {
     static struct {
-        const void *site;
-        const struct slot *slot;
+        const void *site, *reason;
     } said[SAID_MAX];
     static unsigned said_count;
     bool is_known = false;
 
     lock_take(&holdings_lock);
     for (unsigned i = 0; i < said_count; i++)
-        is_known |= said[i].site == site && said[i].slot == slot;
+        is_known |= said[i].site == site && said[i].reason == reason;
     if (!is_known && said_count < SAID_MAX) {
         said[said_count].site = site;
-        said[said_count++].slot = slot;
+        said[said_count++].reason = reason;
     } else {
         is_known = true;
     }
@@ -237,27 +307,36 @@ static bool is_said(const struct slot *slot, const void *site)
     return is_known;
 }
 
-static void say(const struct slot *slot, const void *site, unsigned count, bool is_freed)
+const char *dangling_place(const void *site, char *place, size_t size)
 {
-    char function[128] = "", place[256];
+    char function[128] = "";
     uintptr_t start = 0, end;
     struct elf_module module;
 
     if (!site || !elf_module_at(site, &module))
-        fmt_buf(place, sizeof place, "at a place that is not known (libunwind.so.8 is not there)");
+        fmt_buf(place, size, "at a place that is not known%s",
+                slots_calls.backtrace ? "" : " (libunwind.so.8 is not there)");
     else if (elf_function_at(site, &start, &end, function, sizeof function))
-        fmt_buf(place, sizeof place, "in %s+0x%lx of %s", function,
+        fmt_buf(place, size, "in %s+0x%lx of %s", function,
                 (unsigned long)((uintptr_t)site - start), module.name);
     else
-        fmt_buf(place, sizeof place, "at %s+0x%lx", module.name,
+        fmt_buf(place, size, "at %s+0x%lx", module.name,
                 (unsigned long)((uintptr_t)site - module.base));
+    return place;
+}
+
+static void say(const struct slot *slot, const void *site, unsigned count, bool is_freed)
+{
+    char place[256];
+
     log_msg(LOG_LEVEL_ERROR,
             "BATON_CARRY=\"%s\": a value was %s while %u %s it, handed over %s: if its memory is "
             "freed the task reads "
             "what is not there; copy it (copy=N, string), clone=F,free=F, ref=F,unref=F, or drop "
             "it (weak)",
             slot->item, is_freed ? "set to NULL" : "replaced", count,
-            count == 1 ? "handoff still holds" : "handoffs still hold", place);
+            count == 1 ? "handoff still holds" : "handoffs still hold",
+            dangling_place(site, place, sizeof place));
 }
 
 void dangling_replaced(const struct slot *slot, const void *value, const void *by)
@@ -290,7 +369,7 @@ void dangling_replaced(const struct slot *slot, const void *value, const void *b
     replaced[slot - slots] += sites_count > 0;
     lock_drop(&holdings_lock);
     for (unsigned i = 0; i < sites_count; i++) {
-        if (!is_said(slot, sites[i].site))
+        if (!dangling_is_said(slot, sites[i].site))
             say(slot, sites[i].site, sites[i].count, by == NULL);
     }
     errno = saved_errno;

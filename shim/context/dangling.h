@@ -10,10 +10,14 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct context;
 struct slot;
 struct thread;
+
+/* What is less is a number. */
+#define DANGLING_LEAST ((uintptr_t)65536)
 
 extern bool dangling_on; /* set before any capture, and before context_init */
 
@@ -29,6 +33,28 @@ void dangling_hold(struct context *context, const struct slot *slot, const void 
 /* The same for what it holds of copied slots, which the calling thread has just captured. */
 void dangling_hold_copied(const struct thread *thread, struct context *context);
 void dangling_let_go(struct context *context);
+
+/* A context that is not empty is all there; `over` (NULL: none) is what the thread that made it runs in. The
+ * answer is how often in a row it was handed over at this place by what ran in one from there. */
+uint32_t dangling_list(struct context *context, const struct context *over, uint64_t now);
+/* A repeating callback goes on from `next`: it was handed over where and when `context` was. */
+void dangling_succeeds(const struct context *context, struct context *next);
+/* Where it was handed over; NULL: not known. */
+const void *dangling_site(const struct context *context);
+
+struct dangling_held {
+    const struct context *context;
+    const void *site;
+    uint64_t born; /* arch_ticks */
+};
+
+/* All that are alive, while other threads go on: a context may be gone meanwhile, its memory stays. */
+void dangling_each(void (*visit)(const struct dangling_held *held, void *arg), void *arg);
+
+/* Was that said already of this place? It is from now on. */
+bool dangling_is_said(const void *reason, const void *site);
+/* "in FUNCTION+0xOFFSET of MODULE", into `place`. */
+const char *dangling_place(const void *site, char *place, size_t size);
 
 /* The value of a slot was replaced by another (NULL: freed, presumably). Says so once for every place
  * that hands it over. */

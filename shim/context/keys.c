@@ -4,6 +4,7 @@
  */
 #include "context/dangling.h"
 #include "context/internal.h"
+#include "context/strict.h"
 #include "context/thread.h"
 #include "context/values.h"
 #include "slots/moves.h"
@@ -36,6 +37,8 @@ int context_set_key(unsigned key, unsigned key_index, const void *value,
         error = real(key, value);
         if (old && error == 0 && !context_key_is_owned(key_index))
             dangling_replaced(context_key_slot(key_index), old, value);
+        if (dangling_on && value)
+            strict_key_set(thread);
         if (error == 0 && origins_on && thread != &thread_unknown)
             origin_seen(thread, context_key_slot(key_index), value);
         if (error == 0 && thread->snapshot.context &&

@@ -10,6 +10,8 @@
 #include "context/dangling.h"
 #include "context/internal.h"
 #include "context/observer.h"
+#include "context/pool/listed.h"
+#include "context/strict.h"
 #include "context/thread.h"
 #include "context/values.h"
 #include "context/variables.h"
@@ -35,14 +37,19 @@ static size_t bytes_of(bool is_overlay)
 
 struct context *context_alloc(bool is_overlay)
 {
-    char *buffer = mem_alloc_dirty(bytes_of(is_overlay));
+    char *buffer = dangling_on && !is_overlay && thread_self != &thread_unknown
+                       ? listed_alloc(thread_self)
+                       : mem_alloc_dirty(bytes_of(is_overlay));
 
     return buffer ? (struct context *)(void *)(buffer + context_before) : NULL;
 }
 
 void context_give_back(struct context *context, bool is_overlay)
 {
-    mem_free(context_copied(context), bytes_of(is_overlay));
+    if (dangling_on && !is_overlay)
+        listed_free(context_copied(context));
+    else
+        mem_free(context_copied(context), bytes_of(is_overlay));
 }
 
 void context_copy_values(struct context *to, const struct context *from)
@@ -61,6 +68,8 @@ bool context_make_empty(void)
 {
     context_before = (slots_bytes + 15) & ~(size_t)15;
     context_bytes = offsetof(struct context, key) + slots_key_count * sizeof(void *);
+    if (dangling_on)
+        listed_begin(bytes_of(false));
     context_empty = context_alloc(false);
     if (!context_empty)
         return false;
@@ -93,8 +102,10 @@ void context_free(struct context *context)
         if (context_key_is_owned(key_index))
             policy_let_go(context_key_slot(key_index), context->key[key_index]);
     }
-    if (dangling_on)
+    if (dangling_on) {
         dangling_let_go(context);
+        strict_gone(thread_self);
+    }
     if (slots_owns_values)
         slots_release(context_copied(context));
     vars_unref(context->vars);

@@ -31,6 +31,9 @@ struct observer {
     void (*free)(struct context *context);
     /* A repeating callback goes on from `next` instead, whose reference is taken over. */
     struct context *(*succeed)(const struct context *context, struct context *next);
+    /* Where a context was handed over, if its stack is kept, else 0; says what that stack is. */
+    uint32_t (*node)(const struct context *context);
+    void (*tell)(uint32_t node);
 };
 
 extern const struct observer *observer __attribute__((visibility("hidden")));

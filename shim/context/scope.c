@@ -19,6 +19,7 @@
 #include "context/observer.h"
 #include "context/internal.h"
 #include "context/stack.h"
+#include "context/strict.h"
 #include "context/coroutine.h"
 #include "context/thread.h"
 #include "context/values.h"
@@ -29,6 +30,7 @@
 #include "slots/words.h"
 
 enum { LEVELS_FIRST = 16, DESTRUCTOR_ROUNDS = 4 /* PTHREAD_DESTRUCTOR_ITERATIONS */ };
+enum { STRICT_BYTES = 256 };
 
 static bool grow(void **block, size_t *have, size_t want)
 {
@@ -75,6 +77,18 @@ static struct scope_entry *entry_push(struct thread *thread)
     return entry;
 }
 
+/* Where the first scope entry's values lie are still those of the thread's last attach. */
+static __attribute__((noinline)) void save_strictly(struct thread *thread, uint32_t epoch)
+{
+    char before[STRICT_BYTES];
+    size_t size = slots_bytes <= sizeof before ? slots_bytes : 0;
+
+    memcpy(before, thread->saved, size);
+    slots_save(thread->saved, epoch);
+    if (size)
+        strict_attached(thread, before, thread->saved);
+}
+
 bool scope_enter_slow(struct context *context, uintptr_t frame_mark)
 {
     struct thread *thread = frame_mark & FRAME_THREAD ? thread_begin() : thread_enter();
@@ -106,7 +120,9 @@ bool scope_enter_slow(struct context *context, uintptr_t frame_mark)
     }
     entry->epoch = epoch;
     if (entry->saved_at != SIZE_MAX) {
-        if (!slots_are_words)
+        if (unlikely(dangling_on) && !thread->attached)
+            save_strictly(thread, epoch);
+        else if (!slots_are_words)
             slots_save(thread->saved + entry->saved_at, epoch);
         thread->saved_used += slots_saved_bytes;
     }
@@ -349,6 +365,8 @@ struct context *scope_leave_keep(struct thread *thread, uintptr_t sp, struct con
     if (attached->flags & CONTEXT_OVERLAY ||
         (slots_have_copied && (slots_always_build || !slots_same(context_copied(context)))))
         next = context_visible(thread);
+    if (next && unlikely(dangling_on))
+        dangling_succeeds(observer_behind(context), next);
     if (next && context->flags & (CONTEXT_WATCHED | CONTEXT_TAGGED))
         next = observer->succeed(context, next);
     entry_pop(thread);

@@ -11,6 +11,7 @@
 #include "context/dangling.h"
 #include "context/internal.h"
 #include "context/observer.h"
+#include "context/strict.h"
 #include "context/coroutine.h"
 #include "context/thread.h"
 #include "context/unwind.h"
@@ -110,7 +111,7 @@ static GUARDED bool read_values(struct thread *thread, struct context *context)
             else
                 value = NULL;
         }
-        if (value && dangling_on && !context_key_is_owned(key_index))
+        if (dangling_on && (uintptr_t)value >= DANGLING_LEAST && !context_key_is_owned(key_index))
             dangling_hold(context, context_key_slot(key_index), value);
         context->key[key_index] = value;
         is_set |= value != NULL;
@@ -150,7 +151,11 @@ struct context *context_build(struct thread *thread, int64_t refs)
 
     if (!context)
         return NULL;
-    memset(context, 0, sizeof *context + slots_key_count * sizeof context->key[0]);
+    *context = (struct context){.hops = 0};
+    for (unsigned key_index = 0; key_index < slots_key_count; key_index++) {
+        context->key[key_index] = NULL;
+        arch_forget(context->key[key_index]); /* few: no call of memset */
+    }
     if (slots_have_copied)
         memset(context_copied(context), 0, slots_bytes);
     if (unlikely(dangling_on))
@@ -166,6 +171,8 @@ struct context *context_build(struct thread *thread, int64_t refs)
         context->flags |= CONTEXT_ONCE;
     if (!is_set)
         context->flags |= CONTEXT_EMPTY;
+    else if (unlikely(dangling_on))
+        strict_born(thread, context);
     atomic_store_explicit(&context->refs, refs, memory_order_relaxed);
     atomic_fetch_add_explicit(&context_alive, 1, memory_order_relaxed);
     return context;

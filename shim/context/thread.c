@@ -175,6 +175,7 @@ struct thread *thread_begin(void)
     if (!thread)
         return NULL;
     thread->spare = rest;
+    thread->worker = 0;
     thread_self = thread;
     return thread;
 }

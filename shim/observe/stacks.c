@@ -21,7 +21,7 @@
 
 unsigned stacks_depth;
 
-enum { OWN_FRAMES = 24 };
+enum { OWN_FRAMES = 24, TOLD_NODES = 4 };
 
 static unsigned site_place(const void *site)
 {
@@ -94,6 +94,37 @@ uint32_t stacks_here(struct watcher *watcher)
     if (likely(known->site == hook_call.site && known->sp == hook_call.sp && is_still_there(known)))
         return known->stack;
     return unwind(known);
+}
+
+static void tell_frame(unsigned number, const void *address)
+{
+    uintptr_t start = 0, end = 0;
+    struct elf_module module;
+    char name[200];
+
+    if (!elf_module_at((const char *)address - 1, &module))
+        log_msg(LOG_LEVEL_ERROR, "    #%u %p", number, address);
+    else if (elf_function_at((const char *)address - 1, &start, &end, name, sizeof name))
+        log_msg(LOG_LEVEL_ERROR, "    #%u %s+0x%lx (%s+0x%lx)", number, name,
+                (unsigned long)((uintptr_t)address - start), module.name,
+                (unsigned long)((uintptr_t)address - module.base));
+    else
+        log_msg(LOG_LEVEL_ERROR, "    #%u %s+0x%lx", number, module.name,
+                (unsigned long)((uintptr_t)address - module.base));
+}
+
+void stacks_tell(uint32_t node)
+{
+    for (unsigned steps = 0; node && steps < TOLD_NODES; steps++) {
+        const struct trace_node *at = &store_nodes()[node];
+        const uint64_t *words = store_stack_words() + at->stack;
+
+        if (steps)
+            log_msg(LOG_LEVEL_ERROR, "  submitted by");
+        for (unsigned i = 0; at->stack && i < words[0] && i < WATCH_FRAMES; i++)
+            tell_frame(i, (const void *)(uintptr_t)words[1 + i]);
+        node = at->parent;
+    }
 }
 
 void stacks_start(unsigned depth)

@@ -9,6 +9,8 @@ extern unsigned stacks_depth
 
 /* The stack of the hooked call that the thread is in (hook_call). */
 uint32_t stacks_here(struct watcher *watcher);
+/* Says the stack of a node, and those of the work that it was handed over in. */
+void stacks_tell(uint32_t node);
 /* Loads libunwind; what is missing is said. */
 void stacks_start(unsigned depth);
 

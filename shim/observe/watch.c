@@ -357,6 +357,14 @@ struct context *watch_succeed(const struct context *context, struct context *nex
     return give_context(handoff, next);
 }
 
+/* A handoff that is let go of meanwhile has been the same one's a moment ago. */
+static uint32_t node_of(const struct context *context)
+{
+    const struct handoff *handoff = observer_handoff(context);
+
+    return stacks_depth && watch_is_ours(handoff) ? handoff->node : 0;
+}
+
 const struct observer watch_everything = {
     .capture = watch_capture,
     .capture_plain = watch_capture,
@@ -365,6 +373,8 @@ const struct observer watch_everything = {
     .finish = watch_finish,
     .free = watch_gone,
     .succeed = watch_succeed,
+    .node = node_of,
+    .tell = stacks_tell,
 };
 
 /* ---- from start to exit ---- */

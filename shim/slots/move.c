@@ -257,18 +257,6 @@ void slots_resume(void *values, uint32_t epoch)
     }
 }
 
-bool slot_is_watched(const struct slot *slot)
-{
-    return slots_watched && slot->key_index == SLOT_NO_KEY && slot->state == SLOT_BOUND &&
-           slot->policy == POLICY_SHARE && !slot->is_cloned && slot->size == sizeof(void *) &&
-           slot->kind->may_dangle;
-}
-
-void *slot_word(const struct slot *slot, const void *values)
-{
-    return *word_at(slot, values);
-}
-
 void slots_set_aside(const void *owner, const void *saved, uint32_t now)
 {
     for (unsigned i = 0; i < slots_count; i++) {

@@ -132,6 +132,9 @@ static void each(const void *owner, void (*visit)(struct origin *origin, const v
 {
     struct origin *origin, *next;
 
+    /* Only the owner itself lists what it has: where nobody's is, it has nothing. */
+    if (!__atomic_load_n(bucket_of(owner), __ATOMIC_RELAXED))
+        return;
     take();
     for (origin = *bucket_of(owner); origin; origin = next) {
         next = origin->next;

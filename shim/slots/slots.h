@@ -367,8 +367,17 @@ void slots_restore(void *saved, const void *borrowed, uint32_t now);
  * aside. */
 void slots_set_aside(const void *owner, const void *saved, uint32_t now);
 /* slots_watched, and the slot holds one pointer that is shared. */
-bool slot_is_watched(const struct slot *slot);
-void *slot_word(const struct slot *slot, const void *values);
+static inline bool slot_is_watched(const struct slot *slot)
+{
+    return slots_watched && slot->key_index == SLOT_NO_KEY && slot->state == SLOT_BOUND &&
+           slot->policy == POLICY_SHARE && !slot->is_cloned && slot->size == sizeof(void *) &&
+           slot->kind->may_dangle;
+}
+
+static inline void *slot_word(const struct slot *slot, const void *values)
+{
+    return *(void **)(uintptr_t)((const char *)values + slot->offset);
+}
 
 /*
  * One coroutine goes, another comes; values are slots_saved_bytes long, those of one that comes from

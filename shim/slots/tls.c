@@ -274,14 +274,28 @@ static char *tls_at(const struct slot *slot)
                           : elf_tls_address(slot->tls.module_id, slot->tls.tls_offset);
 }
 
+/* Most are one word: no function of the C library's is called for that. */
 static bool tls_read(const struct slot *slot, void *value)
 {
+    if (slot->size == sizeof(uint64_t)) {
+        uint64_t word, initial = 0;
+
+        memcpy(&word, tls_at(slot), sizeof word);
+        memcpy(value, &word, sizeof word);
+        if (slots_initial)
+            memcpy(&initial, (char *)slots_initial + slot->offset, sizeof initial);
+        return !slots_initial || word != initial;
+    }
     memcpy(value, tls_at(slot), slot->size);
     return !slots_initial || memcmp(value, (char *)slots_initial + slot->offset, slot->size) != 0;
 }
 
 static void tls_write(const struct slot *slot, void *value)
 {
+    if (slot->size == sizeof(uint64_t)) {
+        memcpy(tls_at(slot), value, sizeof(uint64_t));
+        return;
+    }
     memcpy(tls_at(slot), value, slot->size);
 }
 

@@ -1,0 +1,47 @@
+"""BATON_STRICT: what programs do wrong with handed over work is said once, with its place; what is right is not.
+Values that dangle are in test_policies.py."""
+from harness import carry, test
+
+ITEMS = {"key": "key:request_key", "tls": "tls:request_id"}
+SAYS = {
+    "leak": ("3 contexts are held at exit, handed over in keep_request+0x",),
+    "old": ("1 context is held, handed over in keep_request+0x", "neither run to its end nor let go"),
+    "dirty": ('BATON_CARRY="{item}": a worker thread has a value of its own that was set since its last task',),
+    "again": ("work handed over in work_again+0x", "1000 times in a row", "BATON_MAX_HOPS"),
+    "enter": ("baton_context_run in enter_again+0x", "entered already"),
+    "detach": ("baton_detach in detach+0x", "out of order"),
+}
+ALWAYS = ("running", "child")
+
+
+def strict(mode, how, kind, **more):
+    age = {"BATON_LEAK_AGE": "0.05"} if mode == "old" else {}
+    return carry(ITEMS[kind], "strict", mode, how, kind, env={"BATON_STRICT": "on", **age, **more})
+
+
+@test("strict: a context that is kept, a dirty worker, work without end, the interface out of order: said once",
+      each=[(mode, kind) for mode in SAYS for kind in ITEMS])
+def said(mode, kind):
+    after = strict(mode, "wrong", kind).ok()
+    after.complains(*(text.format(item=ITEMS[kind]) for text in SAYS[mode]))
+    if after.err.count("\n") != 1:
+        after.fail("said once")
+
+
+@test("strict: nothing is said where the same is done right, of what runs at exit, or of what a parent has handed over",
+      each=[(mode, kind) for mode in (*SAYS, *ALWAYS) for kind in ITEMS])
+def not_said(mode, kind):
+    strict(mode, "right", kind).ok().quiet()
+    if mode in ALWAYS:
+        strict(mode, "wrong", kind).ok().quiet()
+
+
+@test("strict: with BATON_STACKS what is kept is told with the stack that handed it over", each=ITEMS)
+def stacks(kind):
+    after = strict("leak", "wrong", kind, BATON_STACKS="8").ok()
+    after.complains("3 contexts are held at exit").matches(r"#0 keep_request\+0x.*\n.*#1 main\+0x", "err")
+
+
+@test("without strict nothing is said", each=SAYS)
+def off(mode):
+    carry(ITEMS["key"], "strict", mode, "wrong", "key", env={"BATON_LEAK_AGE": "0.05"}).ok().quiet()

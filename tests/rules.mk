@@ -32,11 +32,14 @@ PYTEST    ?= /usr/bin/python3 -m pytest
 test: all tests  ## run the tests: T=PATTERN picks by name or promise, TEST_ARGS="-x --lf" goes to pytest
 	$(Q)BATON_TEST_BUILD='$(B)' $(PYTEST) -q -n auto $(if $(T),--pick='$(T)') $(TEST_ARGS)
 
-.PHONY: faults conformance
+.PHONY: faults conformance versions
 faults: all tests  ## every system call of ours fails once, one at a time, in twelve programs (20 minutes)
 	$(Q)BATON_TEST_BUILD='$(B)' /usr/bin/python3 tests/lib/faults.py $(T)
 conformance: all  ## tests of GLib, CPython and stress-ng, plain, idle and carrying (an hour); T='glib:thread python'
 	$(Q)BATON_TEST_BUILD='$(B)' /usr/bin/python3 tests/lib/conformance.py $(T)
+
+versions: all  ## the library on Debian 11 and 13, as it is and built there (root; half an hour); T='11 sid'
+	$(Q)scripts/versions $(T)
 
 # What `make demo` runs.
 demo-programs: $(filter $(B)/tests/programs/stale_pool_% $(B)/tests/programs/web_request $(B)/tests/programs/demo_%,$(TEST_BIN))

@@ -8,6 +8,7 @@
 #include <link.h>
 #include <string.h>
 
+#include "base/arch.h"
 #include "base/sys.h"
 #include "discover/record.h"
 
@@ -82,7 +83,7 @@ static void add_region(uint32_t number, const struct dl_phdr_info *info, const E
     region->shadow = shadow_used;
     region->is_static = !has_begun && info->dlpi_tls_data;
     region->offset =
-        (intptr_t)((uintptr_t)info->dlpi_tls_data - (uintptr_t)__builtin_thread_pointer());
+        (intptr_t)((uintptr_t)info->dlpi_tls_data - (uintptr_t)arch_tp());
     region->modid = info->dlpi_tls_modid;
     region->image = (const unsigned char *)info->dlpi_addr + tls->p_vaddr;
     region->image_size = tls->p_filesz;
@@ -229,7 +230,7 @@ void words_note(struct recorder *recorder)
     for (uint32_t i = 0; i < count; i++) {
         if (regions[i].is_static)
             compare(recorder, &regions[i],
-                    (const unsigned char *)__builtin_thread_pointer() + regions[i].offset);
+                    (const unsigned char *)arch_tp() + regions[i].offset);
     }
     if (dynamic_count)
         dl_iterate_phdr(compare_dynamic, recorder);

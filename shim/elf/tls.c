@@ -8,6 +8,8 @@
 
 #include <errno.h>
 
+#include "base/arch.h"
+
 /* The argument of the C library's own function, which the ABI fixes. */
 struct elf_tls_index {
     unsigned long module, offset;
@@ -32,6 +34,6 @@ bool elf_tls_tp_offset(const struct elf_module *module, size_t offset, intptr_t 
     if (!module->tls_modid || !elf_module_is_startup(module))
         return false;
     block = (uintptr_t)elf_tls_address(module->tls_modid, 0);
-    *out = (intptr_t)(block - (uintptr_t)__builtin_thread_pointer() + offset);
+    *out = (intptr_t)(block - (uintptr_t)arch_tp() + offset);
     return true;
 }

@@ -24,6 +24,7 @@
 #include "context/scope.h"
 #include "context/values.h"
 #include "interpose/hooks.h"
+#include "interpose/versions.h"
 #include "observe/latency.h"
 #include "observe/watch.h"
 #include "userhooks/known.h"
@@ -284,6 +285,24 @@ static const char *name_of_reason(unsigned reason)
     return bare_names[reason];
 }
 
+/* Libraries of versions that nobody has read. */
+static void add_untried(struct text *text)
+{
+    struct version_untried untried;
+    bool is_first = true;
+
+    for (unsigned id = 0; id < VERSION_COUNT; id++) {
+        if (!version_get_untried(id, &untried))
+            continue;
+        add(text, is_first ? ",\"untried\":[" : ",");
+        add(text, "{\"library\":\"%s\",\"version\":\"%s\",\"then\":\"%s\"}", untried.library,
+            untried.number, untried.beyond);
+        is_first = false;
+    }
+    if (!is_first)
+        add(text, "]");
+}
+
 /* All but the counters; what hooks count is told at exit only. */
 static void tell_live(void)
 {
@@ -368,6 +387,7 @@ void report_write(const char *target)
             add(&text, ",\"stacks_unseen\":%u", scope_frames_lost);
         if (report_errors)
             add(&text, ",\"wrong_settings\":%u", report_errors);
+        add_untried(&text);
         add_slots(&text, true);
         add_hooks(&text);
         if (report_has_latency)

@@ -1,4 +1,6 @@
 """libuv handles: a callback runs in the context of the call that started it."""
+import re
+
 from harness import CARRIERS, LIBRARY, PROGRAMS, carry, idle, plain, test
 
 KEY = CARRIERS["key"]
@@ -75,6 +77,18 @@ def unknown_version_ways():
     after.says("callback sees 9 WRONG, not 115").bare("uv.handle")
     if after.out.count("WRONG,") != 2:
         after.fail("expected only the process to see wrong values")
+
+
+@test("G30: a libuv 1 that nobody has read: all ways carried, its words left alone, and the report says so")
+def newer_version():
+    newer = {"LD_PRELOAD": f"{LIBRARY}:{PROGRAMS / 'uv_newer.so'}"}
+    after = handle("ways", tasks=30, env=newer)
+    untried = after.report.get("untried")
+    if not untried or (untried[0]["library"], untried[0]["version"]) != ("libuv", "1.255.0"):
+        after.fail(f"expected libuv 1.255.0 to be untried: {untried}")
+    after = carry(KEY, "uv_handle", "ways", env={**newer, "BATON_LOG": "info"}).ok().clean()
+    if len(re.findall(r"libuv 1\.255\.0 has not been tried: its reserved words are left alone", after.err)) != 1:
+        after.fail("expected one line about libuv")
 
 
 @test("A9: BATON_PERIODIC=off runs repeating callbacks bare and still puts the loop's values back")

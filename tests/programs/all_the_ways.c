@@ -3,6 +3,7 @@
 // flags: -Wno-deprecated-declarations -Wno-restrict
 // link: -ldl
 // usage: all_the_ways WAY [CARRIER]
+#define _GNU_SOURCE /* RTLD_DEFAULT, in older headers */
 #include "carrier.h"
 #include <dlfcn.h>
 #include <glib.h>

@@ -2,7 +2,7 @@
 // libs: glib-2.0
 // usage: glib_pool MODE [CARRIER]; a mode is one promise, named in the table at the end
 #include "carrier.h"
-#include <glib.h>
+#include "older_glib.h"
 
 struct job {
     long number, priority, seen;

@@ -4,7 +4,7 @@
 #include "carrier.h"
 #include <glib-unix.h>
 #include <glib-object.h>
-#include <glib.h>
+#include "older_glib.h"
 #include <stdatomic.h>
 #include <sys/wait.h>
 

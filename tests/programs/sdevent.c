@@ -9,6 +9,10 @@
 #include <sys/wait.h>
 #include <systemd/sd-event.h>
 
+/* Since systemd 250. */
+int sd_event_add_inotify_fd(sd_event *event, sd_event_source **source, int fd, uint32_t mask,
+                            sd_event_inotify_handler_t callback, void *userdata) __attribute__((weak));
+
 static sd_event *loop;
 static long saw[24], calls, starts, destroyed;
 
@@ -57,6 +61,8 @@ static void mode_ways(void)
     sd_event_source *sources[16] = {0};
     int ends[2], n = 0;
     char path[] = "/tmp/baton-sd-XXXXXX";
+    if (!sd_event_add_inotify_fd)
+        exit(77);
     int file = mkstemp(path);
     sigset_t blocked;
     sigemptyset(&blocked);

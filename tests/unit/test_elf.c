@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/arch.h"
 #include "elf/elf.h"
 #include "elf/file.h"
 #include "suite.h"
@@ -579,7 +580,7 @@ static intptr_t tp_offset;
 
 static void *check_tp_offset(void *unused)
 {
-    int *tls = (int *)((char *)__builtin_thread_pointer() + tp_offset);
+    int *tls = (int *)(arch_tp() + tp_offset);
 
     return tls == &elf_test_tls && *tls == 5 ? tls : NULL;
 }

@@ -6,7 +6,7 @@
  * needs no look-up and the pool's public user_data stays the program's. What GLib hands to the
  * program is unwrapped again: here for item free functions, in pool_order.c for the order of the queue.
  *
- * Source of the behaviour: GLib 2.74.6, gthreadpool.c. g_thread_pool_push that answers FALSE has
+ * Source of the behaviour: GLib 2.74.6, gthreadpool.c; 2.66.8 for pools without g_thread_pool_new_full. g_thread_pool_push that answers FALSE has
  * queued the item all the same (only a new thread failed), so nothing is ever taken back. The item
  * GUINT_TO_POINTER (1) is GLib's own, to wake workers up.
  */
@@ -142,14 +142,32 @@ static unsigned kind_for(pool_function *function, free_function *free_item)
     return kind;
 }
 
-/* Always through the full function: discarded items must come back to us. Absent before GLib 2.70. */
+/* Before GLib 2.70 a pool has no free function for its items. The queue's place was read from 2.56 on. */
+static bool is_without_full(const void *caller)
+{
+    return !next_find_for("g_thread_pool_new_full", caller);
+}
+
+static bool is_emptied_by_us(const void *caller)
+{
+    typedef const char *check_version(unsigned major, unsigned minor, unsigned micro);
+    check_version *is_older = (check_version *)next_find_for("glib_check_version", caller);
+
+    return is_older && !is_older(2, 56, 0) && next_find_for("g_async_queue_try_pop", caller);
+}
+
+/* Through the full function: discarded items must come back to us. An older GLib loses them without a word: there
+ * hook_g_thread_pool_free takes them out. */
 static struct _GThreadPool *new_pool(const void *caller, pool_function *function, void *user_data,
                                      free_function *free_item, int max_threads, int exclusive,
                                      struct _GError **error)
 {
     __typeof__(&hook_g_thread_pool_new_full) real =
         (__typeof__(&hook_g_thread_pool_new_full))next_find_for("g_thread_pool_new_full", caller);
-    unsigned kind = function && real ? kind_for(function, free_item) : KINDS;
+    struct _GThreadPool *(*plain)(pool_function *, void *, int, int, struct _GError **) =
+        (__typeof__(&hook_g_thread_pool_new))next_find_for("g_thread_pool_new", caller);
+    unsigned kind = function && (real || is_emptied_by_us(caller)) ? kind_for(function, free_item)
+                                                                   : KINDS;
 
     if (kind < KINDS &&
         (uintptr_t)trampoline(kind, true) - (uintptr_t)pool_bank_start >= POOL_BANK_SIZE)
@@ -158,10 +176,12 @@ static struct _GThreadPool *new_pool(const void *caller, pool_function *function
         if (function)
             context_count_bare(FAMILY_GLIB_POOL, BARE_FULL);
         if (!free_item)
-            return ((__typeof__(&hook_g_thread_pool_new))next_find_for(
-                "g_thread_pool_new", caller))(function, user_data, max_threads, exclusive, error);
+            return plain(function, user_data, max_threads, exclusive, error);
         return real(function, user_data, free_item, max_threads, exclusive, error);
     }
+    if (!real)
+        return plain((pool_function *)trampoline(kind, true), user_data, max_threads, exclusive,
+                     error);
     return real((pool_function *)trampoline(kind, true), user_data,
                 (free_function *)trampoline(kind, false), max_threads, exclusive, error);
 }
@@ -269,9 +289,29 @@ int hook_g_thread_pool_push(struct _GThreadPool *pool, void *data, struct _GErro
     return push_slow(pool, data, error, __builtin_return_address(0));
 }
 
-/* Nothing to do: GLib frees what it discards through our drop functions. */
+/* What an older GLib would lose: a worker that is quicker runs its item, as it might have. */
+static void take_discarded(struct _GThreadPool *pool, const void *caller)
+{
+    void *(*pop)(struct _GAsyncQueue *) =
+        (void *(*)(struct _GAsyncQueue *))next_find_for("g_async_queue_try_pop", caller);
+    void *item;
+
+    while (pop && (item = pop(pool->queue))) {
+        struct record record = {0};
+
+        if (!pool_is_wake_up(item))
+            record = record_take(item);
+        if (record.context)
+            context_release(record.context);
+    }
+}
+
+/* GLib frees what it discards through our drop functions, since 2.70. */
 void hook_g_thread_pool_free(struct _GThreadPool *pool, int is_immediate, int waits)
 {
+    if (is_immediate && pool && pool_is_ours(pool) &&
+        unlikely(is_without_full(__builtin_return_address(0))))
+        take_discarded(pool, __builtin_return_address(0));
     REAL(g_thread_pool_free)(pool, is_immediate, waits);
 }
 

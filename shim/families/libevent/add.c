@@ -9,7 +9,7 @@
 #include "context/fast.h"
 #include "families/libevent/libevent.h"
 
-/* The head of struct event in 2.1.8 to 2.1.12 (event_struct.h; compared by the prototypes test). */
+/* The head of struct event in 2.1.8 to 2.1.13 (event_struct.h; compared by the prototypes test). */
 struct event_head {
     void *links[2];
     short flags;

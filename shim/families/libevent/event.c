@@ -12,8 +12,7 @@
  */
 #include "base/map.h"
 #include "families/libevent/libevent.h"
-
-enum { LAYOUT_FIRST = 0x02010800, LAYOUT_LAST = 0x02010cff };
+#include "interpose/versions.h"
 
 static struct map assigned; /* events in the program's memory */
 
@@ -61,7 +60,7 @@ static struct registration *new_registration(event_callback *callback, void *arg
     if (unlikely(!libevent_is_quick && !atomic_load(&libevent_is_threaded))) {
         unsigned version = NEXT(unsigned (*)(void), "event_get_version_number", caller)();
 
-        libevent_is_quick = version >= LAYOUT_FIRST && version <= LAYOUT_LAST;
+        libevent_is_quick = version_is_read(VERSION_LIBEVENT, version);
     }
     if (registration) {
         registration->number = (uint16_t)events;

@@ -400,7 +400,7 @@ int hook_uv_fs_poll_start(struct uv_fs_poll_s *poll, fs_poll_row *callback, cons
 
 typedef void exit_callback(struct uv_process_s *process, long status, int signal);
 
-/* Up to 1.44; the callback comes first. */
+/* Of libuv 1 (1.40 to 1.50 compared); the callback comes first. */
 struct uv_process_options_s {
     exit_callback *exit;
     const char *file;
@@ -421,7 +421,7 @@ static GUARDED void run_exit(struct uv_process_s *process, long status, int sign
     REGISTRATION_RUN_ONCE(registration, callback(process, status, signal));
 }
 
-/* The options of a version that we do not know may be longer than our copy. */
+/* The options of another libuv than 1 may be longer than our copy. */
 int hook_uv_spawn(struct uv_loop_s *loop, struct uv_process_s *process,
                   const struct uv_process_options_s *options)
 {
@@ -429,7 +429,7 @@ int hook_uv_spawn(struct uv_loop_s *loop, struct uv_process_s *process,
 
     if (!options || !options->exit)
         return REAL(uv_spawn)(loop, process, options);
-    if (!uv_has_words(__builtin_return_address(0))) {
+    if (!uv_has_words(__builtin_return_address(0)) && !atomic_load(&uv_is_one)) {
         context_count_bare(FAMILY_UV_HANDLE, BARE_ERROR);
         return REAL(uv_spawn)(loop, process, options);
     }

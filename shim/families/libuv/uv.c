@@ -3,20 +3,22 @@
 
 #include "base/map.h"
 #include "interpose/next.h"
+#include "interpose/versions.h"
 
 struct library_place uv_place;
 _Atomic unsigned uv_words;
 
-/* 1.44: read whole. Others may well leave the words alone; the table costs less than a guess. */
-enum { UV_FIRST = 0x012c00, UV_LAST = 0x012cff };
+_Atomic bool uv_is_one;
 
 void uv_find_version(const void *caller)
 {
     unsigned (*get_version)(void) = (unsigned (*)(void))next_find_for("uv_version", caller);
     unsigned version = get_version ? get_version() : 0;
 
+    /* Others may well leave the words alone; the table costs less than a guess. */
+    atomic_store(&uv_is_one, version >> 16 == 1);
     atomic_store(&uv_words,
-                 version >= UV_FIRST && version <= UV_LAST ? UV_WORDS_FREE : UV_WORDS_TAKEN);
+                 version_is_read(VERSION_LIBUV, version) ? UV_WORDS_FREE : UV_WORDS_TAKEN);
 }
 
 static struct map requests;

@@ -39,6 +39,8 @@ extern struct library_place uv_place __attribute__((visibility("hidden")));
 
 enum uv_words { UV_WORDS_UNKNOWN, UV_WORDS_FREE, UV_WORDS_TAKEN };
 extern _Atomic unsigned uv_words __attribute__((visibility("hidden")));
+/* libuv 1: what programs allocate for it cannot change within that. Known once uv_has_words was asked. */
+extern _Atomic bool uv_is_one __attribute__((visibility("hidden")));
 void uv_find_version(const void *caller);
 
 /* To be asked before anything below; `caller` is of the program or of libuv. */

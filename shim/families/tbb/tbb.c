@@ -15,10 +15,8 @@
 #include "base/log.h"
 #include "families/handoff.h"
 #include "interpose/next.h"
+#include "interpose/versions.h"
 #include "interpose/vtable.h"
-
-/* TBB_runtime_interface_version(): 2021.5 is the first with this layout; 2022.0 to 2022.3 have kept it. */
-enum { VERSION_FIRST = 12050, VERSION_LAST = 12179 };
 
 enum { TASK_ALIGN = 64, SLOT_EXECUTE = 2, SLOT_CANCEL = 3, CONTEXT_WORD = 5 };
 /* Tasks of the scheduler's own. */
@@ -56,7 +54,7 @@ static bool is_known(const void *caller)
     int (*version)(void) = NEXT(int (*)(void), "TBB_runtime_interface_version", caller);
     int number = version ? version() : 0;
 
-    return likely(number >= VERSION_FIRST && number <= VERSION_LAST);
+    return likely(version_is_read(VERSION_TBB, number > 0 ? (unsigned)number : 0));
 }
 
 /* Captures for a task that is handed over now. One that waits with a context is left as it is: libtbb's

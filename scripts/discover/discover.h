@@ -131,6 +131,8 @@ void *grown(void *list, unsigned count, size_t size);
 void print_json(const char *text);
 /* Is it a library whose handoffs are hooked by name, or a function of hooks.def? */
 const char *family_of_function(const char *name);
+/* preset:NAME, of which an item names this function; NULL: there is none. */
+const char *preset_of_function(const char *name);
 const char *known_context(const char *library);
 
 #endif

@@ -81,6 +81,15 @@ bool facts_is_runtime(const struct names *names)
     return false;
 }
 
+bool facts_is_allocator(const struct names *names)
+{
+    struct elf_symbol symbol;
+
+    return !names->module->elf.is_main &&
+           elf_dynsym_find(&names->module->elf, "malloc", NULL, ELF_FUNC, &symbol) &&
+           elf_dynsym_find(&names->module->elf, "free", NULL, ELF_FUNC, &symbol);
+}
+
 uint32_t facts_inner(uint32_t number)
 {
     const struct discover_stack *stack = number < DISCOVER_STACKS ? &facts->stack[number] : NULL;

@@ -26,6 +26,8 @@ struct place facts_place(uint64_t address, bool is_return);
  * or C++ run time's: an index, or count. */
 uint32_t facts_inner(uint32_t stack);
 bool facts_is_runtime(const struct names *names);
+/* A library that is the program's malloc. */
+bool facts_is_allocator(const struct names *names);
 const char *facts_name(const struct place *place);
 
 /* ---- follow.c: the events in order ---- */
@@ -63,7 +65,9 @@ struct channel {
     uint32_t waker_stack, waiter_stack, by, pairs;
     uint32_t workers[VALUES_MAX], workers_count;
     bool is_pool;        /* who waits goes on to call functions that it was given */
+    bool is_answer;      /* a worker tells who waits for what it has done */
     const char *family;  /* that hooks it already; NULL */
+    const char *preset;  /* whose functions hand over there; NULL */
     char item[ITEM_MAX]; /* of BATON_HOOKS; "" */
     struct seen *seen;   /* of each subject */
 };
@@ -80,5 +84,7 @@ void follow(void);
 /* Whether who waits calls what it was given, what hooks it already, and the
  * item of the function that handed over. */
 void pool_look(struct channel *channel);
+/* When all channels are known: which of them are answers of another's workers. */
+void pools_compare(void);
 
 #endif

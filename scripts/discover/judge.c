@@ -24,6 +24,7 @@
 #include <string.h>
 
 #include "facts.h"
+#include "slots/slots.h"
 #include "write.h"
 
 enum { PAIRS_MIN = 2, REQUESTS_MIN = 4 };
@@ -209,6 +210,16 @@ void judge(void)
         subject->verdict = "was not seen where work was handed over";
         if (!subject->of || facts_is_runtime(subject->of)) {
             subject->verdict = "the run time's own";
+            continue;
+        }
+        if (facts_is_allocator(subject->of)) {
+            subject->verdict = "the allocator's own";
+            continue;
+        }
+        if (subject->variable && subject->variable->name &&
+            slot_deny_reason(subject->variable->name, subject->of->module->elf.name)) {
+            subject->verdict =
+                slot_deny_reason(subject->variable->name, subject->of->module->elf.name);
             continue;
         }
         for (unsigned j = 0; j < channels_count; j++) {

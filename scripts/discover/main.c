@@ -81,6 +81,8 @@ int verb_judge(const char *path, bool is_json, const char *conf)
             code_variables(names_of(&modules[i]));
     }
     follow();
+    pools_compare();
+    known_find();
     judge();
     if (is_json)
         write_json();

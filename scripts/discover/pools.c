@@ -141,6 +141,82 @@ static bool field_item(const struct channel *channel, const struct place *submit
     return false;
 }
 
+/* ---- what baton knows already ---- */
+
+/* A library of which functions are hooked by name does the rest of its handing over by itself. */
+static const char *family_of_library(const struct names *names)
+{
+    if (!names || names->module->elf.is_main)
+        return NULL;
+    for (unsigned i = 0; i < names->functions_count; i++) {
+        const struct function *function = &names->functions[i];
+        const char *family =
+            function->is_exported && function->name ? family_of_function(function->name) : NULL;
+
+        if (family)
+            return family;
+    }
+    return NULL;
+}
+
+static void look_for_known(struct channel *channel)
+{
+    uint32_t count = frames_of(channel->waker_stack);
+
+    for (uint32_t i = 0; i < count; i++) {
+        struct place place = frame_of(channel->waker_stack, i);
+
+        if (!place.function || !place.function->name)
+            continue;
+        if (!channel->family)
+            channel->family = family_of_function(place.function->name);
+        if (!channel->preset)
+            channel->preset = preset_of_function(place.function->name);
+    }
+    if (!channel->family && !channel->preset && channel->waiter.names == channel->waker.names)
+        channel->family = family_of_library(channel->waiter.names);
+}
+
+/*
+ * A worker's own loop that wakes somebody, who waits in a function that is no worker's loop: it says that it has
+ * done what it was given. What hands work over is called by the loop.
+ */
+static bool is_loop(const struct place *place, const struct channel *besides)
+{
+    for (unsigned i = 0; i < channels_count; i++) {
+        const struct channel *channel = &channels[i];
+
+        if (channel != besides && channel->is_pool && place->function &&
+            channel->waiter.function == place->function)
+            return true;
+    }
+    return false;
+}
+
+static bool waits_in_main(const struct channel *channel)
+{
+    for (uint32_t i = 0; i < frames_of(channel->waiter_stack); i++) {
+        struct place place = frame_of(channel->waiter_stack, i);
+
+        if (is_named(&place, "main"))
+            return true;
+    }
+    return false;
+}
+
+void pools_compare(void)
+{
+    for (unsigned i = 0; i < channels_count; i++) {
+        struct channel *channel = &channels[i];
+
+        channel->is_answer = channel->is_pool && !channel->family && !channel->preset &&
+                             !channel->item[0] && channel->waiter.names == channel->waker.names &&
+                             waits_in_main(channel) && is_loop(&channel->waker, channel);
+    }
+    for (unsigned i = 0; i < channels_count; i++)
+        channels[i].is_pool &= !channels[i].is_answer;
+}
+
 void pool_look(struct channel *channel)
 {
     uint32_t first = facts_inner(channel->waker_stack), count = frames_of(channel->waker_stack);
@@ -152,16 +228,12 @@ void pool_look(struct channel *channel)
         return;
     }
     channel->is_pool = calls_pointers(channel);
-    for (uint32_t i = 0; i < count; i++) {
-        struct place place = frame_of(channel->waker_stack, i);
-
-        if (place.function && place.function->name && !channel->family)
-            channel->family = family_of_function(place.function->name);
-    }
-    if (channel->family)
+    look_for_known(channel);
+    if (channel->family || channel->preset)
         channel->is_pool = true;
-    for (uint32_t i = first;
-         i < count && i < first + SUBMIT_FRAMES && channel->is_pool && !channel->family; i++) {
+    for (uint32_t i = first; i < count && i < first + SUBMIT_FRAMES && channel->is_pool &&
+                             !channel->family && !channel->preset;
+         i++) {
         struct place place = frame_of(channel->waker_stack, i);
         struct signature signature;
 

@@ -10,6 +10,8 @@
 #include "facts.h"
 #include "write.h"
 
+enum { SHOWN_FRAMES = 8, TIMES_MIN = 2 };
+
 static const char *const by_names[] = {
     [BY_COND] = "a condition",   [BY_SEM] = "a semaphore", [BY_FUTEX] = "a futex",
     [BY_EVENTFD] = "an eventfd", [BY_PIPE] = "a pipe",     [BY_THREAD] = "a thread's start",
@@ -43,22 +45,84 @@ static bool is_repeated(unsigned channel)
     return false;
 }
 
-/* Pools that nobody hooks. */
-static bool is_open(const struct channel *channel)
+static bool is_preset_repeated(unsigned channel)
 {
-    return channel->is_pool && !channel->family;
-}
-
-/* Who waits there is known already, by another function that wakes it. */
-static bool is_explained(const struct channel *channel)
-{
-    for (unsigned i = 0; i < channels_count; i++) {
-        if (is_open(&channels[i]) && channels[i].item[0] &&
-            channels[i].waiter.names == channel->waiter.names &&
-            channels[i].waiter.function == channel->waiter.function)
+    for (unsigned i = 0; i < channel; i++) {
+        if (channels[i].preset && !channels[i].family &&
+            !strcmp(channels[i].preset, channels[channel].preset))
             return true;
     }
     return false;
+}
+
+/* Pools that nobody hooks. */
+static bool is_open(const struct channel *channel)
+{
+    return channel->is_pool && !channel->family && !channel->preset;
+}
+
+static bool is_same_place(const struct place *one, const struct place *other)
+{
+    return one->names == other->names && one->function == other->function;
+}
+
+/* Who waits there is known already, by another function that wakes it: one that is to be named, or hooked. */
+static bool is_explained(const struct channel *channel)
+{
+    for (unsigned i = 0; i < channels_count; i++) {
+        const struct channel *other = &channels[i];
+
+        if (is_same_place(&other->waiter, &channel->waiter) && other->is_pool &&
+            other->by != BY_THREAD && (other->item[0] || other->family || other->preset))
+            return true;
+    }
+    return false;
+}
+
+/* Another function wakes who waits there more often: that one is told with its stacks. */
+static bool is_minor(unsigned number)
+{
+    const struct channel *channel = &channels[number];
+
+    for (unsigned i = 0; i < channels_count; i++) {
+        const struct channel *other = &channels[i];
+
+        if (i != number && is_open(other) && !other->item[0] &&
+            is_same_place(&other->waiter, &channel->waiter) &&
+            (other->pairs > channel->pairs || (other->pairs == channel->pairs && i < number)))
+            return true;
+    }
+    return false;
+}
+
+static void print_minor(FILE *out, unsigned number)
+{
+    for (unsigned i = 0; i < channels_count; i++) {
+        const struct channel *other = &channels[i];
+
+        if (i != number && is_open(other) && !other->item[0] &&
+            is_same_place(&other->waiter, &channels[number].waiter))
+            fprintf(out, "#   %u times also from %s by %s\n", other->pairs,
+                    facts_name(&other->waker), by_name(other->by));
+    }
+}
+
+static void conf_presets(FILE *out)
+{
+    for (unsigned i = 0; i < channels_count; i++) {
+        const struct channel *channel = &channels[i];
+        unsigned times = 0;
+
+        if (!channel->preset || channel->family || is_preset_repeated(i))
+            continue;
+        for (unsigned j = i; j < channels_count; j++) {
+            if (channels[j].preset && !strcmp(channels[j].preset, channel->preset))
+                times += channels[j].pairs;
+        }
+        fprintf(out, "#   %u times %s was woken from %s by %s, which a preset knows\n%s\n", times,
+                facts_name(&channel->waiter), facts_name(&channel->waker), by_name(channel->by),
+                channel->preset);
+    }
 }
 
 static unsigned count_context(void)
@@ -91,15 +155,18 @@ static void conf_subjects(FILE *out)
         fprintf(out, "#   nothing was found; what was seen and left alone stands below\n");
 }
 
+/* From the innermost of the program's own on; what is below a thread's or the program's main function tells
+ * nobody anything. */
 static void print_stack(FILE *out, uint32_t number)
 {
     const struct discover_stack *stack = number < DISCOVER_STACKS ? &facts->stack[number] : NULL;
 
-    for (uint32_t i = 0; stack && i < stack->count && i < DISCOVER_FRAMES; i++) {
+    for (uint32_t i = facts_inner(number), said = 0;
+         stack && i < stack->count && i < DISCOVER_FRAMES && said < SHOWN_FRAMES; i++, said++) {
         struct place place = facts_place(stack->frames[i], true);
 
-        if (place.names && !strncmp(place.names->module->elf.name, "libbaton", 8))
-            continue;
+        if (place.names && said && facts_is_runtime(place.names))
+            break;
         fprintf(out, "#     %s in %s\n", facts_name(&place),
                 place.names ? place.names->module->elf.name : "no module");
     }
@@ -119,12 +186,22 @@ static void conf_pools(FILE *out)
             fprintf(out, " %s", channels[i].family);
     }
     fprintf(out, "\n# Pools of the program's own, which BATON_HOOKS has to name:\n");
+    for (unsigned i = 0; i < channels_count; i++)
+        open += channels[i].preset && !channels[i].family;
+    conf_presets(out);
     for (unsigned i = 0; i < channels_count; i++) {
         const struct channel *channel = &channels[i];
 
-        if (!is_open(channel) || (channel->item[0] ? is_repeated(i) : is_explained(channel)))
+        if (!is_open(channel) ||
+            (channel->item[0] ? is_repeated(i) : is_explained(channel) || is_minor(i)))
             continue;
         open++;
+        if (!channel->item[0] && channel->pairs < TIMES_MIN) {
+            fprintf(out, "#   once, which is no pool yet: %s was woken from %s by %s\n",
+                    facts_name(&channel->waiter), facts_name(&channel->waker),
+                    by_name(channel->by));
+            continue;
+        }
         fprintf(out, "#   %u times %s was woken from %s by %s\n", channel->pairs,
                 facts_name(&channel->waiter), facts_name(&channel->waker), by_name(channel->by));
         if (channel->item[0]) {
@@ -135,6 +212,7 @@ static void conf_pools(FILE *out)
         print_stack(out, channel->waker_stack);
         fprintf(out, "#   who waited:\n");
         print_stack(out, channel->waiter_stack);
+        print_minor(out, i);
     }
     if (!open)
         fprintf(out, "#   none was seen\n");
@@ -172,6 +250,7 @@ void write_conf(FILE *out)
     fprintf(out, "# Use it: baton run --config FILE -- PROGRAM. Read it first: it was found by "
                  "watching one run.\n\n");
     conf_subjects(out);
+    known_print(out);
     conf_pools(out);
     conf_rest(out);
 }
@@ -196,8 +275,13 @@ void write_json(void)
         if (is_open(&channels[i]) && channels[i].item[0] && !is_repeated(i)) {
             fputs(told++ ? "," : "", stdout);
             print_json(channels[i].item);
+        } else if (channels[i].preset && !channels[i].family && !is_preset_repeated(i)) {
+            fputs(told++ ? "," : "", stdout);
+            print_json(channels[i].preset);
         }
     }
+    fputs("],\"known\":[", stdout);
+    known_print_json();
     fputs("],\"handoffs\":[", stdout);
     for (unsigned i = 0; i < channels_count; i++) {
         fputs(i ? ",{\"from\":" : "{\"from\":", stdout);
@@ -209,6 +293,8 @@ void write_json(void)
         printf(",\"times\":%u,\"is_pool\":%s,\"family\":", channels[i].pairs,
                channels[i].is_pool ? "true" : "false");
         print_json(channels[i].family ? channels[i].family : "");
+        fputs(",\"preset\":", stdout);
+        print_json(channels[i].preset ? channels[i].preset : "");
         fputs("}", stdout);
     }
     fputs("],\"left\":[", stdout);

@@ -5,6 +5,10 @@
 #include <stdio.h>
 
 void judge(void);
+/* known.c: what `auto` would carry, looked for and said. */
+void known_find(void);
+void known_print(FILE *out);
+void known_print_json(void);
 void write_conf(FILE *out);
 void write_json(void);
 

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 from harness import PROGRAMS, ROOT, plain, skip, test
-from test_launcher import baton, expect
+from test_launcher import BATON, baton, expect
 
 
 def looks_again(check):
@@ -176,3 +176,40 @@ def now_and_for():
         finally:
             process.kill()
             process.wait()
+
+
+@test("discover names the preset that knows a pool, and baton run takes what it has written")
+@looks_again
+def names_preset():
+    with tempfile.TemporaryDirectory() as folder:
+        program, conf = pool_program(folder), Path(folder, "found.conf")
+        baton("discover", "-o", conf, "--", program).ok()
+        text = conf.read_text()
+        expect(re.search(r"^#   \d+ times .* was woken from .*, which a preset knows\npreset:cthreadpool$", text, re.M), text)
+        expect("could not be told" not in text and "thpool_add_work(" not in text, text)
+        baton("run", "--no-verdict", "--report", f"{folder}/counts.json", "--config", conf, "--", program).ok()
+        hooks = json.loads(Path(folder, "counts.json").read_text())["hooks"]
+        expect(any(hook["item"].startswith("thpool_add_work(") for hook in hooks), hooks)
+
+
+@test("discover: what auto knows of the program's libraries is written as its items")
+@looks_again
+def names_known():
+    program = PROGRAMS / "adapter_mpfr"
+    if not program.exists():
+        skip("adapter_mpfr was not built here")
+    text = plain(str(BATON), "discover", "--", program).out
+    expect(re.search(r"^# Of its libraries, as baton run --auto carries it:\n#   MPFR: .*\nadapter:mpfr$", text, re.M), text)
+
+
+@test("discover: what an allocator keeps for a thread is never context, whatever it looks like")
+@looks_again
+def allocator():
+    library = next(iter(Path("/usr/lib").glob("*-linux-gnu/libjemalloc.so.2")), None)
+    if not library:
+        skip("libjemalloc2 is not installed")
+    found = json.loads(plain(str(BATON), "discover", "--json", "--", PROGRAMS / "web_request",
+                             env={"LD_PRELOAD": str(library)}).ok().out.splitlines()[-1])
+    expect(not any("jemalloc" in item for item in found["carry"]), found["carry"])
+    whys = {left["why"] for left in found["left"] if "jemalloc" in left["item"]}
+    expect(whys == {"the allocator's own"}, found["left"])

@@ -33,6 +33,11 @@
  * Coroutines: between attach and its detach the thread may go to other coroutines and come back, and
  * the detach may run in another thread: only when there is exchange, which is called each time.
  *
+ * Names: an adapter that needs something of the program or of one of its libraries writes it into its list
+ * `wanted` rather than to link to it or to ask dlsym, which know only what is exported, and would give it a
+ * copy of its own where the program was linked with a static library. baton looks through all modules, hidden
+ * and static names (.symtab, debug files) too, never in the adapter itself, and calls `start` when all are found.
+ *
  * Rules: no C++ exception may leave a function; errno is baton's business; no lock may be held across
  * a return that the program's own code can want. Nothing is called after the program has begun to exit.
  */
@@ -43,12 +48,34 @@
 extern "C" {
 #endif
 
-#define BATON_ADAPTER_VERSION 2 /* 1 ended with release; such adapters are loaded, too */
+/* 1 ended with release, 2 with exchange; such adapters are loaded, too. */
+#define BATON_ADAPTER_VERSION 3
 
 enum baton_adapter_result {
     BATON_ADAPTER_OK,
     BATON_ADAPTER_NONE,  /* capture: the thread has nothing set */
     BATON_ADAPTER_FAILED /* out of memory and the like: the task runs with what its thread has */
+};
+
+enum baton_adapter_kind {
+    BATON_ADAPTER_FUNCTION,
+    BATON_ADAPTER_OBJECT,
+    BATON_ADAPTER_THREAD_LOCAL
+};
+
+/* A name that an adapter wants. The first four are the adapter's, the others baton's. At most 16 a list. */
+struct baton_adapter_wanted {
+    const char *name; /* the symbol's; C++: mangled */
+    const char
+        *module; /* main, or the beginning of a library's file name; NULL: the first that has it */
+    enum baton_adapter_kind kind;
+    int is_optional; /* not 0: `start` is called without it, too */
+
+    /* Where it is; NULL: not found, or a thread-local variable. */
+    void *address;
+    /* A thread-local variable: where the calling thread has it. NULL: not found. */
+    void *(*at)(const struct baton_adapter_wanted *wanted);
+    unsigned long tls_module, tls_offset;
 };
 
 struct baton_adapter {
@@ -84,6 +111,11 @@ struct baton_adapter {
      * set for *state; NULL: nothing set. What a coroutine points to stays where it is; it may come back
      * in another thread. Out of memory: both stay as they are. */
     void (*exchange)(void **state);
+
+    /* May be NULL: names that are looked for before `start`, and again after the program's next dlopen
+     * while one is missing that is not optional. Writable; what was found stays loaded. */
+    struct baton_adapter_wanted *wanted;
+    unsigned wanted_count;
 };
 
 /* The one symbol that an adapter exports. C++: declared here as extern "C". */

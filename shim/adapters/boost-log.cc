@@ -14,7 +14,8 @@
 
 namespace logs = boost::log;
 
-namespace {
+namespace
+{
 
 /* The value of an attribute that is hidden. */
 struct nothing_impl : logs::attribute::impl {
@@ -25,7 +26,9 @@ struct nothing_impl : logs::attribute::impl {
 };
 
 struct nothing : logs::attribute {
-    nothing() : logs::attribute(new nothing_impl) {}
+    nothing() : logs::attribute(new nothing_impl)
+    {
+    }
 };
 
 struct change {
@@ -38,7 +41,9 @@ typedef std::vector<change> changes;
 
 /* Are they one attribute? Their implementations are shared and counted. */
 struct identity : logs::attribute {
-    explicit identity(const logs::attribute &of) : logs::attribute(of) {}
+    explicit identity(const logs::attribute &of) : logs::attribute(of)
+    {
+    }
     bool operator==(const identity &other) const
     {
         return get_impl() == other.get_impl();
@@ -69,7 +74,8 @@ void undo(changes &made, bool is_thread)
     for (auto one = made.rbegin(); one != made.rend(); ++one) {
         /* Finds it; or adds it, if the task has removed it. */
         auto place = core->add_thread_attribute(one->name, nothing());
-        if (is_thread && !place.second && !(identity(place.first->second) == identity(one->borrowed)))
+        if (is_thread && !place.second &&
+            !(identity(place.first->second) == identity(one->borrowed)))
             continue;
         if (one->is_added)
             core->remove_thread_attribute(place.first);
@@ -100,7 +106,8 @@ enum baton_adapter_result attach(void *captured, void **attached)
     changes *made = nullptr;
     try {
         const logs::attribute_set none;
-        const logs::attribute_set &wanted = captured ? *static_cast<logs::attribute_set *>(captured) : none;
+        const logs::attribute_set &wanted = captured ? *static_cast<logs::attribute_set *>(captured)
+                                                     : none;
         const logs::attribute_set there = logs::core::get()->get_thread_attributes();
         made = new changes;
         made->reserve(wanted.size() + there.size());
@@ -146,5 +153,6 @@ void release(void *captured)
 
 } // namespace
 
-const struct baton_adapter baton_adapter = {BATON_ADAPTER_VERSION, "boost-log", nullptr, capture, attach, detach, release,
-                                            detach_at_end, nullptr};
+const struct baton_adapter baton_adapter = {
+    BATON_ADAPTER_VERSION, "boost-log", nullptr, capture, attach, detach, release,
+    detach_at_end,         nullptr,     nullptr, 0};

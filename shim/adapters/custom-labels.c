@@ -1,7 +1,11 @@
 // custom-labels, ABI v1: the labels that a profiler reads, behind the thread-local pointer
 // custom_labels_current_set. The owner edits its set in place, so each task gets a clone.
-// A program may export only the data and not the functions: then sets are cloned by their layout.
+// A program may have the data alone and not the functions: then sets are cloned by their layout.
 #define POINTER_VARIABLE "custom_labels_current_set"
+#define POINTER_WANTED                                                              \
+    {"custom_labels_abi_version", NULL, BATON_ADAPTER_OBJECT, 0, NULL, NULL, 0, 0}, \
+        {"custom_labels_clone", NULL, BATON_ADAPTER_FUNCTION, 1, NULL, NULL, 0, 0}, \
+        {"custom_labels_free", NULL, BATON_ADAPTER_FUNCTION, 1, NULL, NULL, 0, 0},
 #include "adapters/pointer.h"
 
 #include <stdint.h>
@@ -26,17 +30,13 @@ static void (*their_free)(struct labelset *);
 
 static const char *start(void)
 {
-    const uint32_t *version = dlsym(RTLD_DEFAULT, "custom_labels_abi_version");
+    const uint32_t *version = wanted[1].address;
 
-    if (!version || !pointer_place())
-        return "no loaded library exports custom_labels_abi_version and custom_labels_current_set";
     if (*version != 1)
         return "custom_labels_abi_version is not 1";
-    *(void **)&their_clone = dlsym(RTLD_DEFAULT, "custom_labels_clone");
-    *(void **)&their_free = dlsym(RTLD_DEFAULT, "custom_labels_free");
-    if (!their_clone || !their_free) {
-        their_clone = NULL;
-        their_free = NULL;
+    if (wanted[2].address && wanted[3].address) {
+        *(void **)&their_clone = wanted[2].address;
+        *(void **)&their_free = wanted[3].address;
     }
     return NULL;
 }
@@ -108,5 +108,5 @@ static enum baton_adapter_result capture(void **captured)
 }
 
 const struct baton_adapter baton_adapter = {
-    BATON_ADAPTER_VERSION, "custom-labels", start,   capture, attach, detach,
-    pointer_end,           detach_at_end,   exchange};
+    BATON_ADAPTER_VERSION, "custom-labels", start,    capture, attach, detach,
+    pointer_end,           detach_at_end,   exchange, wanted,  WANTED};

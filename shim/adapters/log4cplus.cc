@@ -9,11 +9,13 @@
 
 #include "adapters/diagnostic.hh"
 
-namespace {
+namespace
+{
 
 using log4cplus::internal::get_ptd;
 
-typedef diagnostic<log4cplus::DiagnosticContextStack, log4cplus::MappedDiagnosticContextMap> contexts;
+typedef diagnostic<log4cplus::DiagnosticContextStack, log4cplus::MappedDiagnosticContextMap>
+    contexts;
 
 /* A thread that log4cplus has no data of has set nothing. (getNDC() would make some, and start the
  * library's own threads on its first call, which hand over, and so on.) */
@@ -39,7 +41,8 @@ void put_now(const contexts &from)
 bool are_equal(const contexts &one, const contexts &other)
 {
     return one.mapped == other.mapped &&
-           std::equal(one.nested.begin(), one.nested.end(), other.nested.begin(), other.nested.end(),
+           std::equal(one.nested.begin(), one.nested.end(), other.nested.begin(),
+                      other.nested.end(),
                       [](const auto &a, const auto &b) { return a.fullMessage == b.fullMessage; });
 }
 
@@ -47,6 +50,14 @@ typedef diagnostic_adapter<contexts, copy_now, put_now, are_equal> adapter;
 
 } // namespace
 
-const struct baton_adapter baton_adapter = {
-    BATON_ADAPTER_VERSION, "log4cplus", nullptr, adapter::capture, adapter::attach, adapter::detach,
-    adapter::release,      adapter::detach_at_end, adapter::exchange};
+const struct baton_adapter baton_adapter = {BATON_ADAPTER_VERSION,
+                                            "log4cplus",
+                                            nullptr,
+                                            adapter::capture,
+                                            adapter::attach,
+                                            adapter::detach,
+                                            adapter::release,
+                                            adapter::detach_at_end,
+                                            adapter::exchange,
+                                            nullptr,
+                                            0};

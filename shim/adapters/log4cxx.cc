@@ -9,7 +9,8 @@
 
 using log4cxx::helpers::ThreadSpecificData;
 
-namespace {
+namespace
+{
 
 typedef diagnostic<log4cxx::NDC::Stack, log4cxx::MDC::Map> contexts;
 
@@ -48,6 +49,14 @@ typedef diagnostic_adapter<contexts, copy_now, put_now, are_equal> adapter;
 
 } // namespace
 
-const struct baton_adapter baton_adapter = {
-    BATON_ADAPTER_VERSION, "log4cxx", nullptr, adapter::capture, adapter::attach, adapter::detach,
-    adapter::release,      adapter::detach_at_end, adapter::exchange};
+const struct baton_adapter baton_adapter = {BATON_ADAPTER_VERSION,
+                                            "log4cxx",
+                                            nullptr,
+                                            adapter::capture,
+                                            adapter::attach,
+                                            adapter::detach,
+                                            adapter::release,
+                                            adapter::detach_at_end,
+                                            adapter::exchange,
+                                            nullptr,
+                                            0};

@@ -68,4 +68,4 @@ static void release(void *captured)
 
 const struct baton_adapter baton_adapter = {
     BATON_ADAPTER_VERSION, "openssl-libctx", start, capture, attach, detach, release,
-    detach_at_end,         exchange};
+    detach_at_end,         exchange,         NULL,  0};

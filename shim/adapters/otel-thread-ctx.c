@@ -9,11 +9,6 @@
 
 enum { RECORD_SIZE = 640, VALID = 24, DATA_SIZE = 26, DATA = 28 };
 
-static const char *start(void)
-{
-    return pointer_place() ? NULL : "no loaded library exports otel_thread_ctx_v1";
-}
-
 static void *pointer_copy(const void *value)
 {
     const unsigned char *record = value;
@@ -45,5 +40,5 @@ static enum baton_adapter_result capture(void **captured)
 }
 
 const struct baton_adapter baton_adapter = {
-    BATON_ADAPTER_VERSION, "otel-thread-ctx", start,   capture, attach, detach,
-    pointer_end,           detach_at_end,     exchange};
+    BATON_ADAPTER_VERSION, "otel-thread-ctx", NULL,     capture, attach, detach,
+    pointer_end,           detach_at_end,     exchange, wanted,  WANTED};

@@ -6,7 +6,6 @@
 #ifndef BATON_ADAPTERS_POINTER_H
 #define BATON_ADAPTERS_POINTER_H
 
-#include <dlfcn.h>
 #include <stdlib.h>
 
 #include "baton_adapter.h"
@@ -19,13 +18,21 @@ struct pointer_attached {
 static void *pointer_copy(const void *value);
 static void pointer_end(void *value);
 
-/* dlsym answers the calling thread's address: asked once a thread. */
+/* Also where the program does not export it. More of the adapter's own: POINTER_WANTED. */
+#ifndef POINTER_WANTED
+#define POINTER_WANTED
+#endif
+static struct baton_adapter_wanted wanted[] = {
+    {POINTER_VARIABLE, NULL, BATON_ADAPTER_THREAD_LOCAL, 0, NULL, NULL, 0, 0}, POINTER_WANTED};
+enum { WANTED = sizeof wanted / sizeof wanted[0] };
+
+/* The calling thread's address: asked once a thread. */
 static void *volatile *pointer_place(void)
 {
     static __thread void *volatile *mine;
 
     if (!mine)
-        mine = (void *volatile *)dlsym(RTLD_DEFAULT, POINTER_VARIABLE);
+        mine = (void *volatile *)wanted[0].at(&wanted[0]);
     return mine;
 }
 

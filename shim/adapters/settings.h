@@ -102,9 +102,9 @@ static void exchange(void **state)
     *state = goes;
 }
 
-#define SETTINGS_ADAPTER(name, start)                                                          \
-    const struct baton_adapter                                                                 \
-        baton_adapter = {BATON_ADAPTER_VERSION, name,    start, capture, attach, detach, free, \
-                         detach_at_end,         exchange}
+#define SETTINGS_ADAPTER(name, start)                                          \
+    const struct baton_adapter baton_adapter = {                               \
+        BATON_ADAPTER_VERSION, name,     start, capture, attach, detach, free, \
+        detach_at_end,         exchange, NULL,  0}
 
 #endif

@@ -19,8 +19,14 @@
 #include "base/sys.h"
 #include "base/text.h"
 #include "slots/slots.h"
+#include "slots/wanted.h"
 
-enum { PATH_SIZE = SLOT_FOLDER_SIZE, VERSION_FIRST = 1, VERSION_WITH_END = 2 };
+enum {
+    PATH_SIZE = SLOT_FOLDER_SIZE,
+    VERSION_FIRST = 1,
+    VERSION_WITH_END = 2,
+    VERSION_WITH_NAMES = 3
+};
 
 /* other.pointer: the adapter's table, and the path. */
 static const struct baton_adapter *table_of(const struct slot *slot)
@@ -165,7 +171,9 @@ static void adapter_resolve(struct slot *slot)
         }
     }
     slot->other.pointer[0] = (void *)(uintptr_t)table;
-    why = table->start ? table->start() : NULL;
+    why = table->version >= VERSION_WITH_NAMES && table->wanted_count ? wanted_find(table) : NULL;
+    if (!why && table->start)
+        why = table->start();
     if (why) {
         slot->reason = why;
         return;

@@ -57,6 +57,50 @@ def first_version():
     after.says("right 34", "submitter has 7", "see nothing lent 0", "see its own 0 WRONG")
 
 
+@test("an adapter that was built with version 2, which had no wanted names, still works: nothing behind its table is read")
+def second_version():
+    path = f"adapter:{PROGRAMS / 'second_adapter.so'}"
+    carry(path, "scope_program").ok().quiet().clean().slot_is(path, "bound")
+
+
+@test("what an adapter wants is found where the program does not export it: thread-locals, functions, objects")
+def wanted_hidden():
+    names = subprocess.run(["nm", "-D", PROGRAMS / "adapter_labels_hidden"], capture_output=True, text=True).stdout
+    if "custom_labels" in names:
+        raise Failure("the names are exported")
+    plain("adapter_labels_hidden").wrong()
+    carry(item("custom-labels"), "adapter_labels_hidden").ok().quiet().clean().slot_is("adapter:custom-labels", "bound")
+
+
+WANTED = """#include "baton_adapter.h"
+%s
+static enum baton_adapter_result capture(void **captured) { return BATON_ADAPTER_NONE; }
+static enum baton_adapter_result attach(void *captured, void **attached) { return BATON_ADAPTER_OK; }
+static void end(void *object) { }
+static struct baton_adapter_wanted wanted[] = {{"%s", 0, BATON_ADAPTER_%s, %d}};
+static const char *start(void) { return wanted[0].at || wanted[0].address ? 0 : "it is not there"; }
+const struct baton_adapter baton_adapter = {BATON_ADAPTER_VERSION, "wants", start, capture, attach, end, end, 0, 0,
+                                            wanted, 1};
+"""
+
+
+@test("what an adapter wants is never its own copy; what is missing is said; what is optional is left to its start",
+      each=(("static __thread int x;", "behind_functions", "THREAD_LOCAL", 0, "bound", ""),
+            ("__thread long only_here;", "only_here", "THREAD_LOCAL", 0, "unmatched", "is in the adapter alone"),
+            ("__thread long request_id;", "request_id", "THREAD_LOCAL", 0, "bound", ""),
+            ("", "no_such_function", "FUNCTION", 0, "unmatched", "is not in the program or its libraries yet"),
+            ("", "request_get", "FUNCTION", 0, "bound", ""), ("", "request_get", "OBJECT", 0, "unmatched", "not in"),
+            ("", "no_such_object", "OBJECT", 1, "unmatched", "it is not there")))
+def wanted(declared, name, kind, is_optional, state, reason):
+    with tempfile.TemporaryDirectory(prefix="baton-adapter-") as folder:
+        source, path = Path(folder) / "wants.c", Path(folder) / "wants.so"
+        source.write_text(WANTED % (declared, name, kind, is_optional))
+        subprocess.run(["cc", "-w", "-shared", "-fPIC", "-I", ROOT / "include", source, "-o", path], check=True)
+        after = carry(f"adapter:{path}", "strict", "enter", "right").ok().slot_is(f"adapter:{path}", state)
+        if reason not in after.slot(f"adapter:{path}")["reason"]:
+            after.fail(f"expected {reason!r}")
+
+
 def of_another_version(version, *missing):
     """The source of an adapter that must be refused."""
     return ("extern const void *const baton_adapter[8]; static int f(void) { return 0; }\n"
@@ -66,7 +110,7 @@ def of_another_version(version, *missing):
 
 
 @test("E22: an adapter of a later version, or without one of its functions, is refused", each=(
-    ("0",), ("3",), ("2", "capture"), ("2", "attach"), ("2", "detach"), ("2", "release")))
+    ("0",), ("4",), ("2", "capture"), ("2", "attach"), ("2", "detach"), ("2", "release")))
 def unfit(version, *missing):
     with tempfile.TemporaryDirectory(prefix="baton-adapter-") as folder:
         source, path = Path(folder) / "odd.c", Path(folder) / "odd.so"

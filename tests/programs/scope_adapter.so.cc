@@ -13,7 +13,8 @@ static enum baton_adapter_result capture(void **captured)
 
 static enum baton_adapter_result attach(void *captured, void **attached)
 {
-    *attached = new tracer::scope(captured ? *static_cast<tracer::context *>(captured) : tracer::context());
+    *attached =
+        new tracer::scope(captured ? *static_cast<tracer::context *>(captured) : tracer::context());
     return BATON_ADAPTER_OK;
 }
 
@@ -36,5 +37,6 @@ static void release(void *captured)
     delete static_cast<tracer::context *>(captured);
 }
 
-const struct baton_adapter baton_adapter = {BATON_ADAPTER_VERSION, "tracer", NULL, capture, attach, detach, release,
-                                            detach_at_end, NULL};
+const struct baton_adapter baton_adapter = {
+    BATON_ADAPTER_VERSION, "tracer", NULL, capture, attach, detach, release,
+    detach_at_end,         NULL,     NULL, 0};

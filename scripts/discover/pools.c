@@ -3,14 +3,15 @@
  * arguments, is to be named.
  *
  * A pool's worker calls what it was given: there is a call through a pointer in one of the functions that it waits
- * in. Who waits for a result does not. Without Zydis that is not known, and everybody may be a worker.
+ * in. Who waits for a result does not. Without Zydis, or of a huge library, that is not known, and everybody may be
+ * a worker.
  */
 #include <stdio.h>
 #include <string.h>
 
 #include "facts.h"
 
-enum { WORKER_FRAMES = 4, SUBMIT_FRAMES = 6 };
+enum { WORKER_FRAMES = 4, SUBMIT_FRAMES = 6, CODE_MAX = 16 << 20 };
 
 static struct place frame_of(uint32_t stack, uint32_t frame)
 {
@@ -56,11 +57,24 @@ static bool waits_in(const struct channel *channel, const struct names *names, u
     return false;
 }
 
+/* Reading all instructions of such a library takes many seconds (libopenblas: 30 MB). */
+static bool is_too_large(const struct names *names)
+{
+    const struct elf_module *elf = &names->module->elf;
+    size_t size = 0;
+
+    for (size_t i = 0; i < elf->phnum; i++)
+        size += elf->phdr[i].p_type == PT_LOAD && elf->phdr[i].p_flags & PF_X
+                    ? elf->phdr[i].p_filesz
+                    : 0;
+    return size > CODE_MAX;
+}
+
 static bool calls_pointers(const struct channel *channel)
 {
     uint32_t first = facts_inner(channel->waiter_stack), count = frames_of(channel->waiter_stack);
 
-    if (!code_is_known())
+    if (!code_is_known() || (channel->waiter.names && is_too_large(channel->waiter.names)))
         return true;
     for (uint32_t i = first; i < count && i < first + WORKER_FRAMES; i++) {
         struct place place = frame_of(channel->waiter_stack, i);

@@ -87,9 +87,12 @@ START_TEXT := init interpose/early interpose/early_tables interpose/early_refere
               base/config_settings base/config_file base/config_parse interpose/hooks slots/parse slots/grammar \
               slots/form slots/kinds slots/slots slots/resolve slots/names slots/policy slots/key slots/key_guard slots/native \
               slots/tls slots/fn slots/locale slots/fenv \
-              elf/elf elf/module elf/list elf/dynsym elf/search elf/find elf/file base/log
+              elf/elf elf/module elf/list elf/dynsym elf/search elf/find elf/file base/log base/clock base/lock base/mem \
+              context/context context/thread fork slots/known slots/words slots/moves slots/folder interpose/inherit \
+              interpose/loader userhooks/spec_known
 START_DATA := $(patsubst $(B)/shim/%.o,%,$(filter $(B)/shim/base/% $(B)/shim/elf/%,$(OBJ))) slots/slots slots/resolve slots/names slots/origin \
-              interpose/hooks families/registration init
+              slots/adapter slots/parse slots/moves slots/words context/thread interpose/early_tables interpose/hooks \
+              interpose/inherit families/registration observe/report fork init
 $(if $(filter-out $(patsubst $(B)/shim/%.o,%,$(OBJ)),$(START_TEXT) $(START_DATA)),$(error Makefile: START_TEXT or \
   START_DATA names what is no object: $(filter-out $(patsubst $(B)/shim/%.o,%,$(OBJ)),$(START_TEXT) $(START_DATA))))
 $(B)/layout.ld: shim/layout.ld.in Makefile

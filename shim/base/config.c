@@ -21,7 +21,7 @@ static char *config_value(char *entry, size_t *name_len)
 {
     char *equals;
 
-    if (strncmp(entry, CONFIG_PREFIX, CONFIG_PREFIX_LEN) != 0 ||
+    if (*entry != *CONFIG_PREFIX || strncmp(entry, CONFIG_PREFIX, CONFIG_PREFIX_LEN) != 0 ||
         strncmp(entry, CONFIG_PREFIX "TEST_", 11) == 0)
         return NULL;
     equals = strchr(entry, '=');

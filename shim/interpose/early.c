@@ -26,6 +26,7 @@ extern ElfW(Dyn) _DYNAMIC[] __attribute__((visibility("hidden")));
 
 /* In the linker's layout only: the tables of names lie where we may write. */
 extern const char names_are_writable[] __attribute__((weak, visibility("hidden")));
+extern const elf_sym names_end[] __attribute__((weak, visibility("hidden")));
 
 ARCH_WRITTEN_EARLY struct early_names early_names;
 
@@ -42,12 +43,16 @@ static void note_own_names(const struct tables *self)
     early_names.is_writable = names_are_writable != NULL;
 }
 
-/* How many names there are: the end of the last chain. */
+/* How many names there are: what the linker says, or the end of the last chain. */
 static void count_own_names(const struct tables *self)
 {
     const uint32_t *header = self->gnu,
                    *buckets = (const uint32_t *)(early_names.bloom + header[2]);
 
+    if (early_names.is_writable) {
+        early_names.end = (uint32_t)(names_end - early_names.symbols);
+        return;
+    }
     for (uint32_t i = 0; i < header[0]; i++) {
         if (buckets[i] > early_names.end)
             early_names.end = buckets[i];
@@ -63,7 +68,7 @@ static const long *stack_end(void)
     static const char name[] = "__libc_stack_end";
 
     for (unsigned i = 0; i < early_count; i++) {
-        const struct tables *t = &early_modules[i];
+        const struct tables *t = early_module(i);
         uint32_t symbol;
 
         if (t->map->l_addr == _r_debug.r_ldbase &&
@@ -229,15 +234,16 @@ static void make_names_ask(void)
                                 UINT64_C(1) << FAMILY_LOADER | UINT64_C(1) << FAMILY_LOOKUP |
                                 UINT64_C(1) << FAMILY_UCONTEXT;
 
-    for (size_t i = early_names.first; i < early_names.end; i++) {
-        elf_sym *symbol = &early_names.symbols[i];
+    const ElfW(Addr) to_asker = (ElfW(Addr))hook_askers - (ElfW(Addr))hook_exports;
+    elf_sym *end = early_names.symbols + early_names.end;
+
+    for (elf_sym *symbol = early_names.symbols + early_names.first; symbol < end; symbol++) {
         unsigned row = early_row(symbol);
 
-        if (row == HOOK_COUNT || own >> hooks_family((enum hook_id)row) & 1)
+        if (row == HOOK_COUNT || own >> hook_infos[row].family & 1)
             continue;
         symbol->st_info = (unsigned char)((symbol->st_info & 0xf0) | STT_GNU_IFUNC);
-        symbol->st_value = (ElfW(Addr))hook_askers - (ElfW(Addr)) &
-                           __ehdr_start + (ElfW(Addr))row * HOOK_STRIDE;
+        symbol->st_value += to_asker;
     }
 }
 
@@ -267,7 +273,7 @@ static bool list_modules(struct tables *self)
         is_in_front |= has_self && map->l_addr == _r_debug.r_ldbase;
         if (early_count == EARLY_MODULES_MAX)
             return false;
-        early_read_tables(map, &early_modules[early_count++]);
+        early_read_tables(map, early_module(early_count++));
     }
     /* Else it was opened by the program, which has been running. */
     if (is_in_front)
@@ -302,7 +308,7 @@ __attribute__((used)) static bool (*begin(void))(void)
     note_own_names(&self);
     is_used = is_configured();
     for (unsigned i = 0; i < early_count; i++)
-        is_used |= early_look_at_references(&early_modules[i], &self);
+        is_used |= early_look_at_references(early_module(i), &self);
     if (is_used && baton_relocated)
         baton_relocated();
     if (!early_names.is_writable) {

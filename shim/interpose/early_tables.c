@@ -8,7 +8,7 @@
 
 #include "base/arch.h"
 
-struct tables early_modules[EARLY_MODULES_MAX];
+struct tables early_first[EARLY_FIRST], early_more[EARLY_MODULES_MAX - EARLY_FIRST];
 ARCH_WRITTEN_EARLY unsigned early_count;
 
 void early_read_tables(const struct link_map *map, struct tables *t)
@@ -93,7 +93,7 @@ uint32_t early_find_defined(const struct tables *t, const char *name, uint32_t h
 bool early_is_anybodys(const char *name, uint32_t hash)
 {
     for (unsigned i = 0; i < early_count; i++) {
-        if (early_find_defined(&early_modules[i], name, hash))
+        if (early_find_defined(early_module(i), name, hash))
             return true;
     }
     return false;

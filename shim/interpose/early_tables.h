@@ -25,10 +25,16 @@ struct tables {
     const uint32_t *gnu, *sysv;
 };
 
-enum { EARLY_MODULES_MAX = 512 };
-extern struct tables
-    early_modules[EARLY_MODULES_MAX] EARLY; /* what came with the program, without us */
+/* What came with the program, without us. The first few lie where each start writes anyway (layout.ld.in). */
+enum { EARLY_FIRST = 32, EARLY_MODULES_MAX = 512 };
+extern struct tables early_first[EARLY_FIRST] EARLY;
+extern struct tables early_more[EARLY_MODULES_MAX - EARLY_FIRST] EARLY;
 extern unsigned early_count EARLY;
+
+static inline struct tables *early_module(unsigned i)
+{
+    return i < EARLY_FIRST ? &early_first[i] : &early_more[i - EARLY_FIRST];
+}
 
 EARLY void early_read_tables(const struct link_map *map, struct tables *t);
 /* Up to where a module's undefined symbols stand: in front of those that are hashed. */
@@ -36,7 +42,7 @@ EARLY size_t early_references_end(const elf_sym *symbols, const char *strings, c
                                   const uint32_t *sysv);
 /* The defined symbol of that name; 0: none. */
 EARLY uint32_t early_find_defined(const struct tables *t, const char *name, uint32_t hash);
-/* Has any module of early_modules one? */
+/* Has any of those modules one? */
 EARLY bool early_is_anybodys(const char *name, uint32_t hash);
 
 static inline bool early_is_same(const char *a, const char *b)

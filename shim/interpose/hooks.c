@@ -41,12 +41,8 @@ static const struct hook_names {
 #undef HOOK
 _Static_assert(sizeof hook_names <= UINT16_MAX, "struct hook_info has room for less");
 
-struct hook_info {
-    uint8_t family;
-    uint16_t name;
-};
 #define HOOK(family, ret, name, params) {FAMILY_##family, offsetof(struct hook_names, of_##name)},
-static const struct hook_info hook_infos[HOOK_COUNT] = {
+const struct hook_info hook_infos[HOOK_COUNT] = {
 #include "interpose/hooks.def"
 };
 #undef HOOK

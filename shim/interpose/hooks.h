@@ -93,6 +93,13 @@ struct hook_call {
 extern __thread struct hook_call hook_call
     __attribute__((tls_model("initial-exec"), visibility("hidden")));
 
+/* A row's family, and where its name begins among all of them. */
+struct hook_info {
+    uint8_t family;
+    uint16_t name;
+};
+extern const struct hook_info hook_infos[HOOK_COUNT] __attribute__((visibility("hidden")));
+
 const char *hooks_name(enum hook_id id);
 enum family hooks_family(enum hook_id id);
 const char *family_name(enum family family);

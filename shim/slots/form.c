@@ -29,6 +29,11 @@ static bool is_hex(char c)
     return form_is_digit(c) || ((c | 32) >= 'a' && (c | 32) <= 'f');
 }
 
+static bool form_is_plain(char c)
+{
+    return form_is_digit(c) || ((c | 32) >= 'a' && (c | 32) <= 'z') || c == '_';
+}
+
 /* What a linker's name is made of: letters of any script, digits, and few marks. */
 bool form_check_name(const char *at, size_t len, const char *form, struct slot_error *error)
 {
@@ -36,9 +41,11 @@ bool form_check_name(const char *at, size_t len, const char *form, struct slot_e
         return form_bad(error, at, form);
     if (len > NAME_LONGEST)
         return form_bad(error, at, "a name of at most 4095 bytes");
-    for (size_t i = 0; i < len;) {
-        size_t n = text_shown(at + i, len - i);
-
+    for (size_t i = 0, n; i < len; i += n) {
+        n = 1;
+        if (form_is_plain(at[i]))
+            continue;
+        n = text_shown(at + i, len - i);
         if (!n)
             return form_bad(error, at + i, "letters and digits in UTF-8, no control character");
         if (at[i] == ' ')
@@ -49,7 +56,6 @@ bool form_check_name(const char *at, size_t len, const char *form, struct slot_e
             return form_bad(
                 error, at + i,
                 "a name as the linker has it (nm shows it); between items stands a ';'");
-        i += n;
     }
     return true;
 }

@@ -38,7 +38,7 @@ def _jobs_of(row, preload_first, batches):
         options.update(batch=row["batch"], batches=1)
     jobs = []
     for carried, count in cells_of(row):
-        items = measure.carry(row["kind"], carried) if carried else ""
+        items = measure.carry(row["kind"], carried, row.get("policy", "")) if carried else ""
         items = ";".join([items, *row["also"]] if "also" in row else [items])
         # A fixed number of values matters only to the values' owner: plain runs ignore k.
         plain = (row["way"], False, "", count, tuple(sorted(options.items())), None, ())

@@ -81,10 +81,11 @@ def is_hooked(way):
         return re.search(r"\b%s\b" % FUNCTIONS[way], file.read()) is not None
 
 
-def carry(kind, count):
+def carry(kind, count, policy=""):
     """The BATON_CARRY of the first `count` slots of one kind."""
-    names = {"key": "key:bench_key_%d", "tls": "tls:bench_tls_%d", "row": "tls:bench_row_%d"}
-    return ";".join(names[kind] % i for i in range(count))
+    names = {"key": "key:bench_key_%d", "object": "key:bench_key_%d", "tls": "tls:bench_tls_%d",
+             "row": "tls:bench_row_%d"}
+    return ";".join(names[kind] % i + ("," + policy if policy else "") for i in range(count))
 
 
 def environment(is_shimmed, carried, extra=None, preload_first=None):

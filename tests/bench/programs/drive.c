@@ -395,7 +395,7 @@ static void usage(const char *problem)
 {
     fprintf(stderr,
             "drive: %s\n"
-            "way=NAME what=count|cpu|bytes|check|threads kind=key|tls|row\n"
+            "way=NAME what=count|cpu|bytes|check|threads kind=key|tls|row|object\n"
             "mode=same|changed|task|nested set=K,K.. batch=N batches=N threads=N\n"
             "dir=FOLDER libraries=N destructor=0|1 inside=0|1\n",
             problem);

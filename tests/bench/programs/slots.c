@@ -8,6 +8,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -52,9 +53,9 @@ long slots_destroyed(void)
 
 bool slots_kind_parse(const char *name, enum slot_kind *kind)
 {
-    static const char *const names[] = {"key", "tls", "row"};
+    static const char *const names[] = {"key", "tls", "row", "object"};
 
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 4; i++) {
         if (!strcmp(name, names[i])) {
             *kind = (enum slot_kind)i;
             return true;
@@ -83,9 +84,64 @@ static long *word(enum slot_kind kind, int index)
     return kind == SLOT_TLS ? tls_words[index] : row_words[index];
 }
 
+/* ---- objects, and what policies may be told to call ---- */
+
+enum { OBJECT_SIZE = 4096, COUNT_AT = 56, CLONE_SIZE = 64 };
+
+/* Found by their names only. */
+void *bench_clone(void *object);
+void bench_free(void *object);
+void *bench_ref(void *object);
+void bench_unref(void *object);
+
+void *bench_clone(void *object)
+{
+    return memcpy(malloc(CLONE_SIZE), object, CLONE_SIZE);
+}
+
+void bench_free(void *object)
+{
+    free(object);
+}
+
+void *bench_ref(void *object)
+{
+    atomic_fetch_add((atomic_int *)(void *)((char *)object + COUNT_AT), 1);
+    return object;
+}
+
+void bench_unref(void *object)
+{
+    atomic_fetch_sub((atomic_int *)(void *)((char *)object + COUNT_AT), 1);
+}
+
+static void object_set(pthread_key_t key, long value)
+{
+    char *object = pthread_getspecific(key);
+
+    if (!value) {
+        pthread_setspecific(key, NULL);
+        return;
+    }
+    if (!object) {
+        object = calloc(1, OBJECT_SIZE);
+        pthread_setspecific(key, object);
+    }
+    snprintf(object, COUNT_AT, "%ld", value);
+}
+
+static long object_get(pthread_key_t key)
+{
+    const char *object = pthread_getspecific(key);
+
+    return object ? atol(object) : 0;
+}
+
 void slots_set(enum slot_kind kind, int index, long value)
 {
-    if (kind == SLOT_KEY)
+    if (kind == SLOT_OBJECT)
+        object_set(*keys[index], value);
+    else if (kind == SLOT_KEY)
         pthread_setspecific(*keys[index], (void *)value);
     else
         *word(kind, index) = value;
@@ -93,5 +149,7 @@ void slots_set(enum slot_kind kind, int index, long value)
 
 long slots_get(enum slot_kind kind, int index)
 {
+    if (kind == SLOT_OBJECT)
+        return object_get(*keys[index]);
     return kind == SLOT_KEY ? (long)pthread_getspecific(*keys[index]) : *word(kind, index);
 }

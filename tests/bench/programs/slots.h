@@ -9,9 +9,10 @@
 
 enum { SLOT_MAX = 64 };
 
-enum slot_kind { SLOT_KEY, SLOT_TLS, SLOT_ROW };
+enum slot_kind { SLOT_KEY, SLOT_TLS, SLOT_ROW, SLOT_OBJECT };
 
-/* Reads "key", "tls" (scattered words) or "row" (adjacent words); false for anything else. */
+/* Reads "key", "tls" (scattered words), "row" (adjacent words) or "object" (keys whose values are addresses of
+ * blocks that hold the value as text); false for anything else. */
 bool slots_kind_parse(const char *name, enum slot_kind *kind);
 
 /* Creates the keys; with a destructor when asked, which counts its runs and frees nothing. */

@@ -46,6 +46,7 @@
 #include "observe/stacks.h"
 #include "observe/watch.h"
 #include "slots/origin.h"
+#include "slots/policy.h"
 #include "slots/slots.h"
 
 enum { EXIT_STRICT = 64, EXIT_REQUIRE = 65, WAIT_TRIES = 1024 };
@@ -347,6 +348,7 @@ __attribute__((destructor)) static void destruct(void)
             return;
         slots_begin(); /* so that it can be told what would have been found */
     }
+    policies_end();
     if (is_active && thread_self != &thread_unknown) {
         named_let_go();
         notifications_stop();

@@ -107,6 +107,24 @@ static inline struct context *take_limited(struct thread *thread, unsigned famil
     return snapshot;
 }
 
+/* The same where values are held for a handoff, and are what they were. */
+static inline struct context *take_held(struct thread *thread, unsigned family)
+{
+    struct context *snapshot = thread->snapshot.context;
+
+    if (!slots_have_owned_keys || slots_have_copied || slots_always_build ||
+        thread->snapshot.refs <= 0 || thread->attached || thread->suppress || thread->runs ||
+        thread->building ||
+        atomic_load_explicit(&context_guard, memory_order_acquire) &
+            ~(uintptr_t)(GUARD_COPIED | GUARD_EPOCH) ||
+        snapshot->epoch != atomic_load_explicit(&slots_epoch, memory_order_relaxed) ||
+        !coroutine_is_main_stack(thread) || !context_keys_same(thread, snapshot))
+        return NULL;
+    thread->snapshot.refs--;
+    thread->snapshot.tally[family]++;
+    return snapshot;
+}
+
 /* sp: of whoever captures; frames below it are left. */
 static APART struct context *capture_any(unsigned family, uintptr_t sp)
 {
@@ -115,7 +133,8 @@ static APART struct context *capture_any(unsigned family, uintptr_t sp)
     struct context *context;
 
     if (!slots_always_build &&
-        ((context = take_moving(thread, family)) || (context = take_limited(thread, family)) ||
+        ((context = take_moving(thread, family)) || (context = take_held(thread, family)) ||
+         (context = take_limited(thread, family)) ||
          (context = context_take_words(thread, 0, family)) ||
          (context = context_try_batch(thread, family))))
         return context;

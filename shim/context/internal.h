@@ -12,7 +12,15 @@
 #include "slots/slots.h"
 
 struct overlay_part;
-struct overlay_part *context_overlay_part(const struct context *context);
+/* Set once, by context_make_empty: from a context on; what an overlay's bits take. */
+extern size_t context_bytes __attribute__((visibility("hidden")));
+extern unsigned context_bits __attribute__((visibility("hidden")));
+
+static inline struct overlay_part *context_overlay_part(const struct context *context)
+{
+    return (struct overlay_part *)(void *)((char *)(uintptr_t)context + context_bytes);
+}
+
 /* Memory for a context and its copied values, with whatever was there; NULL: none. */
 struct context *context_alloc(bool is_overlay);
 void context_give_back(struct context *context, bool is_overlay);
@@ -63,6 +71,8 @@ struct slot_moves;
 /* Are the calling thread's copied slots what the snapshot has of them? Calls getters, which may leave. */
 bool context_is_unchanged(struct thread *thread, const struct slot_moves *moves,
                           const struct context *snapshot);
+/* The same of held keys, whose values' bytes may have changed. */
+bool context_keys_same(const struct thread *thread, const struct context *context);
 /* A context of what the calling thread sees now, with `refs` references; NULL: no memory. */
 struct context *context_build(struct thread *thread, int64_t refs);
 /* One reference to what an attached thread's task sees, to what a thread sees on its own. NULL: no memory. */
@@ -81,15 +91,10 @@ struct overlay_part {
                        a key index: void; then the borrowed values of held key indexes */
 };
 
-static inline unsigned context_bits(void)
-{
-    return (slots_key_count + 63) / 64 * (slots_have_owned_keys ? 2 : 1);
-}
-
 /* What the task borrowed in each key index (policy.h); only where slots_have_owned_keys. */
 static inline void **context_borrowed(const struct context *own)
 {
-    return (void **)(void *)(context_overlay_part(own)->set + context_bits());
+    return (void **)(void *)(context_overlay_part(own)->set + context_bits);
 }
 
 /* The key index's key was made again when the task still had what it borrowed: it is baton's to end. */
@@ -111,6 +116,10 @@ static inline bool context_key_is_owned(unsigned key_index)
 
 /* A private copy of an attached context; NULL: no memory. Freed by overlay_free. */
 struct context *overlay_new(struct context *base);
+/* The same for an attach that only lends, of a context of this epoch, where one is at hand. NULL: nothing has changed. */
+struct context *overlay_lend(struct thread *thread, struct context *base);
+/* Takes back all that it lent, if the task has set nothing; what is left is an empty overlay. False: nothing has changed. */
+bool overlay_return(struct thread *thread, struct context *own);
 void overlay_free(struct context *own);
 
 static inline bool context_holds_counted(const struct context *context, unsigned key_index)

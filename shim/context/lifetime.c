@@ -20,13 +20,14 @@
 
 atomic_bool contexts_looked_at;
 
-static size_t context_bytes; /* from the context on */
+size_t context_bytes;
+unsigned context_bits;
 
 /* ---- memory ---- */
 
 size_t overlay_size(void)
 {
-    return sizeof(struct overlay_part) + context_bits() * sizeof(uint64_t) +
+    return sizeof(struct overlay_part) + context_bits * sizeof(uint64_t) +
            (slots_have_owned_keys ? slots_key_count * sizeof(void *) : 0);
 }
 
@@ -59,14 +60,10 @@ void context_copy_values(struct context *to, const struct context *from)
     memcpy(&to->flags, &from->flags, context_bytes - offsetof(struct context, flags));
 }
 
-struct overlay_part *context_overlay_part(const struct context *context)
-{
-    return (struct overlay_part *)(void *)((char *)(uintptr_t)context + context_bytes);
-}
-
 bool context_make_empty(void)
 {
     context_before = (slots_bytes + 15) & ~(size_t)15;
+    context_bits = (slots_key_count + 63) / 64 * (slots_have_owned_keys ? 2 : 1);
     context_bytes = offsetof(struct context, key) + slots_key_count * sizeof(void *);
     if (dangling_on)
         listed_begin(bytes_of(false));

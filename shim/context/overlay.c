@@ -41,6 +41,62 @@ struct context *overlay_new(struct context *base)
     return own;
 }
 
+struct context *overlay_lend(struct thread *thread, struct context *base)
+{
+    struct context *own = thread->spare_overlay;
+    struct overlay_part *part;
+    void **borrowed;
+
+    if (!own || base->vars)
+        return NULL;
+    thread->spare_overlay = NULL;
+    part = context_overlay_part(own);
+    part->task_snapshot = NULL;
+    part->vars_id = 0;
+    for (unsigned i = 0; i < context_bits; i++) {
+        part->set[i] = 0;
+        __asm__("" ::: "memory"); /* or the few words become a call */
+    }
+    own->flags = CONTEXT_OVERLAY;
+    own->epoch = base->epoch;
+    own->hops = base->hops;
+    own->born_ms = base->born_ms;
+    own->vars = NULL;
+    own->base = base;
+    borrowed = context_borrowed(own);
+    for (unsigned key_index = 0; key_index < slots_key_count; key_index++) {
+        void *value = base->key[key_index];
+
+        borrowed[key_index] = NULL;
+        if (value && context_key_is_owned(key_index))
+            value = borrowed[key_index] = policy_lend(context_key_slot(key_index), value);
+        own->key[key_index] = value;
+    }
+    return own;
+}
+
+bool overlay_return(struct thread *thread, struct context *own)
+{
+    const struct overlay_part *part = context_overlay_part(own);
+    uint64_t is_set = 0;
+    void **borrowed = context_borrowed(own);
+
+    for (unsigned i = 0; i < context_bits; i++)
+        is_set |= part->set[i];
+    if (is_set || part->task_snapshot || own->vars || thread->runs || thread->spare_overlay ||
+        origins_on)
+        return false;
+    for (unsigned key_index = 0; key_index < slots_key_count; key_index++) {
+        void *lent = borrowed[key_index];
+
+        if (!lent)
+            continue;
+        own->key[key_index] = borrowed[key_index] = NULL;
+        policy_take_back(context_key_slot(key_index), lent);
+    }
+    return true;
+}
+
 void overlay_free(struct context *own)
 {
     struct overlay_part *part = context_overlay_part(own);

@@ -203,8 +203,13 @@ static void entry_pop(struct thread *thread)
         if (thread->attached != attached)
             return;
     }
-    if (own && slots_have_owned_keys)
+    if (own && slots_have_owned_keys) {
         overlay_reclaim(own, (frame_mark & FRAME_THREAD) != 0);
+        if (!(frame_mark & FRAME_THREAD))
+            destroy_set_values(thread); /* what those functions have set */
+        if (thread->attached != attached)
+            return;
+    }
     if (thread->depth) {
         struct scope_entry *entry = &thread->entries[thread->depth - 1];
 

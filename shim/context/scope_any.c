@@ -6,6 +6,7 @@
  * Rules: a short way that cannot be taken has changed nothing; what it makes is left by the short way of its
  * kind, or by scope.c.
  */
+#include "context/dangling.h"
 #include "context/fast.h"
 #include "base/log.h"
 #include "context/internal.h"
@@ -13,6 +14,7 @@
 #include "context/scope.h"
 #include "context/thread.h"
 #include "slots/moves.h"
+#include "slots/origin.h"
 #include "slots/slots.h"
 #include "slots/words.h"
 
@@ -75,6 +77,46 @@ static inline bool leave_moving(struct thread *thread, uintptr_t sp)
     return true;
 }
 
+/* Where values are lent and nothing else is in the way: no scope entry, because nothing was attached. */
+static inline bool enter_lending(struct thread *thread, struct context *context,
+                                 uintptr_t frame_mark)
+{
+    struct context *own;
+
+    if (!slots_have_owned_keys || slots_have_copied || thread->attached ||
+        frame_mark & FRAME_THREAD ||
+        atomic_load_explicit(&context_guard, memory_order_acquire) &
+            ~(uintptr_t)(GUARD_COPIED | GUARD_EPOCH) ||
+        context->epoch != atomic_load_explicit(&slots_epoch, memory_order_acquire) ||
+        context->flags & (CONTEXT_EMPTY | CONTEXT_WATCHED | CONTEXT_TAGGED) || origins_on ||
+        dangling_on || !(own = overlay_lend(thread, context)))
+        return false;
+    thread->attached = own;
+    thread->frame_mark = frame_mark | FRAME_SLOW;
+    return true;
+}
+
+/* Leaves it, if its task has set nothing. */
+static inline bool leave_lending(struct thread *thread, uintptr_t sp)
+{
+    uintptr_t frame_mark = thread->frame_mark;
+    struct context *own = thread->attached;
+
+    if (!slots_have_owned_keys || slots_have_copied || thread->depth ||
+        (frame_mark & ~(uintptr_t)FRAME_OWNED) != (sp | FRAME_SLOW) ||
+        !thread_is_attached(thread) || !(own->flags & CONTEXT_OVERLAY) ||
+        own->base->flags & (CONTEXT_WATCHED | CONTEXT_TAGGED) || !overlay_return(thread, own))
+        return false;
+    if (thread->attached != own || context_overlay_part(own)->set[0])
+        return false; /* a function of the program's has set something: to be left the slow way */
+    thread->attached = NULL;
+    thread->frame_mark = 0;
+    thread->spare_overlay = own;
+    if (frame_mark & FRAME_OWNED)
+        context_release_on(thread, own->base);
+    return true;
+}
+
 _Atomic uint32_t scope_frames_lost;
 static atomic_bool has_failed; /* to attach: such frames have nothing to leave */
 
@@ -82,7 +124,7 @@ static APART struct thread *enter_any(struct context *context, uintptr_t frame_m
 {
     struct thread *thread = thread_self;
 
-    if (enter_moving(thread, context, frame_mark))
+    if (enter_moving(thread, context, frame_mark) || enter_lending(thread, context, frame_mark))
         return thread;
     /* A limit on chains is for captures: nothing is in the way of an attach. */
     if (atomic_load_explicit(&context_guard, memory_order_relaxed) == GUARD_LIMITS &&
@@ -157,7 +199,7 @@ static APART void leave_here(uintptr_t sp)
     uintptr_t frame_mark = thread->frame_mark;
     struct context *context;
 
-    if (leave_moving(thread, sp))
+    if (leave_moving(thread, sp) || leave_lending(thread, sp))
         return;
     if (!slots_have_copied && !thread->depth &&
         (frame_mark & ~(uintptr_t)FRAME_OWNED) == (sp | FRAME_SLOW) && thread_is_attached(thread) &&

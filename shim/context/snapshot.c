@@ -125,7 +125,29 @@ static GUARDED bool read_values(struct thread *thread, struct context *context)
                                 borrowed_from(thread));
     if (dangling_on && slots_have_copied)
         dangling_hold_copied(thread, context);
+    if (is_set && slots_have_owned)
+        context->flags |=
+            CONTEXT_COUNTED; /* let go at once: functions of the program's wait for it */
     return is_set;
+}
+
+/* Held key indexes: what the context keeps is what it would keep now. */
+bool context_keys_same(const struct thread *thread, const struct context *context)
+{
+    for (unsigned key_index = 0; key_index < slots_key_count; key_index++) {
+        if (context_key_is_owned(key_index) &&
+            !policy_same(context_key_slot(key_index), context->key[key_index],
+                         context_get_key(thread, key_index)))
+            return false;
+    }
+    return true;
+}
+
+/* Neither the copied slots nor what the values of held keys point to. */
+static bool is_right(const struct thread *thread, const struct context *context)
+{
+    return !(slots_have_copied && !slots_same(context_copied(context))) &&
+           !(slots_have_owned_keys && !context_keys_same(thread, context));
 }
 
 GUARDED bool context_is_unchanged(struct thread *thread, const struct slot_moves *moves,
@@ -213,9 +235,10 @@ struct context *context_of_task(struct thread *thread)
     struct overlay_part *own = over->flags & CONTEXT_OVERLAY ? context_overlay_part(over) : NULL;
     struct context *task_snapshot = own ? own->task_snapshot : over;
 
-    if (task_snapshot && !slots_always_build &&
-        !(slots_have_copied && !slots_same(context_copied(task_snapshot))))
+    if (task_snapshot && !slots_always_build && is_right(thread, task_snapshot))
         return ref_of_deferred(thread, task_snapshot);
+    if (own)
+        context_drop_task_snapshot(over);
     task_snapshot = context_build(thread, 1);
     if (task_snapshot) {
         const struct context *chain = own ? over->base : over;
@@ -290,7 +313,7 @@ struct context *context_visible(struct thread *thread)
 static bool is_renewable(const struct context *snapshot)
 {
     return (!slots_have_copied || guard_is_for_words()) && !slots_always_build &&
-           !(snapshot->flags & CONTEXT_COUNTED);
+           !slots_have_owned_keys && !(snapshot->flags & CONTEXT_COUNTED);
 }
 
 static void make_snapshot_stale(struct thread *thread)
@@ -375,7 +398,7 @@ struct context *context_of_thread(struct thread *thread)
         snapshot = NULL;
     }
     if (snapshot) {
-        bool is_stale = slots_have_copied && !slots_same(context_copied(snapshot));
+        bool is_stale = !is_right(thread, snapshot);
 
         if (is_stale && !is_renewable(snapshot)) {
             context_drop_snapshot(thread);

@@ -57,12 +57,42 @@ static bool elf_find_object(const void *address, struct elf_module *out)
     elf_module_fill(&info, !found.dlfo_link_map->l_prev && !*info.dlpi_name, out);
     return true;
 }
+
+/* The loader's finder knows every module from before its constructors on. */
+static bool elf_is_nowhere(const void *address)
+{
+    elf_object_finder *find = elf_find_object_finder();
+    struct dl_find_object found;
+
+    return find && find((void *)(uintptr_t)address, &found) != 0;
+}
 #else
 static bool elf_find_object(const void *address, struct elf_module *out)
 {
     return false;
 }
+
+static bool elf_is_nowhere(const void *address)
+{
+    return false;
+}
 #endif
+
+uintptr_t elf_segment_end(const void *address)
+{
+    struct elf_module module;
+
+    if (elf_is_nowhere(address) || !elf_module_at(address, &module))
+        return 0;
+    for (size_t i = 0; i < module.phnum; i++) {
+        const elf_phdr *p = &module.phdr[i];
+        uintptr_t start = module.base + p->p_vaddr;
+
+        if (p->p_type == PT_LOAD && (uintptr_t)address - start < p->p_memsz)
+            return start + p->p_memsz;
+    }
+    return 0;
+}
 
 bool elf_module_at(const void *address, struct elf_module *out)
 {

@@ -53,6 +53,10 @@ int elf_each_module(int (*visit)(const struct elf_module *module, void *arg), vo
  * Waits for no lock where glibc is 2.35 or newer: for forked children. */
 bool elf_module_at(const void *address, struct elf_module *out);
 
+/* Where the segment of a module that ADDRESS is in ends; 0: it is in none. A few instructions where glibc is 2.35
+ * or newer, however many modules there are. */
+uintptr_t elf_segment_end(const void *address);
+
 /* Does a user's MODULE mean this one? `main`, a path, or the start of the file name up to its end,
  * a '.' or a '-': libuv means libuv.so.1.0.0, libglib means libglib-2.0.so.0. */
 bool elf_module_match(const struct elf_module *module, const char *name);

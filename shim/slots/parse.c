@@ -178,7 +178,9 @@ void slot_wake(struct slot *slot)
     if (slot->known)
         slot->known->is_chosen = true;
     if (slot->is_cloned || slot->is_owned)
-        slots_always_build = slots_owns_values = true;
+        slots_owns_values = true;
+    if (slot->is_cloned || (slot->is_owned && !policy_is_shareable(slot)))
+        slots_always_build = true;
 }
 
 unsigned slots_parse(struct config *config)

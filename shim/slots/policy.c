@@ -106,36 +106,75 @@ static size_t block_size(void *object)
 /* How many bytes from `object` on belong to it, at most `want`. */
 static size_t object_size(void *object, size_t want)
 {
-    uintptr_t address = (uintptr_t)object, sp = arch_sp(), end = 0;
-    struct elf_module module;
+    uintptr_t address = (uintptr_t)object, sp = arch_sp(), end;
 
     if (address < 4096)
         return 0; /* a small number, not an object */
-    if (elf_module_at(object, &module)) {
-        for (size_t i = 0; i < module.phnum; i++) {
-            uintptr_t low = module.base + module.phdr[i].p_vaddr;
-
-            if (module.phdr[i].p_type == PT_LOAD && address >= low &&
-                address < low + module.phdr[i].p_memsz)
-                end = low + module.phdr[i].p_memsz;
-        }
-    } else if (address >= sp && address < stack_end(sp)) {
+    if (address >= sp && address < stack_end(sp))
         end = stack_end(sp);
-    } else {
+    else if (!(end = elf_segment_end(object)))
         end = address + block_size(object);
-    }
     if (end > address)
         return end - address < want ? end - address : want;
     return !heap.is_watched && is_readable(address, want) ? want : 0;
 }
 
-/* Of a static object or one on the stack only the room around it is known: what lies behind it is
- * read, too, which a sanitizer must not take for a mistake of the program. */
-__attribute__((no_sanitize("address", "thread"))) static void
-copy_bytes(char *to, const volatile char *from, size_t size)
+/*
+ * Of a static object or one on the stack only the room around it is known: what lies behind it is read, too,
+ * which a sanitizer must not take for a mistake of the program.
+ */
+typedef uint64_t __attribute__((vector_size(16), aligned(1), may_alias)) block;
+#define UNCHECKED __attribute__((no_sanitize("address", "thread")))
+
+UNCHECKED static void copy_bytes(char *to, const char *from, size_t size)
 {
-    for (size_t i = 0; i < size; i++)
-        to[i] = from[i];
+    for (; size >= 4 * sizeof(block);
+         size -= 4 * sizeof(block), to += 4 * sizeof(block), from += 4 * sizeof(block)) {
+        block one = ((const block *)(const void *)from)[0],
+              two = ((const block *)(const void *)from)[1],
+              three = ((const block *)(const void *)from)[2],
+              four = ((const block *)(const void *)from)[3];
+
+        ((block *)(void *)to)[0] = one;
+        ((block *)(void *)to)[1] = two;
+        ((block *)(void *)to)[2] = three;
+        ((block *)(void *)to)[3] = four;
+    }
+    for (; size; size--)
+        *(volatile char *)to++ = *from++;
+}
+
+UNCHECKED static inline block differences(const char *one, const char *other)
+{
+    const block *a = (const block *)(const void *)one, *b = (const block *)(const void *)other;
+
+    return (a[0] ^ b[0]) | (a[1] ^ b[1]) | (a[2] ^ b[2]) | (a[3] ^ b[3]);
+}
+
+UNCHECKED static bool are_bytes_same(const char *one, const char *other, size_t size)
+{
+    enum { STEP = 4 * sizeof(block), LARGE = 8 * STEP };
+
+    for (; size >= LARGE; size -= LARGE) {
+        const char *end = one + LARGE;
+        block odd = {0, 0};
+
+        for (; one < end; one += STEP, other += STEP)
+            odd |= differences(one, other);
+        if (odd[0] | odd[1])
+            return false;
+    }
+    for (; size >= STEP; size -= STEP, one += STEP, other += STEP) {
+        block odd = differences(one, other);
+
+        if (odd[0] | odd[1])
+            return false;
+    }
+    for (; size; size--) {
+        if (*(const volatile char *)one++ != *other++)
+            return false;
+    }
+    return true;
 }
 
 static void *copy_object(void *object, size_t size, const char **why)
@@ -208,11 +247,52 @@ static void end(const struct slot *slot, void *value)
     errno = saved_errno;
 }
 
+/* Of what we have made ourselves, size and all are known. */
+static void *copy_again(const struct slot *slot, const void *owned)
+{
+    int saved_errno = errno;
+    void *copy = heap.allocate(slot->copy_size);
+
+    if (copy)
+        copy_bytes(copy, owned, slot->copy_size);
+    else
+        slot_failed(slot);
+    errno = saved_errno;
+    return copy;
+}
+
 void *policy_hold(const struct slot *slot, void *value, const void *owner, void *const *place)
 {
     if (!value)
         return NULL;
     return slot->policy == POLICY_WEAK ? origin_get(slot, value, owner, place) : make(slot, value);
+}
+
+bool policy_is_shareable(const struct slot *slot)
+{
+    return slot->key_index != SLOT_NO_KEY &&
+           (slot->policy == POLICY_COPY || slot->policy == POLICY_STRING ||
+            slot->policy == POLICY_REF);
+}
+
+/* The copy of an object that was smaller then ends in zeroes. */
+static bool is_copy_of(const char *copy, size_t size, void *object)
+{
+    size_t have = object_size(object, size);
+
+    if (!have || !are_bytes_same(copy, object, have))
+        return false;
+    while (have < size && !copy[have])
+        have++;
+    return have == size;
+}
+
+bool policy_same(const struct slot *slot, void *owned, void *value)
+{
+    if (!owned || !value || slot->policy == POLICY_REF)
+        return owned == value;
+    return slot->policy == POLICY_STRING ? !strcmp(owned, value)
+                                         : is_copy_of(owned, slot->copy_size, value);
 }
 
 void *policy_lend(const struct slot *slot, void *owned)
@@ -221,7 +301,7 @@ void *policy_lend(const struct slot *slot, void *owned)
         return NULL;
     if (slot->policy == POLICY_WEAK)
         return origin_look(owned) == ORIGIN_CURRENT ? origin_value(owned) : NULL;
-    return make(slot, owned);
+    return slot->policy == POLICY_COPY ? copy_again(slot, owned) : make(slot, owned);
 }
 
 void policy_take_back(const struct slot *slot, void *borrowed)
@@ -230,9 +310,16 @@ void policy_take_back(const struct slot *slot, void *borrowed)
         end(slot, borrowed);
 }
 
+static bool is_over;
+
+void policies_end(void)
+{
+    is_over = true;
+}
+
 void policy_let_go(const struct slot *slot, void *owned)
 {
-    if (!owned)
+    if (!owned || (is_over && slot->policy_function[1]))
         return;
     if (slot->policy == POLICY_WEAK)
         origin_put(owned);
@@ -257,8 +344,22 @@ bool policy_note_names(struct slot *slot, struct slot_error *error, const char *
     return true;
 }
 
+/* A context that is kept for the next capture would have what this one takes for lost. */
+static void look_for_leak_checker(void)
+{
+    static bool has_looked;
+
+    if (has_looked)
+        return;
+    has_looked = true;
+    if (elf_lookup_global("__lsan_do_leak_check", NULL, NULL, NULL))
+        slots_always_build = true;
+}
+
 bool policy_resolve(struct slot *slot)
 {
+    if (policy_is_shareable(slot))
+        look_for_leak_checker();
     if (slot->policy == POLICY_COPY || slot->policy == POLICY_STRING) {
         if (heap_find())
             return true;

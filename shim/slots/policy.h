@@ -30,6 +30,15 @@ static inline bool slot_is_owned(const struct slot *slot)
     return slot->is_owned;
 }
 
+/*
+ * May two captures have one context between them, as long as policy_same? Of a key, where the value's bytes or its
+ * address say all: what the context keeps is let go when the owner changes its value, or ends.
+ */
+bool policy_is_shareable(const struct slot *slot);
+
+/* Is what a context keeps what policy_hold would make of `value` now? Only of such a slot. */
+bool policy_same(const struct slot *slot, void *owned, void *value);
+
 /* Its functions are to be looked for. False: too many names. */
 bool policy_note_names(struct slot *slot, struct slot_error *error, const char *text);
 
@@ -44,5 +53,8 @@ void *policy_hold(const struct slot *slot, void *value, const void *owner, void 
 void *policy_lend(const struct slot *slot, void *owned);
 void policy_take_back(const struct slot *slot, void *borrowed);
 void policy_let_go(const struct slot *slot, void *owned);
+
+/* Exit has begun: functions of the program's are not called any more by policy_let_go. */
+void policies_end(void);
 
 #endif

@@ -1,0 +1,372 @@
+// promise: captures share what they hold of a key only as long as the key, and the bytes that it points to, are the same
+#include <setjmp.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core.h"
+#include "suite.h"
+
+struct item {
+    char text[56];
+    _Atomic long references;
+};
+
+pthread_key_t key_copy, key_string, key_ref, key_plain, key_left;
+static pthread_key_t *const all_keys[] = {&key_copy, &key_string, &key_ref, &key_plain, &key_left};
+static struct item *copied, *referred;
+static char *string;
+static bool sets_when_unreferred;
+static int destroyed;
+
+struct item *shared_ref(struct item *item);
+void shared_unref(struct item *item);
+
+__attribute__((used, noinline)) struct item *shared_ref(struct item *item)
+{
+    item->references++;
+    return item;
+}
+
+__attribute__((used, noinline)) void shared_unref(struct item *item)
+{
+    item->references--;
+    if (sets_when_unreferred)
+        core_set(key_left, "set by unref");
+}
+
+static void begin(const char *text)
+{
+    copied = calloc(1, sizeof *copied);
+    referred = calloc(1, sizeof *referred);
+    string = malloc(32);
+    strcpy(copied->text, text);
+    strcpy(referred->text, text);
+    strcpy(string, text);
+    core_set(key_copy, copied);
+    core_set(key_ref, referred);
+    core_set(key_string, string);
+    core_set(key_plain, "plain");
+}
+
+/* All is let go of: nobody has a reference but the owner. */
+static void end(void)
+{
+    for (unsigned i = 0; i < sizeof all_keys / sizeof *all_keys; i++)
+        core_set(*all_keys[i], NULL);
+    ck_assert_int_eq(core_alive(), 0);
+    ck_assert_int_eq(referred->references, 0);
+    free(copied);
+    free(referred);
+    free(string);
+}
+
+struct seen {
+    const char *copy, *string;
+    struct item *ref;
+};
+
+static void look(void *arg)
+{
+    const struct seen *seen = arg;
+
+    ck_assert_str_eq(((struct item *)core_get(key_copy))->text, seen->copy);
+    ck_assert_str_eq(core_get(key_string), seen->string);
+    ck_assert_ptr_eq(core_get(key_ref), seen->ref);
+    ck_assert_str_eq(core_get(key_plain), "plain");
+    ck_assert_ptr_ne(core_get(key_copy), copied);
+    ck_assert_ptr_ne(core_get(key_string), string);
+}
+
+START_TEST(test_policy_shared_unchanged)
+{
+    struct context *first, *second;
+    struct seen seen;
+
+    begin("one");
+    first = context_capture(FAMILY_UNIT);
+    second = context_capture(FAMILY_UNIT);
+    ck_assert_ptr_eq(first, second);
+    seen = (struct seen){"one", "one", referred};
+    core_run(first, look, &seen);
+    core_run(second, look, &seen);
+    ck_assert_int_eq(referred->references, 1); /* the snapshot's */
+    end();
+}
+END_TEST
+
+START_TEST(test_policy_shared_changed_in_place)
+{
+    struct context *contexts[4];
+    struct seen seen[4];
+
+    begin("one");
+    contexts[0] = context_capture(FAMILY_UNIT);
+    seen[0] = (struct seen){"one", "one", referred};
+    strcpy(copied->text, "two");
+    contexts[1] = context_capture(FAMILY_UNIT);
+    seen[1] = (struct seen){"two", "one", referred};
+    strcpy(string, "one and more");
+    contexts[2] = context_capture(FAMILY_UNIT);
+    seen[2] = (struct seen){"two", "one and more", referred};
+    strcpy(string, "on");
+    contexts[3] = context_capture(FAMILY_UNIT);
+    seen[3] = (struct seen){"two", "on", referred};
+    for (int i = 0; i < 4; i++)
+        core_run(contexts[i], look, &seen[i]);
+    end();
+}
+END_TEST
+
+START_TEST(test_policy_shared_changed_value)
+{
+    struct context *first, *second, *third;
+    struct item other = {"other", 0};
+    struct seen seen;
+
+    begin("one");
+    first = context_capture(FAMILY_UNIT);
+    core_set(key_ref, &other);
+    second = context_capture(FAMILY_UNIT);
+    core_set(key_ref, NULL);
+    third = context_capture(FAMILY_UNIT);
+    seen = (struct seen){"one", "one", referred};
+    core_run(first, look, &seen);
+    ck_assert_int_eq(referred->references, 0);
+    seen.ref = &other;
+    core_run(second, look, &seen);
+    ck_assert_int_eq(other.references, 0);
+    seen.ref = NULL;
+    core_run(third, look, &seen);
+    end();
+}
+END_TEST
+
+/* An object at the end of what may be read of it, and one whose bytes differ in the last only. */
+START_TEST(test_policy_shared_last_byte)
+{
+    struct context *first, *second;
+    struct item *seen;
+
+    begin("one");
+    first = context_capture(FAMILY_UNIT);
+    copied->references = 1l << 56; /* its last byte */
+    second = context_capture(FAMILY_UNIT);
+    ck_assert_ptr_ne(first, second);
+    seen = second->key[key_index_of[key_copy] - 1];
+    ck_assert_int_eq(seen->references, 1l << 56);
+    context_release(first);
+    context_release(second);
+    end();
+}
+END_TEST
+
+static void write_and_take(void *unused)
+{
+    strcpy(((struct item *)core_get(key_copy))->text, "task");
+    strcpy(core_get(key_string), "t");
+    free(core_get(key_string)); /* taken over */
+    core_set(key_string, NULL);
+    core_set(key_plain, "task");
+}
+
+START_TEST(test_policy_shared_tasks_do_not_see_each_other)
+{
+    struct context *first, *second;
+    struct seen seen;
+
+    begin("one");
+    seen = (struct seen){"one", "one", referred};
+    first = context_capture(FAMILY_UNIT);
+    second = context_capture(FAMILY_UNIT);
+    core_run(context_ref(first), look, &seen);
+    core_run(first, write_and_take, NULL);
+    core_run(context_ref(second), look, &seen);
+    core_run(second, look, &seen);
+    ck_assert_ptr_eq(core_get(key_copy), copied);
+    ck_assert_ptr_eq(core_get(key_string), string);
+    ck_assert_str_eq(core_get(key_plain), "plain");
+    end();
+}
+END_TEST
+
+/* What a task has captured is not what it captures after it has written in place. */
+static void hand_on(void *arg)
+{
+    struct seen seen = {"one", "one", arg};
+    struct context *first = context_capture(FAMILY_UNIT), *second;
+
+    strcpy(((struct item *)core_get(key_copy))->text, "two");
+    second = context_capture(FAMILY_UNIT);
+    core_run(first, look, &seen);
+    seen.copy = "two";
+    core_run(second, look, &seen);
+}
+
+START_TEST(test_policy_shared_handed_on)
+{
+    begin("one");
+    core_run(context_capture(FAMILY_UNIT), hand_on, referred);
+    core_run(context_capture(FAMILY_UNIT), hand_on, referred);
+    end();
+}
+END_TEST
+
+static void only_capture(void *unused)
+{
+    context_release(context_capture(FAMILY_UNIT));
+}
+
+START_TEST(test_policy_shared_task_captures_only)
+{
+    begin("one");
+    for (int i = 0; i < 3; i++)
+        core_run(context_capture(FAMILY_UNIT), only_capture, NULL);
+    end();
+}
+END_TEST
+
+START_TEST(test_policy_shared_nothing_at_first)
+{
+    struct seen seen;
+
+    context_release(context_capture(FAMILY_UNIT));
+    begin("one");
+    seen = (struct seen){"one", "one", referred};
+    core_run(context_capture(FAMILY_UNIT), look, &seen);
+    end();
+}
+END_TEST
+
+/* The last to let go does so at once, whichever thread it is: the owner may wait for it. */
+static void *run_elsewhere(void *context)
+{
+    struct seen seen = {"one", "one", referred};
+
+    core_run(context, look, &seen);
+    ck_assert_int_eq(referred->references, 0);
+    thread_leave(thread_self);
+    return NULL;
+}
+
+START_TEST(test_policy_shared_let_go_at_once)
+{
+    struct context *first, *second;
+    pthread_t thread;
+    struct seen seen;
+
+    begin("one");
+    seen = (struct seen){"one", "one", referred};
+    first = context_capture(FAMILY_UNIT);
+    second = context_capture(FAMILY_UNIT);
+    core_set(key_plain, NULL);
+    core_set(key_plain, "plain");
+    core_run(first, look, &seen);
+    pthread_create(&thread, NULL, run_elsewhere, second);
+    pthread_join(thread, NULL);
+    end();
+}
+END_TEST
+
+START_TEST(test_policy_shared_unref_sets_a_key)
+{
+    struct seen seen;
+
+    begin("one");
+    destroyed = 0;
+    seen = (struct seen){"one", "one", referred};
+    for (int i = 0; i < 3; i++) {
+        struct context *context = context_capture(FAMILY_UNIT);
+
+        sets_when_unreferred = true;
+        core_run(context, look, &seen);
+        sets_when_unreferred = false;
+        ck_assert_ptr_null(core_get(key_left));
+        ck_assert_int_eq(destroyed, i + 1);
+    }
+    end();
+}
+END_TEST
+
+static void delete_key(void *unused)
+{
+    core_key_delete(key_string);
+}
+
+START_TEST(test_policy_shared_key_is_deleted)
+{
+    struct seen seen;
+
+    begin("one");
+    seen = (struct seen){"one", "one", referred};
+    core_run(context_capture(FAMILY_UNIT), look, &seen);
+    core_run(context_capture(FAMILY_UNIT), delete_key, NULL);
+    core_key_create(&key_string, NULL);
+    core_set(key_string, string);
+    core_run(context_capture(FAMILY_UNIT), look, &seen);
+    end();
+}
+END_TEST
+
+static jmp_buf way_out;
+
+static void jump(void *unused)
+{
+    longjmp(way_out, 1);
+}
+
+static __attribute__((noinline)) void run_deeper(struct context *context)
+{
+    volatile char buffer[4096] = "";
+
+    core_run(context, jump, NULL);
+    ck_assert_int_eq(buffer[0], 0);
+}
+
+START_TEST(test_policy_shared_longjmp)
+{
+    struct seen seen;
+
+    begin("one");
+    seen = (struct seen){"one", "one", referred};
+    core_run(context_capture(FAMILY_UNIT), look, &seen);
+    if (!setjmp(way_out))
+        run_deeper(context_capture(FAMILY_UNIT));
+    core_run(context_capture(FAMILY_UNIT), look, &seen);
+    end();
+}
+END_TEST
+
+static void destroy(void *unused)
+{
+    destroyed++;
+}
+
+static __attribute__((noinline)) void create_keys(void)
+{
+    for (unsigned i = 0; i < sizeof all_keys / sizeof *all_keys; i++)
+        core_key_create(all_keys[i], all_keys[i] == &key_left ? destroy : NULL);
+}
+
+int main(void)
+{
+    static char carry[] =
+        "BATON_CARRY=key:key_copy,copy=64;key:key_string,string;"
+        "key:key_ref,ref=shared_ref,unref=shared_unref;key:key_plain;key:key_left";
+    TCase *tc = tcase_create("policy_shared");
+
+    core_start(carry);
+    create_keys();
+    tcase_add_test(tc, test_policy_shared_unchanged);
+    tcase_add_test(tc, test_policy_shared_changed_in_place);
+    tcase_add_test(tc, test_policy_shared_changed_value);
+    tcase_add_test(tc, test_policy_shared_last_byte);
+    tcase_add_test(tc, test_policy_shared_tasks_do_not_see_each_other);
+    tcase_add_test(tc, test_policy_shared_handed_on);
+    tcase_add_test(tc, test_policy_shared_task_captures_only);
+    tcase_add_test(tc, test_policy_shared_nothing_at_first);
+    tcase_add_test(tc, test_policy_shared_let_go_at_once);
+    tcase_add_test(tc, test_policy_shared_unref_sets_a_key);
+    tcase_add_test(tc, test_policy_shared_key_is_deleted);
+    tcase_add_test(tc, test_policy_shared_longjmp);
+    return suite_run("policy_shared", tc);
+}

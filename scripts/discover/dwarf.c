@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "discover.h"
+#include "dwarf_die.h"
 #include "elf/file.h"
 
 struct described {
@@ -144,7 +145,7 @@ bool dwarf_is_there(struct names *names)
 /* ---- types ---- */
 
 /* What a type is behind its other names and qualifiers. */
-static bool type_behind(Dwarf_Die *of, Dwarf_Die *out)
+bool dwarf_type_behind(Dwarf_Die *of, Dwarf_Die *out)
 {
     Dwarf_Attribute attribute;
 
@@ -181,11 +182,11 @@ static unsigned data_argument(Dwarf_Die *function_type)
         if (dwarf_tag(&argument) != DW_TAG_formal_parameter)
             continue;
         number++;
-        if (!type_behind(&argument, &type) || !is_pointer_tag(dwarf_tag(&type)))
+        if (!dwarf_type_behind(&argument, &type) || !is_pointer_tag(dwarf_tag(&type)))
             continue;
         if (!any)
             any = number;
-        if (!type_behind(&type, &behind))
+        if (!dwarf_type_behind(&type, &behind))
             plain = number;
     } while (dwarf_siblingof(&argument, &argument) == 0);
     return plain ? plain : any;
@@ -209,12 +210,12 @@ static void look_into(Dwarf_Die *type, struct parameter *out)
         Dwarf_Attribute attribute;
         Dwarf_Word offset;
 
-        if (dwarf_tag(&member) != DW_TAG_member || !type_behind(&member, &member_type) ||
+        if (dwarf_tag(&member) != DW_TAG_member || !dwarf_type_behind(&member, &member_type) ||
             dwarf_tag(&member_type) != DW_TAG_pointer_type ||
             !dwarf_attr(&member, DW_AT_data_member_location, &attribute) ||
             dwarf_formudata(&attribute, &offset) != 0 || offset > 4096)
             continue;
-        if (!type_behind(&member_type, &behind)) {
+        if (!dwarf_type_behind(&member_type, &behind)) {
             if (out->field_data < 0)
                 out->field_data = (int)offset;
         } else if (dwarf_tag(&behind) == DW_TAG_subroutine_type && out->field_function < 0 &&
@@ -234,14 +235,14 @@ static bool describe(Dwarf_Die *die, struct parameter *out)
     memset(out, 0, sizeof *out);
     out->field_function = out->field_data = -1;
     out->name = dwarf_diename(die);
-    if (!type_behind(die, &type))
+    if (!dwarf_type_behind(die, &type))
         return true;
     switch (dwarf_tag(&type)) {
     case DW_TAG_pointer_type:
     case DW_TAG_reference_type:
     case DW_TAG_rvalue_reference_type:
         out->is_pointer = true;
-        if (!type_behind(&type, &behind))
+        if (!dwarf_type_behind(&type, &behind))
             return true;
         if (dwarf_tag(&behind) == DW_TAG_subroutine_type) {
             out->is_function = true;
@@ -282,7 +283,7 @@ static bool read_signature(Dwarf_Die *die, struct signature *out)
     if (dwarf_attr(die, DW_AT_abstract_origin, &attribute) &&
         dwarf_formref_die(&attribute, &origin))
         from = &origin;
-    if (type_behind(from, &type) &&
+    if (dwarf_type_behind(from, &type) &&
         (dwarf_tag(&type) == DW_TAG_structure_type || dwarf_tag(&type) == DW_TAG_class_type)) {
         Dwarf_Word size;
 
@@ -301,16 +302,22 @@ static bool read_signature(Dwarf_Die *die, struct signature *out)
     return true;
 }
 
-bool dwarf_signature(struct names *names, const struct function *function, struct signature *out)
+bool dwarf_function(struct names *names, uintptr_t start, Dwarf_Die *out)
 {
     struct dwarf *dwarf = dwarf_of(names);
-    struct described wanted_one = {.start = function->start}, *found;
-    Dwarf_Die die;
+    struct described wanted_one = {.start = start}, *found;
 
     if (!dwarf->count)
         return false;
     found = bsearch(&wanted_one, dwarf->functions, dwarf->count, sizeof *found, by_start);
-    return found && dwarf_offdie(dwarf->debug, found->die, &die) && read_signature(&die, out);
+    return found && dwarf_offdie(dwarf->debug, found->die, out);
+}
+
+bool dwarf_signature(struct names *names, const struct function *function, struct signature *out)
+{
+    Dwarf_Die die;
+
+    return dwarf_function(names, function->start, &die) && read_signature(&die, out);
 }
 
 void dwarf_each(struct names *names,

@@ -3,6 +3,7 @@
  * the libraries that it needs would make every start of the launcher slower.
  *
  *   baton-discover static PROGRAM text|json
+ *   baton-discover fits FILE ADDRESS ROLE SIZE           is the function there what an item takes it for?
  *   baton-discover judge FACTS text|json [FILE.conf]     FACTS: a file, or a folder with one a process
  */
 #include <dirent.h>
@@ -107,11 +108,12 @@ int main(int argc, char **argv)
     char *text = NULL;
     size_t len = 0;
     bool is_static = argc == 4 && !strcmp(argv[1], "static");
+    bool is_fits = argc == 6 && !strcmp(argv[1], "fits");
     bool is_judge = (argc == 4 || argc == 5) && !strcmp(argv[1], "judge");
     int status;
 
     log_level = -1;
-    if (!is_static && !is_judge) {
+    if (!is_static && !is_judge && !is_fits) {
         fprintf(
             stderr,
             "usage: baton-discover static PROGRAM text|json, baton-discover judge FACTS text|json "
@@ -119,8 +121,10 @@ int main(int argc, char **argv)
         return 2;
     }
     kept = stdout = allocated(open_memstream(&text, &len));
-    status = is_static ? verb_static(argv[2], !strcmp(argv[3], "json"))
-                       : verb_judge(argv[2], !strcmp(argv[3], "json"), argc == 5 ? argv[4] : NULL);
+    status = is_fits ? verb_fits(argv[2], argv[3], argv[4], argv[5])
+             : is_static
+                 ? verb_static(argv[2], !strcmp(argv[3], "json"))
+                 : verb_judge(argv[2], !strcmp(argv[3], "json"), argc == 5 ? argv[4] : NULL);
     stdout = terminal;
     fclose(kept);
     return print_clean(stdout, text, len) ? 1 : status;

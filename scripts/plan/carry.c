@@ -60,6 +60,7 @@ static bool check_name(const struct slot *slot, const char *name, const char *us
     struct elf_symbol symbol, first;
     const struct module *where = NULL;
     const char *reason;
+    char why[512];
 
     for (unsigned i = 0; i < modules_count; i++) {
         if (!is_meant(&modules[i], user_module) ||
@@ -90,6 +91,11 @@ static bool check_name(const struct slot *slot, const char *name, const char *us
         reason = codec_reason(slot, first.size);
     if (reason) {
         printf("    %s: refused: %s: in %s\n", name, reason, where->elf.name);
+        return false;
+    }
+    if (slot && want == ELF_FUNC && !slots_force &&
+        !fits_check(slot, name, where, first.value, why, sizeof why)) {
+        printf("    %s: refused: %s\n", name, why);
         return false;
     }
     printf("    %s: found in %s, %s\n", name, where->elf.name,

@@ -98,6 +98,12 @@ bool auto_is_empty(const struct config *config);
 /* Says what was chosen and why, or that nothing was; and what may be meant besides. False: nothing. */
 bool auto_check(void);
 
+/* fits.c: is the function NAME of SLOT, at ADDRESS, what the item takes it for, as far as debug information says? False:
+ * WHY says why not, and what fits. */
+struct slot;
+bool fits_check(const struct slot *slot, const char *name, const struct module *module,
+                uintptr_t address, char *why, size_t n);
+
 /* patch.c: plans the displacement of a function's first instructions. False: REASON says why not. */
 bool patch_plan(const struct module *module, uintptr_t function, size_t size,
                 struct plan_patch *out, char *reason, size_t n);

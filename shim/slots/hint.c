@@ -78,6 +78,8 @@ void slots_say_unmatched(void)
     for (unsigned i = 0; i < slots_count; i++) {
         if (slots[i].state == SLOT_WAITING && !slots[i].is_dormant)
             slot_say_unmatched(&slots[i], LOG_LEVEL_WARN);
+        else if (slots[i].state == SLOT_BOUND && slots[i].is_note_said)
+            log_msg(LOG_LEVEL_WARN, "BATON_CARRY=\"%s\": %s", slots[i].item, slots[i].note);
     }
 }
 

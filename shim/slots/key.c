@@ -1,5 +1,5 @@
 /*
- * key:NAME[@MODULE], key:by=FUNCTION[@MODULE], key:MODULE+0xOFFSET, key:n=N: pthread and C11 keys,
+ * key:NAME[@MODULE], key:by=FUNCTION[#N][@MODULE], key:MODULE+0xOFFSET, key:n=N: pthread and C11 keys,
  * with ,native behind it in the C library's own store (native.c).
  *
  * A key is a number made at run time; what the user can name is the variable that it is stored in,
@@ -15,6 +15,8 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "base/log.h"
+#include "base/mem.h"
 #include "elf/elf.h"
 #include "slots/key_guard.h"
 #include "slots/native.h"
@@ -28,6 +30,7 @@ struct key_binding key_bindings[SLOTS_MAX];
 
 struct known_key {
     bool is_live;
+    uint16_t maker; /* 1 + the slot whose by= function made it; 0: none's */
     int trampoline_id;
     const void *variable; /* what was passed to the creating function */
     const void *caller;   /* its return address */
@@ -160,18 +163,61 @@ static bool is_creator_on_stack(const struct slot *slot, const void *caller)
     return false;
 }
 
-/* Does the key that was just made belong to this slot? */
-static bool is_wanted(struct slot *slot, const void *variable, const void *caller)
+enum { NOTE_SIZE = 256 };
+
+/* A function that makes several keys: which one was meant only the user can say. */
+static void say_several(struct slot *slot)
+{
+    char *text = slot->is_note_said ? (char *)(uintptr_t)slot->note : mem_alloc(NOTE_SIZE);
+
+    if (!text)
+        return;
+    fmt_buf(
+        text, NOTE_SIZE,
+        "its function made %u keys, of which the first is carried: by=%.100s#1 to #%u say which",
+        slot->key.most, slot->key.name, slot->key.most);
+    slot->note = text;
+    slot->is_note_said = true;
+}
+
+/* Of by=: did its function make the key? Then it is counted. True: it is the one that is meant. */
+static bool is_made_for(struct slot *slot, struct known_key *known)
+{
+    if (slot->state == SLOT_WAITING && !slot->key.is_lasting)
+        key_resolve(slot);
+    if (!slot->key.creator_lo || !is_creator_on_stack(slot, known->caller))
+        return false;
+    known->maker = (uint16_t)(slot - slots + 1);
+    slot->key.made++;
+    slot->key.live++;
+    if (slot->key.most < slot->key.made)
+        slot->key.most = slot->key.made;
+    if (!slot->key.which && slot->key.made > 1)
+        say_several(slot);
+    slot->reason = "its function has made fewer keys than #N says";
+    return slot->state == SLOT_WAITING && (!slot->key.which || slot->key.which == slot->key.made);
+}
+
+/* Of a function all of whose keys are gone the next one is the first again. */
+static void forget_made(const struct known_key *known)
+{
+    for (unsigned i = 0; known->maker && i < slots_count; i++) {
+        struct slot *slot = &slots[i];
+
+        if (slot->kind->is_key && slot->key.by_creator &&
+            slot->key.creator_lo == slots[known->maker - 1].key.creator_lo && slot->key.live &&
+            !--slot->key.live)
+            slot->key.made = 0;
+    }
+}
+
+/* Does the key that was just made belong to this slot, which says so otherwise than by=? */
+static bool is_wanted(struct slot *slot, const void *variable)
 {
     if (!slot->kind->is_key || slot->state != SLOT_WAITING)
         return false;
     if (slot->key.order)
         return slot->key.order == keys_created;
-    if (slot->key.by_creator) {
-        if (!slot->key.is_lasting)
-            key_resolve(slot);
-        return slot->key.creator_lo && is_creator_on_stack(slot, caller);
-    }
     if (!slot->key.is_lasting)
         key_resolve(slot);
     return slot->state == SLOT_WAITING && slot->key.variable &&
@@ -182,6 +228,7 @@ void key_created(int trampoline_id, pthread_key_t key, const void *variable, con
                  bool is_ok)
 {
     struct known_key *known;
+    struct slot *wanted = NULL;
 
     if (!is_ok || key >= KEYS_MAX) {
         if (!is_ok)
@@ -193,15 +240,20 @@ void key_created(int trampoline_id, pthread_key_t key, const void *variable, con
     known->caller = caller;
     known->trampoline_id = trampoline_id;
     known->destructor = key_guard_keep(trampoline_id, key);
+    known->maker = 0;
     known->is_live = true;
     keys_created++;
     for (unsigned i = 0; i < slots_count; i++) {
-        if (is_wanted(&slots[i], variable, caller)) {
-            bind(&slots[i], key, false);
-            return;
-        }
+        struct slot *slot = &slots[i];
+        bool is_by = slot->kind->is_key && slot->key.by_creator && slot->state != SLOT_REFUSED;
+
+        if ((is_by ? is_made_for(slot, known) : !wanted && is_wanted(slot, variable)) && !wanted)
+            wanted = slot;
     }
-    slots_look_again(); /* perhaps it is stored in a named variable later */
+    if (wanted)
+        bind(wanted, key, false);
+    else
+        slots_look_again(); /* perhaps it is stored in a named variable later */
 }
 
 /* The key index's key is no more: what contexts hold of it is void, nothing of it is destroyed by us. */
@@ -253,6 +305,7 @@ int key_will_delete(pthread_key_t key)
         unbind(key_index_of[key] - 1u, "its key was deleted");
     native_unbind(native_is_deleted, &key);
     known->is_live = false;
+    forget_made(known);
     trampoline_id = known->trampoline_id;
     known->trampoline_id = NO_TRAMPOLINE;
     key_guard_end(trampoline_id);
@@ -288,6 +341,33 @@ static const struct slot_form key_form = {
     .extra = "native, " POLICY_WORDS,
 };
 
+/* FUNCTION[#N][@MODULE] */
+static bool check_by(const char *at, size_t len, struct slot_error *error)
+{
+    static const char form[] = "a function that makes the key, as in by=make_key";
+    static const char number[] = "which of its keys, from 1 to 1024, as in by=make_key#2";
+    const char *end = at + len, *hash = memchr(at, '#', len), *module = memchr(at, '@', len);
+    unsigned value = 0;
+
+    if (!hash)
+        return form_check_symbol(at, len, form, error);
+    if (module && module < hash)
+        return form_bad(error, hash, "#N before @MODULE, as in by=make_key#2@main");
+    if (!form_check_name(at, (size_t)(hash - at), form, error))
+        return false;
+    for (const char *digit = hash + 1; digit < (module ? module : end); digit++) {
+        if (!form_is_digit(*digit) || value > KEYS_MAX)
+            return form_bad(error, hash + 1, number);
+        value = value * 10 + (unsigned)(*digit - '0');
+    }
+    if (!value || value > KEYS_MAX)
+        return form_bad(error, hash + 1, number);
+    return !module ||
+           form_check_name(module + 1, (size_t)(end - module - 1),
+                           "main or the beginning of a library's file name after @, as in @libcurl",
+                           error);
+}
+
 static bool key_check(const char *at, size_t len, struct slot_error *error)
 {
     const char *offset = form_find_offset(at, len);
@@ -300,11 +380,21 @@ static bool key_check(const char *at, size_t len, struct slot_error *error)
         return true; /* whether it is too large: the kind reads it */
     }
     if (len >= 3 && !memcmp(at, "by=", 3))
-        return form_check_symbol(at + 3, len - 3,
-                                 "a function that makes the key, as in by=make_key", error);
+        return check_by(at + 3, len - 3, error);
     if (offset)
         return form_check_offset(at, offset, at + len, false, error);
     return form_check_symbol(at, len, key_form.item, error);
+}
+
+static void cut_number(struct slot *slot, char *text)
+{
+    char *hash = strchr(text, '#');
+
+    if (!hash)
+        return;
+    *hash = '\0';
+    while (form_is_digit(*++hash))
+        slot->key.which = (uint16_t)(slot->key.which * 10 + (*hash - '0'));
 }
 
 static bool key_parse(struct slot *slot, char *text, struct slot_error *error)
@@ -343,6 +433,8 @@ static bool key_parse(struct slot *slot, char *text, struct slot_error *error)
             text += 3;
         }
         form_cut_module(text, &slot->key.module);
+        if (slot->key.by_creator)
+            cut_number(slot, text);
         slot->key.name = text;
         if (!*text || (slot->key.module && !*slot->key.module)) {
             *error = (struct slot_error){
@@ -441,8 +533,9 @@ static void key_resolve(struct slot *slot)
                                             : "no loaded module has a variable of this name";
         return;
     }
-    slot->reason = slot->key.by_creator ? "its function has made no key yet"
-                                        : "no key has been stored in it yet";
+    slot->reason = !slot->key.by_creator ? "no key has been stored in it yet"
+                   : slot->key.made      ? "its function has made fewer keys than #N says"
+                                         : "its function has made no key yet";
     if (slot->key.by_creator)
         return;
     memcpy(&key, (const void *)slot->key.variable, sizeof key);

@@ -165,7 +165,8 @@ struct slot {
     bool is_fixed;       /* bytes at tp_offset from the thread pointer in every thread */
     bool is_static_word; /* moved by words.c */
     const char *reason;  /* why refused, or why still waiting; static text */
-    const char *note;    /* bound: what the user should know; static text or NULL */
+    const char *note;    /* bound: what the user should know; NULL: nothing */
+    bool is_note_said;   /* at exit, too: the user may have meant something else */
     char where[96];      /* once bound: module and symbol, for the report */
 
     struct known *known; /* `auto` named it; NULL: the user did */
@@ -196,7 +197,10 @@ struct slot {
             pthread_key_t number;      /* native: the key */
             uint16_t overlay;          /* 1 + the key index of one that may be native or not */
             bool by_creator;           /* name is a function on the creating stack */
-            uintptr_t variable;        /* its address once found, or 0 */
+            uint16_t which;            /* #N: which of its keys; 0: the first */
+            uint16_t made, live,
+                most; /* how many it has made since none of them was there; are there; the most */
+            uintptr_t variable; /* its address once found, or 0 */
             uintptr_t creator_lo, creator_hi;
             bool is_lasting; /* found in a module that is never unloaded */
         } key;

@@ -1,7 +1,7 @@
 """fn:fill=F,size=N,set=F and fn:at=F,size=N: state that a function writes to an address, or answers the address of."""
 import subprocess
 
-from harness import PROGRAMS, carry, idle, plain, run, test
+from harness import BUILD, PROGRAMS, carry, idle, plain, run, skip, test
 from test_launcher import BATON, baton
 from test_policies import VALGRIND
 
@@ -158,3 +158,30 @@ def no_device():
     for how in (plain, idle):
         how("known_cuda", "never").ok()
     carry("auto", "known_cuda", "never").ok().quiet().clean().carried("pthread", exactly=3)
+
+
+# What the debug information of the function says against the item, and what would fit.
+UNFIT = {
+    "fn:fill=device_get,size=8,set=device_set": "device_set: refused: it does not fit: it is int (int), whose value has 4 bytes: size=4",
+    "fn:fill=device_get,size=2,set=device_set": "device_get: refused: it does not fit: it is int (int *), whose value has 4 bytes",
+    "fn:get=device_get,set=device_set": "fill=F,size=4 fits a function that writes the value to an address",
+    "fn:at=wide_get,size=24": "it is void (struct wide *), expected a function that takes nothing and returns an address; fill=F,size=24",
+    "fn:at=place_at,size=8": "it is struct place * (void), whose value has 12 bytes: size=12",
+    "fn:fill=wide_get,size=8,set=wide_put": "whose value has 24 bytes: size=24",
+    "fn:fill=wide_get,size=24,put=device_set": "set=F takes the value",
+    "fn:fill=device_get,size=4,set=wide_put": "put=F takes its address",
+    "fn:fill=place_at,size=12,put=wide_put": "at=F,size=12 if that is where the thread has it",
+    "fn:get=main,set=device_set": "it is int (int, ...), expected a function that takes nothing",
+    "swap:small_set": "it is void (unsigned char), expected a function that returns the value before",
+}
+
+
+@test("check compares functions with their debug information, and says what fits; without it, nothing is refused", each=UNFIT)
+def unfit(item, tmp_path):
+    if "libdw" not in subprocess.run(["ldd", BUILD / "baton-discover"], capture_output=True, text=True, check=False).stdout:
+        skip("built without libdw")
+    baton("check", item, PROGRAMS / "fn_forms").exits(1).says(UNFIT[item])
+    baton("check", item, PROGRAMS / "fn_forms", env={"BATON_FORCE": "on"}).exits(0)
+    stripped = tmp_path / "stripped"
+    subprocess.run(["objcopy", "--strip-debug", PROGRAMS / "fn_forms", stripped], check=True)
+    baton("check", item, stripped).exits(0)

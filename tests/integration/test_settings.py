@@ -5,6 +5,7 @@ import tempfile
 from pathlib import Path
 
 from harness import PROGRAMS, ROOT, Failure, carry, idle, plain, run, skip, test
+from test_launcher import baton
 
 KEY = "key:request_key"
 RIGHT = "task 5 sees 5\n"
@@ -187,6 +188,71 @@ def all_names():
     after = carry(";".join(items), "names").ok().quiet().clean()
     after.says("hidden_key 1\n", "hidden_word 2\n", "app::current_request 3\n", "app::settings::level 4\n",
                "app::request_key_of_app 5\n", "heap_key 6\n", "shared_name a 8 b 0\n")
+
+
+@test("names: of several keys that a function makes the first is carried, and it is said how to name the others; #N does")
+def keys_of_one_function(tmp_path):
+    source, program = tmp_path / "keys.c", tmp_path / "keys"
+    source.write_text(KEYS)
+    subprocess.run(["gcc", "-w", "-O1", "-g", "-rdynamic", "-pthread", source, "-o", program], check=True)
+    said = 'BATON_CARRY="key:by=make_keys": its function made 3 keys, of which the first is carried: by=make_keys#1 to #3'
+    for how in (plain, idle):
+        how(program).ok().says("0 0 0, again 0 0\n")
+    after = carry("key:by=make_keys", program, env={"BATON_WARN": "on"}).ok().clean().says("1 0 0, again 4 0\n").complains(said)
+    if "by=make_keys#1 to #3" not in after.slot("key:by=make_keys")["reason"]:
+        after.fail("the report does not say it")
+    for item, line in {"key:by=make_keys#1": "1 0 0, again 4 0", "key:by=make_keys#2@main": "0 2 0, again 0 5",
+                       "key:by=make_keys#3;key:by=make_keys#1": "1 0 3, again 4 0"}.items():
+        carry(item, program).ok().quiet().clean().says(line + "\n")
+        if ";" not in item:
+            baton("check", item, program).exits(0)
+    after = carry("key:by=make_keys#4", program).ok().clean().says("0 0 0, again 0 0\n")
+    if "fewer keys than #N says" not in after.slot_is("key:by=make_keys#4", "unmatched").slot("key:by=make_keys#4")["reason"]:
+        after.fail("the report does not say why")
+    baton("check", "key:by=make_kei#1", program).exits(1).says("near: make_keys")
+
+
+KEYS = r"""
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+static pthread_key_t *keys;
+static long saw[3];
+__attribute__((noinline)) void make_keys(int count)
+{
+    keys = malloc(3 * sizeof *keys);
+    for (int i = 0; i < count; i++)
+        pthread_key_create(&keys[i], 0);
+}
+static void *look(void *count)
+{
+    for (long i = 0; i < (long)count; i++)
+        saw[i] = (long)pthread_getspecific(keys[i]);
+    return 0;
+}
+static void hand_over(long count, long first)
+{
+    pthread_t thread;
+    for (long i = 0; i < count; i++)
+        pthread_setspecific(keys[i], (void *)(first + i));
+    pthread_create(&thread, 0, look, (void *)count);
+    pthread_join(thread, 0);
+}
+int main(void)
+{
+    pthread_key_t other;
+    pthread_key_create(&other, 0);
+    make_keys(3);
+    hand_over(3, 1);
+    printf("%ld %ld %ld, again", saw[0], saw[1], saw[2]);
+    for (int i = 0; i < 3; i++)
+        pthread_key_delete(keys[i]);
+    make_keys(2);
+    hand_over(2, 4);
+    printf(" %ld %ld\n", saw[0], saw[1]);
+    return 0;
+}
+"""
 
 
 @test("names: keys by the order of their creation")

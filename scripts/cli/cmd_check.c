@@ -63,6 +63,14 @@ int cmd_check(const struct cli *cli)
         usage_error("check: the items come first: baton check %s %s", quoted(cli->argv[1]),
                     quoted(cli->argv[0]));
     items = cli->dashes >= 0 ? cli->dashes : cli->argc - 1;
+    for (int i = 0; i < items; i++) {
+        if (!looks_like_item(cli->argv[i]) && !strpbrk(cli->argv[i], ":;(") &&
+            program_look(cli->argv[i]))
+            usage_error("check: %s is a program; its command line stands behind --, as in: baton "
+                        "check %s -- %s %s",
+                        clean(cli->argv[i]), i ? quoted(cli->argv[0]) : "ITEM",
+                        quoted(cli->argv[i]), quoted(cli->argv[i + 1]));
+    }
     for (int i = 0; i < items; i++)
         take_list(cli->argv[i]);
     if (items == cli->argc)

@@ -108,6 +108,12 @@ static void say_kind(const struct program *program, char **arguments)
     }
 }
 
+/* key:a and the like, which cannot be meant otherwise; a word such as `locale` is a program's name, too. */
+static bool is_item_alone(const char *text)
+{
+    return strchr(text, ':') && looks_like_item(text) && !program_look(text);
+}
+
 /* "baton run --carry key:a;key:b PROGRAM", which the shell took apart; "baton run PROGRAM --carry key:a". */
 static void say_mistakes(const struct cli *cli)
 {
@@ -118,9 +124,20 @@ static void say_mistakes(const struct cli *cli)
                 ? "; if there was a ';' between items, the shell took it: quote them, as in "
                   "--carry 'key:a;key:b'"
                 : "");
+    if (is_item_alone(cli->argv[0])) {
+        int program = cli->argc > 1 && !strcmp(cli->argv[1], "--") ? 2 : 1;
+
+        usage_error("run: %s is an item, and no program: baton run --carry %s -- %s",
+                    clean(cli->argv[0]), quoted(cli->argv[0]),
+                    program < cli->argc ? quoted(cli->argv[program]) : "PROGRAM");
+    }
     if (cli->dashes >= 0 || is_set("BATON_CARRY") || is_set("BATON_HOOKS") ||
         is_set("BATON_CONFIG"))
         return;
+    if (cli->argc == 2 && is_item_alone(cli->argv[1]))
+        say("note: %s stands behind the program's name, so it is the program's; for baton write: "
+            "baton run --carry %s -- %s",
+            clean(cli->argv[1]), quoted(cli->argv[1]), quoted(cli->argv[0]));
     for (int i = 1; i + 1 < cli->argc; i++) {
         if ((!strcmp(cli->argv[i], "--carry") && looks_like_item(cli->argv[i + 1])) ||
             (!strncmp(cli->argv[i], "--carry=", 8) && looks_like_item(cli->argv[i] + 8)))

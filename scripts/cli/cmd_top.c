@@ -18,8 +18,11 @@
 
 #include "base/arch.h"
 #include "cli.h"
+#include "screen.h"
 #include "observe/live_format.h"
 #include "trace/trace.h"
+
+enum { SCREEN_FIRST_MS = 200 };
 
 struct page {
     const struct live_header *header;
@@ -196,32 +199,32 @@ static const char *duration(double ns)
     return text;
 }
 
-static void print_line(const char *name, const struct sample *now, const struct family *family,
-                       const struct family *before, double seconds)
+static void print_line(FILE *out, const char *name, const struct sample *now,
+                       const struct family *family, const struct family *before, double seconds)
 {
-    printf("%-16s %12.0f %10" PRId64 " %10" PRIu64 " %10s %10s %10s\n", name,
-           seconds > 0 ? (double)(family->submitted - before->submitted) / seconds : 0,
-           in_flight(family), family->dropped, duration(quantile(now, family, .5)),
-           duration(quantile(now, family, .99)),
-           duration((double)family->queue_max * now->ns_per_tick));
+    fprintf(out, "%-16s %12.0f %10" PRId64 " %10" PRIu64 " %10s %10s %10s\n", name,
+            seconds > 0 ? (double)(family->submitted - before->submitted) / seconds : 0,
+            in_flight(family), family->dropped, duration(quantile(now, family, .5)),
+            duration(quantile(now, family, .99)),
+            duration((double)family->queue_max * now->ns_per_tick));
 }
 
-static void print_table(const struct page *page, const struct sample *now,
+static void print_table(FILE *out, const struct page *page, const struct sample *now,
                         const struct sample *before)
 {
     double seconds = (double)(now->ns - before->ns) / 1e9;
 
-    printf("%s (pid %u): %u threads, %" PRId64 " in flight, the oldest for %s\n",
-           clean(page->header->program), page->header->pid, now->threads, in_flight(&now->all),
-           duration((double)now->oldest_ns));
-    printf("%-16s %12s %10s %10s %10s %10s %10s\n", "handoffs", "a second", "in flight", "dropped",
-           "p50 wait", "p99 wait", "max wait");
+    fprintf(out, "%s (pid %u): %u threads, %" PRId64 " in flight, the oldest for %s\n",
+            clean(page->header->program), page->header->pid, now->threads, in_flight(&now->all),
+            duration((double)now->oldest_ns));
+    fprintf(out, "%-16s %12s %10s %10s %10s %10s %10s\n", "handoffs", "a second", "in flight",
+            "dropped", "p50 wait", "p99 wait", "max wait");
     for (unsigned i = 0; i < LIVE_FAMILIES; i++) {
         if (now->families[i].submitted || now->families[i].started)
-            print_line(page->header->families[i], now, &now->families[i], &before->families[i],
+            print_line(out, page->header->families[i], now, &now->families[i], &before->families[i],
                        seconds);
     }
-    fflush(stdout);
+    fflush(out);
 }
 
 static void print_json(const struct page *page, const struct sample *now)
@@ -295,10 +298,37 @@ static void print_prometheus(const struct page *page, const struct sample *now)
            page->header->pid, now->threads);
 }
 
+/* The table fills the screen until a key ends it, or the process has ended. The bold line is the table's head. */
+static void show_on_screen(const struct page *page, struct sample *before, long count)
+{
+    static struct sample now;
+    bool is_over = screen_wait(SCREEN_FIRST_MS);
+
+    for (long i = 0; !is_over && (!count || i < count); i++) {
+        char *text = NULL;
+        size_t size;
+        FILE *out = open_memstream(&text, &size);
+
+        if (!out)
+            break;
+        take(page, &now);
+        print_table(out, page, &now, before);
+        fprintf(out, "\nq ends\n");
+        if (fclose(out) == 0)
+            screen_show(text, 1);
+        free(text);
+        if (!is_alive(page))
+            break;
+        *before = now;
+        is_over = screen_wait(1000);
+    }
+    screen_end();
+}
+
 int cmd_top(const struct cli *cli)
 {
     bool is_once = cli_has(cli, OPT_top_json) || cli_has(cli, OPT_top_prometheus);
-    bool is_screen = !is_once && isatty(1);
+    bool is_table = !is_once;
     const char *value = cli_value(cli, OPT_top_count);
     long count = value ? strtol(value, NULL, 10) : is_once ? 1 : 0;
     struct timespec second = {1, 0};
@@ -312,20 +342,22 @@ int cmd_top(const struct cli *cli)
     if (!page_open(pid, &page))
         fail(EXIT_FAILED, "process %d shows nothing: start it with BATON_LIVE=on", pid);
     take(&page, &before);
-    if (!is_once)
+    if (is_table && screen_begin()) {
+        show_on_screen(&page, &before, count);
+        return 0;
+    }
+    if (is_table)
         nanosleep(&second, NULL);
     for (long i = 0; !count || i < count; i++) {
         if (i)
             nanosleep(&second, NULL);
         take(&page, &now);
-        if (is_screen)
-            printf("\033[H\033[J");
         if (cli_has(cli, OPT_top_json))
             print_json(&page, &now);
         else if (cli_has(cli, OPT_top_prometheus))
             print_prometheus(&page, &now);
         else
-            print_table(&page, &now, &before);
+            print_table(stdout, &page, &now, &before);
         if (!is_alive(&page))
             break;
         before = now;

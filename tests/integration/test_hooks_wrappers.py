@@ -21,6 +21,7 @@ WRAPPERS = {
     "timeout": ["timeout", "60"],
     "env": ["env", "A=1"],
     "nice": ["nice"],
+    "taskset": ["taskset", "-c", "0-1023"],
     "two of them": ["env", "A=1", "timeout", "60", "nice"],
     "shell": ["sh", "-c", '"$0" "$@"; exit $?'],
     "shell that execs": ["sh", "-c", 'exec "$0" "$@"'],

@@ -112,3 +112,6 @@ def probes():
     notes = subprocess.run(["readelf", "-n", LIBRARY], capture_output=True, text=True).stdout
     found = set(re.findall(r"Provider: baton\s+Name: (\w+)", notes))
     expect(found == {"submit", "start", "end", "drop"}, found)
+    line, = re.findall(r"^sudo bpftrace -e '(.*)'$", (ROOT / "scripts/man/baton-cookbook.7.md").read_text(), re.M)
+    used = re.findall(r"usdt:[\w/.]+/libbaton\.so:baton:(\w+)", line)
+    expect(used and set(used) <= found and line.count("{") == line.count("}"), f"the cookbook's line: {line}")

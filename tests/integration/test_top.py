@@ -1,6 +1,7 @@
 """What is seen while the program runs: BATON_LIVE, baton top; latencies in the report."""
 import json
 import os
+import pty
 import stat
 import subprocess
 import tempfile
@@ -44,6 +45,47 @@ def top():
         process.stdout.close()
         page.unlink(missing_ok=True)
     plain(str(BATON), "top", str(os.getpid())).exits(1).complains("BATON_LIVE=on")
+
+
+def on_terminal(kind, pid, *args):
+    """What baton top writes to a terminal of that kind, until `q` is typed behind the table; and its status."""
+    child, terminal = pty.fork()
+    if child == 0:
+        os.environ["TERM"] = kind
+        os.execv(BATON, [str(BATON), "top", *args, str(pid)])
+    seen = b""
+    try:
+        while True:
+            seen += os.read(terminal, 65536)
+            if b"glib.pool" in seen and b"q ends" in seen:
+                os.write(terminal, b"q")
+                break
+        while True:
+            seen += os.read(terminal, 65536)
+    except OSError:  # it has ended
+        pass
+    finally:
+        os.close(terminal)
+    return seen, os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+@test("baton top on a terminal fills the screen until q is typed, and leaves it as it was; one that curses does not know "
+      "gets plain lines", timeout=30)
+def screen():
+    env = {**os.environ, "LD_PRELOAD": str(LIBRARY), "BATON_CARRY": "key:request_key", "BATON_LIVE": "on"}
+    process = subprocess.Popen([find_program("trace_pool"), "40", "wait"], env=env, stdout=subprocess.PIPE)
+    try:
+        process.stdout.readline()
+        seen, code = on_terminal("xterm", process.pid)
+        expect(code == 0 and b"handoffs" in seen and b"p99 wait" in seen, seen)
+        expect(seen.index(b"\x1b[?1049h") < seen.index(b"glib.pool") < seen.index(b"\x1b[?1049l"), seen)
+        seen, code = on_terminal("no-such-terminal", process.pid, "--count", "1")
+        expect(code == 0 and b"glib.pool" in seen and b"\x1b" not in seen and b"q ends" not in seen, seen)
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+        Path(f"/dev/shm/baton-{process.pid}.live").unlink(missing_ok=True)
 
 
 @test("the page is gone when the program has ended")

@@ -115,13 +115,14 @@ $(B)/libbaton_core.a: $(CORE)
 	$(Q)$(AR) rcs $@ $^
 
 # An ordinary program that `baton run` and `baton check` call. Without Zydis it patches no code.
+# -ldl: a library of its own before glibc 2.34.
 PLAN_SRC := $(wildcard scripts/plan/*.c)
 PLAN_OBJ := $(PLAN_SRC:%.c=$(B)/%.o)
 ZYDIS    := $(if $(and $(filter x86_64,$(ARCH)),$(wildcard /usr/include/Zydis/Zydis.h /usr/local/include/Zydis/Zydis.h)),yes)
 $(PLAN_OBJ): private BASE += -Iscripts/plan $(if $(ZYDIS),-DHAVE_ZYDIS)
 $(B)/baton-plan: $(PLAN_OBJ) $(B)/libbaton_core.a
 	$(call say,LD,$@)
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(if $(ZYDIS),-lZydis)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(if $(ZYDIS),-lZydis) -ldl
 
 # What looks for what could be carried. Without libdw it knows arguments by code only, without Zydis not even so.
 DISCOVER_SRC := $(wildcard scripts/discover/*.c)
@@ -130,13 +131,13 @@ LIBDW        := $(if $(wildcard /usr/include/elfutils/libdw.h /usr/local/include
 $(DISCOVER_OBJ): private BASE += -Iscripts/plan -Iscripts/cli $(if $(ZYDIS),-DHAVE_ZYDIS) $(if $(LIBDW),-DHAVE_LIBDW)
 $(B)/baton-discover: $(DISCOVER_OBJ) $(B)/scripts/plan/modules.o $(B)/scripts/cli/text.o $(B)/libbaton_core.a
 	$(call say,LD,$@)
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(if $(ZYDIS),-lZydis) $(if $(LIBDW),-ldw)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(if $(ZYDIS),-lZydis) $(if $(LIBDW),-ldw) -ldl
 
 # What notes down under `baton discover`, and is loaded by nobody else.
 NOTES_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard shim/discover/*.c))
 $(B)/libbaton-discover.so: $(NOTES_OBJ)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -shared -Wl,-z,defs -Wl,-soname,libbaton-discover.so -o $@.new $^
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -shared -Wl,-z,defs -Wl,-soname,libbaton-discover.so -o $@.new $^ -pthread -ldl
 	$(Q)mv -f $@.new $@
 
 # The launcher. Without jansson it reads no reports; linked in whole, because it is what starts everything.
@@ -148,7 +149,7 @@ $(B)/scripts/trace/html.o: scripts/trace/page.html
 $(CLI_OBJ): private BASE += -Iscripts -Iscripts/cli -Iscripts/trace -Iscripts/plan $(if $(JANSSON),-DHAVE_JANSSON)
 $(B)/baton-cli: $(CLI_OBJ) $(B)/scripts/plan/kept.o $(B)/libbaton_core.a
 	$(call say,LD,$@)
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(JANSSON)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(JANSSON) -ldl
 
 # Adapters: each is a shared object of its own, from one source and include/baton_adapter.h, as a user
 # would build one. One whose library's headers are not here is left out.

@@ -5,7 +5,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from harness import PROGRAMS, carry, plain, skip, test
+from harness import PROGRAMS, carry, idle, plain, skip, test
 
 
 def copies(source, folder, names=("one", "two")):
@@ -31,6 +31,13 @@ def rtld_local(how):
                 value = 100 * turn + 10 * place
                 after.says(f"{name}.so: thread sees {value} {value + 1}, pool sees {value} {value + 1}\n")
         after.clean()
+
+
+@test("E24: a variable that comes inside a task: what the task sets stays, tasks of before see what it begins with")
+def inside_a_task():
+    for start in (plain, idle):
+        start("late_word", PROGRAMS / "late_word.so").wrong()
+    carry("tls:late_word", "late_word", PROGRAMS / "late_word.so").ok().quiet().clean()
 
 
 @test("E24: one item of one copy leaves the other copy alone")

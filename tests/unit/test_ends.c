@@ -212,6 +212,21 @@ START_TEST(test_ends_task_does_not_destroy_a_value_of_a_key_that_was_made_again)
 }
 END_TEST
 
+static void set_and_delete(void *unused)
+{
+    core_set(owned_key, values);
+    core_key_delete(owned_key);
+}
+
+START_TEST(test_ends_task_does_not_destroy_a_value_of_a_key_that_is_gone)
+{
+    core_set(plain_key, values);
+    core_run(context_capture(FAMILY_UNIT), set_and_delete, NULL);
+    ck_assert_int_eq(destroyed, 0);
+    ck_assert_int_eq(core_key_create(&owned_key, destroy), 0);
+}
+END_TEST
+
 static void set_remake_and_set(void *unused)
 {
     set_and_remake(NULL);
@@ -373,6 +388,7 @@ int main(void)
     tcase_add_test(tests, test_ends_thread_tells_of_the_records_that_it_freed);
     tcase_add_test(tests, test_ends_task_that_jumps_out_of_a_run_leaves_the_run);
     tcase_add_test(tests, test_ends_task_does_not_destroy_a_value_of_a_key_that_was_made_again);
+    tcase_add_test(tests, test_ends_task_does_not_destroy_a_value_of_a_key_that_is_gone);
     tcase_add_test(tests, test_ends_key_that_was_made_again_is_not_set_in_a_task_that_had_set_it);
     tcase_add_test(tests,
                    test_ends_value_of_a_key_that_was_made_again_is_not_destroyed_with_its_contexts);

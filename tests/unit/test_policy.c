@@ -1,4 +1,5 @@
 // promise: every policy ends each copy, reference and slab object exactly once, whatever owner and task do
+#include <malloc.h>
 #include <setjmp.h>
 #include <stdio.h>
 #include <string.h>
@@ -398,6 +399,29 @@ START_TEST(test_policy_copies_no_further_than_the_object)
 }
 END_TEST
 
+START_TEST(test_policy_copies_nothing_of_what_lies_behind_an_object)
+{
+    struct item *items[2] = {item_new(23),
+                             item_new(24)}; /* the allocator's own words lie between */
+    size_t size = malloc_usable_size(items[0]);
+    struct context *context;
+    const unsigned char *copy;
+
+    core_set(key_copy, items[0]);
+    context = context_capture(FAMILY_UNIT);
+    copy = context->key[key_index_of[key_copy] - 1];
+    ck_assert_ptr_nonnull(copy);
+    ck_assert_int_eq(((const struct item *)(const void *)copy)->number, 23);
+    for (size_t i = size; i < 4096; i++)
+        ck_assert(!copy[i]);
+    context_release(context);
+    core_set(key_copy, NULL);
+    for (unsigned i = 0; i < 2; i++)
+        item_free(items[i]);
+    expect_nothing_left();
+}
+END_TEST
+
 /* Not in main, which the C library calls: who makes a key decides what module it is of. */
 static __attribute__((noinline)) void create_keys(void)
 {
@@ -429,5 +453,6 @@ int main(void)
     tcase_add_test(tc, test_policy_key_is_deleted_while_contexts_hold_its_values);
     tcase_add_test(tc, test_policy_one_context_in_many_threads);
     tcase_add_test(tc, test_policy_copies_no_further_than_the_object);
+    tcase_add_test(tc, test_policy_copies_nothing_of_what_lies_behind_an_object);
     return suite_run("policy", tc);
 }

@@ -16,37 +16,28 @@ using log4cplus::internal::get_ptd;
 
 typedef diagnostic<log4cplus::DiagnosticContextStack, log4cplus::MappedDiagnosticContextMap>
     contexts;
+typedef diagnostic_place<log4cplus::DiagnosticContextStack, log4cplus::MappedDiagnosticContextMap>
+    place;
 
 /* A thread that log4cplus has no data of has set nothing. (getNDC() would make some, and start the
  * library's own threads on its first call, which hand over, and so on.) */
-bool copy_now(contexts &to)
+bool find(bool is_wanted, place &found)
 {
-    auto *data = get_ptd(false);
+    auto *data = get_ptd(is_wanted);
     if (!data)
         return false;
-    to.nested = data->ndc_dcs;
-    to.mapped = data->mdc_map;
-    return !to.is_empty();
+    found = {&data->ndc_dcs, &data->mdc_map};
+    return true;
 }
 
-void put_now(const contexts &from)
+bool are_equal(const contexts &one, const place &other)
 {
-    auto *data = get_ptd(!from.is_empty());
-    if (!data)
-        return;
-    data->ndc_dcs = from.nested;
-    data->mdc_map = from.mapped;
-}
-
-bool are_equal(const contexts &one, const contexts &other)
-{
-    return one.mapped == other.mapped &&
-           std::equal(one.nested.begin(), one.nested.end(), other.nested.begin(),
-                      other.nested.end(),
+    return one.nested.size() == other.nested->size() && one.mapped == *other.mapped &&
+           std::equal(one.nested.begin(), one.nested.end(), other.nested->begin(),
                       [](const auto &a, const auto &b) { return a.fullMessage == b.fullMessage; });
 }
 
-typedef diagnostic_adapter<contexts, copy_now, put_now, are_equal> adapter;
+typedef diagnostic_adapter<contexts, place, find, are_equal> adapter;
 
 } // namespace
 

@@ -13,39 +13,28 @@ namespace
 {
 
 typedef diagnostic<log4cxx::NDC::Stack, log4cxx::MDC::Map> contexts;
-
-bool copy_now(contexts &to)
-{
-    ThreadSpecificData *data = ThreadSpecificData::getCurrentData();
-    if (!data)
-        return false;
-    to.nested = data->getStack();
-    to.mapped = data->getMap();
-    return !to.is_empty();
-}
+typedef diagnostic_place<log4cxx::NDC::Stack, log4cxx::MDC::Map> place;
 
 /* A thread without data of its own gets some only when there is something to put in. */
-void put_now(const contexts &from)
+bool find(bool is_wanted, place &found)
 {
     ThreadSpecificData *data = ThreadSpecificData::getCurrentData();
-    if (!data) {
-        if (from.is_empty())
-            return;
-        ThreadSpecificData::inherit(from.nested);
+    if (!data && is_wanted) {
+        ThreadSpecificData::inherit(log4cxx::NDC::Stack());
         data = ThreadSpecificData::getCurrentData();
-        if (!data)
-            return;
     }
-    data->getStack() = from.nested;
-    data->getMap() = from.mapped;
+    if (!data)
+        return false;
+    found = {&data->getStack(), &data->getMap()};
+    return true;
 }
 
-bool are_equal(const contexts &one, const contexts &other)
+bool are_equal(const contexts &one, const place &other)
 {
-    return one.nested == other.nested && one.mapped == other.mapped;
+    return one.nested == *other.nested && one.mapped == *other.mapped;
 }
 
-typedef diagnostic_adapter<contexts, copy_now, put_now, are_equal> adapter;
+typedef diagnostic_adapter<contexts, place, find, are_equal> adapter;
 
 } // namespace
 

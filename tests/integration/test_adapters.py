@@ -54,7 +54,7 @@ def users_own():
 def first_version():
     path = f"adapter:{PROGRAMS / 'first_adapter.so'}"
     after = carry(path, "scope_program").quiet().clean().slot_is(path, "bound")
-    after.says("right 34", "submitter has 7", "see nothing lent 0", "see its own 0 WRONG")
+    after.says("right 43", "submitter has 7", "see nothing lent 0", "see its own 0 WRONG")
 
 
 @test("an adapter that was built with version 2, which had no wanted names, still works: nothing behind its table is read")

@@ -1,6 +1,7 @@
 /*
  * The body of the adapters' test programs: five requests, every fifth without a context, each handed to
- * one worker that has used its own context before; a nested task inside the first. The program gives
+ * one worker that has used its own context before, a nested task inside the first; then one request handed over
+ * three times. The program gives
  *     set_request(n)   makes "request n" the thread's context, 0: none
  *     seen()           the number of the thread's request, 0: none
  *     spoil()          what a task does to its context
@@ -141,6 +142,9 @@ static int main_of_test(void)
         g_thread_pool_push(pool, (gpointer)(i % 5 + 1), NULL);
         kept_wrong += seen() != i % 5;
     }
+    set_request(4);
+    for (int i = 0; i < 3; i++) /* of which each but the first comes after one that has spoilt its own */
+        g_thread_pool_push(pool, (gpointer)5, NULL);
 #ifndef ENDS_UNTOLD
     ends(0, 0);
     ends(0, 1);
@@ -153,7 +157,7 @@ static int main_of_test(void)
     switches();
     set_request(7);
     g_thread_pool_free(pool, FALSE, TRUE);
-    expect("right", right, 34);
+    expect("right", right, 43);
     expect("submitter wrong", kept_wrong, 0);
     expect("submitter has", seen(), 7);
     set_request(0);

@@ -129,10 +129,10 @@ static const json_t *best_element(const struct reports *reports, const char *lis
         {
             const char *state = report_text(element, "state");
             bool is_there = !strcmp(state, "bound") || !strcmp(state, "hooked");
-            int rank = 2 * (is_there ? 2 + (report_number(element, "fired") > 0)
+            int rank = 4 * (is_there ? 2 + (report_number(element, "fired") > 0)
                             : !strcmp(state, "unmatched") ? 0
                                                           : 1) +
-                       was_used(reports->at[i]);
+                       2 * was_used(reports->at[i]) + !json_object_get(element, "empty");
 
             if (!strcmp(report_text(element, "item"), item) && rank > best_rank) {
                 best = element;
@@ -163,7 +163,9 @@ static bool is_of_auto(const struct reports *reports, const json_t *element)
     return false;
 }
 
-static void look_at_element(const json_t *element, bool is_hook, struct problems *problems)
+/* has_values: some items were seen by tasks, so that one which was not is worth a word of its own. */
+static void look_at_element(const json_t *element, bool is_hook, bool has_values,
+                            struct problems *problems)
 {
     const char *item = report_text(element, "item"), *state = report_text(element, "state");
     const char *reason = report_text(element, "reason"), *hint = report_text(element, "hint");
@@ -176,13 +178,16 @@ static void look_at_element(const json_t *element, bool is_hook, struct problems
     else if (is_hook && json_object_get(element, "fired") && !report_number(element, "fired"))
         add_problem(problems, item, true, "%s %s", clean(item),
                     *reason ? clean(reason) : "never fired");
+    else if (has_values && json_is_true(json_object_get(element, "empty")))
+        add_problem(problems, item, is_hook, "%s had no value where work was handed over",
+                    clean(item));
     else if (report_number(element, "failures"))
         add_problem(problems, item, is_hook, "%s could not be copied or attached %s times",
                     clean(item), grouped(report_number(element, "failures")));
 }
 
 /* Every item once, whichever processes have it. */
-static size_t look_at_list(const struct reports *reports, const char *list,
+static size_t look_at_list(const struct reports *reports, const char *list, bool has_values,
                            struct problems *problems)
 {
     json_t *seen = json_object();
@@ -200,7 +205,8 @@ static size_t look_at_list(const struct reports *reports, const char *list,
                 continue;
             if (is_of_auto(reports, element))
                 continue;
-            look_at_element(best_element(reports, list, item), list[0] == 'h', problems);
+            look_at_element(best_element(reports, list, item), list[0] == 'h', has_values,
+                            problems);
         }
     }
     count = json_object_size(seen);
@@ -287,8 +293,8 @@ struct verdict verdict_of(const struct reports *reports, const char *typed)
         sum_families(reports->at[i], &sums);
         sums.has_auto |= json_object_get(reports->at[i], "chosen") != NULL;
     }
-    sums.items = look_at_list(reports, "slots", &problems);
-    sums.hooks = look_at_list(reports, "hooks", &problems);
+    sums.items = look_at_list(reports, "slots", sums.with_value > 0, &problems);
+    sums.hooks = look_at_list(reports, "hooks", sums.with_value > 0, &problems);
     for (size_t i = 0; i < reports->count; i++) {
         if (report_number(reports->at[i], "wrong_settings") > wrong)
             wrong = report_number(reports->at[i], "wrong_settings");

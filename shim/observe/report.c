@@ -227,6 +227,8 @@ static void add_slots(struct text *text, bool has_time)
             add(text, ",\"hint\":");
             add_string(text, hint);
         }
+        if (has_time && context_was_used() && slot_was_empty(slot))
+            add(text, ",\"empty\":true");
         if (slot->failures)
             add(text, ",\"failures\":%u", (unsigned)slot->failures);
         if (dangling_on)

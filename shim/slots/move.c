@@ -40,13 +40,43 @@ void slots_save(void *saved, uint32_t now)
     }
 }
 
+bool slots_words_unseen = true;
+
+/* Told once, so that a line that others read is not written to again. */
+static inline bool note_value(const struct slot *slot, bool is_set)
+{
+    if (is_set && !slot->had_value)
+        ((struct slot *)(uintptr_t)slot)->had_value = true;
+    return is_set;
+}
+
+/* Of words as well, which are read all at once: those that were not seen to have a value are looked at. */
+void slots_note_words(const void *values)
+{
+    bool is_any_left = false;
+
+    for (unsigned i = 0; i < slots_count; i++) {
+        const struct slot *slot = &slots[i];
+        const char *value = (const char *)values + slot->offset;
+
+        if (slot->is_static_word && !slot->had_value &&
+            !note_value(slot,
+                        memcmp(value, (const char *)slots_initial + slot->offset, slot->size) != 0))
+            is_any_left = true;
+    }
+    slots_words_unseen = is_any_left;
+}
+
 bool slots_read(void *values)
 {
     bool is_any_set = words_read(values, slots_initial);
 
+    if (is_any_set && slots_words_unseen)
+        slots_note_words(values);
     for (unsigned i = 0; i < slots_count; i++) {
         if (is_moved(&slots[i]) && slots[i].kind->read)
-            is_any_set |= slots[i].kind->read(&slots[i], (char *)values + slots[i].offset);
+            is_any_set |= note_value(
+                &slots[i], slots[i].kind->read(&slots[i], (char *)values + slots[i].offset));
     }
     return is_any_set;
 }
@@ -83,17 +113,19 @@ bool slots_capture(void *values, const void *owner, const void *borrowed, const 
     if (!slots_have_owned)
         return slots_read(values);
     is_any_set = words_read(values, slots_initial);
+    if (is_any_set && slots_words_unseen)
+        slots_note_words(values);
     for (unsigned i = 0; i < slots_count; i++) {
         const struct slot *slot = &slots[i];
 
         if (!is_moved(slot))
             continue;
         if (slot->is_owned)
-            is_any_set |= hold(slot, word_at(slot, values), owner,
-                               borrowed ? word_at(slot, borrowed) : NULL,
-                               from ? word_at(slot, from) : NULL);
+            is_any_set |= note_value(slot, hold(slot, word_at(slot, values), owner,
+                                                borrowed ? word_at(slot, borrowed) : NULL,
+                                                from ? word_at(slot, from) : NULL));
         else
-            is_any_set |= slot->kind->read(slot, (char *)values + slot->offset);
+            is_any_set |= note_value(slot, slot->kind->read(slot, (char *)values + slot->offset));
     }
     return is_any_set;
 }

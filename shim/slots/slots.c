@@ -25,6 +25,19 @@ void *slots_initial;
 _Atomic uint32_t slots_epoch = 1;
 struct slots_calls slots_calls;
 
+uint8_t keys_had_value[SLOTS_MAX];
+
+bool slot_was_empty(const struct slot *slot)
+{
+    bool had_value = slot->had_value;
+
+    if (slot->state != SLOT_BOUND || slot->known || slot->kind->is_everywhere)
+        return false;
+    if (slot->key_index != SLOT_NO_KEY)
+        had_value |= keys_had_value[slot->key_index];
+    return !had_value;
+}
+
 void slot_bound(struct slot *slot, const char *module, const char *symbol)
 {
     int saved_errno = errno;

@@ -167,6 +167,7 @@ struct slot {
     const char *reason;  /* why refused, or why still waiting; static text */
     const char *note;    /* bound: what the user should know; NULL: nothing */
     bool is_note_said;   /* at exit, too: the user may have meant something else */
+    bool had_value;      /* copied: some context had a value of it (keys: keys_had_value) */
     char where[96];      /* once bound: module and symbol, for the report */
 
     struct known *known; /* `auto` named it; NULL: the user did */
@@ -297,6 +298,10 @@ bool slot_adapter_exists(const char *name);
 /* What may have been meant by an item that matched nothing, as a part of a sentence. False: no idea. Slow. */
 bool slot_hint(const struct slot *slot, char *buf, size_t n);
 
+/* It was there all the time, and no context that was made had a value of it: nothing of it was carried. Not of what
+ * `auto` has chosen, nor of state that every thread has. Asked when handoffs were seen. */
+bool slot_was_empty(const struct slot *slot);
+
 /* Says which items have matched nothing, and what they may have meant. At exit, when asked for. */
 void slots_say_unmatched(void);
 
@@ -364,6 +369,9 @@ void slots_save(void *saved, uint32_t now);
 bool slots_read(void *values);
 bool slots_capture(void *values, const void *owner, const void *borrowed, const void *from);
 bool slots_same(const void *values);
+/* Where words are read without slots_read: notes which have a value, while some were never seen to have one. */
+void slots_note_words(const void *values);
+extern bool slots_words_unseen;
 void slots_write(void *values, uint32_t epoch, void *saved, uint32_t now, bool is_coroutine);
 void slots_restore(void *saved, const void *borrowed, uint32_t now);
 
@@ -404,6 +412,9 @@ void slots_fork_unlock(void);
 /* ---- pthread keys: slots/key.c ---- */
 
 enum { KEYS_MAX = 1024 }; /* PTHREAD_KEYS_MAX of glibc; keys above are never carried */
+
+/* By key index: some context that was made had a value of it. */
+extern uint8_t keys_had_value[SLOTS_MAX] __attribute__((visibility("hidden")));
 
 /* 1 + key index of a carried key, 0 for every other: read by the hooked getspecific without a lock. */
 extern uint8_t key_index_of[KEYS_MAX] __attribute__((visibility("hidden")));

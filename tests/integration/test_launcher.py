@@ -136,7 +136,7 @@ def report_refuses():
 @test("baton check: knows the adapters, and that functions of the C library may be called")
 def checks_what_run_takes():
     program = PROGRAMS / "stale_pool_glib"
-    for item in ("key:request_key,clone=strdup,free=free", "swap:signal"):
+    for item in ("key:request_key,clone=strdup,free=free", "swap:setfsuid"):
         baton("check", item, program).ok().quiet().never_says("refused")
     baton("check", "adapter:nonesuch", program).exits(1).complains("adapter:nonesuch")
     baton("check", "tls:errno@libc", program).exits(1).says("refused")

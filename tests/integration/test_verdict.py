@@ -108,3 +108,44 @@ def reports_for_machines():
         baton("report", "--verdict", "--require", counts).ok().says("ok: 10 tasks")
         baton("run", "--carry", "key:nope", "--report", counts, GLIB)
         baton("report", "--require", counts).exits(65)
+
+
+SOME_EMPTY = r"""
+#include <pthread.h>
+#include <stdio.h>
+__thread long used, never;
+pthread_key_t used_key, never_key;
+static long *behind_get(void) { static __thread long state; return &state; }
+long *never_at(void) { return behind_get(); }
+static long saw;
+static void *task(void *unused) { saw += used + (long)pthread_getspecific(used_key); return unused; }
+int main(void)
+{
+    pthread_t thread;
+    pthread_key_create(&used_key, 0);
+    pthread_key_create(&never_key, 0);
+    for (long i = 0; i < 60; i++) { /* values come late, and one at a time */
+        if (i > 20) pthread_setspecific(used_key, (void *)i);
+        if (i > 40) used = i;
+        pthread_create(&thread, 0, task, 0);
+        pthread_join(thread, 0);
+    }
+    printf("%ld\n", saw + never);
+    return 0;
+}
+"""
+
+
+@test("an item that is bound and never had a value is said, in verdict and report; one that had a value late is not")
+def bound_and_empty(tmp_path):
+    source, program = tmp_path / "some.c", tmp_path / "some"
+    source.write_text(SOME_EMPTY)
+    subprocess.run(["gcc", "-w", "-g", "-rdynamic", "-pthread", source, "-o", program], check=True)
+    others = "key:used_key;tls:used;fenv"
+    baton("run", "--verdict", "--require", "--carry", others, "--", program).ok().complains("ok: 39 tasks saw")
+    for item in ("key:never_key", "tls:never", "fn:at=never_at,size=8"):
+        report = tmp_path / "counts"
+        baton("run", "--verdict", "--carry", f"{others};{item}", "--report", report, "--", program).ok().complains(
+            f"PARTIAL: 39 tasks saw their submitter's values, but {item} had no value where work was handed over; next: ")
+        empty = [slot["item"] for slot in json.loads(report.read_text().splitlines()[-1])["slots"] if "empty" in slot]
+        expect(empty == [item], f"{empty}")

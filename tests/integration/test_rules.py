@@ -119,14 +119,14 @@ def exec_in_a_task():
 
 @test("E24: children forked while other threads hand over never hang", each=CARRIERS)
 def fork_storm(kind):
-    plain("fork_storm", kind, 20).wrong()
-    carry(CARRIERS[kind], "fork_storm", kind, 40, timeout=50).ok().quiet().clean()
+    plain("fork_storm", kind, 5).wrong()
+    carry(CARRIERS[kind], "fork_storm", kind, 20, timeout=50).ok().quiet().clean()
 
 
 @test("E24: children forked while other threads make keys, values and contexts never hang", timeout=90)
 def fork_locks():
-    plain("fork_locks", 20).wrong()
-    carry("key:owned_key;key:no_such_key", "fork_locks", 100, timeout=80).ok().quiet()
+    plain("fork_locks", 5).wrong()
+    carry("key:owned_key;key:no_such_key", "fork_locks", 40, timeout=80).ok().quiet()
 
 
 @test("E24: handlers of fork that were there before ours may hand work over", each=CARRIERS)

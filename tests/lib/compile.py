@@ -21,7 +21,7 @@ def compiled(name, *words, compiler="cc"):
         compiler = f"{harness.MACHINE}-linux-gnu-{compiler}"
     if not shutil.which(compiler):
         harness.skip(f"{compiler} is not installed")
-    command = [compiler, "-Wall", "-g", "-pthread", "-I", str(SOURCES)]
+    command = [compiler, "-Wall", "-g1", "-pthread", "-I", str(SOURCES)]
     newest = 0
     for word in words:
         source = SOURCES / str(word)

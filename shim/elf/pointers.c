@@ -112,15 +112,32 @@ static void elf_find_relro(const struct elf_module *module, uintptr_t *start, ui
     }
 }
 
-bool elf_pointer_write(const struct elf_module *module, void **place, void *value)
+static bool is_read_only_in_the_end(const struct elf_module *module, const void *place)
 {
-    uintptr_t start, end, page = (uintptr_t)sysconf(_SC_PAGESIZE),
-                          from = (uintptr_t)place & ~(page - 1);
-    bool is_read_only;
+    uintptr_t start, end, page = (uintptr_t)sysconf(_SC_PAGESIZE);
 
     elf_find_relro(module, &start, &end);
-    is_read_only = (uintptr_t)place >= (start & ~(page - 1)) &&
-                   (uintptr_t)place < (end & ~(page - 1));
+    return (uintptr_t)place >= (start & ~(page - 1)) && (uintptr_t)place < (end & ~(page - 1));
+}
+
+/*
+ * Whether it can be written is asked of the kernel by an operation that changes nothing: FUTEX_WAKE_OP ors 0 to
+ * the word, and answers EFAULT where the page is read-only. Where the call is refused the module counts as settled.
+ */
+bool elf_pointer_is_settled(const struct elf_module *module, void *const *place)
+{
+    enum { WAKE_OP_PRIVATE = 128 | 5, OR_NOTHING = 2 << 28 };
+    uint32_t nobody = 0;
+
+    return !is_read_only_in_the_end(module, place) ||
+           SYS_CALL(futex, &nobody, WAKE_OP_PRIVATE, 0L, 0L, place, OR_NOTHING) < 0;
+}
+
+bool elf_pointer_write(const struct elf_module *module, void **place, void *value)
+{
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), from = (uintptr_t)place & ~(page - 1);
+    bool is_read_only = is_read_only_in_the_end(module, place);
+
     if (is_read_only && SYS_CALL(mprotect, from, page, PROT_READ | PROT_WRITE) < 0)
         return false;
     __atomic_store_n(place, value, __ATOMIC_RELEASE);

@@ -69,12 +69,20 @@ static void patch_dlsym(const struct elf_module *module, void **place)
         elf_pointer_write(module, place, thunk_dlsym);
 }
 
+/* A pointer of a module that is being relocated is left alone: the page would be made read-only under the loader. */
 static bool visit_pointer(const struct elf_module *module, const struct elf_pointer *pointer,
                           void *arg)
 {
-    if (!strcmp(pointer->name, "dlsym"))
+    bool is_dlsym = !strcmp(pointer->name, "dlsym"), *are_all_settled = arg;
+    unsigned row = named_row(pointer->name);
+
+    if (!is_dlsym && row >= THUNKS)
+        return true;
+    if (!elf_pointer_is_settled(module, pointer->place))
+        return *are_all_settled = false;
+    if (is_dlsym)
         patch_dlsym(module, pointer->place);
-    for (unsigned row = named_row(pointer->name); row < THUNKS; row = named_next_row(row)) {
+    for (; row < THUNKS; row = named_next_row(row)) {
         if (named_uses_got(row))
             patch_pointer(module, row, pointer);
     }
@@ -84,14 +92,16 @@ static bool visit_pointer(const struct elf_module *module, const struct elf_poin
 static int patch_module(const struct elf_module *module, void *arg)
 {
     if (!is_in(module, patch_module) && !named_is_generated(module))
-        elf_each_pointer(module, visit_pointer, NULL);
+        elf_each_pointer(module, visit_pointer, arg);
     return 0;
 }
 
-void got_patch_modules(void)
+bool got_patch_modules(void)
 {
     int saved_errno = errno;
+    bool are_all_settled = true;
 
-    elf_each_module(patch_module, NULL);
+    elf_each_module(patch_module, &are_all_settled);
     errno = saved_errno;
+    return are_all_settled;
 }

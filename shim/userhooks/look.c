@@ -16,13 +16,19 @@ static bool is_ready;        /* hooks may be looked for */
 static atomic_bool is_stale; /* something was loaded since */
 static struct lock look_lock;
 
+/* Looks in a row that found a module half relocated: not for ever, because some may stay writable. Under the lock. */
+enum { UNSETTLED_MAX = 10000 };
+static unsigned unsettled;
+
 void named_look_again(void)
 {
     if (!is_ready || !atomic_load_explicit(&is_stale, memory_order_relaxed) ||
         !lock_try(&look_lock))
         return;
     atomic_store(&is_stale, false);
-    got_patch_modules();
+    unsettled = got_patch_modules() ? 0 : unsettled + 1;
+    if (unsettled && unsettled < UNSETTLED_MAX)
+        atomic_store(&is_stale, true);
     lock_drop(&look_lock);
 }
 

@@ -15,6 +15,7 @@
 #include "base/arch.h"
 #include "elf/elf.h"
 #include "elf/file.h"
+#include "elf/pointers.h"
 #include "suite.h"
 
 /* The libraries that the tests look into, built into a folder of their own. */
@@ -815,6 +816,29 @@ START_TEST(test_elf_keeps_errno)
 }
 END_TEST
 
+/* A page that the loader has not made read-only yet belongs to a module that it still relocates. */
+START_TEST(test_elf_pointer_of_a_module_that_is_being_relocated)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    void **place = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    const ElfW(Phdr) relro = {.p_type = PT_GNU_RELRO, .p_vaddr = 0, .p_memsz = page};
+    const struct elf_module module = {.base = (uintptr_t)place,
+                                      .lo = (uintptr_t)place,
+                                      .hi = (uintptr_t)place + 2 * page,
+                                      .phdr = &relro,
+                                      .phnum = 1};
+    void **outside = place + page / sizeof *place;
+
+    place[3] = outside[3] = (void *)0x123456789abcdefU;
+    ck_assert(!elf_pointer_is_settled(&module, &place[3]));
+    ck_assert(elf_pointer_is_settled(&module, &outside[3]));
+    ck_assert_int_eq(mprotect(place, page, PROT_READ), 0);
+    ck_assert(elf_pointer_is_settled(&module, &place[3]));
+    ck_assert_ptr_eq(place[3], (void *)0x123456789abcdefU);
+    munmap(place, 2 * page);
+}
+END_TEST
+
 int main(void)
 {
     TCase *tc = tcase_create("elf");
@@ -852,6 +876,7 @@ int main(void)
         tc, test_elf_search_in_a_file_of_any_bytes_finds_nothing_outside_of_the_module, 0, 2);
     tcase_add_test(tc, test_elf_notes_of_any_bytes_are_read_within_their_end);
     tcase_add_test(tc, test_elf_no_file_and_other_files_are_refused);
+    tcase_add_test(tc, test_elf_pointer_of_a_module_that_is_being_relocated);
     tcase_add_test(tc, test_elf_keeps_errno);
     return suite_run("elf", tc);
 }

@@ -115,7 +115,7 @@ static GUARDED bool read_values(struct thread *thread, struct context *context)
             dangling_hold(context, context_key_slot(key_index), value);
         context->key[key_index] = value;
         is_set |= value != NULL;
-        keys_had_value[key_index] |= value != NULL;
+        key_note_value(key_index, value);
     }
     context->vars = vars_ref(vars_now(thread));
     is_set |= context->vars != NULL;
@@ -365,11 +365,11 @@ static struct context *renew_snapshot(struct thread *thread)
 
         snapshot->key[thread->snapshot.changed[i]] = value;
         is_set |= value != NULL;
-        keys_had_value[thread->snapshot.changed[i]] |= value != NULL;
+        key_note_value(thread->snapshot.changed[i], value);
     }
     if (slots_have_copied) {
         is_set |= words_read(context_copied(snapshot), slots_initial);
-        if (unlikely(slots_words_unseen))
+        if (unlikely(atomic_load_explicit(&slots_words_unseen, memory_order_relaxed)))
             slots_note_words(context_copied(snapshot));
     }
     for (unsigned key_index = 0; !is_set && key_index < slots_key_count; key_index++)

@@ -40,13 +40,15 @@ void slots_save(void *saved, uint32_t now)
     }
 }
 
-bool slots_words_unseen = true;
+_Atomic bool slots_words_unseen = true;
 
 /* Told once, so that a line that others read is not written to again. */
 static inline bool note_value(const struct slot *slot, bool is_set)
 {
-    if (is_set && !slot->had_value)
-        ((struct slot *)(uintptr_t)slot)->had_value = true;
+    struct slot *own = (struct slot *)(uintptr_t)slot;
+
+    if (is_set && !atomic_load_explicit(&own->had_value, memory_order_relaxed))
+        atomic_store_explicit(&own->had_value, true, memory_order_relaxed);
     return is_set;
 }
 
@@ -64,14 +66,14 @@ void slots_note_words(const void *values)
                         memcmp(value, (const char *)slots_initial + slot->offset, slot->size) != 0))
             is_any_left = true;
     }
-    slots_words_unseen = is_any_left;
+    atomic_store_explicit(&slots_words_unseen, is_any_left, memory_order_relaxed);
 }
 
 bool slots_read(void *values)
 {
     bool is_any_set = words_read(values, slots_initial);
 
-    if (is_any_set && slots_words_unseen)
+    if (is_any_set && atomic_load_explicit(&slots_words_unseen, memory_order_relaxed))
         slots_note_words(values);
     for (unsigned i = 0; i < slots_count; i++) {
         if (is_moved(&slots[i]) && slots[i].kind->read)
@@ -113,7 +115,7 @@ bool slots_capture(void *values, const void *owner, const void *borrowed, const 
     if (!slots_have_owned)
         return slots_read(values);
     is_any_set = words_read(values, slots_initial);
-    if (is_any_set && slots_words_unseen)
+    if (is_any_set && atomic_load_explicit(&slots_words_unseen, memory_order_relaxed))
         slots_note_words(values);
     for (unsigned i = 0; i < slots_count; i++) {
         const struct slot *slot = &slots[i];

@@ -25,7 +25,7 @@ void *slots_initial;
 _Atomic uint32_t slots_epoch = 1;
 struct slots_calls slots_calls;
 
-uint8_t keys_had_value[SLOTS_MAX];
+_Atomic uint8_t keys_had_value[SLOTS_MAX];
 
 bool slot_was_empty(const struct slot *slot)
 {

@@ -161,14 +161,14 @@ struct slot {
     const struct slot_kind *kind;
     const char *item; /* as the user wrote it */
     enum slot_state state;
-    bool has_offset;     /* offset is assigned */
-    bool is_fixed;       /* bytes at tp_offset from the thread pointer in every thread */
-    bool is_static_word; /* moved by words.c */
-    const char *reason;  /* why refused, or why still waiting; static text */
-    const char *note;    /* bound: what the user should know; NULL: nothing */
-    bool is_note_said;   /* at exit, too: the user may have meant something else */
-    bool had_value;      /* copied: some context had a value of it (keys: keys_had_value) */
-    char where[96];      /* once bound: module and symbol, for the report */
+    bool has_offset;        /* offset is assigned */
+    bool is_fixed;          /* bytes at tp_offset from the thread pointer in every thread */
+    bool is_static_word;    /* moved by words.c */
+    const char *reason;     /* why refused, or why still waiting; static text */
+    const char *note;       /* bound: what the user should know; NULL: nothing */
+    bool is_note_said;      /* at exit, too: the user may have meant something else */
+    _Atomic bool had_value; /* copied: some context had a value of it (keys: keys_had_value) */
+    char where[96];         /* once bound: module and symbol, for the report */
 
     struct known *known; /* `auto` named it; NULL: the user did */
     bool is_dormant;     /* what it is for is not in the process yet: not looked for, not told of */
@@ -371,7 +371,7 @@ bool slots_capture(void *values, const void *owner, const void *borrowed, const 
 bool slots_same(const void *values);
 /* Where words are read without slots_read: notes which have a value, while some were never seen to have one. */
 void slots_note_words(const void *values);
-extern bool slots_words_unseen;
+extern _Atomic bool slots_words_unseen;
 void slots_write(void *values, uint32_t epoch, void *saved, uint32_t now, bool is_coroutine);
 void slots_restore(void *saved, const void *borrowed, uint32_t now);
 
@@ -414,7 +414,14 @@ void slots_fork_unlock(void);
 enum { KEYS_MAX = 1024 }; /* PTHREAD_KEYS_MAX of glibc; keys above are never carried */
 
 /* By key index: some context that was made had a value of it. */
-extern uint8_t keys_had_value[SLOTS_MAX] __attribute__((visibility("hidden")));
+extern _Atomic uint8_t keys_had_value[SLOTS_MAX] __attribute__((visibility("hidden")));
+
+/* Told once, so that a line that others read is not written to again and again. */
+static inline void key_note_value(unsigned key_index, const void *value)
+{
+    if (value && !atomic_load_explicit(&keys_had_value[key_index], memory_order_relaxed))
+        atomic_store_explicit(&keys_had_value[key_index], 1, memory_order_relaxed);
+}
 
 /* 1 + key index of a carried key, 0 for every other: read by the hooked getspecific without a lock. */
 extern uint8_t key_index_of[KEYS_MAX] __attribute__((visibility("hidden")));

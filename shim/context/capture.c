@@ -133,8 +133,8 @@ static APART struct context *capture_any(unsigned family, uintptr_t sp)
     struct context *context;
 
     if (!slots_always_build &&
-        ((context = take_moving(thread, family)) || (context = take_held(thread, family)) ||
-         (context = take_limited(thread, family)) ||
+        ((context = take_moving(thread, family)) || (context = take_limited(thread, family)) ||
+         (context = take_held(thread, family)) ||
          (context = context_take_words(thread, 0, family)) ||
          (context = context_try_batch(thread, family))))
         return context;

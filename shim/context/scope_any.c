@@ -124,7 +124,7 @@ static APART struct thread *enter_any(struct context *context, uintptr_t frame_m
 {
     struct thread *thread = thread_self;
 
-    if (enter_moving(thread, context, frame_mark) || enter_lending(thread, context, frame_mark))
+    if (enter_moving(thread, context, frame_mark))
         return thread;
     /* A limit on chains is for captures: nothing is in the way of an attach. */
     if (atomic_load_explicit(&context_guard, memory_order_relaxed) == GUARD_LIMITS &&
@@ -133,6 +133,8 @@ static APART struct thread *enter_any(struct context *context, uintptr_t frame_m
         thread->frame_mark = frame_mark | FRAME_SLOW;
         return thread;
     }
+    if (enter_lending(thread, context, frame_mark))
+        return thread;
     if (thread_is_words_only(thread)) {
         words_attach(0, context, thread);
         thread->attached = context;
@@ -199,7 +201,7 @@ static APART void leave_here(uintptr_t sp)
     uintptr_t frame_mark = thread->frame_mark;
     struct context *context;
 
-    if (leave_moving(thread, sp) || leave_lending(thread, sp))
+    if (leave_moving(thread, sp))
         return;
     if (!slots_have_copied && !thread->depth &&
         (frame_mark & ~(uintptr_t)FRAME_OWNED) == (sp | FRAME_SLOW) && thread_is_attached(thread) &&
@@ -210,6 +212,8 @@ static APART void leave_here(uintptr_t sp)
             context_release_on(thread, context);
         return;
     }
+    if (leave_lending(thread, sp))
+        return;
     /* What scope_enter_any made without a scope entry, if that is all there is. */
     if (scope_is_words_only && !thread->depth &&
         (frame_mark & ~(uintptr_t)FRAME_OWNED) == (sp | FRAME_SLOW) && thread_is_attached(thread) &&

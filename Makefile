@@ -158,9 +158,9 @@ ADAPTERS    := $(addprefix $(B)/adapters/,$(addsuffix .so,$(basename $(notdir $(
 ADAPTER_H    = include/baton_adapter.h $(wildcard shim/adapters/*.h shim/adapters/*.hh)
 ADAPTER_FLAGS = -shared -fPIC -fvisibility=hidden -D_GNU_SOURCE -Iinclude -Ishim -Wall -Wextra -Wno-unused-parameter
 # Codecs of types that known.conf names, likewise.
-CODECS      := $(patsubst shim/adapters/codecs/%.cc,$(B)/codecs/%.so,$(wildcard shim/adapters/codecs/*.cc))
+TYPE_CODECS := $(patsubst shim/adapters/codecs/%.cc,$(B)/codecs/%.so,$(wildcard shim/adapters/codecs/*.cc))
 .PHONY: adapters
-adapters: $(ADAPTERS) $(CODECS)
+adapters: $(ADAPTERS) $(TYPE_CODECS)
 
 # TLS descriptors, where the compiler has them: readers outside find a thread's variable by them.
 $(B)/adapters/otel-publish.so: private ADAPTER_FLAGS += \
@@ -279,12 +279,10 @@ install: all  ## PREFIX=/usr/local DESTDIR=
 	install -d $(DESTDIR)$(PREFIX)/lib/baton/adapters
 	install -d $(DESTDIR)$(PREFIX)/lib/baton/presets
 	install -m 644 $(wildcard shim/userhooks/presets/*.conf) $(DESTDIR)$(PREFIX)/lib/baton/presets/
-	install -d $(DESTDIR)$(PREFIX)/lib/baton/codecs
-	install -m 755 $(CODECS) $(DESTDIR)$(PREFIX)/lib/baton/codecs/
 	install -m 644 shim/userhooks/known.conf $(DESTDIR)$(PREFIX)/lib/baton/
 	install -m 755 $(wildcard $(ADAPTERS)) $(DESTDIR)$(PREFIX)/lib/baton/adapters/
 	install -d $(DESTDIR)$(PREFIX)/lib/baton/codecs
-	install -m 755 $(wildcard $(CODECS)) $(DESTDIR)$(PREFIX)/lib/baton/codecs/
+	install -m 755 $(wildcard $(CODECS)) $(TYPE_CODECS) $(DESTDIR)$(PREFIX)/lib/baton/codecs/
 	install -m 644 scripts/gdb/baton-gdb.py scripts/valgrind/baton.supp $(DESTDIR)$(PREFIX)/lib/baton/
 	install -m 755 $(B)/baton-cli $(DESTDIR)$(PREFIX)/lib/baton/baton-cli
 	ln -sf ../lib/baton/baton-cli $(DESTDIR)$(PREFIX)/bin/baton

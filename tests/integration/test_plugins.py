@@ -33,7 +33,7 @@ def rtld_local(how):
         after.clean()
 
 
-@test("E24: a variable that comes inside a task: what the task sets stays, tasks of before see what it begins with")
+@test("E24: a variable that comes inside a task: tasks of before see what it begins with")
 def inside_a_task():
     for start in (plain, idle):
         start("late_word", PROGRAMS / "late_word.so").wrong()

@@ -1,23 +1,21 @@
 /*
- * Context, or something else? The evidence, for each thread-local variable and
- * key, on each way from a thread that wakes to one that is woken and works:
+ * Context, or something else? The evidence, for each thread-local variable and key, on each way
+ * from a thread that wakes to one that is woken and works:
  *
- *   differs with the request   At the moments when work changed hands, the
- * thread that handed over held different values. Identities (a thread's number,
- * its arena, its buffer) are constant a thread. lost on the way            The
- * worker then held another value: there is something to carry. not the worker's
- * own       The worker's value does not change while it works. Caches,
- * counters, random states and error numbers are written by whoever uses them,
- * tasks too. read in the task           Keys: the task asked for it before it
- * set it (exact, every read is seen). Variables: a function that reads it and
- * does not write it can be reached from what workers call. A counter, a cache,
- * a random state is read only where it is also written. set before handing over
- * Keys: by who had not asked for it. Who asks, changes and stores keeps a
- * state.
+ * - Differs with the request: at the moments when work changed hands, the thread that handed over
+ *   held different values. Identities (a thread's number, its arena, its buffer) are constant a
+ *   thread.
+ * - Lost on the way: the worker then held another value, so there is something to carry.
+ * - Not the worker's own: the worker's value does not change while it works. Caches, counters,
+ *   random states and error numbers are written by whoever uses them, tasks too.
+ * - Read in the task. Of a key: the task asked for it before it set it (exact, every read is
+ *   seen). Of a variable: a function that reads it and does not write it can be reached from what
+ *   workers call. A counter, a cache, a random state is read only where it is also written.
+ * - Set before handing over. Of a key: by who had not asked for it. Who asks, changes and stores
+ *   keeps a state.
  *
- * Only what has all of it is written as an item; what lacks one is listed with
- * the reason. Nothing is known of values that no request has changed while we
- * looked.
+ * Only what has all of it is written as an item; what lacks one is listed with the reason. Nothing
+ * is known of values that no request has changed while we looked.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -78,8 +78,10 @@ static inline struct context *take_moving(struct thread *thread, unsigned family
     struct context *snapshot = thread->snapshot.context;
     const struct slot_moves *moves;
 
-    if (thread->snapshot.refs <= 0 || !(moves = moves_at(snapshot->epoch)) || thread->attached ||
-        thread->suppress || thread->runs || thread->building ||
+    if (thread->snapshot.refs <= 0 ||
+        (!(moves = moves_at(snapshot->epoch)) &&
+         !(moves = moves_of(&slots_moves_out, snapshot->epoch))) ||
+        thread->attached || thread->suppress || thread->runs || thread->building ||
         atomic_load_explicit(&context_guard, memory_order_acquire) &
             ~(uintptr_t)(GUARD_COPIED | GUARD_EPOCH) ||
         snapshot->epoch != atomic_load_explicit(&slots_epoch, memory_order_relaxed) ||

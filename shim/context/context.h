@@ -197,6 +197,11 @@ struct thread {
     uint32_t ending;               /* enum observed_end of the attach that is being left */
     uintptr_t building;            /* stack pointer of the capture that reads slots now, 0: none */
     struct context *built;         /* what it has so far */
+    /* While slots are read into `saved` or written from there: it stays where it is (scope.c). */
+    uintptr_t moving;                /* stack pointer of the frame that does, 0: none */
+    size_t moving_from;              /* saved_used if it is left by its getters and setters */
+    struct context *entered;         /* whose reference goes then, NULL: none */
+    struct context *entered_overlay; /* and what goes with it */
     void *_Atomic guests[THREAD_GUESTS];
     struct thread_flushes flushes;
     struct thread *next_all; /* registry, append only */

@@ -144,6 +144,23 @@ void overlay_reclaim(struct context *own, bool is_thread);
 /* What the task captured is not what it sees any more. */
 void context_drop_task_snapshot(struct context *own);
 
+/*
+ * Reads what an attach of `context` replaces to the end of thread.saved, which grows by it; writes what it brings; puts
+ * back what begins at saved_at. By the table of moves, or where that is NULL one by one. Getters and setters
+ * are foreign code: they may attach, in what room there is, and they may leave by throw, jump, or with the thread.
+ * Then the attach is not made: the reference `owned` and the overlay `own`, each of which may be NULL, go.
+ */
+struct slot_moves;
+enum { SAVED_LEVELS = 4 }; /* there is room for, where an attach begins */
+void scope_save(struct thread *thread, struct context *owned, struct context *own,
+                const struct slot_moves *moves, uint32_t epoch);
+void scope_write(struct thread *thread, struct context *context, const struct slot_moves *moves,
+                 size_t saved_at, uint32_t epoch);
+void scope_put_back(struct thread *thread, const struct slot_moves *moves, size_t saved_at,
+                    const void *borrowed, uint32_t epoch);
+/* One of them was left: nothing of it stays. */
+void scope_abandon(struct thread *thread);
+
 /* Attaches are made without a scope entry where they can be: what they replace is in thread_front. */
 extern bool scope_is_words_only;
 int overlay_set_key(struct thread *thread, unsigned key, unsigned key_index, const void *value,

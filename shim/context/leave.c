@@ -6,6 +6,7 @@
  */
 #include "context/coroutine.h"
 #include "context/dangling.h"
+#include "context/internal.h"
 #include "context/pool/record.h"
 #include "context/pool/slab.h"
 #include "context/scope.h"
@@ -58,6 +59,8 @@ void thread_leave(struct thread *thread)
     if (unlikely(thread == &thread_unknown))
         return;
     thread->building = 0; /* a getter may have ended the thread */
+    if (unlikely(thread->moving))
+        scope_abandon(thread);
     if (thread->attached || origins_on)
         thread_let_go(thread);
     else

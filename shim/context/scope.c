@@ -68,8 +68,11 @@ static struct scope_entry *entry_push(struct thread *thread)
     if (slots_have_copied) {
         void *saved = thread->saved;
 
-        if (thread->saved_used + slots_saved_bytes > thread->saved_max &&
-            !grow(&saved, &thread->saved_max, thread->saved_used + slots_saved_bytes))
+        /* With room for what getters and setters attach: while they run it does not move. */
+        if (thread->saved_used + SAVED_LEVELS * slots_saved_bytes > thread->saved_max &&
+            (thread->moving || !grow(&saved, &thread->saved_max,
+                                     thread->saved_used + SAVED_LEVELS * slots_saved_bytes)) &&
+            thread->saved_used + slots_saved_bytes > thread->saved_max)
             return NULL;
         thread->saved = saved;
         entry->saved_at = thread->saved_used;
@@ -78,15 +81,27 @@ static struct scope_entry *entry_push(struct thread *thread)
 }
 
 /* Where the first scope entry's values lie are still those of the thread's last attach. */
-static __attribute__((noinline)) void save_strictly(struct thread *thread, uint32_t epoch)
+static __attribute__((noinline)) void save_strictly(struct thread *thread, struct context *owned,
+                                                    struct context *own, uint32_t epoch)
 {
     char before[STRICT_BYTES];
-    size_t size = slots_bytes <= sizeof before ? slots_bytes : 0;
+    size_t at = thread->saved_used, size = slots_bytes <= sizeof before ? slots_bytes : 0;
 
-    memcpy(before, thread->saved, size);
-    slots_save(thread->saved, epoch);
+    memcpy(before, thread->saved + at, size);
+    scope_save(thread, owned, own, NULL, epoch);
     if (size)
-        strict_attached(thread, before, thread->saved);
+        strict_attached(thread, before, thread->saved + at);
+}
+
+/* Who attaches from above was not called by it. What is adopted has no frame. */
+static void drop_moving(struct thread *thread, uintptr_t frame_mark)
+{
+    uintptr_t sp = (frame_mark & FRAME_ADOPTED) == FRAME_ADOPTED
+                       ? arch_sp()
+                       : frame_mark & ~(uintptr_t)FRAME_FLAGS;
+
+    if (sp > thread->moving)
+        scope_abandon(thread);
 }
 
 bool scope_enter_slow(struct context *context, uintptr_t frame_mark)
@@ -101,6 +116,8 @@ bool scope_enter_slow(struct context *context, uintptr_t frame_mark)
         return false;
     if (thread->attached)
         scope_drop_stale(thread, frame_mark & ~(uintptr_t)FRAME_FLAGS);
+    if (unlikely(thread->moving))
+        drop_moving(thread, frame_mark);
     if (guard & GUARD_STALE)
         context_look_again();
     epoch = atomic_load_explicit(&slots_epoch, memory_order_acquire);
@@ -120,11 +137,18 @@ bool scope_enter_slow(struct context *context, uintptr_t frame_mark)
     }
     entry->epoch = epoch;
     if (entry->saved_at != SIZE_MAX) {
+        size_t at = thread->saved_used;
+        struct context *owned = frame_mark & FRAME_OWNED ? context : NULL;
+        struct context *own = attached == context ? NULL : attached;
+
         if (unlikely(dangling_on) && !thread->attached)
-            save_strictly(thread, epoch);
+            save_strictly(thread, owned, own, epoch);
         else if (!slots_are_words)
-            slots_save(thread->saved + entry->saved_at, epoch);
-        thread->saved_used += slots_saved_bytes;
+            scope_save(thread, owned, own, NULL, epoch);
+        thread->saved_used = at + slots_saved_bytes;
+        entry = &thread->entries[thread->depth]; /* it may have moved: foreign code ran */
+        entry->saved_at = at;
+        entry->epoch = epoch;
     }
     entry->attached = thread->attached;
     entry->frame_mark = thread->frame_mark;
@@ -133,14 +157,12 @@ bool scope_enter_slow(struct context *context, uintptr_t frame_mark)
     thread->frame_mark = frame_mark | FRAME_SLOW;
     if (slots_are_words)
         words_exchange(context_copied(context), thread->saved + entry->saved_at);
-    else if (slots_have_copied) { /* the entry may have moved: foreign code ran */
-        void *saved = thread->saved + thread->entries[thread->depth - 1].saved_at;
+    else if (slots_have_copied) {
+        size_t saved_at = entry->saved_at;
 
         if (origins_on)
-            slots_set_aside(thread, saved, epoch);
-        slots_write(context_copied(context), context->epoch, saved, epoch,
-                    thread->coroutines &&
-                        thread->coroutines->current != &thread->coroutines->main_stack);
+            slots_set_aside(thread, thread->saved + saved_at, epoch);
+        scope_write(thread, context, NULL, saved_at, epoch);
     }
     if (dangling_on)
         dangling_look();
@@ -214,11 +236,16 @@ static void entry_pop(struct thread *thread)
         struct scope_entry *entry = &thread->entries[thread->depth - 1];
 
         if (entry->saved_at != SIZE_MAX) {
-            slots_restore(thread->saved + entry->saved_at,
-                          frame_mark & FRAME_THREAD ? context_copied(context) : NULL, entry->epoch);
+            size_t saved_at = entry->saved_at;
+
+            entry->saved_at = SIZE_MAX; /* a setter that leaves is not called again */
+            scope_put_back(thread, NULL, saved_at,
+                           frame_mark & FRAME_THREAD ? context_copied(context) : NULL,
+                           entry->epoch);
             if (origins_on)
                 origin_back(thread);
-            thread->saved_used = entry->saved_at;
+            thread->saved_used = saved_at;
+            entry = &thread->entries[thread->depth - 1]; /* it may have moved: foreign code ran */
         }
         thread->attached = entry->attached;
         thread->frame_mark = entry->frame_mark;

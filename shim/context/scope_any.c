@@ -18,6 +18,34 @@
 #include "slots/slots.h"
 #include "slots/words.h"
 
+/* enter_moving where getters and setters are the user's. */
+static APART bool enter_calling_out(struct thread *thread, struct context *context,
+                                    uintptr_t frame_mark)
+{
+    const struct slot_moves *moves = moves_of(&slots_moves_out, context->epoch);
+    size_t at = thread->saved_used;
+    struct scope_entry *entry;
+
+    if (!moves || context->epoch != atomic_load_explicit(&slots_epoch, memory_order_acquire) ||
+        atomic_load_explicit(&context_guard, memory_order_acquire) &
+            ~(uintptr_t)(GUARD_COPIED | GUARD_EPOCH) ||
+        frame_mark & FRAME_THREAD || thread->depth >= thread->entries_max ||
+        (thread->attached && thread->frame_mark <= frame_mark) || thread->moving ||
+        at + SAVED_LEVELS * slots_saved_bytes > thread->saved_max)
+        return false;
+    scope_save(thread, frame_mark & FRAME_OWNED ? context : NULL, NULL, moves, context->epoch);
+    thread->saved_used = at + slots_saved_bytes;
+    entry = &thread->entries[thread->depth++];
+    entry->attached = thread->attached;
+    entry->frame_mark = thread->frame_mark;
+    entry->saved_at = at;
+    entry->epoch = context->epoch;
+    thread->attached = context;
+    thread->frame_mark = frame_mark | FRAME_SLOW;
+    scope_write(thread, context, moves, at, context->epoch);
+    return true;
+}
+
 /*
  * scope_enter_slow by the table, where there is room for what is replaced: it makes a scope entry like any
  * other. False: nothing has changed.
@@ -37,7 +65,7 @@ static inline bool enter_moving(struct thread *thread, struct context *context,
         at + slots_saved_bytes > thread->saved_max ||
         (thread->attached && thread->frame_mark <= frame_mark))
         return false;
-    thread->saved_used = at + slots_saved_bytes; /* a getter may attach */
+    thread->saved_used = at + slots_saved_bytes;
     moves_save(moves, thread->saved + at);
     entry = &thread->entries[thread->depth++];
     entry->attached = thread->attached;
@@ -47,6 +75,36 @@ static inline bool enter_moving(struct thread *thread, struct context *context,
     thread->attached = context;
     thread->frame_mark = frame_mark | FRAME_SLOW;
     moves_write(moves, context_copied(context), thread->saved + at);
+    return true;
+}
+
+static APART bool leave_calling_out(struct thread *thread, uintptr_t sp)
+{
+    struct scope_entry *entry;
+    struct context *context = thread->attached;
+    const struct slot_moves *moves;
+    uintptr_t frame_mark = thread->frame_mark;
+    size_t saved_at;
+
+    if (!thread->depth || (frame_mark & ~(uintptr_t)FRAME_OWNED) != (sp | FRAME_SLOW) ||
+        !thread_is_attached(thread) ||
+        context->flags & (CONTEXT_OVERLAY | CONTEXT_WATCHED | CONTEXT_TAGGED))
+        return false;
+    entry = &thread->entries[thread->depth - 1];
+    if (entry->saved_at == SIZE_MAX || !(moves = moves_of(&slots_moves_out, entry->epoch)) ||
+        atomic_load_explicit(&context_guard, memory_order_acquire) &
+            ~(uintptr_t)(GUARD_COPIED | GUARD_EPOCH))
+        return false;
+    saved_at = entry->saved_at;
+
+    entry->saved_at = SIZE_MAX; /* a setter that leaves is not called again */
+    scope_put_back(thread, moves, saved_at, NULL, entry->epoch);
+    entry = &thread->entries[--thread->depth]; /* foreign code ran: it may have moved */
+    thread->saved_used = saved_at;
+    thread->attached = entry->attached;
+    thread->frame_mark = entry->frame_mark;
+    if (frame_mark & FRAME_OWNED)
+        context_release_on(thread, context);
     return true;
 }
 
@@ -126,6 +184,8 @@ static APART struct thread *enter_any(struct context *context, uintptr_t frame_m
 
     if (enter_moving(thread, context, frame_mark))
         return thread;
+    if (slots_moves_out && enter_calling_out(thread, context, frame_mark))
+        return thread_self;
     /* A limit on chains is for captures: nothing is in the way of an attach. */
     if (atomic_load_explicit(&context_guard, memory_order_relaxed) == GUARD_LIMITS &&
         !thread->attached && !(frame_mark & FRAME_THREAD)) {
@@ -201,7 +261,7 @@ static APART void leave_here(uintptr_t sp)
     uintptr_t frame_mark = thread->frame_mark;
     struct context *context;
 
-    if (leave_moving(thread, sp))
+    if (leave_moving(thread, sp) || (slots_moves_out && leave_calling_out(thread, sp)))
         return;
     if (!slots_have_copied && !thread->depth &&
         (frame_mark & ~(uintptr_t)FRAME_OWNED) == (sp | FRAME_SLOW) && thread_is_attached(thread) &&

@@ -12,7 +12,7 @@
 #include "slots/origin.h"
 #include "slots/policy.h"
 
-struct slot_moves *_Atomic slots_moves;
+struct slot_moves *_Atomic slots_moves, *_Atomic slots_moves_out;
 
 /* For kinds that do not know better: reads and compares. */
 static bool read_and_compare(const struct slot *slot, const void *value)
@@ -30,6 +30,12 @@ static bool is_simple(const struct slot *slot)
 {
     return !slot->is_owned && !slot->is_cloned && slot->policy == POLICY_SHARE &&
            slot->kind->read && slot->kind->write && slot->key_index == SLOT_NO_KEY;
+}
+
+static bool calls_out(const struct slot_kind *kind)
+{
+    return kind != &slot_kind_locale && kind != &slot_kind_fenv && kind != &slot_kind_name &&
+           kind != &slot_kind_ioprio;
 }
 
 /* How many may be moved, bound or not; 0: some slot has more to do. */
@@ -58,6 +64,7 @@ void moves_plan(void)
 {
     uint32_t epoch = atomic_load(&slots_epoch);
     struct slot_moves *old = atomic_load(&slots_moves), *moves;
+    bool is_out = false;
     unsigned count = candidates();
     size_t size = sizeof *moves + count * sizeof moves->list[0];
 
@@ -71,6 +78,7 @@ void moves_plan(void)
         if (slot->key_index != SLOT_NO_KEY || slot->is_static_word ||
             __atomic_load_n(&slot->state, __ATOMIC_ACQUIRE) != SLOT_BOUND || slot->since > epoch)
             continue;
+        is_out |= calls_out(slot->kind);
         moves->list[moves->count++] =
             (struct slot_move){slot,
                                slot->kind->read,
@@ -79,11 +87,13 @@ void moves_plan(void)
                                slot->offset,
                                slot->size};
     }
+    if (is_out)
+        old = atomic_load(&slots_moves_out);
     if (old && old->count == moves->count &&
         !memcmp(old->list, moves->list, moves->count * sizeof moves->list[0])) {
         mem_free(moves, size);
         moves = old;
     }
     atomic_store(&moves->epoch, epoch);
-    atomic_store(&slots_moves, moves);
+    atomic_store(is_out ? &slots_moves_out : &slots_moves, moves);
 }

@@ -32,16 +32,23 @@ struct slot_moves {
 
 /* NULL: some slot has more to do, or nothing is copied. */
 extern struct slot_moves *_Atomic slots_moves __attribute__((visibility("hidden")));
+/* The table stands here instead where some getter or setter is the user's, which may attach, or leave. */
+extern struct slot_moves *_Atomic slots_moves_out __attribute__((visibility("hidden")));
 /* Looks again: at start, and whenever a slot was bound or unbound. Any thread. */
 void moves_plan(void);
 
 /* The table, if it is right at this epoch. */
-static inline const struct slot_moves *moves_at(uint32_t epoch)
+static inline const struct slot_moves *moves_of(struct slot_moves *_Atomic *table, uint32_t epoch)
 {
-    const struct slot_moves *moves = atomic_load_explicit(&slots_moves, memory_order_acquire);
+    const struct slot_moves *moves = atomic_load_explicit(table, memory_order_acquire);
 
     return moves && atomic_load_explicit(&moves->epoch, memory_order_acquire) == epoch ? moves
                                                                                        : NULL;
+}
+
+static inline const struct slot_moves *moves_at(uint32_t epoch)
+{
+    return moves_of(&slots_moves, epoch);
 }
 
 /* As slots_save, slots_write, slots_restore, slots_same. */

@@ -1,0 +1,108 @@
+/*
+ * The copied slots of an attach that is made or left, while getters and setters run: foreign code, which may attach
+ * inside of this, throw, jump, or end the thread. What it leaves so is found by the personality of the frames here, by
+ * the thread's next attach, or at the thread's end (scope_abandon).
+ *
+ * Rules: thread.saved does not move meanwhile (entry_push), so attaches inside make do with the room that there is; the
+ * outermost of them is the one that is known.
+ */
+#include "context/coroutine.h"
+#include "context/internal.h"
+#include "context/thread.h"
+#include "context/unwind.h"
+#include "slots/moves.h"
+#include "slots/slots.h"
+
+void scope_abandon(struct thread *thread)
+{
+    struct context *context = thread->entered, *own = thread->entered_overlay;
+
+    thread->moving = 0;
+    thread->entered = thread->entered_overlay = NULL;
+    if (thread->saved_used > thread->moving_from)
+        thread->saved_used = thread->moving_from;
+    if (own) {
+        overlay_reclaim(own, false);
+        overlay_free(own);
+    }
+    if (context)
+        context_release(context);
+}
+
+personality_routine baton_move_personality;
+
+__attribute__((used, visibility("hidden"))) int
+baton_move_personality(int version, int actions, uint64_t exception_class,
+                       struct _Unwind_Exception *exception, struct _Unwind_Context *unwinding)
+{
+    struct thread *thread = thread_self;
+
+    if (actions & UNWIND_CLEANUP_PHASE && thread->moving &&
+        unwind_frame_sp(unwinding, __builtin_return_address(0)) == thread->moving)
+        scope_abandon(thread);
+    return UNWIND_CONTINUE;
+}
+
+ARCH_PERSONALITY(baton_move_personality);
+
+static inline __attribute__((always_inline)) bool
+begin(struct thread *thread, uintptr_t sp, size_t from, struct context *owned, struct context *own)
+{
+    if (thread->moving)
+        return false; /* inside of a getter or setter */
+    thread->moving = sp;
+    thread->moving_from = from;
+    thread->entered = owned;
+    thread->entered_overlay = own;
+    return true;
+}
+
+static inline void end(struct thread *thread, bool is_known)
+{
+    if (is_known) {
+        thread->moving = 0;
+        thread->entered = thread->entered_overlay = NULL;
+    }
+}
+
+GUARDED void scope_save(struct thread *thread, struct context *owned, struct context *own,
+                        const struct slot_moves *moves, uint32_t epoch)
+{
+    GUARDED_FRAME_BY(baton_move_personality);
+    size_t at = thread->saved_used;
+    bool is_known = begin(thread, arch_sp(), at, owned, own);
+
+    thread->saved_used = at + slots_saved_bytes;
+    if (moves)
+        moves_save(moves, thread->saved + at);
+    else
+        slots_save(thread->saved + at, epoch);
+    end(thread, is_known);
+}
+
+GUARDED void scope_write(struct thread *thread, struct context *context,
+                         const struct slot_moves *moves, size_t saved_at, uint32_t epoch)
+{
+    GUARDED_FRAME_BY(baton_move_personality);
+    bool is_known = begin(thread, arch_sp(), thread->saved_used, NULL, NULL);
+
+    if (moves)
+        moves_write(moves, context_copied(context), thread->saved + saved_at);
+    else
+        slots_write(context_copied(context), context->epoch, thread->saved + saved_at, epoch,
+                    !coroutine_is_main_stack(thread));
+    end(thread, is_known);
+}
+
+GUARDED void scope_put_back(struct thread *thread, const struct slot_moves *moves, size_t saved_at,
+                            const void *borrowed, uint32_t epoch)
+{
+    GUARDED_FRAME_BY(baton_move_personality);
+    bool is_known = begin(thread, arch_sp(), saved_at, NULL, NULL);
+
+    if (moves)
+        moves_restore(moves, thread->saved + saved_at);
+    else
+        slots_restore(thread->saved + saved_at, borrowed, epoch);
+    end(thread, is_known);
+}

@@ -1,0 +1,203 @@
+// promise: getters and setters that attach, jump away or end their thread while an attach is made or left leave nothing
+#include <setjmp.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "core.h"
+#include "suite.h"
+
+void *moving_get(void);
+void moving_set(void *value);
+void *moving_get_second(void);
+void moving_set_second(void *value);
+
+static __thread uintptr_t first, second;
+static __thread unsigned leave_in;     /* calls until the getter or setter leaves; 0: it does not */
+static __thread unsigned attach_in;    /* or attaches */
+static __thread jmp_buf *leave_to;     /* NULL: it ends the thread */
+static __thread struct context *inner; /* what it attaches */
+static unsigned inner_seen, inner_wrong;
+
+static void see_inner(void *unused)
+{
+    inner_seen++;
+    inner_wrong += second != 77;
+}
+
+static void attach_deep(void *depth)
+{
+    if ((uintptr_t)depth)
+        core_run(context_ref(inner), attach_deep, (void *)((uintptr_t)depth - 1));
+    else
+        see_inner(NULL);
+}
+
+static void come_by(void)
+{
+    if (leave_in && --leave_in == 0) {
+        if (leave_to)
+            longjmp(*leave_to, 1);
+        pthread_exit(NULL);
+    }
+    if (attach_in && --attach_in == 0)
+        core_run(context_ref(inner), attach_deep, (void *)2);
+}
+
+__attribute__((noinline, used)) void *moving_get(void)
+{
+    come_by();
+    return (void *)first;
+}
+
+__attribute__((noinline, used)) void moving_set(void *value)
+{
+    come_by();
+    first = (uintptr_t)value;
+}
+
+__attribute__((noinline, used)) void *moving_get_second(void)
+{
+    return (void *)second;
+}
+
+__attribute__((noinline, used)) void moving_set_second(void *value)
+{
+    second = (uintptr_t)value;
+}
+
+static uintptr_t seen[2];
+
+static void see(void *unused)
+{
+    seen[0] = first;
+    seen[1] = second;
+}
+
+static __attribute__((noinline)) struct context *captured(uintptr_t value)
+{
+    struct context *context;
+
+    first = second = value;
+    context = context_capture(FAMILY_UNIT);
+    first = second = 1000;
+    return context;
+}
+
+/* As usual, from a thread that has values of its own. */
+static void is_right(void)
+{
+    core_run(captured(5), see, NULL);
+    ck_assert_int_eq(seen[0], 5);
+    ck_assert_int_eq(seen[1], 5);
+    ck_assert_int_eq(first, 1000);
+    ck_assert_int_eq(second, 1000);
+    first = second = 0;
+    ck_assert_int_eq(thread_self->saved_used, 0);
+    ck_assert_int_eq(thread_self->depth, 0);
+    ck_assert_int_eq(core_alive(), 0);
+}
+
+static __attribute__((noinline)) void release_one(void)
+{
+    context_release(context_capture(FAMILY_UNIT));
+}
+
+/* Which of the calls of getter and setter leaves: 1 reads what is replaced, 2 writes, 3 puts back. */
+static __attribute__((noinline)) void jump_at(unsigned call)
+{
+    jmp_buf out;
+    struct context *volatile context = captured(7);
+
+    leave_to = &out;
+    if (!setjmp(out)) {
+        leave_in = call;
+        core_run(context, see, NULL);
+    }
+    leave_to = NULL;
+    leave_in = 0;
+    release_one(); /* the next handoff finds out */
+}
+
+START_TEST(test_moving_jumps)
+{
+    is_right();
+    for (unsigned i = 0; i < 100; i++) {
+        jump_at((unsigned)_i);
+        is_right();
+    }
+    for (unsigned i = 0; i < 1000; i++)
+        jump_at((unsigned)_i);
+    is_right();
+    ck_assert_int_lt(thread_self->saved_max, 4096);
+}
+END_TEST
+
+static void *end_in_an_attach(void *call)
+{
+    struct context *context = captured(7);
+
+    leave_in = (unsigned)(uintptr_t)call;
+    core_run(context, see, NULL);
+    return NULL;
+}
+
+START_TEST(test_moving_ends_its_thread)
+{
+    for (unsigned i = 0; i < 20; i++) {
+        pthread_t thread;
+
+        pthread_create(&thread, NULL, end_in_an_attach, (void *)(uintptr_t)_i);
+        pthread_join(thread, NULL);
+    }
+    is_right();
+}
+END_TEST
+
+static void attaches_at(void *call)
+{
+    struct context *context = captured(6);
+
+    attach_in = (unsigned)(uintptr_t)call;
+    core_run(context, see, NULL);
+    attach_in = 0;
+    ck_assert_int_eq(seen[1], 6);
+    ck_assert_int_eq(first, 1000);
+    ck_assert_int_eq(second, 1000);
+}
+
+static void nest(void *call)
+{
+    uintptr_t depth = (uintptr_t)call / 8;
+
+    attaches_at((void *)((uintptr_t)call % 8));
+    if (depth)
+        core_run(context_ref(inner), nest, (void *)((depth - 1) * 8 + (uintptr_t)call % 8));
+}
+
+/* At every depth: what is saved moves to a larger place now and then. */
+START_TEST(test_moving_attaches)
+{
+    is_right();
+    first = second = 77;
+    inner = context_capture(FAMILY_UNIT);
+    inner_seen = inner_wrong = 0;
+    nest((void *)((uintptr_t)_i + 200 * 8));
+    context_release(inner);
+    ck_assert_int_ge(inner_seen, 100);
+    ck_assert_int_eq(inner_wrong, 0);
+    is_right();
+}
+END_TEST
+
+int main(void)
+{
+    TCase *tc = tcase_create("moving");
+
+    core_start("BATON_CARRY=fn:get=moving_get,set=moving_set;fn:get=moving_get_second,set=moving_"
+               "set_second");
+    tcase_set_timeout(tc, 60);
+    tcase_add_loop_test(tc, test_moving_jumps, 1, 4);
+    tcase_add_loop_test(tc, test_moving_ends_its_thread, 1, 4);
+    tcase_add_loop_test(tc, test_moving_attaches, 1, 4);
+    return suite_run("moving", tc);
+}

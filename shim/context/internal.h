@@ -118,6 +118,8 @@ static inline bool context_key_is_owned(unsigned key_index)
 struct context *overlay_new(struct context *base);
 /* The same for an attach that only lends, of a context of this epoch, where one is at hand. NULL: nothing has changed. */
 struct context *overlay_lend(struct thread *thread, struct context *base);
+/* Its task has set nothing, and handed nothing over. */
+bool overlay_is_untouched(const struct thread *thread, const struct context *own);
 /* Takes back all that it lent, if the task has set nothing; what is left is an empty overlay. False: nothing has changed. */
 bool overlay_return(struct thread *thread, struct context *own);
 void overlay_free(struct context *own);

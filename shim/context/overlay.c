@@ -75,16 +75,21 @@ struct context *overlay_lend(struct thread *thread, struct context *base)
     return own;
 }
 
-bool overlay_return(struct thread *thread, struct context *own)
+bool overlay_is_untouched(const struct thread *thread, const struct context *own)
 {
     const struct overlay_part *part = context_overlay_part(own);
     uint64_t is_set = 0;
-    void **borrowed = context_borrowed(own);
 
     for (unsigned i = 0; i < context_bits; i++)
         is_set |= part->set[i];
-    if (is_set || part->task_snapshot || own->vars || thread->runs || thread->spare_overlay ||
-        origins_on)
+    return !is_set && !part->task_snapshot && !own->vars && !thread->runs && !thread->spare_overlay;
+}
+
+bool overlay_return(struct thread *thread, struct context *own)
+{
+    void **borrowed = context_borrowed(own);
+
+    if (!overlay_is_untouched(thread, own) || origins_on)
         return false;
     for (unsigned key_index = 0; key_index < slots_key_count; key_index++) {
         void *lent = borrowed[key_index];

@@ -165,8 +165,9 @@ static inline bool leave_lending(struct thread *thread, uintptr_t sp)
         !thread_is_attached(thread) || !(own->flags & CONTEXT_OVERLAY) ||
         own->base->flags & (CONTEXT_WATCHED | CONTEXT_TAGGED) || !overlay_return(thread, own))
         return false;
-    if (thread->attached != own || context_overlay_part(own)->set[0])
-        return false; /* a function of the program's has set something: to be left the slow way */
+    /* A function of the program's that took a value back has set something, or handed over. */
+    if (thread->attached != own || !overlay_is_untouched(thread, own))
+        return false;
     thread->attached = NULL;
     thread->frame_mark = 0;
     thread->spare_overlay = own;

@@ -16,6 +16,8 @@ static pthread_key_t *const all_keys[] = {&key_copy, &key_string, &key_ref, &key
 static struct item *copied, *referred;
 static char *string;
 static bool sets_when_unreferred;
+static struct context *handed_over;
+static bool hands_over_when_unreferred;
 static int destroyed;
 
 struct item *shared_ref(struct item *item);
@@ -32,6 +34,10 @@ __attribute__((used, noinline)) void shared_unref(struct item *item)
     item->references--;
     if (sets_when_unreferred)
         core_set(key_left, "set by unref");
+    if (hands_over_when_unreferred) {
+        hands_over_when_unreferred = false;
+        handed_over = context_capture(FAMILY_UNIT);
+    }
 }
 
 static void begin(const char *text)
@@ -287,6 +293,24 @@ START_TEST(test_policy_shared_unref_sets_a_key)
 }
 END_TEST
 
+START_TEST(test_policy_shared_unref_hands_over)
+{
+    struct seen seen;
+
+    begin("one");
+    seen = (struct seen){"one", "one", referred};
+    for (int i = 0; i < 3; i++) {
+        struct context *context = context_capture(FAMILY_UNIT);
+
+        hands_over_when_unreferred = true;
+        core_run(context, look, &seen);
+        ck_assert(!hands_over_when_unreferred);
+        context_release(handed_over);
+    }
+    end();
+}
+END_TEST
+
 static void delete_key(void *unused)
 {
     core_key_delete(key_string);
@@ -341,6 +365,15 @@ static void destroy(void *unused)
     destroyed++;
 }
 
+/* What a task has set is noted by 64 keys together: those before key_left fill the first of them. */
+static __attribute__((noinline)) void fill_keys(void)
+{
+    static pthread_key_t filling[64];
+
+    for (int i = 0; i < 64; i++)
+        core_key_create(&filling[i], NULL);
+}
+
 static __attribute__((noinline)) void create_keys(void)
 {
     for (unsigned i = 0; i < sizeof all_keys / sizeof *all_keys; i++)
@@ -349,12 +382,15 @@ static __attribute__((noinline)) void create_keys(void)
 
 int main(void)
 {
-    static char carry[] =
-        "BATON_CARRY=key:key_copy,copy=64;key:key_string,string;"
-        "key:key_ref,ref=shared_ref,unref=shared_unref;key:key_plain;key:key_left";
+    static char carry[4096] = "BATON_CARRY=key:key_copy,copy=64;key:key_string,string;"
+                              "key:key_ref,ref=shared_ref,unref=shared_unref;key:key_plain;";
     TCase *tc = tcase_create("policy_shared");
 
+    for (int i = 0; i < 64; i++)
+        sprintf(carry + strlen(carry), "key:by=main#%d;", i + 1);
+    strcat(carry, "key:key_left");
     core_start(carry);
+    fill_keys();
     create_keys();
     tcase_add_test(tc, test_policy_shared_unchanged);
     tcase_add_test(tc, test_policy_shared_changed_in_place);
@@ -366,6 +402,7 @@ int main(void)
     tcase_add_test(tc, test_policy_shared_nothing_at_first);
     tcase_add_test(tc, test_policy_shared_let_go_at_once);
     tcase_add_test(tc, test_policy_shared_unref_sets_a_key);
+    tcase_add_test(tc, test_policy_shared_unref_hands_over);
     tcase_add_test(tc, test_policy_shared_key_is_deleted);
     tcase_add_test(tc, test_policy_shared_longjmp);
     return suite_run("policy_shared", tc);

@@ -32,12 +32,6 @@ static bool is_simple(const struct slot *slot)
            slot->kind->read && slot->kind->write && slot->key_index == SLOT_NO_KEY;
 }
 
-static bool calls_out(const struct slot_kind *kind)
-{
-    return kind != &slot_kind_locale && kind != &slot_kind_fenv && kind != &slot_kind_name &&
-           kind != &slot_kind_ioprio;
-}
-
 /* How many may be moved, bound or not; 0: some slot has more to do. */
 static unsigned candidates(void)
 {
@@ -78,7 +72,7 @@ void moves_plan(void)
         if (slot->key_index != SLOT_NO_KEY || slot->is_static_word ||
             __atomic_load_n(&slot->state, __ATOMIC_ACQUIRE) != SLOT_BOUND || slot->since > epoch)
             continue;
-        is_out |= calls_out(slot->kind);
+        is_out |= slot->kind->calls_out;
         moves->list[moves->count++] =
             (struct slot_move){slot,
                                slot->kind->read,

@@ -120,6 +120,7 @@ const struct slot_kind slot_kind_place = {
     .form = &fn_form,
     .names = fn_names,
     .reason = place_reason,
+    .calls_out = true,
     .may_dangle = true,
     .resolve = place_resolve,
     .read = place_read,

@@ -103,6 +103,7 @@ struct slot_kind {
     bool is_adapter;    /* the item names an object that carries it */
     bool
         has_setter; /* what the owner has is known by its calls of one function only: slot_setter */
+    bool calls_out; /* read, write or same call what the item names: it may attach, or leave */
     bool may_dangle; /* of one pointer's size: may be a pointer that its owner frees (origin.h) */
 
     /* May be NULL: does it look at the stacks of threads that make keys? */

@@ -1,5 +1,6 @@
 // The same in C++: a pool of std::function, one thread-local variable of a class and one key are the context.
 // Says how many tasks saw their request.
+// flags: -g
 #include <condition_variable>
 #include <cstdio>
 #include <cstdlib>

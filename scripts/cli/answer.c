@@ -74,7 +74,7 @@ static char *read_own(const char *path)
     return text;
 }
 
-/* The object is still there, and code can be mapped from it. */
+/* The object is still there, for those who can read the library, and code can be mapped from it. */
 static bool is_usable(const char *object)
 {
     int fd = open(object, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
@@ -84,7 +84,8 @@ static bool is_usable(const char *object)
     if (fd < 0)
         return false;
     if (fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && status.st_uid == geteuid() &&
-        !(status.st_mode & 022) && status.st_size > 0)
+        !(status.st_mode & 022) && status.st_size > 0 &&
+        (status.st_mode & 0777) == kept_object_mode(our_folder()))
         code = mmap(NULL, 1, PROT_READ | PROT_EXEC, MAP_PRIVATE, fd, 0);
     if (code != MAP_FAILED) {
         munmap(code, 1);

@@ -46,6 +46,24 @@ bool kept_is_ours(const char *path)
     return S_ISDIR(status.st_mode) && status.st_uid == geteuid() && !(status.st_mode & 022);
 }
 
+unsigned kept_object_mode(const char *folder)
+{
+    char path[KEPT_PATH];
+    struct stat status;
+    int len = snprintf(path, sizeof path, "%s/libbaton.so", folder);
+
+    if (len >= (int)sizeof path || stat(path, &status) != 0 || !(status.st_mode & S_IROTH))
+        return 0600;
+    while (len > 0) {
+        if (path[--len] != '/')
+            continue;
+        path[len + 1] = '\0'; /* the root has no other name */
+        if (stat(path, &status) != 0 || !(status.st_mode & S_IXOTH))
+            return 0600;
+    }
+    return 0644;
+}
+
 /* ctime: what is written to, replaced, or given an older date all change it. */
 void kept_stamp(const char *path, char *line, size_t n, struct timespec *changed)
 {

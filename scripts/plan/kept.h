@@ -23,6 +23,12 @@ enum { KEPT_PLACES = 4, KEPT_PATH = 4352, KEPT_LINE = KEPT_PATH + 128, KEPT_KEY 
 bool kept_place(unsigned number, char *path, size_t n);
 /* Is PATH a folder that only this user can write to? */
 bool kept_is_ours(const char *path);
+/*
+ * A program that becomes another user starts others with the preloads of before. The loader leaves out what that user
+ * cannot open; the object without the library, which lies in FOLDER, would end them, so it is open to nobody to whom
+ * the library is not. Asked again for a kept answer: no stamp tells the modes of the folders on the way.
+ */
+unsigned kept_object_mode(const char *folder);
 /* The line "seen ..." of PATH as it is now, also of one that is not there. *changed (may be NULL): when it changed. */
 void kept_stamp(const char *path, char *line, size_t n, struct timespec *changed);
 

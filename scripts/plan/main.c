@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "kept.h"
 #include "plan.h"
 #include "slots/slots.h"
 #include "userhooks/known.h"
@@ -36,32 +37,17 @@ static struct decision
 static unsigned items, rows;
 static unsigned char buffer[1 << 22];
 
-/*
- * A program that becomes another user starts others with the preloads of before. The loader leaves out
- * what that user cannot open; the object without the library would end them, so it is open to nobody
- * to whom the library, which lies beside us, is not.
- */
+/* The library lies beside us. */
 static unsigned object_mode(void)
 {
     char path[4096];
-    ssize_t len = readlink("/proc/self/exe", path, sizeof path - 32);
-    struct stat status;
+    ssize_t len = readlink("/proc/self/exe", path, sizeof path);
+    char *slash = len > 0 && len < (ssize_t)sizeof path ? memrchr(path, '/', (size_t)len) : NULL;
 
-    while (len > 0 && path[len - 1] != '/')
-        len--;
-    if (len <= 0)
+    if (!slash)
         return 0600;
-    memcpy(path + len, "libbaton.so", sizeof "libbaton.so");
-    if (stat(path, &status) != 0 || !(status.st_mode & S_IROTH))
-        return 0600;
-    for (; len > 0; len--) {
-        if (path[len - 1] != '/')
-            continue;
-        path[len] = '\0';
-        if (stat(path, &status) != 0 || !(status.st_mode & S_IXOTH))
-            return 0600;
-    }
-    return 0644;
+    *slash = '\0';
+    return kept_object_mode(path);
 }
 
 static bool is_needed(void)

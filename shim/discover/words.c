@@ -82,8 +82,7 @@ static void add_region(uint32_t number, const struct dl_phdr_info *info, const E
     region->size = (uint32_t)tls->p_memsz;
     region->shadow = shadow_used;
     region->is_static = !has_begun && info->dlpi_tls_data;
-    region->offset =
-        (intptr_t)((uintptr_t)info->dlpi_tls_data - (uintptr_t)arch_tp());
+    region->offset = (intptr_t)((uintptr_t)info->dlpi_tls_data - (uintptr_t)arch_tp());
     region->modid = info->dlpi_tls_modid;
     region->image = (const unsigned char *)info->dlpi_addr + tls->p_vaddr;
     region->image_size = tls->p_filesz;
@@ -229,8 +228,7 @@ void words_note(struct recorder *recorder)
     count = __atomic_load_n(&regions_count, __ATOMIC_ACQUIRE);
     for (uint32_t i = 0; i < count; i++) {
         if (regions[i].is_static)
-            compare(recorder, &regions[i],
-                    (const unsigned char *)arch_tp() + regions[i].offset);
+            compare(recorder, &regions[i], (const unsigned char *)arch_tp() + regions[i].offset);
     }
     if (dynamic_count)
         dl_iterate_phdr(compare_dynamic, recorder);

@@ -21,7 +21,7 @@ static void drop_and_interrupt(struct lock *lock)
 #include "suite.h"
 
 static struct slot slot = {.key_index = SLOT_NO_KEY, .policy = POLICY_WEAK};
-static int value, other, owner;
+static int value, owner;
 
 static void set_in_handler(void)
 {
@@ -35,7 +35,7 @@ START_TEST(test_origin_handler_behind_the_last_look_is_seen)
     ck_assert_ptr_nonnull(origin);
     ck_assert_int_eq(origin_look(origin), ORIGIN_CURRENT);
     interrupt = set_in_handler;
-    origin_seen(&other, &slot, &other); /* any use */
+    origin_put(origin_ref(origin)); /* any use */
     ck_assert_ptr_null(own.owner);
     ck_assert_int_eq(origin_look(origin), ORIGIN_CHANGED);
     origin_put(origin);

@@ -9,8 +9,8 @@ FUZZ_FLAGS  = -std=gnu11 -g -O1 -fno-omit-frame-pointer -fno-strict-aliasing -D_
 FUZZ_OBJ    = $(filter-out $(FUZZ_B)/shim/base/string.o,$(patsubst $(B)/%,$(FUZZ_B)/%,$(filter $(B)/shim/base/% $(B)/shim/elf/% \
               $(B)/shim/slots/% $(B)/shim/userhooks/spec.o,$(CORE)))) $(FUZZ_B)/scripts/plan/modules.o $(FUZZ_B)/scripts/plan/modules_ask.o
 FUZZERS    := $(filter-out $(if $(JANSSON),,report),$(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c)))
-# The launcher's part: what reads reports.
-FUZZ_CLI    = $(addprefix $(FUZZ_B)/scripts/cli/,report_read.o report_live.o report_tables.o report_prometheus.o verdict.o text.o inspect.o files.o)
+# The launcher, whose part it is to read reports.
+FUZZ_CLI    = $(patsubst $(B)/%,$(FUZZ_B)/%,$(filter-out %/main.o,$(CLI_OBJ))) $(FUZZ_B)/scripts/plan/kept.o
 FUZZ_TIME  ?= 60
 FUZZ_RUNS  ?= -1
 

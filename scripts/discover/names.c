@@ -142,7 +142,7 @@ static void add_main(struct names *names)
 }
 
 /* One of each address; where no size is known a function goes on to the next. */
-static void settle(struct names *names)
+static void sort_names(struct names *names)
 {
     unsigned kept = 0;
 
@@ -220,7 +220,7 @@ struct names *names_of(struct module *module)
         sprintf(names->build_id + 2 * i, "%02x", id[i]);
     add_frames(names);
     add_main(names);
-    settle(names);
+    sort_names(names);
     known[known_count++] = names;
     return names;
 }

@@ -54,7 +54,7 @@ static struct context *apply_limits(struct thread *thread, struct context *conte
     if (context == context_empty)
         return context;
     if (!from && context == thread->snapshot.context) {
-        if (is_beginning(context) || !(limited = context_build(thread, PREPAID_BATCH + 1)))
+        if (is_beginning(context) || !(limited = context_build(thread, REFS_BATCH + 1)))
             return context;
         context_put(context, 1);
         context_keep_snapshot(thread, limited);
@@ -168,7 +168,7 @@ static APART struct context *capture_any(unsigned family, uintptr_t sp)
         return NULL;
     }
     if (thread->attached && !guard)
-        context_lend(thread, context);
+        context_fill_batch(thread, context);
     if (guard & GUARD_LIMITS)
         context = apply_limits(thread, context, family);
     if (context->flags & CONTEXT_EMPTY)

@@ -1,5 +1,5 @@
 /*
- * Coroutines: one flow of execution on one stack. A thread's own stack is its *home* coroutine; every
+ * Coroutines: one flow of execution on one stack. A thread's own stack is its *main* coroutine; every
  * coroutine is one more. What is attached belongs to the coroutine, not to the thread: a switch of
  * stacks puts the thread's attach state aside and takes up the one of the stack it goes to.
  *
@@ -26,7 +26,7 @@ struct coroutine {
     bool has_values;
     bool is_counted;       /* in the report's records, as it holds a context from its making */
     bool is_unlisted;      /* its stack has been given to another coroutine while it ran */
-    uintptr_t low, size;   /* its stack; size 0: a home */
+    uintptr_t low, size;   /* its stack; size 0: a main one */
     struct context *start; /* of the entry function, until that has it */
     void *more;            /* the family's, mem_alloc(more_size) */
     size_t more_size;
@@ -71,7 +71,7 @@ static inline unsigned coroutine_slot(const void *hint)
     return (uint32_t)(uintptr_t)hint * 2654435761u / (UINT32_MAX / COROUTINES_RECENT + 1);
 }
 
-/* The coroutine whose stack `sp` is on: the thread's home if no other is known. */
+/* The coroutine whose stack `sp` is on: the thread's main one if no other is known. */
 static inline __attribute__((always_inline)) struct coroutine *
 coroutine_find(struct coroutines *own, const void *hint, uintptr_t sp)
 {

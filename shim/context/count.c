@@ -65,7 +65,7 @@ __attribute__((no_sanitize("thread"))) static void visit_caches(struct thread *t
 {
     note(arg, thread->snapshot.context,
          (int64_t)thread->snapshot.refs + thread->snapshot.stale_refs + 1);
-    note(arg, thread->deferred.context, DEBT_MAX - thread->deferred.releases);
+    note(arg, thread->deferred.context, DEFERRED_MAX - thread->deferred.releases);
     note(arg, thread->batch.context, thread->batch.refs);
 }
 

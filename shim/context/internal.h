@@ -64,8 +64,8 @@ void keys_begin(void); /* fills in slots_calls */
 /* ---- snapshot.c ---- */
 
 extern _Atomic uint32_t contexts_built; /* not 0 once there was a context */
-enum { PREPAID_BATCH = 4096 };          /* references bought at once for a thread's snapshot */
-/* Makes it the thread's, which has PREPAID_BATCH references and the cache's own. */
+enum { REFS_BATCH = 4096 };             /* references taken at once for a thread's snapshot */
+/* Makes it the thread's, which has REFS_BATCH references and the cache's own. */
 void context_keep_snapshot(struct thread *thread, struct context *snapshot);
 struct slot_moves;
 /* Are the calling thread's copied slots what the snapshot has of them? Calls getters, which may leave. */
@@ -78,8 +78,8 @@ struct context *context_build(struct thread *thread, int64_t refs);
 /* One reference to what an attached thread's task sees, to what a thread sees on its own. NULL: no memory. */
 struct context *context_of_task(struct thread *thread);
 struct context *context_of_thread(struct thread *thread);
-/* Buys a batch of references for a thread that has inherited `context`, where that may be. */
-void context_lend(struct thread *thread, struct context *context);
+/* Takes a batch of references for a thread that has inherited `context`, where that may be. */
+void context_fill_batch(struct thread *thread, struct context *context);
 /* The thread has set the key of this key index: its snapshot is not right about it any more. */
 void context_changed(struct thread *thread, unsigned key_index);
 
@@ -153,7 +153,7 @@ void context_drop_task_snapshot(struct context *own);
  * Then the attach is not made: the reference `owned` and the overlay `own`, each of which may be NULL, go.
  */
 struct slot_moves;
-enum { SAVED_LEVELS = 4 }; /* there is room for, where an attach begins */
+enum { SAVED_ENTRIES = 4 }; /* there is room for, where an attach begins */
 void scope_save(struct thread *thread, struct context *owned, struct context *own,
                 const struct slot_moves *moves, uint32_t epoch);
 void scope_write(struct thread *thread, struct context *context, const struct slot_moves *moves,

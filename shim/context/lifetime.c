@@ -120,7 +120,7 @@ struct context *context_ref(struct context *context)
 void context_flush_releases(struct thread *thread)
 {
     struct context *context = thread->deferred.context;
-    int32_t owed = DEBT_MAX - thread->deferred.releases;
+    int32_t owed = DEFERRED_MAX - thread->deferred.releases;
 
     if (!context)
         return;
@@ -145,9 +145,9 @@ void context_release_slow(struct thread *thread, struct context *context)
     }
     if (context == thread->deferred.context) { /* the batch is full */
         flush_begin(thread);
-        thread->deferred.releases = DEBT_MAX;
+        thread->deferred.releases = DEFERRED_MAX;
         thread->deferred.context = NULL;
-        context_put(context, DEBT_MAX);
+        context_put(context, DEFERRED_MAX);
         flush_end(thread);
         return;
     }
@@ -158,5 +158,5 @@ void context_release_slow(struct thread *thread, struct context *context)
     }
     context_flush_releases(thread);
     thread->deferred.context = context;
-    thread->deferred.releases = DEBT_MAX - 1;
+    thread->deferred.releases = DEFERRED_MAX - 1;
 }

@@ -29,7 +29,7 @@
 #include "slots/slots.h"
 #include "slots/words.h"
 
-enum { LEVELS_FIRST = 16, DESTRUCTOR_ROUNDS = 4 /* PTHREAD_DESTRUCTOR_ITERATIONS */ };
+enum { ENTRIES_FIRST = 16, DESTRUCTOR_ROUNDS = 4 /* PTHREAD_DESTRUCTOR_ITERATIONS */ };
 enum { STRICT_BYTES = 256 };
 
 static bool grow(void **block, size_t *have, size_t want)
@@ -58,7 +58,7 @@ static struct scope_entry *entry_push(struct thread *thread)
         void *entries = thread->entries;
         size_t size = thread->entries_max * sizeof *entry;
 
-        if (!grow(&entries, &size, (thread->depth + LEVELS_FIRST) * sizeof *entry))
+        if (!grow(&entries, &size, (thread->depth + ENTRIES_FIRST) * sizeof *entry))
             return NULL;
         thread->entries = entries;
         thread->entries_max = (uint32_t)(size / sizeof *entry);
@@ -69,9 +69,9 @@ static struct scope_entry *entry_push(struct thread *thread)
         void *saved = thread->saved;
 
         /* With room for what getters and setters attach: while they run it does not move. */
-        if (thread->saved_used + SAVED_LEVELS * slots_saved_bytes > thread->saved_max &&
+        if (thread->saved_used + SAVED_ENTRIES * slots_saved_bytes > thread->saved_max &&
             (thread->moving || !grow(&saved, &thread->saved_max,
-                                     thread->saved_used + SAVED_LEVELS * slots_saved_bytes)) &&
+                                     thread->saved_used + SAVED_ENTRIES * slots_saved_bytes)) &&
             thread->saved_used + slots_saved_bytes > thread->saved_max)
             return NULL;
         thread->saved = saved;

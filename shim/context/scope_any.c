@@ -31,7 +31,7 @@ static APART bool enter_calling_out(struct thread *thread, struct context *conte
             ~(uintptr_t)(GUARD_COPIED | GUARD_EPOCH) ||
         frame_mark & FRAME_THREAD || thread->depth >= thread->entries_max ||
         (thread->attached && thread->frame_mark <= frame_mark) || thread->moving ||
-        at + SAVED_LEVELS * slots_saved_bytes > thread->saved_max)
+        at + SAVED_ENTRIES * slots_saved_bytes > thread->saved_max)
         return false;
     scope_save(thread, frame_mark & FRAME_OWNED ? context : NULL, NULL, moves, context->epoch);
     thread->saved_used = at + slots_saved_bytes;

@@ -223,7 +223,7 @@ void context_drop_snapshot(struct thread *thread)
  */
 static struct context *ref_of_deferred(struct thread *thread, struct context *context)
 {
-    if (context != thread->deferred.context || thread->deferred.releases >= DEBT_MAX - 1)
+    if (context != thread->deferred.context || thread->deferred.releases >= DEFERRED_MAX - 1)
         return context_ref(context);
     thread->deferred.releases++;
     return context;
@@ -272,11 +272,11 @@ void context_flush_batch(struct thread *thread)
 
 /*
  * A thread that has inherited a context is attached for life, so its captures would take one
- * reference each: it buys them in batches, as for a snapshot of its own. Values that a destructor
+ * reference each: it takes them in batches, as for a snapshot of its own. Values that a destructor
  * waits for are not kept alive by a batch. The mark is the thread's: no task's attach is above it.
  * What is captured in a run is not batched: longjmp may leave the run without telling.
  */
-void context_lend(struct thread *thread, struct context *context)
+void context_fill_batch(struct thread *thread, struct context *context)
 {
     if (!(thread->frame_mark & FRAME_THREAD) || thread->runs || slots_always_build ||
         slots_have_copied ||
@@ -285,8 +285,8 @@ void context_lend(struct thread *thread, struct context *context)
     if (thread->batch.context != context)
         context_flush_batch(thread);
     if (!thread->batch.refs) {
-        atomic_fetch_add_explicit(&context->refs, PREPAID_BATCH, memory_order_relaxed);
-        thread->batch.refs = PREPAID_BATCH;
+        atomic_fetch_add_explicit(&context->refs, REFS_BATCH, memory_order_relaxed);
+        thread->batch.refs = REFS_BATCH;
     }
     thread->batch.context = context;
     thread->batch.attached = thread->attached;
@@ -296,7 +296,7 @@ void context_keep_snapshot(struct thread *thread, struct context *snapshot)
 {
     context_drop_snapshot(thread);
     thread->snapshot.context = snapshot;
-    thread->snapshot.refs = PREPAID_BATCH;
+    thread->snapshot.refs = REFS_BATCH;
     thread->snapshot.tally = snapshot->flags & CONTEXT_EMPTY ? thread->counts.empty
                                                              : thread->counts.carried;
 }
@@ -350,15 +350,15 @@ static struct context *renew_snapshot(struct thread *thread)
         }
         context_copy_values(copy, snapshot);
         vars_ref(copy->vars);
-        atomic_store_explicit(&copy->refs, PREPAID_BATCH + 1, memory_order_relaxed);
+        atomic_store_explicit(&copy->refs, REFS_BATCH + 1, memory_order_relaxed);
         flush_begin(thread);
         atomic_fetch_add_explicit(&context_alive, 1, memory_order_relaxed);
         thread->snapshot.context = copy;
-        thread->snapshot.stale_refs = PREPAID_BATCH;
+        thread->snapshot.stale_refs = REFS_BATCH;
         context_put(snapshot, snapshot_refs + 1);
         flush_end(thread);
         snapshot = copy;
-        snapshot_refs = PREPAID_BATCH;
+        snapshot_refs = REFS_BATCH;
     }
     for (unsigned i = 0; i < thread->snapshot.changed_count; i++) {
         void *value = context_get_key(thread, thread->snapshot.changed[i]);
@@ -414,13 +414,13 @@ struct context *context_of_thread(struct thread *thread)
         }
     }
     if (!snapshot) {
-        snapshot = context_build(thread, PREPAID_BATCH + 1);
+        snapshot = context_build(thread, REFS_BATCH + 1);
         if (!snapshot)
             return NULL;
         context_keep_snapshot(thread, snapshot);
     } else if (thread->snapshot.refs == 0) {
-        atomic_fetch_add_explicit(&snapshot->refs, PREPAID_BATCH, memory_order_relaxed);
-        thread->snapshot.refs = PREPAID_BATCH;
+        atomic_fetch_add_explicit(&snapshot->refs, REFS_BATCH, memory_order_relaxed);
+        thread->snapshot.refs = REFS_BATCH;
     }
     thread->snapshot.refs--;
     return snapshot;

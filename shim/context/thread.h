@@ -44,7 +44,7 @@ static inline void thread_spare_return(struct thread *creator, struct thread *th
 }
 
 /* What a thread keeps of references to contexts, told to their counters in batches. */
-enum { DEBT_MAX = 256 };               /* releases told at once */
+enum { DEFERRED_MAX = 256 };           /* releases told at once */
 extern atomic_bool contexts_looked_at; /* by a thread that counts them: their memory stays */
 void context_drop_snapshot(struct thread *thread);
 void context_flush_releases(struct thread *thread);

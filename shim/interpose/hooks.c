@@ -145,7 +145,7 @@ void hooks_wake(enum hook_id id)
  * the program. One that came by dlopen may be unloaded or get a second copy, so its jump leads to
  * the body, which finds the caller's copy at every call (next.c caches it).
  */
-static void *hook_settle(enum hook_id id)
+static void *hook_decide(enum hook_id id)
 {
     void *real = find_startup(id);
     void *enter;
@@ -172,7 +172,7 @@ static void *early_key_body(enum hook_id id)
 }
 
 /*
- * Called by a jump that has not been settled: answers where it leads. With nothing to do it reads what the
+ * Called by a jump whose end is not decided yet: answers where it leads. With nothing to do it reads what the
  * loader has in memory and asks nobody: the program may be in a sandbox, or have no memory. Before there is an environment
  * (preinit) nothing is latched: the call passes through and the next one asks again. Only keys are
  * noted even then, because a key is made once and may be carried later.
@@ -184,11 +184,11 @@ void *hooks_first(int id, const void *caller)
     void *enter = NULL;
 
     if (hooks_are_idle || (is_ready && hook_infos[id].family == FAMILY_LOOKUP))
-        enter = hook_settle((enum hook_id)id);
+        enter = hook_decide((enum hook_id)id);
     else if (hook_infos[id].family == FAMILY_LOOKUP)
         enter = find_startup((enum hook_id)id);
     else if (baton_start && baton_start(NULL))
-        enter = hook_settle((enum hook_id)id);
+        enter = hook_decide((enum hook_id)id);
     else if (hook_infos[id].family == FAMILY_KEYS)
         enter = early_key_body((enum hook_id)id);
     if (!enter)
@@ -202,13 +202,13 @@ bool hooks_are_on(void)
     return is_carrying;
 }
 
-/* Jumps that were settled while nothing was carried lead to the bodies from now on. */
+/* Jumps that were decided while nothing was carried lead to the bodies from now on. */
 void hooks_switch_on(void)
 {
     is_carrying = true;
     for (unsigned id = 0; id < HOOK_COUNT; id++) {
         if (__atomic_load_n(&hook_real[id], __ATOMIC_ACQUIRE))
-            hook_settle((enum hook_id)id);
+            hook_decide((enum hook_id)id);
     }
 }
 

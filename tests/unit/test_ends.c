@@ -358,7 +358,7 @@ static void fork_with_a_batch(void *unused)
         bool is_counted = context_count_alive() > 0;
 
         if (context == thread->deferred.context)
-            refs -= DEBT_MAX - thread->deferred.releases;
+            refs -= DEFERRED_MAX - thread->deferred.releases;
         context_flush_batch(thread);
         context_flush_releases(thread);
         _exit(is_counted || atomic_load(&context->refs) != refs || refs <= 0);

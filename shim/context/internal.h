@@ -119,7 +119,16 @@ struct context *overlay_new(struct context *base);
 /* The same for an attach that only lends, of a context of this epoch, where one is at hand. NULL: nothing has changed. */
 struct context *overlay_lend(struct thread *thread, struct context *base);
 /* Its task has set nothing, and handed nothing over. */
-bool overlay_is_untouched(const struct thread *thread, const struct context *own);
+static inline bool overlay_is_untouched(const struct thread *thread, const struct context *own)
+{
+    const struct overlay_part *part = context_overlay_part(own);
+    uint64_t is_set = part->set[0];
+
+    for (unsigned i = 1; i < context_bits; i++)
+        is_set |= part->set[i];
+    return !is_set && !part->task_snapshot && !own->vars && !thread->runs && !thread->spare_overlay;
+}
+
 /* Takes back all that it lent, if the task has set nothing; what is left is an empty overlay. False: nothing has changed. */
 bool overlay_return(struct thread *thread, struct context *own);
 void overlay_free(struct context *own);

@@ -75,16 +75,6 @@ struct context *overlay_lend(struct thread *thread, struct context *base)
     return own;
 }
 
-bool overlay_is_untouched(const struct thread *thread, const struct context *own)
-{
-    const struct overlay_part *part = context_overlay_part(own);
-    uint64_t is_set = 0;
-
-    for (unsigned i = 0; i < context_bits; i++)
-        is_set |= part->set[i];
-    return !is_set && !part->task_snapshot && !own->vars && !thread->runs && !thread->spare_overlay;
-}
-
 bool overlay_return(struct thread *thread, struct context *own)
 {
     void **borrowed = context_borrowed(own);

@@ -185,8 +185,6 @@ static APART struct thread *enter_any(struct context *context, uintptr_t frame_m
 
     if (enter_moving(thread, context, frame_mark))
         return thread;
-    if (slots_moves_out && enter_calling_out(thread, context, frame_mark))
-        return thread_self;
     /* A limit on chains is for captures: nothing is in the way of an attach. */
     if (atomic_load_explicit(&context_guard, memory_order_relaxed) == GUARD_LIMITS &&
         !thread->attached && !(frame_mark & FRAME_THREAD)) {
@@ -206,7 +204,8 @@ static APART struct thread *enter_any(struct context *context, uintptr_t frame_m
         scope_nest(thread, context, frame_mark);
         return thread;
     }
-    if (scope_enter_slow(context, frame_mark))
+    if ((slots_moves_out && enter_calling_out(thread, context, frame_mark)) ||
+        scope_enter_slow(context, frame_mark))
         return thread_self;
     atomic_store_explicit(&has_failed, true, memory_order_relaxed);
     if (frame_mark & FRAME_OWNED)
@@ -262,7 +261,7 @@ static APART void leave_here(uintptr_t sp)
     uintptr_t frame_mark = thread->frame_mark;
     struct context *context;
 
-    if (leave_moving(thread, sp) || (slots_moves_out && leave_calling_out(thread, sp)))
+    if (leave_moving(thread, sp))
         return;
     if (!slots_have_copied && !thread->depth &&
         (frame_mark & ~(uintptr_t)FRAME_OWNED) == (sp | FRAME_SLOW) && thread_is_attached(thread) &&
@@ -294,6 +293,8 @@ static APART void leave_here(uintptr_t sp)
             context_release_on(thread, context);
         return;
     }
+    if (slots_moves_out && leave_calling_out(thread, sp))
+        return;
     look_for_frame(thread, sp);
     scope_leave_slow(thread, sp);
 }

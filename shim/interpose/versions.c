@@ -63,7 +63,7 @@ bool version_get_untried(enum version_id id, struct version_untried *out)
 
     if (!number)
         return false;
-    out->library = row->library;
+    out->name = row->library;
     out->beyond = row->beyond;
     write_number(row, number & ~IS_SEEN, out->number, sizeof out->number);
     return true;

@@ -18,7 +18,7 @@ enum version_id {
 bool version_is_read(enum version_id id, unsigned number);
 
 struct version_untried {
-    const char *library, *beyond;
+    const char *name, *beyond; /* the library's name; what happens */
     char number[24];
 };
 /* What was met and not read; false: nothing, of this one. */

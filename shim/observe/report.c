@@ -297,7 +297,7 @@ static void add_untried(struct text *text)
         if (!version_get_untried(id, &untried))
             continue;
         add(text, is_first ? ",\"untried\":[" : ",");
-        add(text, "{\"library\":\"%s\",\"version\":\"%s\",\"then\":\"%s\"}", untried.library,
+        add(text, "{\"library\":\"%s\",\"version\":\"%s\",\"then\":\"%s\"}", untried.name,
             untried.number, untried.beyond);
         is_first = false;
     }

@@ -11,17 +11,6 @@
 
 extern char **environ;
 
-static int each_module(int (*visit)(const struct elf_module *module, void *arg), void *arg)
-{
-    for (unsigned i = 0; i < modules_count; i++) {
-        int answer = visit(&modules[i].elf, arg);
-
-        if (answer)
-            return answer;
-    }
-    return 0;
-}
-
 void known_find(void)
 {
     static const struct config_item word = {.text = "auto", .name = "BATON_CARRY", .len = 4};
@@ -30,7 +19,7 @@ void known_find(void)
     memset(&config, 0, sizeof config);
     config.carry = (struct config_list){&word, 1};
     log_level = -1; /* who runs with it is told */
-    known_each_module = each_module;
+    known_each_module = modules_each;
     known_read(&config, environ);
 }
 

@@ -12,17 +12,6 @@
 #include "slots/slots.h"
 #include "userhooks/known.h"
 
-static int each_module(int (*visit)(const struct elf_module *module, void *arg), void *arg)
-{
-    for (unsigned i = 0; i < modules_count; i++) {
-        int answer = visit(&modules[i].elf, arg);
-
-        if (answer)
-            return answer;
-    }
-    return 0;
-}
-
 bool auto_read(struct config *config, const char *program, bool is_quiet, bool *is_loaded)
 {
     for (size_t i = 0; i < config->carry.count && !*is_loaded; i++) {
@@ -32,7 +21,7 @@ bool auto_read(struct config *config, const char *program, bool is_quiet, bool *
             return false;
         *is_loaded = true;
     }
-    known_each_module = each_module;
+    known_each_module = modules_each;
     known_read(config, environ);
     return true;
 }

@@ -279,6 +279,17 @@ bool modules_load(const char *program, bool is_quiet)
     return list_libraries(loader, modules[0].path);
 }
 
+int modules_each(int (*visit)(const struct elf_module *module, void *arg), void *arg)
+{
+    for (unsigned i = 0; i < modules_count; i++) {
+        int answer = visit(&modules[i].elf, arg);
+
+        if (answer)
+            return answer;
+    }
+    return 0;
+}
+
 bool modules_add(const char *path)
 {
     for (unsigned i = 0; i < modules_count; i++) {

@@ -21,6 +21,8 @@ extern unsigned modules_count;
 /* modules.c: the program and what the loader would load with it, mapped to be read. False: said why,
  * unless IS_QUIET. */
 bool modules_load(const char *program, bool is_quiet);
+/* As elf_each_module: every module, until VISIT answers other than 0, which is the answer. */
+int modules_each(int (*visit)(const struct elf_module *module, void *arg), void *arg);
 /* A library that the program will open. */
 bool modules_add(const char *path);
 /* Gives all of them back. */

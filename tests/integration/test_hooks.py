@@ -337,6 +337,14 @@ def one_unit(compiler, level):
         hooked(carry(KEY, program, mode, env={"BATON_HOOKS": HOOKS[mode]}, launched=True).ok().clean(), by="patch")
 
 
+@test("a caller that counts on the function's leaving callback and data in their registers finds its own there")
+def kept_registers():
+    program = compiled("kept", "-O2", "hooks_kept.c")
+    plain(program).wrong().says("seen 0; registers kept 1 1")
+    after = carry(KEY, program, env={"BATON_HOOKS": "kept_submit(kind=call,fn=2,arg=3)"}, launched=True)
+    hooked(after.ok().quiet().clean().says("seen 1; registers kept 1 1"), by="patch")
+
+
 @test("how=got and how=symbol instead of what baton run would choose")
 def chosen_ways():
     program = linked()

@@ -12,6 +12,8 @@ static __thread void *behind;
 static __thread char *text; /* behind a getter that copies and a setter that takes over */
 static _Atomic int texts_alive;
 
+pthread_key_t late_key; /* made when contexts are there already */
+
 static __thread bool exits; /* the getter is a place where its thread may be cancelled */
 
 static __attribute__((noinline, used)) void *behind_get(void)
@@ -327,12 +329,29 @@ START_TEST(test_copied_thread_that_ends_in_a_getter)
 END_TEST
 #endif
 
+static __attribute__((noinline)) void make_key_and_set(void *unused)
+{
+    ck_assert_int_eq(core_key_create(&late_key, NULL), 0);
+    core_set(late_key, &late_key);
+}
+
+/* Nobody knows what the thread had, so nothing is put back: the value stays, as it does without us. */
+START_TEST(test_copied_slot_that_was_bound_after_the_attach_is_left_alone)
+{
+    set(1);
+    core_run(context_capture(FAMILY_UNIT), make_key_and_set, NULL);
+    ck_assert_ptr_eq(core_get(late_key), &late_key);
+    core_key_delete(late_key);
+    reset();
+}
+END_TEST
+
 int main(void)
 {
     TCase *tc = tcase_create("copied");
 
     core_start("BATON_CARRY=tls:word;tls:row@main;fn:get=behind_get,set=behind_set;"
-               "fn:get=text_get,set=text_set,free=text_free,move");
+               "fn:get=text_get,set=text_set,free=text_free,move;key:late_key,native");
     tcase_set_timeout(tc, 60);
     tcase_add_test(tc, test_copied_shows_the_values_of_the_capture);
     tcase_add_test(tc, test_copied_keeps_what_a_task_sets_to_the_task);
@@ -340,6 +359,7 @@ int main(void)
     tcase_add_test(tc, test_copied_empty_context_has_initial_values);
     tcase_add_test(tc, test_copied_values_of_a_task_that_never_ran_are_let_go);
     tcase_add_test(tc, test_copied_values_reach_threads);
+    tcase_add_test(tc, test_copied_slot_that_was_bound_after_the_attach_is_left_alone);
     tcase_add_test(tc, test_copied_values_are_put_back_when_pthread_exit_passes);
 #ifndef __SANITIZE_ADDRESS__ /* the context that was being built is lost */
     tcase_add_test(tc, test_copied_thread_that_ends_in_a_getter);

@@ -337,6 +337,37 @@ START_TEST(test_ends_coroutine_is_not_remembered)
 }
 END_TEST
 
+/* One that stays would be found at the stack of whoever has its place then, and hide those behind it. */
+START_TEST(test_ends_coroutine_leaves_the_table)
+{
+    enum { STACKS = 5, SIZE = 4096 };
+    static char stacks[STACKS][SIZE] __attribute__((aligned(64)));
+    struct coroutine *all[STACKS];
+    struct coroutines *own = coroutine_own_slow();
+
+    for (unsigned i = 0; i < STACKS; i++) {
+        all[i] = coroutine_new((uintptr_t)stacks[i], SIZE, NULL, NULL, 0);
+        ck_assert_ptr_nonnull(all[i]);
+        if (i == STACKS - 2) {
+            coroutine_switch(thread_self, own, all[2]);
+            coroutine_end(own, all[2], &own->main_stack);
+        }
+    }
+    ck_assert_ptr_eq(all[4], all[2]); /* it is used again */
+    for (unsigned i = 0; i < STACKS; i++) {
+        if (i != 2)
+            ck_assert_ptr_eq(coroutine_find_slow(own, stacks[i], (uintptr_t)stacks[i] + SIZE / 2),
+                             all[i]);
+    }
+    for (unsigned i = 0; i < STACKS; i++) {
+        if (i == 2)
+            continue;
+        coroutine_switch(thread_self, own, all[i]);
+        coroutine_end(own, all[i], &own->main_stack);
+    }
+}
+END_TEST
+
 /* ---- a child's beginning ---- */
 
 static void fork_with_a_batch(void *unused)
@@ -395,5 +426,6 @@ int main(void)
     tcase_add_test(tests, test_ends_key_that_is_being_deleted_has_its_own_destructor);
     tcase_add_test(tests, test_ends_key_gives_the_place_of_its_destructor_back);
     tcase_add_test(tests, test_ends_coroutine_is_not_remembered);
+    tcase_add_test(tests, test_ends_coroutine_leaves_the_table);
     return suite_run("ends", tests);
 }

@@ -3,6 +3,7 @@
 #include <setjmp.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "core.h"
 #include "slots/policy.h"
@@ -422,6 +423,57 @@ START_TEST(test_policy_copies_nothing_of_what_lies_behind_an_object)
 }
 END_TEST
 
+/* On a stack of its own, behind which nothing can be read. */
+static void *hold_on_stack(void *held)
+{
+    const struct slot slot = {.policy = POLICY_COPY, .copy_size = 1 << 20};
+    struct item item = {25, 1};
+
+    *(void **)held = policy_hold(&slot, &item, NULL, NULL);
+    return NULL;
+}
+
+START_TEST(test_policy_reads_nothing_behind_a_stack)
+{
+    enum { STACK = 256 << 10, BEHIND = 2 << 20 };
+    char *stack = mmap(NULL, STACK + BEHIND, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    pthread_attr_t attributes;
+    pthread_t thread;
+    struct item *held = NULL;
+
+    ck_assert_ptr_ne(stack, MAP_FAILED);
+    ck_assert_int_eq(mprotect(stack, STACK, PROT_READ | PROT_WRITE), 0);
+    pthread_attr_init(&attributes);
+    ck_assert_int_eq(pthread_attr_setstack(&attributes, stack, STACK), 0);
+    ck_assert_int_eq(pthread_create(&thread, &attributes, hold_on_stack, &held), 0);
+    pthread_join(thread, NULL);
+    pthread_attr_destroy(&attributes);
+    ck_assert_int_eq(number_of(held), 25);
+    free(held);
+    munmap(stack, STACK + BEHIND);
+}
+END_TEST
+
+static void set_borrowed_again(void *unused)
+{
+    struct item *borrowed = core_get(key_owned);
+
+    ck_assert_int_eq(number_of(borrowed), 26);
+    core_set(key_owned, borrowed); /* the C library destroys it at the thread's end */
+}
+
+START_TEST(test_policy_thread_that_sets_what_it_borrowed_ends_it_once)
+{
+    struct item *item = item_new(26);
+
+    core_set(key_owned, item);
+    pthread_join(core_thread(set_borrowed_again, NULL), NULL);
+    core_set(key_owned, NULL);
+    item_free(item);
+    expect_nothing_left();
+}
+END_TEST
+
 /* Not in main, which the C library calls: who makes a key decides what module it is of. */
 static __attribute__((noinline)) void create_keys(void)
 {
@@ -454,5 +506,7 @@ int main(void)
     tcase_add_test(tc, test_policy_one_context_in_many_threads);
     tcase_add_test(tc, test_policy_copies_no_further_than_the_object);
     tcase_add_test(tc, test_policy_copies_nothing_of_what_lies_behind_an_object);
+    tcase_add_test(tc, test_policy_reads_nothing_behind_a_stack);
+    tcase_add_test(tc, test_policy_thread_that_sets_what_it_borrowed_ends_it_once);
     return suite_run("policy", tc);
 }

@@ -5,8 +5,9 @@
 
 #include "discover.h"
 #include "discover/format.h"
+#include "evidence.h"
 
-enum { CHANNELS_MAX = 64, SUBJECTS_MAX = 768, VALUES_MAX = 8, ITEM_MAX = 600 };
+enum { CHANNELS_MAX = 64, SUBJECTS_MAX = 768, ITEM_MAX = 600 };
 
 struct place {
     struct names *names;             /* NULL: in no module */
@@ -41,22 +42,6 @@ struct subject {
     const char *verdict;             /* why not; NULL: it is context */
     const char *note;
     bool is_context;
-};
-
-/* What was seen of one subject on one channel. */
-struct seen {
-    uint32_t pairs, differs; /* handoffs; the worker had another value than who woke it */
-    uint32_t values_count, threads_count;
-    uint64_t values[VALUES_MAX]; /* of who woke, different ones */
-    uint32_t threads[VALUES_MAX];
-    uint64_t last[VALUES_MAX];     /* of each of these threads, not empty */
-    uint32_t varied;               /* so often a thread had another one than before */
-    uint32_t worker_own;           /* the worker had one of its own */
-    uint32_t tasks, changed;       /* intervals of the worker after it; that changed the value */
-    uint32_t got_first, set_first; /* keys: tasks that read it before they set it,
-                                    or the other way */
-    uint32_t set_blindly, set_looking; /* keys: who woke had set it without, or after, reading it */
-    uint32_t in_stack;                 /* the value points into the stack of who woke */
 };
 
 /* From one function that wakes to one that waits. */

@@ -1,21 +1,7 @@
 /*
- * Context, or something else? The evidence, for each thread-local variable and key, on each way
- * from a thread that wakes to one that is woken and works:
- *
- * - Differs with the request: at the moments when work changed hands, the thread that handed over
- *   held different values. Identities (a thread's number, its arena, its buffer) are constant a
- *   thread.
- * - Lost on the way: the worker then held another value, so there is something to carry.
- * - Not the worker's own: the worker's value does not change while it works. Caches, counters,
- *   random states and error numbers are written by whoever uses them, tasks too.
- * - Read in the task. Of a key: the task asked for it before it set it (exact, every read is
- *   seen). Of a variable: a function that reads it and does not write it can be reached from what
- *   workers call. A counter, a cache, a random state is read only where it is also written.
- * - Set before handing over. Of a key: by who had not asked for it. Who asks, changes and stores
- *   keeps a state.
- *
- * Only what has all of it is written as an item; what lacks one is listed with the reason. Nothing
- * is known of values that no request has changed while we looked.
+ * Which subjects are context: what was seen of each on each way, and what the code says of it, put before
+ * evidence.c. Here is what it takes to know the code's part: which functions tasks may be in, and which of
+ * them read or write a variable.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,17 +11,7 @@
 #include "slots/slots.h"
 #include "write.h"
 
-enum { PAIRS_MIN = 2, REQUESTS_MIN = 4 };
-
 /* ---- what the code says of a variable ---- */
-
-struct uses {
-    bool is_known;
-    bool has_reader;   /* a function reads it and does not write it */
-    bool is_reachable; /* such a one can be reached from a task */
-    bool has_writer;
-    bool is_address_only; /* its address is taken, and that is all that is known */
-};
 
 /* What threads run that are no workers is not what tasks are. */
 static bool is_others_start(const struct names *names, const struct function *function)
@@ -109,8 +85,6 @@ static void look_in_module(struct names *names, const struct subject *subject, s
         if (!access[i])
             continue;
         uses->is_known = true;
-        if (access[i] & ACCESS_WRITE)
-            uses->has_writer = true;
         if ((access[i] & (ACCESS_READ | ACCESS_WRITE)) == ACCESS_READ) {
             uses->has_reader = true;
             if (!reached)
@@ -125,7 +99,7 @@ static void look_in_module(struct names *names, const struct subject *subject, s
 
 static struct uses uses_of(const struct subject *subject)
 {
-    struct uses uses = {false, false, false, false, false};
+    struct uses uses = {.is_known = false};
 
     if (!code_is_known())
         return uses;
@@ -140,62 +114,14 @@ static struct uses uses_of(const struct subject *subject)
 
 /* ---- the verdict ---- */
 
-/* How far a subject got on a channel, and why not further; NULL: all the way.
- */
-static const char *lacking(const struct subject *subject, const struct channel *channel,
-                           const struct seen *seen, unsigned *rank)
-{
-    bool is_key = !subject->variable;
-
-    *rank = 0;
-    if (!channel->is_pool || seen->pairs < PAIRS_MIN)
-        return "was not seen where work was handed over";
-    *rank = 1;
-    if (seen->values_count < 2)
-        return "the same at every handoff";
-    *rank = 2;
-    /* One value a thread is an identity, unless those who work have none and many
-   * hand over, one request each. */
-    if (!seen->varied && (seen->worker_own || seen->values_count < REQUESTS_MIN))
-        return "one value a thread: an identity";
-    *rank = 3;
-    if (seen->differs * 2 < seen->pairs)
-        return "workers have the same value already";
-    *rank = 4;
-    if (is_key) {
-        if (!seen->got_first && !seen->set_first)
-            return "no task reads it";
-        *rank = 5;
-        if (seen->set_first > seen->got_first)
-            return "tasks set it before they read it";
-        *rank = 6;
-        if (!seen->set_blindly && seen->set_looking && seen->changed * 2 >= seen->got_first)
-            return "read, changed and stored by whoever uses it, as a counter or a "
-                   "cache is";
-        return NULL;
-    }
-    if (seen->tasks && seen->changed * 4 > seen->tasks)
-        return "workers write it themselves";
-    *rank = 5;
-    return NULL;
-}
-
-static const char *lacking_in_code(const struct subject *subject)
+static const char *lacks_in_code(const struct subject *subject)
 {
     struct uses uses;
 
     if (!subject->variable)
         return NULL;
     uses = uses_of(subject);
-    if (!uses.is_known)
-        return code_is_known() ? "no code that uses it was found" : NULL;
-    if (!uses.has_reader && uses.is_address_only)
-        return NULL; /* through a pointer: not known */
-    if (!uses.has_reader)
-        return "read only where it is also written, as a counter or a cache is";
-    if (!uses.is_reachable)
-        return "no task reads it";
-    return NULL;
+    return evidence_lacks_in_code(&uses, code_is_known());
 }
 
 void judge(void)
@@ -224,7 +150,7 @@ void judge(void)
             const struct channel *channel = &channels[j];
             const struct seen *seen = &channel->seen[i];
             unsigned rank;
-            const char *why = lacking(subject, channel, seen, &rank);
+            const char *why = evidence_lacks(seen, !subject->variable, channel->is_pool, &rank);
 
             if (!why) {
                 subject->verdict = NULL;
@@ -237,7 +163,7 @@ void judge(void)
             }
         }
         if (!subject->verdict)
-            subject->verdict = lacking_in_code(subject);
+            subject->verdict = lacks_in_code(subject);
         subject->is_context = !subject->verdict;
         if (subject->is_context && is_in_stack)
             subject->note = "it points into the stack of who hands over: right only "

@@ -1,4 +1,4 @@
-/* judge.c decides, write.c says it. */
+/* judge.c decides by evidence.c, write.c says it. */
 #ifndef BATON_DISCOVER_WRITE_H
 #define BATON_DISCOVER_WRITE_H
 

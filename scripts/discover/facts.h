@@ -31,7 +31,7 @@ bool facts_is_runtime(const struct names *names);
 bool facts_is_allocator(const struct names *names);
 const char *facts_name(const struct place *place);
 
-/* ---- follow.c: the events in order ---- */
+/* ---- subjects.c: what is looked at ---- */
 
 /* A thread-local variable or a key. */
 struct subject {
@@ -43,6 +43,17 @@ struct subject {
     const char *note;
     bool is_context;
 };
+
+extern struct subject subjects[SUBJECTS_MAX];
+extern unsigned subjects_count;
+
+void subjects_find(void);
+/* NULL: more keys were made than are looked at. */
+struct subject *subject_of_key(uint32_t key);
+/* Is some of the word at this offset of its module's variables part of it? */
+bool variable_has_word(const struct variable *variable, uint64_t offset);
+
+/* ---- follow.c: the events in order ---- */
 
 /* From one function that wakes to one that waits. */
 struct channel {
@@ -57,9 +68,8 @@ struct channel {
     struct seen *seen;   /* of each subject */
 };
 
-extern struct subject subjects[SUBJECTS_MAX];
 extern struct channel channels[CHANNELS_MAX];
-extern unsigned subjects_count, channels_count;
+extern unsigned channels_count;
 extern bool is_worker[DISCOVER_THREADS]; /* it has waited as a pool's worker does */
 
 void follow(void);

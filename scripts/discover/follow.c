@@ -11,9 +11,8 @@
 
 enum { OBJECTS = 1 << 12, WORDS = 1 << 16 };
 
-struct subject subjects[SUBJECTS_MAX];
 struct channel channels[CHANNELS_MAX];
-unsigned subjects_count, channels_count;
+unsigned channels_count;
 bool is_worker[DISCOVER_THREADS];
 
 /* The last wake of an object. */
@@ -45,114 +44,6 @@ struct word {
 static struct waking wakings[OBJECTS];
 static struct thread_state states[DISCOVER_THREADS];
 static struct word *words;
-
-/* ---- subjects ---- */
-
-static struct subject *subject_add(void)
-{
-    return subjects_count < SUBJECTS_MAX ? &subjects[subjects_count++] : NULL;
-}
-
-static bool has_subject(const struct names *names, const struct variable *variable)
-{
-    for (unsigned i = 0; i < subjects_count; i++) {
-        if (subjects[i].variable == variable && subjects[i].of == names)
-            return true;
-    }
-    return false;
-}
-
-static bool overlaps(const struct variable *variable, uint64_t offset)
-{
-    return variable->offset < offset + 8 &&
-           variable->offset + (variable->size ? variable->size : 1) > offset;
-}
-
-/* Every variable of which a word has changed. */
-static void find_variables(void)
-{
-    for (uint32_t i = 0; i < facts_events; i++) {
-        const struct discover_event *event = &facts->event[i];
-        struct names *names = event->kind == DISCOVER_WORD ? facts_module(event->which) : NULL;
-
-        for (unsigned j = 0; names && j < names->variables_count; j++) {
-            const struct variable *variable = &names->variables[j];
-            struct subject *subject;
-
-            if (!overlaps(variable, event->object) || variable->size > 4096 ||
-                has_subject(names, variable) ||
-                (variable->name &&
-                 (!strncmp(variable->name, "_ZGV", 4) || !strncmp(variable->name, "_ZTH", 4) ||
-                  !strcmp(variable->name, "__tls_guard"))) ||
-                !(subject = subject_add()))
-                continue;
-            subject->of = names;
-            subject->variable = variable;
-            snprintf(subject->item, sizeof subject->item, "tls:%s", names_item(names, variable));
-        }
-    }
-}
-
-static void name_key(struct subject *subject)
-{
-    const struct discover_key *key = &facts->key[subject->key];
-    struct place variable = facts_place(key->variable, false);
-    uint32_t inner = facts_inner(key->stack);
-    char name[400];
-
-    if (variable.names && !facts_is_runtime(variable.names)) {
-        subject->of = variable.names;
-        if (names_data(variable.names, variable.address, name, sizeof name))
-            snprintf(subject->item, sizeof subject->item, "key:%s%s%s", name,
-                     variable.names->module->elf.is_main ? "" : "@",
-                     variable.names->module->elf.is_main ? "" : variable.names->shown);
-        else
-            snprintf(subject->item, sizeof subject->item, "key:%s+0x%zx", variable.names->shown,
-                     (size_t)variable.address);
-        return;
-    }
-    /* On a stack or the heap: by who made it. The run time's own function is
-   * nobody's name for it. */
-    if (key->stack < DISCOVER_STACKS && inner < facts->stack[key->stack].count) {
-        const struct discover_stack *stack = &facts->stack[key->stack];
-        struct place maker = facts_place(stack->frames[inner], true);
-
-        for (uint32_t i = inner; i + 1 < stack->count && maker.names &&
-                                 !strncmp(maker.names->module->elf.name, "libglib", 7);
-             i++)
-            maker = facts_place(stack->frames[i + 1], true);
-        subject->of = maker.names;
-        if (maker.function && maker.function->name)
-            snprintf(subject->item, sizeof subject->item, "key:by=%s%s%s", maker.function->name,
-                     maker.names->module->elf.is_main ? "" : "@",
-                     maker.names->module->elf.is_main ? "" : maker.names->shown);
-    }
-    if (!subject->item[0])
-        snprintf(subject->item, sizeof subject->item, "key:n=%u", subject->key + 1);
-}
-
-static void find_keys(void)
-{
-    uint32_t count = facts->keys < DISCOVER_KEYS ? facts->keys : DISCOVER_KEYS;
-
-    for (uint32_t i = 0; i < count; i++) {
-        struct subject *subject = subject_add();
-
-        if (!subject)
-            return;
-        subject->key = i;
-        name_key(subject);
-    }
-}
-
-static struct subject *subject_of_key(uint32_t key)
-{
-    for (unsigned i = 0; i < subjects_count; i++) {
-        if (!subjects[i].variable && subjects[i].key == key)
-            return &subjects[i];
-    }
-    return NULL;
-}
 
 /* ---- words ---- */
 
@@ -225,7 +116,7 @@ static void note_word(const struct discover_event *event)
     word->value = event->value;
     for (unsigned i = 0; i < subjects_count; i++) {
         if (subjects[i].of == names && subjects[i].variable &&
-            overlaps(subjects[i].variable, event->object))
+            variable_has_word(subjects[i].variable, event->object))
             states[event->thread].values[i] = value_of(event->thread, event->which, &subjects[i]);
     }
 }
@@ -464,8 +355,7 @@ static bool begin_state(uint32_t thread)
 void follow(void)
 {
     words = allocated(calloc(WORDS, sizeof *words));
-    find_variables();
-    find_keys();
+    subjects_find();
     for (uint32_t i = 0; i < facts_events; i++) {
         const struct discover_event *event = &facts->event[i];
         struct thread_state *state;

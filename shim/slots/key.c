@@ -1,13 +1,10 @@
 /*
- * key:NAME[@MODULE], key:by=FUNCTION[#N][@MODULE], key:MODULE+0xOFFSET, key:n=N: pthread and C11 keys,
- * with ,native behind it in the C library's own store (native.c).
+ * Keys of pthread and C11, as key:ITEM names them (key_item.c), ITEM,native in the C library's own store (native.c).
  *
- * A key is a number made at run time; what the user can name is the variable that it is stored in,
- * or the function that makes it. So creation is watched: a key whose variable is the named one is
- * bound at once. One that is stored later (through a local variable) is found by reading the named
- * variable, if the key that it holds was made by the same module.
- *
- * Numbers are used again after pthread_key_delete, hence slot->since.
+ * A key is a number made at run time; what the user can name is the variable that it is stored in, or the function
+ * that makes it (key_by.c). So creation is watched: a key whose variable is the named one is bound at once. One
+ * that is stored later (through a local variable) is found by reading the named variable, if the key that it
+ * holds was made by the same module. Numbers are used again after pthread_key_delete, hence slot->since.
  *
  * Rules: creation and deletion may run in any thread and before our constructor; one short lock, no
  * foreign code under it. key_index_of is read without a lock by every pthread_getspecific.
@@ -18,13 +15,13 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "elf/elf.h"
+#include "slots/key_by.h"
 #include "slots/key_guard.h"
+#include "slots/key_item.h"
 #include "slots/native.h"
 #include "slots/origin.h"
 #include "slots/policy.h"
 #include "slots/slots.h"
-
-enum { FRAMES = 32 };
 
 struct key_binding key_bindings[SLOTS_MAX];
 
@@ -137,78 +134,15 @@ static void bind(struct slot *slot, pthread_key_t key, bool may_have_values)
         slots_calls.changed(may_have_values);
 }
 
-static bool is_in_creator(const struct slot *slot, const void *address)
-{
-    return (uintptr_t)address > slot->key.creator_lo && (uintptr_t)address <= slot->key.creator_hi;
-}
-
-/* Mostly the caller itself; else whoever called it, if stacks can be read (observe/stack.c). */
-static bool is_creator_on_stack(const struct slot *slot, const void *caller)
-{
-    static __thread bool is_reading; /* libunwind's first use makes a key of its own */
-    void *frames[FRAMES];
-    int count;
-
-    if (is_in_creator(slot, caller))
-        return true;
-    if (!slots_calls.backtrace || is_reading)
-        return false;
-    is_reading = true;
-    count = slots_calls.backtrace(frames, FRAMES);
-    is_reading = false;
-    for (int i = 0; i < count; i++) {
-        if (is_in_creator(slot, frames[i]))
-            return true;
-    }
-    return false;
-}
-
-enum { NOTE_SIZE = 256 };
-
-/* A function that makes several keys: which one was meant only the user can say. */
-static void say_several(struct slot *slot)
-{
-    char *text = slot->is_note_said ? (char *)(uintptr_t)slot->note : mem_alloc(NOTE_SIZE);
-
-    if (!text)
-        return;
-    fmt_buf(
-        text, NOTE_SIZE,
-        "its function made %u keys, of which the first is carried: by=%.100s#1 to #%u say which",
-        slot->key.most, slot->key.name, slot->key.most);
-    slot->note = text;
-    slot->is_note_said = true;
-}
-
 /* Of by=: did its function make the key? Then it is counted. True: it is the one that is meant. */
 static bool is_made_for(struct slot *slot, struct known_key *known)
 {
     if (slot->state == SLOT_WAITING && !slot->key.is_lasting)
         key_resolve(slot);
-    if (!slot->key.creator_lo || !is_creator_on_stack(slot, known->caller))
+    if (!key_by_is_maker(slot, known->caller))
         return false;
     known->maker = (uint16_t)(slot - slots + 1);
-    slot->key.made++;
-    slot->key.live++;
-    if (slot->key.most < slot->key.made)
-        slot->key.most = slot->key.made;
-    if (!slot->key.which && slot->key.made > 1)
-        say_several(slot);
-    slot->reason = "its function has made fewer keys than #N says";
-    return slot->state == SLOT_WAITING && (!slot->key.which || slot->key.which == slot->key.made);
-}
-
-/* Of a function all of whose keys are gone the next one is the first again. */
-static void forget_made(const struct known_key *known)
-{
-    for (unsigned i = 0; known->maker && i < slots_count; i++) {
-        struct slot *slot = &slots[i];
-
-        if (slot->kind->is_key && slot->key.by_creator &&
-            slot->key.creator_lo == slots[known->maker - 1].key.creator_lo && slot->key.live &&
-            !--slot->key.live)
-            slot->key.made = 0;
-    }
+    return key_by_count(slot);
 }
 
 /* Does the key that was just made belong to this slot, which says so otherwise than by=? */
@@ -305,7 +239,7 @@ int key_will_delete(pthread_key_t key)
         unbind(key_index_of[key] - 1u, "its key was deleted");
     native_unbind(native_is_deleted, &key);
     known->is_live = false;
-    forget_made(known);
+    key_by_forget(known->maker);
     trampoline_id = known->trampoline_id;
     known->trampoline_id = NO_TRAMPOLINE;
     key_guard_end(trampoline_id);
@@ -331,126 +265,9 @@ void keys_library_unloaded(void)
 
 /* ---- the kind ---- */
 
-static const struct slot_form key_form = {
-    .name = "key",
-    .shape = SHAPE_WHAT,
-    .options = O_POLICIES | O_ENDERS | O_NATIVE,
-    .own = O_NATIVE,
-    .item = "the name of the variable that holds the key, key:NAME[@MODULE]; or key:by=FUNCTION, "
-            "key:n=N",
-    .extra = "native, " POLICY_WORDS,
-};
-
-/* FUNCTION[#N][@MODULE] */
-static bool check_by(const char *at, size_t len, struct slot_error *error)
-{
-    static const char form[] = "a function that makes the key, as in by=make_key";
-    static const char number[] = "which of its keys, from 1 to 1024, as in by=make_key#2";
-    const char *end = at + len, *hash = memchr(at, '#', len), *module = memchr(at, '@', len);
-    unsigned value = 0;
-
-    if (!hash)
-        return form_check_symbol(at, len, form, error);
-    if (module && module < hash)
-        return form_bad(error, hash, "#N before @MODULE, as in by=make_key#2@main");
-    if (!form_check_name(at, (size_t)(hash - at), form, error))
-        return false;
-    for (const char *digit = hash + 1; digit < (module ? module : end); digit++) {
-        if (!form_is_digit(*digit) || value > KEYS_MAX)
-            return form_bad(error, hash + 1, number);
-        value = value * 10 + (unsigned)(*digit - '0');
-    }
-    if (!value || value > KEYS_MAX)
-        return form_bad(error, hash + 1, number);
-    return !module ||
-           form_check_name(module + 1, (size_t)(end - module - 1),
-                           "main or the beginning of a library's file name after @, as in @libcurl",
-                           error);
-}
-
-static bool key_check(const char *at, size_t len, struct slot_error *error)
-{
-    const char *offset = form_find_offset(at, len);
-
-    if (len >= 2 && !memcmp(at, "n=", 2)) {
-        for (size_t i = 2; i < len; i++)
-            if (!form_is_digit(at[i]))
-                return form_bad(error, at + 2,
-                                "a number from 1 to 1024, the order of creation, as in n=3");
-        return true; /* whether it is too large: the kind reads it */
-    }
-    if (len >= 3 && !memcmp(at, "by=", 3))
-        return check_by(at + 3, len - 3, error);
-    if (offset)
-        return form_check_offset(at, offset, at + len, false, error);
-    return form_check_symbol(at, len, key_form.item, error);
-}
-
-static void cut_number(struct slot *slot, char *text)
-{
-    char *hash = strchr(text, '#');
-
-    if (!hash)
-        return;
-    *hash = '\0';
-    while (form_is_digit(*++hash))
-        slot->key.which = (uint16_t)(slot->key.which * 10 + (*hash - '0'));
-}
-
 static bool key_parse(struct slot *slot, char *text, struct slot_error *error)
 {
-    bool is_native = take_native(slot, text);
-    char *plus = strrchr(text, '+');
-    const char *end;
-
-    if (is_native && slot->policy == POLICY_WEAK) {
-        *error = (struct slot_error){"another policy: weak is not for native", text};
-        return false;
-    }
-    if (!is_native)
-        slot->key_index = (uint16_t)slots_key_count;
-    if (!strncmp(text, "n=", 2)) {
-        unsigned order = 0;
-
-        for (end = text + 2; *end >= '0' && *end <= '9' && order < KEYS_MAX; end++)
-            order = order * 10 + (unsigned)(*end - '0');
-        slot->key.order = order;
-        if (*end || !order || order > KEYS_MAX) {
-            *error =
-                (struct slot_error){"a number from 1 to 1024: the order of creation", text + 2};
-            return false;
-        }
-    } else if (plus && plus[1] == '0') {
-        *plus = '\0';
-        slot->key.module = text;
-        if (!*text || !form_read_offset(plus + 1, &slot->key.module_offset, &end) || *end) {
-            *error = (struct slot_error){"MODULE+0xOFFSET", plus + 1};
-            return false;
-        }
-    } else {
-        if (!strncmp(text, "by=", 3)) {
-            slot->key.by_creator = true;
-            text += 3;
-        }
-        form_cut_module(text, &slot->key.module);
-        if (slot->key.by_creator)
-            cut_number(slot, text);
-        slot->key.name = text;
-        if (!*text || (slot->key.module && !*slot->key.module)) {
-            *error = (struct slot_error){
-                "the name of the variable that holds the key, NAME[@MODULE]; by=FUNCTION, "
-                "n=N or MODULE+0xOFFSET",
-                text};
-            return false;
-        }
-        if (!slot_name_add(&slot->key.id, text, slot->key.module, NULL,
-                           slot->key.by_creator ? ELF_FUNC : ELF_OBJECT)) {
-            *error = (struct slot_error){"fewer names", text};
-            return false;
-        }
-    }
-    slots_key_count += !is_native;
-    return true;
+    return key_item_parse(slot, text, take_native(slot, text), error);
 }
 
 /* MODULE+0xOFFSET */
@@ -533,11 +350,11 @@ static void key_resolve(struct slot *slot)
                                             : "no loaded module has a variable of this name";
         return;
     }
-    slot->reason = !slot->key.by_creator ? "no key has been stored in it yet"
-                   : slot->key.made      ? "its function has made fewer keys than #N says"
-                                         : "its function has made no key yet";
-    if (slot->key.by_creator)
+    if (slot->key.by_creator) {
+        slot->reason = key_by_reason(slot);
         return;
+    }
+    slot->reason = "no key has been stored in it yet";
     memcpy(&key, (const void *)slot->key.variable, sizeof key);
     if (key && !slot->key.is_lasting && is_unknown(key))
         slot->reason = "its key was made where its creation cannot be seen: in a constructor of a "
@@ -570,7 +387,7 @@ static bool key_will_come(const struct slot *slot)
 
 const struct slot_kind slot_kind_key = {
     .form = &key_form,
-    .check = key_check,
+    .check = key_item_check,
     .parse = key_parse,
     .names = key_names,
     .is_key = true,

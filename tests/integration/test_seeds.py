@@ -41,7 +41,7 @@ def leak_note(library, kind):
     program = f"leak_note_{library}"
     plain(program, kind, 10000).wrong()
     after = carry(CARRIERS[kind], program, kind, 200000, timeout=110).ok().quiet().clean()
-    after.says("right 200000\n", "grown by more than 400 kB 0", "idle worker holds 0")
+    after.says("right 200000\n", "grown by more than 1024 kB 0", "idle worker holds 0")
 
 
 @test("web request: 400 concurrent requests, every log line bears its own id", each=CARRIERS)

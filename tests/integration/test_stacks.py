@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 from harness import LIBRARY, PROGRAMS, ROOT, Failure, find_program, plain, run, skip, test
+from patience import Patience
 
 BATON = ROOT / "scripts" / "baton"
 ENV = {"BATON_STACKS": "8"}
@@ -61,15 +62,21 @@ def start(*args, env=None):
                             stderr=subprocess.DEVNULL)
 
 
+def when_it_waits(process):
+    """What `baton stacks` says of it as soon as its last task runs."""
+    patience = Patience(20)
+    while True:
+        result = plain(str(BATON), "stacks", str(process.pid))
+        if (result.code == 0 and "second_submit" in result.out) or patience.over():
+            return result
+        time.sleep(0.05)
+
+
 @test("baton stacks: the same of a process that runs on")
 def outside():
     process = start("wait")
     try:
-        for _ in range(100):
-            result = plain(str(BATON), "stacks", str(process.pid))
-            if result.code == 0 and "second_submit" in result.out:
-                break
-            time.sleep(0.05)
+        result = when_it_waits(process)
         result.ok().matches(r"thread \d+\n  submitted by\n    #0 second_submit(.*\n)+  submitted by\n    #0 first_submit.*\n"
                             r"    #1 main")
         expect(process.poll() is None, "the process has ended")
@@ -90,7 +97,7 @@ def gdb():
     commands = ["-nx", "-batch", "-ex", f"source {script}", "-ex", "thread apply all -q baton-stacks"]
     with tempfile.TemporaryDirectory(prefix="baton-test-") as folder:
         try:
-            time.sleep(0.5)
+            when_it_waits(process)
             live = subprocess.run(["gdb", *commands[:2], "-p", str(process.pid), *commands[2:]], capture_output=True,
                                   text=True, timeout=50)
             expect(re.search(wanted, live.stdout), live.stdout + live.stderr)

@@ -4,7 +4,6 @@ import re
 import signal
 import subprocess
 import tempfile
-import time
 from pathlib import Path
 
 from harness import PROGRAMS, ROOT, plain, test
@@ -64,7 +63,6 @@ def waits_transparently():
     process = subprocess.Popen([BATON, "run", "--verdict", "sh", "-c", "trap 'exit 9' TERM; echo up; while :; do sleep 0.05; done"],
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     expect(process.stdout.readline() == "up\n", "the program did not start")
-    time.sleep(0.05)
     process.send_signal(signal.SIGTERM)
     expect(process.wait(20) == 9, f"ended with {process.returncode}")
     baton("run", "--verdict", "sh", "-c", "kill -SEGV $$").exits(-11)

@@ -241,7 +241,7 @@ static void mode_dbus(void)
     g_object_unref(other);
     while (g_main_context_iteration(NULL, FALSE))
         ;
-    sleep_ms(50);
+    let_rest();
 }
 
 static const struct {
@@ -250,37 +250,13 @@ static const struct {
 } modes[] = {{"thread", mode_thread}, {"elsewhere", mode_elsewhere}, {"file", mode_file}, {"dbus", mode_dbus},
            {"cancel", mode_cancel}};
 
-/* Whether all other threads sleep: one that the machine has no time for is not asleep. */
-static int others_sleep(void)
-{
-    int sleeping = 1;
-    DIR *folder = opendir("/proc/self/task");
-    for (struct dirent *entry; folder && (entry = readdir(folder));) {
-        char path[300], line[256] = "";
-        snprintf(path, sizeof(path), "/proc/self/task/%s/stat", entry->d_name);
-        FILE *file = entry->d_name[0] != '.' && atoi(entry->d_name) != getpid() ? fopen(path, "r") : NULL;
-        if (!file)
-            continue;
-        const char *state = fgets(line, sizeof(line), file) ? strrchr(line, ')') : NULL;
-        sleeping &= !state || state[2] == 'S';
-        fclose(file);
-    }
-    if (folder)
-        closedir(folder);
-    return sleeping;
-}
-
 int main(int argc, char **argv)
 {
     carrier_choose(argc > 2 ? argv[2] : "key");
     for (size_t i = 0; argc > 1 && i < sizeof(modes) / sizeof(modes[0]); i++)
         if (!strcmp(modes[i].name, argv[1])) {
             modes[i].run();
-            /* GIO's threads let go of what they have finished. */
-            for (int i = 0, quiet = 0; i < 1000 && quiet < 5; i++) {
-                sleep_ms(4);
-                quiet = others_sleep() ? quiet + 1 : 0;
-            }
+            let_rest(); /* GIO's threads let go of what they have finished */
             return verdict();
         }
     return 2;

@@ -162,7 +162,7 @@ static void mode_twice(void)
 
 static gpointer open_later(gpointer data)
 {
-    sleep_ms(50);
+    let_rest(); /* the main thread waits for the pool */
     gate_open(&gate);
     return NULL;
 }
@@ -212,7 +212,7 @@ static void mode_no_wait(void)
     gate_open(&gate);
     for (int ms = 0; ms < 5000 && __atomic_load_n(&ran, __ATOMIC_ACQUIRE) < 4; ms++)
         sleep_ms(1);
-    sleep_ms(50);
+    let_rest();
     set_current(0);
     for (int i = 1; i <= 4; i++)
         expect_run(i, i, 100 + i);

@@ -37,10 +37,9 @@ int main(int argc, char **argv)
     g_thread_pool_push(pool, &seen, nullptr);
     while (!__atomic_load_n(&worked, __ATOMIC_ACQUIRE))
         sleep_ms(1);
-    sleep_ms(20);
     printf("idle pool worker holds %ld\n", held_by(worker));
     g_thread_pool_free(pool, FALSE, TRUE);
     set_current(0);
-    sleep_ms(50); /* nobody joins the worker: let it end */
+    let_rest(); /* nobody joins the worker: let it end */
     return 0;
 }

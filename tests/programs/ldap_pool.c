@@ -132,7 +132,7 @@ static void mode_walk(void)
 
 static void *open_later(void *unused)
 {
-    sleep_ms(50);
+    let_rest(); /* the main thread waits for the pool */
     gate_open(&gate);
     return NULL;
 }

@@ -58,13 +58,19 @@ static inline void notes_free(void)
     }
 }
 
+/*
+ * What memory may grow by between a tenth of the tasks and the end, by the allocator's own habits on a busy
+ * machine. The contexts that are made in between are 180 times that for 200,000 tasks; records of 24 bytes
+ * that were kept would be 4 times that.
+ */
+#define ROOM_KB 1024
+
 static inline int notes_report(long tasks, long early_kb, pthread_t worker)
 {
     long late_kb = rss_kb();
     expect("right", right, tasks);
     printf("rss at 10%% %ld kB\nrss at end %ld kB\n", early_kb, late_kb);
-    expect("grown by more than 400 kB", late_kb > early_kb + 400, 0);
-    sleep_ms(20);
+    expect("grown by more than 1024 kB", late_kb > early_kb + ROOM_KB, 0);
     expect("idle worker holds", held_by(worker), 0);
     return verdict();
 }

@@ -238,14 +238,14 @@ static void mode_taken(void)
     int client = socket(AF_INET, SOCK_STREAM, 0);
     if (connect(client, (struct sockaddr *)&address, sizeof(address)) || write(client, "GET / HTTP/1.1\r\n\r\n", 18) != 18)
         abort();
-    for (int i = 0; i < 20 && calls < 1; i++) {
+    for (int i = 0; i < 5000 && calls < 1; i++) {
         loop();
         sleep_ms(1);
     }
     expect("request sees", saw[1], 102);
     if (write(client, "text", 4) != 4)
         abort();
-    for (int i = 0; i < 20 && calls < 2; i++) {
+    for (int i = 0; i < 5000 && calls < 2; i++) {
         loop();
         sleep_ms(1);
     }

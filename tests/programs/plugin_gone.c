@@ -59,7 +59,7 @@ int main(int argc, char **argv)
         gate_open(&gate);
         while (__atomic_load_n(&ran, __ATOMIC_ACQUIRE) < 3)
             sleep_ms(1);
-        sleep_ms(20);
+        let_rest();
         expect("ran", ran, 3);
         if (round == 2) {
             expect("sessions seen", saw, 2);

@@ -41,7 +41,7 @@ static void await(int number, int count)
 
 static void settle(void)
 {
-    sleep_ms(30); /* the last callback's thread ends */
+    let_rest(); /* the last callback's thread ends */
 }
 
 static timer_t start_timer(struct sigevent event, long every_ms)

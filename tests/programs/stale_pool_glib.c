@@ -21,7 +21,6 @@ int main(int argc, char **argv)
     }
     set_current(0);
     jobs_wait(TASKS);
-    sleep_ms(20); /* let the last task return to its worker */
     int result = jobs_report(1);
     g_thread_pool_free(pool, FALSE, TRUE);
     g_thread_pool_stop_unused_threads();

@@ -26,7 +26,6 @@ int main(int argc, char **argv)
     }
     set_current(0);
     uv_run(uv_default_loop(), UV_RUN_DEFAULT);
-    sleep_ms(20);
     int result = jobs_report(1);
     uv_loop_close(uv_default_loop());
     return result;

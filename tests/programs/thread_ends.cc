@@ -110,7 +110,7 @@ int main(int argc, char **argv)
         else
             pthread_create(&thread, &attributes, mode == "cancel_async" ? body_spin : body, nullptr);
         if (mode == "cancel") {
-            sleep_ms(30);
+            let_rest();
             pthread_cancel(thread);
         } else if (mode == "cancel_async") {
             gate_wait(&gate);
@@ -120,7 +120,7 @@ int main(int argc, char **argv)
             pthread_cancel(thread);
         }
         if (mode == "detached" || mode == "never_joined") {
-            sleep_ms(50);
+            let_rest();
         } else if (c11) {
             thrd_join(c11_thread, nullptr);
         } else {

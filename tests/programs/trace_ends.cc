@@ -12,9 +12,11 @@ extern "C" thread_local unsigned long request_number;
 thread_local unsigned long request_number;
 static jmp_buf outside;
 static const char *way;
+static bool is_there;
 
 static void *thread(void *)
 {
+    __atomic_store_n(&is_there, true, __ATOMIC_RELEASE);
     if (!strcmp(way, "cancel"))
         for (;;)
             pause();
@@ -42,7 +44,8 @@ int main(int argc, char **argv)
         pthread_t started;
 
         pthread_create(&started, nullptr, thread, nullptr);
-        usleep(20000);
+        while (!__atomic_load_n(&is_there, __ATOMIC_ACQUIRE))
+            usleep(1000);
         pthread_cancel(started);
         pthread_join(started, nullptr);
         return 0;

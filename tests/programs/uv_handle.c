@@ -199,7 +199,7 @@ static void mode_ways(void)
         uv_run(loop, UV_RUN_NOWAIT);
     if (write(file, "text", 4) != 4)
         abort();
-    for (int i = 0; i < 20 && uv_loop_alive(loop); i++) {
+    for (int i = 0; i < 500 && uv_loop_alive(loop); i++) {
         /* The poll of the file sees a change only after its first look. */
         sleep_ms(10);
         if (write(file, "text", 4) != 4)

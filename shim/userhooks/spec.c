@@ -1,5 +1,6 @@
 /*
- * Reading BATON_HOOKS. Nothing is searched for here.
+ * Reading an item of BATON_HOOKS: its kind and options; its name is read by spec_name.c. Nothing is searched
+ * for here.
  *
  * Every option is checked against its kind: an option that a kind does not know is a mistake, not
  * something to skip, because a hook with a wrong shape gives functions arguments they never had.
@@ -8,8 +9,7 @@
 
 #include <string.h>
 
-#include "base/config.h"
-#include "base/mem.h"
+#include "userhooks/spec_name.h"
 
 enum option {
     O_FN = 1,
@@ -68,13 +68,6 @@ static const struct kind_row kinds[] = {
      NAMED_RUN},
     {"set", 0, 0, "", NULL, 0},
 };
-
-static bool fail(struct spec_error *error, const char *at, const char *expected)
-{
-    error->at = at;
-    error->expected = expected;
-    return false;
-}
 
 static bool read_number(const char *text, uint32_t max, uint32_t *into)
 {
@@ -167,7 +160,7 @@ static bool read_option(char *name, const char *value, struct named_spec *out, u
         *seen |= positions[i].bit;
         return value && read_position(value, places[i])
                    ? true
-                   : fail(error, value ? value : name, position_expected);
+                   : spec_fail(error, value ? value : name, position_expected);
     }
     if (!value && !strcmp(name, "repeat")) {
         *seen |= O_REPEAT;
@@ -201,8 +194,8 @@ static bool read_option(char *name, const char *value, struct named_spec *out, u
         return read_slots(value, is_end ? out->ends : out->slots,
                           is_end ? &out->ends_count : &out->slots_count)
                    ? true
-                   : fail(error, value,
-                          "a slot of the vtable, from 0 to 223; at most four, as in 0+1");
+                   : spec_fail(error, value,
+                               "a slot of the vtable, from 0 to 223; at most four, as in 0+1");
     }
     if (!value && !strcmp(name, "outside")) {
         out->is_outside = true;
@@ -211,16 +204,17 @@ static bool read_option(char *name, const char *value, struct named_spec *out, u
     if (value && !strcmp(name, "queue")) {
         *seen |= O_QUEUE;
         return read_queue(value, out) ? true
-                                      : fail(error, value, "N, *N or ret with N from 1 to 6");
+                                      : spec_fail(error, value, "N, *N or ret with N from 1 to 6");
     }
     if (value && !strcmp(name, "ok")) {
         *seen |= O_OK;
         out->ok = !strcmp(value, "0") ? OK_ZERO : !strcmp(value, "true") ? OK_TRUE : OK_NONZERO;
         return out->ok != OK_NONZERO || !strcmp(value, "1")
                    ? true
-                   : fail(error, value,
-                          "0, 1 or true: whether it answers zero or not when it was done, or a "
-                          "bool");
+                   : spec_fail(
+                         error, value,
+                         "0, 1 or true: whether it answers zero or not when it was done, or a "
+                         "bool");
     }
     if (!value && !strcmp(name, "unsafe")) {
         out->is_unsafe = true;
@@ -228,13 +222,14 @@ static bool read_option(char *name, const char *value, struct named_spec *out, u
     }
     if (value && !strcmp(name, "item")) {
         *seen |= O_ITEM;
-        return read_item(value, out) ? true
-                                     : fail(error, value, "ret, ret2, N or *N with N from 1 to 6");
+        return read_item(value, out)
+                   ? true
+                   : spec_fail(error, value, "ret, ret2, N or *N with N from 1 to 6");
     }
     if (value && !strcmp(name, "off")) {
         *seen |= O_OFF;
         if (!read_number(value, 1 << 20, &number) || number % sizeof(void *))
-            return fail(error, value, "a number of bytes, a multiple of 8");
+            return spec_fail(error, value, "a number of bytes, a multiple of 8");
         out->off = number;
         return true;
     }
@@ -242,24 +237,24 @@ static bool read_option(char *name, const char *value, struct named_spec *out, u
         *seen |= O_DATA;
         out->has_data = true;
         if (!read_number(value, 1 << 20, &out->data) || out->data % sizeof(void *))
-            return fail(error, value, "a number of bytes, a multiple of 8");
+            return spec_fail(error, value, "a number of bytes, a multiple of 8");
         return true;
     }
     if (value && !strcmp(name, "next")) {
         *seen |= O_NEXT;
         out->has_next = true;
         if (!read_number(value, 1 << 20, &out->next) || out->next % sizeof(void *))
-            return fail(error, value, "a number of bytes, a multiple of 8");
+            return spec_fail(error, value, "a number of bytes, a multiple of 8");
         return true;
     }
     if (value && !strcmp(name, "pair")) {
         *seen |= O_PAIR;
         out->pair = value;
-        return *value ? true : fail(error, value, "the name of a pair");
+        return *value ? true : spec_fail(error, value, "the name of a pair");
     }
     if (value && !strcmp(name, "stack")) {
         if (!read_number(value, NAMED_STACK_MAX, &number))
-            return fail(error, value, "a number of words, up to 64");
+            return spec_fail(error, value, "a number of words, up to 64");
         out->stack = out->callback_stack = (uint8_t)number;
         return true;
     }
@@ -272,12 +267,13 @@ static bool read_option(char *name, const char *value, struct named_spec *out, u
                 return true;
             }
         }
-        return fail(error, value, "auto, symbol, got or patch");
+        return spec_fail(error, value, "auto, symbol, got or patch");
     }
-    return fail(error, name,
-                "kind, fn, arg, cbarg, repeat, obj, fifo, front, item, queue, ok, off, data, next, "
-                "int, from, "
-                "to, keep, slot, end, pair, stack, how, outside or unsafe");
+    return spec_fail(
+        error, name,
+        "kind, fn, arg, cbarg, repeat, obj, fifo, front, item, queue, ok, off, data, next, "
+        "int, from, "
+        "to, keep, slot, end, pair, stack, how, outside or unsafe");
 }
 
 static const char kinds_expected[] =
@@ -292,68 +288,6 @@ static bool read_kind(const char *text, enum named_kind *into)
         }
     }
     return false;
-}
-
-/* The '#' of a file; those of a closure, {lambda()#1}, are part of the name. */
-static char *find_file(char *text)
-{
-    char *hash = strrchr(text, '#');
-
-    return hash && !strpbrk(hash, "})>") ? hash : NULL;
-}
-
-/* What is called from within our own work cannot be hooked, and hands nothing over. */
-static bool is_allocator(const char *name)
-{
-    static const char names[][16] = {"malloc", "calloc", "realloc", "free",
-                                     "mmap",   "munmap", "memcpy"};
-
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (!strcmp(name, names[i]))
-            return true;
-    return false;
-}
-
-/* FUNCTION[@MODULE][#FILE.c], in either order, cut at the marks. */
-static bool read_name(char *text, struct named_spec *out, struct spec_error *error)
-{
-    char *at = strrchr(text, '@'), *hash = find_file(text);
-    size_t len;
-
-    if (at) {
-        *at = '\0';
-        out->module = at + 1;
-    }
-    if (hash) {
-        *hash = '\0';
-        out->file = hash + 1;
-    }
-    if (at && !*out->module)
-        return fail(error, out->module, "the name of a module");
-    if (hash && !*out->file)
-        return fail(error, out->file, "the name of a source file");
-    if (at && !strstr(text, "::") && strchr(text, '@'))
-        return fail(error, strchr(text, '@'), "one @ only: FUNCTION[@MODULE][#FILE.c]");
-    out->function = text;
-    if (!*text)
-        return fail(error, text, "the name of a function");
-    out->is_demangled = strstr(text, "::") || strpbrk(text, "(<");
-    out->is_glob = strchr(text, '*') && (!out->is_demangled || !strpbrk(text, "("));
-    if (is_allocator(text))
-        return fail(error, text, "a function that hands work over: this one does not");
-    if (strlen(text) > 4095)
-        return fail(error, text, "a name of at most 4095 bytes");
-    len = strspn(text, "*");
-    if (out->is_glob && !text[len])
-        return fail(error, text, "more than * of the name");
-    for (; *text; text++) {
-        if (out->is_demangled
-                ? (unsigned char)*text < ' ' || *text == 0x7f
-                : (unsigned char)*text <= ' ' || *text == 0x7f || strchr("(),=;:|\"'", *text))
-            return fail(error, text,
-                        "the name of a function as the linker knows it (nm), then (kind=...)");
-    }
-    return true;
 }
 
 /* The names of the options so far. False: this one was among them. */
@@ -383,31 +317,31 @@ bool spec_parse(char *text, struct named_spec *out, struct spec_error *error)
     out->pair = "";
     out->stack = NAMED_STACK;
     if (!open)
-        return fail(error, text + strlen(text), "(kind=...) after the name of the function");
+        return spec_fail(error, text + strlen(text), "(kind=...) after the name of the function");
     close = strchr(open, ')');
     if (!close)
-        return fail(error, text + strlen(text), "a closing )");
+        return spec_fail(error, text + strlen(text), "a closing )");
     if (close[1])
-        return fail(error, close + 1, "nothing after the closing )");
+        return spec_fail(error, close + 1, "nothing after the closing )");
     if (close[-1] == ',')
-        return fail(error, close, "an option after the comma, or no comma");
+        return spec_fail(error, close, "an option after the comma, or no comma");
     *open = *close = '\0';
-    if (!read_name(text, out, error))
+    if (!spec_read_name(text, out, error))
         return false;
     for (option = open + 1; option < close;) {
         char *next = option + strcspn(option, ","), *value;
 
         *next = '\0';
         if (!*option)
-            return fail(error, option, "an option after the comma, or no comma");
+            return spec_fail(error, option, "an option after the comma, or no comma");
         value = strchr(option, '=');
         if (value)
             *value++ = '\0';
         if (!note_option(&given, option))
-            return fail(error, option, "each option once");
+            return spec_fail(error, option, "each option once");
         if (value && !strcmp(option, "kind")) {
             if (!read_kind(value, &out->kind))
-                return fail(error, value, kinds_expected);
+                return spec_fail(error, value, kinds_expected);
             has_kind = true;
         } else if (!read_option(option, value, out, &seen, error)) {
             return false;
@@ -415,32 +349,32 @@ bool spec_parse(char *text, struct named_spec *out, struct spec_error *error)
         option = next + 1;
     }
     if (!has_kind)
-        return fail(
+        return spec_fail(
             error, open + 1,
             "kind=call, submit, run, put, get, field, stdfunction, drop, ref, virtual or relay");
     if ((seen & kinds[out->kind].required) != kinds[out->kind].required)
-        return fail(error, close, kinds[out->kind].expected);
+        return spec_fail(error, close, kinds[out->kind].expected);
     if (seen & ~(kinds[out->kind].required | kinds[out->kind].allowed))
-        return fail(error, open + 1, "only options of this kind (see man 7 baton-hooks)");
+        return spec_fail(error, open + 1, "only options of this kind (see man 7 baton-hooks)");
     if (out->is_outside && out->how == HOW_PATCH)
-        return fail(error, open + 1,
-                    "outside or how=patch, not both: a patch sees the calls inside, too");
+        return spec_fail(error, open + 1,
+                         "outside or how=patch, not both: a patch sees the calls inside, too");
     if (out->kind == NAMED_CALL && out->fn == out->arg)
-        return fail(error, open + 1, "two different positions for fn and arg");
+        return spec_fail(error, open + 1, "two different positions for fn and arg");
     if (out->kind == NAMED_PUT && out->item_at != ITEM_ARGUMENT)
-        return fail(error, open + 1, "item=N: what is put is an argument");
+        return spec_fail(error, open + 1, "item=N: what is put is an argument");
     if (out->kind == NAMED_DROP &&
         (!(seen & (O_ITEM | O_OBJ | O_QUEUE)) || out->item_at != ITEM_ARGUMENT))
-        return fail(error, open + 1,
-                    "item=N or obj=N: what is dropped, or queue=N: all that is in it");
+        return spec_fail(error, open + 1,
+                         "item=N or obj=N: what is dropped, or queue=N: all that is in it");
     if (seen & O_OBJ && seen & (O_ITEM | O_QUEUE))
-        return fail(error, open + 1, "obj=N of a submit, or item=N and queue=N of a queue");
+        return spec_fail(error, open + 1, "obj=N of a submit, or item=N and queue=N of a queue");
     if (out->has_next && (out->ok || out->has_data))
-        return fail(error, open + 1, "next=BYTES without ok and data");
+        return spec_fail(error, open + 1, "next=BYTES without ok and data");
     out->is_fifo |= out->ends_count; /* it is known when one is gone, so none can be left over */
     out->is_object = out->kind == NAMED_DROP && seen & O_OBJ;
     if (out->queue_at && (out->kind != NAMED_DROP || seen & O_ITEM))
-        return fail(error, open + 1, "queue=N: the queue is an argument");
+        return spec_fail(error, open + 1, "queue=N: the queue is an argument");
     if (!out->cbarg)
         out->cbarg = 1;
     return true;
@@ -461,39 +395,7 @@ const char *spec_partner(const struct named_spec *spec)
     return spec->is_object ? "kind=submit" : kinds[spec->kind].partner;
 }
 
-/* Items of a preset go with each other only. */
-static bool is_pair(const struct named_spec *one, const struct named_spec *other)
+enum named_kind spec_partner_kind(const struct named_spec *spec)
 {
-    return !strcmp(one->pair, other->pair) &&
-           !strcmp(one->preset ? one->preset : "", other->preset ? other->preset : "");
-}
-
-static bool is_queue(const struct named_spec *spec)
-{
-    return spec->kind == NAMED_PUT || spec->kind == NAMED_GET || spec->kind == NAMED_REF ||
-           (spec->kind == NAMED_DROP && !spec->is_object);
-}
-
-static bool goes_with(const struct named_spec *spec, const struct named_spec *other)
-{
-    return other->kind == (spec->is_object ? NAMED_SUBMIT : kinds[spec->kind].partner_kind);
-}
-
-size_t spec_pair(struct named_spec *specs, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        bool has_partner = !kinds[specs[i].kind].partner;
-
-        specs[i].pair_id = (uint32_t)i;
-        for (size_t j = count; j-- > 0;) {
-            if (!kinds[specs[i].kind].partner || !kinds[specs[j].kind].partner ||
-                is_queue(&specs[i]) != is_queue(&specs[j]) || !is_pair(&specs[i], &specs[j]))
-                continue;
-            specs[i].pair_id = (uint32_t)j; /* ends as the first of the pair */
-            has_partner |= goes_with(&specs[i], &specs[j]);
-        }
-        if (!has_partner)
-            return i;
-    }
-    return count;
+    return spec->is_object ? NAMED_SUBMIT : kinds[spec->kind].partner_kind;
 }

@@ -104,6 +104,7 @@ const char *spec_kind_name(enum named_kind kind);
 const char *spec_setting(const struct named_spec *spec);
 /* The kind that must go with it, as in "kind=run"; NULL: it stands alone. */
 const char *spec_partner(const struct named_spec *spec);
+enum named_kind spec_partner_kind(const struct named_spec *spec);
 
 /* Is what the function gets to call exchanged for a thunk? */
 static inline bool spec_replaces_callback(const struct named_spec *spec)

@@ -335,6 +335,23 @@ static __attribute__((noinline)) void make_key_and_set(void *unused)
     core_set(late_key, &late_key);
 }
 
+/* For the report, which names what never had one. */
+START_TEST(test_copied_word_that_has_its_first_value_after_another_one_is_noticed)
+{
+    ck_assert(slots[0].is_static_word && slots[1].is_static_word);
+    slots[0].had_value = slots[1].had_value = false;
+    slots_words_unseen = true;
+    word = 1;
+    context_release(context_capture(FAMILY_UNIT));
+    ck_assert(slots[0].had_value);
+    ck_assert(!slots[1].had_value);
+    row[0] = 1;
+    context_release(context_capture(FAMILY_UNIT));
+    ck_assert(slots[1].had_value);
+    reset();
+}
+END_TEST
+
 /* Nobody knows what the thread had, so nothing is put back: the value stays, as it does without us. */
 START_TEST(test_copied_slot_that_was_bound_after_the_attach_is_left_alone)
 {
@@ -359,6 +376,7 @@ int main(void)
     tcase_add_test(tc, test_copied_empty_context_has_initial_values);
     tcase_add_test(tc, test_copied_values_of_a_task_that_never_ran_are_let_go);
     tcase_add_test(tc, test_copied_values_reach_threads);
+    tcase_add_test(tc, test_copied_word_that_has_its_first_value_after_another_one_is_noticed);
     tcase_add_test(tc, test_copied_slot_that_was_bound_after_the_attach_is_left_alone);
     tcase_add_test(tc, test_copied_values_are_put_back_when_pthread_exit_passes);
 #ifndef __SANITIZE_ADDRESS__ /* the context that was being built is lost */

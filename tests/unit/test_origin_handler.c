@@ -35,9 +35,10 @@ START_TEST(test_origin_handler_behind_the_last_look_is_seen)
     ck_assert_ptr_nonnull(origin);
     ck_assert_int_eq(origin_look(origin), ORIGIN_CURRENT);
     interrupt = set_in_handler;
-    origin_put(origin_ref(origin)); /* any use */
+    origin_ref(origin); /* one use, of any kind: another one would find it */
     ck_assert_ptr_null(own.owner);
     ck_assert_int_eq(origin_look(origin), ORIGIN_CHANGED);
+    origin_put(origin);
     origin_put(origin);
 }
 END_TEST

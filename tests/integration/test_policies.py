@@ -1,4 +1,5 @@
 """Policies (rule D16): values that outlive their request, each ended exactly once."""
+import re
 import shutil
 import subprocess
 
@@ -119,26 +120,35 @@ VALGRIND = ("valgrind", "-q", "--error-exitcode=9", "--leak-check=full", "--erro
             "--show-leak-kinds=definite")
 
 
-def under(kind, policy, program, *words, **how):
-    item = settings(kind, policy)
-    after = carry(item, *VALGRIND, PROGRAMS / program, kind, policy, *words, **how, before=planned(kind, policy, program))
-    return after.slot_is(item, "bound") if (kind, policy) in WATCHED else after
+def under(policy, program, words_of):
+    """All kinds in one process, one after the other; words_of(kind): what it does with them."""
+    items = ";".join(settings(kind, policy) for kind in ITEMS)
+    first = next(iter(ITEMS))
+    words = [word for kind in ITEMS for word in (f"kind={kind}", *words_of(kind))]
+    after = carry(items, *VALGRIND, PROGRAMS / program, first, policy, *words, timeout=150,
+                  before=planned(items, program) if policy == "weak" else [])
+    for kind, watched in WATCHED:
+        if watched == policy:
+            after.slot_is(settings(kind, policy), "bound")
+    return after.ok().clean().says(*(f"kind={kind}\n" for kind in ITEMS))
 
 
-def planned(kind, policy, program):
+def planned(items, program):
     """What baton run would preload for the program, for a program that is started by another one."""
-    if (kind, policy) not in WATCHED:
-        return []
-    after = plain(LIBRARY.parent / "baton-plan", "object", PROGRAMS / program, env={"BATON_CARRY": settings(kind, policy)})
+    after = plain(LIBRARY.parent / "baton-plan", "object", PROGRAMS / program, env={"BATON_CARRY": items})
     return after.ok().quiet().out.split()
 
 
-@test("D16: each policy and each event, one after the other, under valgrind: nothing lost, nothing freed twice",
-      timeout=120, each=PAIRS)
-def under_valgrind(kind, policy):
+@test("D16: each policy, of every kind, and each event, one after the other, under valgrind: nothing lost, nothing freed "
+      "twice", timeout=180, each=POLICIES)
+def under_valgrind(policy):
     if not shutil.which("valgrind"):
         skip("no valgrind")
-    saw(under(kind, policy, "policies", *events(kind), timeout=100), kind, policy)
+    after = under(policy, "policies", events)
+    for kind, said in zip(ITEMS, re.split(r"^kind=.*\n", after.out, flags=re.M)[1:]):
+        for event in events(kind):
+            if f"{event}: task saw {seen(policy, event)}\n" not in said:
+                after.fail(f"{kind}, {event}: expected {seen(policy, event)}")
 
 
 SHAPES = ("repeats", "removed", "parallel", "coroutine")
@@ -153,8 +163,13 @@ def shapes(kind, policy):
     after = hold(kind, policy, "policy_shapes_address", kind, policy, *SHAPES, before=[asan()], env={"BATON_INHERIT": "none"})
     if "ERROR" in after.ok().clean().err:
         after.fail("AddressSanitizer complains")
-    if shutil.which("valgrind"):
-        under(kind, policy, "policy_shapes", *SHAPES, timeout=80).ok().clean()
+
+
+@test("D16: the same under valgrind", each=POLICIES, timeout=180)
+def shapes_under_valgrind(policy):
+    if not shutil.which("valgrind"):
+        skip("no valgrind")
+    under(policy, "policy_shapes", lambda kind: SHAPES)
 
 
 PLUGIN = PROGRAMS / "policy_codec.so"
@@ -193,17 +208,25 @@ def owner_closes_under_valgrind(kind, policy):
     unload(kind, policy, *VALGRIND, PROGRAMS / "policy_unload", timeout=100)
 
 
-REMADE = [(kind, who, before, *copied) for kind in ("key", "owned") for who in ("task", "other", "thread")
-          for before in ("untouched", "set", "taken") for copied in ((), ("copied",))]
+REMADE = [(kind, who, before) for kind in ("key", "owned") for who in ("task", "other", "thread")
+          for before in ("untouched", "set", "taken")]
+REMADE_ITEMS = {"shared": "key:item_key", "copied": "key:item_key,copy=8"}
 
 
 @test("A1, D18: a key that is deleted and made again while a task runs is empty in it, and then its own", each=REMADE)
-def key_remade(*how):
-    item = "key:item_key,copy=8" if "copied" in how else "key:item_key"
-    carry(item, "key_remade", *how).ok().quiet().clean()
-    carry(item, "key_remade_address", *how, before=[asan()]).ok().quiet()  # libasan hides that GLib starts the worker
-    if shutil.which("valgrind"):
-        carry(item, *VALGRIND, PROGRAMS / "key_remade", *how, timeout=50).ok().quiet().clean()
+def key_remade(*case):
+    for how, item in REMADE_ITEMS.items():
+        carry(item, "key_remade", how, *case).ok().quiet().clean()
+        # libasan hides that GLib starts the worker
+        carry(item, "key_remade_address", how, *case, before=[asan()]).ok().quiet()
+
+
+@test("A1, D18: the same under valgrind, one case after the other", each=REMADE_ITEMS)
+def key_remade_under_valgrind(how):
+    if not shutil.which("valgrind"):
+        skip("no valgrind")
+    after = carry(REMADE_ITEMS[how], *VALGRIND, PROGRAMS / "key_remade", how, *(word for case in REMADE for word in case))
+    after.ok().quiet().clean().says(*(" ".join(case) + "\n" for case in REMADE))
 
 
 @test("E22: a policy that cannot be is refused with its place", each=(

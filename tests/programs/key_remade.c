@@ -1,6 +1,7 @@
 // A key is deleted and made again while a task runs: the new key is empty in the task, and is the task's own from then on.
 // libs: glib-2.0
-// usage: key_remade key|owned task|other|thread untouched|set|taken [COPY]; COPY: what the task reads is a copy of its own
+// usage: key_remade shared|copied CASE...; CASE: key|owned task|other|thread untouched|set|taken
+// copied: what the task reads is a copy of its own.
 // Who makes it again: the task, another thread, or another thread while a thread runs that was started with the value.
 // What was done before: nothing, the task has set its own value, the task has taken over what it was lent.
 #include "carrier.h"
@@ -97,14 +98,14 @@ static void *thread(void *arg)
     return NULL;
 }
 
-int main(int argc, char **argv)
+static void run(const char *kind)
 {
     struct value *mine = new_value(7);
     pthread_t id;
-    if (argc < 4)
-        return 2;
-    is_owned = !strcmp(argv[1], "owned");
-    who = argv[2], before = argv[3], is_copied = argc > 4;
+    is_owned = !strcmp(kind, "owned");
+    reached = made_again = (struct gate)GATE_CLOSED;
+    first = second = third = nested = after = -1;
+    ended = left_ended = 0;
     pthread_key_create(&item_key, is_owned ? destroy : NULL);
     pool = g_thread_pool_new(work, NULL, 1, TRUE, NULL);
     pthread_setspecific(item_key, mine);
@@ -122,6 +123,7 @@ int main(int argc, char **argv)
     g_thread_pool_push(pool, pool, NULL);
     g_thread_pool_free(pool, FALSE, TRUE);
     free(mine);
+    printf("%s %s %s\n", kind, who, before);
     expect("the task saw", first, 7);
     expect("made again, it saw", second, 0);
     expect("it set and saw", third, 8);
@@ -129,5 +131,15 @@ int main(int argc, char **argv)
     expect("the worker has", after, 0);
     expect("destroyed after the task", left_ended, is_owned);
     expect("destroyed in the end", ended, is_owned);
+    pthread_key_delete(item_key);
+}
+
+int main(int argc, char **argv)
+{
+    is_copied = argc > 1 && !strcmp(argv[1], "copied");
+    for (int i = 2; i + 2 < argc; i += 3) {
+        who = argv[i + 1], before = argv[i + 2];
+        run(argv[i]);
+    }
     return verdict();
 }

@@ -1,6 +1,6 @@
 // A request's value is freed when the request ends; a task that outlives it still reads its own copy, and each is ended once.
 // libs: glib-2.0
-// usage: policies KIND POLICY EVENT...
+// usage: policies KIND POLICY EVENT... [kind=KIND EVENT...]...
 // KIND: key, owned (a key with a destructor), tls, fn, swap. POLICY: copy, string, clone, ref, weak. EVENT: see owner and task_body.
 #include "carrier.h"
 #include <glib.h>
@@ -13,7 +13,7 @@ struct item {
 
 pthread_key_t item_key, item_owned;
 __thread void *item_tls;
-static __thread void *behind_item;
+static __thread void *behind_item, *behind_swap; /* two: both may be carried at once */
 static const char *kind, *policy, *event;
 static long live, task_saw = -1, task_after = -1, end_errors;
 static struct gate gate;
@@ -40,8 +40,8 @@ __attribute__((noinline, used)) void **item_at(void)
 
 __attribute__((noinline, used)) void *item_swap(void *value)
 {
-    void *old = behind_item;
-    behind_item = value;
+    void *old = behind_swap;
+    behind_swap = value;
     return old;
 }
 
@@ -114,7 +114,9 @@ static void *get(void)
         return pthread_getspecific(item_key);
     if (!strcmp(kind, "owned"))
         return pthread_getspecific(item_owned);
-    return !strcmp(kind, "tls") ? item_tls : item_get();
+    if (!strcmp(kind, "tls"))
+        return item_tls;
+    return !strcmp(kind, "fn") ? item_get() : behind_swap;
 }
 
 static void set(void *value)
@@ -134,6 +136,16 @@ static void set(void *value)
 static int is(const char *name)
 {
     return !strcmp(event, name);
+}
+
+/* kind=KIND among the events: those that follow are for it. */
+static int is_other_kind(void)
+{
+    if (strncmp(event, "kind=", 5) != 0)
+        return 0;
+    kind = event + 5;
+    puts(event);
+    return 1;
 }
 
 static void task_body(void)
@@ -282,7 +294,8 @@ int main(int argc, char **argv)
     kind = argv[1], policy = argv[2];
     for (int i = 3; i < argc; i++) {
         event = argv[i];
-        run();
+        if (!is_other_kind())
+            run();
     }
     return verdict();
 }

@@ -1,7 +1,7 @@
 // The policies in the other shapes of handoffs: a callback that repeats, a source that is removed, a parallel region, a coroutine.
 // libs: glib-2.0
 // flags: -fopenmp
-// usage: policy_shapes KIND POLICY SHAPE...: repeats, removed, parallel, coroutine; KIND and POLICY as in policies.c
+// usage: policy_shapes KIND POLICY SHAPE... [kind=KIND SHAPE...]...: repeats, removed, parallel, coroutine; KIND and POLICY as in policies.c
 #define main policies_main
 #include "policies.c"
 #undef main
@@ -103,8 +103,11 @@ int main(int argc, char **argv)
     pthread_key_create(&item_key, NULL);
     pthread_key_create(&item_owned, destroy);
     for (int i = 3; i < argc; i++) {
-        void *value = make(7);
+        void *value;
         event = argv[i];
+        if (is_other_kind())
+            continue;
+        value = make(7);
         puts(event);
         set(value);
         if (is("repeats"))

@@ -17,7 +17,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+enum { THREADS = 3 };
+
 static pid_t pid;
+static uint64_t seen, none, wrong, idle;
 
 static void die(const char *why)
 {
@@ -96,10 +99,54 @@ static uint64_t descriptor(const char *path, int *kind)
     return found;
 }
 
+/* A thread that is stopping: what its record says, and what it is at. */
+static void look_at(pid_t tid, uint64_t truth_at, uint64_t descriptor_at)
+{
+    struct {
+        uint64_t tid, number;
+    } truth;
+    uint64_t record, number = 0, words[2];
+    struct user_regs_struct registers;
+    unsigned char bytes[640];
+    char text[65] = "";
+    int status;
+
+    if (waitpid(tid, &status, __WALL) < 0 || ptrace(PTRACE_GETREGS, tid, 0, &registers))
+        die("wait");
+    get(truth_at, &truth, sizeof truth);
+    get(descriptor_at, words, sizeof words);
+    get(registers.fs_base + words[1], &record, sizeof record);
+    if (record) {
+        get(record, bytes, 28);
+        if (bytes[24] == 1) {
+            uint16_t size;
+
+            memcpy(&size, bytes + 26, 2);
+            get(record + 28, bytes + 28, size);
+            for (unsigned i = 0; i + 2 <= size && i + 2 + bytes[29 + i] <= size;
+                 i += 2 + bytes[29 + i])
+                if (bytes[28 + i] == 0)
+                    snprintf(text, sizeof text, "%.*s", bytes[29 + i], bytes + 30 + i);
+            number = strtoull(text, NULL, 10);
+            for (unsigned i = 8; i < 16; i++) /* the trace id says the same */
+                if (bytes[i] != (unsigned char)((0x10000 + number) >> (120 - 8 * i)))
+                    wrong++;
+        }
+    }
+    if (!truth.number)
+        idle++; /* on the way in or out: whatever is there */
+    else if (!number)
+        none++;
+    else if (number != truth.number)
+        wrong++;
+    else
+        seen++;
+}
+
 int main(int argc, char **argv)
 {
     char path[4096] = "", payload[4096];
-    uint64_t base, at, truths, words[2], seen = 0, none = 0, wrong = 0, idle = 0;
+    uint64_t base, at, truths, tids[THREADS], at_rest[2 * THREADS], running[2 * THREADS];
     long samples;
     int kind = 0;
     struct {
@@ -130,56 +177,27 @@ int main(int argc, char **argv)
         die("no symbol");
     if (kind != R_X86_64_TLSDESC)
         return 77;
-    for (long sample = 0, which = 0; sample < samples; which++) {
-        struct {
-            uint64_t tid, number;
-        } truth;
-        uint64_t record, number = 0;
-        struct user_regs_struct registers;
-        unsigned char bytes[640];
-        char text[65] = "";
-        int status;
-
-        get(truths + 16 * (uint64_t)(which % 3), &truth, sizeof truth);
-        if (!truth.tid)
-            continue;
-        if (which < 3 && ptrace(PTRACE_SEIZE, (pid_t)truth.tid, 0, 0))
+    /* All are stopped, then looked at, one after the other: three samples for one wait. */
+    for (int which = 0; which < THREADS; which++) {
+        while (get(truths + 16 * (uint64_t)which, &tids[which], sizeof tids[which]), !tids[which])
+            usleep(1000); /* it has not begun */
+        if (ptrace(PTRACE_SEIZE, (pid_t)tids[which], 0, 0))
             die("seize");
-        if (ptrace(PTRACE_INTERRUPT, (pid_t)truth.tid, 0, 0) ||
-            waitpid((pid_t)truth.tid, &status, __WALL) < 0 ||
-            ptrace(PTRACE_GETREGS, (pid_t)truth.tid, 0, &registers))
-            die("interrupt");
-        get(truths + 16 * (uint64_t)(which % 3), &truth, sizeof truth);
-        get(base + at, words, sizeof words);
-        get(registers.fs_base + words[1], &record, sizeof record);
-        if (record) {
-            get(record, bytes, 28);
-            if (bytes[24] == 1) {
-                uint16_t size;
-
-                memcpy(&size, bytes + 26, 2);
-                get(record + 28, bytes + 28, size);
-                for (unsigned i = 0; i + 2 <= size && i + 2 + bytes[29 + i] <= size;
-                     i += 2 + bytes[29 + i])
-                    if (bytes[28 + i] == 0)
-                        snprintf(text, sizeof text, "%.*s", bytes[29 + i], bytes + 30 + i);
-                number = strtoull(text, NULL, 10);
-                for (unsigned i = 8; i < 16; i++) /* the trace id says the same */
-                    if (bytes[i] != (unsigned char)((0x10000 + number) >> (120 - 8 * i)))
-                        wrong++;
-            }
-        }
-        if (!truth.number)
-            idle++; /* on the way in or out: whatever is there */
-        else if (!number)
-            none++;
-        else if (number != truth.number)
-            wrong++;
-        else
-            seen++;
-        sample++;
-        if (ptrace(PTRACE_CONT, (pid_t)truth.tid, 0, 0))
-            die("cont");
+    }
+    for (long sample = 0; sample < samples; sample += THREADS) {
+        for (int which = 0; which < THREADS; which++)
+            if (ptrace(PTRACE_INTERRUPT, (pid_t)tids[which], 0, 0))
+                die("interrupt");
+        for (int which = 0; which < THREADS; which++)
+            look_at((pid_t)tids[which], truths + 16 * (uint64_t)which, base + at);
+        get(truths, at_rest, sizeof at_rest);
+        for (int which = 0; which < THREADS; which++)
+            if (ptrace(PTRACE_CONT, (pid_t)tids[which], 0, 0))
+                die("cont");
+        do {
+            usleep(20);
+            get(truths, running, sizeof running);
+        } while (!memcmp(running, at_rest, sizeof running)); /* until one is at something else */
     }
     printf("seen %" PRIu64 " none %" PRIu64 " wrong %" PRIu64 " idle %" PRIu64 "\n", seen, none,
            wrong, idle);

@@ -1,10 +1,11 @@
 """What pytest has to know of these tests: @test functions, Check suites, limits, the closing line.
 
 Options of ours: --pick REGEX (names and promises: what `make test T=...` gives), --loop N,
---suites-under COMMAND, --promises, --release.
+--suites-under COMMAND, --promises, --release, --cpu N.
 """
 import os
 import re
+import resource
 import shlex
 import shutil
 import signal
@@ -30,6 +31,8 @@ def pytest_addoption(parser):
     group.addoption("--suites-under", metavar="COMMAND", default="",
                     help="what runs the Check suites: valgrind, setarch -R ...")
     group.addoption("--release", action="store_true", help="also what takes minutes: tests with the marker release")
+    group.addoption("--cpu", type=int, default=0, metavar="N",
+                    help="the N files and tests that took most of a processor's time, whatever else the machine did")
     group.addoption("--promises", action="store_true", help="list the tests and their promises, run none")
 
 
@@ -172,6 +175,34 @@ def pytest_runtest_makereport(item, call):
     report = outcome.get_result()
     if report.failed and promise(item):
         report.sections.insert(0, ("promise", promise(item)))
+
+
+def spent():
+    """Seconds of a processor: ours, and those of children that have been waited for."""
+    return sum(usage.ru_utime + usage.ru_stime for usage in map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)))
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_call(item):
+    before = spent()
+    yield
+    item.user_properties.append(("cpu", spent() - before))
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    if not config.option.cpu:
+        return
+    of_test, of_file = {}, {}
+    for report in (report for kind in ("passed", "failed") for report in terminalreporter.stats.get(kind, ())):
+        seconds = dict(report.user_properties).get("cpu", 0)
+        if report.when == "call":
+            of_test[report.nodeid] = seconds
+            file = report.nodeid.partition("::")[0]
+            of_file[file] = of_file.get(file, 0) + seconds
+    terminalreporter.section(f"{sum(of_test.values()):.0f} s of processors")
+    for seconds_of in (of_file, of_test):
+        for name in sorted(seconds_of, key=seconds_of.get, reverse=True)[:config.option.cpu]:
+            terminalreporter.line(f"{seconds_of[name]:8.1f}  {name}")
 
 
 def tally(reporter):

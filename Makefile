@@ -178,7 +178,7 @@ $(B)/codecs/%.so: shim/adapters/codecs/%.cc include/baton_codec.h $(B)/flags
 $(B)/adapters/%.so: shim/adapters/%.cc $(ADAPTER_H) $(B)/flags
 	@mkdir -p $(@D)
 	$(call say,ADAPTER,$<)
-	$(Q)if sed -n 's|^// needs: \(.*\)|#include <\1>|p' $< | $(CXX) $(CPPFLAGS) -std=c++17 -E -x c++ - >/dev/null 2>&1; then \
+	$(Q)if sed -n 's|^// needs: \(.*\)|#if !__has_include(<\1>)\n#error\n#endif|p' $< | $(CXX) $(CPPFLAGS) -std=c++17 -E -x c++ - >/dev/null 2>&1; then \
 	  $(CXX) $(CPPFLAGS) -std=c++17 $(ADAPTER_FLAGS) $(CFLAGS) $(LDFLAGS) $< -o $@; \
 	else rm -f $@; printf '  %-7s %s (no headers)\n' LEFT $<; fi
 

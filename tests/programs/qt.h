@@ -3,8 +3,21 @@
  * The program of qt5.cc and qt6.cc. usage: qt5 MODE [CARRIER]; a mode is one promise, in the table at the end
  */
 #include "carrier.h"
-#include <QtConcurrent/QtConcurrent>
-#include <QtCore>
+#include <QtConcurrent/QtConcurrentMap>
+#include <QtConcurrent/QtConcurrentRun>
+#include <QtCore/QCoreApplication>
+#include <QtCore/QEvent>
+#include <QtCore/QEventLoop>
+#include <QtCore/QException>
+#include <QtCore/QFuture>
+#include <QtCore/QObject>
+#include <QtCore/QRunnable>
+#include <QtCore/QSocketNotifier>
+#include <QtCore/QString>
+#include <QtCore/QThread>
+#include <QtCore/QThreadPool>
+#include <QtCore/QTimer>
+#include <QtCore/QVector>
 #include <atomic>
 #include <memory>
 #include <vector>

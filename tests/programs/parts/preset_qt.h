@@ -1,6 +1,10 @@
 // Qt's events and timers see the number of who asked for them; for both Qts.
 #include "../preset.h"
-#include <QtCore>
+#include <QtCore/QCoreApplication>
+#include <QtCore/QEvent>
+#include <QtCore/QObject>
+#include <QtCore/QThread>
+#include <QtCore/QTimer>
 
 struct Receiver : QObject {
     bool event(QEvent *event) override;

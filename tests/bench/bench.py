@@ -18,7 +18,6 @@ import os
 import platform
 import random
 import statistics
-import subprocess
 import sys
 import time
 
@@ -240,8 +239,7 @@ def startup(quick):
     print("%-10s %-9s %9s %9s %22s %9s %22s %7s" % ("program", "", "best us", "median", "wall ratio",
                                                     "CPU us", "CPU ratio", "faults"))
     for target, rounds, variants in plan:
-        done = subprocess.run([program, str(rounds), target] + variants, text=True,
-                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=120)
+        done = measure.call([program, str(rounds), target] + variants, dict(os.environ))
         rows = measure.parse_lines(done.stdout)
         if done.returncode:
             print(done.stderr.strip())
@@ -370,13 +368,13 @@ def variables(quick):
     for count in [1, 10, 100, 1000] + ([] if quick else [10000]):
         best = {}
         for _ in range(2 if quick else 4):
-            done = subprocess.run([program, str(count)], env=environment, text=True, timeout=60,
-                                  stdout=subprocess.PIPE, check=True)
+            done = measure.call([program, str(count)], environment)
+            done.check_returncode()
             words = done.stdout.split()
             for name, value in zip(words[2::2], words[3::2]):
                 best[name] = min(best.get(name, 1e9), float(value))
-        done = subprocess.run([sys.executable, "-c", PYTHON_COPY % count], text=True, timeout=60,
-                              stdout=subprocess.PIPE, check=True)
+        done = measure.call([sys.executable, "-c", PYTHON_COPY % count], dict(os.environ))
+        done.check_returncode()
         best["cpython_copy_ns"] = float(done.stdout.split()[1])
         out[str(count)] = best
         print("%-10d %12.1f %22.1f %8.1f %16.1f" % (count, best["copy_ns"], best["handoff_ns"],

@@ -11,7 +11,6 @@ broke.
 import contextlib
 import io
 import os
-import subprocess
 import sys
 import time
 
@@ -67,10 +66,10 @@ def check_startup(budgets):
         if count > row["instructions"]:
             problems.append("%s: %d instructions, at most %d" % (row["name"], count,
                                                                  row["instructions"]))
-        done = subprocess.run([os.path.join(measure.BENCH, "startup"), "40", "/bin/true"]
-                              + [" ".join([name] + ["%s=%s" % item for item in env.items()])
-                                 for name, env in (("empty", empty), ("mine", mine))],
-                              stdout=subprocess.PIPE, text=True, timeout=60, check=True)
+        done = measure.call([os.path.join(measure.BENCH, "startup"), "40", "/bin/true"]
+                            + [" ".join([name] + ["%s=%s" % item for item in env.items()])
+                               for name, env in (("empty", empty), ("mine", mine))], dict(os.environ))
+        done.check_returncode()
         rows = measure.parse_lines(done.stdout)
         faults = rows[1]["faults"] - rows[0]["faults"]
         if faults > row["faults"]:

@@ -88,8 +88,7 @@ def run_round(found, results):
     """One run of every peer, into results[peer][k] -> [ns]."""
     sizes = [str(size) for size in SIZES]
     for argv in found.values():
-        done = subprocess.run(argv + sizes, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-                              text=True, timeout=60)
+        done = measure.call(argv + sizes, dict(os.environ))
         for line in done.stdout.splitlines():
             words = dict(word.split("=", 1) for word in line.split())
             if "peer" in words:

@@ -6,9 +6,9 @@ import re
 import shutil
 import subprocess
 import tempfile
-import time
 from pathlib import Path
 
+import patience
 from harness import PROGRAMS, ROOT, plain, skip, test
 from test_launcher import BATON, baton, expect
 
@@ -167,11 +167,8 @@ def now_and_for():
         settings = {"BATON_DISCOVER": f"{folder}/%p", "LD_PRELOAD": str(ROOT / "build/libbaton-discover.so")}
         process = subprocess.Popen(server, env=settings)
         try:
-            for _ in range(200):
-                said = baton("discover", "--now", str(process.pid))
-                if "\ntls:current_request\n" in said.out:
-                    break
-                time.sleep(0.1)
+            patience.until(lambda: "\ntls:current_request\n" in baton("discover", "--now", str(process.pid)).out)
+            said = baton("discover", "--now", str(process.pid))
             said.ok().says("\ntls:current_request\n", "\nkey:tenant_key\n", "\npool_submit(kind=call,fn=1,arg=2)\n")
         finally:
             process.kill()

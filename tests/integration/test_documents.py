@@ -1,11 +1,12 @@
 """The examples of the documents, as they stand there: typed by a user, they do what is said."""
+import ast
 import contextlib
 import os
 import re
 import tempfile
 from pathlib import Path
 
-from harness import BUILD, MACHINE, PROGRAMS, ROOT, idle, plain, skip, test
+from harness import BUILD, MACHINE, PROGRAMS, ROOT, Failure, idle, plain, skip, test
 
 PAGES = [*sorted(ROOT.glob("*.md")), ROOT / "scripts/man/guide.md", ROOT / "tests/RULES.md"]
 README = (ROOT / "README.md").read_text() + (ROOT / "scripts/man/guide.md").read_text()
@@ -124,3 +125,22 @@ def files_in_comments():
             for name in re.findall(r"(?:see|See) ([a-z_0-9]+\.[ch])\b", comment):
                 if name not in names:
                     raise AssertionError(f"{path.relative_to(ROOT)}: see {name}: there is no such file")
+
+
+@test("no test waits by a limit of its own: limits grow with the machine's load (patience.py)")
+def limits_grow():
+    waits = {"run", "check_output", "check_call", "call", "communicate", "wait", "urlopen", "create_connection"}
+    found, seen = [], 0
+    for path in sorted((ROOT / "tests").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute) or node.func.attr not in waits:
+                continue
+            seen += 1
+            owner = getattr(node.func.value, "id", "")
+            if node.func.attr in ("run", "call") and owner != "subprocess":
+                continue
+            has_limit = any(word.arg == "timeout" for word in node.keywords) or (node.func.attr == "wait" and node.args)
+            if has_limit and owner != "patience" and path.name != "patience.py":
+                found.append(f"{path.relative_to(ROOT)}:{node.lineno}")
+    if found or seen < 50:
+        raise Failure(f"limits that do not grow: {' '.join(found) or 'no call was found'}")

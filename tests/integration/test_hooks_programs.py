@@ -7,12 +7,12 @@ import signal
 import socket
 import subprocess
 import tempfile
-import time
 import urllib.request
 from pathlib import Path
 
+import patience
 from compile import compiled
-from harness import ROOT, Failure, skip, test
+from harness import ROOT, Failure, call, skip, test
 
 NGINX = "preset:nginx"
 LLD = "_ZN4llvm8parallel6detail9TaskGroup5spawnESt8functionIFvvEE(kind=stdfunction,obj=2)"
@@ -52,6 +52,11 @@ http {{
 """
 
 
+def is_listening(port):
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+        return True
+
+
 def serve(folder, hooks):
     """Which request each worker thread worked for, by file: {file: {requests}}."""
     port = free_port()
@@ -62,16 +67,15 @@ def serve(folder, hooks):
     server = subprocess.Popen(launched("nginx", "-c", folder / "conf"), env=environment(folder, hooks),
                               stderr=subprocess.PIPE)
     try:
-        for _ in range(100):
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-                break
-            time.sleep(0.1)
+        patience.until(lambda: is_listening(port))
         for name in list(range(1, 6)) * 4:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/{name}", timeout=300) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/{name}") as answer:
                 if answer.read() != (folder / "root" / str(name)).read_bytes():
                     raise Failure(f"file {name} came back changed")
         server.send_signal(signal.SIGQUIT)
-        _, err = server.communicate(timeout=300)
+        patience.wait(server)
+        server.kill()
+        _, err = server.communicate()
     finally:
         server.kill()
     if server.returncode or err:
@@ -109,9 +113,9 @@ def link(folder, hooks):
     subprocess.run(["cc", "-c", "-g", *(path.name for path in folder.glob("*.c"))], cwd=folder, check=True)
     objects = sorted(path.name for path in folder.glob("*.o"))
     # LLD_IN_TEST: it ends by returning, with its destructors.
-    made = subprocess.run(launched("ld.lld-14", "--threads=3", "-e", "main", "--icf=all", "--build-id=sha1",
-                                   "--gdb-index", "-o", "out", *objects), cwd=folder, timeout=60,
-                          env={**environment(folder, hooks), "LLD_IN_TEST": "1"}, capture_output=True, text=True)
+    made = call(launched("ld.lld-14", "--threads=3", "-e", "main", "--icf=all", "--build-id=sha1",
+                         "--gdb-index", "-o", "out", *objects), cwd=folder,
+                env={**environment(folder, hooks), "LLD_IN_TEST": "1"})
     if made.returncode or made.stderr:
         raise Failure(f"ld.lld: exit {made.returncode}, {made.stderr}")
     counts = re.findall(r"without (\d+) with (\d+)", (folder / "agent.log").read_text())

@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 from compile import compiled
-from harness import LIBRARY, carry, plain, run, test
+from harness import LIBRARY, call, carry, plain, run, test
 
 KEY = "key:request_key"
 HOOKS = {"BATON_HOOKS": "call_submit(kind=call,fn=2,arg=3);list_submit(kind=submit,obj=2);task_execute(kind=run,obj=1)"}
@@ -102,7 +102,7 @@ def no_planner():
         shutil.copy(LIBRARY, alone)
         environment = {"BATON_CARRY": KEY, "LD_PRELOAD": str(alone), "PATH": os.environ["PATH"],
                        "BATON_HOOKS": HOOKS["BATON_HOOKS"] + f";alone_{os.getpid()}(kind=call,fn=1,arg=2)"}
-        done = subprocess.run([program(), "call"], env=environment, capture_output=True, text=True, timeout=60)
+        done = call([program(), "call"], env=environment)
         assert done.stderr.count("\n") == 1 and "baton-plan" in done.stderr, done.stderr
 
 

@@ -5,6 +5,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+import patience
 from harness import LIBRARY, find_program, run, test, this_machine_only
 from test_launcher import baton, expect
 
@@ -61,7 +62,7 @@ def now():
                     .matches(rf"^pthread +{tasks} ")
                 process.stdin.write("\n")
                 process.stdin.flush()
-            process.wait(20)
+            patience.wait(process)
         finally:
             process.kill()
         baton("report", "--now", process.pid).exits(1).complains("there is none")

@@ -6,7 +6,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from harness import BUILD, ROOT, Failure, plain, skip, this_machine_only, test
+from harness import BUILD, ROOT, Failure, call, plain, skip, this_machine_only, test
 
 
 @test("SECURITY.md names tests that there are")
@@ -52,6 +52,6 @@ def fuzzers_pass_their_corpus():
     for fuzzer in fuzzers:
         corpus = ROOT / "tests" / "fuzz" / "corpus" / fuzzer.name.removeprefix("fuzz_")
         inputs = sorted(str(path) for path in corpus.iterdir())
-        done = subprocess.run([str(fuzzer), *inputs], capture_output=True, text=True, timeout=250, check=False)
+        done = call([fuzzer, *inputs], limit=250)
         if done.returncode:
             raise Failure(f"{fuzzer.name}: {done.stderr[-2000:]}")

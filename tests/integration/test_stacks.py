@@ -7,7 +7,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from harness import LIBRARY, PROGRAMS, ROOT, Failure, find_program, plain, run, skip, test
+from harness import LIBRARY, PROGRAMS, ROOT, Failure, call, find_program, plain, run, skip, test
 from patience import Patience
 
 BATON = ROOT / "scripts" / "baton"
@@ -98,17 +98,15 @@ def gdb():
     with tempfile.TemporaryDirectory(prefix="baton-test-") as folder:
         try:
             when_it_waits(process)
-            live = subprocess.run(["gdb", *commands[:2], "-p", str(process.pid), *commands[2:]], capture_output=True,
-                                  text=True, timeout=50)
+            live = call(["gdb", *commands[:2], "-p", process.pid, *commands[2:]])
             expect(re.search(wanted, live.stdout), live.stdout + live.stderr)
-            subprocess.run(["gcore", "-o", f"{folder}/core", str(process.pid)], capture_output=True, timeout=50)
+            call(["gcore", "-o", f"{folder}/core", process.pid])
         finally:
             process.kill()
             process.wait()
         core = next(Path(folder).glob("core.*"), None)
         expect(core, "gcore wrote nothing")
-        dead = subprocess.run(["gdb", *commands, str(PROGRAMS / "crash"), str(core)], capture_output=True, text=True,
-                              timeout=50)
+        dead = call(["gdb", *commands, PROGRAMS / "crash", core])
         expect(re.search(wanted, dead.stdout), dead.stdout + dead.stderr)
 
 

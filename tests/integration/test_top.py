@@ -5,9 +5,9 @@ import pty
 import stat
 import subprocess
 import tempfile
-import time
 from pathlib import Path
 
+import patience
 from harness import LIBRARY, ROOT, Failure, carry, find_program, plain, test
 
 BATON = ROOT / "scripts" / "baton"
@@ -25,9 +25,14 @@ def top():
     page = Path(f"/dev/shm/baton-{process.pid}.live")
     try:
         process.stdout.readline()
-        time.sleep(0.05)
         expect(stat.S_IMODE(page.stat().st_mode) == 0o600, "others may read it")
-        seen = json.loads(plain(str(BATON), "top", "--json", str(process.pid)).ok().out)
+        seen = {}
+
+        def all_have_run():
+            seen.update(json.loads(plain(str(BATON), "top", "--json", str(process.pid)).ok().out))
+            return seen["families"]["glib.pool"]["in_flight"] <= 2
+
+        patience.until(all_have_run)
         pool = seen["families"]["glib.pool"]
         expect(pool["submitted"] == 500 and pool["started"] == 500 and pool["dropped"] == 0, pool)
         expect(pool["in_flight"] <= 2, pool)

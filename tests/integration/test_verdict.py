@@ -6,6 +6,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+import patience
 from harness import PROGRAMS, ROOT, plain, test
 from test_launcher import BATON, baton, expect
 
@@ -64,7 +65,7 @@ def waits_transparently():
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     expect(process.stdout.readline() == "up\n", "the program did not start")
     process.send_signal(signal.SIGTERM)
-    expect(process.wait(20) == 9, f"ended with {process.returncode}")
+    expect(patience.wait(process) == 9, f"ended with {process.returncode}")
     baton("run", "--verdict", "sh", "-c", "kill -SEGV $$").exits(-11)
 
 

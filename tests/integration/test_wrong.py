@@ -1,10 +1,9 @@
 """E22: settings that make no sense (the table is in wrong_settings.py): what is said of each, word for word."""
 import os
-import subprocess
 import tempfile
 from pathlib import Path
 
-from harness import BUILD, LIBRARY, Failure, this_machine_only, test
+from harness import BUILD, LIBRARY, Failure, call, this_machine_only, test
 from wrong_settings import WRONG
 
 VARIABLES = sorted({row[0] if row[0] in ("BATON_CARRY", "BATON_HOOKS", "FILE", "BATON_CONFIG") else "others" for row in WRONG})
@@ -25,8 +24,8 @@ def said_of(row, folder, **more):
         variable, value, place = "BATON_CONFIG", str(file), ""
     if variable not in more:
         environment[variable] = value
-    done = subprocess.run(["/bin/true"], env=environment, cwd=folder, capture_output=True, timeout=60, check=False)
-    lines = done.stderr.decode("utf-8").splitlines()
+    done = call(["/bin/true"], env=environment, cwd=folder, encoding="utf-8", errors="strict")
+    lines = done.stderr.splitlines()
     said = [line.replace(f"{folder}/settings", "FILE") for line in lines]
     return done, said, ["baton: " + message.replace("NAME: ", place, 1) for message in messages]
 

@@ -5,10 +5,10 @@ import json
 import shutil
 import socket
 import subprocess
-import time
 import urllib.error
 import urllib.request
 
+import patience
 from harness import skip
 
 
@@ -19,7 +19,7 @@ class Browser:
     def call(self, path, **body):
         request = urllib.request.Request(self.base + path, json.dumps(body).encode(),
                                          {"Content-Type": "application/json"})
-        with urllib.request.urlopen(request, timeout=60) as answer:
+        with urllib.request.urlopen(request) as answer:
             return json.load(answer)["value"]
 
     def open(self, url):
@@ -33,7 +33,7 @@ class Browser:
                   params={"features": [{"name": "prefers-color-scheme", "value": scheme}]})
 
     def picture(self):
-        with urllib.request.urlopen(self.base + "/screenshot", timeout=60) as answer:
+        with urllib.request.urlopen(self.base + "/screenshot") as answer:
             return base64.b64decode(json.load(answer)["value"])
 
 
@@ -52,20 +52,20 @@ def browser(width=1280, height=720):
                                                "--disable-dev-shm-usage", "--hide-scrollbars",
                                                f"--window-size={width},{height}"]}
         body = json.dumps({"capabilities": {"alwaysMatch": {"goog:chromeOptions": options}}}).encode()
-        for _ in range(200):
-            try:
+
+        def opened():
+            with contextlib.suppress(ConnectionError, urllib.error.URLError):
                 request = urllib.request.Request(f"http://127.0.0.1:{port}/session", body,
                                                  {"Content-Type": "application/json"})
-                with urllib.request.urlopen(request, timeout=60) as answer:
-                    session = json.load(answer)["value"]["sessionId"]
-                break
-            except (ConnectionError, urllib.error.URLError):
-                time.sleep(0.1)
+                with urllib.request.urlopen(request) as answer:
+                    return json.load(answer)["value"]["sessionId"]
+
+        session = patience.until(opened)
         yield Browser(port, session)
     finally:
         if session:
             with contextlib.suppress(OSError):
                 urllib.request.urlopen(urllib.request.Request(
-                    f"http://127.0.0.1:{port}/session/{session}", method="DELETE"), timeout=20).close()
+                    f"http://127.0.0.1:{port}/session/{session}", method="DELETE")).close()
         process.terminate()
         process.wait()

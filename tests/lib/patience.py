@@ -80,6 +80,19 @@ def finish(process, stdin=None, limit=LIMIT):
             process.communicate()
 
 
+def until(condition, limit=LIMIT):
+    """Ask again and again until the answer is something, and answer it; what it was when the limit passed, if not."""
+    patience = Patience(limit)
+    while not (answer := condition()) and not patience.over():
+        time.sleep(0.05)
+    return answer
+
+
+def wait(process, limit=LIMIT):
+    """The status of a process that is to end by itself; None if it does not within the limit."""
+    return process.returncode if until(lambda: process.poll() is not None, limit) else None
+
+
 def call(command, limit=LIMIT, check=False, stdin=None, **how):
     """As subprocess.run with what it says caught as text, with a limit that grows with the load."""
     words = [str(word) for word in command]

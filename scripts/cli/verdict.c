@@ -163,6 +163,30 @@ static bool is_of_auto(const struct reports *reports, const json_t *element)
     return false;
 }
 
+/*
+ * A preset is asked for whole, and a program uses some of its library: a function that is not called, or not
+ * there, is no fault when another of the preset has handed work over in any process.
+ */
+static bool is_unused_part(const struct reports *reports, const json_t *element)
+{
+    const char *preset = report_text(element, "preset");
+
+    if (!*preset || report_number(element, "fired") ||
+        !strcmp(report_text(element, "state"), "refused"))
+        return false;
+    for (size_t i = 0; i < reports->count; i++) {
+        size_t j;
+        json_t *other;
+
+        json_array_foreach(json_object_get(reports->at[i], "hooks"), j, other)
+        {
+            if (!strcmp(report_text(other, "preset"), preset) && report_number(other, "fired"))
+                return true;
+        }
+    }
+    return false;
+}
+
 /* has_values: some items were seen by tasks, so that one which was not is worth a word of its own. */
 static void look_at_element(const json_t *element, bool is_hook, bool has_values,
                             struct problems *problems)
@@ -203,7 +227,7 @@ static size_t look_at_list(const struct reports *reports, const char *list, bool
 
             if (json_object_get(seen, item) || json_object_set_new(seen, item, json_true()) != 0)
                 continue;
-            if (is_of_auto(reports, element))
+            if (is_of_auto(reports, element) || is_unused_part(reports, element))
                 continue;
             look_at_element(best_element(reports, list, item), list[0] == 'h', has_values,
                             problems);

@@ -72,3 +72,15 @@ def rust_channel():
         plain(program).exits(1)
         after = carry(f"tls:{request}", program, env={"BATON_HOOKS": "preset:rust-channel"}, launched=True).ok()
         fired(after, "rust-channel")
+
+
+@test("a preset of which something fired is used: its other functions are no fault; one of which nothing fired is")
+def used_in_part():
+    if not (PROGRAMS / "preset_poco").exists():
+        skip("preset_poco was not built here")
+    def run_with(preset, *groups):
+        return plain(str(ROOT / "scripts" / "baton"), "run", "--carry", "tls:request_id", "--preset", preset, "--verdict",
+                     "--", PROGRAMS / "preset_poco", *groups)
+    run_with("poco", "timer").ok().complains("baton: ok: ").never_says("PARTIAL")
+    run_with("poco", "none").ok().complains("NOTHING CARRIED: ", "never fired")
+    run_with("llvm", "timer").complains("NOTHING CARRIED: ", "matched nothing")

@@ -1,10 +1,12 @@
-// POCO: pooled runnables, active methods and notifications see the number of who handed them over.
+// POCO: threads, pooled runnables, active methods, notifications and timed tasks see the number of who handed them over.
 // needs: Poco/ThreadPool.h
-// link: -lPocoFoundation
+// link: -lPocoFoundation -lPocoUtil
 #include "preset.h"
 #include <Poco/ActiveMethod.h>
 #include <Poco/NotificationQueue.h>
 #include <Poco/ThreadPool.h>
+#include <Poco/Util/Timer.h>
+#include <Poco/Util/TimerTask.h>
 
 struct Work : Poco::Runnable {
     long number;
@@ -75,7 +77,63 @@ static void active()
     request_id = 0;
 }
 
+static void call(void *number)
+{
+    look((long)number);
+}
+
+static void threads()
+{
+    for (long i = 1; i <= 50; i++) {
+        Work work(i);
+        Poco::Thread thread, other;
+
+        request_id = i;
+        thread.start(work);
+        other.start(call, (void *)i);
+        thread.join();
+        other.join();
+    }
+    request_id = 0;
+}
+
+struct Timed : Poco::Util::TimerTask {
+    long number;
+
+    explicit Timed(long n) : number(n) {}
+    void run() override { look(number); }
+};
+
+// What a repeating task leaves is for its own next run: this one leaves nothing.
+struct Repeated : Timed {
+    using Timed::Timed;
+    void run() override
+    {
+        wrong_ones += request_id != number;
+        ran++;
+    }
+};
+
+static void timer()
+{
+    Poco::Util::Timer timer;
+
+    for (long i = 1; i <= 50; i++) {
+        request_id = i;
+        timer.schedule(new Timed(i), Poco::Timestamp());
+    }
+    wait_for(50);
+    request_id = 0;
+    for (long i = 1; i <= 3; i++) { // and again and again, until it is cancelled
+        request_id = i;
+        timer.scheduleAtFixedRate(new Repeated(i), 1, 1);
+    }
+    wait_for(60);
+    timer.cancel(true);
+}
+
 int main(int argc, char **argv)
 {
-    return run_groups({{"pool", pool}, {"notifications", notifications}, {"active", active}}, argc, argv);
+    return run_groups({{"pool", pool}, {"notifications", notifications}, {"active", active}, {"threads", threads},
+                       {"timer", timer}}, argc, argv);
 }

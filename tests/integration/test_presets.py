@@ -74,6 +74,14 @@ def rust_channel():
         fired(after, "rust-channel")
 
 
+@test("B12: Poco::Thread starts the library's workers, too, and begins with nothing; BATON_OWN says otherwise")
+def poco_threads():
+    if not (PROGRAMS / "preset_poco").exists():
+        skip("preset_poco was not built here")
+    carry(TLS, "preset_poco", "threads").wrong()
+    carry(TLS, "preset_poco", "threads", env={"BATON_OWN": "libPocoFoundation"}).ok().clean().carried("pthread")
+
+
 @test("a preset of which something fired is used: its other functions are no fault; one of which nothing fired is")
 def used_in_part():
     if not (PROGRAMS / "preset_poco").exists():

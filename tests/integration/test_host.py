@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 
 from compile import compiled
-from harness import ROOT, carry, idle, plain, skip, test
+from harness import CARRIERS, ROOT, carry, idle, plain, skip, test
 
 CALLS = ("jump", "key", "get", "set", "symbol")
 HOOKS = re.findall(r"^HOOK\((\w+), .*?,\s*(\w+),\s*\(", (ROOT / "shim/interpose/hooks.def").read_text(), re.M)
@@ -157,3 +157,28 @@ def state(name, way):
         settings["BATON_HOOKS"] = "submit(kind=call,fn=1,arg=2)"
     result = without_our_variables(idle("host_state", env=settings, launched=way != "preload"))
     without_our_variables(before).same_output_as(result)
+
+
+@test("a host that has little: small stacks, no descriptor left, many threads alive at once",
+      each=[(what, kind) for what in ("threads", "stack", "files") for kind in CARRIERS])
+def little(what, kind):
+    for run in (plain, idle):
+        run("hard_limits", what, kind, *["300"] * (what == "threads")).wrong()
+    carry(CARRIERS[kind], "hard_limits", what, kind, *["300"] * (what == "threads")).ok().quiet().clean()
+
+
+@test("ten thousand threads alive at once", each=("key", "tls"), release=True)
+def many_threads(kind):
+    carry(CARRIERS[kind], "hard_limits", "threads", kind, "10000").ok().quiet().clean()
+
+
+@test("the table of keys is full: idle takes none of the program's, carrying one", each=CARRIERS)
+def all_keys(kind):
+    def keys_of(result):
+        return int(re.search(r"^keys (\d+)$", result.out, re.M).group(1))
+    before = plain("hard_limits", "keys", kind).wrong()
+    keys = keys_of(before)
+    idle("hard_limits", "keys", kind).same_as(before)
+    after = carry(CARRIERS[kind], "hard_limits", "keys", kind).ok().quiet().clean()
+    if keys_of(after) != keys - 1:
+        after.fail(f"the program gets other than {keys - 1} keys")

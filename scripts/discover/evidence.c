@@ -11,8 +11,8 @@
  * - Read in the task. Of a key: the task asked for it before it set it (exact, every read is
  *   seen). Of a variable: a function that reads it and does not write it can be reached from what
  *   workers call. A counter, a cache, a random state is read only where it is also written.
- * - Set before handing over. Of a key: by who had not asked for it. Who asks, changes and stores
- *   keeps a state.
+ * - Set before handing over. Of a key: by a submitter that had not asked for it. Code that asks, changes
+ *   and stores keeps a state.
  *
  * Only what has all of it is written as an item; what lacks one is listed with the reason. Nothing
  * is known of values that no request has changed while we looked.

@@ -9,9 +9,9 @@ enum { VALUES_MAX = 8 };
 
 /* What was seen of one subject on one channel. */
 struct seen {
-    uint32_t pairs, differs; /* handoffs; the worker had another value than who woke it */
+    uint32_t pairs, differs; /* handoffs; the worker had another value than its submitter */
     uint32_t values_count, threads_count;
-    uint64_t values[VALUES_MAX]; /* of who woke, different ones */
+    uint64_t values[VALUES_MAX]; /* of the submitters, different ones */
     uint32_t threads[VALUES_MAX];
     uint64_t last[VALUES_MAX];     /* of each of these threads, not empty */
     uint32_t varied;               /* so often a thread had another one than before */
@@ -19,8 +19,9 @@ struct seen {
     uint32_t tasks, changed;       /* intervals of the worker after it; that changed the value */
     uint32_t got_first, set_first; /* keys: tasks that read it before they set it,
                                     or the other way */
-    uint32_t set_blindly, set_looking; /* keys: who woke had set it without, or after, reading it */
-    uint32_t in_stack;                 /* the value points into the stack of who woke */
+    uint32_t set_blindly,
+        set_looking;   /* keys: the submitter had set it without, or after, reading it */
+    uint32_t in_stack; /* the value points into the submitter's stack */
 };
 
 /* What the code says of a variable. */

@@ -60,8 +60,8 @@ struct channel {
     struct place waker, waiter;
     uint32_t waker_stack, waiter_stack, by, pairs;
     uint32_t workers[VALUES_MAX], workers_count;
-    bool is_pool;        /* who waits goes on to call functions that it was given */
-    bool is_answer;      /* a worker tells who waits for what it has done */
+    bool is_pool;        /* the waiting thread goes on to call functions that it was given */
+    bool is_answer;      /* a worker tells a waiting thread what it has done */
     const char *family;  /* that hooks it already; NULL */
     const char *preset;  /* whose functions hand over there; NULL */
     char item[ITEM_MAX]; /* of BATON_HOOKS; "" */
@@ -76,7 +76,7 @@ void follow(void);
 
 /* ---- pools.c ---- */
 
-/* Whether who waits calls what it was given, what hooks it already, and the
+/* Whether the waiting thread calls what it was given, what hooks it already, and the
  * item of the function that handed over. */
 void pool_look(struct channel *channel);
 /* When all channels are known: which of them are answers of another's workers. */

@@ -239,8 +239,7 @@ static bool is_near_stack(uint64_t value, uint32_t thread)
     return top && value && value < top && top - value < (8 << 20);
 }
 
-/* What who woke held, on its way; WORKER: who was woken, NULL: nobody that is
- * known. */
+/* What the waking thread held, on its way; WORKER: the one that was woken, NULL: none that is known. */
 static void tell(struct channel *channel, const struct waking *waking,
                  const struct thread_state *worker)
 {
@@ -294,7 +293,7 @@ static void note_wake(const struct discover_event *event, uint32_t by)
         memcpy(waking->sets, state->touched, subjects_count);
     }
     memset(state->touched, 0, subjects_count);
-    /* Who tells that it is done may go on with the next task. */
+    /* A worker that tells that it is done may go on with the next task. */
     if (task) {
         end_task(event->thread);
         begin_task(event->thread, task);

@@ -166,7 +166,7 @@ void judge(void)
             subject->verdict = lacks_in_code(subject);
         subject->is_context = !subject->verdict;
         if (subject->is_context && is_in_stack)
-            subject->note = "it points into the stack of who hands over: right only "
+            subject->note = "it points into the submitter's stack: right only "
                             "where that one "
                             "waits for the task";
         if (subject->is_context && subject->variable && !code_is_known())

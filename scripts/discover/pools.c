@@ -1,9 +1,9 @@
 /*
- * Who woke whom: is it a pool that hands over work, who hooks it already, and which function, with which
+ * One thread woke another: is it a pool that hands over work, who hooks it already, and which function, with which
  * arguments, is to be named.
  *
  * A pool's worker calls what it was given: there is a call through a pointer in one of the functions that it waits
- * in. Who waits for a result does not. Without Zydis, or of a huge library, that is not known, and everybody may be
+ * in. A thread that waits for a result does not. Without Zydis, or of a huge library, that is not known, and everybody may be
  * a worker.
  */
 #include <stdio.h>
@@ -35,7 +35,7 @@ static bool is_named(const struct place *place, const char *name)
     return place->function && place->function->name && !strcmp(place->function->name, name);
 }
 
-/* The functions that who waits is in, and what those call directly. */
+/* The functions that the waiting thread is in, and what those call directly. */
 static bool waits_in(const struct channel *channel, const struct names *names, unsigned function)
 {
     uint32_t first = facts_inner(channel->waiter_stack), count = frames_of(channel->waiter_stack);

@@ -66,7 +66,7 @@ static bool is_same_place(const struct place *one, const struct place *other)
     return one->names == other->names && one->function == other->function;
 }
 
-/* Who waits there is known already, by another function that wakes it: one that is to be named, or hooked. */
+/* The pool that waits there is known already, by another function that wakes it: one that is to be named, or hooked. */
 static bool is_explained(const struct channel *channel)
 {
     for (unsigned i = 0; i < channels_count; i++) {
@@ -79,7 +79,7 @@ static bool is_explained(const struct channel *channel)
     return false;
 }
 
-/* Another function wakes who waits there more often: that one is told with its stacks. */
+/* Another function wakes those that wait there more often: that one is told with its stacks. */
 static bool is_minor(unsigned number)
 {
     const struct channel *channel = &channels[number];

@@ -1,5 +1,5 @@
 /*
- * The names nearest to one that was not found: few changes of remote releases away, in any module, nearest
+ * The names nearest to one that was not found: a few letters away, in any module, nearest
  * first; else names of C++ that have it as a part, because people write what their source says.
  */
 #include <stdio.h>

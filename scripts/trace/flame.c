@@ -1,5 +1,5 @@
 /*
- * Samples of a profiler join a trace: what a worker was seen at stands under the stack of who handed over.
+ * Samples of a profiler join a trace: what a worker was seen at stands under the submitter's stack.
  *
  * The samples are text as `perf script` prints it: a line with the thread and the time, then a line a frame,
  * innermost first. The profiler must have used the trace's clock (perf record -k CLOCK_MONOTONIC). Of a

@@ -1,4 +1,4 @@
-/* A profile whose samples stand under who handed the work over (flame.c). */
+/* A profile whose samples stand under the submitter (flame.c). */
 #ifndef BATON_TRACE_FLAME_H
 #define BATON_TRACE_FLAME_H
 

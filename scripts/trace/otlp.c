@@ -1,6 +1,6 @@
 /*
  * OTLP/JSON (opentelemetry-proto, ExportTraceServiceRequest in the JSON mapping of OTLP 1.x): a run of a
- * handoff is a span, which links to the span of who handed over; the queue time is an attribute.
+ * handoff is a span, which links to its submitter's span; the queue time is an attribute.
  *
  * A chosen slot may hold the trace id: 32 hexadecimal digits, 16 bytes, or anything else, of which an id
  * is made that is the same wherever the value is. Else all handoffs that come from one have one trace.

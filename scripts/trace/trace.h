@@ -34,10 +34,10 @@ enum { RUN_RETURNED, RUN_EXCEPTION, RUN_CANCELLED, RUN_JUMPED, RUN_SUSPENDED, RU
 extern const char *const run_ends[];
 
 struct trace_handoff {
-    uint64_t id, parent;   /* parent: id of who handed over, 0: nobody's run */
+    uint64_t id, parent;   /* parent: id of the run that handed over, 0: nobody's */
     uint64_t submit_ns;    /* 0: the record is lost, only runs are known */
     uint64_t drop_ns;      /* not 0: it was given up without having run */
-    uint32_t thread;       /* index of who submitted */
+    uint32_t thread;       /* index of the submitting one */
     uint32_t family, hook; /* hook: 1 + number, 0: not known */
     uint32_t node;
     uint32_t first_run;     /* 1 + index, 0: none */

@@ -31,7 +31,7 @@ static char *config_value(char *entry, size_t *name_len)
 
 static void config_read_entry(struct reader *r, char *entry)
 {
-    struct place p = {.key_index = 1};
+    struct place p = {.column = 1};
     char name[64];
     size_t name_len, setting;
     char *value = config_value(entry, &name_len);
@@ -144,7 +144,7 @@ bool config_is_any(char **envp)
 void config_read_as(bool is_secure, char **envp, struct config *out)
 {
     struct reader r = {.out = out};
-    struct place file = {.name = "BATON_CONFIG", .key_index = 1};
+    struct place file = {.name = "BATON_CONFIG", .column = 1};
     size_t text_len = 0, item_max = 0, file_len = 0, name_len;
     int fd = -1;
 

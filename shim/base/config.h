@@ -23,7 +23,7 @@ struct config_item {
     const char *file; /* where it stands; NULL: in the environment */
     uint32_t len;
     uint32_t line;      /* in the file, from 1 */
-    uint32_t key_index; /* of the first character, from 1, in the line or in the variable's value */
+    uint32_t column;    /* of the first character, from 1, in the line or in the variable's value */
     const char *preset; /* that it came from (userhooks/preset.h); NULL: it is the user's own */
     struct known *known; /* for which `auto` names it (slots/known.h); NULL: the user's own */
 };

@@ -65,7 +65,7 @@ static bool config_refuse_line(struct reader *r, struct place *p)
 static void config_read_line(struct reader *r, const char *file, uint32_t number, char *line,
                              size_t len)
 {
-    struct place p = {.file = file, .text = line, .len = len, .line = number, .key_index = 1};
+    struct place p = {.file = file, .text = line, .len = len, .line = number, .column = 1};
     char name[64] = CONFIG_PREFIX;
     size_t name_len = 0, skip, end, setting;
 
@@ -109,7 +109,7 @@ static void config_read_line(struct reader *r, const char *file, uint32_t number
     p.name = setting < SETTING_COUNT ? config_settings[setting].name : name;
     p.text += end + 1;
     p.len -= end + 1;
-    p.key_index += (uint32_t)end + 1;
+    p.column += (uint32_t)end + 1;
     if (setting == SETTING_COUNT)
         config_unknown(r, &p);
     else if (config_settings[setting].offset == offsetof(struct config, config))
@@ -126,7 +126,7 @@ static void config_read_text(struct reader *r, const char *file, char *text, siz
 
     if (len >= sizeof mark && !memcmp(text, mark, sizeof mark)) {
         struct place p = {
-            .name = "BATON_CONFIG", .file = file, .text = text, .line = 1, .key_index = 1};
+            .name = "BATON_CONFIG", .file = file, .text = text, .line = 1, .column = 1};
 
         config_expect(r->out, &p, 0,
                       "expected text without a byte order mark: save it as plain UTF-8");

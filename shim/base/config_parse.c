@@ -17,16 +17,16 @@ static void config_complain(struct config *config, const struct place *place, si
 {
     char shown[SHOWN_MAX + 4], why[LOG_MAX / 2];
     size_t n = place->len < SHOWN_MAX ? place->len : SHOWN_MAX;
-    unsigned key_index = place->key_index + (unsigned)offset;
+    unsigned column = place->column + (unsigned)offset;
 
     memcpy(shown, place->text, n); /* log_msg cleans it */
     strcpy(shown + n, n < place->len ? "..." : "");
     fmt_vbuf(why, sizeof why, fmt, args);
     if (place->file)
-        log_msg(LOG_LEVEL_ERROR, "%.200s:%u:%u: %.60s=\"%s\": %s", place->file, place->line,
-                key_index, place->name, shown, why);
+        log_msg(LOG_LEVEL_ERROR, "%.200s:%u:%u: %.60s=\"%s\": %s", place->file, place->line, column,
+                place->name, shown, why);
     else
-        log_msg(LOG_LEVEL_ERROR, "%.60s=\"%s\": column %u: %s", place->name, shown, key_index, why);
+        log_msg(LOG_LEVEL_ERROR, "%.60s=\"%s\": column %u: %s", place->name, shown, column, why);
     config->errors++;
 }
 
@@ -48,7 +48,7 @@ void config_item_error(struct config *config, const struct config_item *item, si
                           .text = (char *)item->text,
                           .len = item->len,
                           .line = item->line,
-                          .key_index = item->key_index};
+                          .column = item->column};
     va_list args;
 
     va_start(args, fmt);
@@ -128,7 +128,7 @@ bool config_is_space(char c)
 void config_trim(struct place *p)
 {
     while (p->len && config_is_space(*p->text))
-        p->text++, p->len--, p->key_index++;
+        p->text++, p->len--, p->column++;
     while (p->len && config_is_space(p->text[p->len - 1]))
         p->len--;
 }
@@ -278,7 +278,7 @@ static struct place config_piece(const struct place *p, size_t at, size_t end)
 
     piece.text += at;
     piece.len = end - at;
-    piece.key_index += (uint32_t)at;
+    piece.column += (uint32_t)at;
     config_trim(&piece);
     return piece;
 }
@@ -314,7 +314,7 @@ void config_parse_list(struct config *c, const struct place *p, const char *sepa
                                                      .file = p->file,
                                                      .len = (uint32_t)item.len,
                                                      .line = p->line,
-                                                     .key_index = item.key_index};
+                                                     .column = item.column};
         into->items = buffer;
     }
 }

@@ -9,7 +9,7 @@ struct place {
     const char *name, *file;
     char *text;
     size_t len;
-    uint32_t line, key_index; /* of the text's first character */
+    uint32_t line, column; /* of the text's first character */
 };
 
 bool config_is_space(char c);

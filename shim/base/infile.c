@@ -1,6 +1,6 @@
 /* Whose code may run here.
  *
- * A setting is as trusted as who set it; a file that it names is not: whoever may write there chooses
+ * A setting is as trusted as whoever set it; a file that it names is not: whoever may write there chooses
  * what runs. What is asked is what sshd asks of its files. Raw system calls: see sys.h.
  */
 #include "base/infile.h"

@@ -4,7 +4,7 @@
  * A waiting thread sleeps until the section must be over; nobody wakes it, so that to let go stays one store. That does
  * not help a real-time thread whose holder other threads keep from running. So it says in `boost` who has the lock
  * and asks the kernel for that futex: this lends the holder its priority until lock_free gives `boost` up.
- * Whether the lock is held stands in `held` alone: what goes wrong with a loan (the kernel refuses it, a holder
+ * Whether the lock is held stands in `held` alone: what goes wrong with the lending (the kernel refuses it, a holder
  * has not seen it) costs the time of its limit and nothing else. Only real-time threads ask: a sandbox may
  * know plain futexes only.
  */

@@ -60,7 +60,7 @@ static inline bool lock_try(struct lock *lock)
 
 /* Waits until it has it, or is the thread that forks. */
 void lock_take_slow(struct lock *lock);
-/* To who lends its priority: it is over. */
+/* To the thread that lends its priority: it is over. */
 void lock_drop_boost(struct lock *lock);
 /* Sleeps for a moment, for loops that wait for another thread. */
 void lock_nap(void);

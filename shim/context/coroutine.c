@@ -1,7 +1,7 @@
 /*
  * The table of coroutines, and switching where the fast path does not hold.
  *
- * The table lists every coroutine but homes, sorted by stack address. Stacks may lie inside one another
+ * The table lists every coroutine but main ones, sorted by stack address. Stacks may lie inside one another
  * (a coroutine whose stack is an array of another one's): the innermost is the one meant. The lock
  * guards the table only; contexts are let go, and foreign code is called, without it.
  */
@@ -88,12 +88,12 @@ static struct coroutine *table_take_overlapping(uintptr_t low, size_t size, uint
 {
     for (size_t at = place_above(low + size - 1); at-- > 0;) {
         struct coroutine *coroutine = table[at];
-        bool is_reentrant = coroutine->low >= low;
+        bool is_within = coroutine->low >= low;
 
         if (coroutine->low + coroutine->size <= low)
             continue;
         /* We are on that stack, and it has lent the new one a piece of its own. */
-        if (!is_reentrant && sp - coroutine->low < coroutine->size)
+        if (!is_within && sp - coroutine->low < coroutine->size)
             continue;
         table_remove_at(at);
         return coroutine;

@@ -44,7 +44,7 @@ struct coroutines {
         *recent[COROUTINES_RECENT]; /* by the program's context pointer: a guess, checked by sp */
 };
 
-/* Not zero once a coroutine besides homes has been made: until then switches need not be looked at. */
+/* Not zero once a coroutine besides the main ones has been made: until then switches need not be looked at. */
 extern _Atomic uint32_t coroutines_made __attribute__((visibility("hidden")));
 
 /*

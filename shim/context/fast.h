@@ -1,5 +1,5 @@
 /*
- * The fast variants of capturing and attaching, for the few whose cost is measured (tests/bench): each
+ * The fast variants of capturing and attaching, for the few families whose cost is measured (tests/bench): each
  * does what its door does (context_capture, SCOPE_RUN, SCOPE_RUN_KEEP, scope_adopt) where that takes a
  * few instructions, and says so where it does not, so that the hook can go on by a jump to a slow half
  * that uses the doors. A new family takes the doors; this header is for a row in tests/bench/budgets.json

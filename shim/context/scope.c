@@ -4,7 +4,7 @@
  *
  * A *scope entry* is what to put back when an attach is left. They are kept off the stack, because
  * longjmp can leave the frame of an attach without telling anybody; the stack address of the frame
- * (thread.mark) is how a left one is recognised. An attach made by the fast path on a thread that
+ * (thread.frame_mark) is how a left one is recognised. An attach made by the fast path on a thread that
  * had none has no scope entry: what to put back is known (nothing).
  *
  * Rules: only the owning thread touches its scope entries; foreign code (setters, destructors) is called
@@ -93,7 +93,7 @@ static __attribute__((noinline)) void save_strictly(struct thread *thread, struc
         strict_attached(thread, before, thread->saved + at);
 }
 
-/* Who attaches from above was not called by it. What is adopted has no frame. */
+/* An attach from above was not made by its task. What is adopted has no frame. */
 static void drop_moving(struct thread *thread, uintptr_t frame_mark)
 {
     uintptr_t sp = (frame_mark & FRAME_ADOPTED) == FRAME_ADOPTED

@@ -60,7 +60,7 @@ struct discover_thread {
 };
 
 struct discover_key {
-    uint32_t number, stack; /* stack: of who made it */
+    uint32_t number, stack; /* stack: of the thread that made it */
     uint64_t variable, destructor;
     uint64_t
         holder; /* a word of a module that points to the variable; 0: none, or not looked for */

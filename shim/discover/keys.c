@@ -41,36 +41,36 @@ void key_gone(unsigned number)
         page->key[index - 1].is_deleted = 1;
 }
 
-/* The cell of a key in this thread, on the list of those that were touched; NULL: not noted. */
-static struct key_cell *touch(unsigned number)
+/* What this thread did with a key, on the list of those that were touched; NULL: not noted. */
+static struct key_uses *touch(unsigned number)
 {
     struct recorder *recorder = own;
-    struct key_cell *cell;
+    struct key_uses *uses;
 
     if (!recorder || recorder->is_busy || number >= DISCOVER_KEYS || !index_of[number])
         return NULL;
-    cell = &recorder->keys[number];
-    if (!cell->flags) {
+    uses = &recorder->keys[number];
+    if (!uses->flags) {
         if (recorder->touched_count == TOUCHED_MAX)
             return NULL;
         recorder->touched[recorder->touched_count++] = (uint16_t)number;
     }
-    return cell;
+    return uses;
 }
 
 void key_got(unsigned number, void *value, const void *from)
 {
-    struct key_cell *cell = touch(number);
+    struct key_uses *uses = touch(number);
 
-    if (!cell)
+    if (!uses)
         return;
-    if (!cell->flags) {
-        cell->flags = KEY_GOT_FIRST;
-        cell->first_value = value;
+    if (!uses->flags) {
+        uses->flags = KEY_GOT_FIRST;
+        uses->first_value = value;
     }
-    if (!(cell->flags & KEY_GOT)) {
-        cell->flags |= KEY_GOT;
-        cell->got_from = from;
+    if (!(uses->flags & KEY_GOT)) {
+        uses->flags |= KEY_GOT;
+        uses->got_from = from;
     }
 }
 
@@ -120,16 +120,16 @@ static void search_holder(uint32_t index)
 
 void key_set(unsigned number, const void *value, const void *from)
 {
-    struct key_cell *cell;
+    struct key_uses *uses;
 
     if (!recorder_own())
         return;
-    cell = touch(number);
-    if (!cell)
+    uses = touch(number);
+    if (!uses)
         return;
-    if (!(cell->flags & KEY_SET)) {
-        cell->flags |= KEY_SET;
-        cell->set_from = from;
+    if (!(uses->flags & KEY_SET)) {
+        uses->flags |= KEY_SET;
+        uses->set_from = from;
     }
 }
 
@@ -139,28 +139,28 @@ void keys_note(struct recorder *recorder)
 {
     for (uint32_t i = 0; i < recorder->touched_count; i++) {
         unsigned number = recorder->touched[i];
-        struct key_cell *cell = &recorder->keys[number];
+        struct key_uses *uses = &recorder->keys[number];
         uint32_t index = index_of[number];
         struct discover_event *event;
 
         if (index) {
             if (!__atomic_exchange_n(&is_searched[index - 1], 1, __ATOMIC_RELAXED))
                 search_holder(index - 1);
-            if (cell->flags & KEY_GOT_FIRST && (event = record_place(recorder))) {
+            if (uses->flags & KEY_GOT_FIRST && (event = record_place(recorder))) {
                 event->which = index - 1;
-                event->value = (uintptr_t)cell->first_value;
+                event->value = (uintptr_t)uses->first_value;
                 record_commit(event, DISCOVER_KEY_FIRST);
             }
             if ((event = record_place(recorder))) {
-                event->flags = cell->flags;
+                event->flags = uses->flags;
                 event->which = index - 1;
-                event->object = (uint64_t)record_site(cell->got_from) << 32 |
-                                record_site(cell->set_from);
+                event->object = (uint64_t)record_site(uses->got_from) << 32 |
+                                record_site(uses->set_from);
                 event->value = (uintptr_t)discover_read(number);
                 record_commit(event, DISCOVER_KEY);
             }
         }
-        memset(cell, 0, sizeof *cell);
+        memset(uses, 0, sizeof *uses);
     }
     recorder->touched_count = 0;
 }

@@ -17,7 +17,7 @@ enum {
 };
 
 /* What a thread did to a key since its last event. */
-struct key_cell {
+struct key_uses {
     const void *got_from, *set_from;
     void *first_value;
     uint8_t flags;
@@ -34,7 +34,7 @@ struct recorder {
         const void *from;
         uint32_t count;
     } sites[SITES];
-    struct key_cell keys[DISCOVER_KEYS];
+    struct key_uses keys[DISCOVER_KEYS];
     unsigned char shadow[SHADOW_MAX]; /* the thread-local words as they were noted last */
     uint8_t changes[SHADOW_MAX / 8];
     struct recorder *next; /* while free */
@@ -46,7 +46,7 @@ extern __thread struct recorder *own __attribute__((tls_model("initial-exec")));
 
 /* record.c. The calling thread's; NULL: nothing is noted, or there is no room for another thread. */
 struct recorder *recorder_own(void);
-/* Of a thread that begins: who made it. */
+/* Of a thread that begins: the one that made it. */
 struct recorder *recorder_begin(uint32_t creator, const void *start_routine);
 void recorder_end(void);
 /* A wake, wait, start...: with what has changed since the last one. FROM: the caller's return address. */

@@ -122,9 +122,9 @@ static bool is_read_only_in_the_end(const struct elf_module *module, const void 
 
 /*
  * Whether it can be written is asked of the kernel by an operation that changes nothing: FUTEX_WAKE_OP ors 0 to
- * the word, and answers EFAULT where the page is read-only. Where the call is refused the module counts as settled.
+ * the word, and answers EFAULT where the page is read-only. Where the call is refused the module counts as relocated.
  */
-bool elf_pointer_is_settled(const struct elf_module *module, void *const *place)
+bool elf_pointer_is_relocated(const struct elf_module *module, void *const *place)
 {
     enum { WAKE_OP_PRIVATE = 128 | 5, OR_NOTHING = 2 << 28 };
     uint32_t nobody = 0;

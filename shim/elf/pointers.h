@@ -29,7 +29,7 @@ bool elf_pointer_is_lazy(const struct elf_module *module, const struct elf_point
  * False: the loader is still relocating MODULE, in another thread: what it makes read-only in the end can be written. Known
  * of such pages only; one system call.
  */
-bool elf_pointer_is_settled(const struct elf_module *module, void *const *place);
+bool elf_pointer_is_relocated(const struct elf_module *module, void *const *place);
 
 /* Writes it as one word; a page that the loader made read-only is writable for that long. */
 bool elf_pointer_write(const struct elf_module *module, void **place, void *value);

@@ -40,7 +40,7 @@ struct registration {
     struct context *context; /* one reference; NULL: none, run without */
     union {                  /* the family's: GLib and libevent have different needs */
         uint32_t number;
-        struct thread *_Atomic reentry; /* dispatches it, see source.c */
+        struct thread *_Atomic dispatcher; /* dispatches it, see source.c */
     };
     union {
         uint32_t arms; /* changes whenever context is replaced */
@@ -66,7 +66,7 @@ static inline struct registration *registration_new(enum family family, void *fu
     registration->data = data;
     registration->more = NULL;
     registration->context = NULL;
-    atomic_init(&registration->reentry, NULL); /* and so number is 0 */
+    atomic_init(&registration->dispatcher, NULL); /* and so number is 0 */
     registration->arms = 0;
     registration->running = 0;
     registration->flags = 0;

@@ -126,15 +126,15 @@ bool bypass_opened(void *handle)
     int (*info)(void *, int, void *) =
         (int (*)(void *, int, void *))elf_lookup_global("dlinfo", NULL, NULL, NULL);
     int saved_errno = errno;
-    bool was_past = false;
+    bool was_bypassed = false;
     struct link_map *map;
     struct elf_module module;
 
     if (info && info(handle, RTLD_DI_LINKMAP, &map) == 0 && elf_module_at(map->l_ld, &module) &&
         !elf_module_is_startup(&module))
-        next_each_needed(&module, false, lead_module_back, &was_past);
+        next_each_needed(&module, false, lead_module_back, &was_bypassed);
     errno = saved_errno;
-    return was_past;
+    return was_bypassed;
 }
 
 static bool has_entry(const struct elf_module *module, ElfW(Sxword) tag)

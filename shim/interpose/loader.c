@@ -129,11 +129,11 @@ static void *look_up_version(void *handle, const char *name, const char *version
     return bypass_answer(handle, name, REAL(dlvsym)(handle, name, version));
 }
 
-/* Of a name that is not everybody's: what who looks for it everywhere would find without us decides. */
+/* Of a name that is not everybody's: what a search everywhere would find without us decides. */
 static void *look_up_everywhere(void *handle, const char *name)
 {
     enum hook_id id = bypass_row(name);
-    void *answer = names_look_past(id, REAL(dlsym), RTLD_DEFAULT);
+    void *answer = names_look_without_us(id, REAL(dlsym), RTLD_DEFAULT);
 
     return answer ? bypass_answer(handle, name, answer) : NULL;
 }

@@ -71,8 +71,8 @@ void names_show(void)
     }
 }
 
-void *names_look_past(enum hook_id id, void *(*look_up)(void *handle, const char *name),
-                      void *handle)
+void *names_look_without_us(enum hook_id id, void *(*look_up)(void *handle, const char *name),
+                            void *handle)
 {
     elf_sym *symbol = find_symbol(hooks_name(id));
     ElfW(Addr) value = symbol ? take_value(symbol) : 0;

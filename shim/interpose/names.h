@@ -17,7 +17,7 @@ enum names_place names_look(enum hook_id id);
 void names_show(void);
 
 /* Looks the name up as if we were not there. */
-void *names_look_past(enum hook_id id, void *(*look_up)(void *handle, const char *name),
-                      void *handle);
+void *names_look_without_us(enum hook_id id, void *(*look_up)(void *handle, const char *name),
+                            void *handle);
 
 #endif

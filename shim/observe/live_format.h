@@ -42,7 +42,7 @@ static inline uint64_t live_bucket_start(unsigned bucket)
     uint32_t runs;                      \
     uint16_t hook;                      \
     uint8_t family, flags;              \
-    uint32_t tid /* who handed over */
+    uint32_t tid /* of the submitting thread */
 
 struct handoff_from {
     HANDOFF_FROM;

@@ -28,7 +28,7 @@
 #include "observe/watch_parts.h"
 #include "slots/slots.h"
 
-/* Who wants more than a trace: what runs where (stacks, the live page), counts by family. */
+/* The observers that want more than a trace: what runs where (stacks, the live page), counts by family. */
 static bool wants_runs, wants_counts;
 
 static struct config_wishes {

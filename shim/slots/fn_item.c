@@ -95,7 +95,7 @@ static bool check_at(const struct seen *seen, const char *end, struct slot_error
                         "another policy: move is for setters that take over what they get");
     return !seen[WEAK].option ||
            form_bad(error, seen[WEAK].option,
-                    "another policy: who changes what is at an address is not seen");
+                    "another policy: changes of what is at an address are not seen");
 }
 
 /* The latest of the three that say how the value is got. */

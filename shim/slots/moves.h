@@ -4,7 +4,7 @@
  * or used up by being read.
  *
  * Rules: a table's list is never changed and stays for good, and it is right at one slots_epoch: whatever
- * is bound or unbound ends it, until it was looked at again. Who uses it has compared its epoch with that
+ * is bound or unbound ends it, until it was looked at again. A caller has compared its epoch with that
  * of the context, and of the attach that is left.
  */
 #ifndef BATON_SLOTS_MOVES_H

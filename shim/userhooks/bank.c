@@ -1,5 +1,5 @@
 /*
- * The places of the bank: who stands behind a thunk.
+ * The places of the bank: which hook stands behind a thunk.
  *
  * A thunk that was given out is never taken back: an address that the program has may be called as
  * long as it runs, or until the function behind it is unloaded.

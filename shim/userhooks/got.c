@@ -73,13 +73,13 @@ static void patch_dlsym(const struct elf_module *module, void **place)
 static bool visit_pointer(const struct elf_module *module, const struct elf_pointer *pointer,
                           void *arg)
 {
-    bool is_dlsym = !strcmp(pointer->name, "dlsym"), *are_all_settled = arg;
+    bool is_dlsym = !strcmp(pointer->name, "dlsym"), *are_all_relocated = arg;
     unsigned row = named_row(pointer->name);
 
     if (!is_dlsym && row >= THUNKS)
         return true;
-    if (!elf_pointer_is_settled(module, pointer->place))
-        return *are_all_settled = false;
+    if (!elf_pointer_is_relocated(module, pointer->place))
+        return *are_all_relocated = false;
     if (is_dlsym)
         patch_dlsym(module, pointer->place);
     for (; row < THUNKS; row = named_next_row(row)) {
@@ -99,9 +99,9 @@ static int patch_module(const struct elf_module *module, void *arg)
 bool got_patch_modules(void)
 {
     int saved_errno = errno;
-    bool are_all_settled = true;
+    bool are_all_relocated = true;
 
-    elf_each_module(patch_module, &are_all_settled);
+    elf_each_module(patch_module, &are_all_relocated);
     errno = saved_errno;
-    return are_all_settled;
+    return are_all_relocated;
 }

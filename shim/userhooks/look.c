@@ -17,8 +17,8 @@ static atomic_bool is_stale; /* something was loaded since */
 static struct lock look_lock;
 
 /* Looks in a row that found a module half relocated: not for ever, because some may stay writable. Under the lock. */
-enum { UNSETTLED_MAX = 10000 };
-static unsigned unsettled;
+enum { UNRELOCATED_MAX = 10000 };
+static unsigned unrelocated;
 
 void named_look_again(void)
 {
@@ -26,8 +26,8 @@ void named_look_again(void)
         !lock_try(&look_lock))
         return;
     atomic_store(&is_stale, false);
-    unsettled = got_patch_modules() ? 0 : unsettled + 1;
-    if (unsettled && unsettled < UNSETTLED_MAX)
+    unrelocated = got_patch_modules() ? 0 : unrelocated + 1;
+    if (unrelocated && unrelocated < UNRELOCATED_MAX)
         atomic_store(&is_stale, true);
     lock_drop(&look_lock);
 }

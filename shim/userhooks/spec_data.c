@@ -123,7 +123,7 @@ bool data_line(char **text, struct place *line)
         line->line++;
         line->text = start;
         line->len = (size_t)(end - start);
-        line->key_index = 1;
+        line->column = 1;
         for (size_t i = 0; i < line->len; i++) {
             if (start[i] == '#' && (!i || config_is_space(start[i - 1])))
                 line->len = i;

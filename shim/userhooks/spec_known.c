@@ -125,7 +125,7 @@ static void take_line(struct reading *reading, const struct place *line)
     struct config_item item = {.name = "BATON_CARRY",
                                .file = reading->file,
                                .line = line->line,
-                               .key_index = line->key_index,
+                               .column = line->column,
                                .text = text};
 
     text[line->len] = '\0';

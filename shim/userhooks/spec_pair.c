@@ -1,5 +1,5 @@
 /*
- * Which items of BATON_HOOKS go with each other: who puts in with who takes out, who submits with who runs.
+ * Which items of BATON_HOOKS go with each other: puts with gets, submits with runs.
  *
  * All of one pair have one number, by which the table of what is in flight tells pairs apart. An item that
  * needs another and finds none is a mistake.

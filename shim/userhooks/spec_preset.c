@@ -126,10 +126,8 @@ struct reading {
 
 static bool take_line(struct reading *reading, struct place *line)
 {
-    struct config_item item = {.file = line->file,
-                               .line = line->line,
-                               .key_index = line->key_index,
-                               .preset = reading->preset};
+    struct config_item item = {
+        .file = line->file, .line = line->line, .column = line->column, .preset = reading->preset};
     char *pool;
 
     line->text[line->len] = '\0';
@@ -138,7 +136,7 @@ static bool take_line(struct reading *reading, struct place *line)
     pool = data_value(line->text, "pool");
     item.text = pool ? pool : line->text;
     item.len = (uint32_t)strlen(item.text);
-    item.key_index += pool ? 5 : 0;
+    item.column += pool ? 5 : 0;
     if (pool) {
         item.name = "pool";
         return data_add(&reading->pools, &item);

@@ -32,7 +32,7 @@ static struct shard {
 } shards[SHARDS];
 
 /* A signal handler that hands work over while this thread is in here must not wait for it. */
-static __thread bool is_reentrant;
+static __thread bool is_within;
 
 static uint64_t hash(const struct table_key *key)
 {
@@ -56,7 +56,7 @@ static struct entry **bucket_of(struct shard *shard, uint64_t code)
 
 static void shard_lock(struct shard *shard)
 {
-    is_reentrant = true;
+    is_within = true;
     atomic_signal_fence(memory_order_seq_cst);
     lock_take(&shard->lock);
 }
@@ -65,7 +65,7 @@ static void shard_unlock(struct shard *shard)
 {
     lock_drop(&shard->lock);
     atomic_signal_fence(memory_order_seq_cst);
-    is_reentrant = false;
+    is_within = false;
 }
 
 /* More free entries; without the lock, because memory may come from the system. */
@@ -92,7 +92,7 @@ enum table_answer table_put(const struct table_key *key, struct context *context
     struct entry **place, *entry;
 
     *old = NULL;
-    if (is_reentrant)
+    if (is_within)
         return TABLE_FULL;
     for (;;) {
         bool is_full;
@@ -155,7 +155,7 @@ struct context *table_take(const struct table_key *key)
     struct shard *shard = shard_of(code);
     struct context *context = NULL;
 
-    if (is_reentrant)
+    if (is_within)
         return NULL;
     shard_lock(shard);
     for (struct entry **place = bucket_of(shard, code); *place; place = &(*place)->next) {
@@ -174,7 +174,7 @@ bool table_has(const struct table_key *key)
     struct shard *shard = shard_of(code);
     const struct entry *entry;
 
-    if (is_reentrant)
+    if (is_within)
         return false;
     shard_lock(shard);
     entry = *bucket_of(shard, code);
@@ -190,7 +190,7 @@ struct context *table_look(const struct table_key *key)
     struct shard *shard = shard_of(code);
     struct context *context = NULL;
 
-    if (is_reentrant)
+    if (is_within)
         return NULL;
     shard_lock(shard);
     for (struct entry *entry = *bucket_of(shard, code); entry && !context; entry = entry->next) {
@@ -210,7 +210,7 @@ struct context *table_take_last(const struct table_key *key, const struct contex
     struct entry **last = NULL;
     struct context *taken = NULL;
 
-    if (is_reentrant)
+    if (is_within)
         return NULL;
     shard_lock(shard);
     for (struct entry **place = bucket_of(shard, code); *place; place = &(*place)->next)
@@ -226,7 +226,7 @@ size_t table_take_queue(const struct table_key *key, struct context **contexts, 
 {
     size_t taken = 0;
 
-    if (is_reentrant)
+    if (is_within)
         return 0;
     for (unsigned i = 0; i < SHARDS && taken < n; i++) {
         shard_lock(&shards[i]);

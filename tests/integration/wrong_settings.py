@@ -417,7 +417,7 @@ WRONG = [
     ('BATON_CARRY', 'fn:at=a,size=8,move',
      'NAME: column 16: expected another policy: move is for setters that take over what they get'),
     ('BATON_CARRY', 'fn:at=a,size=8,weak',
-     'NAME: column 16: expected another policy: who changes what is at an address is not seen'),
+     'NAME: column 16: expected another policy: changes of what is at an address are not seen'),
     ('BATON_CARRY', 'fn:at=a,size=4,string',
      'NAME: column 16: expected size=8 for this, as of a pointer'),
     ('BATON_CARRY', 'fn:at=a,size=4,copy=8',

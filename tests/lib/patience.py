@@ -56,9 +56,24 @@ class Late(Exception):
         self.out, self.err = out, err
 
 
+def groups_of_session(leader):
+    """The process groups of a session: Check gives each of its tests one of its own."""
+    groups = {leader}
+    for folder in os.scandir("/proc"):
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            if folder.name.isdigit():
+                with open(f"/proc/{folder.name}/stat", encoding="ascii", errors="replace") as file:
+                    group, session = map(int, file.read().rpartition(")")[2].split()[2:4])
+                if session == leader:
+                    groups.add(group)
+    return groups
+
+
 def kill_group(process):
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
+    """All of the session that the process leads."""
+    for group in groups_of_session(process.pid):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(group, signal.SIGKILL)
 
 
 def finish(process, stdin=None, limit=LIMIT):

@@ -107,9 +107,9 @@ START_TEST(test_config_reads_every_type)
     ck_assert_str_eq(config.disable.items[2].text, "glib.pool");
     ck_assert_uint_eq(config.carry.count, 3);
     ck_assert_str_eq(config.carry.items[0].text, "key:a");
-    ck_assert_uint_eq(config.carry.items[0].key_index, 2);
+    ck_assert_uint_eq(config.carry.items[0].column, 2);
     ck_assert_str_eq(config.carry.items[1].text, "tls:b#c.c");
-    ck_assert_uint_eq(config.carry.items[1].key_index, 10);
+    ck_assert_uint_eq(config.carry.items[1].column, 10);
     ck_assert_str_eq(config.carry.items[2].text, "key:d,copy=4");
     ck_assert_str_eq(config.carry.items[2].name, "BATON_CARRY");
     ck_assert_ptr_null(config.carry.items[2].file);
@@ -221,12 +221,12 @@ START_TEST(test_config_file_has_settings_items_and_hooks)
     ck_assert_str_eq(config.carry.items[0].text, "key:first");
     ck_assert_str_eq(config.carry.items[1].text, "key:request_key");
     ck_assert_uint_eq(config.carry.items[1].line, 5);
-    ck_assert_uint_eq(config.carry.items[1].key_index, 3);
+    ck_assert_uint_eq(config.carry.items[1].column, 3);
     ck_assert_str_eq(config.carry.items[2].text, "tls:count#file.c");
     ck_assert_str_eq(config.carry.items[3].text, "fn:get=Get,set=Set");
     ck_assert_str_eq(config.carry.items[5].text, "key:c");
     ck_assert_uint_eq(config.carry.items[5].line, 8);
-    ck_assert_uint_eq(config.carry.items[5].key_index, 14);
+    ck_assert_uint_eq(config.carry.items[5].column, 14);
     ck_assert_str_eq(config.carry.items[6].text, "key:last");
     ck_assert_str_eq(config.carry.items[6].file, file_path);
     ck_assert_uint_eq(config.hooks.count, 1);

@@ -114,7 +114,7 @@ END_TEST
 
 struct nest {
     struct context *inner;
-    void *before, *reentry, *after;
+    void *before, *within, *after;
 };
 
 static void run_inside(void *arg)
@@ -122,7 +122,7 @@ static void run_inside(void *arg)
     struct nest *nest = arg;
 
     see(&nest->before);
-    core_run(nest->inner, see, &nest->reentry);
+    core_run(nest->inner, see, &nest->within);
     see(&nest->after);
 }
 
@@ -138,7 +138,7 @@ START_TEST(test_context_nests)
     core_set(plain_key, number(3));
     core_run(outer, run_inside, &nest);
     ck_assert_ptr_eq(nest.before, number(1));
-    ck_assert_ptr_eq(nest.reentry, number(2));
+    ck_assert_ptr_eq(nest.within, number(2));
     ck_assert_ptr_eq(nest.after, number(1));
     ck_assert_ptr_eq(core_get(plain_key), number(3));
     core_set(plain_key, NULL);
@@ -599,14 +599,14 @@ static void set_owned(void *unused)
 }
 
 /* A thread between the moment when its cache shows nothing any more and the one when the context is gone. */
-static atomic_int settling;
+static atomic_int flushing;
 
-static void *settle_slowly(void *context)
+static void *flush_slowly(void *context)
 {
     struct thread *thread = thread_enter();
 
     atomic_fetch_add(&thread->flushes.begun, 1);
-    atomic_store(&settling, 1);
+    atomic_store(&flushing, 1);
     usleep(50 * 1000);
     context_release(context);
     context_flush_releases(thread);
@@ -628,10 +628,10 @@ START_TEST(test_context_is_counted_when_threads_that_let_go_are_done)
 #ifdef __SANITIZE_ADDRESS__
     __lsan_enable();
 #endif
-    pthread_create(&thread, NULL, settle_slowly, context);
+    pthread_create(&thread, NULL, flush_slowly, context);
     core_set(plain_key, NULL);
     context_drop_snapshot(thread_self);
-    while (!atomic_load(&settling))
+    while (!atomic_load(&flushing))
         usleep(100);
     ck_assert_int_eq(context_count_alive(), 0);
     pthread_join(thread, NULL);

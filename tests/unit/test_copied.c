@@ -154,7 +154,7 @@ END_TEST
 
 struct nest {
     struct context *inner;
-    struct view before, reentry, after;
+    struct view before, within, after;
 };
 
 static void run_inside(void *arg)
@@ -162,7 +162,7 @@ static void run_inside(void *arg)
     struct nest *nest = arg;
 
     see(&nest->before);
-    core_run(nest->inner, see, &nest->reentry);
+    core_run(nest->inner, see, &nest->within);
     see(&nest->after);
 }
 
@@ -179,7 +179,7 @@ START_TEST(test_copied_nests)
     set(3);
     core_run(outer, run_inside, &nest);
     is(&nest.before, 1);
-    is(&nest.reentry, 2);
+    is(&nest.within, 2);
     is(&nest.after, 1);
     see(&seen);
     is(&seen, 3);

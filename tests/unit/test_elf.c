@@ -830,10 +830,10 @@ START_TEST(test_elf_pointer_of_a_module_that_is_being_relocated)
     void **outside = place + page / sizeof *place;
 
     place[3] = outside[3] = (void *)0x123456789abcdefU;
-    ck_assert(!elf_pointer_is_settled(&module, &place[3]));
-    ck_assert(elf_pointer_is_settled(&module, &outside[3]));
+    ck_assert(!elf_pointer_is_relocated(&module, &place[3]));
+    ck_assert(elf_pointer_is_relocated(&module, &outside[3]));
     ck_assert_int_eq(mprotect(place, page, PROT_READ), 0);
-    ck_assert(elf_pointer_is_settled(&module, &place[3]));
+    ck_assert(elf_pointer_is_relocated(&module, &place[3]));
     ck_assert_ptr_eq(place[3], (void *)0x123456789abcdefU);
     munmap(place, 2 * page);
 }

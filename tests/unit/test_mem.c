@@ -75,11 +75,11 @@ END_TEST
 enum { BLOCKS = 64, THREADS = 4 };
 
 /* Every block belongs to one thread: each writes its own mark and finds it again. */
-static void *worker(void *frame_mark)
+static void *worker(void *own_mark)
 {
     char *blocks[BLOCKS] = {NULL};
     size_t sizes[BLOCKS] = {0};
-    unsigned random = (unsigned)(uintptr_t)frame_mark;
+    unsigned random = (unsigned)(uintptr_t)own_mark;
     intptr_t wrong = 0;
 
     for (unsigned i = 0; i < 100000; i++) {
@@ -89,7 +89,7 @@ static void *worker(void *frame_mark)
         place = random >> 16 & (BLOCKS - 1);
         if (blocks[place]) {
             for (size_t k = 0; k < sizes[place]; k++)
-                wrong += blocks[place][k] != (char)(intptr_t)frame_mark;
+                wrong += blocks[place][k] != (char)(intptr_t)own_mark;
             mem_free(blocks[place], sizes[place]);
             blocks[place] = NULL;
         } else {
@@ -97,7 +97,7 @@ static void *worker(void *frame_mark)
             sizes[place] += !sizes[place];
             blocks[place] = mem_alloc(sizes[place]);
             wrong += !is_zero(blocks[place], sizes[place]);
-            memset(blocks[place], (char)(intptr_t)frame_mark, sizes[place]);
+            memset(blocks[place], (char)(intptr_t)own_mark, sizes[place]);
         }
     }
     for (unsigned i = 0; i < BLOCKS; i++)

@@ -149,18 +149,18 @@ END_TEST
 
 /* Chunks that were full of slab objects, many given back at once, hold records then: which are counted, and
  * not taken for the reserve's. */
-START_TEST(test_record_chunks_that_held_cells)
+START_TEST(test_record_chunks_that_held_slab_objects)
 {
-    enum { CELLS = 20000, RECORDS = 60 * RECORDS_IN_CHUNK };
-    static void *slab_objects[CELLS];
+    enum { OBJECTS = 20000, RECORDS = 60 * RECORDS_IN_CHUNK };
+    static void *slab_objects[OBJECTS];
     static struct record *records[RECORDS];
     size_t before = 0, of_reserve = 0;
 
     for (unsigned round = 0; round < 30; round++) {
-        for (unsigned i = 0; i < CELLS; i++)
+        for (unsigned i = 0; i < OBJECTS; i++)
             slab_objects[i] = slab_new();
-        for (unsigned i = 0; i < CELLS; i++) /* a batch then empties two chunks */
-            slab_free(slab_objects[(i % 2) * (CELLS / 2) + i / 2]);
+        for (unsigned i = 0; i < OBJECTS; i++) /* a batch then empties two chunks */
+            slab_free(slab_objects[(i % 2) * (OBJECTS / 2) + i / 2]);
         slab_flush(thread_self);
         for (unsigned i = 0; i < RECORDS; i++)
             records[i] = record_new();
@@ -195,7 +195,7 @@ int main(void)
     tcase_add_test(tests, test_record_memory_is_used_again);
     tcase_add_test(tests, test_record_bursts_that_repeat_keep_pages);
     tcase_add_test(tests, test_record_crosses_threads);
-    tcase_add_test(tests, test_record_chunks_that_held_cells);
+    tcase_add_test(tests, test_record_chunks_that_held_slab_objects);
     tcase_add_test(tests, test_record_new_sure_answers);
     return suite_run("record", tests);
 }

@@ -106,7 +106,7 @@ static void look(void *arg)
     run->wrong += !gaps_are(60);
     fill(run->chosen, 200);
     fill_gaps(61);
-    if (run->inner) { /* attached on top: a level */
+    if (run->inner) { /* attached on top: one scope entry more */
         struct run inner = {run->chosen, 0, 20, NULL};
         struct context *own = context_capture(FAMILY_UNIT);
 

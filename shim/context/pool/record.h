@@ -87,7 +87,7 @@ void record_flush(struct thread *thread);
 /* Is there a record at PLACE, a value that anybody may have made up? Nothing is read unless it is our memory. */
 bool record_is_at(const void *place);
 
-/* Chunks of RECORD_CHUNK_SIZE, aligned to it, not zeroed: slab objects (slab object.c) live in the same regions. */
+/* Chunks of RECORD_CHUNK_SIZE, aligned to it, not zeroed: slab objects (slab.c) live in the same regions. */
 void *record_chunk_take(void);
 void record_chunk_give(void *chunk);
 

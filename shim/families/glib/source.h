@@ -32,10 +32,10 @@ static inline struct registration **source_release_next(struct registration *rem
                                         : &remote_release->function);
 }
 
-/* What others have left to this thread, which has left the dispatches that they are of: to be ended; is_reentrant: is
+/* What others have left to this thread, which has left the dispatches that they are of: to be ended; is_dispatching: is
  * the thread in a dispatch of it? */
 struct registration *source_take_releases(struct thread *self,
-                                          bool (*is_reentrant)(const struct registration *));
+                                          bool (*is_dispatching)(const struct registration *));
 /* The source's reference goes to `reader`, which is inside. False: it has left; the caller has it. */
 bool source_leave_release(struct registration *registration, struct thread *reader);
 

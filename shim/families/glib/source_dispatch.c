@@ -5,11 +5,11 @@
  * lets the last go destroys the program's data. The count takes no atomic operation. A dispatch
  * and what happens in it are one thread's, so only the source's reference can be let go by another
  * thread, once, and after that no dispatch begins: source and callback part under the context's lock.
- *     - `reentry` is the thread that dispatches it, NULL when none does. Set by ref under that lock;
+ *     - `dispatcher` is the thread that dispatches it, NULL when none does. Set by ref under that lock;
  *       cleared by the last dispatch's unref, which does not look at the registration afterwards.
  *     - While it is NULL, or one's own thread, one counts as if alone in the world.
- *     - Who lets the source's reference go while another thread is inside leaves that thread a remote release:
- *       the reference is now its own. A thread looks for remote releases when it has cleared `reentry`.
+ *     - A thread that lets the source's reference go while another one dispatches it leaves that one a remote release:
+ *       the reference is now its own. A thread looks for remote releases when it has cleared `dispatcher`.
  *     - Remote releases are written and read under a lock, so one that comes too late is taken back: see
  *       source_leave_release.
  */
@@ -57,7 +57,7 @@ static void source_ref(void *data)
     if (unlikely(dispatching != NULL))
         leave_dispatches(frame);
     dispatch = slab_new();
-    atomic_store_explicit(&registration->reentry, thread_self, memory_order_relaxed);
+    atomic_store_explicit(&registration->dispatcher, thread_self, memory_order_relaxed);
     if (unlikely(!dispatch))
         return; /* `get` will answer the callback itself */
     *dispatch = (struct dispatch){dispatching, registration, NULL, frame};
@@ -119,7 +119,7 @@ static void source_end(struct registration *registration)
         notify(data);
 }
 
-static bool is_reentrant(const struct registration *registration)
+static bool is_dispatching(const struct registration *registration)
 {
     const struct dispatch *dispatch = dispatching;
 
@@ -130,7 +130,7 @@ static bool is_reentrant(const struct registration *registration)
 
 static __attribute__((noinline)) void end_releases(struct thread *self)
 {
-    struct registration *next, *mine = source_take_releases(self, is_reentrant);
+    struct registration *next, *mine = source_take_releases(self, is_dispatching);
 
     for (; mine; mine = next) {
         next = *source_release_next(mine);
@@ -141,20 +141,20 @@ static __attribute__((noinline)) void end_releases(struct thread *self)
 static void source_unref(void *data)
 {
     struct registration *registration = data;
-    struct thread *reentry, *self;
+    struct thread *dispatcher, *self;
 
     leave_dispatches(FRAME());
     if (unlikely(registration->flags & SOURCE_INDIRECT))
         ((struct _GSourceCallbackFuncs *)registration->function)->unref(registration->data);
     self = thread_self;
-    reentry = atomic_load_explicit(&registration->reentry, memory_order_acquire);
-    if (unlikely(reentry && reentry != self)) {
-        if (source_leave_release(registration, reentry))
+    dispatcher = atomic_load_explicit(&registration->dispatcher, memory_order_acquire);
+    if (unlikely(dispatcher && dispatcher != self)) {
+        if (source_leave_release(registration, dispatcher))
             return;
     } else if (--registration->refs) {
         if (likely(registration->refs ==
                    1)) { /* the source's, or a dispatch's that alone knows of it */
-            atomic_store_explicit(&registration->reentry, NULL, memory_order_release);
+            atomic_store_explicit(&registration->dispatcher, NULL, memory_order_release);
             if (unlikely(
                     atomic_load_explicit(&self->guests[GUEST_glib_sources], memory_order_relaxed)))
                 end_releases(self);

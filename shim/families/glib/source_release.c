@@ -15,7 +15,7 @@ static struct lock remote_releases_lock;
  * dropped: such a dispatch keeps its reference for good, with GLib's own count too.
  */
 struct registration *source_take_releases(struct thread *self,
-                                          bool (*is_reentrant)(const struct registration *))
+                                          bool (*is_dispatching)(const struct registration *))
 {
     struct registration *remote_release, *next, *kept = NULL, *mine = NULL;
 
@@ -23,10 +23,10 @@ struct registration *source_take_releases(struct thread *self,
     for (remote_release =
              atomic_load_explicit(&self->guests[GUEST_glib_sources], memory_order_relaxed);
          remote_release; remote_release = next) {
-        bool is_left = !atomic_load_explicit(&remote_release->reentry, memory_order_relaxed);
+        bool is_left = !atomic_load_explicit(&remote_release->dispatcher, memory_order_relaxed);
 
         next = *source_release_next(remote_release);
-        if (is_left || is_reentrant(remote_release)) {
+        if (is_left || is_dispatching(remote_release)) {
             *source_release_next(remote_release) = is_left ? mine : kept;
             *(is_left ? &mine : &kept) = remote_release;
         }
@@ -39,7 +39,7 @@ struct registration *source_take_releases(struct thread *self,
 /*
  * The source's reference goes to `reader`, which is inside. False: it has left; the caller has it.
  *
- * The reader clears `reentry` and looks for remote releases, with no fence in between: that would be the atomic
+ * The reader clears `dispatcher` and looks for remote releases, with no fence in between: that would be the atomic
  * operation. So it may have looked before this remote release was there though we still see it inside; then
  * its store is done and on its way to us, and we wait for longer than a processor holds back a store
  * (nanoseconds; whatever interrupts the reader lets it out at once). If it took still longer,
@@ -49,22 +49,22 @@ enum { PATIENCE = 500 };
 
 bool source_leave_release(struct registration *registration, struct thread *reader)
 {
-    struct thread *reentry;
+    struct thread *dispatcher;
 
     lock_take(&remote_releases_lock);
     *source_release_next(registration) =
         atomic_load_explicit(&reader->guests[GUEST_glib_sources], memory_order_relaxed);
     atomic_store_explicit(&reader->guests[GUEST_glib_sources], registration, memory_order_seq_cst);
     for (unsigned i = 0;
-         (reentry = atomic_load_explicit(&registration->reentry, memory_order_acquire)) &&
+         (dispatcher = atomic_load_explicit(&registration->dispatcher, memory_order_acquire)) &&
          i < PATIENCE;
          i++)
         arch_pause();
-    if (!reentry) /* still the first: others write under the lock */
+    if (!dispatcher) /* still the first: others write under the lock */
         atomic_store_explicit(&reader->guests[GUEST_glib_sources],
                               *source_release_next(registration), memory_order_relaxed);
     lock_drop(&remote_releases_lock);
-    return reentry;
+    return dispatcher;
 }
 
 void glib_source_fork_lock(void)

@@ -31,7 +31,7 @@ static struct library_place ev_place;
 static struct map watchers; /* to their registrations, whose `more` is the loop */
 static struct map onces;    /* the slab objects of ev_once, to their loops */
 
-#define IS_INSIDE(name) \
+#define IS_REENTRANT(name) \
     caller_is_reentrant(&ev_place, (void *)REAL(name), __builtin_return_address(0))
 /* ev_stat has a timer of libev's own. */
 #define IS_OWN(name, watcher) \
@@ -111,21 +111,21 @@ static void stop(struct watcher *watcher)
         put_back(watcher, registration);
 }
 
-#define START(name, kind, is_once)                                                       \
-    void hook_##name(struct ev_loop *loop, struct kind *any)                             \
-    {                                                                                    \
-        struct watcher *watcher = (struct watcher *)(void *)any;                         \
-                                                                                         \
-        if (!watcher->active && watcher->callback && !is_in_again && !IS_INSIDE(name) && \
-            !IS_OWN(name, watcher))                                                      \
-            start(loop, watcher, is_once);                                               \
-        REAL(name)(loop, any);                                                           \
+#define START(name, kind, is_once)                                                          \
+    void hook_##name(struct ev_loop *loop, struct kind *any)                                \
+    {                                                                                       \
+        struct watcher *watcher = (struct watcher *)(void *)any;                            \
+                                                                                            \
+        if (!watcher->active && watcher->callback && !is_in_again && !IS_REENTRANT(name) && \
+            !IS_OWN(name, watcher))                                                         \
+            start(loop, watcher, is_once);                                                  \
+        REAL(name)(loop, any);                                                              \
     }
 
 #define STOP(name, kind)                                     \
     void hook_##name(struct ev_loop *loop, struct kind *any) \
     {                                                        \
-        bool is_reentrant = IS_INSIDE(name);                 \
+        bool is_reentrant = IS_REENTRANT(name);              \
                                                              \
         REAL(name)(loop, any);                               \
         if (!is_reentrant)                                   \
@@ -154,7 +154,7 @@ BOTH(ev_async)
 void hook_ev_timer_again(struct ev_loop *loop, struct ev_timer *timer)
 {
     struct watcher *watcher = (struct watcher *)(void *)timer;
-    bool is_reentrant = IS_INSIDE(ev_timer_again);
+    bool is_reentrant = IS_REENTRANT(ev_timer_again);
 
     if (!is_reentrant && watcher->registration != 0 && watcher->callback &&
         !IS_OWN(ev_timer_again, watcher))
@@ -170,7 +170,7 @@ void hook_ev_periodic_again(struct ev_loop *loop, struct ev_periodic *periodic)
 {
     struct watcher *watcher = (struct watcher *)(void *)periodic;
 
-    if (watcher->callback && !IS_INSIDE(ev_periodic_again))
+    if (watcher->callback && !IS_REENTRANT(ev_periodic_again))
         start(loop, watcher, false);
     is_in_again = true;
     REAL(ev_periodic_again)(loop, periodic);

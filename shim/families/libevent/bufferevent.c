@@ -83,7 +83,7 @@ void hook_bufferevent_setcb(struct bufferevent *buffer, data_callback *read, dat
     struct registration *old = registration_of(buffer, __builtin_return_address(0)),
                         *registration = NULL;
 
-    if (buffer && (read || write || event) && !IS_INSIDE(bufferevent_setcb))
+    if (buffer && (read || write || event) && !IS_REENTRANT(bufferevent_setcb))
         registration = new_buffer(read, write, event, arg);
     if (registration)
         /* clang-format off */
@@ -103,7 +103,7 @@ struct bufferevent *hook_bufferevent_new(int fd, data_callback *read, data_callb
     struct registration *registration = NULL;
     struct bufferevent *buffer;
 
-    if (!IS_INSIDE(bufferevent_new) && (read || write || event))
+    if (!IS_REENTRANT(bufferevent_new) && (read || write || event))
         registration = new_buffer(read, write, event, arg);
     if (!registration)
         return REAL(bufferevent_new)(fd, read, write, event, arg);
@@ -207,7 +207,7 @@ struct evconnlistener *hook_evconnlistener_new(struct event_base *base, accept_c
 {
     struct registration *registration = NULL;
 
-    if (callback != run_accept && !IS_INSIDE(evconnlistener_new))
+    if (callback != run_accept && !IS_REENTRANT(evconnlistener_new))
         registration = new_listener(callback, arg);
     if (!registration)
         return REAL(evconnlistener_new)(base, callback, arg, flags, backlog, fd);
@@ -223,7 +223,7 @@ struct evconnlistener *hook_evconnlistener_new_bind(struct event_base *base,
 {
     struct registration *registration = NULL;
 
-    if (!IS_INSIDE(evconnlistener_new_bind))
+    if (!IS_REENTRANT(evconnlistener_new_bind))
         registration = new_listener(callback, arg);
     if (!registration)
         return REAL(evconnlistener_new_bind)(base, callback, arg, flags, backlog, address, length);
@@ -256,7 +256,7 @@ void hook_evconnlistener_set_cb(struct evconnlistener *listener, accept_callback
         REAL(evconnlistener_set_cb)(listener, callback, arg);
         return;
     }
-    if (IS_INSIDE(evconnlistener_set_cb)) {
+    if (IS_REENTRANT(evconnlistener_set_cb)) {
         lose(listener, registration, callback, arg);
         return;
     }
@@ -272,7 +272,7 @@ void hook_evconnlistener_set_cb(struct evconnlistener *listener, accept_callback
 void hook_evconnlistener_set_error_cb(struct evconnlistener *listener, error_callback *callback)
 {
     struct registration *registration =
-        IS_INSIDE(evconnlistener_set_error_cb) ? NULL : map_find(&listeners, listener);
+        IS_REENTRANT(evconnlistener_set_error_cb) ? NULL : map_find(&listeners, listener);
 
     if (registration) {
         registration->more = (void *)callback;

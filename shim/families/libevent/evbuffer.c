@@ -112,7 +112,7 @@ struct evbuffer_cb_entry *hook_evbuffer_add_cb(struct evbuffer *buffer, change_c
         added(watch, entry);
         return entry;
     }
-    watch = function && !IS_INSIDE(evbuffer_add_cb)
+    watch = function && !IS_REENTRANT(evbuffer_add_cb)
                 ? new_watch(buffer, (void *)function, data, false)
                 : NULL;
     if (!watch)
@@ -125,7 +125,7 @@ struct evbuffer_cb_entry *hook_evbuffer_add_cb(struct evbuffer *buffer, change_c
 /* Takes every other callback of the buffer away: their entries end, and so do they. */
 int hook_evbuffer_setcb(struct evbuffer *buffer, length_callback *function, void *data)
 {
-    struct watch *watch = function && !IS_INSIDE(evbuffer_setcb)
+    struct watch *watch = function && !IS_REENTRANT(evbuffer_setcb)
                               ? new_watch(buffer, (void *)function, data, true)
                               : NULL;
     int error;
@@ -157,7 +157,7 @@ int hook_evbuffer_remove_cb(struct evbuffer *buffer, change_callback *function, 
         }
     }
     lock_drop(&watches_lock);
-    if (!registration || IS_INSIDE(evbuffer_remove_cb))
+    if (!registration || IS_REENTRANT(evbuffer_remove_cb))
         return REAL(evbuffer_remove_cb)(buffer, function, data);
     return REAL(evbuffer_remove_cb)(
         buffer, is_old ? (change_callback *)(void *)run_length : run_change, (void *)registration);

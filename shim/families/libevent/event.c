@@ -83,7 +83,7 @@ struct event *hook_event_new(struct event_base *base, int fd, short events,
     struct registration *registration = NULL;
     struct event *event;
 
-    if (callback && !IS_INSIDE(event_new))
+    if (callback && !IS_REENTRANT(event_new))
         registration = new_registration(callback, arg, events, caller);
     if (!registration)
         return REAL(event_new)(base, fd, events, callback, arg);
@@ -128,7 +128,7 @@ int hook_event_assign(struct event *event, struct event_base *base, int fd, shor
     struct registration *registration = NULL;
     int error;
 
-    if (libevent_is_ours(callback) || IS_INSIDE(event_assign))
+    if (libevent_is_ours(callback) || IS_REENTRANT(event_assign))
         return REAL(event_assign)(event, base, fd, events, callback, arg);
     if (callback)
         registration = assign(event, callback, arg, events, __builtin_return_address(0));
@@ -146,7 +146,7 @@ void hook_event_set(struct event *event, int fd, short events, event_callback *c
 {
     struct registration *registration = NULL;
 
-    if (!libevent_is_ours(callback) && !IS_INSIDE(event_set)) {
+    if (!libevent_is_ours(callback) && !IS_REENTRANT(event_set)) {
         if (callback)
             registration = assign(event, callback, arg, events, __builtin_return_address(0));
         if (!registration)
@@ -160,7 +160,7 @@ void hook_event_set(struct event *event, int fd, short events, event_callback *c
 
 void hook_event_debug_unassign(struct event *event)
 {
-    if (!IS_INSIDE(event_debug_unassign))
+    if (!IS_REENTRANT(event_debug_unassign))
         unassign(event);
     REAL(event_debug_unassign)(event);
 }
@@ -169,7 +169,7 @@ void hook_event_debug_unassign(struct event *event)
 void hook_event_free(struct event *event)
 {
     struct registration *registration =
-        event && !IS_INSIDE(event_free)
+        event && !IS_REENTRANT(event_free)
             ? libevent_registration_of(event, __builtin_return_address(0))
             : NULL;
 
@@ -197,8 +197,8 @@ static void run_finalizer(struct event *event, void *arg)
 int hook_event_finalize(unsigned flags, struct event *event, finalizer *function)
 {
     struct registration *registration =
-        IS_INSIDE(event_finalize) ? NULL
-                                  : libevent_registration_of(event, __builtin_return_address(0));
+        IS_REENTRANT(event_finalize) ? NULL
+                                     : libevent_registration_of(event, __builtin_return_address(0));
 
     if (!registration)
         return REAL(event_finalize)(flags, event, function);
@@ -210,7 +210,7 @@ int hook_event_finalize(unsigned flags, struct event *event, finalizer *function
 int hook_event_free_finalize(unsigned flags, struct event *event, finalizer *function)
 {
     struct registration *registration =
-        IS_INSIDE(event_free_finalize)
+        IS_REENTRANT(event_free_finalize)
             ? NULL
             : libevent_registration_of(event, __builtin_return_address(0));
 

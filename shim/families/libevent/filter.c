@@ -61,7 +61,7 @@ struct bufferevent *hook_bufferevent_filter_new(struct bufferevent *below, filte
     struct registration *registration = NULL;
     struct bufferevent *buffer;
 
-    if ((in || out) && !IS_INSIDE(bufferevent_filter_new))
+    if ((in || out) && !IS_REENTRANT(bufferevent_filter_new))
         registration =
             registration_new_wide(FAMILY_LIBEVENT, (void *)in, arg, false, &others, sizeof others);
     if (!registration)

@@ -90,7 +90,7 @@ static void replace(const void *object, struct owned *old, struct owned_callback
         struct owned_callback *callback = NULL;                                                    \
         struct owned *old = owned_find(object, end_##kind);                                        \
                                                                                                    \
-        if (function && !IS_INSIDE(name))                                                          \
+        if (function && !IS_REENTRANT(name))                                                       \
             callback =                                                                             \
                 owned_callback_new(sizeof *callback, (void *)function, data, is_once, end_##kind); \
         if (callback)                                                                              \
@@ -131,7 +131,7 @@ int hook_evhttp_set_cb(struct evhttp *http, const char *text, request_callback *
     struct path *path = NULL;
     int error;
 
-    if (function && !IS_INSIDE(evhttp_set_cb))
+    if (function && !IS_REENTRANT(evhttp_set_cb))
         path = new_path(function, data, text);
     if (!path)
         return REAL(evhttp_set_cb)(http, text, function, data);

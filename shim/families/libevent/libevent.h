@@ -23,7 +23,7 @@
 
 /* Whether code or callback at `address` is libevent's; `real` is a function of the same library. */
 HIDDEN bool libevent_is_reentrant(const void *real, const void *address);
-#define IS_INSIDE(name) libevent_is_reentrant((void *)REAL(name), __builtin_return_address(0))
+#define IS_REENTRANT(name) libevent_is_reentrant((void *)REAL(name), __builtin_return_address(0))
 
 /* ---- events ---- */
 

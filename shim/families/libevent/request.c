@@ -128,7 +128,7 @@ struct evhttp_request *hook_evhttp_request_new(request_callback *function, void 
     struct evhttp_request *request;
     struct asked *asked;
 
-    if (IS_INSIDE(evhttp_request_new) || !(asked = handoff_alloc(sizeof *asked)))
+    if (IS_REENTRANT(evhttp_request_new) || !(asked = handoff_alloc(sizeof *asked)))
         return REAL(evhttp_request_new)(function, data);
     asked->owned.end = end_asked;
     asked->data = data;
@@ -162,7 +162,7 @@ int hook_evhttp_make_request(struct evhttp_connection *connection, struct evhttp
                              int type, const char *uri)
 {
     struct asked *asked = asked_of(request);
-    bool is_armed = asked && asked->functions[PART_ANSWER] && !IS_INSIDE(evhttp_make_request) &&
+    bool is_armed = asked && asked->functions[PART_ANSWER] && !IS_REENTRANT(evhttp_make_request) &&
                     arm(asked, PART_ANSWER, true);
     int error = REAL(evhttp_make_request)(connection, request, type, uri);
 
@@ -171,19 +171,19 @@ int hook_evhttp_make_request(struct evhttp_connection *connection, struct evhttp
     return error;
 }
 
-#define SET(name, type, part, run, is_once)                               \
-    void hook_##name(struct evhttp_request *request, type *function)      \
-    {                                                                     \
-        struct asked *asked = IS_INSIDE(name) ? NULL : asked_of(request); \
-                                                                          \
-        if (asked) {                                                      \
-            asked->functions[part] = (void *)function;                    \
-            if (function)                                                 \
-                arm(asked, part, is_once);                                \
-            else if (asked->parts[part])                                  \
-                registration_disarm(asked->parts[part]);                  \
-        }                                                                 \
-        REAL(name)(request, function && asked ? run : function);          \
+#define SET(name, type, part, run, is_once)                                  \
+    void hook_##name(struct evhttp_request *request, type *function)         \
+    {                                                                        \
+        struct asked *asked = IS_REENTRANT(name) ? NULL : asked_of(request); \
+                                                                             \
+        if (asked) {                                                         \
+            asked->functions[part] = (void *)function;                       \
+            if (function)                                                    \
+                arm(asked, part, is_once);                                   \
+            else if (asked->parts[part])                                     \
+                registration_disarm(asked->parts[part]);                     \
+        }                                                                    \
+        REAL(name)(request, function && asked ? run : function);             \
     }
 
 SET(evhttp_request_set_chunked_cb, request_callback, PART_PIECE, run_piece, false)

@@ -84,7 +84,7 @@ static void team_end(struct team *team)
         }                                                                                   \
     } while (0)
 
-/* The form of nearly all regions, and how it is entered once TEAM_SETTLE has settled it. */
+/* The form of nearly all regions, and how it is entered once TEAM_CHOOSE has chosen it. */
 static APART void parallel_slow(omp_function *function, void *data, unsigned threads,
                                 unsigned flags)
 {
@@ -110,7 +110,7 @@ static void parallel_plain(omp_function *function, void *data, unsigned threads,
 
 void hook_GOMP_parallel(omp_function *function, void *data, unsigned threads, unsigned flags)
 {
-    TEAM_SETTLE(GOMP_parallel, parallel_plain);
+    TEAM_CHOOSE(GOMP_parallel, parallel_plain);
     parallel_slow(function, data, threads, flags);
 }
 

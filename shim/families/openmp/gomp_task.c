@@ -245,9 +245,9 @@ void hook_GOMP_task(omp_function *function, void *data, copy_function *copy, lon
                     _Bool may_defer, unsigned flags, void *depend, int priority, void *detach)
 {
 #ifdef ARCH_HAS_GOMP_WORD
-    TEAM_SETTLE(GOMP_task, gomp_task_word);
+    TEAM_CHOOSE(GOMP_task, gomp_task_word);
 #else
-    TEAM_SETTLE(GOMP_task, gomp_task_plain);
+    TEAM_CHOOSE(GOMP_task, gomp_task_plain);
 #endif
     task_slow(function, data, copy, size, align, may_defer, flags, depend, priority, detach);
 }

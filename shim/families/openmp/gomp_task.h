@@ -17,7 +17,7 @@ struct gomp_head {
 /* The task's function: block is a head and arguments. */
 GOMP_SHARED void gomp_run_task(void *block);
 
-/* The hook once TEAM_SETTLE has settled it; all registers and stacked arguments as they came. */
+/* The hook once TEAM_CHOOSE has chosen it; all registers and stacked arguments as they came. */
 GOMP_SHARED void gomp_task_plain(void (*function)(void *), void *data, void (*copy)(void *, void *),
                                  long size, long align, long may_defer, long flags,
                                  void *volatile depend, volatile long priority,

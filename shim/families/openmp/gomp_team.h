@@ -42,7 +42,7 @@ bool team_can_cancel(const void *caller);
  * Once it is known that tasks are never discarded and where the real function is, a hook can be
  * entered behind those two questions.
  */
-#define TEAM_SETTLE(NAME, plain)                                                           \
+#define TEAM_CHOOSE(NAME, plain)                                                           \
     do {                                                                                   \
         if (team_cancels == CANCELS_NOT && hook_real[HOOK_##NAME] && !hooks_are_seen)      \
             __atomic_store_n(&hook_enter[HOOK_##NAME], (void *)(plain), __ATOMIC_RELEASE); \

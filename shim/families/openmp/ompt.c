@@ -47,7 +47,7 @@ struct ompt_start_tool_result_t {
 /* Whose values a flow of execution has: a member's or an explicit task's. */
 struct flow {
     struct context *held; /* one reference, what it starts from when it is entered */
-    uintptr_t mark;       /* while entered, else 0 */
+    uintptr_t frame_mark; /* while entered, else 0 */
     bool is_member, is_untied;
     struct flow *next; /* of the region's members */
 };
@@ -62,27 +62,27 @@ static void flow_enter(struct flow *flow)
     struct thread *thread = thread_enter();
     uintptr_t around;
 
-    if (!thread || flow->mark)
+    if (!thread || flow->frame_mark)
         return;
     around = thread_is_attached(thread) ? thread->frame_mark & ~(uintptr_t)FRAME_FLAGS
                                         : UINTPTR_MAX & ~(uintptr_t)255;
-    flow->mark = (around - 64) & ~(uintptr_t)FRAME_FLAGS;
-    if (!scope_enter_slow(flow->held, flow->mark | FRAME_KEEP))
-        flow->mark = 0;
+    flow->frame_mark = (around - 64) & ~(uintptr_t)FRAME_FLAGS;
+    if (!scope_enter_slow(flow->held, flow->frame_mark | FRAME_KEEP))
+        flow->frame_mark = 0;
 }
 
 /* It goes on later, from what it has set. */
 static void flow_pause(struct flow *flow)
 {
-    if (flow->mark)
-        flow->held = scope_leave_keep(thread_self, flow->mark, flow->held);
-    flow->mark = 0;
+    if (flow->frame_mark)
+        flow->held = scope_leave_keep(thread_self, flow->frame_mark, flow->held);
+    flow->frame_mark = 0;
 }
 
 static void flow_free(struct flow *flow)
 {
-    if (flow->mark)
-        scope_leave_slow(thread_self, flow->mark);
+    if (flow->frame_mark)
+        scope_leave_slow(thread_self, flow->frame_mark);
     context_release(flow->held);
     handoff_free(flow, sizeof *flow);
 }
@@ -124,7 +124,7 @@ static void parallel_end(union data *parallel, union data *parent, int flags, co
     parallel->pointer = NULL;
     for (struct flow *member = region->members; member; member = next) {
         next = member->next;
-        member->mark = 0; /* it has left, or is no thread of ours to leave for */
+        member->frame_mark = 0; /* it has left, or is no thread of ours to leave for */
         flow_free(member);
     }
     context_release(region->context);
@@ -200,7 +200,7 @@ static void task_schedule(union data *prior, int status, union data *next)
         prior->pointer = NULL;
         flow_free(left);
     } else if (left && left->is_untied && status == STATUS_SWITCH &&
-               (!entered || entered->is_member || entered->mark)) {
+               (!entered || entered->is_member || entered->frame_mark)) {
         flow_pause(left); /* back to what goes on below it: its part has returned */
     }
     if (entered && !entered->is_member) /* a member has been entered, or waits in a barrier */

@@ -29,6 +29,12 @@ def cells_of(row):
     return [(max(k, 1), k) for k in row["k"]]
 
 
+def _plain_options(options):
+    """Without us nothing looks at values between the submit and the task: one plain run serves all rows
+    that submit the same, whatever is set. Who sets values in between sets one, of its kind."""
+    return options if options["mode"] != "same" else dict(options, kind="key", destructor=0)
+
+
 def _jobs_of(row, preload_first, batches):
     mode = row.get("mode", "same")
     options = {"kind": row["kind"], "mode": mode, "batches": batches,
@@ -40,8 +46,7 @@ def _jobs_of(row, preload_first, batches):
     for carried, count in cells_of(row):
         items = measure.carry(row["kind"], carried, row.get("policy", "")) if carried else ""
         items = ";".join([items, *row["also"]] if "also" in row else [items])
-        # A fixed number of values matters only to the values' owner: plain runs ignore k.
-        plain = (row["way"], False, "", count, tuple(sorted(options.items())), None, ())
+        plain = (row["way"], False, "", 1, tuple(sorted(_plain_options(options).items())), None, ())
         shimmed = (row["way"], True, items, count, tuple(sorted(options.items())), preload_first,
                    tuple(sorted(row.get("env", {}).items())))
         jobs.append((plain, shimmed))

@@ -9,7 +9,6 @@ import resource
 import shlex
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -18,6 +17,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent / "lib"))
 import harness  # noqa: E402
+import needs  # noqa: E402
 import patience  # noqa: E402
 
 SUITE_LIMIT = 600
@@ -37,6 +37,9 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
+    config.addinivalue_line("markers", "needs(names, programs): skipped where one of them is not (tests/lib/needs.py)")
+    for name, (_, why) in needs.NEEDS.items():
+        config.addinivalue_line("markers", f"{needs.marker_of(name)}: skipped where {why}")
     config.option.collectonly = config.option.collectonly or config.option.promises
     if harness.MACHINE and not hasattr(config, "workerinput"):  # tests that call strip mean its programs' one
         config.baton_tools = tempfile.TemporaryDirectory()
@@ -65,6 +68,11 @@ def pytest_collect_file(parent, file_path):
     if file_path.suffix == ".c" and file_path.name.startswith("test_"):
         return SuiteFile.from_parent(parent, path=file_path)
     return None
+
+
+def pytest_runtest_setup(item):
+    for marker in item.iter_markers("needs"):
+        needs.require(*marker.args, **marker.kwargs)
 
 
 class SuiteFile(pytest.File):

@@ -5,7 +5,6 @@ processor: exported jumps, thunks, pointers, unwinding, thread-local storage, co
 """
 import fcntl
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -14,6 +13,7 @@ from pathlib import Path
 import harness
 from compile import compiled
 from harness import ROOT, Failure, call, skip, test
+from needs import require
 
 CROSS = "aarch64-linux-gnu-"
 SYSROOT = "/usr/aarch64-linux-gnu"
@@ -29,9 +29,7 @@ TESTS = (r"^(hooks\.(matrix|matrix_std_function|linking|calling_convention|count
 def build():
     if harness.MACHINE:
         skip("this is that machine")
-    for tool in (CROSS + "gcc", CROSS + "g++", "qemu-aarch64"):
-        if not shutil.which(tool):
-            skip(f"{tool} is not installed")
+    require("cross")
     wanted = [str(PLACE / "libbaton.so"), str(PLACE / "baton-plan")]
     wanted += [str(PLACE / "tests" / "programs" / name) for name in PROGRAMS]
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}

@@ -6,7 +6,8 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from harness import BUILD, PROGRAMS, ROOT, Failure, carry, idle, plain, run, skip, test
+from harness import PROGRAMS, ROOT, Failure, carry, idle, plain, run, test
+from needs import needs, require
 
 ADAPTERS = {"log4cxx": "adapter_log4cxx", "log4cplus": "adapter_log4cplus", "boost-log": "adapter_boost_log",
             "openssl-libctx": "adapter_openssl", "mpfr": "adapter_mpfr", "otel-thread-ctx": "adapter_otel",
@@ -14,8 +15,7 @@ ADAPTERS = {"log4cxx": "adapter_log4cxx", "log4cplus": "adapter_log4cplus", "boo
 
 
 def item(name):
-    if not (BUILD / "adapters" / f"{name}.so").exists():
-        skip(f"adapter {name} was not built here")
+    require(adapters=[name])
     return f"adapter:{name}"
 
 
@@ -31,12 +31,11 @@ def taken_over(name):
     carry(item(name), ADAPTERS[name], "takes").says("submitter has 7").clean()
 
 
+@needs("valgrind")
 @test("adapters under valgrind: every object is ended once", timeout=200,
       each=[(name, *args) for name in ADAPTERS for args in ((), ("takes",))
             if not args or name in ("otel-thread-ctx", "custom-labels")])
 def under_valgrind(name, *args):
-    if not shutil.which("valgrind"):
-        skip("no valgrind")
     after = run("valgrind", "-q", "--error-exitcode=9", "--leak-check=full", "--errors-for-leak-kinds=definite",
                 PROGRAMS / ADAPTERS[name], *args, env={"BATON_CARRY": item(name)}, timeout=100)
     if after.code == 9:

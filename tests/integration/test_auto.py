@@ -3,6 +3,7 @@ import tempfile
 from pathlib import Path
 
 from harness import PROGRAMS, ROOT, carry, find_program, idle, plain, run, skip, test
+from needs import needs
 from test_adapters import ADAPTERS, item
 from test_launcher import baton, expect
 
@@ -161,10 +162,9 @@ def tables():
         baton("report", report).ok().matches(r"^nothing +no library that baton knows was in the process")
 
 
+@needs(programs=["preset_gdal"])
 @test("auto: a preset whose library is in the process hands over, with and without the launcher, and is asked of nobody")
 def presets():
-    if not (PROGRAMS / "preset_gdal").exists():
-        skip("preset_gdal was not built here")
     items = "auto;tls:request_id"
     plain("preset_gdal").wrong()
     for launched in (False, True):

@@ -5,7 +5,8 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from harness import PROGRAMS, ROOT, plain, run, skip, test
+from harness import PROGRAMS, ROOT, plain, run, test
+from needs import require
 from test_launcher import BATON, baton, expect
 
 GLIB = PROGRAMS / "stale_pool_glib"
@@ -33,8 +34,7 @@ def says_what_to_do():
 
 @test("check says when an adapter's library is not in the program")
 def adapters():
-    if not (ROOT / "build" / "adapters" / "mpfr.so").exists():
-        skip("the adapters were not built here")
+    require(adapters=["mpfr"])
     baton("check", "adapter:mpfr", GLIB).exits(1).says("does not use libmpfr")
     baton("check", "mpfr", GLIB).exits(1).complains("expected adapter:mpfr")
     if (PROGRAMS / "demo_mpfr").exists():
@@ -132,9 +132,8 @@ ASKED = [(program, items) for program, lists in {
 
 @test("check says 0 of what the run carries, and of nothing else", each=ASKED)
 def agrees(program, items):
+    require(programs=[program])
     path = PROGRAMS / program
-    if not path.exists():
-        skip(f"{program} was not built here")
     checked = baton("check", "--carry", items, path)
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder, "counts.json")

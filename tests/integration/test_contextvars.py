@@ -1,10 +1,10 @@
 """Rule F26: contextvars in C (include/baton.h), by PEP 567's behaviour."""
 import re
-import subprocess
 
-from harness import PROGRAMS, ROOT, carry, plain, run, skip, test
+from harness import PROGRAMS, ROOT, carry, plain, run, test
+from needs import needs, require, runtime
 
-ASAN = subprocess.run(["gcc", "-print-file-name=libasan.so"], capture_output=True, text=True).stdout.strip()
+ASAN = runtime("libasan.so")
 REPORT = {"BATON_REPORT": "stderr"}
 EVERYWHERE = ("get_and_set", "reset", "reset_out_of_order", "used_token", "other_variable", "many", "ends", "thread_ends")
 ONLY_LOADED = ("other_context", "other_thread", "isolated_run", "empty_context", "nested_runs", "entered_elsewhere",
@@ -56,11 +56,12 @@ def universes():
         without.fail("without the library the variables are plain thread-locals")
 
 
+@needs("libasan.so")
 @test("F26: many threads, tasks and contexts at once: every value ends once", each=("contextvars", "contextvars_address"))
 def storm(program):
     asan = [ASAN] if program.endswith("address") else []
-    if asan and "/" not in ASAN:
-        skip("libasan is not installed")
+    if asan:
+        require("libasan.so")
     run(program, "storm", before=asan).ok().quiet()
 
 
@@ -68,8 +69,6 @@ def storm(program):
 @test("F26: the same under AddressSanitizer",
       each=[mode for mode in EVERYWHERE + ONLY_LOADED if mode != "run_in_coroutine"])
 def under_asan(mode):
-    if "/" not in ASAN:
-        skip("libasan is not installed")
     run("contextvars_address", mode, before=[ASAN], env={"ASAN_OPTIONS": "detect_leaks=0"}).ok().quiet()
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from compile import compiled
 from harness import BUILD, PROGRAMS, ROOT, Failure, plain, run, skip, test
+from needs import require
 from test_documents import checkout
 
 PAGE = ROOT / "scripts" / "man" / "baton-cookbook.7.md"
@@ -57,8 +58,7 @@ def pattern_of(shown):
 
 def type_commands(heading, are_long):
     """Those that take several seconds, or the others."""
-    if not (PROGRAMS / "web_request").exists():
-        skip("the programs were not built here")
+    require(programs=["web_request"])
     with checkout() as folder:
         make_programs(folder)
         ran = 0

@@ -9,7 +9,8 @@ import tempfile
 from pathlib import Path
 
 import patience
-from harness import PROGRAMS, ROOT, plain, skip, test
+from harness import PROGRAMS, ROOT, plain, test
+from needs import needs, require
 from test_launcher import BATON, baton, expect
 
 
@@ -32,8 +33,7 @@ POOL = Path("/usr/share/cthreadpool/thpool.c")
 
 def pool_program(folder, *flags):
     """A program with C-Thread-Pool compiled in."""
-    if not POOL.exists():
-        skip("cthreadpool is not installed")
+    require("cthreadpool")
     program = Path(folder, "server")
     subprocess.run(["cc", "-O2", "-pthread", *flags, f"-I{POOL.parent}", "-I/usr/include/cthreadpool",
                     Path(__file__).parents[1] / "programs/parts/hooks_thpool.c", POOL, "-o", program], check=True)
@@ -189,22 +189,20 @@ def names_preset():
         expect(any(hook["item"].startswith("thpool_add_work(") for hook in hooks), hooks)
 
 
+@needs(programs=["adapter_mpfr"])
 @test("discover: what auto knows of the program's libraries is written as its items")
 @looks_again
 def names_known():
     program = PROGRAMS / "adapter_mpfr"
-    if not program.exists():
-        skip("adapter_mpfr was not built here")
     text = plain(str(BATON), "discover", "--", program).out
     expect(re.search(r"^# Of its libraries, as baton run --auto carries it:\n#   MPFR: .*\nadapter:mpfr$", text, re.M), text)
 
 
+@needs("libjemalloc.so.2")
 @test("discover: what an allocator keeps for a thread is never context, whatever it looks like")
 @looks_again
 def allocator():
     library = next(iter(Path("/usr/lib").glob("*-linux-gnu/libjemalloc.so.2")), None)
-    if not library:
-        skip("libjemalloc2 is not installed")
     found = json.loads(plain(str(BATON), "discover", "--json", "--", PROGRAMS / "web_request",
                              env={"LD_PRELOAD": str(library)}).ok().out.splitlines()[-1])
     expect(not any("jemalloc" in item for item in found["carry"]), found["carry"])

@@ -6,7 +6,8 @@ import re
 import tempfile
 from pathlib import Path
 
-from harness import BUILD, MACHINE, PROGRAMS, ROOT, Failure, idle, plain, skip, test
+from harness import BUILD, ROOT, Failure, idle, plain, test
+from needs import needs, require
 
 PAGES = [*sorted(ROOT.glob("*.md")), ROOT / "scripts/man/guide.md", ROOT / "tests/RULES.md"]
 README = (ROOT / "README.md").read_text() + (ROOT / "scripts/man/guide.md").read_text()
@@ -15,8 +16,7 @@ README = (ROOT / "README.md").read_text() + (ROOT / "scripts/man/guide.md").read
 @contextlib.contextmanager
 def checkout():
     """A folder in which the README's commands find what a user has there, and may leave what they make."""
-    if MACHINE:
-        skip("the launcher starts programs of this machine")
+    require("this machine")
     with tempfile.TemporaryDirectory(prefix="baton-documents-") as folder:
         for name in ("Makefile", "include", "scripts", "shim", "tests"):
             os.symlink(ROOT / name, Path(folder, name))
@@ -46,12 +46,11 @@ def same(said, shown, is_baton):
     return re.fullmatch(pattern, said)
 
 
+@needs(programs=["web_request"])
 @test("the README's examples print what stands there", each=("stitched", "counts.json", "thpool"))
 def readme(word):
-    if not (PROGRAMS / "web_request").exists():
-        skip("web_request was not built here")
-    if word == "thpool" and not Path("/usr/share/cthreadpool/thpool.c").exists():
-        skip("cthreadpool-dev is not installed")
+    if word == "thpool":
+        require("cthreadpool")
     with checkout() as folder:
         for block in blocks("console", word):
             for command, shown in re.findall(r"^\$ (.*)\n((?:[^$].*\n|\n)*)", block, re.M):
@@ -60,10 +59,9 @@ def readme(word):
                     result.fail(f"the README says\n{shown}")
 
 
+@needs(programs=["scope_program"])
 @test("the README's adapter is built and carries")
 def readme_adapter():
-    if not (PROGRAMS / "scope_program").exists():
-        skip("scope_program was not built here")
     with checkout() as folder:
         plain("scope_program").wrong()
         for block in blocks("sh", "scope_adapter"):
@@ -101,11 +99,10 @@ def links():
                 raise AssertionError(f"{page.name}: {target}: no such heading")
 
 
+@needs("checkout")
 @test("the top level holds what it should, and the README is short")
 def top_level():
     tracked = plain("git", "-C", ROOT, "ls-files", env={"PATH": os.environ["PATH"]}).out.split()
-    if not tracked:
-        skip("not a checkout of git")
     there = {name.partition("/")[0] for name in tracked}
     allowed = {"shim", "include", "tests", "scripts", "Makefile", "README.md", "LICENSE", "CHANGELOG.md", "HACKING.md",
                "SECURITY.md"}

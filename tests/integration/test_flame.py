@@ -3,13 +3,13 @@ import csv
 import io
 import json
 import re
-import shutil
 import struct
 import tempfile
 import xml.etree.ElementTree as xml
 from pathlib import Path
 
 from harness import ROOT, find_program, plain, skip, test
+from needs import needs
 
 BATON = ROOT / "scripts" / "baton"
 
@@ -57,11 +57,10 @@ def joined():
         plain(str(BATON), "flame", str(samples), str(trace)).exits(1).complains("no sample with a stack")
 
 
+@needs("perf")
 @test("perf's samples of a pool are charged to who asked for it", each=["flame", "flame_tbb"], timeout=60)
 def by_perf(program):
     path = find_program(program)
-    if not shutil.which("perf"):
-        skip("perf is not installed")
     with tempfile.TemporaryDirectory(prefix="baton-test-") as folder:
         data, trace, samples = (Path(folder) / name for name in ("data", "trace", "samples"))
         record = ["perf", "record", "-q", "-e", "cpu-clock", "-F", "997", "-g", "-k", "CLOCK_MONOTONIC", "-o", str(data)]

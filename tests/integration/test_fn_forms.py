@@ -1,7 +1,8 @@
 """fn:fill=F,size=N,set=F and fn:at=F,size=N: state that a function writes to an address, or answers the address of."""
 import subprocess
 
-from harness import BUILD, PROGRAMS, carry, idle, plain, run, skip, test
+from harness import PROGRAMS, carry, idle, plain, run, test
+from needs import needs
 from test_launcher import BATON, baton
 from test_policies import VALGRIND
 
@@ -176,10 +177,9 @@ UNFIT = {
 }
 
 
+@needs("libdw")
 @test("check compares functions with their debug information, and says what fits; without it, nothing is refused", each=UNFIT)
 def unfit(item, tmp_path):
-    if "libdw" not in subprocess.run(["ldd", BUILD / "baton-discover"], capture_output=True, text=True, check=False).stdout:
-        skip("built without libdw")
     baton("check", item, PROGRAMS / "fn_forms").exits(1).says(UNFIT[item])
     baton("check", item, PROGRAMS / "fn_forms", env={"BATON_FORCE": "on"}).exits(0)
     stripped = tmp_path / "stripped"

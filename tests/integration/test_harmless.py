@@ -2,13 +2,13 @@
 import os
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 from compile import compiled
 from harness import BUILD, LIBRARY, PROGRAMS, ROOT, carry, idle, plain, run, skip, test
+from needs import library as find_library, needs, require, runtime
 
 NOTHING = "key:no_such_key;tls:no_such_word;fn:get=no_such_get,set=no_such_set;swap:no_such_swap"
 PYTHON = "/usr/bin/python3" if os.path.exists("/usr/bin/python3") else sys.executable
@@ -133,10 +133,9 @@ def static():
     same("static_program").exits(3).says("thread sees 0")
 
 
+@needs("root")
 @test("E25: setuid programs are untouched, whatever the environment says")
 def setuid():
-    if os.geteuid() != 0:
-        skip("needs root to make a setuid program")
     with tempfile.TemporaryDirectory() as folder:
         os.chmod(folder, 0o755)
         program = Path(folder) / "id"
@@ -149,10 +148,9 @@ def setuid():
         run(str(program), env={"BATON_CARRY": "nonsense", "BATON_STRICT": "1"}).same_as(before)
 
 
+@needs("root")
 @test("E25: what a setuid program may not obey is not handed on to the programs that it starts")
 def setuid_children():
-    if os.geteuid() != 0:
-        skip("needs root to make a setuid program")
     program = compiled("exec_env", "exec_env.c", f"-Wl,--no-as-needed,-rpath,{BUILD}", str(LIBRARY))
     settings = {"BATON_CARRY": "adapter:/tmp/x.so", "BATON_CONFIG": "/no/such", "BATON_CARY": "x", "BATON_FORCE": "1",
                 "BATON_INHERIT": "all", "BATTON": "kept", "BATON_REPORT": "/tmp/no"}
@@ -171,15 +169,10 @@ def setuid_children():
         after.never_says("BATON_CARRY", "BATON_CONFIG", "BATON_CARY", "BATON_FORCE", "BATON_REPORT")
 
 
-def allocator(name):
-    found = subprocess.run(["sh", "-c", f"/sbin/ldconfig -p | grep -o '/.*/{name}' | head -1"],
-                           capture_output=True, text=True, check=False).stdout.strip()
-    return found or skip(f"{name} is not installed")
-
-
 @test("other allocators", each=[(a, k) for a in ("libjemalloc.so.2", "libtcmalloc.so.4") for k in ("key", "tls")])
 def other_allocators(name, kind):
-    library = allocator(name)
+    require(name)
+    library = find_library(name)
     plain("churn", kind, before=[library]).wrong()
     item = {"key": "key:request_key", "tls": "tls:request_id"}[kind]
     carry(item, "churn", kind, before=[library]).ok().quiet().clean()
@@ -187,14 +180,10 @@ def other_allocators(name, kind):
     carry(item, "churn", kind, env={"LD_PRELOAD": f"{LIBRARY}:{library}"}).ok().quiet().clean()
 
 
-def runtime(name):
-    path = subprocess.run(["gcc", f"-print-file-name={name}"], capture_output=True, text=True, check=True).stdout.strip()
-    return path if "/" in path else skip(f"{name} is not installed")
-
-
 @test("programs built with sanitizers of gcc", each=(("churn_address", "libasan.so"), ("churn_undefined", None),
                                                    ("universes_tsan", "libtsan.so")), timeout=120)
 def sanitized(program, library):
+    require(*[library] if library else [])
     before = [runtime(library)] if library else []
     plain(program).wrong().quiet()
     idle(program, before=before).wrong().quiet()
@@ -211,11 +200,10 @@ def sanitized_by_clang():
     carry("key:request_key", "churn_clang_address").ok().quiet()
 
 
+@needs("valgrind")
 @test("valgrind finds nothing", each=(("stale_pool_glib", "key"), ("stale_pool_uv", "tls"), ("thread_ends", "exit")),
       timeout=150)
 def valgrind(program, *args):
-    if not shutil.which("valgrind"):
-        skip("valgrind is not installed")
     item = "key:owned_key" if program == "thread_ends" else {"key": "key:request_key", "tls": "tls:request_id"}[args[0]]
     trace = ["-q", "--error-exitcode=99", "--leak-check=no", "--trace-children=no"]
     carry(item, "valgrind", *trace, PROGRAMS / program, *args, timeout=140).ok().quiet()

@@ -1,12 +1,12 @@
 """The two public headers: strict compilers, every function explained, found by pkg-config after make install."""
 import os
 import re
-import shutil
 import subprocess
 import tempfile
 from pathlib import Path
 
-from harness import BUILD, PROGRAMS, ROOT, Failure, run, skip, test
+from harness import BUILD, PROGRAMS, ROOT, Failure, run, test
+from needs import needs, require
 
 STANDARDS = ("c89", "c99", "c11", "c2x", "c++98", "c++11", "c++17", "c++20")
 
@@ -24,8 +24,7 @@ def command(*words, **how):
 def strict(header, standard, compiler):
     language = "c++" if "+" in standard else "c"
     compiler = {"gcc c++": "g++", "clang c++": "clang++"}.get(f"{compiler} {language}", compiler)
-    if not shutil.which(compiler):
-        skip(f"{compiler} is not installed")
+    require(compiler)
     for place in ("-fpie", "-fno-pie"):
         command(compiler, f"-std={standard}", "-pedantic", "-Wall", "-Wextra", "-Werror", place, "-fsyntax-only",
                 f"-I{ROOT}/include", "-x", language, ROOT / "include" / header)
@@ -43,11 +42,10 @@ def explained():
             raise Failure(f"no comment: {line}")
 
 
+@needs("pkg-config")
 @test("make install: pkg-config finds header and library; a program and an adapter are built and run with what is installed",
       timeout=200)
 def installed():
-    if not shutil.which("pkg-config"):
-        skip("pkg-config is not installed")
     with tempfile.TemporaryDirectory(prefix="baton-install-") as prefix:
         made = subprocess.run(["make", "-s", "-C", str(ROOT), "install", f"B={BUILD}", f"PREFIX={prefix}"],
                               capture_output=True, text=True)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from compile import compiled
 from harness import MACHINE, ROOT, carry, plain, run, skip, test, this_machine_only
+from needs import needs
 
 KEY = "key:request_key"
 HOOKS = {
@@ -186,12 +187,11 @@ THPOOL = "thpool_add_work(kind=call,fn=2,arg=3)"
 THPOOL_SOURCE = "/usr/share/cthreadpool/thpool.c"
 
 
+@needs("cthreadpool")
 @test("C-Thread-Pool compiled into a program, with and without symbols",
       each=[(compiler, level, pie) for compiler in ("gcc", "clang") for level in ("-O0", "-O1", "-O2", "-O3")
             for pie in ("pie", "no-pie")])
 def thread_pool(compiler, level, pie):
-    if not Path(THPOOL_SOURCE).exists():
-        skip("cthreadpool-dev is not installed")
     program = compiled("thpool", level, f"-{pie}", "-fPIE" if pie == "pie" else "-fno-pie",
                        "-I/usr/include/cthreadpool", "hooks_thpool.c", THPOOL_SOURCE, compiler=compiler)
     plain(program).wrong()

@@ -1,9 +1,9 @@
 """BATON_HOOKS and programs that the Go linker has made."""
 import os
-import shutil
 
 from compile import SOURCES, compiled
-from harness import BUILD, MACHINE, ROOT, Failure, call, carry, plain, skip, test
+from harness import BUILD, ROOT, Failure, call, carry, plain, test
+from needs import require
 
 KEY = "key:request_key"
 POOL = "call_submit(kind=call,fn=2,arg=3)"
@@ -11,8 +11,7 @@ POOL = "call_submit(kind=call,fn=2,arg=3)"
 
 def built(name, cgo):
     """A program of one Go file, with libpools.so when it has C."""
-    if not shutil.which("go") or MACHINE:
-        skip("go is not installed")
+    require("go")
     pools = compiled("libpools.so", "-O2", "-shared", "-fPIC", "hooks_pools.c")
     folder = BUILD / "tests" / "go"
     folder.mkdir(parents=True, exist_ok=True)

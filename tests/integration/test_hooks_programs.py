@@ -2,7 +2,6 @@
 import contextlib
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -12,7 +11,8 @@ from pathlib import Path
 
 import patience
 from compile import compiled
-from harness import ROOT, Failure, call, skip, test
+from harness import ROOT, Failure, call, test
+from needs import needs
 
 NGINX = "preset:nginx"
 LLD = "_ZN4llvm8parallel6detail9TaskGroup5spawnESt8functionIFvvEE(kind=stdfunction,obj=2)"
@@ -86,10 +86,9 @@ def serve(folder, hooks):
     return seen
 
 
+@needs("nginx")
 @test("nginx's thread pool: workers that read a file know its request", timeout=90)
 def nginx():
-    if not shutil.which("nginx"):
-        skip("nginx is not installed")
     with tempfile.TemporaryDirectory() as folder:
         seen = serve(Path(folder), "")
         if seen != {name: {0} for name in range(1, 6)} and seen != {name: {7} for name in range(1, 6)}:
@@ -122,10 +121,9 @@ def link(folder, hooks):
     return max(int(count[1]) for count in counts), (folder / "report").read_text(), (folder / "out").read_bytes()
 
 
+@needs("lld")
 @test("LLVM's task groups in ld.lld: tasks run with the context of the linker's thread", timeout=120)
 def lld():
-    if not shutil.which("ld.lld-14"):
-        skip("lld is not installed")
     with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as other:
         before, _, plain_output = link(Path(one), "")
         after, report, output = link(Path(other), LLD)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from compile import compiled
 from harness import LIBRARY, ROOT, Failure, call, carry, idle, plain, run, skip, test
+from needs import require
 
 KEY = "key:request_key"
 
@@ -188,8 +189,7 @@ OTHERS = {"BATON_HOOKS": "whole(kind=put,item=1);local(kind=get,item=ret)", "BAT
 
 
 def need_another_user():
-    if os.geteuid() != 0 or not shutil.which("setpriv"):
-        skip("needs root and setpriv")
+    require("setpriv")
 
 
 @test("a program that becomes another user starts others without a word")

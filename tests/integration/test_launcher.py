@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 
 from harness import BUILD, LIBRARY, PROGRAMS, ROOT, Failure, carry, plain, skip, test
+from needs import require
 
 BATON = ROOT / "scripts" / "baton"
 TREE_LIBRARY = ROOT / "build" / "libbaton.so"  # what the launcher takes, wherever the tests were built
@@ -386,8 +387,7 @@ FLAGS = {"gcc": ("-O0 -flto -Werror -DUSER_FLAG", "-Wl,-z,relro -Wl,-z,now"), "c
 
 @test("the library builds without a warning, with the user's flags kept, in its layout, by", each=FLAGS, timeout=300, release=True)
 def builds_without_warning(compiler):
-    if not shutil.which(compiler):
-        skip(f"no {compiler} here")
+    require(compiler)
     with tempfile.TemporaryDirectory() as folder:
         words = ("make", "-C", ROOT, f"B={folder}/build", f"CC={compiler}", f"CFLAGS={FLAGS[compiler][0]}",
                  f"LDFLAGS={FLAGS[compiler][1]}")

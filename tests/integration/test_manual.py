@@ -7,7 +7,8 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from harness import BUILD, ROOT, idle, plain, skip, test
+from harness import BUILD, ROOT, idle, plain, test
+from needs import require
 from test_launcher import BATON, baton, expect
 
 GEN_DOCS = str(ROOT / "scripts" / "gen-docs")
@@ -40,8 +41,7 @@ def completes_in_bash():
 
 @test("zsh and fish read their completion, and offer what an option means", each=("zsh", "fish"))
 def other_shells(shell):
-    if not shutil.which(shell):
-        skip(f"no {shell} here")
+    require(shell)
     with tempfile.TemporaryDirectory() as folder:
         path = completion(shell, folder)
         plain(shell, "-n", path).ok().quiet()

@@ -6,7 +6,8 @@ import stat
 import tempfile
 from pathlib import Path
 
-from harness import LIBRARY, carry, find_program, plain, run, skip, test
+from harness import LIBRARY, carry, find_program, plain, run, test
+from needs import needs, require
 
 KEY = "key:request_key"
 REFUSED = "tls:tcache@libc.so"
@@ -123,10 +124,9 @@ def not_too_many():
         after.fail(f"{len(lines)} messages")
 
 
+@needs("setpriv")
 @test("what another user's process may not append to the report is not said")
 def report_of_another_user():
-    if os.geteuid() != 0 or not shutil.which("setpriv"):
-        skip("needs root and setpriv")
     with tempfile.TemporaryDirectory() as folder:
         os.chmod(folder, 0o777)
         library, program = shutil.copy(LIBRARY, folder), shutil.copy(find_program("prefork"), folder)
@@ -150,8 +150,8 @@ ADAPTERS = [
 def adapter_files(path, expected):
     with tempfile.TemporaryDirectory() as folder:
         if path.isupper():
-            if path == "ANOTHERS" and os.geteuid() != 0:
-                skip("needs root")
+            if path == "ANOTHERS":
+                require("root")
             name, path = path, f"{folder}/adapter.so"
             Path(path).write_text("")
             os.chmod(path, 0o666 if name == "WRITABLE" else 0o644)

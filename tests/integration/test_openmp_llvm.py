@@ -1,5 +1,6 @@
 """OpenMP by LLVM's libomp, through its tool interface."""
-from harness import CARRIERS, LIBRARY, PROGRAMS, carry, idle, plain, skip, test
+from harness import CARRIERS, LIBRARY, PROGRAMS, carry, idle, plain, test
+from needs import needs
 
 MODES = {
     "parallel": "members of a region, over explicit barriers",
@@ -23,11 +24,10 @@ def openmp(mode, kind):
     carry(CARRIERS[kind], "openmp_llvm", mode, kind, env=ENV).ok().quiet().clean().carried("libomp")
 
 
+@needs(programs=["other_tool.so"])
 @test("another tool comes first: preloaded, or named by OMP_TOOL_LIBRARIES", each=("preloaded", "named"))
 def other_tool(how):
     tool = PROGRAMS / "other_tool.so"
-    if not tool.exists():
-        skip("other_tool.so was not built here")
     env = {"LD_PRELOAD": f"{LIBRARY}:{tool}"} if how == "preloaded" else {"OMP_TOOL_LIBRARIES": str(tool)}
     after = carry(CARRIERS["key"], "openmp_llvm", "parallel", env=env).wrong().quiet().clean()
     after.says("the other tool runs").bare("libomp")

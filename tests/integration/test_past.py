@@ -4,7 +4,8 @@ import tempfile
 from pathlib import Path
 
 from compile import compiled
-from harness import CARRIERS, PROGRAMS, ROOT, carry as carry_as_it_is, idle, plain, skip, test
+from harness import CARRIERS, PROGRAMS, ROOT, carry as carry_as_it_is, idle, plain, test
+from needs import needs
 
 # What a library starts begins empty; here it is looked at in threads that plugins start.
 INHERITING = "lazy,bound,relro,own,libown,past,plugin,libbareone,libbaretwo,libpastbare,libopener,one,two"
@@ -220,10 +221,9 @@ def disabled():
             "dlsym of libc: 3 of 3 WRONG", "plugin: 3 of 3 WRONG").never_says("direct")
 
 
+@needs("valgrind")
 @test("readers past us under valgrind", each=("lazy", "relro"), timeout=120)
 def under_valgrind(name):
-    if not shutil.which("valgrind"):
-        skip("no valgrind")
     with tempfile.TemporaryDirectory() as folder:
         carry(items([name]), "valgrind", "-q", "--error-exitcode=9", PROGRAMS / "past", 200, *plugins(folder, [name]),
               timeout=100).ok().quiet()
@@ -237,10 +237,9 @@ def with_named(name):
         after.ok().clean()
 
 
+@needs("python3")
 @test("Python's ctypes reads and writes a key and starts threads through libc's handle", timeout=60)
 def python():
-    if not Path("/usr/bin/python3").exists():
-        skip("no python3")
     script, library = ROOT / "tests" / "programs" / "past.py", PROGRAMS / "past.so"
     for how in (plain, idle):
         how("/usr/bin/python3", script, library, 3).wrong()

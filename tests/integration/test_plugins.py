@@ -5,7 +5,8 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from harness import PROGRAMS, carry, idle, plain, skip, test
+from harness import PROGRAMS, carry, idle, plain, test
+from needs import needs
 
 
 def copies(source, folder, names=("one", "two")):
@@ -49,11 +50,10 @@ def one_of_two_copies():
         after.clean()
 
 
+@needs(programs=["plugin_uv.so"])
 @test("E24: two copies of libuv in one program each keep their own calls")
 def two_copies_of_libuv():
     library = PROGRAMS / "plugin_uv.so"
-    if not library.exists():
-        skip("plugin_uv.so was not built here")
     linked = subprocess.run(["ldd", str(library)], capture_output=True, text=True, check=True).stdout
     real = re.search(r"libuv\.so\.1 => (\S+)", linked).group(1)
     with tempfile.TemporaryDirectory() as folder:

@@ -1,9 +1,9 @@
 """Policies (rule D16): values that outlive their request, each ended exactly once."""
 import re
-import shutil
 import subprocess
 
-from harness import LIBRARY, PROGRAMS, ROOT, carry, idle, plain, skip, test, this_machine_only
+from harness import LIBRARY, PROGRAMS, ROOT, carry, idle, plain, test, this_machine_only
+from needs import needs, require, runtime
 
 ITEMS = {"key": "key:item_key", "owned": "key:item_owned", "tls": "tls:item_tls",
          "fn": "fn:get=item_get,set=item_set", "swap": "swap:item_swap"}
@@ -101,8 +101,8 @@ def plain_run(kind):
 
 
 def asan():
-    path = subprocess.run(["gcc", "-print-file-name=libasan.so"], capture_output=True, text=True).stdout.strip()
-    return path if "/" in path else skip("libasan is not installed")
+    require("libasan.so")
+    return runtime("libasan.so")
 
 
 def saw(after, kind, policy):
@@ -139,11 +139,10 @@ def planned(items, program):
     return after.ok().quiet().out.split()
 
 
+@needs("valgrind")
 @test("D16: each policy, of every kind, and each event, one after the other, under valgrind: nothing lost, nothing freed "
       "twice", timeout=180, each=POLICIES)
 def under_valgrind(policy):
-    if not shutil.which("valgrind"):
-        skip("no valgrind")
     after = under(policy, "policies", events)
     for kind, said in zip(ITEMS, re.split(r"^kind=.*\n", after.out, flags=re.M)[1:]):
         for event in events(kind):
@@ -165,10 +164,9 @@ def shapes(kind, policy):
         after.fail("AddressSanitizer complains")
 
 
+@needs("valgrind")
 @test("D16: the same under valgrind", each=POLICIES, timeout=180)
 def shapes_under_valgrind(policy):
-    if not shutil.which("valgrind"):
-        skip("no valgrind")
     under(policy, "policy_shapes", lambda kind: SHAPES)
 
 
@@ -200,11 +198,10 @@ def owner_closes(kind, policy):
            env={"ASAN_OPTIONS": "intercept_tls_get_addr=0", "BATON_INHERIT": "none"})
 
 
+@needs("valgrind")
 @test("D16: the same under valgrind", timeout=120,
       each=PLUGIN_PAIRS)
 def owner_closes_under_valgrind(kind, policy):
-    if not shutil.which("valgrind"):
-        skip("no valgrind")
     unload(kind, policy, *VALGRIND, PROGRAMS / "policy_unload", timeout=100)
 
 
@@ -221,10 +218,9 @@ def key_remade(*case):
         carry(item, "key_remade_address", how, *case, before=[asan()]).ok().quiet()
 
 
+@needs("valgrind")
 @test("A1, D18: the same under valgrind, one case after the other", each=REMADE_ITEMS)
 def key_remade_under_valgrind(how):
-    if not shutil.which("valgrind"):
-        skip("no valgrind")
     after = carry(REMADE_ITEMS[how], *VALGRIND, PROGRAMS / "key_remade", how, *(word for case in REMADE for word in case))
     after.ok().quiet().clean().says(*(" ".join(case) + "\n" for case in REMADE))
 

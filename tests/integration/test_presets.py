@@ -1,11 +1,11 @@
 """Presets against the real libraries: each group plain wrong, carried right; an item that never fires is an error."""
-import shutil
 import subprocess
 import tempfile
 from pathlib import Path
 
 from compile import compiled
-from harness import PROGRAMS, ROOT, carry, plain, skip, test
+from harness import ROOT, carry, plain, test
+from needs import needs, require
 
 TLS = "tls:request_id"
 THPOOL = "/usr/share/cthreadpool/thpool.c"
@@ -35,8 +35,7 @@ def fired(after, preset, unused=()):
 def library(name):
     program, unused = PRESETS[name]
     preset = name.strip()
-    if not (PROGRAMS / program).exists():
-        skip(f"{program} was not built here")
+    require(programs=[program])
     plain(program).wrong()
     after = carry(TLS, program, env={"BATON_HOOKS": f"preset:{preset}"}, launched=True).ok()
     fired(after, preset, unused)
@@ -50,20 +49,18 @@ def std_future(compiler, level):
     fired(after, "std-future")
 
 
+@needs("cthreadpool")
 @test("C-Thread-Pool, compiled into a program", each=("-O0", "-O2"))
 def cthreadpool(level):
-    if not Path(THPOOL).exists():
-        skip("cthreadpool-dev is not installed")
     program = compiled("thpool", level, "-I/usr/include/cthreadpool", "hooks_thpool.c", THPOOL)
     plain(program).wrong()
     after = carry("key:request_key", program, env={"BATON_HOOKS": "preset:cthreadpool"}, launched=True).ok().clean()
     fired(after, "cthreadpool")
 
 
+@needs("rustc")
 @test("a Rust pool that sends boxed functions through a channel")
 def rust_channel():
-    if not shutil.which("rustc"):
-        skip("rustc is not installed")
     with tempfile.TemporaryDirectory() as folder:
         program = Path(folder, "pool")
         subprocess.run(["rustc", "-O", ROOT / "tests/programs/parts/preset_rust.rs", "-o", program], check=True)

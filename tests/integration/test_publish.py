@@ -1,19 +1,18 @@
 """BATON_PUBLISH: chosen values of tasks, for profilers outside (OpenTelemetry's thread context record)."""
 import os
-import platform
 import subprocess
 
 from harness import LIBRARY, Failure, carry, find_program, plain, skip, test
+from needs import needs
 
 ITEMS = "key:request_key;tls:request_number"
 
 
+@needs("x86-64")
 @test("10,000 samples from outside, by ELF alone: a task's request and no other's, named in the process context",
       timeout=100)
 def samples():
     program, reader = find_program("publish"), find_program("publish_reader")
-    if platform.machine() != "x86_64":
-        skip("the reader knows x86-64's TLS descriptors only")
     env = {**os.environ, "LD_PRELOAD": str(LIBRARY), "BATON_CARRY": ITEMS,
            "BATON_PUBLISH": "otel:request_number=request,request_key=trace_id"}
     process = subprocess.Popen([program], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

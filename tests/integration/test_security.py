@@ -1,12 +1,12 @@
 """SECURITY.md: its tests exist; what is looked at is not executed; the fuzzers' first inputs do no harm."""
 import os
 import re
-import shutil
 import subprocess
 import tempfile
 from pathlib import Path
 
-from harness import BUILD, ROOT, Failure, call, plain, skip, this_machine_only, test
+from harness import BUILD, ROOT, Failure, call, plain, this_machine_only, test
+from needs import needs
 
 
 @test("SECURITY.md names tests that there are")
@@ -24,11 +24,10 @@ def named_tests_exist():
             raise Failure(f"{room}.{name} is in SECURITY.md and nowhere else")
 
 
+@needs("gcc")
 @test("baton check executes nothing of the file: neither the loader that it names nor itself")
 def nothing_is_executed():
     this_machine_only()
-    if not shutil.which("gcc"):
-        skip("no gcc")
     with tempfile.TemporaryDirectory() as folder:
         loader, mark = Path(folder) / "loader", Path(folder) / "mark"
         loader.write_text(f"#!/bin/sh\ntouch {mark}\n")
@@ -43,12 +42,11 @@ def nothing_is_executed():
         after.complains(str(loader))
 
 
+@needs("fuzzers")
 @test("the fuzzers end well on the inputs that they begin with", timeout=300)
 def fuzzers_pass_their_corpus():
     fuzzers = sorted((ROOT / "build-fuzz").glob("fuzz_*"))
     fuzzers = [path for path in fuzzers if os.access(path, os.X_OK) and not path.suffix]
-    if not fuzzers:
-        skip("make fuzzers builds them")
     for fuzzer in fuzzers:
         corpus = ROOT / "tests" / "fuzz" / "corpus" / fuzzer.name.removeprefix("fuzz_")
         inputs = sorted(str(path) for path in corpus.iterdir())

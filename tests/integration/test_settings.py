@@ -4,7 +4,8 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from harness import PROGRAMS, ROOT, Failure, carry, idle, plain, run, skip, test
+from harness import PROGRAMS, ROOT, Failure, carry, idle, plain, run, test
+from needs import needs
 from test_launcher import baton
 
 KEY = "key:request_key"
@@ -356,11 +357,10 @@ def not_without_its_library():
     idle("true", env={"BATON_DISCOVER": "/tmp/x.%p"}).exits(0).complains("BATON_DISCOVER", "baton discover -- PROGRAM")
 
 
+@needs(programs=["five_universes"])
 @test("names: a program that is started through its loader is no loader")
 def through_the_loader():
     program = PROGRAMS / "five_universes"
-    if not program.exists():
-        skip("five_universes was not built here")
     said = subprocess.run(["readelf", "-lW", str(program)], capture_output=True, text=True, check=True).stdout
     loader = said.partition("interpreter: ")[2].partition("]")[0]
     plain(loader, program, "key").wrong()

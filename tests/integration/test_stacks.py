@@ -1,13 +1,13 @@
 """Where the work came from: the crash report (BATON_STACKS), baton stacks, the gdb command."""
 import os
 import re
-import shutil
 import subprocess
 import tempfile
 import time
 from pathlib import Path
 
-from harness import LIBRARY, PROGRAMS, ROOT, Failure, call, find_program, plain, run, skip, test
+from harness import LIBRARY, PROGRAMS, ROOT, Failure, call, find_program, plain, run, test
+from needs import needs
 from patience import Patience
 
 BATON = ROOT / "scripts" / "baton"
@@ -87,10 +87,9 @@ def outside():
     plain(str(BATON), "stacks", "x").exits(2)
 
 
+@needs("gdb")
 @test("gdb: baton-stacks of a live process, and of its core")
 def gdb():
-    if not shutil.which("gdb") or not shutil.which("gcore"):
-        skip("gdb is not installed")
     process = start("wait")
     wanted = r"crash_here(.*\n)+submitted by\n  #0 0x\w+ second_submit(.*\n)+submitted by\n  #0 0x\w+ first_submit.*\n.* main"
     script = ROOT / "scripts" / "gdb" / "baton-gdb.py"
@@ -110,10 +109,9 @@ def gdb():
         expect(re.search(wanted, dead.stdout), dead.stdout + dead.stderr)
 
 
+@needs("binutils")
 @test("USDT: the probes are listed")
 def probes():
-    if not shutil.which("readelf"):
-        skip("binutils are not installed")
     notes = subprocess.run(["readelf", "-n", LIBRARY], capture_output=True, text=True).stdout
     found = set(re.findall(r"Provider: baton\s+Name: (\w+)", notes))
     expect(found == {"submit", "start", "end", "drop"}, found)

@@ -4,7 +4,6 @@ import os
 import pty
 import stat
 import subprocess
-import tempfile
 from pathlib import Path
 
 import patience

@@ -11,7 +11,8 @@ import time
 from pathlib import Path
 
 from browser import browser
-from harness import BUILD, LIBRARY, PROGRAMS, ROOT, Failure, find_program, plain, skip, test
+from harness import LIBRARY, PROGRAMS, ROOT, Failure, find_program, plain, test
+from needs import require
 
 BATON = ROOT / "scripts" / "baton"
 ITEMS = "key:request_key;tls:request_number"
@@ -182,10 +183,8 @@ def chrome():
 
 def perfetto_messages():
     """The messages of perfetto_trace.proto that we write, by its field numbers."""
-    try:
-        from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
-    except ImportError:
-        skip("python3-protobuf is not installed")
+    require("protobuf")
+    from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
     field = descriptor_pb2.FieldDescriptorProto
     kinds = {"u64": field.TYPE_UINT64, "u32": field.TYPE_UINT32, "i32": field.TYPE_INT32, "s": field.TYPE_STRING,
              "f64": field.TYPE_FIXED64}

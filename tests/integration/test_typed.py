@@ -5,6 +5,7 @@ import subprocess
 import tempfile
 
 from harness import PROGRAMS, ROOT, carry, find_program, idle, plain, skip, test
+from needs import needs, require
 
 COMPILERS = [path for path in ("/usr/bin/rustc", shutil.which("rustc")) if path and os.path.exists(path)]
 
@@ -19,9 +20,10 @@ def symbol(program, *parts):
 def rust_drop(compiler):
     with tempfile.TemporaryDirectory() as folder:
         program = os.path.join(folder, "program")
-        if not shutil.which(compiler) or subprocess.run(
+        require("rustc")
+        if subprocess.run(
                 [compiler, "-O", "tests/programs/parts/rust_drop.rs", "-o", program], cwd=ROOT, capture_output=True).returncode:
-            skip("needs rustc")
+            skip("this rustc does not build it")
         name, number = (f"tls:{symbol(program, 'rust_drop', part)}" for part in ("4NAME", "6NUMBER"))
         plain(program).ok().says("thread sees 0\n", "main has a name that is too long for a word\n")
         short = "tls:*rust_drop*6NUMBER*", "tls:*rust_drop*4NAME*"
@@ -75,10 +77,9 @@ def known_types(program, mode):
     assert check(";".join(items), program).count(": found in") == 3
 
 
+@needs("valgrind")
 @test("D16: with them valgrind has nothing to say", each=[(program, mode) for program in KNOWN for mode in ("", "ends")])
 def known_types_valgrind(program, mode):
-    if not shutil.which("valgrind"):
-        skip("no valgrind")
     carry(";".join(known(program)), "valgrind", "-q", "--error-exitcode=9", "--show-mismatched-frees=no", "--leak-check=full",
           "--errors-for-leak-kinds=definite", find_program(program), *[mode] if mode else [], timeout=60).ok().clean()
 

@@ -1,7 +1,7 @@
 """Every family's program under valgrind's memcheck: nothing of ours is used after its end."""
-import shutil
 
-from harness import CARRIERS, ROOT, carry, find_program, plain, skip, test
+from harness import CARRIERS, ROOT, carry, find_program, plain, test
+from needs import needs
 
 # For each program the modes where memory goes early, late or in another thread. Left out: sigevent's lookup and
 # queue, where memcheck finds fault with glibc itself, coroutines inside of coroutines, whose stacks it
@@ -34,10 +34,9 @@ MODES = {
 ENV = {"OMP_WAIT_POLICY": "passive", "KMP_BLOCKTIME": "0", "OMP_CANCELLATION": "true"}
 
 
+@needs("valgrind")
 @test("memcheck finds nothing in any family", timeout=200, each=[(name, mode) for name in MODES for mode in MODES[name]])
 def memcheck(name, mode):
-    if not shutil.which("valgrind"):
-        skip("no valgrind")
     after = carry(CARRIERS["key"], "valgrind", "-q", "--error-exitcode=9", find_program(name), mode, "key",
                   env=ENV, timeout=180)
     if after.code == 9:
@@ -48,11 +47,10 @@ def memcheck(name, mode):
 SUPPRESSIONS = ROOT / "scripts" / "valgrind" / "baton.supp"
 
 
+@needs("valgrind")
 @test("helgrind and drd know our locks by the file that is shipped, and still see the program's own races",
       timeout=100, each=[("helgrind", "key"), ("drd", "tls")])
 def races(tool, kind):
-    if not shutil.which("valgrind"):
-        skip("no valgrind")
     plain("race", "clean", kind).wrong()
     under = "valgrind", "-q", f"--tool={tool}", "--error-exitcode=9", f"--suppressions={SUPPRESSIONS}"
     after = carry(CARRIERS[kind], *under, find_program("race"), "clean", kind, timeout=80)

@@ -9,7 +9,7 @@ import urllib.error
 import urllib.request
 
 import patience
-from harness import skip
+from needs import require
 
 
 class Browser:
@@ -39,9 +39,8 @@ class Browser:
 
 @contextlib.contextmanager
 def browser(width=1280, height=720):
+    require("chromium")
     driver, program = shutil.which("chromedriver"), shutil.which("chromium")
-    if not driver or not program:
-        skip("chromium and chromium-driver are not installed")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

@@ -6,6 +6,7 @@ import shutil
 
 import harness
 import patience
+from needs import NEEDS, require
 
 SOURCES = harness.ROOT / "tests" / "programs" / "parts"
 PLACE = harness.BUILD / "tests" / "compiled"
@@ -19,7 +20,9 @@ def compiled(name, *words, compiler="cc"):
         if compiler not in ("gcc", "g++"):
             harness.skip(f"{compiler} is not there for {harness.MACHINE}")
         compiler = f"{harness.MACHINE}-linux-gnu-{compiler}"
-    if not shutil.which(compiler):
+    if compiler in NEEDS:
+        require(compiler)
+    elif not shutil.which(compiler):
         harness.skip(f"{compiler} is not installed")
     command = [compiler, "-Wall", "-g1", "-pthread", "-I", str(SOURCES)]
     newest = 0

@@ -32,7 +32,8 @@ static bool has_sizes(const struct live_head *head, size_t len)
            (size_t)head->carried_at + 8 * head->families <= head->page_size &&
            (size_t)head->empty_at + 8 * head->families <= head->page_size &&
            (size_t)head->bare_at + 4 * head->families * head->reasons <= head->page_size &&
-           !((head->carried_at | head->empty_at) & 7) && !(head->bare_at & 3) &&
+           (size_t)head->read_at + 8 <= head->page_size &&
+           !((head->carried_at | head->empty_at | head->read_at) & 7) && !(head->bare_at & 3) &&
            head->pages_at >= LIVE_HEAD + 2 * LIVE_TEXT && head->pages_at % 4096 == 0 &&
            head->pages_at + (size_t)LIVE_PAGES * head->page_size <= len;
 }
@@ -84,7 +85,18 @@ static const char *name_in(const json_t *list, size_t i)
     return name ? name : "";
 }
 
-/* "families" of the report, summed over the pages; what was counted in all. */
+/* The counter at AT of a page, over all pages. */
+static uint64_t sum_pages(const struct live_head *head, uint32_t pages, size_t at)
+{
+    uint64_t sum = 0;
+
+    for (uint32_t page = 0; page < pages; page++)
+        sum += *(const uint64_t *)(const void *)((const char *)head + head->pages_at +
+                                                 (size_t)page * head->page_size + at);
+    return sum;
+}
+
+/* "families" of the report, and "read", summed over the pages; what was counted in all. */
 static uint64_t add_families(const struct live_head *head, json_t *report)
 {
     const json_t *names = json_object_get(report, "family_names"),
@@ -96,7 +108,8 @@ static uint64_t add_families(const struct live_head *head, json_t *report)
     if (pages > LIVE_PAGES)
         pages = LIVE_PAGES;
     for (uint32_t family = 0; family < head->families; family++) {
-        uint64_t carried = 0, empty = 0, bare = 0;
+        uint64_t carried = sum_pages(head, pages, head->carried_at + 8 * (size_t)family);
+        uint64_t empty = sum_pages(head, pages, head->empty_at + 8 * (size_t)family), bare = 0;
         json_t *why = json_object(), *counts;
 
         for (uint32_t reason = 0; reason < head->reasons; reason++) {
@@ -111,13 +124,6 @@ static uint64_t add_families(const struct live_head *head, json_t *report)
                 json_object_set_new(why, name_in(reasons, reason), json_integer((json_int_t)sum));
             bare += sum;
         }
-        for (uint32_t page = 0; page < pages; page++) {
-            const char *start = (const char *)head + head->pages_at +
-                                (size_t)page * head->page_size;
-
-            carried += ((const uint64_t *)(const void *)(start + head->carried_at))[family];
-            empty += ((const uint64_t *)(const void *)(start + head->empty_at))[family];
-        }
         all += carried + empty + bare;
         if (carried + empty + bare && *name_in(names, family)) {
             counts = json_pack("{s:I,s:I,s:O}", "carried", (json_int_t)(carried + empty), "empty",
@@ -127,6 +133,10 @@ static uint64_t add_families(const struct live_head *head, json_t *report)
         json_decref(why);
     }
     json_object_set_new(report, "families", families);
+    if (json_object_get(report, "reads_are_seen"))
+        json_object_set_new(report, "read",
+                            json_integer((json_int_t)sum_pages(head, pages, head->read_at)));
+    json_object_del(report, "reads_are_seen");
     json_object_del(report, "family_names");
     json_object_del(report, "bare_names");
     return all;

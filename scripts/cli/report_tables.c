@@ -78,6 +78,8 @@ static void print_list(const json_t *report, const char *list)
             else if (json_is_string(value) && *json_string_value(value))
                 len += (size_t)snprintf(rest + len, sizeof rest - len, "  %s: %s", clean(field),
                                         clean(json_string_value(value)));
+            else if (json_is_true(value))
+                len += (size_t)snprintf(rest + len, sizeof rest - len, "  %s: yes", clean(field));
         }
         print_line("%-32s %-10s%s", clean(report_text(element, "item")),
                    clean(report_text(element, "state")), rest);

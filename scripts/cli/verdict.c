@@ -1,6 +1,9 @@
 /*
  * The verdict. What went wrong is said once each, the worst first, with the command that helps; what a user
  * chose (a family switched off, a limit of hops) is not wrong.
+ *
+ * "Saw" is said where it is known: of pthread keys each read is seen. Where there is anything else besides, whose
+ * reads nobody sees, tasks "ran with" their submitter's values, which is what can be counted then.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,8 +18,9 @@ enum { SAID_MAX = 3, TEXT_MAX = 2048 };
 
 struct sums {
     long long with_value, empty,
-        bare;     /* handoffs; `bare` without those that are as was asked for */
-    char why[64]; /* of most of those that ran bare */
+        bare;       /* handoffs; `bare` without those that are as was asked for */
+    long long read; /* of those with a value: whose task read one; -1: not known */
+    char why[64];   /* of most of those that ran bare */
     long long why_count;
     size_t items, hooks;
     bool has_auto;
@@ -83,6 +87,24 @@ static void sum_families(const json_t *report, struct sums *sums)
                 snprintf(sums->why, sizeof sums->why, "%s", reason);
             }
         }
+    }
+}
+
+/* A handoff that runs more than once may have read as often: then all of those that had a value count. */
+static void sum_reads(const struct reports *reports, struct sums *sums)
+{
+    for (size_t i = 0; i < reports->count; i++) {
+        struct sums one = {0};
+        long long read = report_number(reports->at[i], "read");
+
+        sum_families(reports->at[i], &one);
+        if (!one.with_value)
+            continue;
+        if (!json_object_get(reports->at[i], "read")) {
+            sums->read = -1;
+            return;
+        }
+        sums->read += read < one.with_value ? read : one.with_value;
     }
 }
 
@@ -205,6 +227,8 @@ static void look_at_element(const json_t *element, bool is_hook, bool has_values
     else if (has_values && json_is_true(json_object_get(element, "empty")))
         add_problem(problems, item, is_hook, "%s had no value where work was handed over",
                     clean(item));
+    else if (has_values && json_is_true(json_object_get(element, "unread")))
+        add_problem(problems, item, is_hook, "no task read %s", clean(item));
     else if (report_number(element, "failures"))
         add_problem(problems, item, is_hook, "%s could not be copied or attached %s times",
                     clean(item), grouped(report_number(element, "failures")));
@@ -259,6 +283,11 @@ static char *say_nothing(const struct sums *sums, const struct problems *problem
         return joined(
             "NOTHING CARRIED: nothing was asked for; what there is to carry: baton discover -- %s",
             program);
+    if (sums->with_value)
+        return joined("NOTHING CARRIED: no task saw a value: %s %s with one and read none; what "
+                      "tasks read: baton discover -- %s",
+                      grouped(sums->with_value), sums->with_value == 1 ? "task ran" : "tasks ran",
+                      program);
     if (problems->count && problems->count >= sums->items)
         return joined("NOTHING CARRIED: %s; what there is: baton check %s %s", problems->text,
                       quoted(problems->item), program);
@@ -277,10 +306,19 @@ static char *say_nothing(const struct sums *sums, const struct problems *problem
                   problems->count ? "; " : "", problems->count ? problems->text : "", program);
 }
 
+/* 1,200 tasks saw their submitter's values. */
+static char *say_tasks(const struct sums *sums)
+{
+    if (sums->read < 0)
+        return joined("%s %s ran with their submitter's values", grouped(sums->with_value),
+                      tasks(sums->with_value));
+    return joined("%s %s saw their submitter's values", grouped(sums->read), tasks(sums->read));
+}
+
 static char *say_partial(const struct sums *sums, const struct problems *problems,
                          const char *program)
 {
-    char more[64] = "", bare[128] = "";
+    char more[64] = "", bare[128] = "", *ran = say_tasks(sums), *text;
 
     if (problems->count > SAID_MAX)
         snprintf(more, sizeof more, "; and %zu more", problems->count - SAID_MAX);
@@ -289,12 +327,26 @@ static char *say_partial(const struct sums *sums, const struct problems *problem
                  problems->count ? "; " : "", grouped(sums->bare), tasks(sums->bare),
                  clean(sums->why));
     if (!problems->count)
-        return joined("PARTIAL: %s %s saw their submitter's values; %s; why: man 7 baton, REPORT",
-                      grouped(sums->with_value), tasks(sums->with_value), bare);
-    return joined(
-        "PARTIAL: %s %s saw their submitter's values, but %s%s%s; next: baton check %s %s",
-        grouped(sums->with_value), tasks(sums->with_value), problems->text, more, bare,
-        quoted(problems->item), program);
+        text = joined("PARTIAL: %s; %s; why: man 7 baton, REPORT", ran, bare);
+    else
+        text = joined("PARTIAL: %s, but %s%s%s; next: baton check %s %s", ran, problems->text, more,
+                      bare, quoted(problems->item), program);
+    free(ran);
+    return text;
+}
+
+static char *say_ok(const struct sums *sums)
+{
+    char empty[64] = "", unread[64] = "", *ran = say_tasks(sums), *text;
+
+    if (sums->read >= 0 && sums->read < sums->with_value)
+        snprintf(unread, sizeof unread, "; %s more did not look at them",
+                 grouped(sums->with_value - sums->read));
+    if (sums->empty)
+        snprintf(empty, sizeof empty, "; %s more had none to see", grouped(sums->empty));
+    text = joined("ok: %s%s%s", ran, unread, empty);
+    free(ran);
+    return text;
 }
 
 /* As it was typed, if that is the program that handed work over. */
@@ -317,6 +369,7 @@ struct verdict verdict_of(const struct reports *reports, const char *typed)
         sum_families(reports->at[i], &sums);
         sums.has_auto |= json_object_get(reports->at[i], "chosen") != NULL;
     }
+    sum_reads(reports, &sums);
     sums.items = look_at_list(reports, "slots", sums.with_value > 0, &problems);
     sums.hooks = look_at_list(reports, "hooks", sums.with_value > 0, &problems);
     for (size_t i = 0; i < reports->count; i++) {
@@ -336,18 +389,12 @@ struct verdict verdict_of(const struct reports *reports, const char *typed)
     if (wrong)
         add_problem(&problems, "ITEM", false, "%s %s wrong (said above)", grouped(wrong),
                     wrong == 1 ? "setting is" : "settings are");
-    if (!sums.with_value) {
+    if (!sums.with_value || !sums.read) {
         verdict = (struct verdict){VERDICT_NOTHING, say_nothing(&sums, &problems, name)};
     } else if (problems.count || sums.bare) {
         verdict = (struct verdict){VERDICT_PARTIAL, say_partial(&sums, &problems, name)};
     } else {
-        verdict.word = VERDICT_OK;
-        verdict.text =
-            sums.empty
-                ? joined("ok: %s %s saw their submitter's values; %s more had none to see",
-                         grouped(sums.with_value), tasks(sums.with_value), grouped(sums.empty))
-                : joined("ok: %s %s saw their submitter's values", grouped(sums.with_value),
-                         tasks(sums.with_value));
+        verdict = (struct verdict){VERDICT_OK, say_ok(&sums)};
     }
     free(problems.text);
     free(name);

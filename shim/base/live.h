@@ -14,7 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define LIVE_MAGIC "batonLV1"
+#define LIVE_MAGIC "batonLV2"
 #define LIVE_SUFFIX ".live" /* FILE.PID.live */
 
 enum { LIVE_PAGES = 128, LIVE_TEXT = 64 * 1024, LIVE_HEAD = 64 * 1024 };
@@ -26,7 +26,8 @@ struct live_head {
     uint32_t page_size, pages_at;
     uint32_t families, reasons;
     uint32_t carried_at, empty_at,
-        bare_at; /* in a page: uint64_t[families] twice, uint32_t[families][reasons] */
+        bare_at, /* in a page: uint64_t[families] twice, uint32_t[families][reasons], */
+        read_at; /* and a uint64_t: runs in which a carried key was read */
     int32_t pid;
     uint64_t start;         /* of the process, as /proc/PID/stat has it: numbers are given again */
     uint32_t is_child;      /* of fork, without a program of its own yet: it may count nothing */

@@ -32,6 +32,7 @@ enum context_flags {
     CONTEXT_ONCE = 8,    /* holds a value that only one attach may consume (policy move) */
     CONTEXT_WATCHED = 16, /* one handoff's own copy, and */
     CONTEXT_TAGGED = 32,  /* one handoff's own: observer.h */
+    CONTEXT_READ = 64,    /* of an overlay: its task has read what it was given (reads.c) */
 };
 
 /*
@@ -98,8 +99,10 @@ struct scope_entry {
     struct context *attached; /* to put back */
     uintptr_t frame_mark;
     size_t saved_at; /* place of the saved copied values in thread.saved; SIZE_MAX: none */
-    uint32_t epoch;  /* slots that were bound later were not saved */
+    uint64_t epoch;  /* 32 bits: slots that were bound later were not saved; and SCOPE_READ */
 };
+/* The attach's task has read what it was given (reads.c). Beside the epoch, which is stored anyway. */
+#define SCOPE_READ ((uint64_t)1 << 32)
 
 /* What is attached: it belongs to the stack that runs and goes aside with it (coroutine.h). */
 struct thread_state {
@@ -164,6 +167,7 @@ struct thread_counts {
     uint64_t carried[FAMILIES_MAX];
     uint64_t empty[FAMILIES_MAX];
     uint32_t bare[FAMILIES_MAX][BARE_REASONS];
+    uint64_t read; /* attaches in which a carried key was read (reads.h) */
 };
 
 /* What rooms above keep with a block: a row each in guests.def. Whose it is says what it points to and
@@ -189,6 +193,7 @@ struct thread {
     struct thread_slab slab;
     struct thread_variables variables;
     bool is_reported;              /* the counters are in the live report */
+    bool is_read;                  /* reads.c */
     uint8_t worker;                /* strict.c */
     struct coroutines *coroutines; /* its stacks, once it has switched */
     struct context *spare_overlay; /* of an overlay that is no more: for the thread's next */
@@ -401,8 +406,12 @@ extern struct context *context_empty;
 
 /* ---- keys under the overlay: for the hooks in families/posix/keys.c ---- */
 
-/* pthread_getspecific of a carried key in an attached thread, when GUARD_EPOCH is set. */
+/* The value of a key index as the thread, which is the calling one, sees it now. */
 void *context_get_key(const struct thread *thread, unsigned key_index);
+/* pthread_getspecific of a carried key in an attached thread, when context_reads_slow is not 0: GUARD_EPOCH is set,
+ * or reads are counted. */
+void *context_read_key(unsigned key_index);
+extern _Atomic uint8_t context_reads_slow __attribute__((visibility("hidden")));
 
 /* pthread_setspecific of a carried key; real: the C library's. Returns what real would. */
 int context_set_key(unsigned key, unsigned key_index, const void *value,

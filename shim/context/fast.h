@@ -175,6 +175,7 @@ static inline void scope_nest(struct thread *thread, struct context *context, ui
     entry->attached = thread->attached;
     entry->frame_mark = thread->frame_mark;
     entry->saved_at = SIZE_MAX;
+    entry->epoch = 0;
     thread->attached = context;
     thread->frame_mark = frame_mark | FRAME_SLOW;
 }

@@ -18,8 +18,10 @@
  */
 static void note_slots_changed(bool may_have_values)
 {
-    if (may_have_values && atomic_load(&contexts_built))
+    if (may_have_values && atomic_load(&contexts_built)) {
+        atomic_store(&context_reads_slow, 1);
         guard_raise(GUARD_EPOCH);
+    }
     moves_plan();
 }
 

@@ -8,6 +8,7 @@
 
 #include "context/dangling.h"
 #include "context/internal.h"
+#include "context/reads.h"
 #include "context/thread.h"
 #include "context/variables.h"
 #include "slots/origin.h"
@@ -154,6 +155,8 @@ bool overlay_make(struct thread *thread)
     own = overlay_new(thread->attached);
     if (!own)
         return false;
+    if (reads_are_marked(thread))
+        own->flags |= CONTEXT_READ;
     thread->attached = own;
     thread->frame_mark |= FRAME_SLOW;
     return true;

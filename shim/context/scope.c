@@ -65,6 +65,7 @@ static struct scope_entry *entry_push(struct thread *thread)
     }
     entry = &thread->entries[thread->depth];
     entry->saved_at = SIZE_MAX;
+    entry->epoch = 0;
     if (slots_have_copied) {
         void *saved = thread->saved;
 

@@ -198,6 +198,7 @@ static APART struct thread *enter_any(struct context *context, uintptr_t frame_m
         words_attach(0, context, thread);
         thread->attached = context;
         thread->frame_mark = frame_mark | FRAME_SLOW; /* SCOPE_LEAVE knows nothing of words */
+        thread->is_read = false;
         return thread;
     }
     if (scope_may_nest(thread, frame_mark)) {

@@ -11,6 +11,7 @@
 #include "context/dangling.h"
 #include "context/internal.h"
 #include "context/observer.h"
+#include "context/reads.h"
 #include "context/strict.h"
 #include "context/coroutine.h"
 #include "context/thread.h"
@@ -25,7 +26,6 @@
 
 _Atomic uint32_t contexts_built;
 
-/* The value of a key index as the calling thread sees it now. */
 void *context_get_key(const struct thread *thread, unsigned key_index)
 {
     const struct key_binding *binding = &key_bindings[key_index];
@@ -119,8 +119,11 @@ static GUARDED bool read_values(struct thread *thread, struct context *context)
     }
     context->vars = vars_ref(vars_now(thread));
     is_set |= context->vars != NULL;
-    if (context->vars && vars_end)
-        context->flags |= CONTEXT_COUNTED;
+    if (context->vars) {
+        atomic_store_explicit(&reads_have_variables, true, memory_order_relaxed);
+        if (vars_end)
+            context->flags |= CONTEXT_COUNTED;
+    }
     if (slots_have_copied)
         is_set |= slots_capture(context_copied(context), thread, borrowed_now(thread),
                                 borrowed_from(thread));

@@ -21,6 +21,7 @@
 #include "elf/elf.h"
 #include "context/context.h"
 #include "context/dangling.h"
+#include "context/reads.h"
 #include "context/scope.h"
 #include "context/values.h"
 #include "interpose/hooks.h"
@@ -100,7 +101,7 @@ static void add_string(struct text *text, const char *string)
 
 struct totals {
     uint64_t carried[FAMILIES_MAX], empty[FAMILIES_MAX], bare[FAMILIES_MAX][BARE_REASONS];
-    uint64_t records_made, records_freed;
+    uint64_t records_made, records_freed, read;
 };
 
 /* First what was freed, then what was made: what other threads do meanwhile does not make it look as if more
@@ -115,6 +116,7 @@ static void sum_thread(struct thread *thread, void *arg)
     struct totals *totals = arg;
 
     totals->records_made += thread->records.made;
+    totals->read += thread->counts.read;
     for (unsigned family = 0; family < FAMILIES_MAX; family++) {
         totals->carried[family] += thread->counts.carried[family];
         totals->empty[family] += thread->counts.empty[family];
@@ -229,6 +231,8 @@ static void add_slots(struct text *text, bool has_time)
         }
         if (has_time && context_was_used() && slot_was_empty(slot))
             add(text, ",\"empty\":true");
+        if (has_time && reads_missed(slot))
+            add(text, ",\"unread\":true");
         if (slot->failures)
             add(text, ",\"failures\":%u", (unsigned)slot->failures);
         if (dangling_on)
@@ -317,6 +321,8 @@ static void tell_live(void)
     add_string(&text, elf_program_path());
     add_names(&text, "family_names", FAMILY_COUNT, name_of_family);
     add_names(&text, "bare_names", BARE_REASONS, name_of_reason);
+    if (reads_are_all())
+        add(&text, ",\"reads_are_seen\":true");
     if (report_errors)
         add(&text, ",\"wrong_settings\":%u", report_errors);
     add_slots(&text, false);
@@ -335,8 +341,10 @@ void report_begin(const char *target)
         .carried_at = 0,
         .empty_at = offsetof(struct thread, counts.empty) - offsetof(struct thread, counts.carried),
         .bare_at = offsetof(struct thread, counts.bare) - offsetof(struct thread, counts.carried),
+        .read_at = offsetof(struct thread, counts.read) - offsetof(struct thread, counts.carried),
     };
 
+    reads_begin();
     live_begin(target, &head);
     if (!live_is_on)
         return;
@@ -385,6 +393,8 @@ void report_write(const char *target)
             count_alive(contexts),
             count_alive((int64_t)(totals->records_made - totals->records_freed)),
             count_alive(values_count()));
+        if (reads_are_all())
+            add(&text, ",\"read\":%lu", (unsigned long)totals->read);
         if (scope_frames_lost)
             add(&text, ",\"stacks_unseen\":%u", scope_frames_lost);
         if (report_errors)

@@ -34,7 +34,7 @@ def any_end(how):
             expect(file.stat().st_mode & 0o777 == 0o600, "others may read it")
         said = baton("report", "--json", report).ok().quiet()
         expect(counted(said.out) == counts, f"not {counts}: {said.out}")
-        baton("report", "--verdict", report).ok().says(f"ok: {sum(counts)} tasks saw")
+        baton("report", "--verdict", report).ok().says(f"ok: {sum(counts)} tasks ran with")
 
 
 @test("baton run puts what a killed process had counted into the report, and leaves nothing else")
@@ -43,7 +43,7 @@ def folded_in():
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder, "counts.json")
         baton("run", "--carry", ITEM, "--report", report, "--", find_program("live_report"), "kill").exits(-9) \
-            .complains("ok: 7 tasks saw")
+            .complains("ok: 7 tasks ran with")
         expect(os.listdir(folder) == ["counts.json"], f"left: {os.listdir(folder)}")
         expect(counted(report.read_text()) == [7], report.read_text())
 

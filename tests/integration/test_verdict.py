@@ -141,10 +141,83 @@ def bound_and_empty(tmp_path):
     source.write_text(SOME_EMPTY)
     subprocess.run(["gcc", "-w", "-g", "-rdynamic", "-pthread", source, "-o", program], check=True)
     others = "key:used_key;tls:used;fenv"
-    baton("run", "--verdict", "--require", "--carry", others, "--", program).ok().complains("ok: 39 tasks saw")
+    baton("run", "--verdict", "--require", "--carry", others, "--", program).ok().complains("ok: 39 tasks ran with")
     for item in ("key:never_key", "tls:never", "fn:at=never_at,size=8"):
         report = tmp_path / "counts"
         baton("run", "--verdict", "--carry", f"{others};{item}", "--report", report, "--", program).ok().complains(
-            f"PARTIAL: 39 tasks saw their submitter's values, but {item} had no value where work was handed over; next: ")
+            f"PARTIAL: 39 tasks ran with their submitter's values, but {item} had no value where work was handed over; next: ")
         empty = [slot["item"] for slot in json.loads(report.read_text().splitlines()[-1])["slots"] if "empty" in slot]
         expect(empty == [item], f"{empty}")
+
+
+SOME_READ = r"""
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <stdlib.h>
+pthread_key_t seen_key, other_key;
+static int mine;
+static long sum;
+static long look(pthread_key_t key) { int *value = pthread_getspecific(key); return value ? *value : 0; }
+static void *inner(void *unused) { sum += look(seen_key); return unused; }
+static void *task(void *arg)
+{
+    pthread_t thread;
+    switch ((long)arg) {
+    case 1: /* looks at what it has set by itself only */
+        pthread_setspecific(seen_key, &mine);
+        sum += look(seen_key);
+        break;
+    case 2:
+        sum += look(seen_key) + look(seen_key) + look(other_key);
+        break;
+    case 3: /* writes in between */
+        sum += look(seen_key);
+        pthread_setspecific(other_key, &mine);
+        sum += look(seen_key);
+        break;
+    case 4: /* hands over, and does not look */
+        pthread_create(&thread, 0, inner, 0);
+        pthread_join(thread, 0);
+    }
+    return arg;
+}
+int main(int argc, char **argv)
+{
+    pthread_t thread;
+    int values[] = {7, 100};
+    pthread_key_create(&seen_key, 0);
+    pthread_key_create(&other_key, 0);
+    pthread_setspecific(seen_key, &values[0]);
+    pthread_setspecific(other_key, &values[1]);
+    for (long i = 0; i < (argc > 1 ? 2 : 5); i++) {
+        pthread_create(&thread, 0, task, (void *)i);
+        pthread_join(thread, 0);
+    }
+    printf("%ld\n", sum);
+    fflush(stdout);
+    if (getenv("END")) abort();
+    return 0;
+}
+"""
+
+
+@test("saw is said of tasks that read a value they were given, once each; a run in which none did is no success")
+def counts_what_was_read(tmp_path):
+    source, program = tmp_path / "some.c", tmp_path / "some"
+    source.write_text(SOME_READ)
+    subprocess.run(["gcc", "-w", "-g", "-rdynamic", "-pthread", source, "-o", program], check=True)
+    report = tmp_path / "counts"
+
+    def verdict(items, *words, **options):
+        return baton("run", "--verdict", "--report", report, "--carry", items, "--", program, *words, **options)
+    saw = "3 tasks saw their submitter's values"
+    verdict("key:seen_key;key:other_key").ok().says("135\n").complains(f"ok: {saw}; 3 more did not look at them\n")
+    expect(json.loads(report.read_text())["read"] == 3, "what was read stands in the report")
+    verdict("key:seen_key;tls:nope").complains(f"PARTIAL: {saw}, but tls:nope matched nothing")
+    verdict("key:seen_key", env={"END": "1"}).complains(f"ok: {saw}; 3 more did not look at them (ended by signal 6")
+    verdict("key:seen_key;fenv").complains("ok: 6 tasks ran with their submitter's values\n")
+    verdict("key:seen_key;key:other_key", "none").ok().complains(
+        "NOTHING CARRIED: no task saw a value: 2 tasks ran with one and read none; what tasks read: baton discover -- ")
+    baton("run", "--require", "--carry", "key:seen_key", "--", program, "none").exits(65)
+    baton("report", report).ok().says("unread: yes")

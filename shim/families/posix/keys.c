@@ -56,22 +56,21 @@ void hook_tss_delete(unsigned key)
  * the old key's value. scope_enter_slow attaches a cleaned copy; what was attached before is looked
  * at here, once a key that contexts may know has been made again.
  */
-#define GETSPECIFIC(name)                                                                     \
-    void *hook_##name(unsigned key)                                                           \
-    {                                                                                         \
-        size_t key_index;                                                                     \
-                                                                                              \
-        if (likely(key < KEYS_MAX) && unlikely(key_index = key_index_of[key])) {              \
-            const struct thread *thread = thread_self;                                        \
-                                                                                              \
-            if (thread_is_attached(thread)) {                                                 \
-                if (unlikely(atomic_load_explicit(&context_guard, memory_order_relaxed) &     \
-                             GUARD_EPOCH))                                                    \
-                    return context_get_key(thread, (unsigned)key_index - 1);                  \
-                return (void *)(&thread->attached->base)[key_index]; /* key[key index - 1] */ \
-            }                                                                                 \
-        }                                                                                     \
-        return REAL_LIBC(name)(key);                                                          \
+#define GETSPECIFIC(name)                                                                      \
+    void *hook_##name(unsigned key)                                                            \
+    {                                                                                          \
+        size_t key_index;                                                                      \
+                                                                                               \
+        if (likely(key < KEYS_MAX) && unlikely(key_index = key_index_of[key])) {               \
+            const struct thread *thread = thread_self;                                         \
+                                                                                               \
+            if (thread_is_attached(thread)) {                                                  \
+                if (unlikely(atomic_load_explicit(&context_reads_slow, memory_order_relaxed))) \
+                    return context_read_key((unsigned)key_index - 1);                          \
+                return (void *)(&thread->attached->base)[key_index]; /* key[key index - 1] */  \
+            }                                                                                  \
+        }                                                                                      \
+        return REAL_LIBC(name)(key);                                                           \
     }
 
 GETSPECIFIC(pthread_getspecific)

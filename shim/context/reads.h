@@ -1,0 +1,25 @@
+/*
+ * Which tasks look at what they were given: for the report. Of keys that the overlay shows each read is seen; of
+ * thread-local words, and of what is moved by functions, none is.
+ */
+#ifndef BATON_CONTEXT_READS_H
+#define BATON_CONTEXT_READS_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+struct slot;
+struct thread;
+
+/* From now on reads are counted (thread.counts.read: attaches in which a value that was given was read). */
+void reads_begin(void);
+/* Whether that number is all there is to see: nothing but such keys is carried. */
+bool reads_are_all(void);
+/* The slot's reads can be seen, handoffs had a value of it, and no task read one. */
+bool reads_missed(const struct slot *slot);
+/* Some context had variables of the C interface, whose reads are not counted. */
+extern atomic_bool reads_have_variables;
+/* The attach, which has no scope entry and no overlay yet, was counted. */
+bool reads_are_marked(const struct thread *thread);
+
+#endif

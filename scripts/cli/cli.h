@@ -107,7 +107,9 @@ const char *program_refusal(const struct program *program);
 char *program_lacks(const struct program *program, const char *library);
 /* Its name for messages. */
 char *program_name(const struct program *program);
-/* PATH with these ARGUMENTS is a program that starts another, as timeout does: that one's path; NULL. */
+bool program_is_shell(const char *path);
+/* PATH with these ARGUMENTS is a program that starts another, as timeout does, or a shell's script that ends in
+ * `exec PROGRAM`: that one's path; NULL. */
 char *program_behind(const char *path, char **arguments);
 
 /* ---- wait.c ---- */

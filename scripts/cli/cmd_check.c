@@ -89,7 +89,10 @@ int cmd_check(const struct cli *cli)
     if (program_refusal(&program))
         fail(EXIT_FAILED, "%s: %s", program_name(&program), program_refusal(&program));
     if (program.is_script)
-        printf("%s\n", program_name(&program));
+        printf("%s%s\n", program_name(&program),
+               program_is_shell(program.file)
+                   ? "; what it starts in turn cannot be told from its lines: name that program"
+                   : "");
     if (!is_set("BATON_CARRY") && !is_set("BATON_HOOKS") && !is_set("BATON_CONFIG")) {
         printf("%s: baton can be loaded with it; no item was given. What there is to carry: baton "
                "discover -- %s\n",

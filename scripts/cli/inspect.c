@@ -18,7 +18,7 @@
 #include "dynamic.h"
 #include "machine.h"
 
-enum { HEAD = 4096, HEADERS_MAX = 64, SCRIPTS_MAX = 4 };
+enum { HEAD = 4096, HEADERS_MAX = 64, SCRIPTS_MAX = 4, SCRIPT_MAX = 64 * 1024 };
 
 static void look_at_elf(int fd, const unsigned char *head, struct program *out)
 {
@@ -220,17 +220,73 @@ static char *first_program(char **argv)
     return NULL;
 }
 
+bool program_is_shell(const char *path)
+{
+    static const char *const shells[] = {"sh", "bash", "dash", "ksh", "zsh", "ash", NULL};
+    const char *slash = strrchr(path, '/');
+
+    for (unsigned i = 0; shells[i]; i++) {
+        if (!strcmp(slash ? slash + 1 : path, shells[i]))
+            return true;
+    }
+    return false;
+}
+
+/* The program that stands in LINE behind all wrappers; NULL: none is there that can be told without running it. */
+static char *program_in(char *line)
+{
+    char *state, *behind = NULL;
+
+    for (char *word = strtok_r(line, " \t\"'", &state); word;
+         word = strtok_r(NULL, " \t\"'", &state)) {
+        char *words[] = {word, NULL}, *found = first_program(words);
+
+        if (found)
+            behind = found;
+        if ((found && !is_wrapper(found)) || strpbrk(word, "$`<>|;&"))
+            break;
+    }
+    return behind && !is_wrapper(behind) ? behind : NULL;
+}
+
+/* Of a shell's script: what it becomes by the last `exec PROGRAM`. NULL: it is no such script. */
+static char *becomes(const char *file)
+{
+    FILE *in = fopen(file, "re");
+    char line[4096], *interpreter = NULL, *behind = NULL;
+    size_t len = 0;
+
+    if (in && fgets(line, sizeof line, in))
+        interpreter = interpreter_of(line);
+    while (interpreter && program_is_shell(interpreter) && len < SCRIPT_MAX &&
+           fgets(line, sizeof line, in)) {
+        char *start = line + strspn(line, " \t"), *found;
+
+        len += strlen(line);
+        line[strcspn(line, "\n")] = '\0';
+        if (!strncmp(start, "exec", 4) && (start[4] == ' ' || start[4] == '\t') &&
+            (found = program_in(start + 5)))
+            behind = found;
+    }
+    if (in)
+        fclose(in);
+    return behind;
+}
+
 char *program_behind(const char *path, char **arguments)
 {
-    char *behind = is_wrapper(path) ? first_program(arguments) : NULL;
+    char *behind = is_wrapper(path) ? first_program(arguments) : becomes(path), *further;
     unsigned depth = 0;
 
+    if (is_wrapper(path) && program_is_shell(path) && *arguments && (further = becomes(*arguments)))
+        behind = further; /* sh start.sh: from this folder, whatever its mode */
     while (behind && is_wrapper(behind) && *arguments && depth++ < SCRIPTS_MAX) {
-        char *further = first_program(++arguments);
-
+        further = first_program(++arguments);
         if (!further)
             break;
         behind = further;
     }
+    for (depth = 0; behind && depth < SCRIPTS_MAX && (further = becomes(behind)); depth++)
+        behind = further;
     return behind;
 }

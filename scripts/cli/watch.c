@@ -106,9 +106,10 @@ static void hand_on(const struct watched *watched, const struct reports *reports
     }
 }
 
-static struct verdict conclude(const struct watched *watched, const struct reports *reports,
-                               const char *program, int status)
+static struct verdict conclude(const struct reports *reports, const char *program, int status)
 {
+    const char *name;
+
     if (reports->count) {
         struct verdict verdict = verdict_of(reports, program);
 
@@ -117,6 +118,7 @@ static struct verdict conclude(const struct watched *watched, const struct repor
                                   strsignal(WTERMSIG(status)));
         return verdict;
     }
+    name = quoted(program);
     if (WIFEXITED(status) &&
         (WEXITSTATUS(status) == EXIT_SETTINGS || WEXITSTATUS(status) == EXIT_REQUIRED))
         return (struct verdict){
@@ -126,11 +128,13 @@ static struct verdict conclude(const struct watched *watched, const struct repor
     return (struct verdict){VERDICT_NOTHING,
                             WIFSIGNALED(status)
                                 ? joined("NOTHING CARRIED, as far as is known: the program was "
-                                         "ended by signal %d (%s) and left no report",
-                                         WTERMSIG(status), strsignal(WTERMSIG(status)))
+                                         "ended by signal %d (%s) and left no report; can the "
+                                         "library be loaded: baton check %s",
+                                         WTERMSIG(status), strsignal(WTERMSIG(status)), name)
                                 : joined("NOTHING CARRIED, as far as is known: no process of the "
-                                         "program left a report in %s",
-                                         clean(watched->file))};
+                                         "program left a report; can the library be loaded: baton "
+                                         "check %s",
+                                         name)};
 }
 
 void watch_run(const struct cli *cli, int (*become)(char **argv))
@@ -150,7 +154,7 @@ void watch_run(const struct cli *cli, int (*become)(char **argv))
         unlink(watched.file);
         rmdir(watched.folder);
     }
-    verdict = conclude(&watched, &reports, cli->argv[0], status);
+    verdict = conclude(&reports, cli->argv[0], status);
     if (!cli_has(cli, OPT_run_no_verdict) || verdict.word != VERDICT_OK)
         verdict_print(stderr, &verdict);
     if (cli_has(cli, OPT_run_require) && verdict.word != VERDICT_OK && WIFEXITED(status) &&

@@ -3,12 +3,14 @@
  * facts about all contexts that are fixed at the start.
  */
 #include "context/internal.h"
+#include "context/reads.h"
 
 #include "slots/slots.h"
 
 _Atomic uintptr_t context_guard = GUARD_OFF, context_words_guard = GUARD_OFF;
 _Atomic int64_t context_alive;
-bool context_is_forked, scope_is_words_only;
+bool context_is_forked, scope_is_words_only, reads_are_counted;
+atomic_bool reads_have_variables;
 struct context *context_empty;
 size_t context_before;
 

@@ -14,8 +14,6 @@
 
 _Atomic uint8_t context_reads_slow;
 _Atomic uint8_t keys_were_read[SLOTS_MAX];
-atomic_bool reads_have_variables;
-static bool is_counting;
 
 static bool is_clear(void)
 {
@@ -25,7 +23,7 @@ static bool is_clear(void)
 
 void reads_begin(void)
 {
-    is_counting = true;
+    reads_are_counted = true;
     atomic_store(&context_reads_slow, 1);
 }
 
@@ -34,12 +32,6 @@ static bool is_given(const struct context *attached, unsigned key_index)
 {
     return !(attached->flags & CONTEXT_OVERLAY) ||
            !(context_overlay_part(attached)->set[key_index / 64] >> key_index % 64 & 1);
-}
-
-bool reads_are_marked(const struct thread *thread)
-{
-    return is_counting && !thread->depth && thread->frame_mark & FRAME_SLOW &&
-           (!scope_is_words_only || thread->is_read);
 }
 
 /* The innermost attach is marked now, and was not before. */
@@ -74,7 +66,7 @@ void *context_read_key(unsigned key_index)
     struct thread *thread = thread_self;
     void *value = context_get_key(thread, key_index);
 
-    if (is_counting && value && is_given(thread->attached, key_index)) {
+    if (reads_are_counted && value && is_given(thread->attached, key_index)) {
         if (!atomic_load_explicit(&keys_were_read[key_index], memory_order_relaxed))
             atomic_store_explicit(&keys_were_read[key_index], 1, memory_order_relaxed);
         if (mark_attach(thread))
@@ -92,7 +84,7 @@ bool reads_are_all(void)
 {
     bool has_key = false;
 
-    if (!is_counting || atomic_load(&reads_have_variables) || !is_clear())
+    if (!reads_are_counted || atomic_load(&reads_have_variables) || !is_clear())
         return false;
     for (unsigned i = 0; i < slots_count; i++) {
         if (slots[i].state != SLOT_BOUND || slots[i].is_dormant)
@@ -106,7 +98,7 @@ bool reads_are_all(void)
 
 bool reads_missed(const struct slot *slot)
 {
-    return is_counting && slot->state == SLOT_BOUND && !slot->known && is_seen(slot) &&
+    return reads_are_counted && slot->state == SLOT_BOUND && !slot->known && is_seen(slot) &&
            atomic_load(&keys_had_value[slot->key_index]) &&
            !atomic_load(&keys_were_read[slot->key_index]);
 }

@@ -8,8 +8,12 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
+#include "context/context.h"
+#include "context/internal.h"
+
 struct slot;
-struct thread;
+
+extern bool reads_are_counted; /* since reads_begin (guard.c) */
 
 /* From now on reads are counted (thread.counts.read: attaches in which a value that was given was read). */
 void reads_begin(void);
@@ -18,8 +22,12 @@ bool reads_are_all(void);
 /* The slot's reads can be seen, handoffs had a value of it, and no task read one. */
 bool reads_missed(const struct slot *slot);
 /* Some context had variables of the C interface, whose reads are not counted. */
-extern atomic_bool reads_have_variables;
+extern atomic_bool reads_have_variables; /* guard.c */
 /* The attach, which has no scope entry and no overlay yet, was counted. */
-bool reads_are_marked(const struct thread *thread);
+static inline bool reads_are_marked(const struct thread *thread)
+{
+    return reads_are_counted && !thread->depth && thread->frame_mark & FRAME_SLOW &&
+           (!scope_is_words_only || thread->is_read);
+}
 
 #endif

@@ -315,15 +315,12 @@ enum {
 struct context *context_capture_slow(unsigned family);
 void context_release_slow(struct thread *thread, struct context *context);
 
-/* Of context_capture: where the fast path holds, NULL where it does not: nothing is called. Of the doors' own;
- * fast.h says who else may take it. */
-static inline __attribute__((always_inline)) struct context *context_try_capture(unsigned family)
+/* Of the captures in line: one of the references that a plain thread has bought to its snapshot; NULL: it has none. */
+static inline __attribute__((always_inline)) struct context *
+context_take_bought(struct thread *thread, unsigned family)
 {
-    struct thread *thread = thread_self;
     struct context *snapshot;
 
-    if (unlikely(!thread_is_plain(thread)))
-        return NULL;
     if (unlikely(--thread->snapshot.refs < 0)) {
         thread->snapshot.refs = 0;
         return NULL;
@@ -342,7 +339,9 @@ static inline __attribute__((always_inline)) struct context *context_try_capture
  */
 static inline struct context *context_capture(unsigned family)
 {
-    struct context *context = context_try_capture(family);
+    struct thread *thread = thread_self;
+    struct context *context = likely(thread_is_plain(thread)) ? context_take_bought(thread, family)
+                                                              : NULL;
 
     return likely(context != NULL) ? context : context_capture_slow(family);
 }

@@ -22,6 +22,14 @@
 
 /* ---- capturing ---- */
 
+/* context_capture where nothing need be called; NULL where something must. */
+static inline __attribute__((always_inline)) struct context *context_try_capture(unsigned family)
+{
+    struct thread *thread = thread_self;
+
+    return likely(thread_is_plain(thread)) ? context_take_bought(thread, family) : NULL;
+}
+
 /*
  * As thread_is_plain, in a process that carries plain words: an attach may be made with no scope entry, and
  * what it replaces is kept in front of the thread's block (thread_front).

@@ -2,7 +2,7 @@
  * The copied slots at a handoff: from the calling thread into a block of values, and back into a thread.
  *
  * Rules: no lock, and errno is kept by the kinds. A slot that is not bound is never touched, nor one
- * that was bound after the attach began. What words.c has planned it moves itself, before or after
+ * that was bound after the attach began. Static words are moved by words.c, before or after
  * the slots here; in a program that carries such words only, there is nothing left to do here.
  */
 #include <string.h>
@@ -12,7 +12,7 @@
 #include "slots/slots.h"
 #include "slots/words.h"
 
-/* Moved one by one here; what words.c has planned it moves itself. */
+/* Moved one by one here; static words are moved by words.c. */
 static bool is_moved(const struct slot *slot)
 {
     return slot->key_index == SLOT_NO_KEY && slot->state == SLOT_BOUND && !slot->is_static_word;
@@ -83,7 +83,7 @@ bool slots_read(void *values)
     return is_any_set;
 }
 
-/* The word of a held slot in a block of values. */
+/* The word of an owned slot in a block of values. */
 static void **word_at(const struct slot *slot, const void *values)
 {
     return (void **)(uintptr_t)((const char *)values + slot->offset);

@@ -1,5 +1,5 @@
 /*
- * The quick way of the copied slots that are neither keys nor planned words (move.c): a table of those that are
+ * The quick way of the copied slots that are neither keys nor static words (move.c): a table of those that are
  * bound, for a program in which copied slots are read and written and no more: nothing is owned, lent,
  * or used up by being read.
  *

@@ -177,7 +177,7 @@ struct slot {
     uint32_t since;     /* slots_epoch in which it was bound */
     uint16_t key_index; /* overlay key index, or SLOT_NO_KEY */
     uint32_t offset;    /* copied: place in the copied part of a context, a multiple of 8
-                        except of planned words */
+                        except of static words */
     uint32_t size;      /* copied: bytes */
     intptr_t tp_offset; /* where is_fixed */
 
@@ -358,7 +358,7 @@ extern _Atomic uint32_t slots_epoch;
 /*
  * Copied slots, in the order of the items; `values` is slots_bytes long.
  * read: returns true when any value is set. same: what read would give now equals `values`.
- * capture: as read, but of held slots what a context keeps; owner is the calling thread; lent and
+ * capture: as read, but of owned slots what a context keeps; owner is the calling thread; lent and
  * from are what the innermost attach remembers and the values that it lent, NULL when there is none.
  * write (is_coroutine: on a stack that the thread may leave): every bound slot, first to last; those
  * bound later than `epoch` get their initial value. What is lent to the task is remembered behind the

@@ -40,7 +40,7 @@ static bool is_plain(const struct slot *slot)
            !slot->has_offset;
 }
 
-/* The planned slot that follows `place` in memory; NULL: none. */
+/* The static word that follows `place` in memory; NULL: none. */
 static struct slot *next_after(intptr_t place)
 {
     struct slot *next = NULL;

@@ -21,7 +21,7 @@ extern bool words_are_any;   /* some slot is moved here */
 extern bool words_are_quick; /* words_move.h may be used for them */
 extern unsigned words_bytes; /* a multiple of 16 */
 
-/* As slots_read, slots_same, slots_write, slots_restore: of the planned slots only. */
+/* As slots_read, slots_same, slots_write, slots_restore: of the static words only. */
 bool words_read(void *values, const void *initial);
 bool words_same(const void *values);
 /* Saves what the thread has and writes `values`. */

@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from compile import compiled
+from compile import compiled, installed
 from harness import BUILD, PROGRAMS, ROOT, Failure, plain, run, skip, test
 from needs import require
 from test_documents import checkout
@@ -123,13 +123,11 @@ def systemd():
 def dockerfile():
     text = next(block for _, block in blocks("dockerfile"))
     entry = json.loads(re.search(r"^ENTRYPOINT (.*)$", text, re.M).group(1))
-    with tempfile.TemporaryDirectory() as folder:
-        made = plain("make", "-C", ROOT, f"B={BUILD}", "install", f"DESTDIR={folder}", "PREFIX=/usr/local")
-        made.ok()
-        for path in re.findall(r"^COPY --from=baton (\S+)", text, re.M):
-            if not Path(folder + path).exists():
-                raise Failure(f"{path} is not installed")
-        plain(folder + entry[0], *entry[1:], PROGRAMS / "adapter_mpfr").ok().says("RIGHT")
+    place = installed()
+    for path in re.findall(r"^COPY --from=baton (\S+)", text, re.M):
+        if not Path(f"{place}{path}").exists():
+            raise Failure(f"{path} is not installed")
+    plain(f"{place}{entry[0]}", *entry[1:], PROGRAMS / "adapter_mpfr").ok().says("RIGHT")
 
 
 @test("cookbook: the init container's command copies a library that the environment below it loads")
@@ -137,12 +135,12 @@ def kubernetes():
     text = next(block for _, block in blocks("yaml"))
     command = json.loads(re.search(r"command: (\[.*\])", text).group(1))
     env = {name: value.strip('"') for name, value in re.findall(r"\{name: (\w+), value: ([^}]+)\}", text)}
+    place = installed()
     with tempfile.TemporaryDirectory() as folder:
-        plain("make", "-C", ROOT, f"B={BUILD}", "install", f"DESTDIR={folder}", "PREFIX=/usr/local").ok()
         volume = Path(folder) / "volume"
         volume.mkdir()
-        plain(*[word.replace("/usr/local/lib/baton/.", f"{folder}/usr/local/lib/baton/.").replace("/baton/", f"{volume}/")
-                if word.startswith("/baton") else word.replace("/usr/local", f"{folder}/usr/local") for word in command]).ok()
+        plain(*[word.replace("/usr/local/lib/baton/.", f"{place}/usr/local/lib/baton/.").replace("/baton/", f"{volume}/")
+                if word.startswith("/baton") else word.replace("/usr/local", f"{place}/usr/local") for word in command]).ok()
         env = {name: value.replace("/baton/", f"{volume}/") for name, value in env.items()}
         run("web_request", env=env, preload=False).ok()
         reports = list(volume.glob("report-*.json"))

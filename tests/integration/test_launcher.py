@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from compile import installed
 from harness import BUILD, LIBRARY, PROGRAMS, ROOT, Failure, carry, plain, skip, test
 from needs import require
 
@@ -146,10 +147,8 @@ def checks_what_run_takes():
 @test("make install: the installed launcher finds the installed library and the man pages are there")
 def installs():
     with tempfile.TemporaryDirectory() as folder:
-        made = subprocess.run(["make", "-s", "-C", ROOT, "install", f"DESTDIR={folder}", "PREFIX=/opt/b",
-                               f"B={BUILD.relative_to(ROOT)}"], capture_output=True, text=True)
-        expect(made.returncode == 0, f"make install failed:\n{made.stdout}{made.stderr}")
-        top = Path(folder, "opt/b")
+        top = Path(folder, "opt/b")  # wherever it is put, and moved to: it knows no path
+        shutil.copytree(installed() / "usr/local", top, symlinks=True)
         link = Path(folder, "baton-link")
         link.symlink_to(top / "bin/baton")
         for launcher in (top / "bin/baton", link):

@@ -1,4 +1,4 @@
-"""Programs that a test builds in many ways: compilers, levels, ways of linking."""
+"""What several tests use and one of them makes: programs built in many ways, the installation."""
 import fcntl
 import hashlib
 import os
@@ -42,3 +42,24 @@ def compiled(name, *words, compiler="cc"):
             if made.returncode:
                 raise harness.Failure(f"$ {' '.join(command)} -o {target}\n{made.stderr}")
     return target
+
+
+def installed():
+    """Where `make install` has put everything, below usr/local; nobody may change it. Made once, and again when
+    something that it takes is newer."""
+    place, made = PLACE.parent / "installed", PLACE.parent / "installed.made"
+    files = [harness.ROOT / "Makefile", *harness.BUILD.glob("*"), *harness.BUILD.glob("adapters/*"), *harness.BUILD.glob("codecs/*")]
+    for folder in ("include", "scripts", "shim/userhooks"):
+        files += (harness.ROOT / folder).rglob("*")
+    newest = max(file.stat().st_mtime for file in files if file.is_file())
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with open(f"{made}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not made.exists() or made.stat().st_mtime < newest:
+            shutil.rmtree(place, ignore_errors=True)
+            done = patience.call(["make", "-s", "-C", harness.ROOT, "install", f"B={harness.BUILD}", f"DESTDIR={place}",
+                                  "PREFIX=/usr/local"], limit=120)
+            if done.returncode:
+                raise harness.Failure(f"make install failed:\n{done.stdout}{done.stderr}")
+            made.touch()
+    return place

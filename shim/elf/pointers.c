@@ -32,7 +32,7 @@ static uintptr_t elf_relocated(const struct elf_module *module, uintptr_t value)
 
 static void elf_find_tables(const struct elf_module *module, struct elf_tables *tables)
 {
-    size_t plt_size = 0, rela_size = 0;
+    size_t plt_size = 0, rela_size = 0, relative = 0;
     bool is_rela = true;
 
     memset(tables, 0, sizeof *tables);
@@ -53,18 +53,25 @@ static void elf_find_tables(const struct elf_module *module, struct elf_tables *
         case DT_RELASZ:
             rela_size = entry->d_un.d_val;
             break;
+        case DT_RELACOUNT: /* so many without a symbol come first */
+            relative = entry->d_un.d_val;
+            break;
         }
     }
     if (is_rela && elf_module_holds(module, (uintptr_t)tables->start[0], plt_size))
         tables->count[0] = plt_size / sizeof(elf_rela);
     if (elf_module_holds(module, (uintptr_t)tables->start[1], rela_size))
         tables->count[1] = rela_size / sizeof(elf_rela);
+    relative = relative < tables->count[1] ? relative : tables->count[1];
+    tables->start[1] += relative;
+    tables->count[1] -= relative;
 }
 
-void elf_each_pointer(const struct elf_module *module,
-                      bool (*visit)(const struct elf_module *module,
-                                    const struct elf_pointer *pointer, void *arg),
-                      void *arg)
+/* `symbols` has a bit for each symbol by the last six bits of its index: no other's pointers are visited. */
+static void each_pointer(const struct elf_module *module, uint64_t symbols,
+                         bool (*visit)(const struct elf_module *module,
+                                       const struct elf_pointer *pointer, void *arg),
+                         void *arg)
 {
     struct elf_tables tables;
 
@@ -78,6 +85,8 @@ void elf_each_pointer(const struct elf_module *module,
             const elf_sym *symbol;
             struct elf_pointer pointer;
 
+            if (!(symbols >> (ELF64_R_SYM(rela->r_info) & 63) & 1))
+                continue;
             if (type != ARCH_RELOCATION_PLT && type != ARCH_RELOCATION_GOT &&
                 (type != ARCH_RELOCATION_POINTER || rela->r_addend))
                 continue;
@@ -91,6 +100,62 @@ void elf_each_pointer(const struct elf_module *module,
                 return;
         }
     }
+}
+
+void elf_each_pointer(const struct elf_module *module,
+                      bool (*visit)(const struct elf_module *module,
+                                    const struct elf_pointer *pointer, void *arg),
+                      void *arg)
+{
+    each_pointer(module, UINT64_MAX, visit, arg);
+}
+
+/* What a module asks for stands before what its hash table finds. */
+static size_t elf_undefined_count(const struct elf_module *module)
+{
+    if (module->gnu_hash)
+        return module->gnu_hash[1];
+    return module->sysv_hash ? module->sysv_hash[1] : 0;
+}
+
+static bool could_be(const struct elf_names *names, const char *name)
+{
+    for (unsigned i = 0; i < sizeof names->at / sizeof names->at[0]; i++) {
+        if (!(names->at[i] & ELF_NAMES_BIT(name[i])) || !name[i])
+            return false;
+    }
+    return true;
+}
+
+size_t elf_names_find(const struct elf_names *names, const char *name)
+{
+    size_t n = could_be(names, name) ? 0 : names->count;
+
+    while (n < names->count && strcmp(name, names->names[n]) != 0)
+        n++;
+    return n;
+}
+
+void elf_each_pointer_to(const struct elf_module *module, const struct elf_names *names,
+                         bool (*visit)(const struct elf_module *module,
+                                       const struct elf_pointer *pointer, void *arg),
+                         void *arg)
+{
+    size_t count = module->dynsym ? elf_undefined_count(module) : 0;
+    uint64_t symbols = 0;
+
+    if (count > (module->hi - (uintptr_t)module->dynsym) / sizeof *module->dynsym)
+        return;
+    for (size_t i = 1; i < count; i++) {
+        const elf_sym *symbol = &module->dynsym[i];
+
+        if (symbol->st_name < module->dynstr_len &&
+            could_be(names, module->dynstr + symbol->st_name) &&
+            elf_names_find(names, module->dynstr + symbol->st_name) < names->count)
+            symbols |= (uint64_t)1 << (i & 63);
+    }
+    if (symbols)
+        each_pointer(module, symbols, visit, arg);
 }
 
 bool elf_pointer_is_lazy(const struct elf_module *module, const struct elf_pointer *pointer,
@@ -144,31 +209,4 @@ bool elf_pointer_write(const struct elf_module *module, void **place, void *valu
     if (is_read_only)
         (void)SYS_CALL(mprotect, from, page, PROT_READ);
     return true;
-}
-
-/* What a module asks for stands before what its hash table finds. */
-static size_t elf_undefined_count(const struct elf_module *module)
-{
-    if (module->gnu_hash)
-        return module->gnu_hash[1];
-    return module->sysv_hash ? module->sysv_hash[1] : 0;
-}
-
-bool elf_imports_any(const struct elf_module *module, const char *const *names, size_t count)
-{
-    size_t symbols = module->dynsym ? elf_undefined_count(module) : 0;
-
-    if (symbols > (module->hi - (uintptr_t)module->dynsym) / sizeof *module->dynsym)
-        return false;
-    for (size_t i = 1; i < symbols; i++) {
-        const elf_sym *symbol = &module->dynsym[i];
-
-        if (symbol->st_name >= module->dynstr_len)
-            continue;
-        for (size_t n = 0; n < count; n++) {
-            if (!strcmp(module->dynstr + symbol->st_name, names[n]))
-                return true;
-        }
-    }
-    return false;
 }

@@ -34,7 +34,25 @@ bool elf_pointer_is_relocated(const struct elf_module *module, void *const *plac
 /* Writes it as one word; a page that the loader made read-only is writable for that long. */
 bool elf_pointer_write(const struct elf_module *module, void **place, void *value);
 
-/* Does MODULE ask others for one of COUNT names? Reads only the names that it asks for. */
-bool elf_imports_any(const struct elf_module *module, const char *const *names, size_t count);
+/*
+ * Some names to be found among tens of thousands. `at` has, for each of the first three characters, a bit for every
+ * one that they have there (ELF_NAMES_BIT), so that nearly all others are told apart without a comparison.
+ */
+struct elf_names {
+    const char *const *names;
+    size_t count;
+    uint64_t at[3];
+};
+#define ELF_NAMES_BIT(c) ((uint64_t)1 << ((unsigned char)(c)&63))
+
+/* The place of NAME among them; `count`: it is none of them. */
+size_t elf_names_find(const struct elf_names *names, const char *name);
+
+/* As elf_each_pointer, for pointers to those that MODULE asks others for, and for some more. Reads the names that it
+ * asks for, and no relocation when none is among them. */
+void elf_each_pointer_to(const struct elf_module *module, const struct elf_names *names,
+                         bool (*visit)(const struct elf_module *module,
+                                       const struct elf_pointer *pointer, void *arg),
+                         void *arg);
 
 #endif

@@ -278,6 +278,12 @@ static const char *const key_names[] = {
     "__pthread_getspecific", "__pthread_setspecific",
 };
 enum { KEY_NAMES = sizeof key_names / sizeof key_names[0] };
+static const struct elf_names keys = {
+    key_names,
+    KEY_NAMES,
+    {ELF_NAMES_BIT('p') | ELF_NAMES_BIT('t') | ELF_NAMES_BIT('_'),
+     ELF_NAMES_BIT('t') | ELF_NAMES_BIT('s') | ELF_NAMES_BIT('_'),
+     ELF_NAMES_BIT('h') | ELF_NAMES_BIT('s') | ELF_NAMES_BIT('p')}};
 
 struct direct {
     void *exported[KEY_NAMES], *real[KEY_NAMES];
@@ -287,23 +293,20 @@ static bool make_direct(const struct elf_module *module, const struct elf_pointe
                         void *arg)
 {
     const struct direct *direct = arg;
+    size_t i = elf_names_find(&keys, pointer->name);
+    void *value;
 
-    for (unsigned i = 0; i < KEY_NAMES; i++) {
-        void *value;
-
-        if (strcmp(pointer->name, key_names[i]) != 0 || !direct->real[i])
-            continue;
-        value = __atomic_load_n(pointer->place, __ATOMIC_ACQUIRE);
-        if (value == direct->exported[i] || elf_pointer_is_lazy(module, pointer, value))
-            elf_pointer_write(module, pointer->place, direct->real[i]);
-    }
+    if (i == KEY_NAMES || !direct->real[i])
+        return true;
+    value = __atomic_load_n(pointer->place, __ATOMIC_ACQUIRE);
+    if (value == direct->exported[i] || elf_pointer_is_lazy(module, pointer, value))
+        elf_pointer_write(module, pointer->place, direct->real[i]);
     return true;
 }
 
 static int make_module_direct(const struct elf_module *module, void *arg)
 {
-    if (elf_module_is_startup(module) && elf_imports_any(module, key_names, KEY_NAMES))
-        elf_each_pointer(module, make_direct, arg);
+    elf_each_pointer_to(module, &keys, make_direct, arg);
     return 0;
 }
 
@@ -318,5 +321,5 @@ void bypass_keys(void)
         if (elf_lookup_global(key_names[i], NULL, &first, NULL) == direct.exported[i])
             direct.real[i] = next_find_startup(key_names[i]);
     }
-    elf_each_module(make_module_direct, &direct);
+    elf_each_startup(make_module_direct, &direct);
 }

@@ -5,6 +5,9 @@
  * The few shapes that most programs have, and that the walk for any shape does not do within their budget of
  * instructions (WORDS_FEW: one to five words that stand alone, or one row of two to seven), are for callers that
  * are compiled once for each: `shape` is a constant of theirs, 0 for any, and words_shape says which to take.
+ * Measured with one walk for all in uv_queue_work, in CPU time, medians of 31 pairs with quartiles within 2.5 %: it
+ * costs 3.0 to 6.5 % more for one to four words and for every row. Of five words alone it costs 2.4 %, and one
+ * instruction more than their budget has.
  *
  * On x86-64 the words are moved by straight-line code (words_x86_64.S) that spares all registers of
  * arguments, so that a trampoline keeps what it was called with; elsewhere by the loops of words.c.

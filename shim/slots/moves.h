@@ -60,6 +60,16 @@ static inline void moves_save(const struct slot_moves *moves, char *saved)
         move->read(move->slot, saved + move->offset);
 }
 
+static inline bool moves_differ(const char *one, const char *other, uint32_t size)
+{
+    const uint64_t *a = (const uint64_t *)(const void *)one,
+                   *b = (const uint64_t *)(const void *)other;
+
+    if (size == sizeof *a)
+        return *a != *b;
+    return size == 2 * sizeof *a ? a[0] != b[0] || a[1] != b[1] : memcmp(one, other, size) != 0;
+}
+
 /* What the thread has already (`saved`) need not be written: mostly it runs its own request's next part. */
 static inline void moves_write(const struct slot_moves *moves, char *values, const char *saved)
 {
@@ -69,10 +79,7 @@ static inline void moves_write(const struct slot_moves *moves, char *values, con
          move++) {
         char *value = values + move->offset;
 
-        if (move->size == sizeof(uint64_t)
-                ? *(uint64_t *)(void *)value !=
-                      *(const uint64_t *)(const void *)(saved + move->offset)
-                : memcmp(value, saved + move->offset, move->size) != 0)
+        if (moves_differ(value, saved + move->offset, move->size))
             move->write(move->slot, value);
     }
 }

@@ -3,7 +3,7 @@
  *
  * There is no "no name": an empty one stands for it (a task with an empty context keeps its worker's).
  */
-#include <errno.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/prctl.h>
 
@@ -25,29 +25,53 @@ static void name_resolve(struct slot *slot)
     slot_bound(slot, "the kernel", "thread name");
 }
 
+struct name {
+    uint64_t half[NAME_SIZE / sizeof(uint64_t)];
+};
+
+/* What is behind the first zero byte; the machine is little-endian. */
+static inline uint64_t behind_end(uint64_t half)
+{
+    uint64_t ends = (half - 0x0101010101010101u) & ~half & 0x8080808080808080u;
+
+    return ends ? ~(((ends & -ends) >> 7) - 1) : 0;
+}
+
+/* Zeros after the end, so that two readings compare equal. False: it cannot be had. */
+static inline bool get_name(struct name *name)
+{
+    uint64_t behind;
+
+    *name = (struct name){{0}};
+    if (SYS_CALL(prctl, PR_GET_NAME, name, 0L, 0L, 0L) != 0)
+        return false;
+    behind = behind_end(name->half[0]);
+    name->half[0] &= ~behind;
+    name->half[1] &= behind ? 0 : ~behind_end(name->half[1]);
+    return true;
+}
+
 static bool name_read(const struct slot *slot, void *value)
 {
-    int saved_errno = errno;
-    char name[NAME_SIZE] = "";
-    size_t length = 0;
+    struct name name;
 
-    if (SYS_CALL(prctl, PR_GET_NAME, name, 0L, 0L, 0L) == 0) {
-        while (length < NAME_SIZE - 1 && name[length])
-            length++;
-        memset(value, 0, NAME_SIZE); /* zeros after the end: two readings compare equal */
-        memcpy(value, name, length);
-    }
-    errno = saved_errno;
+    if (get_name(&name))
+        memcpy(value, &name, sizeof name);
     return *(const char *)value != '\0';
+}
+
+static bool name_same(const struct slot *slot, const void *value)
+{
+    struct name name, wanted;
+
+    memcpy(&wanted, value, sizeof wanted);
+    return get_name(&name) && name.half[0] == wanted.half[0] && name.half[1] == wanted.half[1];
 }
 
 static void name_write(const struct slot *slot, void *value)
 {
-    int saved_errno = errno;
-
     if (*(const char *)value)
         (void)SYS_CALL(prctl, PR_SET_NAME, value, 0L, 0L, 0L);
-    errno = saved_errno;
 }
 
 static const struct slot_form name_form = {
@@ -64,4 +88,5 @@ const struct slot_kind slot_kind_name = {
     .resolve = name_resolve,
     .read = name_read,
     .write = name_write,
+    .same = name_same,
 };

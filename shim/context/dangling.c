@@ -175,6 +175,7 @@ static struct origin *origin_of(const struct context *context, const struct slot
 void dangling_hold_copied(const struct thread *thread, struct context *context)
 {
     struct context *over = thread->attached;
+    bool owns_any = origin_owns_any(thread);
 
     if (over && over->flags & CONTEXT_OVERLAY)
         over = over->base;
@@ -188,7 +189,8 @@ void dangling_hold_copied(const struct thread *thread, struct context *context)
         if (!slot_is_watched(slot))
             continue;
         value = slot_word(slot, context_copied(context));
-        origin_seen(thread, slot, value);
+        if (owns_any)
+            origin_seen(thread, slot, value);
         if ((uintptr_t)value < DANGLING_LEAST || !is_address(value))
             continue;
         origin = over && slot_word(slot, context_copied(over)) == value

@@ -144,7 +144,7 @@ bool scope_enter_slow(struct context *context, uintptr_t frame_mark)
 
         if (unlikely(dangling_on) && !thread->attached)
             save_strictly(thread, owned, own, epoch);
-        else if (!slots_are_words)
+        else if (!slots_are_words || slots_watched)
             scope_save(thread, owned, own, NULL, epoch);
         thread->saved_used = at + slots_saved_bytes;
         entry = &thread->entries[thread->depth]; /* it may have moved: foreign code ran */
@@ -156,7 +156,7 @@ bool scope_enter_slow(struct context *context, uintptr_t frame_mark)
     thread->depth++;
     thread->attached = attached;
     thread->frame_mark = frame_mark | FRAME_SLOW;
-    if (slots_are_words)
+    if (slots_are_words && !slots_watched)
         words_exchange(context_copied(context), thread->saved + entry->saved_at);
     else if (slots_have_copied) {
         size_t saved_at = entry->saved_at;

@@ -276,6 +276,8 @@ void strict_attached(struct thread *thread, const void *before, const void *now)
         thread->worker = WORKER; /* from here on `before` is what the thread had */
         return;
     }
+    if (!memcmp(before, now, slots_bytes))
+        return;
     for (unsigned i = 0; i < slots_count; i++) {
         const struct slot *slot = &slots[i];
 

@@ -293,10 +293,13 @@ void slots_resume(void *values, uint32_t epoch)
 
 void slots_set_aside(const void *owner, const void *saved, uint32_t now)
 {
+    if (!origin_owns_any(owner))
+        return;
     for (unsigned i = 0; i < slots_count; i++) {
         const struct slot *slot = &slots[i];
 
-        if (is_moved_since(slot, now) && (slot->policy == POLICY_WEAK || slot_is_watched(slot)))
+        if ((is_moved_since(slot, now) || slot->is_static_word) &&
+            (slot->policy == POLICY_WEAK || slot_is_watched(slot)))
             origin_seen(owner, slot, slot_word(slot, saved));
     }
     origin_set_aside(owner);

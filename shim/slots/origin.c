@@ -126,14 +126,19 @@ static void look(struct origin *origin)
     end(origin, ORIGIN_CHANGED);
 }
 
+/* Only the owner itself lists what it has: where nobody's is, it has nothing. */
+bool origin_owns_any(const void *owner)
+{
+    return __atomic_load_n(bucket_of(owner), __ATOMIC_RELAXED) != NULL;
+}
+
 /* Visits what one owner has; the visitor may end it. */
 static void each(const void *owner, void (*visit)(struct origin *origin, const void *arg),
                  const void *arg)
 {
     struct origin *origin, *next;
 
-    /* Only the owner itself lists what it has: where nobody's is, it has nothing. */
-    if (!__atomic_load_n(bucket_of(owner), __ATOMIC_RELAXED))
+    if (!origin_owns_any(owner))
         return;
     take();
     for (origin = *bucket_of(owner); origin; origin = next) {

@@ -41,6 +41,9 @@ void origin_look_around(unsigned most);
 /* One that has changed since the last call, and a reference to it; NULL: none. */
 struct origin *origin_changed(void);
 
+/* Perhaps the owner has something listed here; only the owner may ask. */
+bool origin_owns_any(const void *owner);
+
 /* The owner has `now`, and no other value that it had. */
 void origin_seen(const void *owner, const struct slot *slot, const void *now);
 /* The owner is about to set a value, whatever it is. Also in a signal handler. */

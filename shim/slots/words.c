@@ -36,8 +36,7 @@ __attribute__((visibility("hidden"))) intptr_t words_alone[SLOTS_MAX];
 
 static bool is_plain(const struct slot *slot)
 {
-    return !slots_watched && slot->is_fixed && slot->state == SLOT_BOUND && !slot->is_owned &&
-           !slot->has_offset;
+    return slot->is_fixed && slot->state == SLOT_BOUND && !slot->is_owned && !slot->has_offset;
 }
 
 /* The static word that follows `place` in memory; NULL: none. */

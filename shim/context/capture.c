@@ -16,12 +16,19 @@
 #include "slots/moves.h"
 #include "slots/slots.h"
 
+/*
+ * Of interest to captures only: no guard, so that attaches are what they are without. A thread's references to
+ * its snapshot are all stale_refs then, and who captures by those that are not comes here.
+ */
 static uint32_t limit_age_ms, limit_hops;
+static bool has_limits;
 
 void capture_set_limits(uint32_t max_age_ms, uint32_t max_hops)
 {
     limit_age_ms = max_age_ms;
     limit_hops = max_hops;
+    has_limits = max_age_ms || max_hops;
+    context_may_be_old = max_age_ms != 0;
 }
 
 static uint32_t now_ms(void)
@@ -35,6 +42,22 @@ static uint32_t now_ms(void)
 static inline bool is_beginning(const struct context *context)
 {
     return context->hops == 1 && (!limit_age_ms || context->born_ms == now_ms());
+}
+
+/* context_of_thread finds the references where they are without limits. */
+static struct context *of_thread_within_limits(struct thread *thread)
+{
+    if (!thread->snapshot.changed_count) {
+        thread->snapshot.refs += thread->snapshot.stale_refs;
+        thread->snapshot.stale_refs = 0;
+    }
+    return context_of_thread(thread);
+}
+
+static void keep_within_limits(struct thread *thread)
+{
+    thread->snapshot.stale_refs += thread->snapshot.refs;
+    thread->snapshot.refs = 0;
 }
 
 /* Past a limit the chain ends: the task runs with empty slots (rule A11). */
@@ -81,9 +104,7 @@ static inline struct context *take_moving(struct thread *thread, unsigned family
     if (thread->snapshot.refs <= 0 ||
         (!(moves = moves_at(snapshot->epoch)) &&
          !(moves = moves_of(&slots_moves_out, snapshot->epoch))) ||
-        thread->attached || thread->suppress || thread->runs || thread->building ||
-        atomic_load_explicit(&context_guard, memory_order_acquire) &
-            ~(uintptr_t)(GUARD_COPIED | GUARD_EPOCH) ||
+        thread->suppress || thread->runs || thread->building || !guard_allows_short_ways() ||
         snapshot->epoch != atomic_load_explicit(&slots_epoch, memory_order_relaxed) ||
         !coroutine_is_main_stack(thread))
         return NULL;
@@ -100,11 +121,11 @@ static inline struct context *take_limited(struct thread *thread, unsigned famil
 {
     struct context *snapshot = thread->snapshot.context;
 
-    if (atomic_load_explicit(&context_guard, memory_order_acquire) != GUARD_LIMITS ||
-        thread->snapshot.refs <= 0 || thread->attached || thread->suppress || thread->runs ||
-        !coroutine_is_main_stack(thread) || !is_beginning(snapshot))
+    if (thread->snapshot.stale_refs <= 0 || thread->snapshot.changed_count || !guard_is_clear() ||
+        thread->suppress || thread->runs || !coroutine_is_main_stack(thread) ||
+        !is_beginning(snapshot))
         return NULL;
-    thread->snapshot.refs--;
+    thread->snapshot.stale_refs--;
     thread->snapshot.tally[family]++;
     return snapshot;
 }
@@ -114,11 +135,8 @@ static inline struct context *take_held(struct thread *thread, unsigned family)
 {
     struct context *snapshot = thread->snapshot.context;
 
-    if (!slots_have_owned_keys || slots_have_copied || slots_always_build ||
-        thread->snapshot.refs <= 0 || thread->attached || thread->suppress || thread->runs ||
-        thread->building ||
-        atomic_load_explicit(&context_guard, memory_order_acquire) &
-            ~(uintptr_t)(GUARD_COPIED | GUARD_EPOCH) ||
+    if (thread->snapshot.refs <= 0 || thread->suppress || thread->runs || thread->building ||
+        !guard_allows_short_ways() ||
         snapshot->epoch != atomic_load_explicit(&slots_epoch, memory_order_relaxed) ||
         !coroutine_is_main_stack(thread) || !context_keys_same(thread, snapshot))
         return NULL;
@@ -134,11 +152,8 @@ static APART struct context *capture_any(unsigned family, uintptr_t sp)
     uintptr_t guard;
     struct context *context;
 
-    if (!slots_always_build &&
-        ((context = take_moving(thread, family)) || (context = take_limited(thread, family)) ||
-         (context = take_held(thread, family)) ||
-         (context = context_take_words(thread, 0, family)) ||
-         (context = context_try_batch(thread, family))))
+    if (!slots_always_build && ((context = context_take_words(thread, 0, family)) ||
+                                (context = context_try_batch(thread, family))))
         return context;
     thread = thread_enter();
     guard = atomic_load_explicit(&context_guard, memory_order_acquire);
@@ -162,15 +177,19 @@ static APART struct context *capture_any(unsigned family, uintptr_t sp)
         thread->counts.bare[family][BARE_SUPPRESSED]++;
         return context_empty;
     }
-    context = thread->attached ? context_of_task(thread) : context_of_thread(thread);
+    context = thread->attached ? context_of_task(thread)
+              : has_limits     ? of_thread_within_limits(thread)
+                               : context_of_thread(thread);
+    if (context && has_limits)
+        context = apply_limits(thread, context, family);
+    if (has_limits && !thread->attached)
+        keep_within_limits(thread);
     if (!context) {
         thread->counts.bare[family][BARE_MEMORY]++;
         return NULL;
     }
-    if (thread->attached && !guard)
+    if (thread->attached && !guard && !has_limits)
         context_fill_batch(thread, context);
-    if (guard & GUARD_LIMITS)
-        context = apply_limits(thread, context, family);
     if (context->flags & CONTEXT_EMPTY)
         thread->counts.empty[family]++;
     else
@@ -178,13 +197,44 @@ static APART struct context *capture_any(unsigned family, uintptr_t sp)
     return guard & GUARD_OBSERVED ? observer->capture(thread, context, family) : context;
 }
 
-/* Where somebody watches, what context_try_capture is where nobody does. */
+/* A way each, so that none keeps registers for another's sake. */
+static APART struct context *capture_by_moves(unsigned family, uintptr_t sp)
+{
+    struct context *context = take_moving(thread_self, family);
+
+    return likely(context != NULL) ? context : capture_any(family, sp);
+}
+
+static APART struct context *capture_held(unsigned family, uintptr_t sp)
+{
+    struct context *context = take_held(thread_self, family);
+
+    return likely(context != NULL) ? context : capture_any(family, sp);
+}
+
+static APART struct context *capture_limited(unsigned family, uintptr_t sp)
+{
+    struct context *context = take_limited(thread_self, family);
+
+    return likely(context != NULL) ? context : capture_any(family, sp);
+}
+
 struct context *context_capture_slow(unsigned family)
 {
     struct thread *thread = thread_self;
+    uintptr_t sp = (uintptr_t)__builtin_dwarf_cfa();
 
-    if (unlikely(!guard_is_for_observer() || thread->attached || thread->snapshot.refs <= 0))
-        return capture_any(family, (uintptr_t)__builtin_dwarf_cfa());
+    if (unlikely(slots_always_build || thread->attached))
+        return capture_any(family, sp);
+    if (has_limits)
+        return capture_limited(family, sp);
+    if (slots_have_copied)
+        return capture_by_moves(family, sp);
+    if (slots_have_owned_keys)
+        return capture_held(family, sp);
+    /* Where somebody watches, what context_try_capture is where nobody does. */
+    if (unlikely(!guard_is_for_observer() || thread->snapshot.refs <= 0))
+        return capture_any(family, sp);
     thread->snapshot.refs--;
     thread->snapshot.tally[family]++;
     return observer->capture_plain(thread, thread->snapshot.context, family);
@@ -215,6 +265,7 @@ struct context *context_capture_signal(unsigned family)
     if (context)
         context = observer_behind(context);
     if (!context || context->flags & (CONTEXT_OVERLAY | CONTEXT_ONCE) || thread->suppress ||
+        has_limits ||
         atomic_load_explicit(&context_guard, memory_order_relaxed) & ~(uintptr_t)GUARD_OBSERVED)
         return NULL;
     if (context->flags & CONTEXT_EMPTY)

@@ -40,8 +40,6 @@ void context_init(uint32_t max_age_ms, uint32_t max_hops)
         guard |= GUARD_WORDS;
     else if (slots_have_copied || slots_have_owned_keys)
         guard |= GUARD_COPIED;
-    if (max_age_ms || max_hops)
-        guard |= GUARD_LIMITS;
     if (slots_stale)
         guard |= GUARD_STALE;
     atomic_store(&context_words_guard, guard ^ GUARD_WORDS);

@@ -30,9 +30,10 @@ enum context_flags {
     CONTEXT_COUNTED = 2, /* holds values with a destructor: counted in values.c, released at once */
     CONTEXT_OVERLAY = 4, /* belongs to one attached thread, which wrote to it; never handed out */
     CONTEXT_ONCE = 8,    /* holds a value that only one attach may consume (policy move) */
-    CONTEXT_WATCHED = 16, /* one handoff's own copy, and */
-    CONTEXT_TAGGED = 32,  /* one handoff's own: observer.h */
-    CONTEXT_READ = 64,    /* of an overlay: its task has read what it was given (reads.c) */
+    CONTEXT_WATCHED = 16,  /* one handoff's own copy, and */
+    CONTEXT_TAGGED = 32,   /* one handoff's own: observer.h */
+    CONTEXT_READ = 64,     /* of an overlay: its task has read what it was given (reads.c) */
+    CONTEXT_TOUCHED = 128, /* overlay: its task has set something in it, or captured from it */
 };
 
 /*
@@ -248,7 +249,6 @@ void thread_each(void (*visit)(struct thread *thread, void *arg), void *arg);
 enum {
     GUARD_COPIED = 2,
     GUARD_EPOCH = 4,
-    GUARD_LIMITS = 8,
     GUARD_TEARDOWN = 16,
     GUARD_OBSERVED = 32,
     GUARD_OFF = 64,
@@ -391,7 +391,9 @@ void context_abandon(struct thread *thread);
  */
 struct context *context_here(void);
 
-/* Whether a context that is about to run once more has passed BATON_MAX_AGE. */
+/* There is a BATON_MAX_AGE; set before any capture. */
+extern bool context_may_be_old __attribute__((visibility("hidden")));
+/* Whether a context that is about to run once more has passed it. */
 bool context_is_too_old(const struct context *context);
 
 /* Uncounts a capture whose submit failed, and lets it go. */

@@ -9,7 +9,7 @@
 
 _Atomic uintptr_t context_guard = GUARD_OFF, context_words_guard = GUARD_OFF;
 _Atomic int64_t context_alive;
-bool context_is_forked, scope_is_words_only, reads_are_counted;
+bool context_is_forked, context_may_be_old, scope_is_words_only, reads_are_counted;
 atomic_bool reads_have_variables;
 struct context *context_empty;
 size_t context_before;

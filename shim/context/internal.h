@@ -110,28 +110,21 @@ static inline const struct slot *context_key_slot(unsigned key_index)
 
 static inline bool context_key_is_owned(unsigned key_index)
 {
-    return slots_have_owned_keys && key_bindings[key_index].slot &&
-           key_bindings[key_index].slot->is_owned;
+    return key_bindings[key_index].is_owned;
+}
+
+/* What is in the way of the fast path is copied slots and held keys, and nothing else. */
+static inline bool guard_allows_short_ways(void)
+{
+    return !(atomic_load_explicit(&context_guard, memory_order_acquire) &
+             ~(uintptr_t)(GUARD_COPIED | GUARD_EPOCH));
 }
 
 /* A private copy of an attached context; NULL: no memory. Freed by overlay_free. */
 struct context *overlay_new(struct context *base);
-/* The same for an attach that only lends, of a context of this epoch, where one is at hand. NULL: nothing has changed. */
-struct context *overlay_lend(struct thread *thread, struct context *base);
-/* Its task has set nothing, and handed nothing over. */
-static inline bool overlay_is_untouched(const struct thread *thread, const struct context *own)
-{
-    const struct overlay_part *part = context_overlay_part(own);
-    uint64_t is_set = part->set[0];
-
-    for (unsigned i = 1; i < context_bits; i++)
-        is_set |= part->set[i];
-    return !is_set && !part->task_snapshot && !own->vars && !thread->runs && !thread->spare_overlay;
-}
-
-/* Takes back all that it lent, if the task has set nothing; what is left is an empty overlay. False: nothing has changed. */
-bool overlay_return(struct thread *thread, struct context *own);
 void overlay_free(struct context *own);
+/* Makes one that is free, and is like no context, an empty one. */
+void overlay_clean(struct context *own);
 
 static inline bool context_holds_counted(const struct context *context, unsigned key_index)
 {

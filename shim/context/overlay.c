@@ -42,55 +42,11 @@ struct context *overlay_new(struct context *base)
     return own;
 }
 
-struct context *overlay_lend(struct thread *thread, struct context *base)
+void overlay_clean(struct context *own)
 {
-    struct context *own = thread->spare_overlay;
-    struct overlay_part *part;
-    void **borrowed;
-
-    if (!own || base->vars)
-        return NULL;
-    thread->spare_overlay = NULL;
-    part = context_overlay_part(own);
-    part->task_snapshot = NULL;
-    part->vars_id = 0;
-    for (unsigned i = 0; i < context_bits; i++) {
-        part->set[i] = 0;
-        __asm__("" ::: "memory"); /* or the few words become a call */
-    }
+    memset(context_overlay_part(own), 0, overlay_size());
     own->flags = CONTEXT_OVERLAY;
-    own->epoch = base->epoch;
-    own->hops = base->hops;
-    own->born_ms = base->born_ms;
     own->vars = NULL;
-    own->base = base;
-    borrowed = context_borrowed(own);
-    for (unsigned key_index = 0; key_index < slots_key_count; key_index++) {
-        void *value = base->key[key_index];
-
-        borrowed[key_index] = NULL;
-        if (value && context_key_is_owned(key_index))
-            value = borrowed[key_index] = policy_lend(context_key_slot(key_index), value);
-        own->key[key_index] = value;
-    }
-    return own;
-}
-
-bool overlay_return(struct thread *thread, struct context *own)
-{
-    void **borrowed = context_borrowed(own);
-
-    if (!overlay_is_untouched(thread, own) || origins_on)
-        return false;
-    for (unsigned key_index = 0; key_index < slots_key_count; key_index++) {
-        void *lent = borrowed[key_index];
-
-        if (!lent)
-            continue;
-        own->key[key_index] = borrowed[key_index] = NULL;
-        policy_take_back(context_key_slot(key_index), lent);
-    }
-    return true;
 }
 
 void overlay_free(struct context *own)
@@ -99,6 +55,7 @@ void overlay_free(struct context *own)
 
     if (part->task_snapshot)
         context_release(part->task_snapshot);
+    own->flags = 0; /* not one that lending.h has emptied */
     if (origins_on)
         origin_gone(own);
     vars_unref(own->vars);
@@ -185,6 +142,7 @@ static void bring_up_to_date(struct context *own)
         own->key[key_index] = NULL;
         part->set[key_index / 64] &= ~bit;
     }
+    own->flags |= CONTEXT_TOUCHED;
     own->epoch = epoch;
 }
 
@@ -221,5 +179,6 @@ int overlay_set_key(struct thread *thread, unsigned key, unsigned key_index, con
         dangling_replaced(context_key_slot(key_index), over->key[key_index], value);
     over->key[key_index] = (void *)(uintptr_t)value;
     part->set[key_index / 64] |= (uint64_t)1 << key_index % 64;
+    over->flags |= CONTEXT_TOUCHED;
     return 0;
 }

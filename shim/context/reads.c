@@ -17,8 +17,7 @@ _Atomic uint8_t keys_were_read[SLOTS_MAX];
 
 static bool is_clear(void)
 {
-    return !(atomic_load_explicit(&context_guard, memory_order_relaxed) &
-             (GUARD_LIMITS | GUARD_OBSERVED));
+    return !(atomic_load_explicit(&context_guard, memory_order_relaxed) & GUARD_OBSERVED);
 }
 
 void reads_begin(void)

@@ -1,6 +1,6 @@
 /*
  * Attaching and detaching for SCOPE_RUN where its few instructions in line do not hold: first the short ways,
- * each for one thing that may be in the way (a table of moves, a limit on chains, plain words, an attach below,
+ * each for one thing that may be in the way (a table of moves, plain words, an attach below,
  * an observer), then scope.c, which does for everything.
  *
  * Rules: a short way that cannot be taken has changed nothing; what it makes is left by the short way of its
@@ -10,6 +10,7 @@
 #include "context/fast.h"
 #include "base/log.h"
 #include "context/internal.h"
+#include "context/lending.h"
 #include "context/observer.h"
 #include "context/scope.h"
 #include "context/thread.h"
@@ -58,12 +59,11 @@ static inline bool enter_moving(struct thread *thread, struct context *context,
     size_t at = thread->saved_used;
     struct scope_entry *entry;
 
-    if (!moves || epoch != atomic_load_explicit(&slots_epoch, memory_order_acquire) ||
-        atomic_load_explicit(&context_guard, memory_order_acquire) &
-            ~(uintptr_t)(GUARD_COPIED | GUARD_EPOCH) ||
-        frame_mark & FRAME_THREAD || thread->depth >= thread->entries_max ||
-        at + slots_saved_bytes > thread->saved_max ||
-        (thread->attached && thread->frame_mark <= frame_mark))
+    if (unlikely(!moves || epoch != atomic_load_explicit(&slots_epoch, memory_order_acquire) ||
+                 !guard_allows_short_ways() || frame_mark & FRAME_THREAD ||
+                 thread->depth >= thread->entries_max ||
+                 at + slots_saved_bytes > thread->saved_max ||
+                 (thread->attached && thread->frame_mark <= frame_mark)))
         return false;
     thread->saved_used = at + slots_saved_bytes;
     moves_save(moves, thread->saved + at);
@@ -122,8 +122,7 @@ static inline bool leave_moving(struct thread *thread, uintptr_t sp)
         return false;
     entry = &thread->entries[thread->depth - 1];
     if (entry->saved_at == SIZE_MAX || !(moves = moves_at(entry->epoch)) ||
-        atomic_load_explicit(&context_guard, memory_order_acquire) &
-            ~(uintptr_t)(GUARD_COPIED | GUARD_EPOCH))
+        !guard_allows_short_ways())
         return false;
     moves_restore(moves, thread->saved + entry->saved_at);
     entry = &thread->entries[--thread->depth]; /* foreign code ran: it may have moved */
@@ -135,47 +134,6 @@ static inline bool leave_moving(struct thread *thread, uintptr_t sp)
     return true;
 }
 
-/* Where values are lent and nothing else is in the way: no scope entry, because nothing was attached. */
-static inline bool enter_lending(struct thread *thread, struct context *context,
-                                 uintptr_t frame_mark)
-{
-    struct context *own;
-
-    if (!slots_have_owned_keys || slots_have_copied || thread->attached ||
-        frame_mark & FRAME_THREAD ||
-        atomic_load_explicit(&context_guard, memory_order_acquire) &
-            ~(uintptr_t)(GUARD_COPIED | GUARD_EPOCH) ||
-        context->epoch != atomic_load_explicit(&slots_epoch, memory_order_acquire) ||
-        context->flags & (CONTEXT_EMPTY | CONTEXT_WATCHED | CONTEXT_TAGGED) || origins_on ||
-        dangling_on || !(own = overlay_lend(thread, context)))
-        return false;
-    thread->attached = own;
-    thread->frame_mark = frame_mark | FRAME_SLOW;
-    return true;
-}
-
-/* Leaves it, if its task has set nothing. */
-static inline bool leave_lending(struct thread *thread, uintptr_t sp)
-{
-    uintptr_t frame_mark = thread->frame_mark;
-    struct context *own = thread->attached;
-
-    if (!slots_have_owned_keys || slots_have_copied || thread->depth ||
-        (frame_mark & ~(uintptr_t)FRAME_OWNED) != (sp | FRAME_SLOW) ||
-        !thread_is_attached(thread) || !(own->flags & CONTEXT_OVERLAY) ||
-        own->base->flags & (CONTEXT_WATCHED | CONTEXT_TAGGED) || !overlay_return(thread, own))
-        return false;
-    /* A function of the program's that took a value back has set something, or handed over. */
-    if (thread->attached != own || !overlay_is_untouched(thread, own))
-        return false;
-    thread->attached = NULL;
-    thread->frame_mark = 0;
-    thread->spare_overlay = own;
-    if (frame_mark & FRAME_OWNED)
-        context_release_on(thread, own->base);
-    return true;
-}
-
 _Atomic uint32_t scope_frames_lost;
 static atomic_bool has_failed; /* to attach: such frames have nothing to leave */
 
@@ -183,17 +141,6 @@ static APART struct thread *enter_any(struct context *context, uintptr_t frame_m
 {
     struct thread *thread = thread_self;
 
-    if (enter_moving(thread, context, frame_mark))
-        return thread;
-    /* A limit on chains is for captures: nothing is in the way of an attach. */
-    if (atomic_load_explicit(&context_guard, memory_order_relaxed) == GUARD_LIMITS &&
-        !thread->attached && !(frame_mark & FRAME_THREAD)) {
-        thread->attached = context;
-        thread->frame_mark = frame_mark | FRAME_SLOW;
-        return thread;
-    }
-    if (enter_lending(thread, context, frame_mark))
-        return thread;
     if (thread_is_words_only(thread)) {
         words_attach(0, context, thread);
         thread->attached = context;
@@ -217,18 +164,50 @@ static APART struct thread *enter_any(struct context *context, uintptr_t frame_m
     return thread;
 }
 
-/* First where somebody watches, and nothing else is in the way. */
-struct thread *scope_enter_any(struct context *context, uintptr_t frame_mark)
+/* A way each, so that none keeps registers for another's sake. */
+static APART struct thread *enter_by_moves(struct context *context, uintptr_t frame_mark)
 {
     struct thread *thread = thread_self;
 
-    if (!guard_is_for_observer() || thread->attached || !(context->flags & CONTEXT_WATCHED) ||
-        frame_mark & FRAME_THREAD)
+    return likely(enter_moving(thread, context, frame_mark)) ? thread
+                                                             : enter_any(context, frame_mark);
+}
+
+static APART struct thread *enter_by_lending(struct context *context, uintptr_t frame_mark)
+{
+    struct thread *thread = thread_self;
+
+    return likely(lending_enter(thread, context, frame_mark)) ? thread
+                                                              : enter_any(context, frame_mark);
+}
+
+static inline bool lends_only(void)
+{
+    return slots_have_owned_keys && !slots_have_copied;
+}
+
+static APART struct thread *enter_watched(struct context *context, uintptr_t frame_mark)
+{
+    struct thread *thread = thread_self;
+
+    if (unlikely(thread->attached || !(context->flags & CONTEXT_WATCHED) ||
+                 frame_mark & FRAME_THREAD))
         return enter_any(context, frame_mark);
     thread->attached = context;
     thread->frame_mark = frame_mark | FRAME_SLOW; /* SCOPE_LEAVE knows nothing of the watcher */
     observer->start(thread, context);
     return thread_self;
+}
+
+struct thread *scope_enter_any(struct context *context, uintptr_t frame_mark)
+{
+    if (guard_is_for_observer())
+        return enter_watched(context, frame_mark);
+    if (atomic_load_explicit(&slots_moves, memory_order_relaxed))
+        return enter_by_moves(context, frame_mark);
+    if (lends_only())
+        return enter_by_lending(context, frame_mark);
+    return enter_any(context, frame_mark);
 }
 
 static bool has_frame(const struct thread *thread, uintptr_t sp)
@@ -262,8 +241,6 @@ static APART void leave_here(uintptr_t sp)
     uintptr_t frame_mark = thread->frame_mark;
     struct context *context;
 
-    if (leave_moving(thread, sp))
-        return;
     if (!slots_have_copied && !thread->depth &&
         (frame_mark & ~(uintptr_t)FRAME_OWNED) == (sp | FRAME_SLOW) && thread_is_attached(thread) &&
         !(thread->attached->flags & (CONTEXT_OVERLAY | CONTEXT_WATCHED | CONTEXT_TAGGED))) {
@@ -273,8 +250,6 @@ static APART void leave_here(uintptr_t sp)
             context_release_on(thread, context);
         return;
     }
-    if (leave_lending(thread, sp))
-        return;
     /* What scope_enter_any made without a scope entry, if that is all there is. */
     if (scope_is_words_only && !thread->depth &&
         (frame_mark & ~(uintptr_t)FRAME_OWNED) == (sp | FRAME_SLOW) && thread_is_attached(thread) &&
@@ -300,16 +275,27 @@ static APART void leave_here(uintptr_t sp)
     scope_leave_slow(thread, sp);
 }
 
-/* First what scope_enter_any made where somebody watches. */
-void scope_leave_here(uintptr_t sp)
+static APART void leave_by_moves(uintptr_t sp)
+{
+    if (unlikely(!leave_moving(thread_self, sp)))
+        leave_here(sp);
+}
+
+static APART void leave_by_lending(uintptr_t sp)
+{
+    if (unlikely(!lending_leave(thread_self, sp)))
+        leave_here(sp);
+}
+
+static APART void leave_watched(uintptr_t sp)
 {
     struct thread *thread = thread_self;
     uintptr_t frame_mark = thread->frame_mark;
     struct context *context = thread->attached;
 
-    if (!observer || (frame_mark & ~(uintptr_t)FRAME_OWNED) != (sp | FRAME_SLOW) || thread->depth ||
-        !thread_is_attached(thread) ||
-        (context->flags & (CONTEXT_WATCHED | CONTEXT_OVERLAY)) != CONTEXT_WATCHED) {
+    if (unlikely((frame_mark & ~(uintptr_t)FRAME_OWNED) != (sp | FRAME_SLOW) || thread->depth ||
+                 !thread_is_attached(thread) ||
+                 (context->flags & (CONTEXT_WATCHED | CONTEXT_OVERLAY)) != CONTEXT_WATCHED)) {
         leave_here(sp);
         return;
     }
@@ -318,4 +304,16 @@ void scope_leave_here(uintptr_t sp)
         observer->finish(thread, context);
     else
         observer->end(thread, context, ENDED_RETURN);
+}
+
+void scope_leave_here(uintptr_t sp)
+{
+    if (observer)
+        leave_watched(sp);
+    else if (atomic_load_explicit(&slots_moves, memory_order_relaxed))
+        leave_by_moves(sp);
+    else if (lends_only())
+        leave_by_lending(sp);
+    else
+        leave_here(sp);
 }

@@ -249,8 +249,10 @@ struct context *context_of_task(struct thread *thread)
 
         task_snapshot->hops = chain->hops;
         task_snapshot->born_ms = chain->born_ms;
-        if (own && !slots_always_build && !slots_have_copied)
+        if (own && !slots_always_build && !slots_have_copied) {
+            over->flags |= CONTEXT_TOUCHED;
             own->task_snapshot = context_ref(task_snapshot);
+        }
     }
     return task_snapshot;
 }

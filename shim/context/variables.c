@@ -37,11 +37,15 @@ static uint64_t *id_at(struct thread *thread, struct context *holder)
 
 uint64_t vars_where(struct thread *thread)
 {
+    struct context *holder;
     uint64_t *id;
 
     if (thread_is_attached(thread) && !overlay_make(thread))
         return 0;
-    id = id_at(thread, holder_of(thread));
+    holder = holder_of(thread);
+    id = id_at(thread, holder);
+    if (holder)
+        holder->flags |= CONTEXT_TOUCHED;
     if (!*id)
         *id = new_id();
     return *id;
@@ -55,10 +59,12 @@ static void exchange(struct thread *thread, struct context *holder, struct vars_
 
     *place = map;
     *id_at(thread, holder) = id;
-    if (holder)
+    if (holder) {
+        holder->flags |= CONTEXT_TOUCHED;
         context_drop_task_snapshot(holder);
-    else
+    } else {
         context_drop_snapshot(thread);
+    }
     vars_unref(old);
 }
 

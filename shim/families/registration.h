@@ -159,7 +159,7 @@ registration_may_keep(struct registration *registration)
 {
     return likely(registration->context) &&
            (likely(!registration->running) || registration_is_left(registration, arch_sp())) &&
-           (guard_is_clear() || registration_apply_age(registration));
+           (likely(!context_may_be_old) || registration_apply_age(registration));
 }
 
 /* The run had a context that is not the registration's any more, or there is no registration any more. */

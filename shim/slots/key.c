@@ -124,6 +124,7 @@ static void bind(struct slot *slot, pthread_key_t key, bool may_have_values)
     binding->key = key;
     binding->destructor = known->destructor;
     binding->slot = slot;
+    binding->is_owned = slot->is_owned;
     if (known->destructor)
         slot_pin((const void *)known->destructor);
     slot_bound(slot, module.name, slot->key.name ? slot->key.name : slot->item);

@@ -301,6 +301,13 @@ void *policy_lend(const struct slot *slot, void *owned)
         return NULL;
     if (slot->policy == POLICY_WEAK)
         return origin_look(owned) == ORIGIN_CURRENT ? origin_value(owned) : NULL;
+    if (slot->policy == POLICY_REF) {
+        int saved_errno = errno;
+
+        ((maker *)slot->policy_function[0])(owned);
+        errno = saved_errno;
+        return owned;
+    }
     return slot->policy == POLICY_COPY ? copy_again(slot, owned) : make(slot, owned);
 }
 

@@ -430,6 +430,7 @@ extern uint8_t key_index_of[KEYS_MAX] __attribute__((visibility("hidden")));
 struct key_binding {
     pthread_key_t key;
     bool is_bound;
+    bool is_owned;              /* the slot's */
     uint32_t since;             /* slots_epoch in which this key took the key index */
     void (*destructor)(void *); /* the program's own, or NULL */
     const struct slot *slot;

@@ -165,7 +165,8 @@ GUARDED void libevent_run(int fd, short what, void *arg)
     }
     if (context && (!registration->context || registration->number & EVENT_PERSIST)) {
         registration->more = NULL;
-    } else if (!context && registration->context && !(registration->number & EVENT_PERSIST)) {
+    } else if (!context && registration->context && !(registration->number & EVENT_PERSIST) &&
+               likely(!context_may_be_old)) {
         context = registration->context;
         registration->context = NULL;
     } else {

@@ -14,9 +14,9 @@ typedef void work_callback(struct uv_work_s *);
 typedef void after_callback(struct uv_work_s *, int);
 
 /*
- * Requests that keep their record in their own words take the quick trampolines, which read it there;
- * run_work_any and run_after_any do the same for every request, and where the quick way is not open.
- * Only a request that has an after-callback has run_after.
+ * Requests that keep their record in their own words take the quick trampolines, which read it there, and their
+ * slow halves; run_work_any and run_after_any do the same for every request. Only a request that has an
+ * after-callback has run_after.
  */
 static GUARDED void run_work_any(struct uv_work_s *request)
 {
@@ -26,6 +26,16 @@ static GUARDED void run_work_any(struct uv_work_s *request)
     SCOPE_RUN(carried.context, 0, ((work_callback *)carried.function)(request));
 }
 
+/* The same for requests that keep their record in their own words, by the doors. */
+static GUARDED void run_work_slow(struct uv_work_s *request)
+{
+    GUARDED_FRAME();
+    struct uv_request *words = (struct uv_request *)request;
+
+    SCOPE_RUN(words->reserved[WORD_CONTEXT], 0,
+              ((work_callback *)words->reserved[WORD_FUNCTION])(request));
+}
+
 static GUARDED void run_work(struct uv_work_s *request)
 {
     GUARDED_FRAME();
@@ -33,7 +43,7 @@ static GUARDED void run_work(struct uv_work_s *request)
     struct uv_request *words = (struct uv_request *)request;
 
     if (unlikely(!thread_is_plain(thread))) {
-        run_work_any(request);
+        run_work_slow(request);
         return;
     }
     SCOPE_RUN_PLAIN(thread, words->reserved[WORD_CONTEXT], 0,
@@ -51,6 +61,15 @@ static GUARDED void run_after_any(struct uv_work_s *request, int status)
         context_release(carried.context);
 }
 
+static GUARDED void run_after_slow(struct uv_work_s *request, int status)
+{
+    GUARDED_FRAME();
+    struct uv_request *words = (struct uv_request *)request;
+
+    SCOPE_RUN(words->reserved[WORD_CONTEXT], FRAME_OWNED,
+              ((after_callback *)words->reserved[WORD_AFTER])(request, status));
+}
+
 static GUARDED void run_after(struct uv_work_s *request, int status)
 {
     GUARDED_FRAME();
@@ -58,7 +77,7 @@ static GUARDED void run_after(struct uv_work_s *request, int status)
     struct uv_request *words = (struct uv_request *)request;
 
     if (unlikely(!thread_is_plain(thread))) {
-        run_after_any(request, status);
+        run_after_slow(request, status);
         return;
     }
     SCOPE_RUN_PLAIN(thread, words->reserved[WORD_CONTEXT], FRAME_OWNED,
@@ -73,7 +92,7 @@ static inline __attribute__((always_inline)) void work_in_words(unsigned shape,
     struct uv_request *words = (struct uv_request *)request;
 
     if (unlikely(!thread_is_words_only(thread))) {
-        run_work_any(request);
+        run_work_slow(request);
         return;
     }
     SCOPE_RUN_WORDS(shape, thread, words->reserved[WORD_CONTEXT], 0,
@@ -87,7 +106,7 @@ after_in_words(unsigned shape, struct uv_work_s *request, int status)
     struct uv_request *words = (struct uv_request *)request;
 
     if (unlikely(!thread_is_words_only(thread))) {
-        run_after_any(request, status);
+        run_after_slow(request, status);
         return;
     }
     SCOPE_RUN_WORDS(shape, thread, words->reserved[WORD_CONTEXT], FRAME_OWNED,
@@ -111,15 +130,18 @@ static APART int queue_any(struct uv_loop_s *loop, struct uv_work_s *request, wo
     return error;
 }
 
-/* The slow half of the next: by a thread that has inherited a context. */
-static APART int queue_inherited(struct uv_loop_s *loop, struct uv_work_s *request,
-                                 work_callback *work, after_callback *after)
+/* The slow half of the next: where requests have words to spare and the real function is known. */
+static APART int queue_slow(struct uv_loop_s *loop, struct uv_work_s *request, work_callback *work,
+                            after_callback *after)
 {
     struct uv_request *words = (struct uv_request *)request;
     struct context *context;
 
-    if (unlikely(!work || !after || !(context = context_try_batch(thread_self, FAMILY_UV_WORK))))
+    if (unlikely(!work || !after))
         return queue_any(loop, request, work, after);
+    if (!(context = context_try_batch(thread_self, FAMILY_UV_WORK)) &&
+        !(context = context_capture_slow(FAMILY_UV_WORK)))
+        return REAL_KNOWN(uv_queue_work)(loop, request, work, after);
     words->reserved[WORD_FUNCTION] = (void *)work;
     words->reserved[WORD_AFTER] = (void *)after;
     words->reserved[WORD_CONTEXT] = context;
@@ -138,7 +160,7 @@ static int queue_in_words(struct uv_loop_s *loop, struct uv_work_s *request, wor
 
     __asm__("" : "+r"(loop)); /* or the compiler keeps it elsewhere for the call that is not made */
     if (unlikely(!work || !after || !(context = context_try_capture(FAMILY_UV_WORK))))
-        return queue_inherited(loop, request, work, after);
+        return queue_slow(loop, request, work, after);
     words->reserved[WORD_FUNCTION] = (void *)work;
     words->reserved[WORD_AFTER] = (void *)after;
     words->reserved[WORD_CONTEXT] = context;
@@ -156,7 +178,7 @@ queue_with_words(unsigned shape, struct uv_loop_s *loop, struct uv_work_s *reque
 
     __asm__("" : "+r"(loop));
     if (unlikely(!work || !after || !(context = context_take_words(thread, shape, FAMILY_UV_WORK))))
-        return queue_any(loop, request, work, after);
+        return queue_slow(loop, request, work, after);
     words->reserved[WORD_FUNCTION] = (void *)work;
     words->reserved[WORD_AFTER] = (void *)after;
     words->reserved[WORD_CONTEXT] = context;
@@ -206,11 +228,13 @@ int hook_uv_queue_work(struct uv_loop_s *loop, struct uv_work_s *request, work_c
                        after_callback *after)
 {
     /* Only the library that came with the program: a later one may be of another version. */
-    if (uv_has_words(__builtin_return_address(0)) && REAL_KNOWN(uv_queue_work) && !hooks_are_seen)
+    if (!uv_has_words(__builtin_return_address(0)) || !REAL_KNOWN(uv_queue_work))
+        return queue_any(loop, request, work, after);
+    if (!hooks_are_seen)
         __atomic_store_n(&hook_enter[HOOK_uv_queue_work],
                          guard_is_for_words() ? queue_for_words() : (void *)queue_in_words,
                          __ATOMIC_RELEASE);
-    return queue_any(loop, request, work, after);
+    return queue_slow(loop, request, work, after);
 }
 
 /* ---- threads ---- */

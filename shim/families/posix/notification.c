@@ -209,7 +209,7 @@ static GUARDED void run_again(struct notification *notification)
 
     lock_take(&notifications_lock);
     context = notification->context;
-    if (unlikely(!guard_is_clear()) && context && context != context_empty &&
+    if (unlikely(context_may_be_old) && context && context != context_empty &&
         context_is_too_old(context)) {
         old = context;
         context = notification->context = context_empty;

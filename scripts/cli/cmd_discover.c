@@ -169,6 +169,20 @@ static int judge_folder(const struct cli *cli, const char *folder)
     return child > 0 && WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_FAILED;
 }
 
+/* Has the file that was written anything but comments? */
+static bool has_item(const char *file)
+{
+    FILE *in = fopen(file, "re");
+    bool found = !in;
+    char line[4096];
+
+    while (!found && fgets(line, sizeof line, in))
+        found = line[0] != '#' && line[strspn(line, " \t\r\n")];
+    if (in)
+        fclose(in);
+    return found;
+}
+
 static int discover_run(const struct cli *cli)
 {
     const char *temporary = getenv("TMPDIR"), *output = cli_value(cli, OPT_discover_output);
@@ -200,7 +214,10 @@ static int discover_run(const struct cli *cli)
     if (WIFEXITED(status) &&
         (WEXITSTATUS(status) == EXIT_NOT_FOUND || WEXITSTATUS(status) == EXIT_CANNOT_RUN) && answer)
         return WEXITSTATUS(status);
-    if (!answer && output)
+    if (!answer && output && !cli_has(cli, OPT_discover_json) && !has_item(output))
+        say("written to %s, but nothing was found to carry: give %s more work to do, or more time",
+            clean(output), clean(cli->argv[0]));
+    else if (!answer && output)
         say("written to %s; next: baton run --config %s -- %s", clean(output), quoted(output),
             quoted(cli->argv[0]));
     return answer;

@@ -127,8 +127,9 @@ static void say_mistakes(const struct cli *cli)
     if (is_item_alone(cli->argv[0])) {
         int program = cli->argc > 1 && !strcmp(cli->argv[1], "--") ? 2 : 1;
 
+        setting_add("BATON_CARRY", cli->argv[0]);
         usage_error("run: %s is an item, and no program: baton run --carry %s -- %s",
-                    clean(cli->argv[0]), quoted(cli->argv[0]),
+                    clean(cli->argv[0]), quoted(getenv("BATON_CARRY")),
                     program < cli->argc ? quoted(cli->argv[program]) : "PROGRAM");
     }
     if (cli->dashes >= 0 || is_set("BATON_CARRY") || is_set("BATON_HOOKS") ||

@@ -18,9 +18,10 @@ enum { SAID_MAX = 3, TEXT_MAX = 2048 };
 
 struct sums {
     long long with_value, empty,
-        bare;       /* handoffs; `bare` without those that are as was asked for */
-    long long read; /* of those with a value: whose task read one; -1: not known */
-    char why[64];   /* of most of those that ran bare */
+        bare;         /* handoffs; `bare` without those that are as was asked for */
+    long long starts; /* of `empty`: threads that were started */
+    long long read;   /* of those with a value: whose task read one; -1: not known */
+    char why[64];     /* of most of those that ran bare */
     long long why_count;
     size_t items, hooks;
     bool has_auto;
@@ -68,6 +69,13 @@ static bool is_chosen(const char *reason)
     return false;
 }
 
+static bool is_start(const char *family)
+{
+    const char *dot = strrchr(family, '.');
+
+    return !strcmp(family, "pthread") || (dot && !strcmp(dot, ".thread"));
+}
+
 static void sum_families(const json_t *report, struct sums *sums)
 {
     const char *family, *reason;
@@ -77,6 +85,7 @@ static void sum_families(const json_t *report, struct sums *sums)
     {
         sums->with_value += report_number(counts, "carried") - report_number(counts, "empty");
         sums->empty += report_number(counts, "empty");
+        sums->starts += is_start(family) ? report_number(counts, "empty") : 0;
         json_object_foreach(json_object_get(counts, "bare"), reason, number)
         {
             if (is_chosen(reason))
@@ -291,6 +300,14 @@ static char *say_nothing(const struct sums *sums, const struct problems *problem
     if (problems->count && problems->count >= sums->items)
         return joined("NOTHING CARRIED: %s; what there is: baton check %s %s", problems->text,
                       quoted(problems->item), program);
+    /* Threads that live from before the first request, and are given work past us. */
+    if (sums->empty && sums->empty == sums->starts && !sums->bare)
+        return joined("NOTHING CARRIED: no task saw a value: %s %s started before any item had "
+                      "one, and nothing was handed to a thread by a way that baton knows%s%s: "
+                      "likely a pool of the program's own; which function, and who is woken by "
+                      "whom: baton discover -- %s",
+                      grouped(sums->empty), sums->empty == 1 ? "thread was" : "threads were",
+                      problems->count ? "; " : "", problems->count ? problems->text : "", program);
     if (sums->empty)
         return joined(
             "NOTHING CARRIED: %s %s handed over, but no item had a value where that was done%s%s; "

@@ -128,6 +128,7 @@ def whole_loop(name):
         # The program's output is what it was, and what is said goes to stderr.
         baton("discover", "-o", found, "--", program).ok().says("right 0 wrong 40\n").complains("next: baton run --config")
         baton("run", "--config", found, "--", program).ok().quiet().says("right 40 wrong 0")
+        baton("discover", "-o", found, "--", "true").ok().complains("written to", "but nothing was found to carry")
 
 
 @test("the whole loop of a stripped program: by offsets, also the function that hands over; check says the same")

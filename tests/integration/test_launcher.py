@@ -53,6 +53,7 @@ def names_what_is_wrong():
     right = "baton run --carry key:a -- /bin/true"
     baton("run", "key:a", "--", "/bin/true").exits(2).complains(f"key:a is an item, and no program: {right}\n")
     baton("run", "key:a", "/bin/true").exits(2).complains(right)
+    baton("run", "--carry", "fenv", "key:a", "/bin/true").exits(2).complains("baton run --carry 'fenv;key:a' -- /bin/true")
     baton("run", "/bin/true", "key:a").ok().complains(f"key:a stands behind the program's name, so it is the program's; for baton write: {right}")
     baton("run", "--", "/bin/true", "key:a").ok().quiet()
     baton("check", "key:a", "env", "/bin/true").exits(2).complains("baton check key:a -- env /bin/true")

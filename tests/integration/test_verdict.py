@@ -27,6 +27,9 @@ def gives_a_verdict():
     verdict("fenv", "true").ok().complains("NOTHING CARRIED: no handoff was seen")
     verdict("fenv", "sh", "-c", "kill -KILL $$").exits(-9).complains("ended by signal 9")
     baton("run", "--verdict", "true").complains("nothing was asked for")
+    pool = PROGRAMS / "discover_pool"
+    verdict("key:tenant_key", pool).complains("NOTHING CARRIED: no task saw a value: 2 threads were started before", "likely a "
+                                              f"pool of the program's own; which function, and who is woken by whom: baton discover -- {pool}\n")
     # Status 65 only where the program itself says that all is well, and only if not everything was carried.
     require = ("--require",)
     verdict("key:request_key", options=require).exits(0)

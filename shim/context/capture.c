@@ -224,20 +224,19 @@ struct context *context_capture_slow(unsigned family)
     struct thread *thread = thread_self;
     uintptr_t sp = (uintptr_t)__builtin_dwarf_cfa();
 
+    /* Where somebody watches, what context_try_capture is where nobody does. */
+    if (guard_is_for_observer() && likely(!thread->attached && thread->snapshot.refs > 0)) {
+        thread->snapshot.refs--;
+        thread->snapshot.tally[family]++;
+        return observer->capture_plain(thread, thread->snapshot.context, family);
+    }
     if (unlikely(slots_always_build || thread->attached))
         return capture_any(family, sp);
     if (has_limits)
         return capture_limited(family, sp);
     if (slots_have_copied)
         return capture_by_moves(family, sp);
-    if (slots_have_owned_keys)
-        return capture_held(family, sp);
-    /* Where somebody watches, what context_try_capture is where nobody does. */
-    if (unlikely(!guard_is_for_observer() || thread->snapshot.refs <= 0))
-        return capture_any(family, sp);
-    thread->snapshot.refs--;
-    thread->snapshot.tally[family]++;
-    return observer->capture_plain(thread, thread->snapshot.context, family);
+    return slots_have_owned_keys ? capture_held(family, sp) : capture_any(family, sp);
 }
 
 struct context *context_here(void)

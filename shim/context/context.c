@@ -5,7 +5,7 @@
 
 #include "base/map.h"
 #include "base/mem.h"
-#include "context/coroutine.h"
+#include "context/coroutine_list.h"
 #include "context/dangling.h"
 #include "context/internal.h"
 #include "context/pool/listed.h"
@@ -53,7 +53,7 @@ void context_fork_lock(void)
     dangling_fork_lock();
     slots_fork_lock();
     thread_fork_lock();
-    coroutine_fork_lock();
+    coroutine_list_fork_lock();
     values_fork_lock();
     slab_fork_lock();
     listed_fork_lock();
@@ -83,7 +83,7 @@ void context_fork_unlock(bool is_child)
     listed_fork_unlock();
     slab_fork_unlock();
     values_fork_unlock(is_child);
-    coroutine_fork_unlock();
+    coroutine_list_fork_unlock();
     thread_fork_unlock(is_child);
     slots_fork_unlock();
     dangling_fork_unlock();

@@ -1,17 +1,19 @@
 /*
- * The table of coroutines, and switching where the fast path does not hold.
+ * Making, switching and ending coroutines where the fast path does not hold.
  *
- * The table lists every coroutine but main ones, sorted by stack address. Stacks may lie inside one another
- * (a coroutine whose stack is an array of another one's): the innermost is the one meant. The lock
- * guards the table only; contexts are let go, and foreign code is called, without it.
+ * A signal handler may switch, too (user threads that are preempted by a timer), at any instruction of a switch that it
+ * has interrupted: what it finds and what it leaves to be mended is written where `away` is defined (coroutine.h).
+ * The list's lock guards the list only; contexts are let go, and foreign code is called, without it.
  */
 #include "context/fast.h"
 #include "context/coroutine.h"
 
+#include <signal.h>
 #include <string.h>
 
-#include "base/lock.h"
 #include "base/mem.h"
+#include "base/sys.h"
+#include "context/coroutine_list.h"
 #include "context/internal.h"
 #include "context/observer.h"
 #include "context/thread.h"
@@ -19,87 +21,10 @@
 #include "slots/slots.h"
 
 _Atomic uint32_t coroutines_made;
+atomic_bool coroutines_preempt;
 
-static struct lock table_lock;
-static struct coroutine
-    *free_coroutines; /* never given back: other threads may still guess at them */
-static struct coroutine **table;
-static size_t table_count, table_max;
-
-/* ---- the table, under its lock ---- */
-
-/* The first place whose stack begins above `address`. */
-static size_t place_above(uintptr_t address)
-{
-    size_t low = 0, high = table_count;
-
-    while (low < high) {
-        size_t middle = (low + high) / 2;
-
-        if (table[middle]->low > address)
-            high = middle;
-        else
-            low = middle + 1;
-    }
-    return low;
-}
-
-static bool table_insert(struct coroutine *coroutine)
-{
-    size_t at;
-
-    if (table_count == table_max) {
-        size_t max = table_max ? table_max * 2 : 64;
-        struct coroutine **larger = mem_alloc(max * sizeof(struct coroutine *));
-
-        if (!larger)
-            return false;
-        if (table_count)
-            memcpy(larger, table, table_count * sizeof(struct coroutine *));
-        mem_free(table, table_max * sizeof(struct coroutine *));
-        table = larger;
-        table_max = max;
-    }
-    at = place_above(coroutine->low);
-    memmove(table + at + 1, table + at, (table_count - at) * sizeof(struct coroutine *));
-    table[at] = coroutine;
-    table_count++;
-    return true;
-}
-
-static void table_remove_at(size_t at)
-{
-    table_count--;
-    memmove(table + at, table + at + 1, (table_count - at) * sizeof(struct coroutine *));
-}
-
-static void table_remove(struct coroutine *coroutine)
-{
-    for (size_t at = place_above(coroutine->low); at-- > 0 && table[at]->low == coroutine->low;) {
-        if (table[at] == coroutine) {
-            table_remove_at(at);
-            return;
-        }
-    }
-}
-
-/* A coroutine whose stack is in the way of a new one, made from stack address `sp`; taken off the table. */
-static struct coroutine *table_take_overlapping(uintptr_t low, size_t size, uintptr_t sp)
-{
-    for (size_t at = place_above(low + size - 1); at-- > 0;) {
-        struct coroutine *coroutine = table[at];
-        bool is_within = coroutine->low >= low;
-
-        if (coroutine->low + coroutine->size <= low)
-            continue;
-        /* We are on that stack, and it has lent the new one a piece of its own. */
-        if (!is_within && sp - coroutine->low < coroutine->size)
-            continue;
-        table_remove_at(at);
-        return coroutine;
-    }
-    return NULL;
-}
+static struct coroutine *
+    free_coroutines; /* never given back: other threads may still guess at them; under the list's lock */
 
 /* ---- what a thread knows ---- */
 
@@ -160,16 +85,8 @@ static struct coroutine *find_main_stack(struct coroutines *own, uintptr_t sp)
 
 struct coroutine *coroutine_find_slow(struct coroutines *own, const void *hint, uintptr_t sp)
 {
-    struct coroutine *found = NULL;
+    struct coroutine *found = coroutine_list_find(sp);
 
-    lock_take(&table_lock);
-    for (size_t at = place_above(sp - 1); at-- > 0;) {
-        if (sp - 1 - table[at]->low < table[at]->size) {
-            found = table[at];
-            break;
-        }
-    }
-    lock_drop(&table_lock);
     if (!found)
         found = find_main_stack(own, sp);
     own->recent[coroutine_slot(hint)] = found;
@@ -177,6 +94,65 @@ struct coroutine *coroutine_find_slow(struct coroutines *own, const void *hint, 
 }
 
 /* ---- switching ---- */
+
+/* Foreign code is called, and values are exchanged one by one: not to be interrupted by one who switches. What a
+ * thread does to itself comes all the same: a handler of crashes is to have its say. */
+void coroutine_block_signals(uint64_t *before)
+{
+#define BIT(signal) (UINT64_C(1) << ((signal)-1))
+    static const uint64_t all = ~(BIT(SIGSEGV) | BIT(SIGBUS) | BIT(SIGFPE) | BIT(SIGILL) |
+                                  BIT(SIGTRAP) | BIT(SIGSYS) | BIT(SIGABRT));
+#undef BIT
+
+    (void)SYS_CALL(rt_sigprocmask, SIG_SETMASK, &all, before, sizeof all);
+}
+
+void coroutine_unblock_signals(const uint64_t *before)
+{
+    (void)SYS_CALL(rt_sigprocmask, SIG_SETMASK, before, NULL, sizeof *before);
+}
+
+static void load_state(struct coroutines *own, struct coroutine *to)
+{
+    own->current = to;
+    thread_self->state = to->state;
+}
+
+struct coroutine *coroutine_settle(struct coroutines *own, uintptr_t sp)
+{
+    struct coroutine *current = own->current, *here;
+
+    if (!current->away)
+        return current;
+    here = coroutine_list_find(sp);
+    if (!here)
+        here = current->size ? &own->main_stack : current;
+    if (here == current) {
+        if (here->away == AWAY_TORN)
+            load_state(own, here);
+    } else if (here->away == AWAY || here->away == AWAY_TORN) {
+        here->away = AWAY_TORN;
+        load_state(own, here);
+    } else {
+        coroutine_switch_slow(own, here);
+    }
+    return here;
+}
+
+void coroutine_arrive_slow(struct coroutines *own, struct coroutine *here)
+{
+    struct coroutine *current = own->current;
+    uint64_t before;
+
+    if (current->away == AWAY || current->away == AWAY_TORN) {
+        here->away = AWAY_TORN;
+        load_state(own, here);
+        return;
+    }
+    coroutine_block_signals(&before);
+    coroutine_switch_slow(own, here);
+    coroutine_unblock_signals(&before);
+}
 
 static void coroutine_free(struct coroutine *coroutine)
 {
@@ -189,10 +165,10 @@ static void coroutine_free(struct coroutine *coroutine)
     mem_free(coroutine->state.entries, coroutine->state.entries_max * sizeof(struct scope_entry));
     mem_free(coroutine->state.saved, coroutine->state.saved_max);
     memset(coroutine, 0, sizeof *coroutine);
-    lock_take(&table_lock);
+    coroutine_list_lock();
     coroutine->more = free_coroutines;
     free_coroutines = coroutine;
-    lock_drop(&table_lock);
+    coroutine_list_unlock();
     if (thread && was_counted)
         thread->records.freed++;
 }
@@ -266,11 +242,11 @@ static struct coroutine *coroutine_take(void)
 {
     struct coroutine *coroutine;
 
-    lock_take(&table_lock);
+    coroutine_list_lock();
     coroutine = free_coroutines;
     if (coroutine)
         free_coroutines = coroutine->more;
-    lock_drop(&table_lock);
+    coroutine_list_unlock();
     return coroutine ? coroutine : mem_alloc(sizeof *coroutine);
 }
 
@@ -289,25 +265,28 @@ struct coroutine *coroutine_new(uintptr_t low, size_t size, struct context *star
     coroutine->low = low;
     coroutine->size = size;
     for (;;) {
-        lock_take(&table_lock);
-        old = table_take_overlapping(low, size, arch_sp());
+        coroutine_list_lock();
+        old = coroutine_list_take_overlapping(low, size, arch_sp());
         if (old && old == thread_self->coroutines->current)
             old->is_unlisted = true; /* dropped when it is switched away from */
-        lock_drop(&table_lock);
+        coroutine_list_unlock();
         if (!old)
             break;
         if (!old->is_unlisted)
             drop(old);
     }
-    lock_take(&table_lock);
-    is_listed = table_insert(coroutine);
-    lock_drop(&table_lock);
+    coroutine_list_lock();
+    is_listed = coroutine_list_insert(coroutine);
+    coroutine_list_unlock();
     coroutine->is_counted = start != NULL;
     thread_self->records.made += coroutine->is_counted;
     if (!is_listed) {
         coroutine_free(coroutine);
         return NULL;
     }
+    coroutine->away = !start             ? HERE /* its first function is not ours */
+                      : guard_is_clear() ? AWAY
+                                         : AWAY_WHOLE;
     coroutine->start = start;
     coroutine->more = more;
     coroutine->more_size = more_size;
@@ -331,13 +310,14 @@ static void forget(struct coroutines *own, const struct coroutine *coroutine)
 
 void coroutine_end(struct coroutines *own, struct coroutine *ended, struct coroutine *to)
 {
-    lock_take(&table_lock);
+    coroutine_list_lock();
     if (!ended->is_unlisted)
-        table_remove(ended);
+        coroutine_list_remove(ended);
     ended->is_unlisted = true;
-    lock_drop(&table_lock);
+    coroutine_list_unlock();
     forget(own, ended);
     coroutine_switch_slow(own, to); /* drops it */
+    to->away = 0;
 }
 
 void coroutine_thread_ends(struct thread *thread)
@@ -352,14 +332,4 @@ void coroutine_thread_ends(struct thread *thread)
         scope_leave_slow(thread, UINTPTR_MAX & ~(uintptr_t)FRAME_FLAGS);
     }
     memset(own->recent, 0, sizeof own->recent);
-}
-
-void coroutine_fork_lock(void)
-{
-    lock_take_for_fork(&table_lock);
-}
-
-void coroutine_fork_unlock(void)
-{
-    lock_drop_after_fork(&table_lock);
 }

@@ -26,6 +26,7 @@ struct coroutine {
     bool has_values;
     bool is_counted;       /* in the report's records, as it holds a context from its making */
     bool is_unlisted;      /* its stack has been given to another coroutine while it ran */
+    uint8_t away;          /* enum coroutine_away */
     uintptr_t low, size;   /* its stack; size 0: a main one */
     struct context *start; /* of the entry function, until that has it */
     void *more;            /* the family's, mem_alloc(more_size) */
@@ -33,6 +34,27 @@ struct coroutine {
     const void
         *record; /* the family's: a switch that brings it is this coroutine's last; or NULL */
 };
+
+/*
+ * Where a signal handler may switch as well, it may have interrupted any instruction of a switch, and the switch may
+ * go on much later. What is said of a coroutine follows from the stack that one is on, not from what a switch had got to:
+ *
+ *  - Who leaves by swapcontext puts the thread's state into its own, is AWAY from then on, and only then writes `current`.
+ *    Both are single stores. What is copied into the thread's state after that is also in the coroutine that comes, so
+ *    nothing is lost if the copy is never finished, or made twice, or torn.
+ *  - Who comes back by swapcontext (coroutine_arrive) looks whether `current` is itself, and is away no more.
+ *  - Who finds `current` away has interrupted a switch between these two: it takes the coroutine whose stack it is on for
+ *    what runs (coroutine_settle). The interrupted switch will go on with its copy, so from then on that coroutine's own
+ *    state counts and the thread's does not (AWAY_TORN), until it has come back to where it was interrupted. The
+ *    one that comes then finds that it is not `current`, and makes itself so.
+ *  - Where more than the state is exchanged, signals are blocked meanwhile (AWAY_WHOLE: the thread's state is never torn).
+ *  - Whoever is entered by what does not come back to us (setcontext to a getcontext, longjmp, uc_link) is said to be here
+ *    by who leaves; with signals blocked, which the C library then sets as the target has them.
+ *
+ * So far as only the state is concerned that holds on one thread: a coroutine that is preempted on one and goes on
+ * on another has the first one's variables in its registers, here as in the C library.
+ */
+enum coroutine_away { HERE, AWAY, AWAY_WHOLE, AWAY_TORN };
 
 enum { COROUTINES_RECENT = 64 };
 
@@ -61,6 +83,15 @@ struct coroutine *coroutine_find_slow(struct coroutines *own, const void *hint, 
 void coroutine_switch_slow(struct coroutines *own, struct coroutine *to);
 struct coroutines *coroutine_own_slow(void);
 
+/* Some handler switches, as far as is known: a context had signals blocked. */
+extern atomic_bool coroutines_preempt __attribute__((visibility("hidden")));
+void coroutine_block_signals(uint64_t *before);
+void coroutine_unblock_signals(const uint64_t *before);
+/* What runs, for who is about to leave it from stack pointer `sp`: `current`, unless a switch was interrupted. */
+struct coroutine *coroutine_settle(struct coroutines *own, uintptr_t sp);
+/* `here` was come back to, and is not `current`. */
+void coroutine_arrive_slow(struct coroutines *own, struct coroutine *here);
+
 static inline bool coroutine_is_main_stack(const struct thread *thread)
 {
     return !thread->coroutines || thread->coroutines->current == &thread->coroutines->main_stack;
@@ -80,6 +111,15 @@ coroutine_find(struct coroutines *own, const void *hint, uintptr_t sp)
     return likely(guess && guess->sp == sp) ? guess : coroutine_find_slow(own, hint, sp);
 }
 
+/* Nothing is copied: the saved values are the same nothing for everybody. */
+static inline __attribute__((always_inline)) void
+coroutine_exchange(struct thread *thread, struct coroutines *own, struct coroutine *to)
+{
+    memcpy(&own->current->state, &thread->state, offsetof(struct thread_state, saved));
+    memcpy(&thread->state, &to->state, offsetof(struct thread_state, saved));
+    own->current = to;
+}
+
 /* Makes `to` what the calling thread runs; the switch itself must follow at once. */
 static inline __attribute__((always_inline)) void
 coroutine_switch(struct thread *thread, struct coroutines *own, struct coroutine *to)
@@ -92,10 +132,32 @@ coroutine_switch(struct thread *thread, struct coroutines *own, struct coroutine
         coroutine_switch_slow(own, to);
         return;
     }
-    /* Nothing is copied: the saved values are the same nothing for everybody. */
+    coroutine_exchange(thread, own, to);
+}
+
+/* The same for swapcontext, whose arrival is coroutine_arrive: in an order that may be interrupted anywhere. */
+static inline __attribute__((always_inline)) void coroutine_leave_plain(struct thread *thread,
+                                                                        struct coroutines *own,
+                                                                        struct coroutine *from,
+                                                                        struct coroutine *to)
+{
     memcpy(&from->state, &thread->state, offsetof(struct thread_state, saved));
-    memcpy(&thread->state, &to->state, offsetof(struct thread_state, saved));
+    atomic_signal_fence(memory_order_seq_cst);
+    from->away = AWAY;
+    atomic_signal_fence(memory_order_seq_cst);
     own->current = to;
+    atomic_signal_fence(memory_order_seq_cst);
+    memcpy(&thread->state, &to->state, offsetof(struct thread_state, saved));
+}
+
+/* Back on the stack of `here`, on whichever thread. */
+static inline __attribute__((always_inline)) void coroutine_arrive(struct coroutines *own,
+                                                                   struct coroutine *here)
+{
+    if (unlikely(own->current != here))
+        coroutine_arrive_slow(own, here);
+    atomic_signal_fence(memory_order_seq_cst);
+    here->away = HERE;
 }
 
 /* The current coroutine's entry function has returned and control goes to `to`: drops the coroutine. */
@@ -103,7 +165,5 @@ void coroutine_end(struct coroutines *own, struct coroutine *ended, struct corou
 
 /* For thread.c: the thread ends wherever it is. */
 void coroutine_thread_ends(struct thread *thread);
-void coroutine_fork_lock(void);
-void coroutine_fork_unlock(void);
 
 #endif

@@ -20,7 +20,7 @@
 #include "context/internal.h"
 #include "context/stack.h"
 #include "context/strict.h"
-#include "context/coroutine.h"
+#include "context/coroutine_list.h"
 #include "context/thread.h"
 #include "context/values.h"
 #include "context/variables.h"
@@ -58,10 +58,12 @@ static struct scope_entry *entry_push(struct thread *thread)
         void *entries = thread->entries;
         size_t size = thread->entries_max * sizeof *entry;
 
-        if (!grow(&entries, &size, (thread->depth + ENTRIES_FIRST) * sizeof *entry))
+        if (!coroutine_list_may_grow(thread) ||
+            !grow(&entries, &size, (thread->depth + ENTRIES_FIRST) * sizeof *entry))
             return NULL;
         thread->entries = entries;
         thread->entries_max = (uint32_t)(size / sizeof *entry);
+        coroutine_list_grown(thread);
     }
     entry = &thread->entries[thread->depth];
     entry->saved_at = SIZE_MAX;
@@ -76,6 +78,7 @@ static struct scope_entry *entry_push(struct thread *thread)
             thread->saved_used + slots_saved_bytes > thread->saved_max)
             return NULL;
         thread->saved = saved;
+        coroutine_list_grown(thread);
         entry->saved_at = thread->saved_used;
     }
     return entry;

@@ -29,6 +29,19 @@ def coroutine(mode, kind):
     carry(CARRIERS[kind], "ucontext", mode, kind).ok().quiet().clean().carried("ucontext")
 
 
+PREEMPTED = [("turns", "key"), ("turns", "tls"), ("turns", "fn"), ("scheduler", "key"), ("scheduler", "swap"), ("step", "key", "3"), ("step", "tls", "61"),
+             ("fresh", "key", "67")]
+
+
+@test("C15: user threads that a handler preempts, at any instruction of a switch", each=PREEMPTED)
+def preempted(*case):
+    for run in (plain, idle):
+        run("preempt", *case).wrong()
+    result = carry(CARRIERS[case[1]], "preempt", *case).ok().quiet().carried("ucontext")
+    if case[0] == "scheduler":  # the others leave coroutines that never end
+        result.clean()
+
+
 @test("C15: five universes as coroutines on one thread", each=CARRIERS)
 def five_universes(kind):
     for run in (plain, idle):

@@ -25,6 +25,8 @@
 struct entry {
     void (*function)(void);
     const ucontext_t *link;
+    uint64_t signals; /* what the function is to have blocked, then what it had */
+    bool is_blocked;  /* while its context is attached */
     int count;
     long arguments[];
 };
@@ -36,12 +38,14 @@ typedef void function_6(long, long, long, long, long, long);
 typedef void function_32(EIGHT_LONGS, EIGHT_LONGS, EIGHT_LONGS, EIGHT_LONGS);
 
 /* A function is not harmed by arguments that it does not look at. */
-static void call_entry(const struct entry *entry)
+static void call_entry(struct entry *entry)
 {
     long a[ARGUMENTS_MAX] = {0};
 
     for (int i = 0; i < entry->count; i++)
         a[i] = entry->arguments[i];
+    if (entry->is_blocked)
+        coroutine_unblock_signals(&entry->signals);
     if (entry->count <= 6)
         ((function_6 *)entry->function)(a[0], a[1], a[2], a[3], a[4], a[5]);
     else
@@ -49,9 +53,11 @@ static void call_entry(const struct entry *entry)
                                          a[10], a[11], a[12], a[13], a[14], a[15], a[16], a[17],
                                          a[18], a[19], a[20], a[21], a[22], a[23], a[24], a[25],
                                          a[26], a[27], a[28], a[29], a[30], a[31]);
+    /* A handler that switches must not come between what is left of us; the C library unblocks, for uc_link. */
+    coroutine_block_signals(&entry->signals);
 }
 
-static GUARDED void run_attached(struct context *context, const struct entry *entry)
+static GUARDED void run_attached(struct context *context, struct entry *entry)
 {
     GUARDED_FRAME();
     SCOPE_RUN(context, FRAME_OWNED, call_entry(entry));
@@ -60,17 +66,27 @@ static GUARDED void run_attached(struct context *context, const struct entry *en
 static void run_entry(long word)
 {
     struct coroutine *coroutine = (struct coroutine *)word;
-    const struct entry *entry = coroutine->more;
+    struct entry *entry = coroutine->more;
     const ucontext_t *link = entry->link;
     struct context *context = coroutine->start;
-    struct coroutines *own;
+    struct coroutines *own = thread_self->coroutines;
+    uint64_t signals;
 
+    if (own)
+        coroutine_arrive(own, coroutine);
     coroutine->start = NULL;
+    entry->is_blocked = !guard_is_clear() &&
+                        atomic_load_explicit(&coroutines_preempt, memory_order_relaxed);
+    if (entry->is_blocked)
+        coroutine_block_signals(&entry->signals);
     run_attached(context, entry);
+    signals = entry->signals;
     own = coroutine_own_slow();
     if (own && own->current == coroutine)
         coroutine_end(own, coroutine,
                       link ? coroutine_find(own, link, arch_context_sp(link)) : &own->main_stack);
+    if (!link)
+        coroutine_unblock_signals(&signals);
 }
 
 /*
@@ -102,6 +118,7 @@ static bool begins_with_nothing(const void *caller)
 
 void hook_makecontext(ucontext_t *target, void (*function)(void), int count, ...)
 {
+    uint64_t signals;
     struct coroutine *coroutine = NULL;
     struct context *context = NULL;
     struct entry *entry = NULL;
@@ -109,6 +126,7 @@ void hook_makecontext(ucontext_t *target, void (*function)(void), int count, ...
     size_t size = sizeof *entry + (size_t)(count > 0 ? count : 0) * sizeof(long);
     va_list list;
 
+    coroutine_block_signals(&signals);
     if (is_empty)
         coroutine = coroutine_new((uintptr_t)target->uc_stack.ss_sp, target->uc_stack.ss_size, NULL,
                                   NULL, 0);
@@ -145,10 +163,12 @@ void hook_makecontext(ucontext_t *target, void (*function)(void), int count, ...
          a[31]);
         if (coroutine)
             coroutine_made(coroutine, target, arch_context_sp(target));
+        coroutine_unblock_signals(&signals);
         return;
     }
     REAL(makecontext)(target, (void (*)(void))run_entry, 1, (long)coroutine);
     coroutine_made(coroutine, target, arch_context_sp(target));
+    coroutine_unblock_signals(&signals);
 }
 
 static __attribute__((noinline)) struct coroutines *own_coroutines(void)
@@ -156,17 +176,88 @@ static __attribute__((noinline)) struct coroutines *own_coroutines(void)
     return coroutine_own_slow();
 }
 
-/* Rare half of swapcontext: the first switch of a thread. */
-static __attribute__((noinline)) void swap_slow(const ucontext_t *left, uintptr_t sp,
-                                                const ucontext_t *target)
-{
-    struct coroutines *own = own_coroutines();
+/*
+ * A handler that switches leaves contexts that have its signal blocked, next to others that have not. Until two
+ * masks have been seen no handler is taken to switch: then the real function is called last, so that a context that is
+ * left knows nothing of a frame of ours (after a longjmp to where swapcontext was called it is as good as before).
+ */
+static _Atomic uint64_t mask_seen;
 
-    if (!own)
-        return;
-    own->current->sp = sp;
-    own->recent[coroutine_slot(left)] = own->current;
-    coroutine_switch(thread_self, own, coroutine_find(own, target, arch_context_sp(target)));
+enum { NO_MASK = -1 }; /* never equal: SIGKILL is in none */
+
+static inline uint64_t mask_of(const ucontext_t *context)
+{
+    return *(const uint64_t *)(const void *)&context->uc_sigmask;
+}
+
+static bool is_preemptive(const ucontext_t *target)
+{
+    static atomic_bool is_seen;
+    uint64_t mask = mask_of(target);
+
+    if (atomic_load_explicit(&coroutines_preempt, memory_order_relaxed))
+        return true;
+    if (!atomic_exchange_explicit(&is_seen, true, memory_order_relaxed))
+        atomic_store_explicit(&mask_seen, mask, memory_order_relaxed);
+    if (atomic_load_explicit(&mask_seen, memory_order_relaxed) == mask)
+        return false;
+    atomic_store_explicit(&mask_seen, (uint64_t)NO_MASK, memory_order_relaxed);
+    atomic_store_explicit(&coroutines_preempt, true, memory_order_relaxed);
+    return true;
+}
+
+/* Where handlers switch, too. A switch that one makes may have interrupted another, which goes on: its `away` is put back. */
+static __attribute__((noinline)) int swap_preemptive(struct coroutines *own, ucontext_t *left,
+                                                     const ucontext_t *target)
+{
+    bool is_plain = guard_is_clear() && !own->current->is_unlisted;
+    struct coroutine *from, *to;
+    uint64_t signals;
+    uint8_t was;
+    int result;
+
+    if (!is_plain)
+        coroutine_block_signals(&signals);
+    from = coroutine_settle(own, arch_sp());
+    was = from->away;
+    from->sp = arch_sp();
+    own->recent[coroutine_slot(left)] = from;
+    to = coroutine_find(own, target, arch_context_sp(target));
+    if (from != to) {
+        if (!to->away) /* left by a call without a frame of ours */
+            to->away = is_plain ? AWAY : AWAY_WHOLE;
+        if (is_plain) {
+            coroutine_leave_plain(thread_self, own, from, to);
+        } else {
+            from->away = was ? was : AWAY_WHOLE;
+            coroutine_switch_slow(own, to);
+        }
+    }
+    if (!is_plain)
+        coroutine_unblock_signals(&signals);
+    result = REAL(swapcontext)(left, target);
+    own = thread_self->coroutines;
+    coroutine_arrive(own, from);
+    from->away = was;
+    return result;
+}
+
+/* Rare half of swapcontext: a thread's first switch, values to exchange, a coroutine that is not at hand. */
+static __attribute__((noinline)) int swap_slow(ucontext_t *left, const ucontext_t *target,
+                                               uintptr_t sp)
+{
+    struct coroutines *own = thread_self->coroutines;
+
+    if (!own && atomic_load_explicit(&coroutines_made, memory_order_relaxed))
+        own = own_coroutines();
+    if (own && is_preemptive(target))
+        return swap_preemptive(own, left, target);
+    if (own) {
+        own->current->sp = sp;
+        own->recent[coroutine_slot(left)] = own->current;
+        coroutine_switch(thread_self, own, coroutine_find(own, target, arch_context_sp(target)));
+    }
+    return REAL_LIBC(swapcontext)(left, target);
 }
 
 int hook_swapcontext(ucontext_t *left, const ucontext_t *target)
@@ -174,25 +265,29 @@ int hook_swapcontext(ucontext_t *left, const ucontext_t *target)
     struct thread *thread = thread_self;
     struct coroutines *own = thread->coroutines;
     uintptr_t sp = (uintptr_t)__builtin_dwarf_cfa(); /* what the program is resumed with */
+    struct coroutine *from, *to;
 
-    if (unlikely(!own)) {
-        if (atomic_load_explicit(&coroutines_made, memory_order_relaxed))
-            swap_slow(left, sp, target);
-    } else {
-        struct coroutine *from = own->current;
-
-        from->sp = sp;
-        own->recent[coroutine_slot(left)] = from;
-        coroutine_switch(thread, own, coroutine_find(own, target, arch_context_sp(target)));
-    }
-    return REAL(swapcontext)(left, target);
+    if (unlikely(!own))
+        return swap_slow(left, target, sp);
+    from = own->current;
+    to = own->recent[coroutine_slot(target)];
+    if (unlikely(from->away || from->is_unlisted || !guard_is_clear() || !to ||
+                 to->sp != arch_context_sp(target) ||
+                 mask_of(target) != atomic_load_explicit(&mask_seen, memory_order_relaxed)))
+        return swap_slow(left, target, sp);
+    own->recent[coroutine_slot(left)] = from;
+    from->sp = sp;
+    if (likely(from != to))
+        coroutine_exchange(thread, own, to);
+    return REAL_LIBC(swapcontext)(left, target);
 }
 
 /* Going away without being kept: `from` may be resumed by an older context all the same. */
-static void leave_for(const void *hint, uintptr_t sp)
+static void leave_for(const void *hint, uintptr_t sp, bool sets_signals)
 {
     struct coroutines *own;
     struct coroutine *current, *to;
+    uint64_t signals;
 
     if (unlikely(thread_self->building) && sp > thread_self->building &&
         thread_self->building > arch_sp())
@@ -200,40 +295,45 @@ static void leave_for(const void *hint, uintptr_t sp)
     if (!sp || !atomic_load_explicit(&coroutines_made, memory_order_relaxed) ||
         !(own = own_coroutines()))
         return;
-    current = own->current;
-    if (current->size && sp - 1 - current->low < current->size)
+    current = coroutine_settle(own, arch_sp());
+    if (current->size && sp - 1 - current->low < current->size) {
+        current->away = HERE;
         return;
+    }
     to = coroutine_find(own, hint, sp);
+    if (sets_signals && to != current)
+        coroutine_block_signals(&signals);
     to->sp = sp;
     coroutine_switch(thread_self, own, to);
+    to->away = HERE;
 }
 
 int hook_setcontext(const ucontext_t *target)
 {
-    leave_for(target, arch_context_sp(target));
+    leave_for(target, arch_context_sp(target), true);
     return REAL(setcontext)(target);
 }
 
 void hook_longjmp(struct __jmp_buf_tag *environment, int value)
 {
-    leave_for(environment, arch_jump_sp(environment));
+    leave_for(environment, arch_jump_sp(environment), false);
     REAL(longjmp)(environment, value);
 }
 
 void hook__longjmp(struct __jmp_buf_tag *environment, int value)
 {
-    leave_for(environment, arch_jump_sp(environment));
+    leave_for(environment, arch_jump_sp(environment), false);
     REAL(_longjmp)(environment, value);
 }
 
 void hook_siglongjmp(struct __jmp_buf_tag *environment, int value)
 {
-    leave_for(environment, arch_jump_sp(environment));
+    leave_for(environment, arch_jump_sp(environment), false);
     REAL(siglongjmp)(environment, value);
 }
 
 void hook___longjmp_chk(struct __jmp_buf_tag *environment, int value)
 {
-    leave_for(environment, arch_jump_sp(environment));
+    leave_for(environment, arch_jump_sp(environment), false);
     REAL(__longjmp_chk)(environment, value);
 }

@@ -22,6 +22,7 @@
 
 _Atomic uint32_t coroutines_made;
 atomic_bool coroutines_preempt;
+_Atomic uint32_t coroutines_astray;
 
 static struct coroutine *
     free_coroutines; /* never given back: other threads may still guess at them; under the list's lock */
@@ -85,8 +86,14 @@ static struct coroutine *find_main_stack(struct coroutines *own, uintptr_t sp)
 
 struct coroutine *coroutine_find_slow(struct coroutines *own, const void *hint, uintptr_t sp)
 {
-    struct coroutine *found = coroutine_list_find(sp);
+    struct coroutine *found = NULL;
 
+    if (atomic_load_explicit(&coroutines_astray, memory_order_relaxed))
+        found = own->main_stack.is_astray && own->main_stack.sp == sp
+                    ? &own->main_stack
+                    : coroutine_list_find_astray(sp);
+    if (!found)
+        found = coroutine_list_find(sp);
     if (!found)
         found = find_main_stack(own, sp);
     own->recent[coroutine_slot(hint)] = found;

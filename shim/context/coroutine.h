@@ -27,6 +27,7 @@ struct coroutine {
     bool is_counted;       /* in the report's records, as it holds a context from its making */
     bool is_unlisted;      /* its stack has been given to another coroutine while it ran */
     uint8_t away;          /* enum coroutine_away */
+    bool is_astray;        /* left on a stack that is not its own */
     uintptr_t low, size;   /* its stack; size 0: a main one */
     struct context *start; /* of the entry function, until that has it */
     void *more;            /* the family's, mem_alloc(more_size) */
@@ -83,6 +84,8 @@ struct coroutine *coroutine_find_slow(struct coroutines *own, const void *hint, 
 void coroutine_switch_slow(struct coroutines *own, struct coroutine *to);
 struct coroutines *coroutine_own_slow(void);
 
+/* How many are astray: a handler has come when the C library, on its way to them, was still on the stack that has ended. */
+extern _Atomic uint32_t coroutines_astray __attribute__((visibility("hidden")));
 /* Some handler switches, as far as is known: a context had signals blocked. */
 extern atomic_bool coroutines_preempt __attribute__((visibility("hidden")));
 void coroutine_block_signals(uint64_t *before);

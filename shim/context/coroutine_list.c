@@ -154,7 +154,18 @@ static struct coroutine *look(const struct rows *list, size_t n, uintptr_t addre
     return NULL;
 }
 
-struct coroutine *coroutine_list_find(uintptr_t sp)
+static struct coroutine *look_astray(const struct rows *list, size_t n, uintptr_t sp)
+{
+    for (size_t at = 0; at < n; at++) {
+        struct coroutine *coroutine = __atomic_load_n(&list->at[at], __ATOMIC_RELAXED);
+
+        if (coroutine && coroutine->is_astray && coroutine->sp == sp)
+            return coroutine;
+    }
+    return NULL;
+}
+
+static struct coroutine *find(uintptr_t sp, bool is_astray)
 {
     for (unsigned spins = 0;; spins++) {
         uint32_t before = atomic_load_explicit(&changes, memory_order_acquire);
@@ -165,7 +176,8 @@ struct coroutine *coroutine_list_find(uintptr_t sp)
         if (!list)
             return NULL;
         if (!(before & 1) || lock_is_mine(&list_lock)) {
-            found = look(list, n < list->max ? n : list->max, sp - 1);
+            n = n < list->max ? n : list->max;
+            found = is_astray ? look_astray(list, n, sp) : look(list, n, sp - 1);
             atomic_thread_fence(memory_order_acquire);
             if (before & 1 || atomic_load_explicit(&changes, memory_order_relaxed) == before)
                 return found; /* or a handler has interrupted the change: it cannot wait for it */
@@ -175,6 +187,16 @@ struct coroutine *coroutine_list_find(uintptr_t sp)
         else
             lock_nap();
     }
+}
+
+struct coroutine *coroutine_list_find(uintptr_t sp)
+{
+    return find(sp, false);
+}
+
+struct coroutine *coroutine_list_find_astray(uintptr_t sp)
+{
+    return find(sp, true);
 }
 
 bool coroutine_list_may_grow(struct thread *thread)

@@ -21,6 +21,8 @@ struct coroutine *coroutine_list_take_overlapping(uintptr_t low, size_t size, ui
 
 /* The innermost whose stack holds what lies below `sp`; NULL: none. Any thread, a signal handler too: no lock. */
 struct coroutine *coroutine_list_find(uintptr_t sp);
+/* The one that was left at `sp`, on a stack that is not its own. */
+struct coroutine *coroutine_list_find_astray(uintptr_t sp);
 
 /* May what an attach is kept in move now, and: it has moved. A switch that was interrupted may still write where it was. */
 bool coroutine_list_may_grow(struct thread *thread);

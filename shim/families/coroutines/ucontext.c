@@ -19,6 +19,7 @@
 
 #include "base/mem.h"
 #include "context/coroutine.h"
+#include "context/coroutine_list.h"
 #include "families/handoff.h"
 #include "interpose/reentry.h"
 
@@ -116,6 +117,32 @@ static bool begins_with_nothing(const void *caller)
                        caller));
 }
 
+/*
+ * A handler that switches leaves contexts that have its signal blocked, next to others that have not. Until two
+ * masks have been seen no handler is taken to switch: then the real function is called last, so that a context that is
+ * left knows nothing of a frame of ours (after a longjmp to where swapcontext was called it is as good as before).
+ */
+#define NO_MASK UINT64_MAX /* equal to none: SIGKILL is in none */
+static _Atomic uint64_t mask_seen = NO_MASK;
+
+static inline uint64_t mask_of(const ucontext_t *context)
+{
+    return *(const uint64_t *)(const void *)&context->uc_sigmask;
+}
+
+static bool is_preemptive(const ucontext_t *target)
+{
+    uint64_t mask = mask_of(target), seen = NO_MASK;
+
+    if (atomic_load_explicit(&coroutines_preempt, memory_order_relaxed))
+        return true;
+    if (atomic_compare_exchange_strong(&mask_seen, &seen, mask) || seen == mask)
+        return false;
+    atomic_store_explicit(&coroutines_preempt, true, memory_order_relaxed);
+    atomic_store_explicit(&mask_seen, NO_MASK, memory_order_relaxed);
+    return true;
+}
+
 void hook_makecontext(ucontext_t *target, void (*function)(void), int count, ...)
 {
     uint64_t signals;
@@ -126,6 +153,7 @@ void hook_makecontext(ucontext_t *target, void (*function)(void), int count, ...
     size_t size = sizeof *entry + (size_t)(count > 0 ? count : 0) * sizeof(long);
     va_list list;
 
+    (void)is_preemptive(target);
     coroutine_block_signals(&signals);
     if (is_empty)
         coroutine = coroutine_new((uintptr_t)target->uc_stack.ss_sp, target->uc_stack.ss_size, NULL,
@@ -176,42 +204,13 @@ static __attribute__((noinline)) struct coroutines *own_coroutines(void)
     return coroutine_own_slow();
 }
 
-/*
- * A handler that switches leaves contexts that have its signal blocked, next to others that have not. Until two
- * masks have been seen no handler is taken to switch: then the real function is called last, so that a context that is
- * left knows nothing of a frame of ours (after a longjmp to where swapcontext was called it is as good as before).
- */
-static _Atomic uint64_t mask_seen;
-
-enum { NO_MASK = -1 }; /* never equal: SIGKILL is in none */
-
-static inline uint64_t mask_of(const ucontext_t *context)
-{
-    return *(const uint64_t *)(const void *)&context->uc_sigmask;
-}
-
-static bool is_preemptive(const ucontext_t *target)
-{
-    static atomic_bool is_seen;
-    uint64_t mask = mask_of(target);
-
-    if (atomic_load_explicit(&coroutines_preempt, memory_order_relaxed))
-        return true;
-    if (!atomic_exchange_explicit(&is_seen, true, memory_order_relaxed))
-        atomic_store_explicit(&mask_seen, mask, memory_order_relaxed);
-    if (atomic_load_explicit(&mask_seen, memory_order_relaxed) == mask)
-        return false;
-    atomic_store_explicit(&mask_seen, (uint64_t)NO_MASK, memory_order_relaxed);
-    atomic_store_explicit(&coroutines_preempt, true, memory_order_relaxed);
-    return true;
-}
-
 /* Where handlers switch, too. A switch that one makes may have interrupted another, which goes on: its `away` is put back. */
 static __attribute__((noinline)) int swap_preemptive(struct coroutines *own, ucontext_t *left,
                                                      const ucontext_t *target)
 {
-    bool is_plain = guard_is_clear() && !own->current->is_unlisted;
+    bool is_plain = guard_is_clear() && !own->current->is_unlisted, is_astray, was_astray;
     struct coroutine *from, *to;
+    uintptr_t was_at;
     uint64_t signals;
     uint8_t was;
     int result;
@@ -220,7 +219,13 @@ static __attribute__((noinline)) int swap_preemptive(struct coroutines *own, uco
         coroutine_block_signals(&signals);
     from = coroutine_settle(own, arch_sp());
     was = from->away;
+    was_at = from->sp;
+    was_astray = from->is_astray;
     from->sp = arch_sp();
+    is_astray = coroutine_list_find(from->sp) != (from->size ? from : NULL);
+    if (is_astray)
+        atomic_fetch_add_explicit(&coroutines_astray, 1, memory_order_relaxed);
+    from->is_astray = is_astray;
     own->recent[coroutine_slot(left)] = from;
     to = coroutine_find(own, target, arch_context_sp(target));
     if (from != to) {
@@ -239,6 +244,10 @@ static __attribute__((noinline)) int swap_preemptive(struct coroutines *own, uco
     own = thread_self->coroutines;
     coroutine_arrive(own, from);
     from->away = was;
+    from->sp = was_at;
+    from->is_astray = was_astray;
+    if (is_astray)
+        atomic_fetch_sub_explicit(&coroutines_astray, 1, memory_order_relaxed);
     return result;
 }
 

@@ -179,6 +179,10 @@ static void *task(void *arg)
         pthread_setspecific(other_key, &mine);
         sum += look(seen_key);
         break;
+    case 5: /* writes first */
+        pthread_setspecific(other_key, &mine);
+        sum += look(seen_key) + look(seen_key);
+        break;
     case 4: /* hands over, and does not look */
         pthread_create(&thread, 0, inner, 0);
         pthread_join(thread, 0);
@@ -193,7 +197,7 @@ int main(int argc, char **argv)
     pthread_key_create(&other_key, 0);
     pthread_setspecific(seen_key, &values[0]);
     pthread_setspecific(other_key, &values[1]);
-    for (long i = 0; i < (argc > 1 ? 2 : 5); i++) {
+    for (long i = 0; i < (argc > 1 ? 2 : 6); i++) {
         pthread_create(&thread, 0, task, (void *)i);
         pthread_join(thread, 0);
     }
@@ -214,12 +218,12 @@ def counts_what_was_read(tmp_path):
 
     def verdict(items, *words, **options):
         return baton("run", "--verdict", "--report", report, "--carry", items, "--", program, *words, **options)
-    saw = "3 tasks saw their submitter's values"
-    verdict("key:seen_key;key:other_key").ok().says("135\n").complains(f"ok: {saw}; 3 more did not look at them\n")
-    expect(json.loads(report.read_text())["read"] == 3, "what was read stands in the report")
+    saw = "4 tasks saw their submitter's values"
+    verdict("key:seen_key;key:other_key").ok().says("149\n").complains(f"ok: {saw}; 3 more did not look at them\n")
+    expect(json.loads(report.read_text())["read"] == 4, "what was read stands in the report")
     verdict("key:seen_key;tls:nope").complains(f"PARTIAL: {saw}, but tls:nope matched nothing")
     verdict("key:seen_key", env={"END": "1"}).complains(f"ok: {saw}; 3 more did not look at them (ended by signal 6")
-    verdict("key:seen_key;fenv").complains("ok: 6 tasks ran with their submitter's values\n")
+    verdict("key:seen_key;fenv").complains("ok: 7 tasks ran with their submitter's values\n")
     verdict("key:seen_key;key:other_key", "none").ok().complains(
         "NOTHING CARRIED: no task saw a value: 2 tasks ran with one and read none; what tasks read: baton discover -- ")
     baton("run", "--require", "--carry", "key:seen_key", "--", program, "none").exits(65)

@@ -21,7 +21,7 @@
 #include "kept.h"
 #include "plan.h"
 
-enum { A_DAY = 24 * 60 * 60 };
+enum { A_DAY = 24 * 60 * 60, REMOVED_MAX = 4 };
 
 static const char not_ours[] = "not a folder that only this user can write to";
 static const char no_code[] = "no code can be loaded from it (noexec)";
@@ -73,20 +73,28 @@ static bool is_name_of_ours(const char *name)
     return false;
 }
 
+/*
+ * Looks at those of one sixteenth of all names, at another one each time, and at the processes for REMOVED_MAX
+ * files at most: somebody waits for the program, and a folder that is much used has thousands.
+ */
 static void remove_old(const char *folder)
 {
     DIR *files = opendir(folder);
     time_t now = time(NULL);
     struct dirent *entry;
+    char turn = "0123456789abcdef"[((unsigned long)getpid() + (unsigned long)now) % 16];
+    unsigned left = REMOVED_MAX;
 
-    while (files && (entry = readdir(files))) {
+    while (files && left && (entry = readdir(files))) {
         char path[4500];
         struct stat status;
 
-        snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
-        if (!is_name_of_ours(entry->d_name) || lstat(path, &status) != 0 ||
-            !S_ISREG(status.st_mode) || now - status.st_mtime < A_DAY)
+        if (entry->d_name[0] != turn || !is_name_of_ours(entry->d_name))
             continue;
+        snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
+        if (lstat(path, &status) != 0 || !S_ISREG(status.st_mode) || now - status.st_mtime < A_DAY)
+            continue;
+        left--;
         if (!is_mapped(path))
             unlink(path);
     }

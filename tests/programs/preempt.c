@@ -172,7 +172,7 @@ static void mode_scheduler(void)
 /* ---- step ---- */
 
 static ucontext_t left, other, third, interrupted;
-static volatile long countdown[2], interruptions;
+static volatile long countdown[2];
 static volatile int was_interrupted;
 
 #ifdef __x86_64__
@@ -208,7 +208,6 @@ static void stepped(int signal, siginfo_t *info, void *context)
         if (countdown[i]) {
             if (--countdown[i])
                 return;
-            interruptions++;
             was_interrupted = 1;
             swapcontext(&interrupted, &outside);
             return;

@@ -161,6 +161,7 @@ static void read_settings(char **environment)
         named_read(&config, environment);
     registration_is_off = !config.periodic;
     report_has_latency = config.latency;
+    report_has_reads = config.reads;
     is_watched = watch_is_wanted(&config);
     hooks_are_seen = is_watched || is_strict();
     if (known_is_waiting)

@@ -33,7 +33,7 @@
 #include "slots/slots.h"
 
 unsigned report_errors;
-bool report_has_latency;
+bool report_has_latency, report_has_reads;
 
 enum { TEXT_FIRST = 64 * 1024 }; /* bytes; more is made when it is full */
 
@@ -344,7 +344,8 @@ void report_begin(const char *target)
         .read_at = offsetof(struct thread, counts.read) - offsetof(struct thread, counts.carried),
     };
 
-    reads_begin();
+    if (report_has_reads)
+        reads_begin();
     live_begin(target, &head);
     if (!live_is_on)
         return;

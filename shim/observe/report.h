@@ -16,6 +16,8 @@ void report_begin(const char *target);
 extern unsigned report_errors;
 /* BATON_LATENCY. */
 extern bool report_has_latency;
+/* BATON_READS. */
+extern bool report_has_reads;
 
 void report_write(const char *target);
 

@@ -224,6 +224,7 @@ def counts_what_was_read(tmp_path):
     verdict("key:seen_key;tls:nope").complains(f"PARTIAL: {saw}, but tls:nope matched nothing")
     verdict("key:seen_key", env={"END": "1"}).complains(f"ok: {saw}; 3 more did not look at them (ended by signal 6")
     verdict("key:seen_key;fenv").complains("ok: 7 tasks ran with their submitter's values\n")
+    verdict("key:seen_key", env={"BATON_READS": "off"}).complains("ok: 7 tasks ran with their submitter's values\n")
     verdict("key:seen_key;key:other_key", "none").ok().complains(
         "NOTHING CARRIED: no task saw a value: 2 tasks ran with one and read none; what tasks read: baton discover -- ")
     baton("run", "--require", "--carry", "key:seen_key", "--", program, "none").exits(65)

@@ -46,6 +46,7 @@ import shlex
 import subprocess
 import tempfile
 import time
+import zlib
 from pathlib import Path
 
 import patience
@@ -323,6 +324,10 @@ def run(program, *args, preload=True, env=None, timeout=patience.LIMIT, stdin=""
         report_file = Path(folder) / "report.json"
         if preload and settings.get("BATON_CARRY") and "BATON_REPORT" not in settings:
             environment["BATON_REPORT"] = str(report_file)
+            # Counting reads takes the long ways: half of the runs go without, always the same ones.
+            words = [word for word in map(str, (Path(program).name, *args)) if "/" not in word]
+            if zlib.crc32(" ".join(words).encode()) & 1:
+                environment["BATON_READS"] = "off"
         environment.update(settings)
         started = time.monotonic()
         process = subprocess.Popen(emulator + command, env=environment, cwd=cwd, stdin=subprocess.PIPE,

@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 
 from compile import compiled
-from harness import CARRIERS, ROOT, carry, idle, plain, skip, test
+from harness import CARRIERS, PROGRAMS, ROOT, carry, idle, plain, skip, test
 
 CALLS = ("jump", "key", "get", "set", "symbol")
 HOOKS = re.findall(r"^HOOK\((\w+), .*?,\s*(\w+),\s*\(", (ROOT / "shim/interpose/hooks.def").read_text(), re.M)
@@ -182,3 +182,12 @@ def all_keys(kind):
     after = carry(CARRIERS[kind], "hard_limits", "keys", kind).ok().quiet().clean()
     if keys_of(after) != keys - 1:
         after.fail(f"the program gets other than {keys - 1} keys")
+
+
+@test("A1: functions of newer libraries than are installed: GLib 2.78, libuv 1.46", each=CARRIERS)
+def newer_names(kind):
+    library = PROGRAMS / "newer_names.so"
+    for run in (plain, idle):
+        run("newer_names", library, kind).wrong().says("timeout sees 9 WRONG", "connect sees 9 WRONG")
+    carry(CARRIERS[kind], "newer_names", library, kind).ok().quiet().clean() \
+        .carried("glib.source").carried("uv.request")

@@ -33,6 +33,10 @@ extern int row_uv_fs_poll_start(uv_fs_poll_t *,
 _Static_assert(sizeof(uv_process_options_t) == 64 && offsetof(uv_process_options_t, exit_cb) == 0,
                "uv_process_options_t has changed");
 
+#if UV_VERSION_HEX < 0x012e00
+extern int uv_pipe_connect2(uv_connect_t *, uv_pipe_t *, const char *, size_t, unsigned, uv_connect_cb);
+#endif
+
 #define WANT_PTHREAD 1
 #define WANT_KEYS 1
 #define WANT_LOADER 1

@@ -29,6 +29,10 @@ _Static_assert(offsetof(GSourceCallbackFuncs, ref) == 0 && offsetof(GSourceCallb
                    offsetof(GSourceCallbackFuncs, get) == 16 && sizeof(GSourceCallbackFuncs) == 24,
                "GSourceCallbackFuncs has changed");
 
+#if !GLIB_CHECK_VERSION(2, 78, 0)
+extern guint g_timeout_add_seconds_once(guint, void (*)(gpointer), gpointer);
+#endif
+
 #define WANT_GLIB_THREAD 1
 #define WANT_GLIB_POOL 1
 #define WANT_GLIB_SOURCE 1

@@ -211,6 +211,12 @@ unsigned hook_g_timeout_add_seconds(unsigned interval, source_function *function
         NEW_SECONDS(interval), REAL(g_timeout_add_seconds)(interval, function, data));
 }
 
+unsigned hook_g_timeout_add_seconds_once(unsigned interval, void (*function)(void *), void *data)
+{
+    ADD(true, function, data, NULL, true, SOURCE_VOID, PRIORITY_DEFAULT, PRIORITY_DEFAULT,
+        NEW_SECONDS(interval), REAL(g_timeout_add_seconds_once)(interval, function, data));
+}
+
 unsigned hook_g_timeout_add_seconds_full(int priority, unsigned interval, source_function *function,
                                          void *data, notify_function *notify)
 {

@@ -200,6 +200,10 @@ STATUS(uv_write2, uv_write_s,
 STATUS(uv_shutdown, uv_shutdown_s, (struct uv_stream_s * stream), (stream))
 STATUS(uv_tcp_connect, uv_connect_s, (struct uv_tcp_s * tcp, const struct sockaddr *address),
        (tcp, address))
+/* uv_pipe_connect goes on to it. */
+STATUS(uv_pipe_connect2, uv_connect_s,
+       (struct uv_pipe_s * pipe, const char *name, unsigned long length, unsigned flags),
+       (pipe, name, length, flags))
 STATUS(uv_udp_send, uv_udp_send_s,
        (struct uv_udp_s * udp, const struct uv_buf_t *buffers, unsigned count,
         const struct sockaddr *address),

@@ -224,9 +224,10 @@ check-static: all  ## layers, exports, imports, generated tables
 	$(Q)scripts/gen-docs --check
 
 LOOP ?= 10
-check-loop: setup  ## every test LOOP=10 times
+check-loop: setup  ## every test LOOP=10 times, and two minutes of soak
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)$(MAKE) --no-print-directory test TEST_ARGS="--loop $(LOOP)"
+	$(Q)$(MAKE) --no-print-directory soak SECONDS=120
 
 # What cannot be built there is skipped, and what qemu does not do (limits of threads, process_vm_readv,
 # mq_notify) left out.

@@ -32,11 +32,15 @@ PYTEST    ?= /usr/bin/python3 -m pytest
 test: all tests  ## run the tests: T=PATTERN picks by name or promise, TEST_ARGS="-x --lf" goes to pytest
 	$(Q)BATON_TEST_BUILD='$(B)' $(PYTEST) -q -n auto $(if $(T),--pick='$(T)') $(TEST_ARGS)
 
-.PHONY: faults conformance versions
+.PHONY: faults conformance versions soak
 faults: all tests  ## every system call of ours fails once, one at a time, in twelve programs (20 minutes)
 	$(Q)BATON_TEST_BUILD='$(B)' /usr/bin/python3 tests/lib/faults.py $(T)
 conformance: all  ## tests of GLib, CPython and stress-ng, plain, idle and carrying (an hour); T='glib:thread python'
 	$(Q)BATON_TEST_BUILD='$(B)' /usr/bin/python3 tests/lib/conformance.py $(T)
+
+SECONDS ?= 3600
+soak: all tests  ## a hundred million handoffs of all families, or SECONDS=3600 of them; T='storm uv_work'
+	$(Q)BATON_TEST_BUILD='$(B)' /usr/bin/python3 tests/lib/soak.py --seconds $(SECONDS) $(T)
 
 versions: all  ## the library on Debian 11 and 13, as it is and built there (root; half an hour); T='11 sid'
 	$(Q)scripts/versions $(T)

@@ -4,7 +4,7 @@ import tempfile
 from pathlib import Path
 
 from compile import compiled
-from harness import ROOT, carry, plain, test
+from harness import ROOT, carry, find_program, plain, test
 from needs import needs, require
 
 TLS = "tls:request_id"
@@ -71,21 +71,19 @@ def rust_channel():
         fired(after, "rust-channel")
 
 
+@needs(programs=["preset_poco"])
 @test("B12: Poco::Thread starts the library's workers, too, and begins with nothing; BATON_OWN says otherwise")
 def poco_threads():
-    if not (PROGRAMS / "preset_poco").exists():
-        skip("preset_poco was not built here")
     carry(TLS, "preset_poco", "threads").wrong()
     carry(TLS, "preset_poco", "threads", env={"BATON_OWN": "libPocoFoundation"}).ok().clean().carried("pthread")
 
 
+@needs(programs=["preset_poco"])
 @test("a preset of which something fired is used: its other functions are no fault; one of which nothing fired is")
 def used_in_part():
-    if not (PROGRAMS / "preset_poco").exists():
-        skip("preset_poco was not built here")
     def run_with(preset, *groups):
         return plain(str(ROOT / "scripts" / "baton"), "run", "--carry", "tls:request_id", "--preset", preset, "--verdict",
-                     "--", PROGRAMS / "preset_poco", *groups)
+                     "--", find_program("preset_poco"), *groups)
     run_with("poco", "timer").ok().complains("baton: ok: ").never_says("PARTIAL")
     run_with("poco", "none").ok().complains("NOTHING CARRIED: ", "never fired")
     run_with("llvm", "timer").complains("NOTHING CARRIED: ", "matched nothing")

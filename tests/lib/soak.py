@@ -74,7 +74,7 @@ def main():
         while waiting or not runs:
             while len(waiting) < 2 and time.monotonic() - began < options.seconds and handoffs < options.handoffs:
                 waiting.add(pool.submit(one, (chance.choice(there), chance.choice(KINDS))))
-            done, waiting = concurrent.futures.wait(waiting, 15, concurrent.futures.FIRST_COMPLETED)
+            done, waiting = concurrent.futures.wait(waiting, return_when=concurrent.futures.FIRST_COMPLETED)
             for future in done:
                 name, count, failure = future.result()
                 runs += 1

@@ -9,10 +9,10 @@ not grow is what leak_note_glib and leak_note_uv look for, in a run of a million
 each failure with the command that repeats it, and at the end a line `N passed, N failed`.
 """
 import argparse
-import concurrent.futures
 import random
 import sys
 import time
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from pathlib import Path
 
 sys.dont_write_bytecode = True
@@ -69,12 +69,12 @@ def main():
     print(f"soak: {options.seconds} s, or {options.handoffs:,} handoffs; --seed {options.seed}", flush=True)
     began = said = time.monotonic()
     handoffs = runs = failed = 0
-    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+    with ThreadPoolExecutor(2) as pool:
         waiting = set()
         while waiting or not runs:
             while len(waiting) < 2 and time.monotonic() - began < options.seconds and handoffs < options.handoffs:
                 waiting.add(pool.submit(one, (chance.choice(there), chance.choice(KINDS))))
-            done, waiting = concurrent.futures.wait(waiting, return_when=concurrent.futures.FIRST_COMPLETED)
+            done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
             for future in done:
                 name, count, failure = future.result()
                 runs += 1

@@ -61,7 +61,8 @@ static void model_enter(void)
     _longjmp(model_state.scheduler, 1);
 }
 
-static void model_go_on(int thread)
+/* What returns twice has a frame of its own: what the caller has in registers stays. */
+static __attribute__((noinline)) void model_go_on(int thread)
 {
     model_state.current = thread;
     if (!_setjmp(model_state.scheduler)) {
@@ -73,6 +74,17 @@ static void model_go_on(int thread)
     model_state.current = -1;
 }
 
+static __attribute__((noinline)) void model_prepare(int i)
+{
+    if (!model_state.stacks[i])
+        model_state.stacks[i] = malloc(MODEL_STACK);
+    getcontext(&model_state.entry[i]);
+    model_state.entry[i].uc_stack.ss_sp = model_state.stacks[i];
+    model_state.entry[i].uc_stack.ss_size = MODEL_STACK;
+    model_state.entry[i].uc_link = NULL;
+    makecontext(&model_state.entry[i], model_enter, 0);
+}
+
 static void model_run(void)
 {
     model_state.steps = 0;
@@ -81,13 +93,7 @@ static void model_run(void)
         model_state.is_done[i] = !model_state.model->threads[i];
         if (model_state.is_done[i])
             continue;
-        if (!model_state.stacks[i])
-            model_state.stacks[i] = malloc(MODEL_STACK);
-        getcontext(&model_state.entry[i]);
-        model_state.entry[i].uc_stack.ss_sp = model_state.stacks[i];
-        model_state.entry[i].uc_stack.ss_size = MODEL_STACK;
-        model_state.entry[i].uc_link = NULL;
-        makecontext(&model_state.entry[i], model_enter, 0);
+        model_prepare(i);
     }
     for (;;) {
         int able[MODEL_THREADS];

@@ -4,12 +4,14 @@ import subprocess
 
 from harness import PROGRAMS, ROOT, Failure, skip, test
 
-# Called by a library for the program: the program that makes it do so.
+# Called by a library for the program, or found by dlsym: the program that makes it do so.
 BY_LIBRARY = {
     "__pthread_key_create": "libstdc++ and libgcc, in every C++ program",
     "__pthread_getspecific": "libstdc++ and libgcc",
     "__pthread_setspecific": "libstdc++ and libgcc",
     "g_object_new": "libgio, in gio_task",
+    "g_timeout_add_seconds_once": "newer than what is installed, in newer_names",
+    "uv_pipe_connect2": "newer than what is installed, in newer_names",
     "ompt_start_tool": "libomp, in openmp_llvm",
     "ldap_pvt_thread_pool_close": "libldap at ldap_pvt_thread_pool_destroy, in ldap_pool",
     "evthread_set_lock_callbacks": "libevent_pthreads, in libevent",

@@ -435,7 +435,7 @@ static void *hold_on_stack(void *held)
 
 START_TEST(test_policy_reads_nothing_behind_a_stack)
 {
-    enum { STACK = 256 << 10, BEHIND = 2 << 20 };
+    enum { STACK = 2 << 20, BEHIND = 2 << 20 }; /* sanitizers need 1 MiB */
     char *stack = mmap(NULL, STACK + BEHIND, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     pthread_attr_t attributes;
     pthread_t thread;

@@ -244,3 +244,12 @@ def python():
     for how in (plain, idle):
         how("/usr/bin/python3", script, library, 3).wrong()
     carry("key:plugin_key", "/usr/bin/python3", script, library, 200).ok().quiet().clean()
+
+
+@test("where no key is carried, the program's reads of keys go to the C library, as without us")
+def keys_are_direct():
+    before = plain("key_pointer").ok().says("pthread_getspecific is in libc.so.6\n", "tss_set is in libc.so.6\n")
+    idle("key_pointer").same_as(before)
+    for items in ("tls:request_id", "fn:get=request_get,set=request_set"):
+        carry(items, "key_pointer").same_as(before)
+    carry("key:request_key", "key_pointer").ok().says("pthread_getspecific is in libbaton.so\n")

@@ -125,7 +125,7 @@ static void load_state(struct coroutines *own, struct coroutine *to)
     thread_self->state = to->state;
 }
 
-struct coroutine *coroutine_settle(struct coroutines *own, uintptr_t sp)
+struct coroutine *coroutine_find_current(struct coroutines *own, uintptr_t sp)
 {
     struct coroutine *current = own->current, *here;
 

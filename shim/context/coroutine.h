@@ -45,7 +45,7 @@ struct coroutine {
  *    nothing is lost if the copy is never finished, or made twice, or torn.
  *  - Who comes back by swapcontext (coroutine_arrive) looks whether `current` is itself, and is away no more.
  *  - Who finds `current` away has interrupted a switch between these two: it takes the coroutine whose stack it is on for
- *    what runs (coroutine_settle). The interrupted switch will go on with its copy, so from then on that coroutine's own
+ *    what runs (coroutine_find_current). The interrupted switch will go on with its copy, so from then on that coroutine's own
  *    state counts and the thread's does not (AWAY_TORN), until it has come back to where it was interrupted. The
  *    one that comes then finds that it is not `current`, and makes itself so.
  *  - Where more than the state is exchanged, signals are blocked meanwhile (AWAY_WHOLE: the thread's state is never torn).
@@ -91,7 +91,7 @@ extern atomic_bool coroutines_preempt __attribute__((visibility("hidden")));
 void coroutine_block_signals(uint64_t *before);
 void coroutine_unblock_signals(const uint64_t *before);
 /* What runs, for who is about to leave it from stack pointer `sp`: `current`, unless a switch was interrupted. */
-struct coroutine *coroutine_settle(struct coroutines *own, uintptr_t sp);
+struct coroutine *coroutine_find_current(struct coroutines *own, uintptr_t sp);
 /* `here` was come back to, and is not `current`. */
 void coroutine_arrive_slow(struct coroutines *own, struct coroutine *here);
 

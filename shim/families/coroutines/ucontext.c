@@ -217,7 +217,7 @@ static __attribute__((noinline)) int swap_preemptive(struct coroutines *own, uco
 
     if (!is_plain)
         coroutine_block_signals(&signals);
-    from = coroutine_settle(own, arch_sp());
+    from = coroutine_find_current(own, arch_sp());
     was = from->away;
     was_at = from->sp;
     was_astray = from->is_astray;
@@ -304,7 +304,7 @@ static void leave_for(const void *hint, uintptr_t sp, bool sets_signals)
     if (!sp || !atomic_load_explicit(&coroutines_made, memory_order_relaxed) ||
         !(own = own_coroutines()))
         return;
-    current = coroutine_settle(own, arch_sp());
+    current = coroutine_find_current(own, arch_sp());
     if (current->size && sp - 1 - current->low < current->size) {
         current->away = HERE;
         return;

@@ -17,7 +17,7 @@ static void settings_write(const struct settings *settings);
 static struct settings settings_fresh;
 
 struct settings_attached {
-    struct settings before, lent;
+    struct settings before, attached;
 };
 
 static int settings_are(const struct settings *one, const struct settings *other)
@@ -62,8 +62,8 @@ static enum baton_adapter_result attach(void *captured, void **attached)
     if (!scope)
         return BATON_ADAPTER_FAILED;
     scope->before = settings_now();
-    memcpy(&scope->lent, captured ? captured : &settings_fresh, sizeof scope->lent);
-    settings_become(&scope->lent);
+    memcpy(&scope->attached, captured ? captured : &settings_fresh, sizeof scope->attached);
+    settings_become(&scope->attached);
     *attached = scope;
     return BATON_ADAPTER_OK;
 }
@@ -81,7 +81,7 @@ static void detach_at_end(void *attached)
     struct settings_attached *scope = attached;
     struct settings own = settings_now();
 
-    if (settings_are(&own, &scope->lent))
+    if (settings_are(&own, &scope->attached))
         settings_become(&scope->before);
     free(scope);
 }

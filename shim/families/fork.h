@@ -7,7 +7,7 @@
     X(glib)                    \
     X(glib_order)              \
     X(glib_source)             \
-    X(libevent) X(libevent_evbuffer) X(libevent_once) X(notification) X(waiting)
+    X(libevent) X(libevent_evbuffer) X(libevent_once) X(notification) X(pending)
 
 #define FORK_DECLARE(name)       \
     void name##_fork_lock(void); \

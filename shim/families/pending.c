@@ -5,11 +5,11 @@
 #include "base/lock.h"
 
 static struct lock tasks_lock;
-static struct waiting *tasks;
-static unsigned marks;
+static struct pending_task *tasks;
+static unsigned cancels;
 
 /* Under the lock. */
-static void unlink_task(struct waiting *task)
+static void unlink_task(struct pending_task *task)
 {
     task->is_taken = true;
     if (task->previous)
@@ -20,11 +20,11 @@ static void unlink_task(struct waiting *task)
         task->next->previous = task->previous;
 }
 
-struct waiting *waiting_new(enum family family, void *function, void *data, const void *pool,
-                            const void *owner)
+struct pending_task *pending_new(enum family family, void *function, void *data, const void *pool,
+                                 const void *owner)
 {
     struct context *context = context_capture(family);
-    struct waiting *task;
+    struct pending_task *task;
 
     if (!context)
         return NULL;
@@ -48,7 +48,8 @@ struct waiting *waiting_new(enum family family, void *function, void *data, cons
     return task;
 }
 
-void waiting_pushed(enum family family, struct waiting *task, const void *owner, bool is_refused)
+void pending_pushed(enum family family, struct pending_task *task, const void *owner,
+                    bool is_refused)
 {
     bool is_taken;
 
@@ -65,9 +66,9 @@ void waiting_pushed(enum family family, struct waiting *task, const void *owner,
         handoff_free(task, sizeof *task);
 }
 
-struct waiting waiting_take(struct waiting *task)
+struct pending_task pending_take(struct pending_task *task)
 {
-    struct waiting taken = *task;
+    struct pending_task taken = *task;
     bool is_last;
 
     lock_take(&tasks_lock);
@@ -79,28 +80,28 @@ struct waiting waiting_take(struct waiting *task)
     return taken;
 }
 
-unsigned waiting_mark(const void *pool, const void *owner)
+unsigned pending_cancel_begin(const void *pool, const void *owner)
 {
-    unsigned mark;
+    unsigned cancel;
 
     lock_take(&tasks_lock);
-    mark = ++marks;
-    for (struct waiting *task = tasks; task; task = task->next) {
+    cancel = ++cancels;
+    for (struct pending_task *task = tasks; task; task = task->next) {
         if (task->is_queued && (!pool || task->pool == pool) && (!owner || task->owner == owner))
-            task->seen = mark;
+            task->seen = cancel;
     }
     lock_drop(&tasks_lock);
-    return mark;
+    return cancel;
 }
 
-void waiting_drop(unsigned mark)
+void pending_cancel_end(unsigned cancel)
 {
-    struct waiting *dropped = NULL, *next;
+    struct pending_task *dropped = NULL, *next;
 
     lock_take(&tasks_lock);
-    for (struct waiting *task = tasks; task; task = next) {
+    for (struct pending_task *task = tasks; task; task = next) {
         next = task->next;
-        if (task->seen == mark) {
+        if (task->seen == cancel) {
             unlink_task(task);
             task->next = dropped;
             dropped = task;
@@ -114,12 +115,12 @@ void waiting_drop(unsigned mark)
     }
 }
 
-void waiting_fork_lock(void)
+void pending_fork_lock(void)
 {
     lock_take_for_fork(&tasks_lock);
 }
 
-void waiting_fork_unlock(void)
+void pending_fork_unlock(void)
 {
     lock_drop_after_fork(&tasks_lock);
 }

@@ -10,7 +10,7 @@
 
 #include "families/handoff.h"
 
-struct waiting {
+struct pending_task {
     void *function, *data;
     struct context *context;
     const void *pool;
@@ -18,18 +18,19 @@ struct waiting {
     bool is_queued;    /* the push has returned: a cancel that begins now will find it */
     bool is_taken;     /* off the list: it runs, or has been dropped */
     unsigned seen;     /* the last cancel that found it waiting */
-    struct waiting *previous, *next;
+    struct pending_task *previous, *next;
 };
 
 /* NULL: run it bare (counted). */
-struct waiting *waiting_new(enum family family, void *function, void *data, const void *pool,
-                            const void *owner);
+struct pending_task *pending_new(enum family family, void *function, void *data, const void *pool,
+                                 const void *owner);
 /* The push has returned; is_refused: and the task is not in the pool. */
-void waiting_pushed(enum family family, struct waiting *task, const void *owner, bool is_refused);
+void pending_pushed(enum family family, struct pending_task *task, const void *owner,
+                    bool is_refused);
 /* The worker's, before it runs the callback: what it has to know. */
-struct waiting waiting_take(struct waiting *task);
+struct pending_task pending_take(struct pending_task *task);
 /* Around the real cancel: which tasks wait (pool or owner NULL: any), and those that still do are dropped. */
-unsigned waiting_mark(const void *pool, const void *owner);
-void waiting_drop(unsigned mark);
+unsigned pending_cancel_begin(const void *pool, const void *owner);
+void pending_cancel_end(unsigned cancel);
 
 #endif

@@ -267,9 +267,9 @@ def check_layers_reads_objects(offence):
         plain(str(Path(folder, "scripts/check-layers"))).ok().quiet()
 
 
-@test("scripts/check-layers --rooms shows the rooms, and whom each uses")
+@test("scripts/check-layers shows the rooms, and whom each uses")
 def check_layers_prints_rooms():
-    plain(str(ROOT / "scripts/check-layers"), "--rooms", str(LIBRARY)).ok().quiet() \
+    plain(str(ROOT / "scripts/check-layers"), str(LIBRARY)).ok().quiet() \
         .says("base ", " files -> nothing", "elf ", " files -> base ", "slots ", "context ", "families ", "libuv ")
 
 

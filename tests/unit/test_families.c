@@ -45,9 +45,9 @@ static void expect_nothing_left(int64_t before)
     ck_assert_ptr_null(tasks);
 }
 
-static struct waiting *push(const void *to)
+static struct pending_task *push(const void *to)
 {
-    struct waiting *task = waiting_new(FAMILY_APR, NULL, NULL, to, NULL);
+    struct pending_task *task = pending_new(FAMILY_APR, NULL, NULL, to, NULL);
 
     ck_assert_ptr_nonnull(task);
     return task;
@@ -56,11 +56,11 @@ static struct waiting *push(const void *to)
 START_TEST(test_families_task_that_runs_before_its_push_returns_is_freed_by_the_push)
 {
     int64_t before = records();
-    struct waiting *task = push(&pool), taken = waiting_take(task);
+    struct pending_task *task = push(&pool), taken = pending_take(task);
 
     ck_assert_int_eq(records(), before + 1); /* the push still reads it */
     ck_assert(task->is_taken);
-    waiting_pushed(FAMILY_APR, task, NULL, false);
+    pending_pushed(FAMILY_APR, task, NULL, false);
     context_release(taken.context);
     expect_nothing_left(before);
 }
@@ -69,14 +69,15 @@ END_TEST
 START_TEST(test_families_cancel_leaves_what_is_being_pushed)
 {
     int64_t before = records();
-    struct waiting *task = push(&pool);
-    unsigned mark = waiting_mark(&pool, NULL);
-    struct waiting taken;
+    struct pending_task *task = push(&pool);
+    unsigned cancel = pending_cancel_begin(&pool, NULL);
+    struct pending_task taken;
 
-    waiting_drop(mark); /* the pool has not had it yet, so its cancel cannot have dropped it */
+    pending_cancel_end(
+        cancel); /* the pool has not had it yet, so its cancel cannot have dropped it */
     ck_assert(!task->is_taken);
-    waiting_pushed(FAMILY_APR, task, NULL, false);
-    taken = waiting_take(task);
+    pending_pushed(FAMILY_APR, task, NULL, false);
+    taken = pending_take(task);
     context_release(taken.context);
     expect_nothing_left(before);
 }
@@ -85,13 +86,13 @@ END_TEST
 START_TEST(test_families_cancel_drops_what_waits_in_its_pool_only)
 {
     int64_t before = records();
-    struct waiting *mine = push(&pool), *other = push(&other_pool), taken;
+    struct pending_task *mine = push(&pool), *other = push(&other_pool), taken;
 
-    waiting_pushed(FAMILY_APR, mine, NULL, false);
-    waiting_pushed(FAMILY_APR, other, NULL, false);
-    waiting_drop(waiting_mark(&pool, NULL));
+    pending_pushed(FAMILY_APR, mine, NULL, false);
+    pending_pushed(FAMILY_APR, other, NULL, false);
+    pending_cancel_end(pending_cancel_begin(&pool, NULL));
     ck_assert(tasks == other && !other->next && !other->is_taken);
-    taken = waiting_take(other);
+    taken = pending_take(other);
     context_release(taken.context);
     expect_nothing_left(before);
 }
@@ -101,7 +102,7 @@ START_TEST(test_families_push_that_is_refused_leaves_nothing)
 {
     int64_t before = records();
 
-    waiting_pushed(FAMILY_APR, push(&pool), NULL, true);
+    pending_pushed(FAMILY_APR, push(&pool), NULL, true);
     expect_nothing_left(before);
 }
 END_TEST

@@ -50,7 +50,7 @@ int hook_apr_thread_create(struct apr_thread_t **thread, struct apr_threadattr_t
 static GUARDED void *run_task(struct apr_thread_t *thread, void *arg)
 {
     GUARDED_FRAME();
-    struct waiting task = waiting_take(arg);
+    struct pending_task task = pending_take(arg);
     void *result;
 
     SCOPE_RUN(task.context, FRAME_OWNED,
@@ -60,15 +60,15 @@ static GUARDED void *run_task(struct apr_thread_t *thread, void *arg)
 
 #define PUSH(NAME, how)                                                          \
     do {                                                                         \
-        struct waiting *task = NULL;                                             \
+        struct pending_task *task = NULL;                                        \
         int error;                                                               \
                                                                                  \
         if (function && pool)                                                    \
-            task = waiting_new(FAMILY_APR, (void *)function, data, pool, owner); \
+            task = pending_new(FAMILY_APR, (void *)function, data, pool, owner); \
         if (!task)                                                               \
             return REAL(NAME)(pool, function, data, how, owner);                 \
         error = REAL(NAME)(pool, run_task, task, how, owner);                    \
-        waiting_pushed(FAMILY_APR, task, owner, error == APR_NOTFOUND);          \
+        pending_pushed(FAMILY_APR, task, owner, error == APR_NOTFOUND);          \
         return error;                                                            \
     } while (0)
 
@@ -93,10 +93,10 @@ int hook_apr_thread_pool_schedule(struct apr_thread_pool *pool, apr_function *fu
 /* apr-util calls it by our name when a pool ends, with no owner: all of them. */
 int hook_apr_thread_pool_tasks_cancel(struct apr_thread_pool *pool, void *owner)
 {
-    unsigned mark = waiting_mark(pool, owner);
+    unsigned cancel = pending_cancel_begin(pool, owner);
     int error = REAL(apr_thread_pool_tasks_cancel)(pool, owner);
 
     if (error == 0)
-        waiting_drop(mark);
+        pending_cancel_end(cancel);
     return error;
 }

@@ -15,7 +15,7 @@ typedef struct ldap_int_thread_pool_s *pool_handle;
 static GUARDED void *run_task(void *thread_context, void *arg)
 {
     GUARDED_FRAME();
-    struct waiting task = waiting_take(arg);
+    struct pending_task task = pending_take(arg);
     void *result;
 
     SCOPE_RUN(task.context, FRAME_OWNED,
@@ -25,15 +25,15 @@ static GUARDED void *run_task(void *thread_context, void *arg)
 
 int hook_ldap_pvt_thread_pool_submit(pool_handle *pool, start_function *start, void *arg)
 {
-    struct waiting *task = NULL;
+    struct pending_task *task = NULL;
     int error;
 
     if (pool && start)
-        task = waiting_new(FAMILY_LDAP, (void *)start, arg, *pool, NULL);
+        task = pending_new(FAMILY_LDAP, (void *)start, arg, *pool, NULL);
     if (!task)
         return REAL(ldap_pvt_thread_pool_submit)(pool, start, arg);
     error = REAL(ldap_pvt_thread_pool_submit)(pool, run_task, task);
-    waiting_pushed(FAMILY_LDAP, task, NULL, error != 0);
+    pending_pushed(FAMILY_LDAP, task, NULL, error != 0);
     return error;
 }
 
@@ -41,27 +41,27 @@ int hook_ldap_pvt_thread_pool_submit(pool_handle *pool, start_function *start, v
 int hook_ldap_pvt_thread_pool_submit2(pool_handle *pool, start_function *start, void *arg,
                                       void **cookie)
 {
-    struct waiting *task = NULL;
+    struct pending_task *task = NULL;
     void *own_cookie = NULL, **place = cookie ? cookie : &own_cookie;
     int error;
 
     if (pool && start && start != run_task)
-        task = waiting_new(FAMILY_LDAP, (void *)start, arg, *pool, NULL);
+        task = pending_new(FAMILY_LDAP, (void *)start, arg, *pool, NULL);
     if (!task)
         return REAL(ldap_pvt_thread_pool_submit2)(pool, start, arg, cookie);
     error = REAL(ldap_pvt_thread_pool_submit2)(pool, run_task, task, place);
     /* The task may have run and changed it; then nobody looks for it any more. */
-    waiting_pushed(FAMILY_LDAP, task, *place, error != 0);
+    pending_pushed(FAMILY_LDAP, task, *place, error != 0);
     return error;
 }
 
 int hook_ldap_pvt_thread_pool_retract(void *cookie)
 {
-    unsigned mark = cookie ? waiting_mark(NULL, cookie) : 0;
+    unsigned cancel = cookie ? pending_cancel_begin(NULL, cookie) : 0;
     int result = REAL(ldap_pvt_thread_pool_retract)(cookie);
 
     if (cookie && result > 0)
-        waiting_drop(mark);
+        pending_cancel_end(cancel);
     return result;
 }
 
@@ -76,14 +76,14 @@ struct walk {
 static int visit_task(start_function *ours, void *arg, void *walking)
 {
     const struct walk *walk = walking;
-    struct waiting *task = arg;
+    struct pending_task *task = arg;
     int is_retracted;
 
     if (task->function != (void *)walk->start)
         return 0;
     is_retracted = walk->visit(walk->start, task->data, walk->arg);
     if (is_retracted)
-        context_release(waiting_take(task).context);
+        context_release(pending_take(task).context);
     return is_retracted;
 }
 
@@ -100,10 +100,10 @@ int hook_ldap_pvt_thread_pool_walk(pool_handle *pool, start_function *start, wal
 
 int hook_ldap_pvt_thread_pool_close(pool_handle *pool, int runs_pending)
 {
-    unsigned mark = pool && *pool ? waiting_mark(*pool, NULL) : 0;
+    unsigned cancel = pool && *pool ? pending_cancel_begin(*pool, NULL) : 0;
     int error = REAL(ldap_pvt_thread_pool_close)(pool, runs_pending);
 
-    if (mark && error == 0)
-        waiting_drop(mark);
+    if (cancel && error == 0)
+        pending_cancel_end(cancel);
     return error;
 }

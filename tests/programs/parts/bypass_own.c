@@ -2,7 +2,7 @@
  * Functions for keys that go straight to libc's, as a tool that counts calls may have them; and one that
  * reads with them. In the program they are everybody's, in a library linked with -Bsymbolic its own.
  */
-#include "past_libc.h"
+#include "bypass_libc.h"
 
 void *own_read(pthread_key_t key);
 

@@ -2,7 +2,7 @@
 // libs: glib-2.0
 // link: -ldl
 // flags: -D_GNU_SOURCE
-// usage: past [rounds] [PLUGIN...]
+// usage: bypass [rounds] [PLUGIN...]
 #include <dlfcn.h>
 #include <glib.h>
 #include <gnu/lib-names.h>
@@ -66,14 +66,16 @@ int main(int argc, char **argv)
     add("dlvsym of libc", dlvsym(libc, "pthread_getspecific", "GLIBC_2.34"));
     add("dlsym of everybody", dlsym(RTLD_DEFAULT, "pthread_getspecific"));
     write_past = (writer *)(uintptr_t)dlsym(libc, "pthread_setspecific");
-    if (dlsym(libc, "no_such_function") || !dlerror() || dlerror() || !dlsym(libc, "getpid") || dlerror())
+    if (dlsym(libc, "no_such_function") || !dlerror() || dlerror() || !dlsym(libc, "getpid") ||
+        dlerror())
         expect("what dlerror says", 0, 1);
 
     for (int turn = 0; turn < 2; turn++) { /* unloaded and loaded again */
         int before = readers_count;
         for (int i = 2; i < argc; i++) {
             int lazy = strstr(argv[i], "lazy") != NULL;
-            void *plugin = dlopen(argv[i], (lazy ? RTLD_LAZY : RTLD_NOW) | RTLD_LOCAL | RTLD_DEEPBIND);
+            void *plugin =
+                dlopen(argv[i], (lazy ? RTLD_LAZY : RTLD_NOW) | RTLD_LOCAL | RTLD_DEEPBIND);
             if (!plugin) {
                 fprintf(stderr, "%s\n", dlerror());
                 return 2;

@@ -1,7 +1,7 @@
 // A plugin in a namespace of its own has a C library of its own: its handoffs are not the program's.
 // link: -ldl
 // flags: -D_GNU_SOURCE
-// usage: past_space PLUGIN
+// usage: bypass_space PLUGIN
 #include <dlfcn.h>
 
 #include "carrier.h"

@@ -33,6 +33,7 @@ int main(void)
         pthread_join(thread, NULL);
     }
     pthread_setspecific(destroyed_key, NULL);
-    printf("wrong: %ld by its own, %ld, %ld with a destructor\n", own_wrong, wrong, destroyed_wrong);
+    printf("wrong: %ld by its own, %ld, %ld with a destructor\n", own_wrong, wrong,
+           destroyed_wrong);
     return own_wrong || wrong;
 }

@@ -8,7 +8,7 @@ from harness import CARRIERS, PROGRAMS, ROOT, carry as carry_as_it_is, idle, pla
 from needs import needs
 
 # What a library starts begins empty; here it is looked at in threads that plugins start.
-INHERITING = "lazy,bound,relro,own,libown,past,plugin,libbareone,libbaretwo,libpastbare,libopener,one,two"
+INHERITING = "lazy,bound,relro,own,libown,bypass,plugin,libbareone,libbaretwo,libbypassbare,libopener,one,two"
 
 
 def carry(items, program, *args, env=None, **how):
@@ -16,7 +16,7 @@ def carry(items, program, *args, env=None, **how):
 
 
 KEY = CARRIERS["key"]
-PLUGINS = {"lazy": "past.so", "bound": "past.so", "relro": "past_relro.so"}
+PLUGINS = {"lazy": "bypass.so", "bound": "bypass.so", "relro": "bypass_relro.so"}
 
 
 def plugins(folder, names):
@@ -38,8 +38,8 @@ def readers(*names):
     with tempfile.TemporaryDirectory() as folder:
         paths = plugins(folder, names)
         for how in (plain, idle):
-            how("past", 3, *paths).wrong()
-        carry(items(names), "past", 200, *paths).ok().quiet().clean()
+            how("bypass", 3, *paths).wrong()
+        carry(items(names), "bypass", 200, *paths).ok().quiet().clean()
 
 
 @test("a RTLD_DEEPBIND plugin by its bare name: the caller's own search path still counts")
@@ -47,15 +47,15 @@ def by_search_path():
     with tempfile.TemporaryDirectory() as folder:
         plugins(folder, ["lazy"])
         env = {"LD_LIBRARY_PATH": folder}
-        carry(items(["lazy"]), "past", 20, "lazy.so", env=env).ok().quiet().clean()
+        carry(items(["lazy"]), "bypass", 20, "lazy.so", env=env).ok().quiet().clean()
 
 
 @test("RTLD_NEXT of a library that only reads is led back; one that stands between the program and libc goes on",
       each=(False, True))
 def next_function(between):
     words = ["-DBETWEEN"] if between else []
-    library = compiled("libnext.so", "-shared", "-fPIC", *words, "past_next.c")
-    program = compiled("next", "-rdynamic", "past_next_main.c", library, f"-Wl,-rpath,{library.parent}")
+    library = compiled("libnext.so", "-shared", "-fPIC", *words, "bypass_next.c")
+    program = compiled("next", "-rdynamic", "bypass_next_main.c", library, f"-Wl,-rpath,{library.parent}")
     calls = 200 if between else 0
     for how in (plain, idle):
         how(program).wrong().says(f"right 0, calls {calls}\n")
@@ -66,14 +66,14 @@ def next_function(between):
 def others(program_has_one):
     plugins, words = [], []
     for name, number in (("one", 1), ("two", 2), ("three", 3)):
-        library = compiled(f"libpast{name}.so", "-shared", "-fPIC", f"-DWHICH={number}", "gone_library.c",
-                           f"-Wl,-soname,libpast{name}.so")
+        library = compiled(f"libbypass{name}.so", "-shared", "-fPIC", f"-DWHICH={number}", "gone_library.c",
+                           f"-Wl,-soname,libbypass{name}.so")
         linked = [library, f"-Wl,-rpath,{library.parent}"]
         if number < 3:
-            plugins.append(compiled(f"past{name}.so", "-shared", "-fPIC", "gone_plugin.c", *linked))
+            plugins.append(compiled(f"bypass{name}.so", "-shared", "-fPIC", "gone_plugin.c", *linked))
         elif program_has_one:
             words = ["-DOWN_LIBRARY", *linked]
-    program = compiled("past", "past_main.c", *words)
+    program = compiled("bypass", "bypass_main.c", *words)
     before = plain(program, *plugins).ok().says(*(f"plugin {i} calls library {i + 1}, looked up in it: library {i + 1}, "
                                                   "ran 2" for i in (0, 1)))
     carry("key:no_such_key", program, *plugins).same_as(before)
@@ -81,10 +81,10 @@ def others(program_has_one):
 
 @test("a library that opens by bare name: its own search path still counts", each=("enable", "disable"))
 def openers_path(new_tags):
-    plugin = compiled("libpastbare.so", "-shared", "-fPIC", "past_opener.c", "-Wl,-soname,libpastbare.so")
-    opener = compiled("libopener.so", "-shared", "-fPIC", "past_opener.c",
+    plugin = compiled("libbypassbare.so", "-shared", "-fPIC", "bypass_opener.c", "-Wl,-soname,libbypassbare.so")
+    opener = compiled("libopener.so", "-shared", "-fPIC", "bypass_opener.c",
                       f"-Wl,--{new_tags}-new-dtags,-rpath,{plugin.parent}")
-    program = compiled("opens", "past_opener_main.c", opener, f"-Wl,-rpath,{opener.parent}")
+    program = compiled("opens", "bypass_opener_main.c", opener, f"-Wl,-rpath,{opener.parent}")
     before = plain(program, plugin.name).ok().says("opened")
     carry("key:no_such_key", program, plugin.name).same_as(before)
 
@@ -92,12 +92,12 @@ def openers_path(new_tags):
 @test("opened by bare name from a library with a search path of its own, plugins are led back at the first dlsym",
       each=(("enable", "now"), ("enable", "lazy"), ("disable", "now")))
 def bare_plugins(new_tags, binding):
-    words = ("-shared", "-fPIC", f"-Wl,-z,{binding}", "past_bare.c")
+    words = ("-shared", "-fPIC", f"-Wl,-z,{binding}", "bypass_bare.c")
     plugins = [compiled(f"libbare{name}.so", *words, f"-Wl,-soname,libbare{name}.so") for name in ("one", "two")]
     tags = f"-Wl,--{new_tags}-new-dtags"
-    opener = compiled("libopener.so", "-shared", "-fPIC", "past_opener.c", f"{tags},-rpath,{plugins[0].parent}",
+    opener = compiled("libopener.so", "-shared", "-fPIC", "bypass_opener.c", f"{tags},-rpath,{plugins[0].parent}",
                       f"-Wl,-rpath,{plugins[1].parent}")
-    program = compiled("bare", "-rdynamic", "past_bare_main.c", opener, f"-Wl,--enable-new-dtags,-rpath,{opener.parent}")
+    program = compiled("bare", "-rdynamic", "bypass_bare_main.c", opener, f"-Wl,--enable-new-dtags,-rpath,{opener.parent}")
     names = [plugin.name for plugin in plugins]
     for how in (plain, idle):
         how(program, *names).wrong().says("wrong: 400 of 400")
@@ -117,11 +117,11 @@ def constructor():
 
 def constructed(*args, **how):
     with tempfile.TemporaryDirectory() as folder:
-        paths = [shutil.copy(PROGRAMS / "past_made.so", Path(folder) / f"{name}.so") for name in ("one", "two")]
+        paths = [shutil.copy(PROGRAMS / "bypass_made.so", Path(folder) / f"{name}.so") for name in ("one", "two")]
         words = [args[0], *paths[1:]] if args[1] else [args[0]]
         for run in (plain, idle):
-            run("past_made", paths[0], *words).wrong()
-        return carry(KEY, "past_made", paths[0], *words, **how)
+            run("bypass_made", paths[0], *words).wrong()
+        return carry(KEY, "bypass_made", paths[0], *words, **how)
 
 
 @test("constructors of RTLD_DEEPBIND plugins see the task's value, what they set is the task's: also one in another's",
@@ -132,8 +132,8 @@ def constructors(adds, nested):
 
 @test("dlmopen into a new namespace: what is in there runs as without us, what is outside is carried")
 def namespace():
-    before = plain("past_space", PROGRAMS / "past.so").wrong().says("a thread in there sees 0")
-    after = carry(f"{KEY};key:plugin_key", "past_space", PROGRAMS / "past.so").ok().quiet().clean()
+    before = plain("bypass_space", PROGRAMS / "bypass.so").wrong().says("a thread in there sees 0")
+    after = carry(f"{KEY};key:plugin_key", "bypass_space", PROGRAMS / "bypass.so").ok().quiet().clean()
     after.says("a thread in there sees 0").carried("pthread", exactly=2)
     if before.out.splitlines()[0] != after.out.splitlines()[0]:
         after.fail("in there something has changed")
@@ -148,10 +148,10 @@ def native():
         paths = plugins(folder, ["lazy", "relro"])
         items_native = ";".join([NATIVE, "key:plugin_key@lazy.so,native", "key:plugin_key@relro.so,native"])
         env = {"BATON_DISABLE": "lookup"}
-        carry(KEY, "past", 20, *paths, env=env).wrong()
-        after = carry(items_native, "past", 200, *paths, env=env)
+        carry(KEY, "bypass", 20, *paths, env=env).wrong()
+        after = carry(items_native, "bypass", 200, *paths, env=env)
         after.never_says("of 200", "of 400").quiet().clean().slot_is(NATIVE, "bound")
-        carry(items_native, "past", 200, *paths).ok().quiet().clean()
+        carry(items_native, "bypass", 200, *paths).ok().quiet().clean()
 
 
 @test("native: every rule that holds for other keys", timeout=60, each=(
@@ -196,11 +196,11 @@ OWN = "another module has functions for keys of its own"
 @test("a module with functions for keys of its own is found at the start, and keys are carried natively by themselves",
       each=("front", "symbolic"))
 def own_functions(where):
-    words = ["past_own.c"]
+    words = ["bypass_own.c"]
     if where == "symbolic": # behind us, and bound to itself
         library = compiled("libown.so", "-shared", "-fPIC", "-Wl,-Bsymbolic", *words)
         words = [library, f"-Wl,-rpath,{library.parent}"]
-    program = compiled("own", "-rdynamic", "past_own_main.c", *words)
+    program = compiled("own", "-rdynamic", "bypass_own_main.c", *words)
     for how in (plain, idle):
         how(program).wrong().says("wrong: 200 by its own, 200, 200 with a destructor")
     after = carry(f"{KEY};key:destroyed_key", program).ok().quiet().clean().says("wrong: 0 by its own, 0, ")
@@ -217,7 +217,7 @@ def own_functions(where):
 @test("BATON_DISABLE=lookup leaves them alone")
 def disabled():
     with tempfile.TemporaryDirectory() as folder:
-        carry(KEY, "past", 3, *plugins(folder, ["lazy"]), env={"BATON_DISABLE": "lookup"}).wrong().says(
+        carry(KEY, "bypass", 3, *plugins(folder, ["lazy"]), env={"BATON_DISABLE": "lookup"}).wrong().says(
             "dlsym of libc: 3 of 3 WRONG", "plugin: 3 of 3 WRONG").never_says("direct")
 
 
@@ -225,7 +225,7 @@ def disabled():
 @test("readers past us under valgrind", each=("lazy", "relro"), timeout=120)
 def under_valgrind(name):
     with tempfile.TemporaryDirectory() as folder:
-        carry(items([name]), "valgrind", "-q", "--error-exitcode=9", PROGRAMS / "past", 200, *plugins(folder, [name]),
+        carry(items([name]), "valgrind", "-q", "--error-exitcode=9", PROGRAMS / "bypass", 200, *plugins(folder, [name]),
               timeout=100).ok().quiet()
 
 
@@ -233,14 +233,14 @@ def under_valgrind(name):
 def with_named(name):
     with tempfile.TemporaryDirectory() as folder:
         env = {"BATON_HOOKS": "no_such_submit(kind=submit,obj=1)"}
-        after = carry(items([name]), "past", 20, *plugins(folder, [name]), env=env, launched=True)
+        after = carry(items([name]), "bypass", 20, *plugins(folder, [name]), env=env, launched=True)
         after.ok().clean()
 
 
 @needs("python3")
 @test("Python's ctypes reads and writes a key and starts threads through libc's handle", timeout=60)
 def python():
-    script, library = ROOT / "tests" / "programs" / "past.py", PROGRAMS / "past.so"
+    script, library = ROOT / "tests" / "programs" / "bypass.py", PROGRAMS / "bypass.so"
     for how in (plain, idle):
         how("/usr/bin/python3", script, library, 3).wrong()
     carry("key:plugin_key", "/usr/bin/python3", script, library, 200).ok().quiet().clean()

@@ -30,8 +30,8 @@ int main(int argc, char **argv)
     for (int i = 0; i < 2; i++) {
         int ran = 0;
         int (*run)(int *) = (int (*)(int *))dlsym(plugins[i], "plugin_run");
-        void (*parallel)(void (*)(void *), void *, unsigned, unsigned) =
-            (void (*)(void (*)(void *), void *, unsigned, unsigned))dlsym(plugins[i], "GOMP_parallel");
+        void (*parallel)(void (*)(void *), void *, unsigned, unsigned) = (void (*)(
+            void (*)(void *), void *, unsigned, unsigned))dlsym(plugins[i], "GOMP_parallel");
         int *library = dlsym(plugins[i], "which");
         printf("plugin %d calls library %d", i, run(&ran));
         *library = 0;

@@ -29,7 +29,8 @@ void *plugin_read_by_table(pthread_key_t key)
 
 void *plugin_read_looked_up(pthread_key_t key)
 {
-    void *(*get)(pthread_key_t) = (void *(*)(pthread_key_t))dlsym(RTLD_DEFAULT, "pthread_getspecific");
+    void *(*get)(pthread_key_t) =
+        (void *(*)(pthread_key_t))dlsym(RTLD_DEFAULT, "pthread_getspecific");
     return get(key);
 }
 

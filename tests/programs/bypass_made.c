@@ -2,7 +2,7 @@
 // libs: glib-2.0
 // link: -ldl
 // flags: -D_GNU_SOURCE
-// usage: past_made PLUGIN [ADDS [OTHER]]; the constructor adds ADDS to the value, and opens OTHER, which does too
+// usage: bypass_made PLUGIN [ADDS [OTHER]]; the constructor adds ADDS to the value, and opens OTHER, which does too
 #include <dlfcn.h>
 #include <glib.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-"""Threads of Python's read a key of a C library through libc's own handle: past.py LIBRARY ROUNDS"""
+"""Threads of Python's read a key of a C library through libc's own handle: bypass.py LIBRARY ROUNDS"""
 import ctypes
 import sys
 import threading

@@ -1,3 +1,0 @@
-// The plugin of past.so.c with every pointer bound when it is loaded and read-only from then on, called without PLT.
-// flags: -Wl,-z,relro,-z,now -fno-plt
-#include "past.so.c"

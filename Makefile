@@ -25,7 +25,7 @@ BASE     = -std=gnu11 -fPIC -fdata-sections -fvisibility=hidden -ftls-model=init
 # The machine that is built for, which need not be this one.
 ARCH    := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine 2>/dev/null)))
 OTHERS  := $(filter-out $(ARCH),x86_64 aarch64)
-SRC_C   := $(filter-out shim/adapters/% shim/codecs/% shim/discover/% $(foreach other,$(OTHERS),%_$(other).c),$(wildcard shim/*.c shim/*/*.c shim/*/*/*.c))
+SRC_C   := $(filter-out shim/adapters/% shim/codecs/% shim/discover/% shim/waits/% $(foreach other,$(OTHERS),%_$(other).c),$(wildcard shim/*.c shim/*/*.c shim/*/*/*.c))
 SRC_S   := $(wildcard shim/*/*_$(ARCH).S shim/*/*/*_$(ARCH).S)
 OBJ     := $(SRC_C:%.c=$(B)/%.o) $(SRC_S:%.S=$(B)/%.o)
 # The unit suites link the lower rooms only: the rooms above take over pthread_create and its like.
@@ -33,7 +33,7 @@ CORE    := $(filter $(B)/shim/base/% $(B)/shim/elf/% $(B)/shim/slots/% $(B)/shim
 
 .DEFAULT_GOAL := all
 .PHONY: all
-all: $(B)/libbaton.so $(B)/baton-plan $(B)/baton-discover $(B)/libbaton-discover.so $(B)/baton-cli adapters codecs  ## build/libbaton.so
+all: $(B)/libbaton.so $(B)/baton-plan $(B)/baton-discover $(B)/libbaton-discover.so $(B)/libbaton-waits.so $(B)/baton-cli adapters codecs  ## build/libbaton.so
 
 # After the user's, for the library's objects: the layout names them, and link-time optimisation does away
 # with them; some bodies must go on to the real function by a jump, which takes optimising.
@@ -138,6 +138,12 @@ NOTES_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard shim/discover/*.c))
 $(B)/libbaton-discover.so: $(NOTES_OBJ)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -shared -Wl,-z,defs -Wl,-soname,libbaton-discover.so -o $@.new $^ -pthread -ldl
+	$(Q)mv -f $@.new $@
+
+# What notes down where threads wait, for a verdict: a library of its own, so that other programs pay nothing for it.
+$(B)/libbaton-waits.so: $(B)/shim/waits/waits.o $(B)/libbaton_core.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -shared -Wl,-z,defs -Wl,-soname,libbaton-waits.so -o $@.new $^
 	$(Q)mv -f $@.new $@
 
 # The launcher. Without jansson it reads no reports; linked in whole, because it is what starts everything.
@@ -276,7 +282,7 @@ install: all  ## PREFIX=/usr/local DESTDIR=
 	  $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man7
 	install -m 755 $(B)/libbaton.so $(DESTDIR)$(PREFIX)/lib/baton/libbaton.so
 	install -m 755 $(B)/baton-plan $(DESTDIR)$(PREFIX)/lib/baton/baton-plan
-	install -m 755 $(B)/baton-discover $(B)/libbaton-discover.so $(DESTDIR)$(PREFIX)/lib/baton/
+	install -m 755 $(B)/baton-discover $(B)/libbaton-discover.so $(B)/libbaton-waits.so $(DESTDIR)$(PREFIX)/lib/baton/
 	install -d $(DESTDIR)$(PREFIX)/lib/baton/adapters
 	install -d $(DESTDIR)$(PREFIX)/lib/baton/presets
 	install -m 644 $(wildcard shim/userhooks/presets/*.conf) $(DESTDIR)$(PREFIX)/lib/baton/presets/

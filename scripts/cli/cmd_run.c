@@ -151,7 +151,7 @@ static void say_mistakes(const struct cli *cli)
 
 int cmd_run(const struct cli *cli)
 {
-    char *library, *object = NULL, *path, *lack;
+    char *library, *object = NULL, *path, *lack, *behind;
     struct program program;
 
     take_settings(cli);
@@ -166,12 +166,15 @@ int cmd_run(const struct cli *cli)
     if (lack || program.kind == PROGRAM_MUSL || program.kind == PROGRAM_CLASS ||
         program.kind == PROGRAM_MACHINE)
         return cli_has(cli, OPT_run_require) ? EXIT_REQUIRED : become_program(cli->argv);
+    behind = program_behind(path, cli->argv + 1);
     if (needs_plan())
-        object = plan_object(cli, path, program_behind(path, cli->argv + 1) != NULL);
+        object = plan_object(cli, path, behind != NULL);
     if (setenv("LD_PRELOAD", preload_list(path, object, library), 1) != 0)
         fail(EXIT_FAILED, "out of memory");
-    if (watch_is_wanted(cli))
+    if (watch_is_wanted(cli)) {
+        preload_waits(&program, behind);
         watch_run(cli, become_program);
+    }
     if (!cli_has(cli, OPT_run_no_verdict))
         setenv("BATON_WARN", "on", 0);
     return become_program(cli->argv);

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/live.h"
+#include "base/waits.h"
 #include "cli.h"
 #include "report.h"
 
@@ -142,6 +143,33 @@ static uint64_t add_families(const struct live_head *head, json_t *report)
     return all;
 }
 
+static json_t *place_of(const struct waits_place *place)
+{
+    char name[WAITS_NAME + 1] = "";
+
+    if (!place->module)
+        return json_sprintf("0x%llx", (unsigned long long)place->address);
+    memcpy(name, place->module->name, WAITS_NAME);
+    return json_sprintf("%s+0x%llx", clean(name),
+                        (unsigned long long)(place->address - place->module->base));
+}
+
+/* "waited" of the report. Copied: it is written to while we read. */
+static void add_waited(const struct live_head *head, json_t *report)
+{
+    struct waits_page *page = allocated(malloc(sizeof *page));
+    struct waits_chosen chosen;
+
+    memcpy(page, (const char *)head + LIVE_ROOM_AT, sizeof *page);
+    if (waits_choose(page, &chosen))
+        json_object_set_new(report, "waited",
+                            json_pack("{s:o,s:o,s:I,s:I}", "at", place_of(&chosen.waiter), "from",
+                                      place_of(&chosen.waker), "threads",
+                                      (json_int_t)chosen.threads, "wakes",
+                                      (json_int_t)chosen.wakes));
+    free(page);
+}
+
 /* The report; NULL: none, or of a child that has counted nothing. */
 static json_t *read_live(const char *path, bool *runs)
 {
@@ -169,6 +197,7 @@ static json_t *read_live(const char *path, bool *runs)
     if (report) {
         uint64_t counted = add_families(mapped.head, report);
 
+        add_waited(mapped.head, report);
         json_object_set_new(report, "pid", json_integer(mapped.head->pid));
         json_object_set_new(report, "ended",
                             json_string(*runs ? "still running" : "ended without exit"));

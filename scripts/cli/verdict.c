@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/waits.h"
 #include "cli.h"
 #include "report.h"
 #include "verdict.h"
@@ -25,6 +26,8 @@ struct sums {
     long long why_count;
     size_t items, hooks;
     bool has_auto;
+    const json_t
+        *waited; /* where most threads waited and were woken, of all processes; NULL: not known */
 };
 
 /* What is not as it was asked for, a sentence each. */
@@ -281,6 +284,30 @@ static const char *program_of(const struct reports *reports)
     return reports->count ? report_text(reports->at[0], "program") : "PROGRAM";
 }
 
+static void sum_waited(const json_t *report, struct sums *sums)
+{
+    const json_t *waited = json_object_get(report, "waited");
+
+    if (waited &&
+        (!sums->waited || report_number(waited, "wakes") > report_number(sums->waited, "wakes")))
+        sums->waited = waited;
+}
+
+/* Who waits is a pool, of which nobody has told us. */
+static char *say_pool(const struct sums *sums)
+{
+    long long threads = sums->waited ? report_number(sums->waited, "threads") : 0;
+
+    if (threads < 1)
+        return joined(
+            "likely a pool of the program's own; which function, and who is woken by whom");
+    return joined("%s%s %s waited at %s and %s woken from %s: likely a pool of the program's own; "
+                  "which function",
+                  grouped(threads), threads == WAITS_THREADS ? " or more" : "",
+                  threads == 1 ? "thread" : "threads", clean(report_text(sums->waited, "at")),
+                  threads == 1 ? "was" : "were", clean(report_text(sums->waited, "from")));
+}
+
 static char *say_nothing(const struct sums *sums, const struct problems *problems,
                          const char *program)
 {
@@ -303,11 +330,11 @@ static char *say_nothing(const struct sums *sums, const struct problems *problem
     /* Threads that live from before the first request, and are given work past us. */
     if (sums->empty && sums->empty == sums->starts && !sums->bare)
         return joined("NOTHING CARRIED: no task saw a value: %s %s started before any item had "
-                      "one, and nothing was handed to a thread by a way that baton knows%s%s: "
-                      "likely a pool of the program's own; which function, and who is woken by "
-                      "whom: baton discover -- %s",
+                      "one, and nothing was handed to a thread by a way that baton knows%s%s; %s: "
+                      "baton discover -- %s",
                       grouped(sums->empty), sums->empty == 1 ? "thread was" : "threads were",
-                      problems->count ? "; " : "", problems->count ? problems->text : "", program);
+                      problems->count ? "; " : "", problems->count ? problems->text : "",
+                      say_pool(sums), program);
     if (sums->empty)
         return joined(
             "NOTHING CARRIED: %s %s handed over, but no item had a value where that was done%s%s; "
@@ -317,6 +344,10 @@ static char *say_nothing(const struct sums *sums, const struct problems *problem
     if (sums->bare)
         return joined("NOTHING CARRIED: %s %s ran without a context (%s); why: man 7 baton, REPORT",
                       grouped(sums->bare), tasks(sums->bare), clean(sums->why));
+    if (sums->waited)
+        return joined("NOTHING CARRIED: no handoff was seen%s%s; %s: baton discover -- %s",
+                      problems->count ? "; " : "", problems->count ? problems->text : "",
+                      say_pool(sums), program);
     return joined("NOTHING CARRIED: no handoff was seen%s%s: the program hands nothing over, or by "
                   "a queue of its "
                   "own; which: baton discover -- %s",
@@ -384,6 +415,7 @@ struct verdict verdict_of(const struct reports *reports, const char *typed)
 
     for (size_t i = 0; i < reports->count; i++) {
         sum_families(reports->at[i], &sums);
+        sum_waited(reports->at[i], &sums);
         sums.has_auto |= json_object_get(reports->at[i], "chosen") != NULL;
     }
     sum_reads(reports, &sums);

@@ -121,4 +121,13 @@ static inline bool arch_is_on_valgrind(void)
 /* The kernel's clock_gettime, in the page that it maps into every process. */
 #define ARCH_VDSO_CLOCK "__kernel_clock_gettime"
 
+/* See arch_x86_64.h: bl, blr. */
+enum { ARCH_CALL_MAX = 4 };
+static inline bool arch_is_behind_call(const unsigned char *code)
+{
+    uint32_t before = *((const uint32_t *)(const void *)code - 1);
+
+    return before >> 26 == 0x25 || (before & 0xfffffc1f) == 0xd63f0000;
+}
+
 #endif

@@ -211,4 +211,18 @@ static inline bool arch_is_on_valgrind(void)
 /* The kernel's clock_gettime, in the page that it maps into every process. */
 #define ARCH_VDSO_CLOCK "__vdso_clock_gettime"
 
+/* Is there a call just before CODE, of whose address ARCH_CALL_MAX bytes can be read? Near, or through a register or
+ * memory, in its lengths. */
+enum { ARCH_CALL_MAX = 7 };
+static inline bool arch_is_behind_call(const unsigned char *code)
+{
+    if (code[-5] == 0xe8)
+        return true;
+    for (int len = 2; len <= ARCH_CALL_MAX; len++) {
+        if (code[-len] == 0xff && (code[1 - len] & 0x38) == 0x10)
+            return true;
+    }
+    return false;
+}
+
 #endif

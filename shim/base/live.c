@@ -188,6 +188,36 @@ void live_tell(const char *text, size_t len)
     atomic_store(&head->text, other);
 }
 
+static void *_Atomic *lent; /* to whom the room in the head is; NULL: nobody */
+static size_t lent_kept;
+
+static void *room_of(struct live_head *of)
+{
+    return of ? (char *)of + LIVE_ROOM_AT : NULL;
+}
+
+void *live_room(void)
+{
+    return room_of(head);
+}
+
+void live_lend(void *_Atomic *where, size_t kept)
+{
+    lent_kept = kept < LIVE_ROOM ? kept : LIVE_ROOM;
+    lent = where;
+    atomic_store(where, room_of(head));
+}
+
+/* Before the parent's is unmapped: a signal handler may be the next to write. */
+static void lend_again(struct live_head *parents)
+{
+    if (!lent)
+        return;
+    if (head)
+        memcpy(room_of(head), room_of(parents), lent_kept);
+    atomic_store(lent, room_of(head));
+}
+
 /*
  * The page is shared with the parent, who counts on in it. The first page of the new file takes its place, or
  * at least memory of our own.
@@ -214,6 +244,7 @@ bool live_fork_child(void *counters)
             is_own = SYS_CALL(mmap, counters, page_size(), PROT_READ | PROT_WRITE,
                               MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0L) == (long)counters;
     }
+    lend_again(parents);
     sys_unmap(parents, parents_held);
     if (head) { /* the blocks that are left are the parent's */
         prepare(block_size - page_size(), 1, CHILD_PAGES);

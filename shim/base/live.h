@@ -18,6 +18,8 @@
 #define LIVE_SUFFIX ".live" /* FILE.PID.live */
 
 enum { LIVE_PAGES = 128, LIVE_TEXT = 64 * 1024, LIVE_HEAD = 64 * 1024 };
+/* In the head, behind the struct: what another library of ours writes (base/waits.h). */
+enum { LIVE_ROOM_AT = 4096, LIVE_ROOM = LIVE_HEAD - LIVE_ROOM_AT };
 
 /* At the start of the file; the texts follow at LIVE_HEAD, then pages of page_size at pages_at. All of one
  * machine: it is read where it was written. */
@@ -48,6 +50,10 @@ void live_prepare(size_t before);
 void *live_block(size_t before);
 /* What is told beside the counters: an object of JSON. Not by two threads at once. */
 void live_tell(const char *text, size_t len);
+/* The room in the head; NULL: there is no file. *WHERE is where somebody else looks for it, who writes to it from now
+ * on: a child of fork finds its own there, with the first KEPT bytes as they were, or NULL. */
+void *live_room(void);
+void live_lend(void *_Atomic *where, size_t kept);
 /* In a child of fork: a file of its own. COUNTERS: the page of the thread that lives on, or NULL; it is the
  * child's own then, and zeroed. False: it still is the parent's. */
 bool live_fork_child(void *counters);

@@ -27,6 +27,7 @@
 #include "interpose/hooks.h"
 #include "interpose/versions.h"
 #include "observe/latency.h"
+#include "observe/waited.h"
 #include "observe/watch.h"
 #include "userhooks/known.h"
 #include "userhooks/tally.h"
@@ -309,6 +310,20 @@ static void add_untried(struct text *text)
         add(text, "]");
 }
 
+/* Where threads waited, and from where most of them were woken. */
+static void add_waited(struct text *text)
+{
+    struct waited waited;
+
+    if (!waited_most(&waited))
+        return;
+    add(text, ",\"waited\":{\"at\":");
+    add_string(text, waited.at);
+    add(text, ",\"from\":");
+    add_string(text, waited.from);
+    add(text, ",\"threads\":%u,\"wakes\":%u}", waited.threads, waited.wakes);
+}
+
 /* All but the counters; what hooks count is told at exit only. */
 static void tell_live(void)
 {
@@ -349,6 +364,7 @@ void report_begin(const char *target)
     live_begin(target, &head);
     if (!live_is_on)
         return;
+    waited_begin();
     tell_live();
     slots_calls.bound = tell_live;
 }
@@ -401,6 +417,7 @@ void report_write(const char *target)
         if (report_errors)
             add(&text, ",\"wrong_settings\":%u", report_errors);
         add_untried(&text);
+        add_waited(&text);
         add_slots(&text, true);
         add_hooks(&text);
         if (report_has_latency)

@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 import patience
-from harness import PROGRAMS, ROOT, plain, test
+from harness import Failure, PROGRAMS, ROOT, plain, test
 from test_launcher import BATON, baton, expect
 
 GLIB = PROGRAMS / "stale_pool_glib"
@@ -28,8 +28,8 @@ def gives_a_verdict():
     verdict("fenv", "sh", "-c", "kill -KILL $$").exits(-9).complains("ended by signal 9")
     baton("run", "--verdict", "true").complains("nothing was asked for")
     pool = PROGRAMS / "discover_pool"
-    verdict("key:tenant_key", pool).complains("NOTHING CARRIED: no task saw a value: 2 threads were started before", "likely a "
-                                              f"pool of the program's own; which function, and who is woken by whom: baton discover -- {pool}\n")
+    verdict("key:tenant_key", pool).complains("NOTHING CARRIED: no task saw a value: 2 threads were started before",
+                                              "likely a pool of the program's own; which function", f": baton discover -- {pool}\n")
     # Status 65 only where the program itself says that all is well, and only if not everything was carried.
     require = ("--require",)
     verdict("key:request_key", options=require).exits(0)
@@ -38,6 +38,49 @@ def gives_a_verdict():
     verdict("fenv", "sh", "-c", "exit 7", options=require).exits(7)
     # Several processes are one run: the shell has no request_key.
     verdict("key:request_key", "sh", "-c", f"{GLIB}; {GLIB}; exit 4").exits(4).complains("ok: 10 tasks")
+
+
+def function_at(program, place):
+    """The function of a program that the call at MODULE+0xOFFSET stands in."""
+    offset = int(place.split("+0x")[1], 16)
+    for line in subprocess.run(["nm", "-SC", "--defined-only", program], capture_output=True, text=True, check=True).stdout.splitlines():
+        words = line.split(maxsplit=3)
+        if len(words) == 4 and words[2] in "tTW" and int(words[0], 16) <= offset < int(words[0], 16) + int(words[1], 16):
+            return words[3]
+    raise Failure(f"{place} is in no function of {program}")
+
+
+WOKEN = {"discover_pool": ("worker", "pool_submit"), "discover_pool_cxx": ("Pool::run|_M_run", "Pool::enqueue")}
+
+
+@test("the verdict says where threads waited and from where they were woken: at exit, after a signal, in the report", each=list(WOKEN))
+def names_who_waits(name):
+    program, (waiter, waker) = PROGRAMS / name, WOKEN[name]
+    where = rf"; \d threads? waited at ({name}\+0x[0-9a-f]+) and (?:was|were) woken from ({name}\+0x[0-9a-f]+): likely a pool of " \
+            rf"the program's own; which function: baton discover -- {program}"
+
+    key = {"discover_pool": "tenant_key", "discover_pool_cxx": "_ZN6server5Scope10tenant_keyE"}[name]
+
+    def look(*words):
+        for _ in range(4):  # whether a worker has waited at all is decided by who is faster
+            said = baton("run", "--verdict", "--report", report, "--carry", f"key:{key}", "--", program, *words).err
+            found = re.search(where, said)
+            if found:
+                break
+        expect(found, said)
+        expect(re.search(waiter, function_at(program, found[1])), f"{found[1]} is in {function_at(program, found[1])}")
+        expect(waker in function_at(program, found[2]), f"{found[2]} is in {function_at(program, found[2])}")
+        return found
+    with tempfile.TemporaryDirectory() as folder:
+        report = f"{folder}/counts.json"
+        found = look()
+        last = json.loads(Path(report).read_text().splitlines()[-1])["waited"]
+        expect((last["at"], last["from"]) == found.groups() and last["wakes"], last)
+        baton("report", "--verdict", report).says(f"waited at {last['at']}")
+        if name == "discover_pool":
+            look("40", str(int(signal.SIGKILL)))
+        # Another library's own waiting is none of the program's business where its tasks saw what they should.
+        baton("run", "--verdict", "--report", report, "--carry", "key:request_key", "--", GLIB).ok().complains("ok: 5 tasks saw")
 
 
 @test("the verdict stays out of pipes; what came to nothing is said all the same, by who handed work over")

@@ -1,7 +1,8 @@
 // A server with a pool of its own: one thread-local variable and one key are its context, the rest of what it keeps
 // per thread is not. Says how many tasks saw their request.
-// usage: discover_pool [REQUESTS]
+// usage: discover_pool [REQUESTS [SIGNAL]], by which it ends itself then
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -198,6 +199,8 @@ int main(int argc, char **argv)
         pthread_create(&threads[i], NULL, worker, NULL);
     for (long request = 1; request <= requests; request++)
         serve(request);
+    if (argc > 2)
+        raise(atoi(argv[2]));
     pthread_mutex_lock(&lock);
     is_closed = 1;
     pthread_cond_broadcast(&wanted);

@@ -1,0 +1,61 @@
+/*
+ * Where threads waited and by whom they were woken, for the verdict of a run in which nothing was handed over by a
+ * way that is known. libbaton-waits.so (shim/waits/) writes it, into the room that the live report's file has;
+ * the report at exit and the launcher, after any other end, read it.
+ *
+ * All of fixed size. What is read was written by another process, or by anything: nothing of it is believed.
+ */
+#ifndef BATON_BASE_WAITS_H
+#define BATON_BASE_WAITS_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define WAITS_MAGIC "batonwt1"
+
+enum { WAITS_MODULES = 128, WAITS_OBJECTS = 256, WAITS_THREADS = 8, WAITS_NAME = 48 };
+
+/* One that came with the program. */
+struct waits_module {
+    uint64_t lo, hi, base;     /* hi: 0: the end of the list */
+    uint64_t text_lo, text_hi; /* its instructions */
+    uint32_t is_runtime;       /* the C or C++ run time: who called it is who waits */
+    char name[WAITS_NAME];
+};
+
+/* A condition or semaphore. The places are those that were seen most, by majority vote. */
+struct waits_object {
+    _Atomic uint64_t object;
+    uint64_t waiter, waker; /* return addresses; 0: none yet */
+    uint32_t waiter_votes, waker_votes;
+    uint32_t waits, wakes; /* looked at; WAKES by threads that are none of those that waited */
+    uint32_t threads_count;
+    uint32_t has_main; /* the program's first thread waited there */
+    uint32_t threads[WAITS_THREADS];
+};
+
+struct waits_page {
+    char magic[8];
+    struct waits_module modules[WAITS_MODULES];
+    struct waits_object objects[WAITS_OBJECTS]; /* from here on a child of fork has its own */
+};
+
+struct waits_place {
+    const struct waits_module *module; /* NULL: none that came with the program */
+    uint64_t address;                  /* of the call, in the process */
+};
+
+/* Those that waited and were woken most. */
+struct waits_chosen {
+    struct waits_place waiter, waker;
+    uint32_t threads; /* WAITS_THREADS: or more */
+    uint32_t wakes;
+};
+
+/* False: nobody who waited was woken by another thread. The program's first thread counts only where nobody else
+ * waited: it waits for what was done. */
+bool waits_choose(const struct waits_page *page, struct waits_chosen *out);
+
+#endif

@@ -1,0 +1,253 @@
+/*
+ * libbaton-waits.so: where threads wait for and wake each other by conditions and semaphores, so that the verdict of
+ * a run can name a pool that nobody knows. `baton run` preloads it where a verdict was asked for, and nobody else.
+ *
+ * Promise: each call goes on to the real function by a jump, so that nothing of ours is on the stack while a thread
+ * waits or is cancelled. Only the first calls with each object are looked at, in a table of fixed size that
+ * libbaton.so lends (base/live.h); until it has, and in a child that has none, a call is a load and a jump.
+ * No lock, no memory, no message; sem_post stays safe in a signal handler.
+ */
+#include <pthread.h>
+#include <semaphore.h>
+#include <string.h>
+#include <threads.h>
+#include <time.h>
+
+#include "base/arch.h"
+#include "base/sys.h"
+#include "base/waits.h"
+#include "elf/elf.h"
+
+#define EXPORTED __attribute__((visibility("default")))
+
+enum { SAMPLES_MAX = 200, PROBES = 8, STACK_WORDS = 64, PAGE = 4096 };
+
+/* Set by libbaton.so, which finds it by name. */
+EXPORTED struct waits_page *_Atomic baton_waits_page;
+
+/* ---- who called ---- */
+
+static const struct waits_module *module_at(const struct waits_page *page, uintptr_t address)
+{
+    for (unsigned i = 0; i < WAITS_MODULES && page->modules[i].hi; i++) {
+        if (address >= page->modules[i].text_lo && address < page->modules[i].text_hi)
+            return &page->modules[i];
+    }
+    return NULL;
+}
+
+/* What the C++ library calls for somebody is that one's call: the first return address further up that is none of the
+ * run time's. FRAME: of the hook. */
+static uintptr_t caller(const struct waits_page *page, uintptr_t from, const uintptr_t *frame)
+{
+    const struct waits_module *module = module_at(page, from);
+
+    if (!module || !module->is_runtime)
+        return from;
+    for (unsigned i = 0; i < STACK_WORDS; i++) {
+        const uintptr_t *word = frame + i;
+
+        if ((i == 0 || (uintptr_t)word % PAGE == 0) && !sys_is_readable(word, sizeof *word))
+            break;
+        module = module_at(page, *word);
+        if (module && !module->is_runtime && *word - module->text_lo >= ARCH_CALL_MAX &&
+            arch_is_behind_call((const unsigned char *)*word))
+            return *word;
+    }
+    return from;
+}
+
+/* ---- the table ---- */
+
+/* NULL: there is no room, or it has been looked at enough. */
+static struct waits_object *object_of(struct waits_page *page, const void *object)
+{
+    uint64_t key = (uintptr_t)object;
+    unsigned place = (unsigned)(key * UINT64_C(0x9e3779b97f4a7c15) >> 56);
+
+    for (unsigned i = 0; i < PROBES; i++) {
+        struct waits_object *at = &page->objects[(place + i) % WAITS_OBJECTS];
+        uint64_t there = atomic_load_explicit(&at->object, memory_order_relaxed);
+
+        if (!there && atomic_compare_exchange_strong(&at->object, &there, key))
+            return at;
+        if (there == key)
+            return at;
+    }
+    return NULL;
+}
+
+static void vote(uint64_t *place, uint32_t *votes, uint64_t from)
+{
+    if (*place == from) {
+        ++*votes;
+    } else if (!*votes) {
+        *place = from;
+        *votes = 1;
+    } else {
+        --*votes;
+    }
+}
+
+static bool has_waited(const struct waits_object *at, uint32_t thread)
+{
+    for (unsigned i = 0; i < at->threads_count && i < WAITS_THREADS; i++) {
+        if (at->threads[i] == thread)
+            return true;
+    }
+    return false;
+}
+
+/* What is counted by two threads at once may be counted once: it is a sample. */
+static __attribute__((noinline)) void note(struct waits_page *page, const void *object,
+                                           bool is_wait, const void *from, const void *frame)
+{
+    struct waits_object *at = object_of(page, object);
+    uint32_t thread;
+
+    if (!at || (is_wait ? at->waits : at->wakes) >= SAMPLES_MAX)
+        return;
+    thread = (uint32_t)SYS_CALL(gettid, 0L);
+    if (!is_wait) {
+        if (has_waited(at, thread))
+            return;
+        at->wakes++;
+        vote(&at->waker, &at->waker_votes, caller(page, (uintptr_t)from, frame));
+        return;
+    }
+    at->waits++;
+    vote(&at->waiter, &at->waiter_votes, caller(page, (uintptr_t)from, frame));
+    at->has_main |= thread == (uint32_t)sys_getpid();
+    if (at->threads_count < WAITS_THREADS && !has_waited(at, thread))
+        at->threads[at->threads_count++] = thread;
+}
+
+#define NOTE(object, is_wait)                                                                    \
+    do {                                                                                         \
+        struct waits_page *page = atomic_load_explicit(&baton_waits_page, memory_order_relaxed); \
+        if (page)                                                                                \
+            note(page, object, is_wait,                                                          \
+                 __builtin_extract_return_addr(__builtin_return_address(0)),                     \
+                 __builtin_frame_address(0));                                                    \
+    } while (0)
+
+/* ---- the calls ---- */
+
+#define CALLS(CALL)              \
+    CALL(pthread_cond_signal)    \
+    CALL(pthread_cond_broadcast) \
+    CALL(pthread_cond_wait)      \
+    CALL(pthread_cond_timedwait) \
+    CALL(pthread_cond_clockwait) \
+    CALL(cnd_signal)             \
+    CALL(cnd_broadcast)          \
+    CALL(cnd_wait)               \
+    CALL(cnd_timedwait)          \
+    CALL(sem_post)               \
+    CALL(sem_wait)               \
+    CALL(sem_timedwait)          \
+    CALL(sem_clockwait)
+
+static struct {
+#define CALL(name) __typeof__(&name) name;
+    CALLS(CALL)
+#undef CALL
+} next;
+
+/* By the loader's list, which asks nobody: a call may come before anything else of ours has run. Of
+ * pthread_cond_wait and its like that is the newer version, which all programs of this processor use. */
+__attribute__((constructor)) static void find_all(void)
+{
+#define CALL(name)  \
+    if (!next.name) \
+        next.name = (__typeof__(next.name))elf_linked_after(&baton_waits_page, #name);
+    CALLS(CALL)
+#undef CALL
+}
+
+#define NEXT(name)      \
+    ({                  \
+        if (!next.name) \
+            find_all(); \
+        next.name;      \
+    })
+
+EXPORTED int pthread_cond_signal(pthread_cond_t *cond)
+{
+    NOTE(cond, false);
+    return NEXT(pthread_cond_signal)(cond);
+}
+
+EXPORTED int pthread_cond_broadcast(pthread_cond_t *cond)
+{
+    NOTE(cond, false);
+    return NEXT(pthread_cond_broadcast)(cond);
+}
+
+EXPORTED int pthread_cond_wait(pthread_cond_t *cond, pthread_mutex_t *mutex)
+{
+    NOTE(cond, true);
+    return NEXT(pthread_cond_wait)(cond, mutex);
+}
+
+EXPORTED int pthread_cond_timedwait(pthread_cond_t *cond, pthread_mutex_t *mutex,
+                                    const struct timespec *until)
+{
+    NOTE(cond, true);
+    return NEXT(pthread_cond_timedwait)(cond, mutex, until);
+}
+
+EXPORTED int pthread_cond_clockwait(pthread_cond_t *cond, pthread_mutex_t *mutex, clockid_t clock,
+                                    const struct timespec *until)
+{
+    NOTE(cond, true);
+    return NEXT(pthread_cond_clockwait)(cond, mutex, clock, until);
+}
+
+EXPORTED int cnd_signal(cnd_t *cond)
+{
+    NOTE(cond, false);
+    return NEXT(cnd_signal)(cond);
+}
+
+EXPORTED int cnd_broadcast(cnd_t *cond)
+{
+    NOTE(cond, false);
+    return NEXT(cnd_broadcast)(cond);
+}
+
+EXPORTED int cnd_wait(cnd_t *cond, mtx_t *mutex)
+{
+    NOTE(cond, true);
+    return NEXT(cnd_wait)(cond, mutex);
+}
+
+EXPORTED int cnd_timedwait(cnd_t *cond, mtx_t *mutex, const struct timespec *until)
+{
+    NOTE(cond, true);
+    return NEXT(cnd_timedwait)(cond, mutex, until);
+}
+
+EXPORTED int sem_post(sem_t *sem)
+{
+    NOTE(sem, false);
+    return NEXT(sem_post)(sem);
+}
+
+EXPORTED int sem_wait(sem_t *sem)
+{
+    NOTE(sem, true);
+    return NEXT(sem_wait)(sem);
+}
+
+EXPORTED int sem_timedwait(sem_t *sem, const struct timespec *until)
+{
+    NOTE(sem, true);
+    return NEXT(sem_timedwait)(sem, until);
+}
+
+EXPORTED int sem_clockwait(sem_t *sem, clockid_t clock, const struct timespec *until)
+{
+    NOTE(sem, true);
+    return NEXT(sem_clockwait)(sem, clock, until);
+}

@@ -56,40 +56,89 @@ static void find_variables(void)
     }
 }
 
+/* By the variable at this place in a module. */
+static void name_by_variable(struct subject *subject, const struct place *variable)
+{
+    bool is_main = variable->names->module->elf.is_main;
+    char name[400];
+
+    subject->of = variable->names;
+    if (names_data(variable->names, variable->address, name, sizeof name))
+        snprintf(subject->item, sizeof subject->item, "key:%s%s%s", name, is_main ? "" : "@",
+                 is_main ? "" : variable->names->shown);
+    else
+        snprintf(subject->item, sizeof subject->item, "key:%s+0x%zx", variable->names->shown,
+                 (size_t)variable->address);
+}
+
+static bool is_made_in(uint32_t key, const struct place *maker)
+{
+    uint32_t number = facts->key[key].stack;
+    const struct discover_stack *stack = number < DISCOVER_STACKS ? &facts->stack[number] : NULL;
+
+    for (uint32_t i = 0; stack && i < stack->count && i < DISCOVER_FRAMES; i++) {
+        struct place place = facts_place(stack->frames[i], true);
+
+        if (place.names == maker->names && place.function == maker->function)
+            return true;
+    }
+    return false;
+}
+
+/* "#N", or "" where this one is all that the function makes. */
+static const char *which_of(uint32_t key, const struct place *maker)
+{
+    static char text[16];
+    uint32_t count = facts->keys < DISCOVER_KEYS ? facts->keys : DISCOVER_KEYS, before = 0, all = 0;
+
+    for (uint32_t i = 0; i < count; i++) {
+        if (facts->key[i].is_deleted || !is_made_in(i, maker))
+            continue;
+        before += i < key;
+        all++;
+    }
+    snprintf(text, sizeof text, "#%u", before + 1);
+    return all > 1 ? text : "";
+}
+
+static bool is_of_glib(const struct place *place)
+{
+    return place->names && !strncmp(place->names->module->elf.name, "libglib", 7);
+}
+
+/* By who made it. The run time's own function, and GLib's, is nobody's name for it. */
+static void name_by_maker(struct subject *subject)
+{
+    const struct discover_key *key = &facts->key[subject->key];
+    uint32_t inner = facts_inner(key->stack);
+    const struct discover_stack *stack;
+    struct place maker;
+
+    if (key->stack >= DISCOVER_STACKS || inner >= facts->stack[key->stack].count)
+        return;
+    stack = &facts->stack[key->stack];
+    maker = facts_place(stack->frames[inner], true);
+    for (uint32_t i = inner; i + 1 < stack->count && is_of_glib(&maker); i++)
+        maker = facts_place(stack->frames[i + 1], true);
+    subject->of = maker.names;
+    if (maker.function && maker.function->name)
+        snprintf(subject->item, sizeof subject->item, "key:by=%s%s%s%s", maker.function->name,
+                 which_of(subject->key, &maker), maker.names->module->elf.is_main ? "" : "@",
+                 maker.names->module->elf.is_main ? "" : maker.names->shown);
+}
+
 static void name_key(struct subject *subject)
 {
     const struct discover_key *key = &facts->key[subject->key];
     struct place variable = facts_place(key->variable, false);
-    uint32_t inner = facts_inner(key->stack);
-    char name[400];
+    struct place holder = facts_place(key->holder, false);
 
-    if (variable.names && !facts_is_runtime(variable.names)) {
-        subject->of = variable.names;
-        if (names_data(variable.names, variable.address, name, sizeof name))
-            snprintf(subject->item, sizeof subject->item, "key:%s%s%s", name,
-                     variable.names->module->elf.is_main ? "" : "@",
-                     variable.names->module->elf.is_main ? "" : variable.names->shown);
-        else
-            snprintf(subject->item, sizeof subject->item, "key:%s+0x%zx", variable.names->shown,
-                     (size_t)variable.address);
-        return;
-    }
-    /* On a stack or the heap: by who made it. The run time's own function is
-   * nobody's name for it. */
-    if (key->stack < DISCOVER_STACKS && inner < facts->stack[key->stack].count) {
-        const struct discover_stack *stack = &facts->stack[key->stack];
-        struct place maker = facts_place(stack->frames[inner], true);
-
-        for (uint32_t i = inner; i + 1 < stack->count && maker.names &&
-                                 !strncmp(maker.names->module->elf.name, "libglib", 7);
-             i++)
-            maker = facts_place(stack->frames[i + 1], true);
-        subject->of = maker.names;
-        if (maker.function && maker.function->name)
-            snprintf(subject->item, sizeof subject->item, "key:by=%s%s%s", maker.function->name,
-                     maker.names->module->elf.is_main ? "" : "@",
-                     maker.names->module->elf.is_main ? "" : maker.names->shown);
-    }
+    if (variable.names && !facts_is_runtime(variable.names))
+        name_by_variable(subject, &variable);
+    else if (key->holder && holder.names && !facts_is_runtime(holder.names))
+        name_by_variable(subject, &holder); /* which points to it, on the heap: GPrivate */
+    else
+        name_by_maker(subject);
     if (!subject->item[0])
         snprintf(subject->item, sizeof subject->item, "key:n=%u", subject->key + 1);
 }

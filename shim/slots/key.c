@@ -4,7 +4,7 @@
  * A key is a number made at run time; what the user can name is the variable that it is stored in, or the function
  * that makes it (key_by.c). So creation is watched: a key whose variable is the named one is bound at once. One
  * that is stored later (through a local variable) is found by reading the named variable, if the key that it
- * holds was made by the same module. Numbers are used again after pthread_key_delete, hence slot->since.
+ * holds was made by the same module; one on the heap by the variable that points to it (GPrivate). Numbers are used again after pthread_key_delete, hence slot->since.
  *
  * Rules: creation and deletion may run in any thread and before our constructor; one short lock, no
  * foreign code under it. key_index_of is read without a lock by every pthread_getspecific.
@@ -325,6 +325,27 @@ static bool is_stored_here(const struct slot *slot, pthread_key_t key)
            (key != 0 || !elf_module_at(known->variable, &module));
 }
 
+/* GLib's GPrivate, and others that make keys on the heap: the variable points to where the key was put. KEYS_MAX: it
+ * points to none. */
+static pthread_key_t key_behind(const struct slot *slot)
+{
+    struct elf_module module;
+    uintptr_t cell;
+
+    if (slot->key.variable % sizeof cell != 0 ||
+        elf_segment_end((const void *)slot->key.variable) < slot->key.variable + sizeof cell)
+        return KEYS_MAX;
+    memcpy(&cell, (const void *)slot->key.variable, sizeof cell);
+    if (!cell)
+        return KEYS_MAX;
+    for (pthread_key_t key = 0; key < KEYS_MAX; key++) {
+        if (known_keys[key].is_live && (uintptr_t)known_keys[key].variable == cell &&
+            !elf_module_at((const void *)cell, &module))
+            return key;
+    }
+    return KEYS_MAX;
+}
+
 /* A key of the C library's that nobody told us of: its destructor is not known. */
 static bool is_unknown(pthread_key_t key)
 {
@@ -360,8 +381,10 @@ static void key_resolve(struct slot *slot)
     if (key && !slot->key.is_lasting && is_unknown(key))
         slot->reason = "its key was made where its creation cannot be seen: in a constructor of a "
                        "module that was opened with RTLD_DEEPBIND";
-    if (key < KEYS_MAX && known_keys[key].is_live && !key_index_of[key] &&
-        is_stored_here(slot, key))
+    if (key >= KEYS_MAX || !known_keys[key].is_live || key_index_of[key] ||
+        !is_stored_here(slot, key))
+        key = key_behind(slot);
+    if (key < KEYS_MAX && !key_index_of[key])
         bind(slot, key, true);
 }
 

@@ -144,6 +144,21 @@ def whole_loop_stripped():
         baton("check", between, program).exits(1).says("no function of that name")
 
 
+@test("discover names the variable behind a key that GLib puts on the heap, and the item carries", each=("symbols", "stripped"))
+@looks_again
+def behind_gprivate(how):
+    with tempfile.TemporaryDirectory() as folder:
+        program, found = stripped(PROGRAMS / "discover_gprivate", how, folder), Path(folder, "found.conf")
+        plain(program).exits(1).says("right 0 wrong 40")
+        baton("discover", "-o", found, "--", program).ok()
+        keys = re.findall(r"^key:.*$", found.read_text(), re.M)
+        expect(keys == ["key:request_private"] if how == "symbols" else len(keys) == 1 and keys[0].startswith("key:main+0x"),
+               found.read_text())
+        # GLib's g_cond_wait is a futex of its own: who submits is named here.
+        baton("run", "--carry", keys[0], "--hook", "pool_submit(kind=call,fn=1,arg=2)" if how == "symbols" else
+              re.search(r"^main\+0x.*$", found.read_text(), re.M)[0], "--", program).ok().quiet().says("right 40 wrong 0")
+
+
 @test("discover leaves nothing behind, and the program's status and signals are told")
 @looks_again
 def leaves_nothing():

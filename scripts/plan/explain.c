@@ -68,6 +68,8 @@ static bool is_place_of_packages(const char *path)
     return is_there && strncmp(path, "/usr/local/", 11) && !strchr(path, '\'');
 }
 
+bool explain_names_packages;
+
 /* The Debian package of a file, known until this program ends; NULL: none, or this is no Debian. */
 static const char *package_of(const char *path)
 {
@@ -77,7 +79,7 @@ static const char *package_of(const char *path)
                                                        : path + 4; /* as before /usr was merged */
     FILE *in;
 
-    if (!is_place_of_packages(path) || strlen(path) >= sizeof asked)
+    if (!explain_names_packages || !is_place_of_packages(path) || strlen(path) >= sizeof asked)
         return NULL;
     if (strcmp(path, asked)) {
         strcpy(asked, path);

@@ -258,6 +258,7 @@ int main(int argc, char **argv)
     if (!checks)
         log_level = -1; /* the library says it again */
     near_is_wanted = !plans;
+    explain_names_packages = checks;
     answer_begin();
     if (plans)
         alarm(PLAN_SECONDS_MAX); /* a program waits for us */

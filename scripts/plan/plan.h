@@ -88,6 +88,8 @@ bool near_names(const char *name, const char *user_module, unsigned want, char *
 bool offset_find(const struct module *module, const char *text, struct elf_symbol *out);
 
 /* explain.c: why a name is not found and what to do, as a part of a sentence. False: no idea. */
+/* Whether explain_missing names packages: dpkg takes half a second for one, for which no program's start waits. */
+extern bool explain_names_packages;
 bool explain_missing(const char *name, const char *user_module, unsigned want, char *buf, size_t n);
 /* Is what the adapter NAME waits for in the program? Says so in BUF either way. */
 bool explain_adapter(const char *name, char *buf, size_t n);

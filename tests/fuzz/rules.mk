@@ -37,7 +37,7 @@ fuzz: fuzzers  ## each fuzzer for FUZZ_TIME=60 seconds (FUZZ_RUNS=N: executions)
 	+$(Q)$(MAKE) --no-print-directory -j$(JOBS) $(FUZZERS:%=fuzz-%)
 $(FUZZERS:%=fuzz-%): fuzz-%: $(FUZZ_B)/fuzz_%
 	$(Q)mkdir -p $(FUZZ_B)/found/$*
-	$(Q)$(FUZZ_B)/fuzz_$* -max_total_time=$(FUZZ_TIME) -runs=$(FUZZ_RUNS) -max_len=8192 -timeout=10 -print_final_stats=1 \
+	$(Q)$(FUZZ_B)/fuzz_$* -max_total_time=$(FUZZ_TIME) -runs=$(FUZZ_RUNS) -max_len=8192 -timeout=60 -print_final_stats=1 \
 	  -artifact_prefix=$(FUZZ_B)/found/$*- $(FUZZ_B)/found/$* tests/fuzz/corpus/$* >$(FUZZ_B)/$*.log 2>&1 || \
 	  { tail -40 $(FUZZ_B)/$*.log; exit 1; }
 	$(Q)printf '  %-10s %s\n' $* "$$(grep -o 'number_of_executed_units: .*' $(FUZZ_B)/$*.log)"

@@ -18,11 +18,11 @@ def program():
 
 
 WRAPPERS = {
-    "timeout": ["timeout", "60"],
+    "timeout": ["timeout", "3000"],
     "env": ["env", "A=1"],
     "nice": ["nice"],
     "taskset": ["taskset", "-c", "0-1023"],
-    "two of them": ["env", "A=1", "timeout", "60", "nice"],
+    "two of them": ["env", "A=1", "timeout", "3000", "nice"],
     "shell": ["sh", "-c", '"$0" "$@"; exit $?'],
     "shell that execs": ["sh", "-c", 'exec "$0" "$@"'],
     "supervisor": ["/usr/bin/python3", "-c", "import subprocess, sys; sys.exit(subprocess.call(sys.argv[1:]))"],
@@ -52,7 +52,7 @@ def by_file():
     with tempfile.NamedTemporaryFile("w", suffix=".conf") as file:
         file.write("key:request_key\n" + HOOKS["BATON_HOOKS"].replace(";", "\n") + "\n")
         file.flush()
-        run("timeout", "60", program(), "call", "list", env={"BATON_CONFIG": file.name}).ok().quiet()
+        run("timeout", "3000", program(), "call", "list", env={"BATON_CONFIG": file.name}).ok().quiet()
 
 
 def plans(naming):

@@ -120,7 +120,7 @@ def says_what_cannot_be():
     static = PROGRAMS / "static_program"
     if static.exists():
         baton("run", static).complains(f"{static}: statically linked")
-        baton("run", "timeout", "5", static).complains(f"{static}, which ", "timeout starts: statically linked")
+        baton("run", "timeout", "3000", static).complains(f"{static}, which ", "timeout starts: statically linked")
         with tempfile.TemporaryDirectory() as folder:
             script = Path(folder, "start")
             script.write_text(f"#!{static}\n")

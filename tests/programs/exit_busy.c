@@ -8,7 +8,7 @@
 
 static void spin(gpointer data, gpointer user_data)
 {
-    for (int i = 0; i < 50; i++)
+    for (int i = 0; i < 30; i++)
         sleep_ms(1);
 }
 
@@ -25,13 +25,13 @@ static void *ends(void *argument)
 
 int main(int argc, char **argv)
 {
-    static uv_work_t requests[50];
+    static uv_work_t requests[12];
     struct rlimit none = {0, 0};
     setrlimit(RLIMIT_CORE, &none);
     carrier_choose(argc > 2 ? argv[2] : "key");
     const char *way = argc > 1 ? argv[1] : "exit";
     GThreadPool *pool = g_thread_pool_new(spin, NULL, 2, FALSE, NULL);
-    for (int i = 0; i < 50; i++) {
+    for (int i = 0; i < 12; i++) {
         set_current(i + 1);
         g_thread_pool_push(pool, pool, NULL);
         uv_queue_work(uv_default_loop(), &requests[i], uv_spin, NULL);

@@ -280,7 +280,7 @@ static void mode_fork(void)
         fflush(stdout);
         pid_t child = fork();
         if (!child) {
-            alarm(40);
+            end_if_left();
             add_and_start(base, buffer);
             set_current(9);
             fclose(stdout);

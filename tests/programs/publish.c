@@ -40,7 +40,7 @@ int main(void)
     pthread_key_create(&request_key, NULL);
     printf("%p\n", (void *)truths);
     fflush(stdout);
-    alarm(600);
+    alarm(3600);
     for (uintptr_t i = 1;; i++) {
         while (g_atomic_int_get(&queued) > 100)
             g_usleep(200);

@@ -70,6 +70,10 @@ def pytest_collect_file(parent, file_path):
     return None
 
 
+def pytest_itemcollected(item):
+    needs.mark_case(item)
+
+
 def pytest_runtest_setup(item):
     for marker in item.iter_markers("needs"):
         needs.require(*marker.args, **marker.kwargs)

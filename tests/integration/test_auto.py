@@ -2,7 +2,7 @@
 import tempfile
 from pathlib import Path
 
-from harness import PROGRAMS, ROOT, carry, find_program, idle, plain, run, skip, test
+from harness import PROGRAMS, ROOT, carry, find_program, idle, plain, run, test
 from needs import needs
 from test_adapters import ADAPTERS, item
 from test_launcher import baton, expect
@@ -39,16 +39,14 @@ PROGRAMS_OF = {
 POOLS = {"gdal-pool", "grpc", "qt", "llvm", "poco", "nginx"}
 
 
+@needs(of=lambda name: ("root",) if name in ("fsuid", "fsgid") else ())
 @test("auto: what is known is carried when its library is in the process, and the report says why", each=PROGRAMS_OF)
 def carries(name):
     lines = entries()[name]
     for adapter in [text.partition(":")[2] for key, text in lines if not key and text.startswith("adapter:")]:
         item(adapter)  # skips
     program = PROGRAMS_OF[name]
-    before = plain(*program)
-    if before.code == 77:
-        skip("needs more rights")
-    before.wrong()
+    plain(*program).wrong()
     after = carry("auto", *program).ok().quiet().clean()
     chosen = {entry["name"]: entry for entry in after.reported()["chosen"]}
     expect(name in chosen, f"chosen were {sorted(chosen)}")
@@ -90,10 +88,9 @@ def nothing_known(*program):
         "auto: nothing that baton knows is in", "baton discover -- ")
 
 
+@needs("libmpfr.so.6")
 @test("auto: a library that is opened later is found when something is looked up in it", each=((), ("lazy",), ("lazy", "global")))
 def opened_later(*words):
-    if plain("known_late", *words).code == 77:
-        skip("no libmpfr")
     plain("known_late", *words).wrong()
     after = carry("auto", "known_late", *words).ok().quiet().clean().slot_is("adapter:mpfr", "bound")
     expect([entry["name"] for entry in after.reported()["chosen"]] == ["mpfr"], "mpfr was not chosen")

@@ -9,13 +9,14 @@ import tempfile
 from pathlib import Path
 
 from compile import compiled, installed
-from harness import BUILD, PROGRAMS, ROOT, Failure, plain, run, skip, test
-from needs import require
+from harness import BUILD, PROGRAMS, ROOT, Failure, plain, run, test
+from needs import missing, require
 from test_documents import checkout
 
 PAGE = ROOT / "scripts" / "man" / "baton-cookbook.7.md"
 THPOOL = "/usr/share/cthreadpool/thpool.c"
 # What the page's programs are here.
+TOOLS = {"gdb": "gdb", "strace": "strace", "perf": "perf", "nm": "binutils"}
 STANDS_FOR = {"server": "web_request", "logger": "adapter_log4cplus", "solver": "adapter_mpfr", "viewer": "preset_qt5",
               "client": "preset_grpc"}
 
@@ -61,18 +62,18 @@ def type_commands(heading, are_long):
     require(programs=["web_request"])
     with checkout() as folder:
         make_programs(folder)
-        ran = 0
+        ran, lacking = 0, ()
         for head, command, shown in commands():
             if head != heading or ("ffmpeg" in command) != are_long:
                 continue
             words = shlex.split(command)
-            tool = next((word for word in words if word in ("gdb", "strace", "perf", "nm")), None)
-            programs = {word for word in words if word in ("nginx", "curl", "ffmpeg")}
-            needed = [word[2:] for word in re.findall(r"\./\w+", command)]
+            tool = next((word for word in words if word in TOOLS), None)
+            needed = [TOOLS.get(word, word) for word in words if word in (*TOOLS, "nginx", "curl", "ffmpeg")]
+            needed += ["cthreadpool"] * ("./indexer" in words)
+            programs = [STANDS_FOR[word[2:]] for word in words if word[2:] in STANDS_FOR and word.startswith("./")]
             found = re.fullmatch(r"cat (\S+\.found)", command)
-            if found and not Path(folder, found[1]).exists():
-                continue
-            if not all(map(shutil.which, programs | ({tool} if tool else set()))) or not all(Path(folder, name).exists() for name in needed):
+            if missing(needed, programs) or found and not Path(folder, found[1]).exists():
+                lacking = lacking or (needed, programs)
                 continue
             result = plain("sh", "-c", command, cwd=folder, timeout=60,
                            env={"PATH": f"{ROOT / 'scripts'}:{os.environ['PATH']}", "XDG_CONFIG_HOME": folder})
@@ -84,7 +85,8 @@ def type_commands(heading, are_long):
             if not re.fullmatch(pattern_of(shown), result.out + result.err):
                 result.fail(f"the cookbook says\n{shown}")
         if not ran:
-            skip("nothing of this is installed")
+            require(*lacking[0], programs=lacking[1])
+            raise Failure("nothing of this could be typed")
 
 
 @test("cookbook: every command that is typed does what stands below it", each=sorted({head for head, _, _ in commands()}))

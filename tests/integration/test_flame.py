@@ -8,8 +8,8 @@ import tempfile
 import xml.etree.ElementTree as xml
 from pathlib import Path
 
-from harness import ROOT, find_program, plain, skip, test
-from needs import needs
+from harness import ROOT, find_program, plain, test
+from needs import needs, unable
 
 BATON = ROOT / "scripts" / "baton"
 
@@ -65,7 +65,7 @@ def by_perf(program):
         data, trace, samples = (Path(folder) / name for name in ("data", "trace", "samples"))
         record = ["perf", "record", "-q", "-e", "cpu-clock", "-F", "997", "-g", "-k", "CLOCK_MONOTONIC", "-o", str(data)]
         if plain(*record, "--", "true").code != 0:
-            skip("perf may not record here")
+            unable("perf may not record")
         plain(*record, "--", str(BATON), "trace", "--stacks", "8", "-o", str(trace), "--", path, timeout=50).ok()
         samples.write_text(plain("perf", "script", "-i", str(data), timeout=50).ok().out)
         stacks = folded(samples, trace)

@@ -7,8 +7,8 @@ import tempfile
 from pathlib import Path
 
 from compile import compiled
-from harness import BUILD, LIBRARY, PROGRAMS, ROOT, carry, idle, plain, run, skip, test
-from needs import library as find_library, needs, require, runtime
+from harness import BUILD, LIBRARY, PROGRAMS, ROOT, carry, idle, plain, run, test
+from needs import library as find_library, needs, require, runtime, unable
 
 NOTHING = "key:no_such_key;tls:no_such_word;fn:get=no_such_get,set=no_such_set;swap:no_such_swap"
 PYTHON = "/usr/bin/python3" if os.path.exists("/usr/bin/python3") else sys.executable
@@ -43,8 +43,6 @@ def same(*command, normalise=None, **how):
         if normalise:
             result.out, result.err = normalise(result.out), normalise(result.err)
         return result
-    if "/" not in command[0] and not shutil.which(command[0]) and not (PROGRAMS / command[0]).exists():
-        skip(f"{command[0]} is not installed")
     before = tidy(plain(*command, **how))
     tidy(idle(*command, **how)).same_as(before)
     tidy(carry(NOTHING, *command, **how)).same_as(before)
@@ -60,6 +58,7 @@ def ls(folder):
     same("ls", "-l", folder)
 
 
+@needs("git")
 @test("git status, git log, git grep with threads")
 def git():
     same("git", "-C", ROOT, "status", "--short")
@@ -72,6 +71,7 @@ def python():
     same(PYTHON, "-c", THREADS).ok()
 
 
+@needs("gcc")
 @test("gcc compiles, links, warns and fails alike")
 def gcc():
     with tempfile.TemporaryDirectory() as folder:
@@ -83,6 +83,7 @@ def gcc():
         same("gcc", source).exits(1)
 
 
+@needs("node")
 @test("node: files, crypto, worker threads, name lookup", timeout=120)
 def node():
     same("node", "-e", NODE, timeout=60).ok()
@@ -97,6 +98,7 @@ def sort():
         same("sort", "--parallel=2", "-S", "1M", "-n", path).ok()
 
 
+@needs("xz")
 @test("xz with two threads, there and back")
 def xz():
     with tempfile.TemporaryDirectory() as folder:
@@ -110,12 +112,14 @@ def xz():
         same("xz", "-T2", "-dc", f"{path}.plain.xz").ok()
 
 
+@needs("openssl")
 @test("openssl speed and digests")
 def openssl():
     same("openssl", "speed", "-seconds", "1", "-bytes", "64", "sha256", normalise=without_digits).ok()
     same("openssl", "dgst", "-sha256", "/bin/sh").ok()
 
 
+@needs("bash")
 @test("a shell pipeline keeps its output and its exit code")
 def pipeline():
     same("sh", "-c", "seq 1 5000 | sort -r | grep 7 | head -50 | md5sum; echo oops >&2; exit 3").exits(3)
@@ -144,7 +148,7 @@ def setuid():
         program.chmod(0o4755)
         before = same(str(program)).ok()
         if "euid" not in before.out:
-            skip("set-user-id has no effect on this file system")
+            unable("set-user-id has no effect on this file system")
         run(str(program), env={"BATON_CARRY": "nonsense", "BATON_STRICT": "1"}).same_as(before)
 
 
@@ -163,15 +167,15 @@ def setuid_children():
         shutil.chown(privileged, "nobody")
         os.chmod(privileged, 0o4755)
         if "secure 1" not in run(privileged, preload=False).out:
-            skip("set-user-id has no effect on this file system")
+            unable("set-user-id has no effect on this file system")
         after = run(privileged, preload=False, env=settings).ok().quiet()
         after.matches("^BATON_INHERIT=all$").matches("^BATTON=kept$")
         after.never_says("BATON_CARRY", "BATON_CONFIG", "BATON_CARY", "BATON_FORCE", "BATON_REPORT")
 
 
+@needs(of=lambda name: (name,))
 @test("other allocators", each=[(a, k) for a in ("libjemalloc.so.2", "libtcmalloc.so.4") for k in ("key", "tls")])
 def other_allocators(name, kind):
-    require(name)
     library = find_library(name)
     plain("churn", kind, before=[library]).wrong()
     item = {"key": "key:request_key", "tls": "tls:request_id"}[kind]

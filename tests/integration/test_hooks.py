@@ -4,8 +4,8 @@ import tempfile
 from pathlib import Path
 
 from compile import compiled
-from harness import MACHINE, ROOT, carry, plain, run, skip, test, this_machine_only
-from needs import needs
+from harness import MACHINE, ROOT, carry, plain, run, test, this_machine_only
+from needs import needs, unable
 
 KEY = "key:request_key"
 HOOKS = {
@@ -286,7 +286,7 @@ def no_new_code():
     after = carry(KEY, "python3", "-c", MDWE, ROOT / "scripts" / "baton", "run", "--", whole(), "call", "list",
                   env={"BATON_HOOKS": HOOKS["call"] + ";" + HOOKS["list"]}, preload=False)
     if after.code == 77:
-        skip("this kernel has no PR_SET_MDWE")
+        unable("this kernel has no PR_SET_MDWE")
     after.ok().says("ran 2000 wrong 0")
 
 
@@ -388,7 +388,7 @@ def sanitized(name):
     hooks = HOOKS["call"] + ";" + HOOKS["list"]
     after = carry(KEY, program, "call", "list", env={"BATON_HOOKS": hooks}, launched=True)
     if "unexpected memory mapping" in after.err:
-        skip("this system's addresses are more random than libtsan knows")
+        unable("this system's addresses are more random than libtsan knows")
     hooked(after.ok(), by="patch").says("ran 2000 wrong 0")
 
 

@@ -1,6 +1,7 @@
 """BATON_HOOKS and the ways in which programs are built: linkers, hardening, link-time optimisation."""
 from compile import compiled
-from harness import ROOT, Failure, call, carry, plain, skip, test, this_machine_only
+from harness import ROOT, Failure, call, carry, plain, test, this_machine_only
+from needs import unable
 from test_hooks import HOOKS, KEY, hooked, library
 
 BUILDS = {
@@ -27,7 +28,7 @@ def build(compiler, *words, name="whole"):
         return compiled(name, *words, *sources, compiler=compiler)
     except Failure as failure:
         if any(word in str(failure) for word in ("cannot find 'ld'", "invalid linker name", "unrecognized", "unknown")):
-            skip(f"{compiler} here cannot do {words}")
+            unable(f"{compiler} here cannot do {words}")
         raise
 
 

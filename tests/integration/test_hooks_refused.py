@@ -6,8 +6,8 @@ import tempfile
 from pathlib import Path
 
 from compile import compiled
-from harness import LIBRARY, ROOT, Failure, call, carry, idle, plain, run, skip, test
-from needs import require
+from harness import LIBRARY, ROOT, Failure, call, carry, idle, plain, run, test
+from needs import require, unable
 
 KEY = "key:request_key"
 
@@ -70,7 +70,7 @@ def clones():
     built = compiled("refused", "-O3", "hooks_refused.c", "hooks_refused_other.c")
     names = subprocess.run(["nm", built], capture_output=True, text=True, check=True).stdout
     if "cloned." not in names:
-        skip("this compiler makes no clone of it")
+        unable("this compiler makes no clone of it")
     clone = next(line.split()[2] for line in names.splitlines() if "cloned." in line)
     result = check("cloned(kind=put,item=1);other(kind=get,item=ret)", built)
     expect(result, 1, "clones", clone)
@@ -196,7 +196,7 @@ def need_another_user():
 def another_user():
     need_another_user()
     if subprocess.run([*AS_NOBODY, "test", "-r", LIBRARY], check=False).returncode:
-        skip("another user cannot read the library where it was built")
+        unable("another user cannot read the library where it was built")
     run(*AS_NOBODY, "/bin/sh", "-c", "/bin/echo there; exit 3", env=OTHERS, launched=True).exits(3).quiet().says("there")
 
 

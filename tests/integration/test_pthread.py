@@ -1,11 +1,11 @@
 """Threads: what they inherit, how they end, how they fail."""
 import os
-import shutil
 import subprocess
 import tempfile
 from pathlib import Path
 
-from harness import CARRIERS, ROOT, carry, idle, plain, skip, test
+from harness import CARRIERS, ROOT, call, carry, idle, plain, test
+from needs import needs, unable
 
 OWNED = "key:owned_key"
 ENDS = ("return", "own", "emptied", "exit", "cancel", "cancel_async", "caught", "longjmp",
@@ -119,20 +119,18 @@ def small_stack(kind):
 def thread_limit(kind):
     before = plain("thread_limit", kind)
     if before.code == 77:
-        skip("needs root to become a user with no thread left")
+        unable("a limit of threads does not hold for this user")
     after = carry(CARRIERS[kind], "thread_limit", kind).ok().quiet().clean()
     after.says(*[line + "\n" for line in before.out.splitlines() if not line.endswith(("not 5", "WRONG"))])
 
 
 def compiled(folder, *command):
-    """A program of a compiler that need not be here, or a skipped test."""
     program = os.path.join(folder, "program")
-    if not shutil.which(command[0]) or subprocess.run(command + ("-o", program), cwd=ROOT,
-                                                      capture_output=True, check=False).returncode:
-        skip("needs " + " ".join(command[:3]))
+    call([*command, "-o", program], cwd=ROOT, check=True)
     return program
 
 
+@needs("rustc")
 @test("B12: threads of Rust's standard library inherit, scoped ones and ones that panic too")
 def rust_threads():
     with tempfile.TemporaryDirectory() as folder:
@@ -142,6 +140,7 @@ def rust_threads():
         after.says("spawn 7\n", "scope 7\n", "panic 7\n", "main 7\n")
 
 
+@needs("libc++")
 @test("B12: std::thread of libc++ inherits", each=CARRIERS)
 def libcxx_threads(kind):
     flags = subprocess.run(["pkg-config", "--cflags", "--libs", "glib-2.0"], capture_output=True,

@@ -2,7 +2,8 @@
 import re
 import subprocess
 
-from harness import PROGRAMS, ROOT, Failure, skip, test
+from harness import PROGRAMS, ROOT, Failure, test
+from needs import require
 
 # Called by a library for the program, or found by dlsym: the program that makes it do so.
 BY_LIBRARY = {
@@ -39,7 +40,6 @@ def driven():
                             capture_output=True, text=True)
     called = set(re.findall(r"^ +[Uw] (\w+)", listed.stdout, re.M)) | BY_LIBRARY.keys()
     undriven = [f"{name} ({family})" for family, name in rows() if name not in called]
-    if undriven and missing:
-        skip(f"not built here: {' '.join(missing)}")
     if undriven:
+        require(programs=missing)
         raise Failure("no test program calls " + ", ".join(undriven))

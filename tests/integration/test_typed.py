@@ -4,8 +4,8 @@ import shutil
 import subprocess
 import tempfile
 
-from harness import PROGRAMS, ROOT, carry, find_program, idle, plain, skip, test
-from needs import needs, require
+from harness import PROGRAMS, ROOT, call, carry, find_program, idle, plain, test
+from needs import needs, unable
 
 COMPILERS = [path for path in ("/usr/bin/rustc", shutil.which("rustc")) if path and os.path.exists(path)]
 
@@ -13,17 +13,15 @@ COMPILERS = [path for path in ("/usr/bin/rustc", shutil.which("rustc")) if path 
 def symbol(program, *parts):
     names = subprocess.run(["nm", program], capture_output=True, text=True, check=True).stdout.split()
     found = [name for name in names if all(part in name for part in parts) and ("KEY" in name or "VAL" in name)]
-    return found[0] if found else skip("this compiler leaves no name for it")
+    return found[0] if found else unable("this compiler leaves no name for it")
 
 
+@needs("rustc")
 @test("D20: a thread_local of Rust with a Drop is refused, a plain number is carried", each=sorted(set(COMPILERS)) or ["rustc"])
 def rust_drop(compiler):
     with tempfile.TemporaryDirectory() as folder:
         program = os.path.join(folder, "program")
-        require("rustc")
-        if subprocess.run(
-                [compiler, "-O", "tests/programs/parts/rust_drop.rs", "-o", program], cwd=ROOT, capture_output=True).returncode:
-            skip("this rustc does not build it")
+        call([compiler, "-O", "tests/programs/parts/rust_drop.rs", "-o", program], cwd=ROOT, check=True)
         name, number = (f"tls:{symbol(program, 'rust_drop', part)}" for part in ("4NAME", "6NUMBER"))
         plain(program).ok().says("thread sees 0\n", "main has a name that is too long for a word\n")
         short = "tls:*rust_drop*6NUMBER*", "tls:*rust_drop*4NAME*"

@@ -34,7 +34,7 @@ No test may hang on time. Limits are seconds of an idle machine and grow with th
 run(..., timeout=), @test(..., timeout=) and call(..., limit=) for anything else, never subprocess with
 a timeout of its own. A program that waits for something waits for that, not for some milliseconds.
 What this machine does not have is @needs("valgrind") (needs.py, the one table of such); what it cannot do, which shows
-only when it is tried, is skip("why"). Both are told at the end. Needs of a program stand in its first lines
+only when it is tried, is unable("why") of the same file. Both are told at the end. Needs of a program stand in its first lines
 (tests/lib/build-program), packages in scripts/setup.
 """
 import contextlib

@@ -3,10 +3,13 @@
     @needs("valgrind")              above @test: it is skipped without, and has the marker needs_valgrind, so that
                                     pytest -m needs_valgrind runs what has it, and -m "not needs_valgrind" the rest
     @needs(programs=["plugin.so"])  needs programs of tests/programs, whose libraries need not be there either
-    require("clang++")              in a test, where only some of its cases need it
+    @needs(of=lambda compiler: (compiler,))  each of its cases needs something else; named as the test's parameters
+    require("clang++")              in what several tests call
+    unable("perf may not record")   what only a run can tell (rights, what a kernel refuses): it has been tried, and why not
 
-pytest --markers lists them. What only shows when it is tried (rights, a kernel's abilities) is the test's own skip().
+pytest --markers lists them. Tests call nothing else that skips (a test looks).
 """
+import inspect
 import os
 import re
 import shutil
@@ -37,6 +40,12 @@ def library(name):
         ["/sbin/ldconfig", "-p"], capture_output=True, text=True, check=False).stdout, re.M)), None)
 
 
+def includes(*command):
+    """Whether a compiler finds the first header that comes with a library."""
+    return shutil.which(command[0]) and subprocess.run([*command, "-E", "-x", "c++", "-"], input="#include <map>\n", text=True,
+                                                       capture_output=True, check=False).returncode == 0
+
+
 def is_linked(program, name):
     return name in subprocess.run(["ldd", harness.BUILD / program], capture_output=True, text=True, check=False).stdout
 
@@ -49,6 +58,7 @@ NEEDS = {  # name: whether it is here, and what is said if not
     "clang++": (tools("clang++"), "clang++ is not installed"),
     "musl-gcc": (tools("musl-gcc"), "musl-tools are not installed"),
     "lld": (tools("ld.lld-14"), "lld is not installed"),
+    "libc++": (lambda: includes("clang++", "-stdlib=libc++"), "libc++-dev is not installed"),
     "rustc": (tools("rustc"), "rustc is not installed"),
     "go": (lambda: shutil.which("go") and not harness.MACHINE, "Go is not installed"),
     "gdb": (tools("gdb", "gcore"), "gdb is not installed"),
@@ -56,6 +66,17 @@ NEEDS = {  # name: whether it is here, and what is said if not
     "perf": (tools("perf"), "perf is not installed"),
     "pkg-config": (tools("pkg-config"), "pkg-config is not installed"),
     "nginx": (tools("nginx"), "nginx is not installed"),
+    "git": (tools("git"), "git is not installed"),
+    "bash": (tools("bash"), "bash is not installed"),
+    "node": (tools("node"), "nodejs is not installed"),
+    "openssl": (tools("openssl"), "openssl is not installed"),
+    "xz": (tools("xz"), "xz-utils are not installed"),
+    "curl": (tools("curl"), "curl is not installed"),
+    "ffmpeg": (tools("ffmpeg"), "ffmpeg is not installed"),
+    "strace": (tools("strace"), "strace is not installed"),
+    "stress-ng": (tools("stress-ng"), "stress-ng is not installed"),
+    "glib's tests": (Path("/usr/share/installed-tests/glib").exists, "libglib2.0-tests is not installed"),
+    "python's tests": (Path("/usr/lib/python3.11/test/test_context.py").exists, "libpython3.11-testsuite is not installed"),
     "zsh": (tools("zsh"), "zsh is not installed"),
     "fish": (tools("fish"), "fish is not installed"),
     "cross": (tools("aarch64-linux-gnu-gcc", "aarch64-linux-gnu-g++", "qemu-aarch64"),
@@ -68,6 +89,11 @@ NEEDS = {  # name: whether it is here, and what is said if not
     "libtsan.so": (lambda: runtime("libtsan.so"), "ThreadSanitizer's library is not installed"),
     "libjemalloc.so.2": (lambda: library("libjemalloc.so.2"), "libjemalloc2 is not installed"),
     "libtcmalloc.so.4": (lambda: library("libtcmalloc.so.4"), "libgoogle-perftools4 is not installed"),
+    "libmpfr.so.6": (lambda: library("libmpfr.so.6"), "libmpfr6 is not installed"),
+    "libuv.so.1": (lambda: library("libuv.so.1"), "libuv1 is not installed"),
+    "libglib-2.0.so.0": (lambda: library("libglib-2.0.so.0"), "libglib2.0-0 is not installed"),
+    "libgomp.so.1": (lambda: library("libgomp.so.1"), "libgomp1 is not installed"),
+    "libevent-2.1.so.7": (lambda: library("libevent-2.1.so.7"), "libevent-2.1-7 is not installed"),
     "cthreadpool": (CTHREADPOOL.exists, "cthreadpool-dev is not installed"),
     "libdw": (lambda: is_linked("baton-discover", "libdw"), "baton-discover was built without libdw"),
     "checkout": ((harness.ROOT / ".git").exists, "this is no checkout of git"),
@@ -94,18 +120,39 @@ def marker_of(name):
     return "needs_" + re.sub(r"\W+", "_", name.replace("++", "xx"))
 
 
-def needs(*names, programs=()):
+def is_known(names):
     unknown = [name for name in names if name not in NEEDS]
     assert not unknown, f"tests/lib/needs.py does not have {unknown}"
+
+
+def needs(*names, programs=(), of=None):
+    is_known(names)
 
     def mark(function):
         for name in names:
             function = getattr(pytest.mark, marker_of(name))(function)
-        return pytest.mark.needs(*names, programs=tuple(programs))(function)
+        return pytest.mark.needs(*names, programs=tuple(programs), of=of)(function)
     return mark
 
 
-def require(*names, programs=(), adapters=()):
+def mark_case(item):
+    """What this case of a test needs, by its parameters."""
+    for marker in list(item.iter_markers("needs")):
+        if marker.kwargs.get("of") and hasattr(item, "callspec"):
+            of = marker.kwargs["of"]
+            names = of(*(item.callspec.params[name] for name in inspect.signature(of).parameters))
+            is_known(names)
+            item.add_marker(pytest.mark.needs(*names))
+            for name in names:
+                item.add_marker(marker_of(name))
+
+
+def require(*names, programs=(), adapters=(), of=None):  # `of`: mark_case has seen to it
     why = missing(names, programs, adapters)
     if why:
         harness.skip(why)
+
+
+def unable(why):
+    """It was tried here, and this machine refused: nothing that could be asked before."""
+    harness.skip(f"tried here: {why}")

@@ -67,21 +67,47 @@ static bool measure(const elf_phdr *phdr, unsigned count, uint64_t file_size, ui
     return *low < *high && *high - *low <= module_max;
 }
 
+/*
+ * Mapped, so that only what is looked at is read; what lies otherwise in the file than in memory is read. BELOW: what
+ * is in use already, up to there. What is behind the file's part is zero, as in a process.
+ */
+static bool put_segment(int fd, const elf_phdr *p, char *at, const char *below)
+{
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), skew = (uintptr_t)at % page;
+    size_t len = (skew + p->p_filesz + page - 1) & ~(page - 1);
+
+    if (p->p_offset % page != skew || at - skew < below)
+        return pread(fd, at, p->p_filesz, (off_t)p->p_offset) == (ssize_t)p->p_filesz;
+    if (p->p_filesz &&
+        mmap(at - skew, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE, fd,
+             (off_t)(p->p_offset - skew)) == MAP_FAILED)
+        return false;
+    if (p->p_filesz && p->p_memsz > p->p_filesz)
+        memset(at + p->p_filesz, 0, len - skew - p->p_filesz);
+    return true;
+}
+
 static char *read_segments(int fd, const elf_phdr *phdr, unsigned count, uintptr_t low,
                            uintptr_t high)
 {
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
     char *memory = mmap(NULL, high - low, PROT_READ | PROT_WRITE,
                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    const char *below = memory;
 
     if (memory == MAP_FAILED)
         return NULL;
     for (unsigned i = 0; i < count; i++) {
-        if (phdr[i].p_type == PT_LOAD &&
-            pread(fd, memory + (phdr[i].p_vaddr - low), phdr[i].p_filesz,
-                  (off_t)phdr[i].p_offset) != (ssize_t)phdr[i].p_filesz) {
+        char *at = memory + (phdr[i].p_vaddr - low);
+
+        if (phdr[i].p_type != PT_LOAD)
+            continue;
+        if (!put_segment(fd, &phdr[i], at, below)) {
             munmap(memory, high - low);
             return NULL;
         }
+        if (at + phdr[i].p_filesz > below)
+            below = (char *)(((uintptr_t)at + phdr[i].p_filesz + page - 1) & ~(page - 1));
     }
     return memory;
 }

@@ -162,6 +162,6 @@ char *preload_library(const char *name);
 /* The value of LD_PRELOAD: libasan if the program needs it, OBJECT (NULL: none), LIBRARY, what the user has. */
 char *preload_list(const char *program, const char *object, const char *library);
 /* Adds what notes down where threads wait, for a verdict. BEHIND: the program that this one starts; NULL. */
-void preload_waits(const struct program *program, const char *behind);
+void preload_waits(const struct program *program, const struct program *behind);
 
 #endif

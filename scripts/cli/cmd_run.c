@@ -91,21 +91,26 @@ static char *plan_object(const struct cli *cli, const char *program, bool is_wra
     return object[0] ? object : NULL;
 }
 
-/* What the library cannot tell, because it is not there. */
-static void say_kind(const struct program *program, char **arguments)
+/* Says why nothing of a program will be carried, which the library cannot tell where it is not. BY: who starts it; NULL. */
+static void say_kind(const struct program *program, const char *by)
 {
     const char *refusal = program_refusal(program);
-    char *behind = refusal ? NULL : program_behind(program->path, arguments);
-    struct program other;
 
-    if (refusal) {
+    if (refusal && by)
+        say("%s, which %s starts: %s", program_name(program), clean(by), refusal);
+    else if (refusal)
         say("%s: %s", program_name(program), refusal);
-    } else if (behind) {
-        program_inspect(behind, &other);
-        refusal = program_refusal(&other);
-        if (refusal)
-            say("%s, which %s starts: %s", program_name(&other), clean(program->path), refusal);
-    }
+}
+
+/* Would the library be a fault in it, or a loader's complaint? It runs without then, also behind a wrapper. */
+static bool runs_without(const struct program *program, const char *library)
+{
+    char *lack = program_lacks(program, library);
+
+    if (lack)
+        say("%s: %s", program_name(program), lack);
+    return lack || program->kind == PROGRAM_MUSL || program->kind == PROGRAM_CLASS ||
+           program->kind == PROGRAM_MACHINE;
 }
 
 /* key:a and the like, which cannot be meant otherwise; a word such as `locale` is a program's name, too. */
@@ -151,28 +156,26 @@ static void say_mistakes(const struct cli *cli)
 
 int cmd_run(const struct cli *cli)
 {
-    char *library, *object = NULL, *path, *lack, *behind;
-    struct program program;
+    char *library, *object = NULL, *path, *behind;
+    struct program program, other;
 
     take_settings(cli);
     say_mistakes(cli);
     path = program_find(cli->argv[0]);
     library = preload_library("libbaton.so");
     program_inspect(path, &program);
-    say_kind(&program, cli->argv + 1);
-    lack = program_lacks(&program, library);
-    if (lack)
-        say("%s: %s", program_name(&program), lack);
-    if (lack || program.kind == PROGRAM_MUSL || program.kind == PROGRAM_CLASS ||
-        program.kind == PROGRAM_MACHINE)
+    behind = program_refusal(&program) ? NULL : program_behind(path, cli->argv + 1);
+    if (behind)
+        program_inspect(behind, &other);
+    say_kind(behind ? &other : &program, behind ? path : NULL);
+    if (runs_without(&program, library) || (behind && runs_without(&other, library)))
         return cli_has(cli, OPT_run_require) ? EXIT_REQUIRED : become_program(cli->argv);
-    behind = program_behind(path, cli->argv + 1);
     if (needs_plan())
         object = plan_object(cli, path, behind != NULL);
     if (setenv("LD_PRELOAD", preload_list(path, object, library), 1) != 0)
         fail(EXIT_FAILED, "out of memory");
     if (watch_is_wanted(cli)) {
-        preload_waits(&program, behind);
+        preload_waits(&program, behind ? &other : NULL);
         watch_run(cli, become_program);
     }
     if (!cli_has(cli, OPT_run_no_verdict))

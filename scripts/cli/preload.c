@@ -122,18 +122,13 @@ char *preload_list(const char *program, const char *object, const char *library)
     return joined("%s%s%s%s%s", first, object ? object : "", object ? ":" : "", library, others);
 }
 
-void preload_waits(const struct program *program, const char *behind)
+void preload_waits(const struct program *program, const struct program *behind)
 {
     char *library = our_file("libbaton-waits.so");
-    struct program other;
 
-    /* A library that a C library is too old for is none that a verdict is worth. */
-    if (access(library, R_OK) != 0 || strpbrk(library, ": ") || program_lacks(program, library))
+    /* A C library may be too old for this one alone. */
+    if (access(library, R_OK) != 0 || strpbrk(library, ": ") || program_lacks(program, library) ||
+        (behind && program_lacks(behind, library)))
         return;
-    if (behind) {
-        program_inspect(behind, &other);
-        if (program_refusal(&other) || program_lacks(&other, library))
-            return;
-    }
     setenv("LD_PRELOAD", joined("%s:%s", getenv("LD_PRELOAD"), library), 1);
 }

@@ -1,11 +1,12 @@
 """baton check: what it says of each item, and that the run does as it says."""
 import json
+import os
 import shutil
 import subprocess
 import tempfile
 from pathlib import Path
 
-from harness import PROGRAMS, ROOT, plain, run, test
+from harness import PROGRAMS, ROOT, plain, run, skip, test, this_machine_only
 from needs import require
 from test_launcher import BATON, baton, expect
 
@@ -152,3 +153,110 @@ def agrees(program, items):
     carries = bool(counts["slots"]) and all(slot["state"] == "bound" for slot in counts["slots"]) \
         and not counts.get("wrong_settings")
     expect((checked.code == 0) == carries, f"check says {checked.code}:\n{checked.out}{checked.err}the run: {counts['slots']}\n{ran.err}")
+
+
+# Programs that no library can be loaded with, or this one not: how they are made, what is said, and what is theirs at the end.
+def built(program, *words):
+    source = program.with_suffix(".c")
+    source.write_text('#include <stdio.h>\nint main(void) { puts("ran"); return 0; }\n')
+    if subprocess.run([*words, source, "-o", program], capture_output=True).returncode:
+        skip(f"{words} builds nothing here")
+
+
+def with_head(at, value):
+    def make(program):
+        built(program, "gcc")
+        data = bytearray(program.read_bytes())
+        data[at] = value
+        program.write_bytes(data)
+    return make
+
+
+def for_musl(program):
+    """A real one where there is musl's compiler; elsewhere one that names its loader."""
+    built(program, *(["musl-gcc"] if shutil.which("musl-gcc") else ["gcc", "-Wl,--dynamic-linker=/lib/ld-musl-no.so.1"]))
+
+
+def privileged(program):
+    require("root")
+    shutil.copy("/usr/bin/id", program)
+    shutil.chown(program, "nobody")
+
+
+def static(program):
+    built(program, "gcc", "-static")
+
+
+KINDS = {"32 bits": (with_head(4, 1), "a 32-bit program"), "another machine": (with_head(18, 8), "made for another machine"),
+         "musl": (for_musl, "made for musl"), "setuid": (privileged, "has more rights than you"),
+         "static": (static, "statically linked")}
+
+
+@test("check and run agree about programs that nothing can be loaded with, also behind a wrapper, a script and a shell", each=list(KINDS))
+def agree_on_kinds(kind):
+    make, why = KINDS[kind]
+    with tempfile.TemporaryDirectory() as folder:
+        program, script = Path(folder, "program"), Path(folder, "start")
+        Path(folder).chmod(0o755)
+        make(program)
+        program.chmod(0o4755 if kind == "setuid" else 0o755)
+        script.write_text(f'#!/bin/sh\nexec {program} "$@"\n')
+        script.chmod(0o755)
+        for words in ([program], ["timeout", "5", program], [script], ["sh", "-c", f"exec {program}"]):
+            checked = baton("check", "fenv", "--", *words).exits(1).complains(why)
+            expect("found" not in checked.out, checked.out)
+            # A kernel may run what another refuses; a file of no format that it knows is a shell's to read.
+            plainly = plain("sh", "-c", '"$@"; exit $?', "sh", *map(str, words))
+            ran = baton("run", "--require", "--carry", "fenv", "--", *words).complains(why)
+            # It is said, and the program is as it is without us: its output, and its status where that says something else.
+            expect(ran.code == (65 if kind in ("32 bits", "another machine", "musl") else plainly.code or 65), f"{words}: {ran.code}")
+            freely = baton("run", "--carry", "fenv", "--", *words).complains(why)
+            expect(freely.out == plainly.out, f"{words}: {freely.out} instead of {plainly.out}: {freely.err}")
+            if len(words) > 1:
+                expect(freely.code == plainly.code, f"{words}: {freely.code} instead of {plainly.code}: {freely.err}")
+
+
+def without_places(*words, noexec):
+    """A run in a mount namespace of its own, in which folders of objects are mounted so that no code can be loaded from them."""
+    mounts = "".join(f'mkdir -p "{place}" && mount -t tmpfs -o mode=755{",noexec" if noexec else ""} none "{place}" && '
+                     for place in ("/run", "/tmp/baton-0", "/var/tmp/baton-0", "$HOME/.baton"))
+    space = ["unshare", "-m"] if os.geteuid() == 0 else ["unshare", "-rm"]
+    return plain(*space, "sh", "-c", f'{mounts} exec "$@"', "sh", *map(str, words))
+
+
+@test("check and run agree where no code can be loaded from any folder that an object may lie in (noexec)")
+def agree_on_noexec(tmp_path):
+    hook = "pool_submit(kind=call,fn=1,arg=2)"
+    program = PROGRAMS / "discover_pool"
+    os.environ["HOME"], before = str(tmp_path), os.environ.get("HOME", "")
+    try:
+        if without_places("true", noexec=True).code:
+            skip("no mounts of one's own here")
+        for noexec in (True, False):
+            checked = without_places(BATON, "check", "--carry", "key:tenant_key", "--hook", hook, program, noexec=noexec)
+            ran = without_places(BATON, "run", "--require", "--carry", "key:tenant_key;tls:current_request", "--hook", hook, "--", program,
+                                 noexec=noexec)
+            expect((checked.code == 0) == (ran.code == 0) == (not noexec), f"{checked.out}{checked.err}{ran.err}")
+            if noexec:
+                checked.says("no place for the object", "/run/baton: no code can be loaded from it (noexec)", "/.baton: no code")
+                ran.complains("no place for the object that hooks functions", "(noexec)")
+            else:
+                ran.says("right 40 wrong 0")
+    finally:
+        os.environ["HOME"] = before
+
+
+@test("check and run agree without Zydis: what needs a patch is refused with that reason, the rest is hooked")
+def agree_without_zydis(tmp_path):
+    this_machine_only()
+    objects = [path for path in (ROOT / "build/scripts/plan").glob("*.o") if path.name != "patch.o"]
+    for name in ("baton-cli", "libbaton.so"):
+        shutil.copy(ROOT / "build" / name, tmp_path)
+    subprocess.run(["gcc", "-std=gnu11", "-D_GNU_SOURCE", f"-I{ROOT}/shim", f"-I{ROOT}/scripts/plan", ROOT / "scripts/plan/patch.c",
+                    *objects, ROOT / "build/libbaton_core.a", "-ldl", "-o", tmp_path / "baton-plan"], check=True)
+    for program, hook, is_inside in ((PROGRAMS / "discover_pool", "pool_submit(kind=call,fn=1,arg=2)", True),
+                                     (GLIB, "g_thread_pool_push(kind=call,fn=1,arg=2)", False)):
+        checked = plain(tmp_path / "baton-cli", "check", hook, program)
+        expect((checked.code != 0) == is_inside, checked.out)
+        ran = plain(tmp_path / "baton-cli", "run", "--hook", hook, "--", program)
+        expect(("built without Zydis" in ran.err) == is_inside == ("built without Zydis" in checked.out), f"{checked.out}{ran.err}")

@@ -84,9 +84,19 @@ static void take_families(const json_t *report, struct samples *carried, struct 
     }
 }
 
+/* An item's counts, where the report has them. */
+static void take_item(const json_t *element, const char *program, struct samples *counted)
+{
+    const char *name;
+    json_t *number;
+
+    json_object_foreach(json_object_get(element, "counts"), name, number)
+        add(counted, program, report_text(element, "item"), name, report_value(number));
+}
+
 void report_print_prometheus(const struct reports *reports)
 {
-    struct samples carried = {0}, empty = {0}, bare = {0}, alive = {0}, items = {0};
+    struct samples carried = {0}, empty = {0}, bare = {0}, alive = {0}, items = {0}, counted = {0};
 
     for (size_t i = 0; i < reports->count; i++) {
         const json_t *report = reports->at[i];
@@ -101,8 +111,12 @@ void report_print_prometheus(const struct reports *reports)
             size_t j;
             json_t *element;
 
-            json_array_foreach(json_object_get(report, lists[list]), j, element) add(
-                &items, program, report_text(element, "item"), report_text(element, "state"), 1);
+            json_array_foreach(json_object_get(report, lists[list]), j, element)
+            {
+                add(&items, program, report_text(element, "item"), report_text(element, "state"),
+                    1);
+                take_item(element, program, &counted);
+            }
         }
     }
     print(&carried, "baton_handoffs_total", "counter", "Handoffs that took a context along.",
@@ -114,9 +128,14 @@ void report_print_prometheus(const struct reports *reports)
     print(&alive, "baton_alive", "gauge", "What is still referenced.", NULL, "what");
     print(&items, "baton_item_processes", "gauge", "Processes in which an item is in this state.",
           "item", "state");
+    print(&counted, "baton_item_handoffs_total", "counter",
+          "Handoffs that captured a value of an item, or had none of it; runs that it was attached "
+          "in.",
+          "item", "what");
     free(carried.at);
     free(empty.at);
     free(bare.at);
     free(alive.at);
     free(items.at);
+    free(counted.at);
 }

@@ -52,6 +52,21 @@ static void print_families(json_t *families)
     }
 }
 
+/* Of how many handoffs it had a value, and in how many runs; nothing where that was not counted. */
+static void print_counts(const json_t *counts, char *columns, size_t size)
+{
+    static const char *const names[] = {"captured", "empty", "attached"};
+    size_t len = 0;
+
+    for (unsigned i = 0; i < 3; i++) {
+        if (counts)
+            len += (size_t)snprintf(columns + len, size - len, " %10lld",
+                                    report_number(counts, names[i]));
+        else
+            len += (size_t)snprintf(columns + len, size - len, " %10s", "");
+    }
+}
+
 /* One line an element: its name, its state, then whatever else it says that its name does not, without the
  * empty fields. */
 static void print_list(const json_t *report, const char *list)
@@ -59,14 +74,22 @@ static void print_list(const json_t *report, const char *list)
     size_t i;
     json_t *element, *value;
     const char *field;
+    bool has_counts = false;
 
     json_array_foreach(json_object_get(report, list), i, element)
+        has_counts |= json_object_get(element, "counts") != NULL;
+    json_array_foreach(json_object_get(report, list), i, element)
     {
-        char rest[1536] = "";
+        char rest[1536] = "", columns[64] = "";
         size_t len = 0;
 
-        if (i == 0)
+        if (i == 0 && has_counts)
+            print_line("\n%-32s %-10s %10s %10s %10s", list, "state", "captured", "empty",
+                       "attached");
+        else if (i == 0)
             print_line("\n%-32s state", list);
+        if (has_counts)
+            print_counts(json_object_get(element, "counts"), columns, sizeof columns);
         json_object_foreach(element, field, value)
         {
             if (!strcmp(field, "item") || !strcmp(field, "state") || !strcmp(field, "kind") ||
@@ -81,8 +104,8 @@ static void print_list(const json_t *report, const char *list)
             else if (json_is_true(value))
                 len += (size_t)snprintf(rest + len, sizeof rest - len, "  %s: yes", clean(field));
         }
-        print_line("%-32s %-10s%s", clean(report_text(element, "item")),
-                   clean(report_text(element, "state")), rest);
+        print_line("%-32s %-10s%s%s", clean(report_text(element, "item")),
+                   clean(report_text(element, "state")), columns, rest);
     }
 }
 

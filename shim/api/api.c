@@ -275,6 +275,8 @@ static void attach(baton_handoff *handoff, baton_scope *scope)
     }
     if (!scope_enter_slow(context_of(handoff), frame_mark))
         return;
+    if (slot_counts_on)
+        slot_counts_ran(thread_self, context_of(handoff));
     scope->opaque[0] = scope_top_entry(thread_self);
     scope->opaque[1] = frame_mark;
 }
@@ -290,6 +292,8 @@ static GUARDED void run(baton_handoff *handoff, void (*function)(void *), void *
 {
     GUARDED_FRAME();
     SCOPE_RUN(context_of(handoff), 0, function(arg));
+    if (slot_counts_on)
+        slot_counts_ran(thread_self, context_of(handoff));
 }
 
 static void release(baton_handoff *handoff)

@@ -11,6 +11,7 @@
 #include "context/fast.h"
 #include "context/internal.h"
 #include "context/observer.h"
+#include "context/slot_counts.h"
 #include "context/thread.h"
 #include "context/variables.h"
 #include "slots/moves.h"
@@ -80,6 +81,7 @@ static struct context *apply_limits(struct thread *thread, struct context *conte
         if (is_beginning(context) || !(limited = context_build(thread, REFS_BATCH + 1)))
             return context;
         context_put(context, 1);
+        thread->snapshot.from--; /* nobody got it */
         context_keep_snapshot(thread, limited);
         thread->snapshot.refs--;
         limited->hops = 1;
@@ -190,6 +192,8 @@ static APART struct context *capture_any(unsigned family, uintptr_t sp)
     }
     if (thread->attached && !guard && !has_limits)
         context_fill_batch(thread, context);
+    if (unlikely(slot_counts_on) && (thread->attached || context != thread->snapshot.context))
+        slot_counts_add(thread, context, 1, 0);
     if (context->flags & CONTEXT_EMPTY)
         thread->counts.empty[family]++;
     else
@@ -271,6 +275,8 @@ struct context *context_capture_signal(unsigned family)
         thread->counts.empty[family]++;
     else
         thread->counts.carried[family]++;
+    if (unlikely(slot_counts_on))
+        slot_counts_add_signal(thread, context);
     return context_ref(context);
 }
 
@@ -293,6 +299,8 @@ void context_rollback(unsigned family, struct context *context)
         thread->counts.empty[family]--;
     else
         thread->counts.carried[family]--;
+    if (unlikely(slot_counts_on))
+        slot_counts_add(thread, context, -1, 0);
     context_release(context);
 }
 

@@ -11,6 +11,7 @@
 #include "context/pool/listed.h"
 #include "context/pool/record.h"
 #include "context/pool/slab.h"
+#include "context/slot_counts.h"
 #include "context/strict.h"
 #include "context/thread.h"
 #include "context/values.h"
@@ -43,6 +44,7 @@ void context_init(uint32_t max_age_ms, uint32_t max_hops)
     if (slots_stale)
         guard |= GUARD_STALE;
     atomic_store(&context_words_guard, guard ^ GUARD_WORDS);
+    atomic_store(&context_keep_guard, guard | (slot_counts_on ? GUARD_COUNTED : 0u));
     atomic_store(&context_guard, guard);
 }
 
@@ -74,6 +76,8 @@ static void forget_parent(struct thread *thread)
         return;
     thread->records.made = 0;
     thread->records.freed = -(uint64_t)thread->records.untold; /* what is told later */
+    if (slot_counts_on)
+        slot_counts_forget(thread);
 }
 
 void context_fork_unlock(bool is_child)

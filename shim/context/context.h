@@ -115,6 +115,7 @@ struct thread_snapshot {
     struct context *context;
     int32_t refs;       /* 0 when there is none */
     int32_t stale_refs; /* in hand while the snapshot is not right about what is in `changed` */
+    int32_t from; /* both together when what was taken of them was last told (slot_counts.h) */
     uint16_t changed_count, changed[CHANGED_MAX]; /* key indexes set since; then refs is 0 */
     uint64_t *tally; /* counts.carried or counts.empty, whichever the snapshot counts for */
 };
@@ -122,6 +123,7 @@ struct thread_snapshot {
 /* Releases of one context that its counter has not been told of yet. */
 struct thread_deferred {
     int32_t releases;
+    int32_t from; /* what `releases` was when they were last told (slot_counts.h) */
     struct context *context;
 };
 
@@ -130,6 +132,7 @@ struct thread_deferred {
 struct thread_batch {
     struct context *context, *attached;
     int32_t refs;
+    int32_t from; /* as of the snapshot */
 };
 
 /* Handoff records (pool/record.h): handed out one after another; freed ones are only counted. */
@@ -255,11 +258,15 @@ enum {
     GUARD_STALE = 128,
     GUARD_WORDS =
         256, /* in place of GUARD_COPIED: all that is copied is plain words (words_move.h) */
+    GUARD_COUNTED = 512, /* of context_keep_guard alone: slot_counts.h */
 };
 extern _Atomic uintptr_t context_guard __attribute__((visibility("hidden")));
 /* The same but for GUARD_WORDS, which is turned round: 0 where nothing but words is in the way. */
 extern _Atomic uintptr_t context_words_guard __attribute__((visibility("hidden")));
-/* Sets bits of both; the words' bit is set once, before any capture. */
+/* The same as context_guard for threads that start and repeating callbacks, with GUARD_COUNTED where their runs are
+ * counted. */
+extern _Atomic uintptr_t context_keep_guard __attribute__((visibility("hidden")));
+/* Sets bits of all three; the words' bit is set once, before any capture. */
 void guard_raise(uintptr_t bits);
 
 /*
@@ -270,6 +277,13 @@ static inline __attribute__((always_inline)) bool thread_is_plain(const struct t
 {
     return likely((uintptr_t)thread->attached ==
                   arch_scratch(atomic_load_explicit(&context_guard, memory_order_relaxed)));
+}
+
+/* The same, and runs that give no reference back are not counted (slot_counts.h). */
+static inline __attribute__((always_inline)) bool thread_is_uncounted(const struct thread *thread)
+{
+    return likely((uintptr_t)thread->attached ==
+                  arch_scratch(atomic_load_explicit(&context_keep_guard, memory_order_relaxed)));
 }
 
 /* Plain words are carried, and nothing else is copied. */
@@ -370,6 +384,11 @@ static inline __attribute__((always_inline)) void context_release_on(struct thre
 
 void context_free(struct context *context);
 
+/* Handoffs are counted by slot (slot_counts.h), so who has run something in a context is told from who has not. */
+extern bool slot_counts_on __attribute__((visibility("hidden")));
+void slot_counts_ran(struct thread *thread, const struct context *context);
+void context_discard(struct context *context);
+
 /* The same at once, where a thread ends and has nothing to batch with. */
 static inline __attribute__((always_inline)) void context_release_now(struct context *context)
 {
@@ -377,9 +396,13 @@ static inline __attribute__((always_inline)) void context_release_now(struct con
         context_free(context);
 }
 
+/* Of whoever lets go without having run a task in it; SCOPE_LEFT is who has. */
 static inline void context_release(struct context *context)
 {
-    context_release_on(thread_self, context);
+    if (unlikely(slot_counts_on))
+        context_discard(context);
+    else
+        context_release_on(thread_self, context);
 }
 
 /* The capture that is being made is left by whatever its getters did: lets go of what it has. */

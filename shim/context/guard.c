@@ -4,19 +4,23 @@
  */
 #include "context/internal.h"
 #include "context/reads.h"
+#include "context/thread.h"
 
 #include "slots/slots.h"
 
-_Atomic uintptr_t context_guard = GUARD_OFF, context_words_guard = GUARD_OFF;
+_Atomic uintptr_t context_guard = GUARD_OFF, context_words_guard = GUARD_OFF,
+                  context_keep_guard = GUARD_OFF;
 _Atomic int64_t context_alive;
-bool context_is_forked, context_may_be_old, scope_is_words_only, reads_are_counted;
-atomic_bool reads_have_variables;
+bool context_is_forked, context_may_be_old, scope_is_words_only, reads_are_counted, slot_counts_on;
+atomic_bool reads_have_variables, contexts_looked_at;
 struct context *context_empty;
-size_t context_before;
+size_t context_before, context_bytes;
+unsigned context_bits;
 
 void guard_raise(uintptr_t bits)
 {
     atomic_fetch_or(&context_words_guard, bits);
+    atomic_fetch_or(&context_keep_guard, bits);
     atomic_fetch_or(&context_guard, bits);
 }
 
@@ -24,6 +28,7 @@ static void lower(uintptr_t bits)
 {
     atomic_fetch_and(&context_words_guard, ~bits);
     atomic_fetch_and(&context_guard, ~bits);
+    atomic_fetch_and(&context_keep_guard, ~bits);
 }
 
 void guard_note_stale(void)

@@ -11,17 +11,13 @@
 #include "context/internal.h"
 #include "context/observer.h"
 #include "context/pool/listed.h"
+#include "context/slot_counts.h"
 #include "context/strict.h"
 #include "context/thread.h"
 #include "context/values.h"
 #include "context/variables.h"
 #include "slots/policy.h"
 #include "slots/slots.h"
-
-atomic_bool contexts_looked_at;
-
-size_t context_bytes;
-unsigned context_bits;
 
 /* ---- memory ---- */
 
@@ -124,6 +120,8 @@ void context_flush_releases(struct thread *thread)
 
     if (!context)
         return;
+    if (unlikely(slot_counts_on))
+        slot_counts_tell_deferred(thread);
     flush_begin(thread);
     thread->deferred.context = NULL;
     thread->deferred.releases = 0;
@@ -144,6 +142,8 @@ void context_release_slow(struct thread *thread, struct context *context)
         return;
     }
     if (context == thread->deferred.context) { /* the batch is full */
+        if (unlikely(slot_counts_on))
+            slot_counts_tell_deferred(thread);
         flush_begin(thread);
         thread->deferred.releases = DEFERRED_MAX;
         thread->deferred.context = NULL;
@@ -153,10 +153,18 @@ void context_release_slow(struct thread *thread, struct context *context)
     }
     if (context->flags & (CONTEXT_COUNTED | CONTEXT_ONCE) ||
         atomic_load_explicit(&context->refs, memory_order_relaxed) == 1) {
+        if (unlikely(slot_counts_on))
+            slot_counts_add(thread, context, 0, 1);
         context_put(context, 1);
         return;
     }
     context_flush_releases(thread);
     thread->deferred.context = context;
+    thread->deferred.from = DEFERRED_MAX;
     thread->deferred.releases = DEFERRED_MAX - 1;
+}
+
+void context_discard(struct context *context)
+{
+    context_put(context, 1);
 }

@@ -18,6 +18,7 @@
 #include "context/dangling.h"
 #include "context/observer.h"
 #include "context/internal.h"
+#include "context/slot_counts.h"
 #include "context/stack.h"
 #include "context/strict.h"
 #include "context/coroutine_list.h"
@@ -168,10 +169,20 @@ bool scope_enter_slow(struct context *context, uintptr_t frame_mark)
             slots_set_aside(thread, thread->saved + saved_at, epoch);
         scope_write(thread, context, NULL, saved_at, epoch);
     }
+    if (unlikely(slot_counts_on) && (frame_mark & (FRAME_KEEP | FRAME_OWNED)) == FRAME_KEEP)
+        slot_counts_ran(thread, context);
     if (dangling_on)
         dangling_look();
     if (unlikely(context->flags & (CONTEXT_WATCHED | CONTEXT_TAGGED)))
         observer->start(thread, context);
+    return true;
+}
+
+bool scope_enter_keep(struct context *context, uintptr_t frame_mark)
+{
+    if (!slot_counts_on || !scope_try_enter(thread_self, context, frame_mark))
+        return scope_enter_slow(context, frame_mark);
+    slot_counts_ran(thread_self, context);
     return true;
 }
 
@@ -264,7 +275,7 @@ static void entry_pop(struct thread *thread)
     if (own)
         overlay_free(own);
     if (frame_mark & FRAME_OWNED)
-        context_release(context);
+        context_release_on(thread_self, context);
 }
 
 void scope_leave_slow(struct thread *thread, uintptr_t sp)

@@ -58,6 +58,19 @@ scope_try_enter(struct thread *thread, struct context *context, uintptr_t frame_
     return true;
 }
 
+/* The same of a repeating callback: not where its runs are counted. */
+static inline __attribute__((always_inline)) bool
+scope_try_keep(struct thread *thread, struct context *context, uintptr_t frame_mark)
+{
+    if (unlikely(!thread_is_uncounted(thread)))
+        return false;
+    thread->attached = context;
+    thread->frame_mark = frame_mark;
+    return true;
+}
+/* Where that could not be: counts, then as it does, or as scope_enter_slow. */
+bool scope_enter_keep(struct context *context, uintptr_t frame_mark);
+
 static inline __attribute__((always_inline)) bool scope_try_leave(struct thread *thread,
                                                                   struct context *context)
 {
@@ -122,13 +135,13 @@ struct thread *scope_enter_any(struct context *context, uintptr_t frame_mark);
         struct thread *thread_ = thread_self;                                                    \
         uintptr_t frame_mark_ = arch_sp() | FRAME_KEEP;                                          \
                                                                                                  \
-        if (likely(scope_try_enter(thread_, context_, frame_mark_))) {                           \
+        if (likely(scope_try_keep(thread_, context_, frame_mark_))) {                            \
             CALL;                                                                                \
             if (unlikely(!scope_try_leave(thread_, context_)))                                   \
                 *(holder) = scope_leave_keep(thread_self, frame_mark_ & ~(uintptr_t)FRAME_FLAGS, \
                                              context_);                                          \
         } else {                                                                                 \
-            bool entered_ = scope_enter_slow(context_, frame_mark_);                             \
+            bool entered_ = scope_enter_keep(context_, frame_mark_);                             \
                                                                                                  \
             CALL;                                                                                \
             if (entered_)                                                                        \

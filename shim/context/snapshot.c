@@ -12,6 +12,7 @@
 #include "context/internal.h"
 #include "context/observer.h"
 #include "context/reads.h"
+#include "context/slot_counts.h"
 #include "context/strict.h"
 #include "context/coroutine.h"
 #include "context/thread.h"
@@ -211,6 +212,8 @@ void context_drop_snapshot(struct thread *thread)
 
     if (!snapshot)
         return;
+    if (unlikely(slot_counts_on))
+        slot_counts_tell_snapshot(thread);
     flush_begin(thread);
     thread->snapshot.context = NULL;
     thread->snapshot.refs = thread->snapshot.stale_refs = 0;
@@ -229,6 +232,7 @@ static struct context *ref_of_deferred(struct thread *thread, struct context *co
     if (context != thread->deferred.context || thread->deferred.releases >= DEFERRED_MAX - 1)
         return context_ref(context);
     thread->deferred.releases++;
+    thread->deferred.from++;
     return context;
 }
 
@@ -267,6 +271,8 @@ void context_flush_batch(struct thread *thread)
         thread->batch.refs = 0;
         return;
     }
+    if (unlikely(slot_counts_on))
+        slot_counts_tell_batch(thread);
     flush_begin(thread);
     thread->batch.refs = 0;
     thread->batch.context = NULL;
@@ -290,8 +296,10 @@ void context_fill_batch(struct thread *thread, struct context *context)
     if (thread->batch.context != context)
         context_flush_batch(thread);
     if (!thread->batch.refs) {
+        if (unlikely(slot_counts_on) && thread->batch.context)
+            slot_counts_tell_batch(thread);
         atomic_fetch_add_explicit(&context->refs, REFS_BATCH, memory_order_relaxed);
-        thread->batch.refs = REFS_BATCH;
+        thread->batch.refs = thread->batch.from = REFS_BATCH;
     }
     thread->batch.context = context;
     thread->batch.attached = thread->attached;
@@ -301,7 +309,7 @@ void context_keep_snapshot(struct thread *thread, struct context *snapshot)
 {
     context_drop_snapshot(thread);
     thread->snapshot.context = snapshot;
-    thread->snapshot.refs = REFS_BATCH;
+    thread->snapshot.refs = thread->snapshot.from = REFS_BATCH;
     thread->snapshot.tally = snapshot->flags & CONTEXT_EMPTY ? thread->counts.empty
                                                              : thread->counts.carried;
 }
@@ -346,6 +354,8 @@ static struct context *renew_snapshot(struct thread *thread)
     int32_t snapshot_refs = thread->snapshot.stale_refs;
     bool is_set = snapshot->vars != NULL;
 
+    if (unlikely(slot_counts_on))
+        slot_counts_tell_snapshot(thread);
     if (atomic_load_explicit(&snapshot->refs, memory_order_acquire) != snapshot_refs + 1) {
         struct context *copy = context_alloc(false);
 
@@ -382,7 +392,7 @@ static struct context *renew_snapshot(struct thread *thread)
     snapshot->flags = is_set ? 0 : CONTEXT_EMPTY;
     thread->snapshot.context = snapshot;
     thread->snapshot.tally = is_set ? thread->counts.carried : thread->counts.empty;
-    thread->snapshot.refs = snapshot_refs;
+    thread->snapshot.refs = thread->snapshot.from = snapshot_refs;
     thread->snapshot.stale_refs = 0;
     thread->snapshot.changed_count = 0;
     return snapshot;
@@ -424,8 +434,11 @@ struct context *context_of_thread(struct thread *thread)
             return NULL;
         context_keep_snapshot(thread, snapshot);
     } else if (thread->snapshot.refs == 0) {
+        if (unlikely(slot_counts_on))
+            slot_counts_tell_snapshot(thread);
         atomic_fetch_add_explicit(&snapshot->refs, REFS_BATCH, memory_order_relaxed);
         thread->snapshot.refs = REFS_BATCH;
+        thread->snapshot.from = REFS_BATCH + thread->snapshot.stale_refs;
     }
     thread->snapshot.refs--;
     return snapshot;

@@ -105,6 +105,8 @@ int start_rollback(enum family family, struct thread *thread, int error);
     do {                                                                      \
         thread_self = (thread);                                               \
         (thread)->records.freed++;                                            \
+        if (unlikely(slot_counts_on))                                         \
+            slot_counts_ran((thread), (thread)->start.context);               \
         SCOPE_RUN((thread)->start.context, FRAME_OWNED | FRAME_THREAD, CALL); \
         thread_leave(thread);                                                 \
     } while (0)

@@ -23,6 +23,7 @@
 #include "context/dangling.h"
 #include "context/reads.h"
 #include "context/scope.h"
+#include "context/slot_counts.h"
 #include "context/values.h"
 #include "interpose/hooks.h"
 #include "interpose/versions.h"
@@ -103,6 +104,7 @@ static void add_string(struct text *text, const char *string)
 struct totals {
     uint64_t carried[FAMILIES_MAX], empty[FAMILIES_MAX], bare[FAMILIES_MAX][BARE_REASONS];
     uint64_t records_made, records_freed, read;
+    struct slot_count slots[SLOTS_MAX];
 };
 
 /* First what was freed, then what was made: what other threads do meanwhile does not make it look as if more
@@ -202,12 +204,28 @@ static void add_chosen(struct text *text)
     add(text, "]");
 }
 
-static void add_slots(struct text *text, bool has_time)
+/* HANDOFFS: all of the process. What is counted of a thread that goes on meanwhile may be more, or less. */
+static void add_counts(struct text *text, const struct slot_count *counts, uint64_t handoffs)
+{
+    uint64_t captured = (int64_t)counts->captured < 0 ? 0 : counts->captured;
+
+    add(text, ",\"counts\":{\"captured\":%lu,\"empty\":%lu,\"attached\":%lu}",
+        (unsigned long)captured, (unsigned long)(handoffs > captured ? handoffs - captured : 0),
+        (unsigned long)((int64_t)counts->attached < 0 ? 0 : counts->attached));
+}
+
+/* TOTALS: at the end; NULL: before. */
+static void add_slots(struct text *text, struct totals *totals)
 {
     static const char states[][12] = {"unmatched", "bound", "refused"};
 
-    bool is_first = true;
+    uint64_t handoffs = 0;
+    bool is_first = true, has_time = totals != NULL;
 
+    for (unsigned family = 0; totals && family < FAMILY_COUNT; family++)
+        handoffs += totals->carried[family] + totals->empty[family];
+    if (handoffs)
+        slot_counts_sum(totals->slots);
     if (known_is_on)
         add_chosen(text);
     add(text, ",\"slots\":[");
@@ -234,6 +252,8 @@ static void add_slots(struct text *text, bool has_time)
             add(text, ",\"empty\":true");
         if (has_time && reads_missed(slot))
             add(text, ",\"unread\":true");
+        if (handoffs && slot->state == SLOT_BOUND)
+            add_counts(text, &totals->slots[i], handoffs);
         if (slot->failures)
             add(text, ",\"failures\":%u", (unsigned)slot->failures);
         if (dangling_on)
@@ -266,8 +286,9 @@ static void add_hooks(struct text *text)
         add_string(text, hook->where);
         add(text, ",\"reason\":");
         add_string(text, named_reason(hook));
-        add(text, ",\"fired\":%lu,\"carried\":%lu,\"evicted\":%lu}", (unsigned long)counts.fired,
+        add(text, ",\"fired\":%lu,\"carried\":%lu,\"evicted\":%lu", (unsigned long)counts.fired,
             (unsigned long)counts.carried, (unsigned long)atomic_load(&hook->evicted));
+        add(text, "}");
     }
     add(text, "]");
 }
@@ -340,7 +361,7 @@ static void tell_live(void)
         add(&text, ",\"reads_are_seen\":true");
     if (report_errors)
         add(&text, ",\"wrong_settings\":%u", report_errors);
-    add_slots(&text, false);
+    add_slots(&text, NULL);
     add(&text, "}");
     if (!text.is_cut)
         live_tell(text.start, text.len);
@@ -359,6 +380,7 @@ void report_begin(const char *target)
         .read_at = offsetof(struct thread, counts.read) - offsetof(struct thread, counts.carried),
     };
 
+    slot_counts_begin();
     if (report_has_reads)
         reads_begin();
     live_begin(target, &head);
@@ -418,7 +440,7 @@ void report_write(const char *target)
             add(&text, ",\"wrong_settings\":%u", report_errors);
         add_untried(&text);
         add_waited(&text);
-        add_slots(&text, true);
+        add_slots(&text, totals);
         add_hooks(&text);
         if (report_has_latency)
             add_latency(&text);

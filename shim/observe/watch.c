@@ -317,7 +317,7 @@ void watch_gone(struct context *context)
     if (watch_is_ours(handoff))
         note_gone(watcher, handoff);
     if (shared)
-        context_release_on(thread, shared);
+        context_release(shared);
 }
 
 /* A watched copy whose last reference this is has no other reader: nothing is counted down. */

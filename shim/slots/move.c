@@ -89,6 +89,14 @@ static void **word_at(const struct slot *slot, const void *values)
     return (void **)(uintptr_t)((const char *)values + slot->offset);
 }
 
+bool slot_is_set(const struct slot *slot, const void *values)
+{
+    if (slot->is_owned)
+        return *word_at(slot, values) != NULL;
+    return memcmp((const char *)values + slot->offset, (const char *)slots_initial + slot->offset,
+                  slot->size) != 0;
+}
+
 static bool hold(const struct slot *slot, void **word, const void *owner, void *const *borrowed,
                  void *const *from)
 {

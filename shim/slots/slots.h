@@ -373,6 +373,8 @@ bool slots_same(const void *values);
 /* Where words are read without slots_read: notes which have a value, while some were never seen to have one. */
 void slots_note_words(const void *values);
 extern _Atomic bool slots_words_unseen;
+/* Of a copied slot that is bound: in a context's copied values, it is not what a thread has that never set it. */
+bool slot_is_set(const struct slot *slot, const void *values);
 void slots_write(void *values, uint32_t epoch, void *saved, uint32_t now, bool is_coroutine);
 void slots_restore(void *saved, const void *borrowed, uint32_t now);
 

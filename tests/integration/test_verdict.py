@@ -7,10 +7,17 @@ import tempfile
 from pathlib import Path
 
 import patience
-from harness import Failure, PROGRAMS, ROOT, plain, test
+from harness import CARRIERS, Failure, PROGRAMS, ROOT, carry, plain, test
 from test_launcher import BATON, baton, expect
 
 GLIB = PROGRAMS / "stale_pool_glib"
+NOTHING_TO_CARRY = """#include "baton_adapter.h"
+static const char *start(void) { return 0; }
+static enum baton_adapter_result capture(void **captured) { return BATON_ADAPTER_NONE; }
+static enum baton_adapter_result attach(void *captured, void **attached) { return BATON_ADAPTER_OK; }
+static void end(void *object) { }
+const struct baton_adapter baton_adapter = {BATON_ADAPTER_VERSION, "none", start, capture, attach, end, end};
+"""
 
 
 @test("the verdict: what was carried, what was not and why, and the command to type next; its status with --require")
@@ -81,6 +88,34 @@ def names_who_waits(name):
             look("40", str(int(signal.SIGKILL)))
         # Another library's own waiting is none of the program's business where its tasks saw what they should.
         baton("run", "--verdict", "--report", report, "--carry", "key:request_key", "--", GLIB).ok().complains("ok: 5 tasks saw")
+
+
+@test("counts by item: handoffs that captured a value, those that had none, runs that it was attached in", each=CARRIERS)
+def counts_by_item(kind):
+    def counts(captured, empty, attached, program, mode):
+        after = carry(CARRIERS[kind], program, mode, kind).ok().clean()
+        wanted = {"captured": captured, "empty": empty, "attached": attached}
+        if after.slot(CARRIERS[kind])["counts"] != wanted:
+            after.fail(f"expected {wanted}")
+    counts(4, 1, 4, "uv_work", "after")  # the first is submitted before there is a value
+    counts(3, 2, 3, "uv_work", "cancel")
+    counts(5, 1, 5, "gomp", "parallel")
+    counts(1, 0, 3, "glib_source", "keeps")  # one registration, three runs
+
+
+@test("an item that is bound and carries nothing: its counts say so, in the report and in its table")
+def counts_nothing(tmp_path):
+    source, adapter, report = tmp_path / "none.c", tmp_path / "none.so", tmp_path / "counts"
+    source.write_text(NOTHING_TO_CARRY)
+    subprocess.run(["cc", "-w", "-shared", "-fPIC", "-I", ROOT / "include", source, "-o", adapter], check=True)
+    baton("run", "--report", report, "--carry", f"adapter:{adapter};key:request_key", "--", GLIB).ok() \
+        .complains("had no value where work was handed over")
+    slots = json.loads(report.read_text())["slots"]
+    expect([slot["counts"] for slot in slots] == [{"captured": 0, "empty": 5, "attached": 0},
+                                                  {"captured": 5, "empty": 0, "attached": 5}], f"the counts are {slots}")
+    baton("report", report).ok().says("captured      empty   attached", "          0          5          0  ",
+                                      "          5          0          5  ")
+    baton("report", "--prometheus", report).ok().says('item="key:request_key",what="attached"} 5\n')
 
 
 @test("the verdict stays out of pipes; what came to nothing is said all the same, by who handed work over")

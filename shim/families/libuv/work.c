@@ -58,7 +58,7 @@ static GUARDED void run_after_any(struct uv_work_s *request, int status)
     if (carried.after)
         SCOPE_RUN(carried.context, FRAME_OWNED, ((after_callback *)carried.after)(request, status));
     else
-        context_release(carried.context);
+        context_release_on(thread_self, carried.context);
 }
 
 static GUARDED void run_after_slow(struct uv_work_s *request, int status)

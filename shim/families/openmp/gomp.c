@@ -66,7 +66,7 @@ static void team_end(struct team *team)
 {
     if (team->loose)
         loose_drop_all(team);
-    context_release(team->context);
+    context_release_on(thread_self, team->context);
 }
 
 /* One region: NAME with the program's function and data, or with ours. */

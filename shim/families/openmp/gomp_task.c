@@ -281,7 +281,7 @@ static void loop_finish(struct loop *loop, unsigned long done)
     if (loop->loose)
         loose_take(loop->loose);
     handoff_free(loop, sizeof *loop);
-    context_release(context);
+    context_release_on(thread_self, context);
 }
 
 static GUARDED void run_loop_task(void *block)
@@ -357,7 +357,7 @@ _Static_assert(sizeof(long) == sizeof(unsigned long long), "bounds are read as w
          flags, tasks, priority, start, end, step);                                               \
         mem_free(block.mapped ? block.head : NULL, block.mapped);                                 \
         if (loop == &own)                                                                         \
-            context_release(own.context);                                                         \
+            context_release_on(thread_self, own.context);                                         \
     } while (0)
 
 static void loop_fill(struct far_head *head, struct loop *loop, omp_function *function, void *data,

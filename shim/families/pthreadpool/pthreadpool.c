@@ -79,7 +79,7 @@ static bool loop_begin(struct loop *loop, void (*function)(void), void *data)
         }                                                                                  \
         REAL(NAME)                                                                         \
         (pool, (FUNCTION)(void (*)(void))trampoline, &loop, BETWEEN NAMES_##count, flags); \
-        context_release(loop.context);                                                     \
+        context_release_on(thread_self, loop.context);                                     \
     } while (0)
 
 #define NOTHING

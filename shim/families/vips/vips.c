@@ -72,6 +72,6 @@ int hook_vips_threadpool_run(struct _VipsImage *image, start_function *start,
         return REAL(vips_threadpool_run)(image, start, allocate, work, progress, data);
     result = REAL(vips_threadpool_run)(image, run_start, run_allocate, run_work,
                                        progress ? run_progress : NULL, &evaluation);
-    context_release(evaluation.context);
+    context_release_on(thread_self, evaluation.context);
     return result;
 }

@@ -365,6 +365,7 @@ __attribute__((destructor)) static void destruct(void)
     if (config.warn && log_level < LOG_LEVEL_WARN && context_was_used())
         log_level = LOG_LEVEL_WARN;
     slots_say_unmatched();
+    named_is_strict = is_strict();
     named_say_idle();
     report_errors = config.errors;
     if (config.report)

@@ -236,6 +236,8 @@ static void look_at_element(const json_t *element, bool is_hook, bool has_values
     else if (is_hook && json_object_get(element, "fired") && !report_number(element, "fired"))
         add_problem(problems, item, true, "%s %s", clean(item),
                     *reason ? clean(reason) : "never fired");
+    else if (is_hook && *reason)
+        add_problem(problems, item, true, "%s: %s", clean(item), clean(reason));
     else if (has_values && json_is_true(json_object_get(element, "empty")))
         add_problem(problems, item, is_hook, "%s had no value where work was handed over",
                     clean(item));

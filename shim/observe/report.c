@@ -288,6 +288,8 @@ static void add_hooks(struct text *text)
         add_string(text, named_reason(hook));
         add(text, ",\"fired\":%lu,\"carried\":%lu,\"evicted\":%lu", (unsigned long)counts.fired,
             (unsigned long)counts.carried, (unsigned long)atomic_load(&hook->evicted));
+        if (atomic_load(&hook->unmet))
+            add(text, ",\"unmet\":%lu", (unsigned long)atomic_load(&hook->unmet));
         add(text, "}");
     }
     add(text, "]");

@@ -65,6 +65,8 @@ struct named_repeat {
     struct context *context; /* under lock_of (repeat) */
 };
 struct named_repeat *named_repeat_new(void *function, void *data, struct context *context);
+/* Is there one at PLACE, a value that anybody may have made up? */
+bool named_repeat_is_at(const void *place);
 void named_repeat_enter(struct named_repeat *registration, struct wrap *wrap);
 void named_repeat_leave(struct named_repeat *registration, struct wrap *wrap);
 

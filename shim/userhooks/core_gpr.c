@@ -122,17 +122,9 @@ void *thunk_wrap_enter(struct thunk_frame *frame, struct wrap *wrap, bool is_slo
     case THUNK_VIRTUAL:
         target = kinds_run_virtual(thunk, frame, wrap, is_slow);
         break;
-    case THUNK_STDFUNCTION: {
-        uint64_t *place = frame_argument(frame, thunk->hook->spec.cbarg);
-        struct function_node *node = **(struct function_node ***)place;
-
-        if (!is_slow && !kinds_attach_is_fast(thread_self, wrap))
-            break;
-        *place = (uint64_t)&node->any;
-        target = node->invoker;
-        kinds_enter(wrap, function_context(node));
+    case THUNK_STDFUNCTION:
+        target = kinds_run_function(thunk->hook, frame, wrap, is_slow);
         break;
-    }
     }
     if (is_slow)
         errno = saved_errno;

@@ -30,6 +30,7 @@ static struct function_node *node_new(const struct std_function *function, struc
     node->manager = function->manager;
     node->invoker = function->invoker;
     node->context = context;
+    node->mark = NODE_MARK;
     thread_self->records.made += thread_enter() != NULL;
     return node;
 }
@@ -55,6 +56,7 @@ static bool manage(void *to, const void *from, int operation)
         node = *(struct function_node **)to;
         node->manager(node->any, node->any, DESTROY);
         context_release(node->context);
+        node->mark = 0;
         mem_free(node, sizeof *node);
         if (thread_enter())
             thread_self->records.freed++;
@@ -64,13 +66,35 @@ static bool manage(void *to, const void *from, int operation)
     }
 }
 
+bool function_is_at(uintptr_t place)
+{
+    uintptr_t node;
+
+    if (!suspect_is_object(place, sizeof(void *)))
+        return false;
+    node = *(const uintptr_t *)place;
+    return suspect_is_object(node, sizeof(struct function_node)) &&
+           ((const struct function_node *)node)->mark == NODE_MARK;
+}
+
 void function_submit(struct named_hook *hook, struct std_function *function)
 {
     struct context *context, *old;
     struct function_node *node;
 
-    if (!function || !function->manager || !hook->callback)
+    if (!hook->callback)
         return;
+    if (!function) {
+        named_unmet(hook);
+        return;
+    }
+    if (!atomic_load_explicit(&hook->is_right, memory_order_relaxed) &&
+        !named_has_callable(hook, (uintptr_t)function))
+        return;
+    if (!function->manager) {
+        named_unmet(hook);
+        return;
+    }
     context = context_capture(FAMILY_NAMED);
     if (!context)
         return;

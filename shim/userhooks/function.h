@@ -17,7 +17,12 @@ struct function_node {
     bool (*manager)(void *to, const void *from, int operation);
     void *invoker;
     struct context *context; /* under lock_of (node) */
+    uint64_t mark;           /* NODE_MARK while it is one */
 };
+enum { NODE_MARK = 0x6e6f6465 };
+
+/* Does a value that anybody may have made up point to a std::function of ours, as far as its node? Slow. */
+bool function_is_at(uintptr_t place);
 
 /* Slow. */
 void function_submit(struct named_hook *hook, struct std_function *function);

@@ -9,6 +9,9 @@
 /* struct wrap.stack_words: leave no frame, jump to the target. */
 #define WRAP_JUMP UINT64_MAX
 
+/* No object lies below: what does is a number, where an item took an argument for an object. */
+enum { NO_ADDRESS = 65536 };
+
 /* Pools that the program made start their own threads, so workers mostly have a context already. */
 static inline bool kinds_attach_is_fast(const struct thread *thread, const struct wrap *wrap)
 {
@@ -24,7 +27,7 @@ static inline bool kinds_release_is_fast(const struct thread *thread, const stru
 static inline uintptr_t kinds_key(const struct named_spec *spec, uintptr_t object)
 {
     if (unlikely(spec->has_data) && object)
-        object = *(const uintptr_t *)(object + spec->data);
+        object = object < NO_ADDRESS ? 0 : *(const uintptr_t *)(object + spec->data);
     return unlikely(spec->is_narrow) ? (uint32_t)object : object;
 }
 
@@ -55,6 +58,8 @@ bool kinds_drop(struct named_hook *hook, struct thunk_frame *frame, struct wrap 
 bool kinds_drop_done(struct named_hook *hook, struct thunk_frame *frame, const struct wrap *wrap,
                      bool is_slow);
 bool kinds_submit_field(struct named_hook *hook, struct thunk_frame *frame, bool is_slow);
+void *kinds_run_function(struct named_hook *hook, struct thunk_frame *frame, struct wrap *wrap,
+                         bool is_slow);
 void *kinds_run_field(struct thunk *thunk, struct thunk_frame *frame, struct wrap *wrap,
                       bool is_slow);
 bool kinds_run_object(struct named_hook *hook, struct thunk_frame *frame, struct wrap *wrap,
@@ -65,6 +70,9 @@ bool kinds_submit_virtual(struct named_hook *hook, struct thunk_frame *frame, st
 void *kinds_run_virtual(struct thunk *thunk, struct thunk_frame *frame, struct wrap *wrap,
                         bool is_slow);
 bool kinds_relay(struct named_hook *hook, struct thunk_frame *frame, bool is_slow);
+/* The callback got nothing where its item says, and nobody knows what was meant: counts, and answers a function that
+ * does nothing. */
+void *kinds_run_nothing(struct named_hook *hook, struct wrap *wrap);
 /* Before and after a get. */
 bool kinds_let_go(bool is_slow);
 bool kinds_adopt(struct named_hook *hook, struct thunk_frame *frame, const struct wrap *wrap,

@@ -10,11 +10,20 @@
 #include "context/internal.h"
 #include "context/thread.h"
 #include "families/handoff.h"
+#include "userhooks/function.h"
 #include "userhooks/tally.h"
 
 static inline bool capture_is_fast(const struct thread *thread)
 {
     return thread_is_plain(thread) && thread->snapshot.refs > 0;
+}
+
+/* Nothing to hand over, as when a pool is told to end; where it is so in every call, an argument is not what its item
+ * says. */
+static bool had_nothing(struct named_hook *hook)
+{
+    named_unmet(hook);
+    return true;
 }
 
 /* ---- kind=call ---- */
@@ -28,8 +37,16 @@ bool kinds_submit_call(struct named_hook *hook, struct thunk_frame *frame, struc
     struct context *context;
     void *node;
 
-    if (!*fn || thunk_is_ours((void *)*fn) || !hook->callback)
+    if (thunk_is_ours((void *)*fn) || !hook->callback)
         return true;
+    if (!*fn)
+        return had_nothing(hook);
+    if (unlikely(!atomic_load_explicit(&hook->is_right, memory_order_relaxed))) {
+        if (!is_slow)
+            return false;
+        if (!named_has_function(hook, (void *)*fn))
+            return true;
+    }
     if (!is_slow && (hook->spec.is_repeating || !capture_is_fast(thread) ||
                      thread->records.next == thread->records.end))
         return false;
@@ -94,16 +111,26 @@ static void *run_call_again(struct named_hook *hook, const struct record *record
     return record->function;
 }
 
-static bool is_of_hook(uint64_t value)
+static bool is_of_hook(const struct named_hook *hook, uint64_t value)
 {
     const struct record *record = (const struct record *)value;
 
+    if (hook->spec.is_repeating)
+        return named_repeat_is_at((const void *)value);
     return record_is_at(record) && record->context && record->function;
 }
 
 static uint64_t nothing(void)
 {
     return 0;
+}
+
+void *kinds_run_nothing(struct named_hook *hook, struct wrap *wrap)
+{
+    named_unmet(hook);
+    context_count_bare(FAMILY_NAMED, BARE_ERROR);
+    wrap->stack_words = WRAP_JUMP;
+    return (void *)nothing;
 }
 
 /* The callback got something else where its record should be: cbarg= or arg= is wrong. Where it did come it is
@@ -113,16 +140,14 @@ static void *find_record(struct named_hook *hook, struct thunk_frame *frame, str
 {
     unsigned position = 1;
 
-    while (position <= NAMED_ARGUMENTS && !is_of_hook(*frame_argument(frame, position)))
+    while (position <= NAMED_ARGUMENTS && !is_of_hook(hook, *frame_argument(frame, position)))
         position++;
     named_record_missing(hook, position <= NAMED_ARGUMENTS ? position : 0);
     if (position <= NAMED_ARGUMENTS) {
         *place = frame_argument(frame, position);
         return NULL;
     }
-    context_count_bare(FAMILY_NAMED, BARE_ERROR);
-    wrap->stack_words = WRAP_JUMP;
-    return (void *)nothing;
+    return kinds_run_nothing(hook, wrap);
 }
 
 void *kinds_run_call(struct named_hook *hook, struct thunk_frame *frame, struct wrap *wrap,
@@ -156,14 +181,62 @@ void *kinds_run_repeat(struct named_hook *hook, struct thunk_frame *frame, struc
                        bool is_slow)
 {
     uint64_t *place = frame_argument(frame, hook->spec.cbarg);
-    struct named_repeat *registration = (struct named_repeat *)*place;
+    struct named_repeat *registration;
 
     if (!is_slow)
         return NULL;
+    if (!named_repeat_is_at((const void *)*place)) {
+        void *instead = find_record(hook, frame, wrap, &place);
+
+        if (instead)
+            return instead;
+    }
+    registration = (struct named_repeat *)*place;
     *place = (uint64_t)registration->data;
     wrap->node = registration;
     named_repeat_enter(registration, wrap);
     return registration->function;
+}
+
+/* ---- kind=stdfunction ---- */
+
+/* Its argument, which points to what points to the node; 0: there is none like that. Slow. */
+static unsigned find_node(const struct named_hook *hook, struct thunk_frame *frame)
+{
+    if (function_is_at(*frame_argument(frame, hook->spec.cbarg)))
+        return hook->spec.cbarg;
+    for (unsigned position = 1; position <= NAMED_ARGUMENTS; position++) {
+        if (function_is_at(*frame_argument(frame, position)))
+            return position;
+    }
+    return 0;
+}
+
+void *kinds_run_function(struct named_hook *hook, struct thunk_frame *frame, struct wrap *wrap,
+                         bool is_slow)
+{
+    unsigned position = hook->spec.cbarg;
+    struct function_node *node;
+    uint64_t *place;
+
+    if (!is_slow && !kinds_attach_is_fast(thread_self, wrap))
+        return NULL;
+    if (unlikely(!atomic_load_explicit(&hook->has_place, memory_order_relaxed))) {
+        if (!is_slow)
+            return NULL;
+        position = find_node(hook, frame);
+        if (position == hook->spec.cbarg)
+            atomic_store_explicit(&hook->has_place, true, memory_order_relaxed);
+        else
+            named_record_missing(hook, position);
+        if (!position)
+            return kinds_run_nothing(hook, wrap);
+    }
+    place = frame_argument(frame, position);
+    node = **(struct function_node ***)place;
+    *place = (uint64_t)&node->any;
+    kinds_enter(wrap, function_context(node));
+    return node->invoker;
 }
 
 /* ---- kind=submit, put, run, get, drop, field: by the object's address ---- */
@@ -238,7 +311,7 @@ bool kinds_submit_object(struct named_hook *hook, struct thunk_frame *frame, str
     struct context *kept;
 
     if (!key.object)
-        return true;
+        return had_nothing(hook);
     if (unlikely(hook->spec.has_next))
         return submit_list(hook, key.object, key.queue, is_slow);
     if (!kinds_keep(hook, &key, is_slow, &kept))
@@ -323,12 +396,20 @@ bool kinds_submit_field(struct named_hook *hook, struct thunk_frame *frame, bool
     struct context *kept;
     unsigned index = 0;
 
-    if (!object || !*field)
-        return true;
+    if (!object)
+        return had_nothing(hook);
+    if (unlikely(!atomic_load_explicit(&hook->is_right, memory_order_relaxed))) {
+        if (!is_slow)
+            return false;
+        if (!named_has_field(hook, object))
+            return true;
+    }
+    if (!*field)
+        return had_nothing(hook);
     if (hook->spec.has_data)
         key.object = *(const uint64_t *)(object + hook->spec.data);
     if (!key.object)
-        return true;
+        return had_nothing(hook);
     if (!thunk_is_ours(*field)) {
         index = thunk_find(hook, THUNK_FIELD, *field);
         if (!index && !is_slow)
@@ -350,7 +431,7 @@ bool kinds_submit_field(struct named_hook *hook, struct thunk_frame *frame, bool
 void *kinds_run_field(struct thunk *thunk, struct thunk_frame *frame, struct wrap *wrap,
                       bool is_slow)
 {
-    const struct named_hook *hook = thunk->hook;
+    struct named_hook *hook = thunk->hook;
     struct table_key key = {*frame_argument(frame, hook->spec.cbarg), 0, hook->spec.pair_id};
     void *original = atomic_load_explicit(&thunk->original, memory_order_relaxed);
     struct context *context;
@@ -359,9 +440,11 @@ void *kinds_run_field(struct thunk *thunk, struct thunk_frame *frame, struct wra
         return NULL;
     context = table_take(&key);
     if (!context) {
+        named_unmet(hook);
         wrap->stack_words = WRAP_JUMP;
         return original;
     }
+    named_met(hook);
     if (!hook->spec.has_data) { /* else it is not known where the object is: the field stays ours */
         void **field = (void **)(key.object + hook->spec.off);
 

@@ -41,6 +41,11 @@ struct named_hook {
     atomic_uint
         missing_record; /* 1 + where a callback's record was found instead of at cbarg; 1: nowhere */
     atomic_bool has_run_again; /* a callback that was to run once */
+    atomic_uint fault;         /* the first of enum named_fault */
+    atomic_bool is_right;      /* a call of it had what its positions name */
+    atomic_bool has_place;     /* a callback of it had what is ours where cbarg= says */
+    atomic_bool has_met;       /* a callback of it met what was handed over */
+    _Atomic uint64_t unmet;    /* calls and callbacks that had nothing where its item says */
 };
 extern struct named_hook *named_hooks;
 extern unsigned named_count;
@@ -90,7 +95,8 @@ extern bool named_periodic; /* BATON_PERIODIC */
 const char *named_reason(const struct named_hook *hook);
 /* Says which are not hooked, of a preset only if none of it is; answers how many. */
 unsigned named_say_missing(void);
-/* At exit, when asked for: which matched nothing, or never fired. */
+/* At exit, when asked for: which matched nothing, or never fired; with BATON_STRICT also which were wrong. */
+extern bool named_is_strict;
 void named_say_idle(void);
 /* queue.c: a drop or ref function was called, with or without the item. Slow. */
 void queue_call(struct named_hook *hook, uintptr_t queue, uintptr_t item);
@@ -98,6 +104,41 @@ void queue_fork_lock(void);
 void queue_fork_unlock(void);
 /* A callback met no record where cbarg says; it came at POSITION, 0: nowhere. Slow: says so, once. */
 void named_record_missing(struct named_hook *hook, unsigned position);
+
+/* What a position of its item turns out not to be. */
+enum named_fault {
+    FAULT_NONE,
+    FAULT_FUNCTION,
+    FAULT_FIELD,
+    FAULT_OBJECT,
+    FAULT_CALLABLE,
+    FAULT_VIRTUAL
+};
+/* Counts, and says it once. Slow. */
+void named_found_fault(struct named_hook *hook, enum named_fault fault);
+
+/*
+ * The positions of an item are believed once a call had what they name: until then it is looked at, with nothing
+ * read that may not be (suspect.c). Slow; false: it was said, and nothing may be changed.
+ */
+bool named_has_function(struct named_hook *hook, const void *address);
+bool named_has_field(struct named_hook *hook, uintptr_t object);
+bool named_has_callable(struct named_hook *hook, uintptr_t object);
+/* May SIZE bytes there be an object's, and be read? */
+bool suspect_is_object(uintptr_t object, size_t size);
+
+/* A callback of the hook's own met what was handed over, or did not. Quick. */
+static inline void named_met(struct named_hook *hook)
+{
+    if (!atomic_load_explicit(&hook->has_met, memory_order_relaxed))
+        atomic_store_explicit(&hook->has_met, true, memory_order_relaxed);
+}
+
+static inline void named_unmet(struct named_hook *hook)
+{
+    atomic_fetch_add_explicit(&hook->unmet, 1, memory_order_relaxed);
+}
+
 /* Slow: says so, once. */
 void named_ran_again(struct named_hook *hook);
 void named_fork_lock(void);

@@ -6,6 +6,7 @@
  * Called with the vector state saved. The same callback may run in two threads at once: each attach
  * holds a reference of its own.
  */
+#include "base/map.h"
 #include "base/mem.h"
 #include "context/internal.h"
 #include "context/thread.h"
@@ -15,6 +16,12 @@ bool named_periodic = true;
 
 enum { REPEATS_MAX = 65536 };
 static _Atomic unsigned registrations;
+static struct map known; /* by its address, itself */
+
+bool named_repeat_is_at(const void *place)
+{
+    return place && map_find(&known, place);
+}
 
 struct named_repeat *named_repeat_new(void *function, void *data, struct context *context)
 {
@@ -25,10 +32,14 @@ struct named_repeat *named_repeat_new(void *function, void *data, struct context
     registration = mem_alloc(sizeof *registration);
     if (!registration)
         return NULL;
-    atomic_fetch_add_explicit(&registrations, 1, memory_order_relaxed);
     registration->function = function;
     registration->data = data;
     registration->context = context;
+    if (!map_put(&known, registration, registration, NULL)) {
+        mem_free(registration, sizeof *registration);
+        return NULL;
+    }
+    atomic_fetch_add_explicit(&registrations, 1, memory_order_relaxed);
     if (thread_enter())
         thread_self->records.made++;
     return registration;

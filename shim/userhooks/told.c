@@ -29,6 +29,76 @@ void named_record_missing(struct named_hook *hook, unsigned position)
         log_msg(LOG_LEVEL_ERROR, "BATON_HOOKS=\"%s\": %s", hook->spec.item, record_nowhere);
 }
 
+static const char *const faults[] = {
+    [FAULT_FUNCTION] = "what fn= names is no function: nothing was handed over",
+    [FAULT_FIELD] = "what off= names in the object is no function: nothing was handed over",
+    [FAULT_OBJECT] = "what obj= names is no object: nothing was handed over",
+    [FAULT_CALLABLE] = "what obj= names is no std::function: nothing was handed over",
+    [FAULT_VIRTUAL] =
+        "what obj= names is no object with a function at slot= in its vtable: nothing was handed "
+        "over",
+};
+
+static const char never_met[] =
+    "its calls met nothing of what was handed over: obj=, item=, queue=, from=, to= or data= of it "
+    "or of its partner is wrong";
+static const char empty_always[] = "what it names was empty in every call: nothing was handed over";
+static const char callback_never_met[] =
+    "its callbacks met nothing of what was handed over: cbarg= or data= is wrong";
+
+bool named_is_strict;
+
+void named_found_fault(struct named_hook *hook, enum named_fault fault)
+{
+    unsigned none = FAULT_NONE;
+
+    named_unmet(hook);
+    if (atomic_compare_exchange_strong(&hook->fault, &none, fault))
+        log_msg(LOG_LEVEL_ERROR, "BATON_HOOKS=\"%s\": %s", hook->spec.item, faults[fault]);
+}
+
+/* What was handed over by the hooks that go with it: by all of those of these kinds. */
+static uint64_t carried_by(const struct named_hook *hook, enum named_kind one,
+                           enum named_kind other)
+{
+    uint64_t carried = 0;
+
+    for (unsigned i = 0; i < named_count; i++) {
+        const struct named_hook *by = &named_hooks[i];
+        struct named_tally sum;
+
+        if (by->spec.pair_id != hook->spec.pair_id ||
+            (by->spec.kind != one && by->spec.kind != other))
+            continue;
+        tally_sum(by, &sum);
+        carried += sum.carried;
+    }
+    return carried;
+}
+
+/* A fault that is known only when all is done. */
+static const char *met_nothing(const struct named_hook *hook, const struct named_tally *sum)
+{
+    if (!sum->carried && atomic_load(&hook->unmet) >= sum->fired)
+        return empty_always;
+    switch (hook->spec.kind) {
+    case NAMED_RUN:
+    case NAMED_GET:
+        return carried_by(hook, NAMED_SUBMIT, NAMED_PUT) && !carried_by(hook, NAMED_RUN, NAMED_GET)
+                   ? never_met
+                   : NULL;
+    case NAMED_RELAY:
+        return !sum->carried && carried_by(hook, NAMED_SUBMIT, NAMED_PUT) ? never_met : NULL;
+    case NAMED_FIELD:
+    case NAMED_VIRTUAL:
+        return sum->carried && atomic_load(&hook->unmet) && !atomic_load(&hook->has_met)
+                   ? callback_never_met
+                   : NULL;
+    default:
+        return NULL;
+    }
+}
+
 void named_ran_again(struct named_hook *hook)
 {
     if (!atomic_exchange(&hook->has_run_again, true))
@@ -51,13 +121,18 @@ const char *named_reason(const struct named_hook *hook)
         return atomic_load(&hook->missing_record) == 1 ? record_nowhere : record_elsewhere;
     if (atomic_load(&hook->has_run_again))
         return run_again;
+    if (atomic_load(&hook->fault) && !atomic_load(&hook->is_right))
+        return faults[atomic_load(&hook->fault)];
     tally_sum(hook, &sum);
-    if (!sum.fired)
-        return hook->by == HOW_GOT
-                   ? "never fired: no call went through the pointers that were hooked (calls "
-                     "inside one module, inlined calls and constructors do not)"
-                   : "never fired: it was not called, or its calls were inlined";
-    return "";
+    if (sum.fired) {
+        const char *why = met_nothing(hook, &sum);
+
+        return why ? why : "";
+    }
+    return hook->by == HOW_GOT
+               ? "never fired: no call went through the pointers that were hooked (calls "
+                 "inside one module, inlined calls and constructors do not)"
+               : "never fired: it was not called, or its calls were inlined";
 }
 
 static bool is_of_preset(const struct named_hook *hook, const char *preset)
@@ -120,7 +195,7 @@ static bool is_first_of_preset(unsigned index)
 
 void named_say_idle(void)
 {
-    if (log_level < LOG_LEVEL_WARN)
+    if (log_level < LOG_LEVEL_WARN && !named_is_strict)
         return;
     for (unsigned i = 0; i < named_count; i++) {
         const struct named_hook *hook = &named_hooks[i];
@@ -128,7 +203,13 @@ void named_say_idle(void)
 
         if (hook->state == HOOK_REFUSED || !*reason)
             continue;
-        if (!hook->spec.preset)
+        if (named_is_strict &&
+            (reason == never_met || reason == callback_never_met || reason == empty_always))
+            log_msg(LOG_LEVEL_ERROR, "%s=\"%s\": %s", spec_setting(&hook->spec), hook->spec.item,
+                    reason);
+        else if (log_level < LOG_LEVEL_WARN)
+            continue;
+        else if (!hook->spec.preset)
             log_msg(LOG_LEVEL_WARN, "%s=\"%s\": %s%s", spec_setting(&hook->spec), hook->spec.item,
                     hook->state == HOOK_UNMATCHED ? "matched nothing: " : "", reason);
         else if (is_first_of_preset(i) && !is_alive(hook->spec.preset))

@@ -49,6 +49,38 @@ static void **find_shadow(struct named_virtual *shadows, void **real, bool is_sl
     return shadow;
 }
 
+/* Slow, until there was one: what obj= names has a vtable in which the slots may be read. */
+static bool has_virtual(struct named_hook *hook, uintptr_t object)
+{
+    void *const *vtable;
+
+    if (!suspect_is_object(object, sizeof(void *))) {
+        named_found_fault(hook, FAULT_OBJECT);
+        return false;
+    }
+    vtable = *(void *const **)object;
+    for (unsigned i = 0; i < hook->shadows->set.count; i++) {
+        if (!suspect_is_object((uintptr_t)(vtable + hook->shadows->set.replaced[i].slot),
+                               sizeof(void *))) {
+            named_found_fault(hook, FAULT_VIRTUAL);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Does a value that anybody may have made up name an object that has a shadow of the set's? Slow. */
+static bool has_shadow(const struct vtable_set *set, uintptr_t object)
+{
+    void *const *vtable;
+
+    if (!suspect_is_object(object, sizeof(void *)))
+        return false;
+    vtable = *(void *const **)object;
+    return suspect_is_object((uintptr_t)(vtable + set->replaced[0].slot), sizeof(void *)) &&
+           vtable_is_shadow(set, vtable);
+}
+
 bool kinds_submit_virtual(struct named_hook *hook, struct thunk_frame *frame, struct wrap *wrap,
                           bool is_slow)
 {
@@ -60,19 +92,29 @@ bool kinds_submit_virtual(struct named_hook *hook, struct thunk_frame *frame, st
 
     if (!key.object || !shadows)
         return true;
+    if (unlikely(!atomic_load_explicit(&hook->is_right, memory_order_relaxed))) {
+        if (!is_slow)
+            return false;
+        if (!has_virtual(hook, key.object))
+            return true;
+    }
     real = *(void ***)key.object;
     if (!real)
         return true;
     shadow = vtable_is_shadow(&shadows->set, real) ? real : find_shadow(shadows, real, is_slow);
     if (!shadow) {
-        if (is_slow)
+        if (is_slow) {
             context_count_bare(FAMILY_NAMED, BARE_ERROR);
+            named_found_fault(hook, FAULT_VIRTUAL);
+        }
         return is_slow;
     }
     if (!kinds_keep(hook, &key, is_slow, &kept))
         return false;
     if (kept && shadow != real)
         *(void ***)key.object = shadow;
+    if (unlikely(!atomic_load_explicit(&hook->is_right, memory_order_relaxed)))
+        atomic_store_explicit(&hook->is_right, true, memory_order_relaxed);
     if (wrap) {
         wrap->ours[0] = (uint64_t)kept;
         wrap->theirs[0] = key.object;
@@ -101,9 +143,28 @@ void *kinds_run_virtual(struct thunk *thunk, struct thunk_frame *frame, struct w
     struct table_key key = {*frame_argument(frame, hook->spec.cbarg), 0, hook->spec.pair_id};
     const char *slot = atomic_load_explicit(&thunk->original, memory_order_relaxed);
     unsigned which = (unsigned)(slot - named_virtual_slots);
-    void **vtable = *(void ***)key.object, *function;
+    void **vtable, *function;
     struct context *context;
 
+    if (unlikely(!atomic_load_explicit(&hook->has_place, memory_order_relaxed))) {
+        unsigned position = hook->spec.cbarg;
+
+        if (!is_slow)
+            return NULL;
+        if (has_shadow(set, key.object)) {
+            atomic_store_explicit(&hook->has_place, true, memory_order_relaxed);
+        } else {
+            for (position = 1; position <= NAMED_ARGUMENTS; position++) {
+                if (has_shadow(set, *frame_argument(frame, position)))
+                    break;
+            }
+            named_record_missing(hook, position <= NAMED_ARGUMENTS ? position : 0);
+            if (position > NAMED_ARGUMENTS)
+                return kinds_run_nothing(hook, wrap);
+            key.object = *frame_argument(frame, position);
+        }
+    }
+    vtable = *(void ***)key.object;
     /* Two hooks may have shadowed the same object, one after the other. */
     while (vtable_is_shadow(set, vtable))
         vtable = vtable_real(vtable);
@@ -117,9 +178,11 @@ void *kinds_run_virtual(struct thunk *thunk, struct thunk_frame *frame, struct w
     /* A task in several parts is done with after the last. */
     context = which + 1u == hook->spec.slots_count ? table_take(&key) : table_look(&key);
     if (!context) {
+        named_unmet(hook);
         wrap->stack_words = WRAP_JUMP;
         return function;
     }
+    named_met(hook);
     kinds_enter(wrap, context);
     return function;
 }

@@ -1,0 +1,84 @@
+/*
+ * Is what an item of BATON_HOOKS calls a function, an object, a field with a function in it one? An argument that is
+ * none stays as it is: a thunk or a record in its place would be taken for what the function does expect there.
+ *
+ * Rules: nothing is read that may not be read. Looked at until the first that is right, slowly: the arguments of a
+ * function do not change their kinds. Code that was made at run time lies in no module and is believed.
+ */
+#include <unistd.h>
+
+#include "base/sys.h"
+#include "elf/elf.h"
+#include "userhooks/function.h"
+
+enum { LEAST_ADDRESS = 65536 };
+
+/* Where malloc's first heap is. Of addresses in no module: those of code that was made are far from there. */
+static bool is_on_heap(const void *address)
+{
+    return (uintptr_t)sbrk(0) - (uintptr_t)address < (uintptr_t)1 << 40;
+}
+
+static bool is_code(const void *address)
+{
+    struct elf_module module;
+
+    if ((uintptr_t)address < LEAST_ADDRESS || !sys_is_readable(address, 1))
+        return false;
+    if (!elf_module_at(address, &module))
+        return !is_on_heap(address);
+    for (size_t i = 0; i < module.phnum; i++) {
+        const elf_phdr *phdr = &module.phdr[i];
+
+        if (phdr->p_type == PT_LOAD && phdr->p_flags & PF_X &&
+            (uintptr_t)address - (module.base + phdr->p_vaddr) < phdr->p_memsz)
+            return true;
+    }
+    return false;
+}
+
+bool suspect_is_object(uintptr_t object, size_t size)
+{
+    return object >= LEAST_ADDRESS && object % sizeof(void *) == 0 &&
+           sys_is_readable((const void *)object, size);
+}
+
+static bool found_right(struct named_hook *hook)
+{
+    atomic_store_explicit(&hook->is_right, true, memory_order_relaxed);
+    return true;
+}
+
+static bool found_wrong(struct named_hook *hook, enum named_fault fault)
+{
+    named_found_fault(hook, fault);
+    return false;
+}
+
+bool named_has_function(struct named_hook *hook, const void *address)
+{
+    return is_code(address) ? found_right(hook) : found_wrong(hook, FAULT_FUNCTION);
+}
+
+bool named_has_field(struct named_hook *hook, uintptr_t object)
+{
+    void *const *field = (void *const *)(object + hook->spec.off);
+
+    if (!suspect_is_object(object, sizeof(void *)) ||
+        !suspect_is_object((uintptr_t)field, sizeof(void *)) ||
+        (hook->spec.has_data && !suspect_is_object(object + hook->spec.data, sizeof(void *))))
+        return found_wrong(hook, FAULT_OBJECT);
+    if (!*field)
+        return true; /* as good as any, and nothing will be done */
+    return is_code(*field) ? found_right(hook) : found_wrong(hook, FAULT_FIELD);
+}
+
+bool named_has_callable(struct named_hook *hook, uintptr_t object)
+{
+    const struct std_function *function = (const struct std_function *)object;
+
+    if (!suspect_is_object(object, sizeof *function) ||
+        (function->manager && !is_code((const void *)function->manager)))
+        return found_wrong(hook, FAULT_CALLABLE);
+    return function->manager ? found_right(hook) : true;
+}

@@ -29,8 +29,10 @@ unit: $(UNIT_BIN)  ## build the Check suites
 
 # Debian's pytest, by Debian's Python: another python3 may come first in PATH.
 PYTEST    ?= /usr/bin/python3 -m pytest
+# One more at a time than there are processors: some tests wait.
+TEST_JOBS ?= $(shell expr $$(nproc) + 1)
 test: all tests  ## run the tests: T=PATTERN picks by name or promise, TEST_ARGS="-x --lf" goes to pytest
-	$(Q)BATON_TEST_BUILD='$(B)' $(PYTEST) -q -n auto $(if $(T),--pick='$(T)') $(TEST_ARGS)
+	$(Q)BATON_TEST_BUILD='$(B)' $(PYTEST) -q -n $(TEST_JOBS) $(if $(T),--pick='$(T)') $(TEST_ARGS)
 
 .PHONY: faults conformance versions soak
 faults: all tests  ## every system call of ours fails once, one at a time, in twelve programs (20 minutes)

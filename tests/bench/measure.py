@@ -365,8 +365,11 @@ def count_program(argv, variables):
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def in_parallel(jobs, workers=2):
-    """Calls each (function, args, kwargs); the results in order, a Failed where one failed."""
+def in_parallel(jobs):
+    """Calls each (function, args, kwargs); the results in order, a Failed where one failed. One more at a time than there
+    are processors: drivers wait for their threads to sleep."""
+    workers = len(os.sched_getaffinity(0)) + 1
+
     def call(job):
         function, args, kwargs = job
         try:

@@ -149,6 +149,7 @@ def leaves(item, how):
         carry(item + ";key:leaves_key", "getter_leaves", how, *later).ok().quiet().clean().says("wrong 0 of 12")
 
 
+@needs("valgrind")
 @test("valgrind finds nothing", each=("wide", "heap"))
 def under_valgrind(kind):
     carry(FORMS[kind], *VALGRIND, PROGRAMS / "fn_forms", kind).ok().says("RIGHT")

@@ -309,6 +309,8 @@ def run(program, *args, preload=True, env=None, timeout=patience.LIMIT, stdin=""
     environment = {name: value for name, value in os.environ.items()
                    if not name.startswith(("BATON_", "LD_"))}
     environment["LC_ALL"] = "C"
+    # Who is inlined where, and a debugger's door, cost a tenth of valgrind's start and show in no test.
+    environment.setdefault("VALGRIND_OPTS", "--read-inline-info=no --vgdb=no")
     settings = {}
     libraries = [str(path) for path in before] + ([str(LIBRARY)] if preload and not launched else [])
     emulator = []

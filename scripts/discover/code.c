@@ -136,6 +136,38 @@ static void note_memory(struct reading *r, const ZydisDecodedInstruction *insn,
     }
 }
 
+/* Of a std::function, as libstdc++ moves it: 16 bytes that are whatever it holds, the manager, the invoker. */
+static void note_moved(struct reading *r, const ZydisDecodedInstruction *insn,
+                       const ZydisDecodedOperand *operands)
+{
+    enum { MANAGER_AT = 16, INVOKER_AT = 24 };
+
+    for (unsigned i = 0; i < insn->operand_count_visible && i < 2; i++) {
+        const ZydisDecodedOperand *operand = &operands[i];
+        int base = operand->type == ZYDIS_OPERAND_TYPE_MEMORY &&
+                           operand->mem.segment != ZYDIS_REGISTER_FS &&
+                           operand->mem.index == ZYDIS_REGISTER_NONE
+                       ? code_general_of(operand->mem.base)
+                       : -1;
+        int64_t at = operand->mem.disp.value;
+        bool is_read = operand->actions & ZYDIS_OPERAND_ACTION_MASK_READ;
+
+        if (base < 0 || r->general[base].kind != ARGUMENT ||
+            operand->mem.type == ZYDIS_MEMOP_TYPE_AGEN)
+            continue;
+        if (is_read && operand->size == 128 && at == 0)
+            code_add_moved(r, r->general[base].argument, MOVED_FUNCTOR);
+        else if (is_read && operand->size == 64 && at == MANAGER_AT)
+            code_add_moved(r, r->general[base].argument, MOVED_MANAGER);
+        else if (is_read && operand->size == 64 && at == INVOKER_AT)
+            code_add_moved(r, r->general[base].argument, MOVED_INVOKER);
+        else if (!is_read && operand->size == 64 && at == MANAGER_AT &&
+                 insn->mnemonic == ZYDIS_MNEMONIC_MOV &&
+                 operands[1].type == ZYDIS_OPERAND_TYPE_IMMEDIATE && !operands[1].imm.value.u)
+            code_add_moved(r, r->general[base].argument, MOVED_CLEARED);
+    }
+}
+
 static void read_instruction(struct reading *r, const ZydisDecodedInstruction *insn,
                              const ZydisDecodedOperand *operands, uintptr_t rip)
 {
@@ -172,6 +204,7 @@ static void read_instruction(struct reading *r, const ZydisDecodedInstruction *i
         return;
     }
     note_memory(r, insn, operands, rip);
+    note_moved(r, insn, operands);
     if (insn->operand_count_visible >= 2 && read_vector(r, insn, operands, rip))
         return;
     if (insn->operand_count_visible && operands[0].type == ZYDIS_OPERAND_TYPE_REGISTER &&

@@ -26,6 +26,20 @@ void code_add_store(struct reading *r, unsigned argument, int64_t offset)
     code->stores[code->stores_count++] = (struct stored){r->function, argument, (int)offset};
 }
 
+void code_add_moved(struct reading *r, unsigned argument, unsigned part)
+{
+    struct code *code = r->code;
+
+    for (unsigned i = code->moves_count; i-- && code->moves[i].function == r->function;) {
+        if (code->moves[i].argument == argument) {
+            code->moves[i].parts |= part;
+            return;
+        }
+    }
+    code->moves = grown(code->moves, code->moves_count, sizeof *code->moves);
+    code->moves[code->moves_count++] = (struct moved){r->function, argument, part};
+}
+
 void code_add_called(struct reading *r, unsigned base, int64_t offset)
 {
     struct code *code = r->code;

@@ -89,6 +89,7 @@ struct value code_address_of(struct reading *r, const ZydisDecodedOperand *opera
 void code_add_use(struct reading *r, struct names *of, int64_t offset, unsigned size,
                   unsigned access);
 void code_add_store(struct reading *r, unsigned argument, int64_t offset);
+void code_add_moved(struct reading *r, unsigned argument, unsigned part);
 void code_add_called(struct reading *r, unsigned base, int64_t offset);
 void code_take_address(struct reading *r, uintptr_t address);
 void code_add_edge(struct reading *r, uintptr_t target);

@@ -73,6 +73,18 @@ struct called {
     int callee, data; /* data: -1: the object itself, -2: not known */
 };
 
+/* A std::function of libstdc++ that a function moves out of where an argument points to: what of that was seen. */
+enum moved_part {
+    MOVED_FUNCTOR = 1,
+    MOVED_MANAGER = 2,
+    MOVED_INVOKER = 4,
+    MOVED_CLEARED = 8, /* what was there is empty now */
+    MOVED_ALL = 15
+};
+struct moved {
+    unsigned function, argument, parts;
+};
+
 struct code {
     struct use *uses;
     unsigned uses_count;
@@ -80,6 +92,8 @@ struct code {
     unsigned stores_count;
     struct called *calls;
     unsigned calls_count;
+    struct moved *moves;
+    unsigned moves_count;
     unsigned (*edges)[2]; /* a direct call or jump: from, to */
     unsigned edges_count;
     bool *is_taken;    /* its address is in data or an instruction */

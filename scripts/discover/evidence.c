@@ -32,8 +32,10 @@ const char *evidence_lacks(const struct seen *seen, bool is_key, bool is_pool, u
     if (seen->values_count < 2)
         return "the same at every handoff";
     *rank = 2;
-    /* One value a thread is an identity, unless those who work have none and many hand over, one request each. */
-    if (!seen->varied && (seen->worker_own || seen->values_count < REQUESTS_MIN))
+    /* One value a thread is an identity, unless those who work have none and many hand over, one request each. What
+     * is made anew in some of many threads is a cache of theirs. */
+    if (seen->varied < seen->threads_count &&
+        (seen->worker_own || seen->values_count < REQUESTS_MIN))
         return "one value a thread: an identity";
     *rank = 3;
     if (seen->differs * 2 < seen->pairs)

@@ -4,8 +4,10 @@
  */
 #include "facts.h"
 
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -90,6 +92,21 @@ bool facts_is_allocator(const struct names *names)
            elf_dynsym_find(&names->module->elf, "free", NULL, ELF_FUNC, &symbol);
 }
 
+/* Functions that do no more than wait or wake for who calls them: GLib's, libuv's, Python's. */
+static bool is_wrapper(const struct place *place)
+{
+    static const char *const known[] = {"g_cond_",         "uv_cond_",  "uv_sem_",
+                                        "uv_barrier_",     "PyThread_", "vips_semaphore_",
+                                        "apr_thread_cond_"};
+    const char *name = place->function ? place->function->name : NULL;
+
+    for (unsigned i = 0; name && i < sizeof known / sizeof *known; i++) {
+        if (!strncmp(name, known[i], strlen(known[i])))
+            return true;
+    }
+    return false;
+}
+
 uint32_t facts_inner(uint32_t number)
 {
     const struct discover_stack *stack = number < DISCOVER_STACKS ? &facts->stack[number] : NULL;
@@ -98,10 +115,23 @@ uint32_t facts_inner(uint32_t number)
     for (uint32_t i = 0; i < count; i++) {
         struct place place = facts_place(stack->frames[i], true);
 
-        if (place.names && !facts_is_runtime(place.names))
+        if (place.names && !facts_is_runtime(place.names) && !(is_wrapper(&place) && i + 1 < count))
             return i;
     }
     return count;
+}
+
+bool facts_has_frame(uint32_t number, const char *name)
+{
+    const struct discover_stack *stack = number < DISCOVER_STACKS ? &facts->stack[number] : NULL;
+
+    for (uint32_t i = 0; stack && i < stack->count && i < DISCOVER_FRAMES; i++) {
+        struct place place = facts_place(stack->frames[i], true);
+
+        if (place.function && place.function->name && !strcmp(place.function->name, name))
+            return true;
+    }
+    return false;
 }
 
 const char *facts_name(const struct place *place)
@@ -117,5 +147,34 @@ const char *facts_name(const struct place *place)
     else
         snprintf(buffer, sizeof buffers[0], "%s+0x%zx", place->names->shown,
                  (size_t)(place->function ? place->function->start : place->address));
+    return buffer;
+}
+
+/* As the source has it, short enough for a line. */
+const char *facts_shown(const struct place *place)
+{
+    typedef char *demangler(const char *mangled, char *buffer, size_t *length, int *status);
+    enum { SHOWN = 100 };
+    static demangler *demangle;
+    static bool has_looked;
+    static char buffers[4][SHOWN + 8];
+    static unsigned next;
+    const char *name = facts_name(place);
+    char *buffer = buffers[next++ % 4], *text;
+    int status;
+
+    if (strncmp(name, "_Z", 2) != 0)
+        return name;
+    if (!has_looked) {
+        void *library = dlopen("libstdc++.so.6", RTLD_LAZY | RTLD_LOCAL);
+
+        demangle = library ? (demangler *)(uintptr_t)dlsym(library, "__cxa_demangle") : NULL;
+        has_looked = true;
+    }
+    text = demangle ? demangle(name, NULL, NULL, &status) : NULL;
+    if (!text)
+        return name;
+    snprintf(buffer, sizeof buffers[0], "%.*s%s", SHOWN, text, strlen(text) > SHOWN ? "..." : "");
+    free(text);
     return buffer;
 }

@@ -24,12 +24,16 @@ extern uint32_t facts_events; /* that are whole */
 struct names *facts_module(uint32_t number);
 struct place facts_place(uint64_t address, bool is_return);
 /* The innermost frame that is the program's or one of its libraries', not the C
- * or C++ run time's: an index, or count. */
+ * or C++ run time's, nor one that only waits or wakes for it: an index, or count. */
 uint32_t facts_inner(uint32_t stack);
 bool facts_is_runtime(const struct names *names);
 /* A library that is the program's malloc. */
 bool facts_is_allocator(const struct names *names);
 const char *facts_name(const struct place *place);
+/* For a reader: demangled. */
+const char *facts_shown(const struct place *place);
+/* Is a function of that name in this stack? */
+bool facts_has_frame(uint32_t stack, const char *name);
 
 /* ---- subjects.c: what is looked at ---- */
 
@@ -61,6 +65,8 @@ struct channel {
     uint32_t waker_stack, waiter_stack, by, pairs;
     uint32_t workers[VALUES_MAX], workers_count;
     bool is_pool;        /* the waiting thread goes on to call functions that it was given */
+    bool is_pythons;     /* Python's own code waits or wakes there */
+    bool has_first;      /* the program's first thread waited there */
     bool is_answer;      /* a worker tells a waiting thread what it has done */
     const char *family;  /* that hooks it already; NULL */
     const char *preset;  /* whose functions hand over there; NULL */

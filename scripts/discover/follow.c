@@ -324,6 +324,7 @@ static void note_woken(const struct discover_event *event, uint32_t waiter_stack
         return;
     waking->channel = channel;
     waking->is_told = true;
+    channel->has_first |= event->thread == 0;
     note_worker(channel, event->thread);
     tell(channel, waking, &states[event->thread]);
     begin_task(event->thread, channel);

@@ -124,11 +124,48 @@ static const char *lacks_in_code(const struct subject *subject)
     return evidence_lacks_in_code(&uses, code_is_known());
 }
 
+/* The way on which it was seen most to be an identity: one value a thread. */
+static void note_identity(const struct seen *seen, unsigned rank, const char *why,
+                          const struct seen **most, const char **most_why)
+{
+    enum { IDENTITY = 2 };
+
+    if (why && rank == IDENTITY && (!*most || seen->pairs > (*most)->pairs)) {
+        *most = seen;
+        *most_why = why;
+    }
+}
+
+/* By all ways. What a few handoffs speak for, and many more against, is an identity that was seen late. */
+static void judge_by_evidence(struct subject *subject, unsigned number, bool *is_in_stack)
+{
+    const struct seen *found = NULL, *identity = NULL;
+    const char *identity_why = NULL;
+    unsigned best = 0;
+
+    for (unsigned j = 0; j < channels_count; j++) {
+        const struct channel *channel = &channels[j];
+        const struct seen *seen = &channel->seen[number];
+        unsigned rank;
+        const char *why = evidence_lacks(seen, !subject->variable, channel->is_pool, &rank);
+
+        note_identity(seen, rank, why, &identity, &identity_why);
+        if (!why && (!found || seen->pairs > found->pairs)) {
+            found = seen;
+            *is_in_stack = seen->in_stack * 2 > seen->pairs;
+        } else if (why && rank > best && !found) {
+            best = rank;
+            subject->verdict = why;
+        }
+    }
+    if (found)
+        subject->verdict = identity && identity->pairs > found->pairs ? identity_why : NULL;
+}
+
 void judge(void)
 {
     for (unsigned i = 0; i < subjects_count; i++) {
         struct subject *subject = &subjects[i];
-        unsigned best = 0;
         bool is_in_stack = false;
 
         subject->verdict = "was not seen where work was handed over";
@@ -146,22 +183,7 @@ void judge(void)
                 slot_deny_reason(subject->variable->name, subject->of->module->elf.name);
             continue;
         }
-        for (unsigned j = 0; j < channels_count; j++) {
-            const struct channel *channel = &channels[j];
-            const struct seen *seen = &channel->seen[i];
-            unsigned rank;
-            const char *why = evidence_lacks(seen, !subject->variable, channel->is_pool, &rank);
-
-            if (!why) {
-                subject->verdict = NULL;
-                is_in_stack |= seen->in_stack * 2 > seen->pairs;
-                break;
-            }
-            if (rank > best) {
-                best = rank;
-                subject->verdict = why;
-            }
-        }
+        judge_by_evidence(subject, i, &is_in_stack);
         if (!subject->verdict)
             subject->verdict = lacks_in_code(subject);
         subject->is_context = !subject->verdict;

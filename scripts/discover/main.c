@@ -8,9 +8,12 @@
  */
 #include <dirent.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/time.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "base/text.h"
@@ -30,6 +33,46 @@ static int print_clean(FILE *out, char *text, size_t len)
         text_clean(line, (size_t)(end - line));
     }
     return fwrite(text, 1, len, out) == len && fflush(out) == 0 ? 0 : 1;
+}
+
+/* ---- a terminal sees that something goes on ---- */
+
+enum { PATIENCE_S = 2 };
+static volatile sig_atomic_t seconds;
+
+static void show_second(int number)
+{
+    char line[] = "\rbaton: looking at what there is:      s";
+    char *digit = line + sizeof line - 4;
+    int left = ++seconds;
+    ssize_t ignored;
+
+    if (left < PATIENCE_S)
+        return;
+    do {
+        *digit-- = (char)('0' + left % 10);
+    } while (left /= 10);
+    ignored = write(STDERR_FILENO, line, sizeof line - 1);
+    (void)ignored;
+}
+
+static void begin_progress(void)
+{
+    const struct itimerval second = {{1, 0}, {1, 0}};
+    struct sigaction action = {.sa_handler = show_second, .sa_flags = SA_RESTART};
+
+    if (isatty(STDERR_FILENO) && sigaction(SIGALRM, &action, NULL) == 0)
+        setitimer(ITIMER_REAL, &second, NULL);
+}
+
+static void end_progress(void)
+{
+    const struct itimerval never = {{0, 0}, {0, 0}};
+
+    setitimer(ITIMER_REAL, &never, NULL);
+    if (seconds >= PATIENCE_S)
+        fprintf(stderr, "\r%*s\r", 60, "");
+    seconds = 0;
 }
 
 /* Of the processes of a run the one that has most to tell. */
@@ -71,6 +114,7 @@ int verb_judge(const char *path, bool is_json, const char *conf)
     FILE *out, *memory;
 
     if (!chosen || !facts_open(chosen)) {
+        end_progress();
         fprintf(
             stderr,
             "baton: the run has left nothing to judge: the library was not loaded, or the program "
@@ -120,6 +164,7 @@ int main(int argc, char **argv)
             "[FILE]\n");
         return 2;
     }
+    begin_progress();
     kept = stdout = allocated(open_memstream(&text, &len));
     status = is_fits ? verb_fits(argv[2], argv[3], argv[4], argv[5])
              : is_static
@@ -127,5 +172,6 @@ int main(int argc, char **argv)
                  : verb_judge(argv[2], !strcmp(argv[3], "json"), argc == 5 ? argv[4] : NULL);
     stdout = terminal;
     fclose(kept);
+    end_progress();
     return print_clean(stdout, text, len) ? 1 : status;
 }

@@ -125,6 +125,23 @@ static bool shape_item(const struct channel *channel, const struct place *submit
     return false;
 }
 
+/* A std::function that is taken out of an argument. */
+static bool moved_item(const struct place *submit, char *buf, size_t n)
+{
+    const struct code *code = code_of(submit->names);
+
+    for (unsigned i = 0; i < code->moves_count; i++) {
+        const struct moved *moved = &code->moves[i];
+
+        if (moved->function != index_of(submit) || moved->parts != MOVED_ALL)
+            continue;
+        snprintf(buf, n, "%s(kind=stdfunction,obj=%u)",
+                 names_shown(submit->names, submit->function), moved->argument);
+        return true;
+    }
+    return false;
+}
+
 /* An argument that is an object with a pointer to a function in it. */
 static bool field_item(const struct channel *channel, const struct place *submit,
                        const struct signature *signature, char *buf, size_t n)
@@ -191,6 +208,19 @@ static void look_for_known(struct channel *channel)
         channel->family = family_of_library(channel->waiter.names);
 }
 
+/* Of a thread that was started, its first function. */
+static bool is_start(const struct place *place)
+{
+    for (uint32_t i = 0; i < facts->threads && i < DISCOVER_THREADS; i++) {
+        struct place start = facts_place(facts->thread[i].start_routine, false);
+
+        if (facts->thread[i].start_routine && place->function && start.names == place->names &&
+            start.function == place->function)
+            return true;
+    }
+    return false;
+}
+
 /*
  * A worker's own loop that wakes somebody, who waits in a function that is no worker's loop: it says that it has
  * done what it was given. What hands work over is called by the loop.
@@ -225,10 +255,22 @@ void pools_compare(void)
 
         channel->is_answer = channel->is_pool && !channel->family && !channel->preset &&
                              !channel->item[0] && channel->waiter.names == channel->waker.names &&
-                             waits_in_main(channel) && is_loop(&channel->waker, channel);
+                             (channel->has_first || waits_in_main(channel)) &&
+                             (is_loop(&channel->waker, channel) || is_start(&channel->waker));
     }
     for (unsigned i = 0; i < channels_count; i++)
         channels[i].is_pool &= !channels[i].is_answer;
+}
+
+/* The function that runs Python's code, by that name in all that have it. */
+#define PYTHONS "_PyEval_EvalFrameDefault"
+
+static bool has_python(const struct place *place)
+{
+    struct elf_symbol symbol;
+
+    return place->names &&
+           elf_dynsym_find(&place->names->module->elf, PYTHONS, NULL, ELF_FUNC, &symbol);
 }
 
 void pool_look(struct channel *channel)
@@ -241,7 +283,12 @@ void pool_look(struct channel *channel)
         channel->family = "pthread";
         return;
     }
-    channel->is_pool = calls_pointers(channel);
+    /* What its interpreter waits for is a lock, or work that is objects of its own. */
+    channel->is_pythons =
+        facts_has_frame(channel->waker_stack, PYTHONS) ||
+        facts_has_frame(channel->waiter_stack, PYTHONS) ||
+        (channel->waker.names == channel->waiter.names && has_python(&channel->waker));
+    channel->is_pool = !channel->is_pythons && calls_pointers(channel);
     look_for_known(channel);
     if (channel->family || channel->preset)
         channel->is_pool = true;
@@ -259,7 +306,8 @@ void pool_look(struct channel *channel)
                 return;
             if (!field[0])
                 field_item(channel, &place, &signature, field, sizeof field);
-        } else if (shape_item(channel, &place, channel->item, sizeof channel->item)) {
+        } else if (shape_item(channel, &place, channel->item, sizeof channel->item) ||
+                   moved_item(&place, channel->item, sizeof channel->item)) {
             return;
         }
     }

@@ -103,7 +103,7 @@ static void print_minor(FILE *out, unsigned number)
         if (i != number && is_open(other) && !other->item[0] &&
             is_same_place(&other->waiter, &channels[number].waiter))
             fprintf(out, "#   %u times also from %s by %s\n", other->pairs,
-                    facts_name(&other->waker), by_name(other->by));
+                    facts_shown(&other->waker), by_name(other->by));
     }
 }
 
@@ -120,7 +120,7 @@ static void conf_presets(FILE *out)
                 times += channels[j].pairs;
         }
         fprintf(out, "#   %u times %s was woken from %s by %s, which a preset knows\n%s\n", times,
-                facts_name(&channel->waiter), facts_name(&channel->waker), by_name(channel->by),
+                facts_shown(&channel->waiter), facts_shown(&channel->waker), by_name(channel->by),
                 channel->preset);
     }
 }
@@ -167,7 +167,7 @@ static void print_stack(FILE *out, uint32_t number)
 
         if (place.names && said && facts_is_runtime(place.names))
             break;
-        fprintf(out, "#     %s in %s\n", facts_name(&place),
+        fprintf(out, "#     %s in %s\n", facts_shown(&place),
                 place.names ? place.names->module->elf.name : "no module");
     }
 }
@@ -175,6 +175,7 @@ static void print_stack(FILE *out, uint32_t number)
 static void conf_pools(FILE *out)
 {
     unsigned open = 0;
+    bool is_help_wanted = false;
 
     fprintf(out, "\n# Handoffs that baton hooks by itself:");
     for (unsigned i = 0; i < channels_count; i++) {
@@ -198,16 +199,17 @@ static void conf_pools(FILE *out)
         open++;
         if (!channel->item[0] && channel->pairs < TIMES_MIN) {
             fprintf(out, "#   once, which is no pool yet: %s was woken from %s by %s\n",
-                    facts_name(&channel->waiter), facts_name(&channel->waker),
+                    facts_shown(&channel->waiter), facts_shown(&channel->waker),
                     by_name(channel->by));
             continue;
         }
         fprintf(out, "#   %u times %s was woken from %s by %s\n", channel->pairs,
-                facts_name(&channel->waiter), facts_name(&channel->waker), by_name(channel->by));
+                facts_shown(&channel->waiter), facts_shown(&channel->waker), by_name(channel->by));
         if (channel->item[0]) {
             fprintf(out, "%s\n", channel->item);
             continue;
         }
+        is_help_wanted = true;
         fprintf(out, "#   which function hands the work over could not be told; who woke:\n");
         print_stack(out, channel->waker_stack);
         fprintf(out, "#   who waited:\n");
@@ -216,6 +218,29 @@ static void conf_pools(FILE *out)
     }
     if (!open)
         fprintf(out, "#   none was seen\n");
+    if (is_help_wanted)
+        fprintf(out, "#   If one of these functions takes a callback and its data, name it by "
+                     "hand, by its offset if it\n"
+                     "#   has no name: FUNCTION(kind=call,fn=1,arg=2), "
+                     "main+0xOFFSET(kind=call,fn=1,arg=2); other\n"
+                     "#   forms, and what to do where the callback is given once: man 7 "
+                     "baton-hooks. Debug information\n"
+                     "#   of the program (a -dbgsym package) tells more.\n");
+}
+
+/* What an interpreter's threads give each other. */
+static void conf_pythons(FILE *out)
+{
+    unsigned times = 0;
+
+    for (unsigned i = 0; i < channels_count; i++)
+        times += channels[i].is_pythons ? channels[i].pairs : 0;
+    if (times)
+        fprintf(out,
+                "# %u times Python's own code woke another thread of Python: what it hands over "
+                "are objects of its\n"
+                "# own, which baton does not carry; Python's contextvars do.\n",
+                times);
 }
 
 static bool is_worth_telling(unsigned subject)
@@ -252,6 +277,7 @@ void write_conf(FILE *out)
     conf_subjects(out);
     known_print(out);
     conf_pools(out);
+    conf_pythons(out);
     conf_rest(out);
 }
 

@@ -3,7 +3,9 @@ import functools
 import json
 import os
 import re
+import select
 import shutil
+import signal
 import subprocess
 import tempfile
 from pathlib import Path
@@ -111,6 +113,8 @@ def exactly_the_two_cxx(how):
         data, left = found_in(stripped(PROGRAMS / "discover_pool_cxx", how, folder))
         if how == "stripped":
             expect([item[:11] for item in data["carry"]] == ["tls:main+0x", "key:main+0x"], data["carry"])
+            # By how the function that has no name moves it out of its argument.
+            expect(re.fullmatch(r"main\+0x[0-9a-f]+\(kind=stdfunction,obj=2\)", " ".join(data["hooks"])), data["hooks"])
         else:
             expect(data["carry"] == ["tls:_ZN6server5Scope7currentE", "key:_ZN6server5Scope10tenant_keyE"], data)
             expect(data["hooks"] == ["_ZN4Pool7enqueueESt8functionIFvvEE(kind=stdfunction,obj=2)"], data["hooks"])
@@ -131,11 +135,12 @@ def whole_loop(name):
         baton("discover", "-o", found, "--", "true").ok().complains("written to", "but nothing was found to carry")
 
 
-@test("the whole loop of a stripped program: by offsets, also the function that hands over; check says the same")
+@test("the whole loop of a stripped program: by offsets, also the function that hands over; check says the same",
+      each=("discover_pool", "discover_pool_cxx"))
 @looks_again
-def whole_loop_stripped():
+def whole_loop_stripped(name):
     with tempfile.TemporaryDirectory() as folder:
-        program, found = stripped(PROGRAMS / "discover_pool", "stripped", folder), Path(folder, "found.conf")
+        program, found = stripped(PROGRAMS / name, "stripped", folder), Path(folder, "found.conf")
         baton("discover", "-o", found, "--", program).ok()
         baton("check", "--config", found, program).ok().says("at an offset", "hooked by a patch of its entry")
         baton("run", "--config", found, "--", program).ok().quiet().says("right 40 wrong 0")
@@ -224,3 +229,31 @@ def allocator():
     expect(not any("jemalloc" in item for item in found["carry"]), found["carry"])
     whys = {left["why"] for left in found["left"] if "jemalloc" in left["item"]}
     expect(whys == {"the allocator's own"}, found["left"])
+
+
+@test("discover tells a terminal that it still looks, from the second second on, and leaves nothing of that line")
+def shows_progress(tmp_path):
+    facts = tmp_path / "facts"
+    os.mkfifo(facts)
+    mine, theirs = os.openpty()
+    process = subprocess.Popen([ROOT / "build/baton-discover", "judge", facts, "text"], stdout=subprocess.DEVNULL, stderr=theirs)
+    try:
+        # A second is a signal of its clock; ours come sooner. Not before it waits for them.
+        caught = re.compile(r"^SigCgt:.*[2367abef]...$", re.M)
+        patience.until(lambda: caught.search(Path(f"/proc/{process.pid}/status").read_text()))
+        said = ""
+        for _ in range(1000):
+            process.send_signal(signal.SIGALRM)
+            said += os.read(mine, 1000).decode() if select.select([mine], [], [], 0.05)[0] else ""
+            if re.search(r"looking at what there is: +2 s", said):
+                break
+        expect(" 2 s" in said and "1 s" not in said, said)
+        os.close(os.open(facts, os.O_WRONLY))  # no facts: it ends
+        expect(patience.wait(process) == 1, "it found something")
+        said += os.read(mine, 4000).decode()
+        expect(re.search(r"s\r +\rbaton: the run has left nothing", said), repr(said))
+    finally:
+        process.kill()
+        process.wait()
+        os.close(mine)
+        os.close(theirs)

@@ -60,6 +60,11 @@ START_TEST(test_evidence_of_identities)
     seen.worker_own = 1;
     lacks(&seen, false, identity);
     lacks(&seen, true, identity);
+    seen.varied = 3; /* made anew in fewer threads than there are */
+    lacks(&seen, true, identity);
+    seen.varied = 4;
+    lacks(&seen, true, NULL);
+    seen.varied = 0;
     seen.worker_own = 0;
     seen.values_count = seen.threads_count = 3;
     lacks(&seen, false, identity);

@@ -56,7 +56,7 @@ $(B)/%.o: %.c $(B)/flags
 $(B)/shim/userhooks/%_gpr.o $(B)/shim/userhooks/%_gpr_$(ARCH).o: private BASE += -mgeneral-regs-only
 
 # What the loader runs while it relocates us may call nobody.
-$(addprefix $(B)/shim/interpose/,early.o early_tables.o early_references.o): private LAST += -fno-builtin -fno-stack-protector \
+$(addprefix $(B)/shim/interpose/,early.o early_tables.o early_references.o deferred.o): private LAST += -fno-builtin -fno-stack-protector \
   $(if $(findstring clang,$(shell $(CC) --version 2>/dev/null)),,-fno-tree-loop-distribute-patterns)
 
 # Contexts and jumps leave the stack from where the program called, not from a frame of ours.
@@ -83,7 +83,7 @@ BINDING      = -Wl,-z,lazy -Wl,-z,norelro
 LAYOUT       = -Wl,-z,noseparate-code -Wl,-T,$(B)/layout.ld
 LAYOUT_KNOWN = $(shell $(CC) $(LDFLAGS) $(BINDING) -shared -nostdlib $(LAYOUT) -o /dev/null -x c /dev/null 2>/dev/null && echo yes)
 # The objects that every start runs, in that order: their code lies together, and so does what they write to.
-START_TEXT := init interpose/early interpose/early_tables interpose/early_references base/string base/config \
+START_TEXT := init interpose/early interpose/early_tables interpose/early_references interpose/deferred base/string base/config \
               base/config_settings base/config_file base/config_parse interpose/hooks slots/parse slots/grammar \
               slots/form slots/kinds slots/slots slots/resolve slots/names slots/policy slots/key slots/key_item slots/key_by \
               slots/key_guard slots/native slots/tls slots/fn slots/locale slots/fenv \
@@ -102,11 +102,18 @@ $(B)/layout.ld: shim/layout.ld.in Makefile
 	  -e 's|@START_DATA@|$(foreach o,$(START_DATA),*shim/$o.o)|g' $< > $@
 
 # Put in place whole: programs that run with the old one keep it.
-$(B)/libbaton.so: $(OBJ) $(B)/libbaton.map $(B)/layout.ld
+# Runs while building, on this machine.
+HOSTCC ?= cc
+$(B)/link-lighten: scripts/link/lighten.c shim/interpose/deferred.h
+	$(call say,LINK,$@)
+	$(Q)$(HOSTCC) -O1 -Wall -Wextra -Ishim -o $@ $<
+
+$(B)/libbaton.so: $(OBJ) $(B)/libbaton.map $(B)/layout.ld $(B)/link-lighten
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -shared -nostartfiles -Wl,-z,defs $(BINDING) \
 	  $(if $(LAYOUT_KNOWN),$(LAYOUT)) \
 	  -Wl,--hash-style=gnu -Wl,-soname,libbaton.so -Wl,--version-script=$(B)/libbaton.map -o $@.new $(OBJ)
+	$(Q)$(B)/link-lighten $@.new || true
 	$(Q)mv -f $@.new $@
 
 $(B)/libbaton_core.a: $(CORE)

@@ -17,6 +17,7 @@
 #include "context/thread.h"
 #include "context/variables.h"
 #include "families/handoff.h"
+#include "interpose/deferred.h"
 #include "interpose/start.h"
 
 enum { TOKEN_GOOD = 1, TOKEN_USED = 2 };
@@ -342,6 +343,7 @@ __attribute__((visibility("default"))) const struct baton_api *baton_api(void)
         .suppress = suppress,
     };
 
+    deferred_apply(); /* a program that carries nothing else has done without */
     if (baton_activate)
         baton_activate();
     return &api;

@@ -17,6 +17,7 @@
 #include "base/arch.h"
 #include "elf/elf.h"
 #include "interpose/arch.h"
+#include "interpose/deferred.h"
 #include "interpose/early_tables.h"
 #include "interpose/hooks.h"
 #include "interpose/next.h"
@@ -303,12 +304,16 @@ __attribute__((used)) static bool (*begin(void))(void)
     bool is_used;
 
     fill_table();
-    if (!list_modules(&self) || !self.gnu)
+    if (!list_modules(&self) || !self.gnu) {
+        deferred_apply();
         return not_idle;
+    }
     note_own_names(&self);
     is_used = is_configured();
     for (unsigned i = 0; i < early_count; i++)
         is_used |= early_look_at_references(early_module(i), &self);
+    if (is_used || !early_names.is_writable)
+        deferred_apply();
     if (is_used && baton_relocated)
         baton_relocated();
     if (!early_names.is_writable) {

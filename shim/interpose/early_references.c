@@ -6,6 +6,7 @@
  */
 #include <sys/mman.h>
 
+#include "base/arch.h"
 #include "base/sys.h"
 #include "interpose/early.h"
 #include "interpose/early_tables.h"
@@ -64,29 +65,40 @@ static void set_back(const struct tables *t, size_t symbol, ElfW(Addr) export)
     }
 }
 
+/* In every module, weak, and no library's that we know: the compiler's own. tests/integration/test_rows.py sees to
+ * it that no row of hooks.def begins so. */
+static bool is_compilers(const char *name)
+{
+    return name[0] == '_' &&
+           (name[1] == 'I' || (name[1] == '_' && (name[2] == 'c' || name[2] == 'g')));
+}
+
 bool early_look_at_references(const struct tables *t, const struct tables *self)
 {
-    size_t end;
+    const elf_sym *end;
+    const char *strings = t->strings;
     bool uses_api = false;
 
-    if (!t->symbols || !t->strings)
+    if (!t->symbols || !strings)
         return false;
-    end = early_references_end(t->symbols, t->strings, t->gnu, t->sysv);
-    for (size_t i = 1; i < end; i++) {
-        const elf_sym *symbol = &t->symbols[i];
-        const char *name = t->strings + symbol->st_name;
+    end = t->symbols + early_references_end(t->symbols, strings, t->gnu, t->sysv);
+    for (const elf_sym *symbol = t->symbols + 1; symbol < end; symbol++) {
+        const char *name = strings + symbol->st_name;
         uint32_t hash, own;
 
+        if (symbol->st_info >> 4 != STB_WEAK && name[0] != 'b')
+            continue;
         if (symbol->st_shndx != SHN_UNDEF || symbol->st_name >= t->strings_len)
             continue;
         if (name[0] == 'b' && early_is_same(name, "baton_api"))
             uses_api = true;
-        if (symbol->st_info >> 4 != STB_WEAK || (name[0] == '_' && name[1] == 'I'))
+        if (symbol->st_info >> 4 != STB_WEAK || is_compilers(name))
             continue;
         hash = early_hash(name);
         own = early_find_defined(self, name, hash);
         if (own && early_row(&self->symbols[own]) < HOOK_COUNT && !early_is_anybodys(name, hash))
-            set_back(t, i, self->map->l_addr + self->symbols[own].st_value);
+            set_back(t, (size_t)(symbol - t->symbols),
+                     self->map->l_addr + self->symbols[own].st_value);
     }
     return uses_api;
 }

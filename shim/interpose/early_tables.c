@@ -20,10 +20,12 @@ void early_read_tables(const struct link_map *map, struct tables *t)
     t->gnu = t->sysv = NULL;
     for (const ElfW(Dyn) *d = map->l_ld; d && d->d_tag != DT_NULL; d++) {
         ElfW(Addr) value = d->d_un.d_ptr;
+        const void *pointer;
 
+        if ((uint64_t)d->d_tag - DT_HASH > DT_STRSZ - DT_HASH && d->d_tag != DT_GNU_HASH)
+            continue; /* what most are */
         /* Relocated where they lie, but for the kernel's own. */
-        const void *pointer = (const void *)(value < map->l_addr ? value + map->l_addr : value);
-
+        pointer = (const void *)(value < map->l_addr ? value + map->l_addr : value);
         if (d->d_tag == DT_SYMTAB)
             t->symbols = pointer;
         else if (d->d_tag == DT_STRTAB)

@@ -15,6 +15,7 @@
 #include "base/arch.h"
 #include "elf/elf.h"
 #include "context/context.h"
+#include "interpose/deferred.h"
 #include "interpose/next.h"
 #include "interpose/start.h"
 #include "slots/slots.h"
@@ -183,6 +184,7 @@ void *hooks_first(int id, const void *caller)
     int saved_errno = errno;
     void *enter = NULL;
 
+    deferred_apply();
     if (hooks_are_idle || (is_ready && hook_infos[id].family == FAMILY_LOOKUP))
         enter = hook_decide((enum hook_id)id);
     else if (hook_infos[id].family == FAMILY_LOOKUP)

@@ -1,6 +1,7 @@
 """Rule F26: contextvars in C (include/baton.h), by PEP 567's behaviour."""
 import re
 
+from compile import compiled
 from harness import PROGRAMS, ROOT, carry, plain, run, test
 from needs import needs, require, runtime
 from test_valgrind import IN_TURN, in_turn
@@ -95,3 +96,10 @@ def constant_cost():
         if all(float(b) < 1.5 * float(a) for a, b in zip(few, many)):
             return
     raise AssertionError(f"1 variable: {few} ns, 3000 variables: {many} ns")
+
+
+@test("F26: a plugin that uses the header is opened by a program that carries nothing and has done without our tables")
+def late_plugin():
+    plugin = compiled("liblatevariables.so", "-shared", "-fPIC", "late_variables.c")
+    program = compiled("late_variables", "late_variables_main.c", "-ldl")
+    run(program, plugin).ok().quiet().says("before 1, inside 7, after 1")

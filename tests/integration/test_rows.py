@@ -43,3 +43,10 @@ def driven():
     if undriven:
         require(programs=missing)
         raise Failure("no test program calls " + ", ".join(undriven))
+
+
+@test("no hooked function is called as what compilers have every module refer to (early_references.c passes over those)")
+def not_the_compilers():
+    bad = [name for _, name in rows() if re.match("_I|__[cg]", name)]
+    if bad:
+        raise Failure("is_compilers takes them for the compiler's: " + ", ".join(bad))

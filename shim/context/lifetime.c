@@ -3,6 +3,9 @@
  *
  * Rules: nothing here allocates from the program, prints, or changes errno; what a last reference runs
  * (destructors, free functions) is foreign code and is called with no lock held.
+ *
+ * That batches free a context once, and not while anybody has it: in every interleaving of one who hands over, changes
+ * and hands over again with two who run, hand on and let go (tests/unit/test_model_contexts.c).
  */
 #include <string.h>
 

@@ -347,7 +347,10 @@ void context_changed(struct thread *thread, unsigned key_index)
     thread->snapshot.changed[thread->snapshot.changed_count++] = (uint16_t)key_index;
 }
 
-/* NULL: no memory; the snapshot is gone then. */
+/*
+ * Where nobody else has a reference it is written to: tests/unit/test_model_contexts.c sees that nobody finds another
+ * value in what was handed to him. NULL: no memory; the snapshot is gone then.
+ */
 static struct context *renew_snapshot(struct thread *thread)
 {
     struct context *snapshot = thread->snapshot.context;

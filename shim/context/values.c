@@ -3,7 +3,8 @@
  * per handoff, and only for values whose key has a destructor.
  *
  * Rules: no foreign code under the lock (destructors run after it is dropped); an entry lives while
- * held > 0; the destructor is read at the moment it runs, so that pthread_key_delete wins.
+ * held > 0; the destructor is read at the moment it runs, so that pthread_key_delete wins. Once,
+ * after owner and contexts, in every interleaving of an owner's end with those: tests/unit/test_model_values.c.
  */
 #include "context/values.h"
 

@@ -5,6 +5,7 @@
  * owners of the records, and its `freed` by any thread, atomically. It is recycled by the one whose
  * addition makes `freed` reach RECORDS_IN_CHUNK: that can only happen when all have been handed out,
  * so no thread has it as its current chunk any more.
+ * Checked in every interleaving of one that makes and two that free: tests/unit/test_model_records.c.
  */
 #include "context/pool/record.h"
 

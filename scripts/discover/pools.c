@@ -273,6 +273,12 @@ static bool has_python(const struct place *place)
            elf_dynsym_find(&place->names->module->elf, PYTHONS, NULL, ELF_FUNC, &symbol);
 }
 
+/* Its own threads give memory back. */
+static bool is_of_allocator(const struct place *place)
+{
+    return place->names && facts_is_allocator(place->names);
+}
+
 void pool_look(struct channel *channel)
 {
     uint32_t first = facts_inner(channel->waker_stack), count = frames_of(channel->waker_stack);
@@ -288,7 +294,8 @@ void pool_look(struct channel *channel)
         facts_has_frame(channel->waker_stack, PYTHONS) ||
         facts_has_frame(channel->waiter_stack, PYTHONS) ||
         (channel->waker.names == channel->waiter.names && has_python(&channel->waker));
-    channel->is_pool = !channel->is_pythons && calls_pointers(channel);
+    channel->is_pool = !channel->is_pythons && !is_of_allocator(&channel->waiter) &&
+                       !is_of_allocator(&channel->waker) && calls_pointers(channel);
     look_for_known(channel);
     if (channel->family || channel->preset)
         channel->is_pool = true;

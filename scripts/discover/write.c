@@ -253,14 +253,23 @@ static bool is_worth_telling(unsigned subject)
 
 static void conf_rest(FILE *out)
 {
-    unsigned told = 0;
+    enum { TOLD_MAX = 64 };
+    unsigned told = 0, allocators = 0;
 
     fprintf(out, "\n# Left alone:\n");
     for (unsigned i = 0; i < subjects_count; i++) {
-        if (is_worth_telling(i) && told++ < 64)
+        if (!is_worth_telling(i))
+            continue;
+        if (subjects[i].of && facts_is_allocator(subjects[i].of))
+            allocators++;
+        else if (told++ < TOLD_MAX)
             fprintf(out, "#   %s: %s\n", subjects[i].item, subjects[i].verdict);
     }
-    if (!told)
+    if (told > TOLD_MAX)
+        fprintf(out, "#   and %u more\n", told - TOLD_MAX);
+    if (allocators)
+        fprintf(out, "#   %u that the allocator keeps for each thread\n", allocators);
+    if (!told && !allocators)
         fprintf(out, "#   nothing\n");
     if (facts->events_lost)
         fprintf(out, "# %u events did not fit and were not looked at.\n", facts->events_lost);

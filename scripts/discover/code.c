@@ -161,9 +161,10 @@ static void note_moved(struct reading *r, const ZydisDecodedInstruction *insn,
             code_add_moved(r, r->general[base].argument, MOVED_MANAGER);
         else if (is_read && operand->size == 64 && at == INVOKER_AT)
             code_add_moved(r, r->general[base].argument, MOVED_INVOKER);
-        else if (!is_read && operand->size == 64 && at == MANAGER_AT &&
-                 insn->mnemonic == ZYDIS_MNEMONIC_MOV &&
-                 operands[1].type == ZYDIS_OPERAND_TYPE_IMMEDIATE && !operands[1].imm.value.u)
+        else if (!is_read && at == MANAGER_AT &&
+                 (operand->size == 128 ||
+                  (insn->mnemonic == ZYDIS_MNEMONIC_MOV &&
+                   operands[1].type == ZYDIS_OPERAND_TYPE_IMMEDIATE && !operands[1].imm.value.u)))
             code_add_moved(r, r->general[base].argument, MOVED_CLEARED);
     }
 }

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "elf/file.h"
 #include "facts.h"
 
 enum { WORKER_FRAMES = 4, SUBMIT_FRAMES = 6, CODE_MAX = 16 << 20 };
@@ -279,10 +280,58 @@ static bool is_of_allocator(const struct place *place)
     return place->names && facts_is_allocator(place->names);
 }
 
+/*
+ * The function that the call before this return address goes to, when the next frame is of another one: it has left by
+ * a jump, and is in no stack (`post` ends in a call of notify_one).
+ */
+static struct place hidden_behind(const struct place *caller, const struct place *inner)
+{
+    enum { NEAR_CALL = 0xe8, CALL_LEN = 5 };
+    struct place none = {NULL, NULL, 0}, hidden = *caller;
+    const unsigned char *code;
+    uintptr_t target;
+    int32_t distance;
+
+    if (!caller->function || caller->address < caller->function->start + CALL_LEN)
+        return none;
+    code = (const unsigned char *)(caller->names->module->elf.base + caller->address - CALL_LEN);
+    if (!elf_module_holds(&caller->names->module->elf, (uintptr_t)code, CALL_LEN) ||
+        code[0] != NEAR_CALL)
+        return none;
+    memcpy(&distance, code + 1, sizeof distance);
+    target = caller->address + (uintptr_t)(intptr_t)distance;
+    hidden.function = names_function(caller->names, target);
+    hidden.address = target;
+    return hidden.function && hidden.function->start == target &&
+                   hidden.function != inner->function && code_is_known()
+               ? hidden
+               : none;
+}
+
+/* The item of a function that may have handed over. FIELD: of one that has it in an object, for the case that no other
+ * fits. */
+static bool submit_item(struct channel *channel, const struct place *place, char *field, size_t n)
+{
+    struct signature signature;
+
+    if (!place->function)
+        return false;
+    if (!dwarf_signature(place->names, place->function, &signature))
+        return shape_item(channel, place, channel->item, sizeof channel->item) ||
+               moved_item(place, channel->item, sizeof channel->item);
+    if (dwarf_item(&signature, names_shown(place->names, place->function), channel->item,
+                   sizeof channel->item))
+        return true;
+    if (!field[0])
+        field_item(channel, place, &signature, field, n);
+    return false;
+}
+
 void pool_look(struct channel *channel)
 {
     uint32_t first = facts_inner(channel->waker_stack), count = frames_of(channel->waker_stack);
     char field[ITEM_MAX] = "";
+    struct place inner = {NULL, NULL, 0};
 
     if (channel->by == BY_THREAD) {
         channel->is_pool = true;
@@ -299,24 +348,21 @@ void pool_look(struct channel *channel)
     look_for_known(channel);
     if (channel->family || channel->preset)
         channel->is_pool = true;
-    for (uint32_t i = first; i < count && i < first + SUBMIT_FRAMES && channel->is_pool &&
-                             !channel->family && !channel->preset;
-         i++) {
-        struct place place = frame_of(channel->waker_stack, i);
-        struct signature signature;
+    if (!channel->is_pool || channel->family || channel->preset)
+        return;
+    for (uint32_t i = first; i < count && i < first + SUBMIT_FRAMES; i++) {
+        struct place place = frame_of(channel->waker_stack, i), hidden;
 
-        if (!place.function || place.names != channel->waker.names || is_named(&place, "main"))
+        if (!place.function || place.names != channel->waker.names)
             break;
-        if (dwarf_signature(place.names, place.function, &signature)) {
-            if (dwarf_item(&signature, names_shown(place.names, place.function), channel->item,
-                           sizeof channel->item))
-                return;
-            if (!field[0])
-                field_item(channel, &place, &signature, field, sizeof field);
-        } else if (shape_item(channel, &place, channel->item, sizeof channel->item) ||
-                   moved_item(&place, channel->item, sizeof channel->item)) {
+        hidden = hidden_behind(&place, &inner);
+        if (submit_item(channel, &hidden, field, sizeof field))
             return;
-        }
+        if (is_named(&place, "main"))
+            break;
+        if (submit_item(channel, &place, field, sizeof field))
+            return;
+        inner = place;
     }
     memcpy(channel->item, field, sizeof field);
 }

@@ -164,6 +164,21 @@ def behind_gprivate(how):
               re.search(r"^main\+0x.*$", found.read_text(), re.M)[0], "--", program).ok().quiet().says("right 40 wrong 0")
 
 
+@needs("gcc", "x86-64")
+@test("discover finds the function that hands over also where it leaves by a jump, so that no stack has it", each=SYMBOLS[::2])
+@looks_again
+def leaves_by_jump(how):
+    with tempfile.TemporaryDirectory() as folder:
+        built = Path(folder, "built")
+        subprocess.run(["gcc", "-O2", "-w", "-DSIGNAL_LAST", "-pthread", ROOT / "tests/programs/discover_pool.c", "-o", built], check=True)
+        code = subprocess.run(["objdump", "-d", "--disassemble=pool_submit", built], capture_output=True, text=True, check=True).stdout
+        expect(re.search(r"jmp .*<pthread_cond_signal@plt>", code), "it is a call")
+        Path(folder, "copy").mkdir()
+        program, found = stripped(built, how, Path(folder, "copy")), Path(folder, "found.conf")
+        baton("discover", "-o", found, "--", program).ok()
+        baton("run", "--config", found, "--", program).ok().quiet().says("right 40 wrong 0")
+
+
 @test("discover leaves nothing behind, and the program's status and signals are told")
 @looks_again
 def leaves_nothing():

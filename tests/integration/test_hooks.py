@@ -1,4 +1,5 @@
 """BATON_HOOKS: functions that the user names, reached through pointers (plain LD_PRELOAD)."""
+import re
 import subprocess
 import tempfile
 from pathlib import Path
@@ -91,10 +92,11 @@ def matrix(mode, path, carrier):
 def matrix_std_function(path, level, carrier):
     words = [] if carrier == "key" else ["tls"]
     if path == "patch":
-        program = compiled("pool", level, "-std=c++17", "hooks_function.cc", compiler="g++")
+        program = compiled("pool", level, "-std=c++14", "hooks_function.cc", compiler="g++")
     else:
-        pool = compiled("libpool.so", level, "-shared", "-fPIC", "-DONLY_POOL", "hooks_function.cc", compiler="c++")
-        program = compiled("pool", level, "-DONLY_MAIN", "hooks_function.cc", pool, f"-Wl,-rpath,{pool.parent}",
+        pool = compiled("libpool.so", level, "-shared", "-fPIC", "-std=c++14", "-DONLY_POOL", "hooks_function.cc",
+                        compiler="c++")
+        program = compiled("pool", level, "-std=c++14", "-DONLY_MAIN", "hooks_function.cc", pool, f"-Wl,-rpath,{pool.parent}",
                            compiler="c++")
     plain(program, *words).wrong().says("alive 0")
     after = carry("tls:request_id" if words else KEY, program, *words, env={"BATON_HOOKS": f"{SUBMIT};{SUBMIT_REF}"},
@@ -119,7 +121,7 @@ def by_name(way, mode):
 @test("a C++ pool inside the program, every level",
       each=[(compiler, level) for compiler in ("g++", "clang++") for level in ("-O0", "-O1", "-O2", "-O3")])
 def std_function_inside(compiler, level):
-    program = compiled("pool", level, "-std=c++17", "hooks_function.cc", compiler=compiler)
+    program = compiled("pool", level, "-std=c++14", "hooks_function.cc", compiler=compiler)
     plain(program).wrong()
     after = carry(KEY, program, env={"BATON_HOOKS": f"{SUBMIT};{SUBMIT_REF}"}, launched=True).ok().quiet().clean()
     hooked(after, by="patch").says("ran 303 wrong 0 left 0 alive 0")
@@ -128,7 +130,7 @@ def std_function_inside(compiler, level):
 @test("std::functions with results of every class; of a struct in memory the callback's own is argument 2",
       each=[(compiler, level) for compiler in ("g++", "clang++") for level in ("-O0", "-O2")])
 def std_function_results(compiler, level):
-    program = compiled("results", level, "-std=c++17", "hooks_results.cc", compiler=compiler)
+    program = compiled("results", level, "-std=c++14", "hooks_results.cc", compiler=compiler)
     hooks = ("results_big(kind=stdfunction,obj=1,cbarg=2);results_text(kind=stdfunction,obj=1,cbarg=2);"
              "results_long(kind=stdfunction,obj=1)")
     plain(program).wrong()
@@ -163,12 +165,12 @@ def cpu_has(feature):
             for carrier in ("key", "tls")])
 def calling_convention(shape, by, carrier):
     functions = compiled("abi_functions.o", "-O2", "-fPIC", "-c", "-Wno-psabi", "hooks_abi.c")
+    main = compiled("abi_main.o", "-O2", "-std=c++14", "-c", "-Wno-psabi", "hooks_abi_main.cc", compiler="c++")
     if by == "patch":
-        program = compiled("abi", "-O2", "-Wno-psabi", "hooks_abi_main.cc", functions, compiler="c++")
+        program = compiled("abi", main, functions, compiler="c++")
     else:
         library = compiled("libabi.so", "-shared", functions)
-        program = compiled("abi", "-O2", "-Wno-psabi", "hooks_abi_main.cc", library, f"-Wl,-rpath,{library.parent}",
-                           compiler="c++")
+        program = compiled("abi", main, library, f"-Wl,-rpath,{library.parent}", compiler="c++")
     names = FUNCTIONS + ["avx"] * cpu_has("avx") + ["avx512"] * cpu_has("avx512f")
     other = SHAPES["entry" if shape == "wrap" else "wrap"]
     items = [SHAPES[shape].format(name, name).replace("kind", f"how={by},kind") for name in names]
@@ -177,6 +179,8 @@ def calling_convention(shape, by, carrier):
     plain(program, *words).ok().says("RIGHT")
     after = carry("tls:request_id" if words else KEY, program, *words, env={"BATON_HOOKS": ";".join(items)},
                   launched=by != "got").ok().says("RIGHT")
+    # Functions of vectors alone are hooked at whatever the first register holds, which may be nothing.
+    after.err = re.sub(r"^.*\babi_avx.* was empty in every call: .*\n", "", after.err, flags=re.M)
     only_missing(after, items[len(names):] if by != "got" else [])
     for hook in after.reported()["hooks"][:len(names)]:
         if hook["by"] != by or not hook["fired"]:
@@ -222,7 +226,7 @@ def ends(compiler, level):
 @test("A2: the same for a callback, an object's field and a std::function; what a task leaves is destroyed once",
       each=[(compiler, level, more) for compiler in ("g++", "clang++") for level in ("-O0", "-O2") for more in ("", ";fenv")])
 def ends_of_all_kinds(compiler, level, more):
-    program = compiled("ends_more", level, "hooks_ends_more.cc", compiler=compiler)
+    program = compiled("ends_more", level, "-std=c++14", "hooks_ends_more.cc", compiler=compiler)
     hooks = "ends_call(kind=call,fn=1,arg=2);ends_field(kind=field,obj=1,off=8);ends_callable(kind=stdfunction,obj=1)"
     plain(program).wrong()
     after = carry(KEY + more, program, env={"BATON_HOOKS": hooks}, launched=True).ok().quiet().clean()

@@ -104,13 +104,16 @@ def nginx():
             raise Failure(report)
 
 
-def link(folder, hooks):
+def objects_to_link(folder):
     for number in range(40):
         source = folder / f"part{number}.c"
         source.write_text(f'const char *text{number} = "text {number}"; int f{number}(int x) {{ return x + {number}; }}\n')
     (folder / "main.c").write_text("int main(void) { return 0; }\n")
     subprocess.run(["cc", "-c", "-g", *(path.name for path in folder.glob("*.c"))], cwd=folder, check=True)
-    objects = sorted(path.name for path in folder.glob("*.o"))
+    return sorted(folder.glob("*.o"))
+
+
+def link(folder, objects, hooks):
     # LLD_IN_TEST: it ends by returning, with its destructors.
     made = call(launched("ld.lld-14", "--threads=3", "-e", "main", "--icf=all", "--build-id=sha1",
                          "--gdb-index", "-o", "out", *objects), cwd=folder,
@@ -125,11 +128,12 @@ def link(folder, hooks):
 @test("LLVM's task groups in ld.lld: tasks run with the context of the linker's thread", timeout=120)
 def lld():
     with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as other:
-        before, _, plain_output = link(Path(one), "")
-        after, report, output = link(Path(other), LLD)
+        objects = objects_to_link(Path(one))
+        before, _, plain_output = link(Path(one), objects, "")
+        after, report, output = link(Path(other), objects, LLD)
     if before:
         raise Failure("without the hook no worker has the context")
     if not after or '"by":"patch"' not in report or '"contexts_alive":0' not in report:
         raise Failure(f"{after} with a context; {report}")
-    if len(output) != len(plain_output):
+    if output != plain_output:
         raise Failure("the linker made something else")

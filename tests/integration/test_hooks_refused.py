@@ -226,5 +226,5 @@ def near_names():
     expect(check("list_submid(kind=submit,obj=2);task_execude(kind=run,obj=1)",
                  compiled("whole", "-O2", "hooks_main.c", "hooks_pools.c")), 1, "near: list_submit in whole",
            "near: task_execute in whole")
-    pool = compiled("pool", "-O2", "-std=c++17", "hooks_function.cc", compiler="g++")
+    pool = compiled("pool", "-O2", "-std=c++14", "hooks_function.cc", compiler="g++")
     expect(check("submit(kind=stdfunction,obj=2)", pool), 1, "near: _ZN4Pool6submitESt8functionIFvvEE in pool")

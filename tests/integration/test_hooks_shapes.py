@@ -22,7 +22,7 @@ BUILDS = [("g++", "-O0"), ("g++", "-O2"), ("clang++", "-O0"), ("clang++", "-O2")
 
 
 def shapes(compiler="g++", level="-O2"):
-    return compiled("shapes", level, "-std=c++17", "hooks_shapes.cc", compiler=compiler)
+    return compiled("shapes", level, "-std=c++14", "hooks_shapes.cc", compiler=compiler)
 
 
 @test("each shape: plain wrong, carried right", each=[(mode, *build) for mode in HOOKS for build in BUILDS])

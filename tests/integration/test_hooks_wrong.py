@@ -23,7 +23,7 @@ def more():
 
 
 def results():
-    return compiled("results", "-O2", "-std=c++17", "hooks_results.cc", compiler="g++")
+    return compiled("results", "-O2", "-std=c++14", "hooks_results.cc", compiler="g++")
 
 
 PARTS = "Pool::submit(Task*)(kind=virtual,obj=%d,slot=%s)"

@@ -43,7 +43,7 @@ def library(name):
 
 @test("pools of std::packaged_task", each=[("g++", "-O0"), ("g++", "-O2"), ("clang++", "-O0")])
 def std_future(compiler, level):
-    program = compiled("shapes", level, "-std=c++17", "hooks_shapes.cc", compiler=compiler)
+    program = compiled("shapes", level, "-std=c++14", "hooks_shapes.cc", compiler=compiler)
     plain(program, "packaged").wrong()
     after = carry(TLS, program, "packaged", env={"BATON_HOOKS": "preset:std-future"}, launched=True).ok().clean()
     fired(after, "std-future")

@@ -1,50 +1,55 @@
 // A C++ pool that takes std::function<void()> by value, by const reference and by rvalue; tasks that
 // throw; a function that is handed over twice. usage: hooks_function [tls]
+// It is compiled a dozen times, so it includes no header that POSIX's threads can spare it.
 #include <atomic>
-#include <condition_variable>
 #include <cstdio>
 #include <deque>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <pthread.h>
 #include <stdexcept>
-#include <thread>
-#include <vector>
 
 long request_current(); // where the program keeps its request
 
 class Pool {
 public:
-    explicit Pool(int count)
+    Pool()
     {
-        for (int i = 0; i < count; i++)
-            workers.emplace_back([this] { work(); });
+        for (auto &worker : workers)
+            pthread_create(&worker, nullptr, [](void *pool) -> void * { return static_cast<Pool *>(pool)->work(); }, this);
     }
     __attribute__((noinline)) void submit(std::function<void()> task);
     __attribute__((noinline)) void submit_ref(const std::function<void()> &task);
     void stop()
     {
-        {
-            std::lock_guard<std::mutex> hold(lock);
-            closed = true;
-        }
-        there.notify_all();
-        for (auto &worker : workers)
-            worker.join();
+        pthread_mutex_lock(&lock);
+        closed = true;
+        pthread_cond_broadcast(&there);
+        pthread_mutex_unlock(&lock);
+        for (auto worker : workers)
+            pthread_join(worker, nullptr);
     }
 
 private:
-    void work()
+    bool take(std::function<void()> &task)
+    {
+        pthread_mutex_lock(&lock);
+        while (!closed && tasks.empty())
+            pthread_cond_wait(&there, &lock);
+        bool is_there = !tasks.empty();
+        if (is_there) {
+            task = std::move(tasks.front());
+            tasks.pop_front();
+        }
+        pthread_mutex_unlock(&lock);
+        return is_there;
+    }
+    void *work()
     {
         for (;;) {
-            std::unique_lock<std::mutex> hold(lock);
-            there.wait(hold, [this] { return closed || !tasks.empty(); });
-            if (tasks.empty())
-                return;
-            auto task = std::move(tasks.front());
-            tasks.pop_front();
-            hold.unlock();
+            std::function<void()> task;
+            if (!take(task))
+                return nullptr;
             try {
                 task();
             } catch (const std::exception &) {
@@ -53,10 +58,10 @@ private:
                 left++;
         }
     }
-    std::mutex lock;
-    std::condition_variable there;
+    pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    pthread_cond_t there = PTHREAD_COND_INITIALIZER;
     std::deque<std::function<void()>> tasks;
-    std::vector<std::thread> workers;
+    pthread_t workers[3];
     bool closed = false;
 
 public:
@@ -66,16 +71,18 @@ public:
 #ifndef ONLY_MAIN
 void Pool::submit(std::function<void()> task)
 {
-    std::lock_guard<std::mutex> hold(lock);
+    pthread_mutex_lock(&lock);
     tasks.push_back(std::move(task));
-    there.notify_one();
+    pthread_cond_signal(&there);
+    pthread_mutex_unlock(&lock);
 }
 
 void Pool::submit_ref(const std::function<void()> &task)
 {
-    std::lock_guard<std::mutex> hold(lock);
+    pthread_mutex_lock(&lock);
     tasks.push_back(task);
-    there.notify_one();
+    pthread_cond_signal(&there);
+    pthread_mutex_unlock(&lock);
 }
 
 #endif
@@ -118,7 +125,7 @@ int main(int argc, char **)
 {
     uses_tls = argc > 1;
     pthread_key_create(&request_key, nullptr);
-    Pool pool(3);
+    Pool pool;
     for (long i = 1; i <= 300; i++) {
         set(i);
         auto big = std::make_shared<Counted>();

@@ -4,7 +4,6 @@
 #include <functional>
 #include <pthread.h>
 #include <string>
-#include <thread>
 
 pthread_key_t request_key;
 static int ran, wrong;
@@ -54,7 +53,7 @@ static void task(long number)
     set(77);
 }
 
-static void worker()
+static void *worker(void *)
 {
     for (auto &function : bigs) {
         Big big = function(3, 2.5);
@@ -64,6 +63,7 @@ static void worker()
         wrong += function("hello") != "hello world, which is longer than a short string" || current() != 0;
     for (auto &function : longs)
         wrong += function(1.5L) != 3.0L || current() != 0;
+    return nullptr;
 }
 
 int main()
@@ -91,7 +91,9 @@ int main()
         });
     }
     set(0);
-    std::thread(worker).join();
+    pthread_t thread;
+    pthread_create(&thread, nullptr, worker, nullptr);
+    pthread_join(thread, nullptr);
     std::printf("ran %d wrong %d\n", ran, wrong);
     bigs.clear();
     texts.clear();

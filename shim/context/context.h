@@ -258,7 +258,7 @@ enum {
     GUARD_STALE = 128,
     GUARD_WORDS =
         256, /* in place of GUARD_COPIED: all that is copied is plain words (words_move.h) */
-    GUARD_COUNTED = 512, /* of context_keep_guard alone: slot_counts.h */
+    GUARD_COUNTED = 512, /* of context_keep_guard alone: slot_counts.h, or threads_are_cancelled */
 };
 extern _Atomic uintptr_t context_guard __attribute__((visibility("hidden")));
 /* The same but for GUARD_WORDS, which is turned round: 0 where nothing but words is in the way. */

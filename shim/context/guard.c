@@ -11,7 +11,8 @@
 _Atomic uintptr_t context_guard = GUARD_OFF, context_words_guard = GUARD_OFF,
                   context_keep_guard = GUARD_OFF;
 _Atomic int64_t context_alive;
-bool context_is_forked, context_may_be_old, scope_is_words_only, reads_are_counted, slot_counts_on;
+bool context_is_forked, context_may_be_old, scope_is_words_only, reads_are_counted, slot_counts_on,
+    threads_are_cancelled;
 atomic_bool reads_have_variables, contexts_looked_at;
 struct context *context_empty;
 size_t context_before, context_bytes;
@@ -22,6 +23,12 @@ void guard_raise(uintptr_t bits)
     atomic_fetch_or(&context_words_guard, bits);
     atomic_fetch_or(&context_keep_guard, bits);
     atomic_fetch_or(&context_guard, bits);
+}
+
+void guard_note_cancel(void)
+{
+    threads_are_cancelled = true;
+    atomic_fetch_or(&context_keep_guard, GUARD_COUNTED);
 }
 
 static void lower(uintptr_t bits)

@@ -180,9 +180,10 @@ bool scope_enter_slow(struct context *context, uintptr_t frame_mark)
 
 bool scope_enter_keep(struct context *context, uintptr_t frame_mark)
 {
-    if (!slot_counts_on || !scope_try_enter(thread_self, context, frame_mark))
+    if (!scope_try_enter(thread_self, context, frame_mark))
         return scope_enter_slow(context, frame_mark);
-    slot_counts_ran(thread_self, context);
+    if (slot_counts_on)
+        slot_counts_ran(thread_self, context);
     return true;
 }
 

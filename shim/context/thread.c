@@ -18,10 +18,12 @@
 #include "base/mem.h"
 #include "context/pool/slab.h"
 #include "context/dangling.h"
+#include "context/internal.h"
 #include "context/pool/record.h"
 #include "context/coroutine.h"
 #include "context/thread.h"
 #include "context/variables.h"
+#include "elf/pointers.h"
 #include "slots/origin.h"
 
 /*
@@ -165,6 +167,38 @@ struct thread *thread_spare_slow(struct thread *creator)
     return creator == &thread_unknown ? NULL : thread_find(&creator->spare);
 }
 
+/* ---- threads that are cancelled ---- */
+
+static bool visit_cancel(const struct elf_module *module, const struct elf_pointer *pointer,
+                         void *arg)
+{
+    (void)module;
+    *(bool *)arg |= !strcmp(pointer->name, "pthread_cancel");
+    return !*(bool *)arg;
+}
+
+static int visit_module(const struct elf_module *module, void *arg)
+{
+    static const char *const names[] = {"pthread_cancel"};
+    static const struct elf_names cancel = {
+        names, 1, {ELF_NAMES_BIT('p'), ELF_NAMES_BIT('t'), ELF_NAMES_BIT('h')}};
+
+    elf_each_pointer_to(module, &cancel, visit_cancel, arg);
+    return *(bool *)arg;
+}
+
+static void look_for_cancel(void)
+{
+    static atomic_bool has_looked;
+    bool is_there = false;
+
+    if (likely(has_looked) || atomic_exchange(&has_looked, true))
+        return;
+    elf_each_module(visit_module, &is_there);
+    if (is_there)
+        guard_note_cancel();
+}
+
 struct thread *thread_begin(void)
 {
     struct thread *thread, *rest;
@@ -174,6 +208,7 @@ struct thread *thread_begin(void)
     thread = thread_find(&rest);
     if (!thread)
         return NULL;
+    look_for_cancel();
     thread->spare = rest;
     thread->worker = 0;
     thread_self = thread;

@@ -10,6 +10,11 @@ void thread_init(int (*key_create)(unsigned *, void (*)(void *)),
 void thread_leave_at_exit(void *block);
 /* The calling thread is about to end by pthread_exit: its block goes back whether or not our frames are unwound. */
 void thread_will_exit(void);
+/*
+ * Some module has pthread_cancel: a thread may end with nobody having unwound our frames, in code without unwind tables.
+ * What threads that start call thread_will_exit for, at once; found when a thread first hands over.
+ */
+extern bool threads_are_cancelled __attribute__((visibility("hidden")));
 /* Nobody has the block any more; nor its spare ones. */
 void thread_give_back(struct thread *thread);
 void thread_give_spares(struct thread *thread);

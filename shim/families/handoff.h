@@ -107,6 +107,8 @@ int start_rollback(enum family family, struct thread *thread, int error);
         (thread)->records.freed++;                                            \
         if (unlikely(slot_counts_on))                                         \
             slot_counts_ran((thread), (thread)->start.context);               \
+        if (unlikely(threads_are_cancelled))                                  \
+            thread_will_exit();                                               \
         SCOPE_RUN((thread)->start.context, FRAME_OWNED | FRAME_THREAD, CALL); \
         thread_leave(thread);                                                 \
     } while (0)

@@ -188,16 +188,21 @@ static void leave_one_version(const char *name, Elf64_Dyn *entries, size_t count
     need = first = at(needs->d_un.d_ptr, sizeof *need);
     for (uint64_t i = 0; i < number->d_un.d_val; i++) {
         Elf64_Vernaux *version;
+        int is_libc;
 
         if (!need)
             give_up(name, "its versions are not as expected");
         version = further(name, need, need->vn_aux, sizeof *version);
+        is_libc = !strncmp(text(name, entries, count, need->vn_file), "libc.so.", 8);
         for (unsigned j = 0; j < need->vn_cnt; j++) {
             unsigned this = version_number(text(name, entries, count, version->vna_name));
+            unsigned best = newest ? version_number(text(name, entries, count, newest->vna_name))
+                                   : 0;
 
             if (!this)
                 give_up(name, "it needs a version that is not of the C library");
-            if (!newest || this > version_number(text(name, entries, count, newest->vna_name))) {
+            /* On some machines the loader's is the same. */
+            if (this > best || (this == best && is_libc)) {
                 newest = version;
                 libc = need;
             }

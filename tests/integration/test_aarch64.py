@@ -48,8 +48,8 @@ def make(wanted, environment):
 def carries():
     build()
     mine = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
-    done = call([sys.executable, "-m", "pytest", "-n", "2", f"--pick={TESTS}", "-p", "no:cacheprovider"], limit=580,
-                cwd=ROOT, env={**mine, "BATON_TEST_MACHINE": "aarch64", "BATON_TEST_BUILD": str(PLACE)})
+    done = call([sys.executable, "-m", "pytest", "-n", "2", "-p", "no:cacheprovider"], limit=580, cwd=ROOT,
+                env={**mine, "BATON_TEST_MACHINE": "aarch64", "BATON_TEST_BUILD": str(PLACE), "BATON_TEST_PICK": TESTS})
     last = (done.stdout.strip() or "0").splitlines()[-1]
     if " 0 failed" not in last or int(last.split()[0]) < 60:
         raise Failure(done.stdout[-8000:] + done.stderr[-2000:])
@@ -76,7 +76,7 @@ def by_name():
                         f"-Wl,--dynamic-linker={loader}", "-o", asked], check=True)
         emulator = ["qemu-aarch64", "-L", SYSROOT]
         settings = {**{name: value for name, value in os.environ.items() if not name.startswith("BATON_")},
-                    "BATON_HOOKS": HOOKS, "BATON_CARRY": "key:request_key"}
+                    "BATON_HOOKS": HOOKS, "BATON_CARRY": "key:request_key", "BATON_TEST_LOADER": str(loader)}
         made = call([*emulator, PLACE / "baton-plan", "object", asked], env=settings)
         if not made.stdout.strip().endswith(".so") or made.stderr:
             raise Failure(f"no object: {made.stdout}{made.stderr}")

@@ -197,6 +197,7 @@ static void map_listed(char *line)
 
 static bool list_libraries(const char *loader, const char *program)
 {
+    const char *tests = secure_getenv("BATON_TEST_LOADER"); /* starts it in an emulator */
     int ends[2];
     char line[8192];
     pid_t child;
@@ -207,7 +208,7 @@ static bool list_libraries(const char *loader, const char *program)
     if (child == 0) {
         unsetenv("LD_PRELOAD");
         dup2(ends[1], 1);
-        execl(loader, loader, "--list", program, (char *)NULL);
+        execl(tests ? tests : loader, loader, "--list", program, (char *)NULL);
         _exit(127);
     }
     close(ends[1]);

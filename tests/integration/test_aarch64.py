@@ -5,7 +5,6 @@ processor: exported jumps, thunks, pointers, unwinding, thread-local storage, co
 """
 import fcntl
 import os
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -61,37 +60,28 @@ HOOKS = "list_submit(kind=submit,obj=2);task_execute(kind=run,obj=1);call_submit
 @test("aarch64: the object that baton run writes; functions inside of a program are refused", timeout=300)
 def by_name():
     build()
-    with tempfile.TemporaryDirectory() as folder:
-        # The planner asks the program's loader, which this machine cannot start by itself.
-        loader = Path(folder) / "loader"
-        loader.write_text(f'#!/bin/sh\nexec qemu-aarch64 -L {SYSROOT} {SYSROOT}/lib/ld-linux-aarch64.so.1 "$@"\n')
-        loader.chmod(0o755)
-        pools = compiled("libpools.so", "-O2", "-shared", "-fPIC", "hooks_pools.c", compiler=CROSS + "gcc")
-        words = ["-O2", "hooks_main.c", pools, f"-Wl,-rpath,{pools.parent}"]
-        program = compiled("pools", *words, compiler=CROSS + "gcc")
-        asked = Path(folder) / "pools"
-        asked.write_bytes(program.read_bytes())
-        subprocess.run([CROSS + "gcc", "-pthread", "-I", ROOT / "tests/programs/parts", "-O2",
-                        ROOT / "tests/programs/parts/hooks_main.c", pools, f"-Wl,-rpath,{pools.parent}",
-                        f"-Wl,--dynamic-linker={loader}", "-o", asked], check=True)
-        emulator = ["qemu-aarch64", "-L", SYSROOT]
-        settings = {**{name: value for name, value in os.environ.items() if not name.startswith("BATON_")},
-                    "BATON_HOOKS": HOOKS, "BATON_CARRY": "key:request_key", "BATON_TEST_LOADER": str(loader)}
-        made = call([*emulator, PLACE / "baton-plan", "object", asked], env=settings)
-        if not made.stdout.strip().endswith(".so") or made.stderr:
-            raise Failure(f"no object: {made.stdout}{made.stderr}")
-        report = Path(folder) / "report"
-        done = call([*emulator, "-E", f"LD_PRELOAD={made.stdout.strip()}:{PLACE}/libbaton.so", program, "call", "list"],
+    # The planner asks the program's loader, which this machine cannot start by itself.
+    loader = PLACE / "loader"
+    loader.write_text(f'#!/bin/sh\nexec qemu-aarch64 -L {SYSROOT} {SYSROOT}/lib/ld-linux-aarch64.so.1 "$@"\n')
+    loader.chmod(0o755)
+    pools = compiled("libpools.so", "-O2", "-shared", "-fPIC", "hooks_pools.c", compiler=CROSS + "gcc")
+    program = compiled("pools", "-O2", "hooks_main.c", pools, f"-Wl,-rpath,{pools.parent}", compiler=CROSS + "gcc")
+    start = ["qemu-aarch64", "-L", SYSROOT]
+    settings = {**{name: value for name, value in os.environ.items() if not name.startswith("BATON_")},
+                "BATON_TEST_LOADER": str(loader), "BATON_HOOKS": HOOKS, "BATON_CARRY": "key:request_key"}
+    made = call([*start, PLACE / "baton-plan", "object", program], env=settings)
+    if not made.stdout.strip().endswith(".so") or made.stderr:
+        raise Failure(f"no object: {made.stdout}{made.stderr}")
+    with tempfile.TemporaryDirectory() as place:
+        report = Path(place) / "report"
+        done = call([*start, "-E", f"LD_PRELOAD={made.stdout.strip()}:{PLACE}/libbaton.so", program, "call", "list"],
                     env={**settings, "BATON_REPORT": str(report)})
         text = report.read_text() if report.exists() else ""
-        if done.stdout != "ran 2000 wrong 0\n" or done.stderr or text.count('"by":"symbol"') != 3:
-            raise Failure(f"{done.stdout}{done.stderr}{text}")
-        if '"contexts_alive":0,"records_alive":0' not in text:
-            raise Failure(text)
-        inside = Path(folder) / "whole"
-        subprocess.run([CROSS + "gcc", "-pthread", "-I", ROOT / "tests/programs/parts", "-O2",
-                        ROOT / "tests/programs/parts/hooks_main.c", ROOT / "tests/programs/parts/hooks_pools.c",
-                        f"-Wl,--dynamic-linker={loader}", "-o", inside], check=True)
-        checked = call([*emulator, PLACE / "baton-plan", "check", inside], env=settings)
-        if checked.returncode != 1 or checked.stdout.count("patches of code are not supported here") != 3:
-            raise Failure(f"exit {checked.returncode}: {checked.stdout}{checked.stderr}")
+    if done.stdout != "ran 2000 wrong 0\n" or done.stderr or text.count('"by":"symbol"') != 3:
+        raise Failure(f"{done.stdout}{done.stderr}{text}")
+    if '"contexts_alive":0,"records_alive":0' not in text:
+        raise Failure(text)
+    whole = compiled("whole", "-O2", "hooks_main.c", "hooks_pools.c", compiler=CROSS + "gcc")
+    checked = call([*start, PLACE / "baton-plan", "check", whole], env=settings)
+    if checked.returncode != 1 or checked.stdout.count("patches of code are not supported here") != 3:
+        raise Failure(f"exit {checked.returncode}: {checked.stdout}{checked.stderr}")

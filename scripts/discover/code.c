@@ -240,6 +240,9 @@ static void read_instruction(struct reading *r, const ZydisDecodedInstruction *i
         else if (operands[1].type == ZYDIS_OPERAND_TYPE_REGISTER &&
                  code_general_of(operands[1].reg.value) >= 0)
             value = r->general[code_general_of(operands[1].reg.value)];
+        r->has_frame |= operands[0].reg.value == ZYDIS_REGISTER_RBP &&
+                        operands[1].type == ZYDIS_OPERAND_TYPE_REGISTER &&
+                        operands[1].reg.value == ZYDIS_REGISTER_RSP;
     } else if (insn->mnemonic == ZYDIS_MNEMONIC_LEA) {
         value = code_address_of(r, &operands[1], rip);
     } else if (insn->mnemonic == ZYDIS_MNEMONIC_ADD && operands[0].size == 64) {

@@ -40,6 +40,17 @@ void code_add_moved(struct reading *r, unsigned argument, unsigned part)
     code->moves[code->moves_count++] = (struct moved){r->function, argument, part};
 }
 
+static bool is_vtable(const struct reading *r, unsigned id)
+{
+    const struct value *object = &r->general[7];
+
+    for (unsigned i = 0; id && i < STARTS; i++) {
+        if (r->starts[i].id == id && r->starts[i].object == object->id && object->kind != ARGUMENT)
+            return true;
+    }
+    return false;
+}
+
 void code_add_called(struct reading *r, unsigned base, int64_t offset)
 {
     struct code *code = r->code;
@@ -51,7 +62,8 @@ void code_add_called(struct reading *r, unsigned base, int64_t offset)
     else if (base && first->id == base)
         data = -1;
     code->calls = grown(code->calls, code->calls_count, sizeof *code->calls);
-    code->calls[code->calls_count++] = (struct called){r->function, base ? (int)offset : -1, data};
+    code->calls[code->calls_count++] =
+        (struct called){r->function, is_vtable(r, base), base ? (int)offset : -1, data};
 }
 
 void code_take_address(struct reading *r, uintptr_t address)

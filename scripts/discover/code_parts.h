@@ -26,7 +26,7 @@ struct value {
     unsigned id, base; /* two registers with one id hold the same */
 };
 
-enum { GENERAL = 16, SLOTS = 48, ARGUMENT_REGISTERS = 6 };
+enum { GENERAL = 16, SLOTS = 48, ARGUMENT_REGISTERS = 6, STARTS = 32 };
 
 /* What the loader would write there. */
 struct relocation {
@@ -51,7 +51,12 @@ struct reading {
         struct value value;
     } slots[SLOTS];
     unsigned slots_next;
+    struct {
+        unsigned id, object; /* it was loaded from the object's start: perhaps its vtable */
+    } starts[STARTS];
+    unsigned starts_next;
     unsigned next_id;
+    bool has_frame; /* rbp is the function's frame pointer, and no object */
 };
 
 struct place {

@@ -165,6 +165,8 @@ void code_begin_function(struct reading *r)
         r->general[order[i]].argument = i + 1;
     }
     memset(r->slots, 0, sizeof r->slots);
+    memset(r->starts, 0, sizeof r->starts);
+    r->has_frame = false;
     memset(r->vector, 0, sizeof r->vector);
     r->slots_next = 0;
 }
@@ -208,7 +210,7 @@ struct place code_place_of(struct reading *r, const ZydisDecodedOperand *operand
         place.is_variable = true;
         place.of = r->names;
         place.offset = displacement + r->block;
-    } else if (!is_thread && (base_number == 4 || base_number == 5) && !index) {
+    } else if (!is_thread && (base_number == 4 || (base_number == 5 && r->has_frame)) && !index) {
         place.is_slot = true;
     } else if (!is_thread && base && !index) {
         place.is_object = true;
@@ -248,6 +250,11 @@ struct value code_loaded(struct reading *r, const ZydisDecodedOperand *operand, 
         value.kind = LOADED;
         value.base = r->general[place.base].id;
         value.offset = place.offset;
+        if (!place.offset) {
+            r->starts_next = (r->starts_next + 1) % STARTS;
+            r->starts[r->starts_next].id = value.id;
+            r->starts[r->starts_next].object = value.base;
+        }
     }
     return value;
 }

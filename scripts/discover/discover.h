@@ -70,6 +70,8 @@ struct stored {
 /* `call *[R + callee]` with the first argument loaded from [R + data], or the object itself. */
 struct called {
     unsigned function;
+    bool
+        is_virtual; /* R was loaded from the start of the first argument, which is none of the function's own */
     int callee, data; /* data: -1: the object itself, -2: not known */
 };
 

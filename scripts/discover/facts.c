@@ -95,9 +95,9 @@ bool facts_is_allocator(const struct names *names)
 /* Functions that do no more than wait or wake for who calls them: GLib's, libuv's, Python's. */
 static bool is_wrapper(const struct place *place)
 {
-    static const char *const known[] = {"g_cond_",         "uv_cond_",  "uv_sem_",
-                                        "uv_barrier_",     "PyThread_", "vips_semaphore_",
-                                        "apr_thread_cond_"};
+    static const char *const known[] = {"g_cond_",          "uv_cond_",      "uv_sem_",
+                                        "uv_barrier_",      "PyThread_",     "vips_semaphore_",
+                                        "apr_thread_cond_", "isc_condition_"};
     const char *name = place->function ? place->function->name : NULL;
 
     for (unsigned i = 0; name && i < sizeof known / sizeof *known; i++) {

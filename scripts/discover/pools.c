@@ -143,6 +143,64 @@ static bool moved_item(const struct place *submit, char *buf, size_t n)
     return false;
 }
 
+/* Of a thread that was started, its first function. */
+static bool is_start(const struct place *place)
+{
+    for (uint32_t i = 0; i < facts->threads && i < DISCOVER_THREADS; i++) {
+        struct place start = facts_place(facts->thread[i].start_routine, false);
+
+        if (facts->thread[i].start_routine && place->function && start.names == place->names &&
+            start.function == place->function)
+            return true;
+    }
+    return false;
+}
+
+/* Which argument the function keeps; where it keeps several, its own object is none of them. 0: none. */
+static unsigned kept_argument(const struct place *submit)
+{
+    const struct code *code = code_of(submit->names);
+    unsigned kept = 0;
+
+    for (unsigned i = 0; i < code->stores_count; i++) {
+        if (code->stores[i].function == index_of(submit) &&
+            (!kept || kept == 1 || code->stores[i].argument < kept) &&
+            (code->stores[i].argument > 1 || !kept))
+            kept = code->stores[i].argument;
+    }
+    return kept;
+}
+
+/* An object of C++, of which the worker calls a virtual function: the first that is no destructor. A wrong guess is
+ * harmless: what has no such vtable stays as it is. */
+static bool virtual_item(const struct channel *channel, const struct place *submit, char *buf,
+                         size_t n)
+{
+    enum { SLOT = sizeof(void *), DELETING = 1 };
+    const struct code *code = code_of(submit->names);
+    unsigned argument = is_start(submit) ? 0 : kept_argument(submit);
+    int slot = -1;
+    bool has_destructor = false;
+
+    for (unsigned i = 0; argument && i < code->calls_count; i++) {
+        const struct called *called = &code->calls[i];
+
+        if (!called->is_virtual || called->callee < 0 || called->callee % SLOT ||
+            !waits_in(channel, submit->names, called->function))
+            continue;
+        if (called->callee == DELETING * SLOT)
+            has_destructor = true;
+        else if (slot < 0)
+            slot = called->callee / SLOT;
+    }
+    if (slot < 0 || (has_destructor && slot < DELETING))
+        return false;
+    snprintf(buf, n, "%s(kind=virtual,obj=%u,slot=%d%s)",
+             names_shown(submit->names, submit->function), argument, slot,
+             has_destructor ? ",end=0+1" : "");
+    return true;
+}
+
 /* An argument that is an object with a pointer to a function in it. */
 static bool field_item(const struct channel *channel, const struct place *submit,
                        const struct signature *signature, char *buf, size_t n)
@@ -207,19 +265,6 @@ static void look_for_known(struct channel *channel)
     }
     if (!channel->family && !channel->preset && channel->waiter.names == channel->waker.names)
         channel->family = family_of_library(channel->waiter.names);
-}
-
-/* Of a thread that was started, its first function. */
-static bool is_start(const struct place *place)
-{
-    for (uint32_t i = 0; i < facts->threads && i < DISCOVER_THREADS; i++) {
-        struct place start = facts_place(facts->thread[i].start_routine, false);
-
-        if (facts->thread[i].start_routine && place->function && start.names == place->names &&
-            start.function == place->function)
-            return true;
-    }
-    return false;
 }
 
 /*
@@ -318,12 +363,13 @@ static bool submit_item(struct channel *channel, const struct place *place, char
         return false;
     if (!dwarf_signature(place->names, place->function, &signature))
         return shape_item(channel, place, channel->item, sizeof channel->item) ||
-               moved_item(place, channel->item, sizeof channel->item);
+               moved_item(place, channel->item, sizeof channel->item) ||
+               virtual_item(channel, place, channel->item, sizeof channel->item);
     if (dwarf_item(&signature, names_shown(place->names, place->function), channel->item,
                    sizeof channel->item))
         return true;
-    if (!field[0])
-        field_item(channel, place, &signature, field, n);
+    if (!field[0] && !field_item(channel, place, &signature, field, n))
+        virtual_item(channel, place, field, n);
     return false;
 }
 

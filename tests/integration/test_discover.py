@@ -122,7 +122,7 @@ def exactly_the_two_cxx(how):
 
 
 @test("the whole loop: wrong as it is, looked at, and right with the file that discover wrote",
-      each=("discover_pool", "discover_pool_cxx"))
+      each=("discover_pool", "discover_pool_cxx", "discover_pool_virtual"))
 @looks_again
 def whole_loop(name):
     program = PROGRAMS / name
@@ -136,7 +136,7 @@ def whole_loop(name):
 
 
 @test("the whole loop of a stripped program: by offsets, also the function that hands over; check says the same",
-      each=("discover_pool", "discover_pool_cxx"))
+      each=("discover_pool", "discover_pool_cxx", "discover_pool_virtual"))
 @looks_again
 def whole_loop_stripped(name):
     with tempfile.TemporaryDirectory() as folder:

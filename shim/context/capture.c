@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "context/coroutine.h"
 #include "context/fast.h"
+#include "context/front.h"
 #include "context/internal.h"
 #include "context/observer.h"
 #include "context/slot_counts.h"
@@ -100,13 +101,29 @@ static struct context *apply_limits(struct thread *thread, struct context *conte
 /* The thread's snapshot, where copied slots are all that is in the way of the fast path, and are what they were. */
 static inline struct context *take_moving(struct thread *thread, unsigned family)
 {
+    const struct slot_moves *moves = atomic_load_explicit(&slots_moves, memory_order_acquire);
+    struct context *snapshot = thread->snapshot.context;
+
+    if (unlikely(!moves || thread->attached || thread->snapshot.refs <= 0 ||
+                 !front_is_right(moves, snapshot->epoch) || !guard_allows_short_ways()))
+        return NULL;
+    if (likely(moves->is_one_word) ? !moves_same_word(moves, snapshot)
+                                   : !moves_same(moves, context_copied(snapshot)))
+        return NULL;
+    thread->snapshot.refs--;
+    thread->snapshot.tally[family]++;
+    return snapshot;
+}
+
+/* The same where getters are the user's. */
+static inline struct context *take_calling_out(struct thread *thread, unsigned family)
+{
     struct context *snapshot = thread->snapshot.context;
     const struct slot_moves *moves;
 
-    if (thread->snapshot.refs <= 0 ||
-        (!(moves = moves_at(snapshot->epoch)) &&
-         !(moves = moves_of(&slots_moves_out, snapshot->epoch))) ||
-        thread->suppress || thread->runs || thread->building || !guard_allows_short_ways() ||
+    if (thread->attached || thread->snapshot.refs <= 0 ||
+        !(moves = moves_of(&slots_moves_out, snapshot->epoch)) || thread->suppress ||
+        thread->runs || thread->building || !guard_allows_short_ways() ||
         snapshot->epoch != atomic_load_explicit(&slots_epoch, memory_order_relaxed) ||
         !coroutine_is_main_stack(thread))
         return NULL;
@@ -123,9 +140,10 @@ static inline struct context *take_limited(struct thread *thread, unsigned famil
 {
     struct context *snapshot = thread->snapshot.context;
 
-    if (thread->snapshot.stale_refs <= 0 || thread->snapshot.changed_count || !guard_is_clear() ||
-        thread->suppress || thread->runs || !coroutine_is_main_stack(thread) ||
-        !is_beginning(snapshot))
+    /* As in line: what the snapshot is not right about has taken the references away. */
+    if (unlikely(!thread_is_plain(thread) || slots_always_build ||
+                 thread->snapshot.stale_refs <= 0 || thread->snapshot.changed_count ||
+                 !is_beginning(snapshot)))
         return NULL;
     thread->snapshot.stale_refs--;
     thread->snapshot.tally[family]++;
@@ -137,8 +155,8 @@ static inline struct context *take_held(struct thread *thread, unsigned family)
 {
     struct context *snapshot = thread->snapshot.context;
 
-    if (thread->snapshot.refs <= 0 || thread->suppress || thread->runs || thread->building ||
-        !guard_allows_short_ways() ||
+    if (thread->attached || slots_always_build || slots_have_copied || thread->snapshot.refs <= 0 ||
+        thread->suppress || thread->runs || thread->building || !guard_allows_short_ways() ||
         snapshot->epoch != atomic_load_explicit(&slots_epoch, memory_order_relaxed) ||
         !coroutine_is_main_stack(thread) || !context_keys_same(thread, snapshot))
         return NULL;
@@ -209,6 +227,20 @@ static APART struct context *capture_by_moves(unsigned family, uintptr_t sp)
     return likely(context != NULL) ? context : capture_any(family, sp);
 }
 
+static APART struct context *capture_word(unsigned family, uintptr_t sp)
+{
+    struct context *context = context_take_word(thread_self, family);
+
+    return likely(context != NULL) ? context : capture_by_moves(family, sp);
+}
+
+static APART struct context *capture_calling_out(unsigned family, uintptr_t sp)
+{
+    struct context *context = take_calling_out(thread_self, family);
+
+    return likely(context != NULL) ? context : capture_any(family, sp);
+}
+
 static APART struct context *capture_held(unsigned family, uintptr_t sp)
 {
     struct context *context = take_held(thread_self, family);
@@ -223,24 +255,35 @@ static APART struct context *capture_limited(unsigned family, uintptr_t sp)
     return likely(context != NULL) ? context : capture_any(family, sp);
 }
 
-struct context *context_capture_slow(unsigned family)
+/* Where somebody watches, what context_try_capture is where nobody does. */
+static APART struct context *capture_observed(unsigned family, uintptr_t sp)
 {
     struct thread *thread = thread_self;
-    uintptr_t sp = (uintptr_t)__builtin_dwarf_cfa();
 
-    /* Where somebody watches, what context_try_capture is where nobody does. */
-    if (guard_is_for_observer() && likely(!thread->attached && thread->snapshot.refs > 0)) {
-        thread->snapshot.refs--;
-        thread->snapshot.tally[family]++;
-        return observer->capture_plain(thread, thread->snapshot.context, family);
-    }
-    if (unlikely(slots_always_build || thread->attached))
+    if (unlikely(!guard_is_for_observer() || thread->attached || thread->snapshot.refs <= 0))
         return capture_any(family, sp);
-    if (has_limits)
-        return capture_limited(family, sp);
-    if (slots_have_copied)
-        return capture_by_moves(family, sp);
-    return slots_have_owned_keys ? capture_held(family, sp) : capture_any(family, sp);
+    thread->snapshot.refs--;
+    thread->snapshot.tally[family]++;
+    return observer->capture_plain(thread, thread->snapshot.context, family);
+}
+
+static struct context *(*capture_way)(unsigned family, uintptr_t sp) = capture_any;
+
+void capture_choose(void)
+{
+    capture_way = observer                    ? capture_observed
+                  : has_limits                ? capture_limited
+                  : slots_have_owned_keys     ? capture_held
+                  : !slots_have_copied        ? capture_any
+                  : slots_word.slot           ? capture_word
+                  : atomic_load(&slots_moves) ? capture_by_moves
+                                              : capture_calling_out;
+    context_captures_by_ways = capture_way != capture_any;
+}
+
+struct context *context_capture_slow(unsigned family)
+{
+    return capture_way(family, (uintptr_t)__builtin_dwarf_cfa());
 }
 
 struct context *context_here(void)

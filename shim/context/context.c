@@ -37,6 +37,8 @@ void context_init(uint32_t max_age_ms, uint32_t max_hops)
     moves_plan();
     scope_is_words_only = slots_are_words && words_are_quick && !slots_always_build &&
                           context_before == words_bytes && thread_reserve_front(context_before);
+    scope_has_front = scope_is_words_only ||
+                      (atomic_load(&slots_moves) && thread_reserve_front(context_before));
     if (scope_is_words_only)
         guard |= GUARD_WORDS;
     else if (slots_have_copied || slots_have_owned_keys)
@@ -45,6 +47,9 @@ void context_init(uint32_t max_age_ms, uint32_t max_hops)
         guard |= GUARD_STALE;
     atomic_store(&context_words_guard, guard ^ GUARD_WORDS);
     atomic_store(&context_keep_guard, guard | (slot_counts_on ? GUARD_COUNTED : 0u));
+    atomic_store(&context_front_guard, scope_has_front ? guard ^ GUARD_COPIED : GUARD_OFF);
+    capture_choose();
+    scope_choose();
     atomic_store(&context_guard, guard);
 }
 

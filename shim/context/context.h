@@ -266,7 +266,9 @@ extern _Atomic uintptr_t context_words_guard __attribute__((visibility("hidden")
 /* The same as context_guard for threads that start and repeating callbacks, with GUARD_COUNTED where their runs are
  * counted. */
 extern _Atomic uintptr_t context_keep_guard __attribute__((visibility("hidden")));
-/* Sets bits of all three; the words' bit is set once, before any capture. */
+/* The same with GUARD_COPIED turned round: 0 where nothing but copied slots is in the way, and thread_front is for them. */
+extern _Atomic uintptr_t context_front_guard __attribute__((visibility("hidden")));
+/* Sets bits of all; the words' bit is set once, before any capture. */
 void guard_raise(uintptr_t bits);
 
 /*
@@ -323,6 +325,9 @@ enum {
 
 /* The mark of an adopted context on a thread that has no other attach: no frame is above it. */
 #define SCOPE_FRAME_ADOPTED ((UINTPTR_MAX & ~(uintptr_t)FRAME_FLAGS) | FRAME_ADOPTED)
+
+/* The fast paths in line will never hold: hooks may go to the ways behind them at once. */
+extern bool context_captures_by_ways, context_attaches_by_ways;
 
 /* ---- capture and release ---- */
 

@@ -32,9 +32,9 @@ static struct coroutine *
 /* What an attach without a scope entry has replaced must have a place when another stack runs. */
 static bool coroutine_begin(struct coroutine *coroutine)
 {
-    if (scope_is_words_only && !coroutine->front)
+    if (scope_has_front && !coroutine->front)
         coroutine->front = mem_alloc(context_before);
-    return coroutine->front || !scope_is_words_only;
+    return coroutine->front || !scope_has_front;
 }
 
 struct coroutines *coroutine_own_slow(void)

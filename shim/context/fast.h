@@ -9,6 +9,7 @@
  *     context_try_capture, SCOPE_RUN_PLAIN      libuv work, GLib pools, libevent, GOMP, threads
  *     context_try_batch                         libuv work, GLib pools: in threads that have inherited
  *     context_take_words, SCOPE_RUN_WORDS       libuv work, GLib pools: where plain words are carried
+ *     context_take_word, SCOPE_RUN_WORD         the same: where one word is carried that functions get and put
  *     SCOPE_RUN_FAST                            GOMP_parallel
  *     start_try_capture, START_RUN_FAST         pthread_create, thrd_create
  *     scope_try_enter, scope_may_nest and its   the trampolines of the user's functions, scope.c
@@ -18,6 +19,7 @@
 
 #include "context/scope.h"
 #include "context/thread.h"
+#include "slots/moves.h"
 #include "slots/words_move.h"
 
 /* ---- capturing ---- */
@@ -87,6 +89,59 @@ context_take_words(struct thread *thread, unsigned shape, unsigned family)
     return NULL;
 }
 
+/* ---- one word that is got and put by functions (slots/moves.h) ---- */
+
+/* thread_is_words_only where one such word is all that is copied; the context must be of its epoch as well. */
+static inline __attribute__((always_inline)) bool thread_is_word_only(const struct thread *thread)
+{
+    return likely((uintptr_t)thread->attached ==
+                  arch_scratch(atomic_load_explicit(&context_front_guard, memory_order_relaxed)));
+}
+
+static inline bool guard_is_for_word(void)
+{
+    return atomic_load_explicit(&slots_word.epoch, memory_order_relaxed) &&
+           !(atomic_load_explicit(&context_front_guard, memory_order_relaxed) & GUARD_OFF);
+}
+
+/* context_take_words in such a process. NULL: nothing has changed. */
+static inline __attribute__((always_inline)) struct context *
+context_take_word(struct thread *thread, unsigned family)
+{
+    uint64_t word;
+
+    if (unlikely(!thread_is_word_only(thread) || thread->snapshot.refs <= 0 ||
+                 !slot_word_is_right(thread->snapshot.context->epoch)))
+        return NULL;
+    word = slots_word.get(slots_word.arg);
+    if (unlikely(word != *slot_word_at(thread->snapshot.context)))
+        return NULL;
+    thread->snapshot.refs--;
+    thread->snapshot.tally[family]++;
+    return thread->snapshot.context;
+}
+
+/* What was there goes in front of the thread's block; `mark` is how the attach is known. */
+#define SCOPE_ENTER_WORD(thread, context, mark)                     \
+    do {                                                            \
+        uint64_t now_ = slots_word.get(slots_word.arg);             \
+                                                                    \
+        *slot_word_at(thread) = now_;                               \
+        (thread)->attached = (context);                             \
+        mark;                                                       \
+        if (unlikely(now_ != *slot_word_at(context)))               \
+            slots_word.put(slots_word.arg, *slot_word_at(context)); \
+    } while (0)
+
+/* What was not written, and is as it was, is not written back. */
+static inline __attribute__((always_inline)) void scope_put_back_word(struct thread *thread)
+{
+    uint64_t was = *slot_word_at(thread);
+
+    if (unlikely(was != *slot_word_at(thread->attached) || was != slots_word.get(slots_word.arg)))
+        slots_word.put(slots_word.arg, was);
+}
+
 /* ---- threads that the program starts ---- */
 
 /* start_capture (families/handoff.h) with nothing but the fast paths; NULL: start_capture must follow. */
@@ -144,6 +199,22 @@ start_try_capture(struct thread *self, unsigned family, void *function, void *da
         } else {                                                     \
             scope_leave_here(arch_sp());                             \
         }                                                            \
+    } while (0)
+
+/* The same where one word is got and put by functions; it was asked whether it is right for the context, too. */
+#define SCOPE_RUN_WORD(self, what, flags, CALL)                                                  \
+    do {                                                                                         \
+        struct thread *word_thread_ = (self);                                                    \
+        struct context *moved_ = (what);                                                         \
+                                                                                                 \
+        SCOPE_ENTER_WORD(word_thread_, moved_, arch_sp_store(&word_thread_->frame_mark, flags)); \
+        CALL;                                                                                    \
+        if (likely(arch_sp_is(&word_thread_->frame_mark, flags))) {                              \
+            scope_put_back_word(word_thread_);                                                   \
+            SCOPE_LEFT(word_thread_, flags);                                                     \
+        } else {                                                                                 \
+            scope_leave_here(arch_sp());                                                         \
+        }                                                                                        \
     } while (0)
 
 /*

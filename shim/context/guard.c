@@ -9,10 +9,10 @@
 #include "slots/slots.h"
 
 _Atomic uintptr_t context_guard = GUARD_OFF, context_words_guard = GUARD_OFF,
-                  context_keep_guard = GUARD_OFF;
+                  context_keep_guard = GUARD_OFF, context_front_guard = GUARD_OFF;
 _Atomic int64_t context_alive;
-bool context_is_forked, context_may_be_old, scope_is_words_only, reads_are_counted, slot_counts_on,
-    threads_are_cancelled;
+bool context_captures_by_ways, context_attaches_by_ways, context_is_forked, context_may_be_old,
+    scope_has_front, scope_is_words_only, reads_are_counted, slot_counts_on, threads_are_cancelled;
 atomic_bool reads_have_variables, contexts_looked_at;
 struct context *context_empty;
 size_t context_before, context_bytes;
@@ -22,6 +22,7 @@ void guard_raise(uintptr_t bits)
 {
     atomic_fetch_or(&context_words_guard, bits);
     atomic_fetch_or(&context_keep_guard, bits);
+    atomic_fetch_or(&context_front_guard, bits);
     atomic_fetch_or(&context_guard, bits);
 }
 
@@ -34,6 +35,7 @@ void guard_note_cancel(void)
 static void lower(uintptr_t bits)
 {
     atomic_fetch_and(&context_words_guard, ~bits);
+    atomic_fetch_and(&context_front_guard, ~bits);
     atomic_fetch_and(&context_guard, ~bits);
     atomic_fetch_and(&context_keep_guard, ~bits);
 }

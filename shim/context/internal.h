@@ -59,6 +59,10 @@ static inline void flush_end(struct thread *thread)
 /* ---- capture.c, keys.c: at the start ---- */
 
 void capture_set_limits(uint32_t max_age_ms, uint32_t max_hops);
+/* Of the ways to capture, and to attach, where the few instructions in line do not hold: which to try first. Once all that
+ * they depend on is known. */
+void capture_choose(void);
+void scope_choose(void);
 void keys_begin(void); /* fills in slots_calls */
 
 /* ---- snapshot.c ---- */
@@ -152,23 +156,26 @@ void context_drop_task_snapshot(struct context *own);
 
 /*
  * Reads what an attach of `context` replaces to the end of thread.saved, which grows by it; writes what it brings; puts
- * back what begins at saved_at. By the table of moves, or where that is NULL one by one. Getters and setters
+ * back what begins at saved_at. Getters and setters
  * are foreign code: they may attach, in what room there is, and they may leave by throw, jump, or with the thread.
  * Then the attach is not made: the reference `owned` and the overlay `own`, each of which may be NULL, go.
  */
-struct slot_moves;
 enum { SAVED_ENTRIES = 4 }; /* there is room for, where an attach begins */
-void scope_save(struct thread *thread, struct context *owned, struct context *own,
-                const struct slot_moves *moves, uint32_t epoch);
-void scope_write(struct thread *thread, struct context *context, const struct slot_moves *moves,
-                 size_t saved_at, uint32_t epoch);
-void scope_put_back(struct thread *thread, const struct slot_moves *moves, size_t saved_at,
-                    const void *borrowed, uint32_t epoch);
+void scope_save(struct thread *thread, struct context *owned, struct context *own, uint32_t epoch);
+void scope_write(struct thread *thread, struct context *context, size_t saved_at, uint32_t epoch);
+void scope_put_back(struct thread *thread, size_t saved_at, const void *borrowed, uint32_t epoch);
+/* The same by the table of moves. In: the whole attach, its scope entry too, where there is room for it and the thread is
+ * in none of these; out: of the innermost. */
+void scope_move_in(struct thread *thread, struct context *context, uintptr_t frame_mark,
+                   const struct slot_moves *moves);
+void scope_move_out(struct thread *thread, const struct context *context, size_t saved_at,
+                    const struct slot_moves *moves);
 /* One of them was left: nothing of it stays. */
 void scope_abandon(struct thread *thread);
 
-/* Attaches are made without a scope entry where they can be: what they replace is in thread_front. */
-extern bool scope_is_words_only;
+/* Attaches are made without a scope entry where they can be: what they replace is in thread_front. Of plain words
+ * (fast.h), where nothing else is copied; by the table of moves (front.h). */
+extern bool scope_has_front, scope_is_words_only;
 int overlay_set_key(struct thread *thread, unsigned key, unsigned key_index, const void *value,
                     int (*real)(unsigned, const void *));
 

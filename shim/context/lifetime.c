@@ -61,7 +61,7 @@ void context_copy_values(struct context *to, const struct context *from)
 
 bool context_make_empty(void)
 {
-    context_before = (slots_bytes + 15) & ~(size_t)15;
+    context_before = slots_block_bytes();
     context_bits = (slots_key_count + 63) / 64 * (slots_have_owned_keys ? 2 : 1);
     context_bytes = offsetof(struct context, key) + slots_key_count * sizeof(void *);
     if (dangling_on)

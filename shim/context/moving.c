@@ -66,43 +66,82 @@ static inline void end(struct thread *thread, bool is_known)
 }
 
 GUARDED void scope_save(struct thread *thread, struct context *owned, struct context *own,
-                        const struct slot_moves *moves, uint32_t epoch)
+                        uint32_t epoch)
 {
     GUARDED_FRAME_BY(baton_move_personality);
     size_t at = thread->saved_used;
     bool is_known = begin(thread, arch_sp(), at, owned, own);
 
     thread->saved_used = at + slots_saved_bytes;
-    if (moves)
-        moves_save(moves, thread->saved + at);
-    else
-        slots_save(thread->saved + at, epoch);
+    slots_save(thread->saved + at, epoch);
     end(thread, is_known);
 }
 
-GUARDED void scope_write(struct thread *thread, struct context *context,
-                         const struct slot_moves *moves, size_t saved_at, uint32_t epoch)
+GUARDED void scope_write(struct thread *thread, struct context *context, size_t saved_at,
+                         uint32_t epoch)
 {
     GUARDED_FRAME_BY(baton_move_personality);
     bool is_known = begin(thread, arch_sp(), thread->saved_used, NULL, NULL);
 
-    if (moves)
-        moves_write(moves, context_copied(context), thread->saved + saved_at);
-    else
-        slots_write(context_copied(context), context->epoch, thread->saved + saved_at, epoch,
-                    !coroutine_is_main_stack(thread));
+    slots_write(context_copied(context), context->epoch, thread->saved + saved_at, epoch,
+                !coroutine_is_main_stack(thread));
     end(thread, is_known);
 }
 
-GUARDED void scope_put_back(struct thread *thread, const struct slot_moves *moves, size_t saved_at,
-                            const void *borrowed, uint32_t epoch)
+GUARDED void scope_put_back(struct thread *thread, size_t saved_at, const void *borrowed,
+                            uint32_t epoch)
 {
     GUARDED_FRAME_BY(baton_move_personality);
     bool is_known = begin(thread, arch_sp(), saved_at, NULL, NULL);
 
-    if (moves)
-        moves_restore(moves, thread->saved + saved_at);
+    slots_restore(thread->saved + saved_at, borrowed, epoch);
+    end(thread, is_known);
+}
+
+/* Where the saved values that begin there end. */
+static inline char *saved_end(const struct thread *thread, size_t saved_at)
+{
+    return thread->saved + saved_at + context_before;
+}
+
+GUARDED void scope_move_in(struct thread *thread, struct context *context, uintptr_t frame_mark,
+                           const struct slot_moves *moves)
+{
+    GUARDED_FRAME_BY(baton_move_personality);
+    size_t at = thread->saved_used;
+    struct scope_entry *entry;
+
+    begin(thread, arch_sp(), at, frame_mark & FRAME_OWNED ? context : NULL, NULL);
+    thread->saved_used = at + slots_saved_bytes;
+    if (moves->is_one_word)
+        moves_save_word(moves, saved_end(thread, at));
     else
-        slots_restore(thread->saved + saved_at, borrowed, epoch);
+        moves_save(moves, thread->saved + at);
+    thread->entered = NULL; /* from here on the attach has it */
+    thread->moving_from = thread->saved_used = at + slots_saved_bytes;
+    entry = &thread->entries[thread->depth++];
+    entry->attached = thread->attached;
+    entry->frame_mark = thread->frame_mark;
+    entry->saved_at = at;
+    entry->epoch = context->epoch;
+    thread->attached = context;
+    thread->frame_mark = frame_mark | FRAME_SLOW;
+    if (moves->is_one_word)
+        moves_write_word(moves, context, saved_end(thread, at));
+    else
+        moves_write(moves, context_copied(context), thread->saved + at);
+    thread->moving = 0;
+}
+
+GUARDED void scope_move_out(struct thread *thread, const struct context *context, size_t saved_at,
+                            const struct slot_moves *moves)
+{
+    GUARDED_FRAME_BY(baton_move_personality);
+    bool is_known = begin(thread, arch_sp(), saved_at, NULL, NULL);
+
+    if (moves->is_one_word)
+        moves_put_back_word(moves, context, saved_end(thread, saved_at));
+    else
+        moves_put_back(moves, context_copied(context), thread->saved + saved_at);
     end(thread, is_known);
 }

@@ -17,6 +17,8 @@ void observer_set(const struct observer *table)
 {
     observer = table;
     observer_place_at = offsetof(struct context, key) + slots_key_count * sizeof(void *);
+    capture_choose();
+    scope_choose();
     guard_raise(GUARD_OBSERVED);
 }
 

@@ -27,7 +27,7 @@ extern atomic_bool reads_have_variables; /* guard.c */
 static inline bool reads_are_marked(const struct thread *thread)
 {
     return reads_are_counted && !thread->depth && thread->frame_mark & FRAME_SLOW &&
-           (!scope_is_words_only || thread->is_read);
+           (!scope_has_front || thread->is_read);
 }
 
 #endif

@@ -93,7 +93,7 @@ static __attribute__((noinline)) void save_strictly(struct thread *thread, struc
     size_t at = thread->saved_used, size = slots_bytes <= sizeof before ? slots_bytes : 0;
 
     memcpy(before, thread->saved + at, size);
-    scope_save(thread, owned, own, NULL, epoch);
+    scope_save(thread, owned, own, epoch);
     if (size)
         strict_attached(thread, before, thread->saved + at);
 }
@@ -149,7 +149,7 @@ bool scope_enter_slow(struct context *context, uintptr_t frame_mark)
         if (unlikely(dangling_on) && !thread->attached)
             save_strictly(thread, owned, own, epoch);
         else if (!slots_are_words || slots_watched)
-            scope_save(thread, owned, own, NULL, epoch);
+            scope_save(thread, owned, own, epoch);
         thread->saved_used = at + slots_saved_bytes;
         entry = &thread->entries[thread->depth]; /* it may have moved: foreign code ran */
         entry->saved_at = at;
@@ -167,7 +167,7 @@ bool scope_enter_slow(struct context *context, uintptr_t frame_mark)
 
         if (origins_on)
             slots_set_aside(thread, thread->saved + saved_at, epoch);
-        scope_write(thread, context, NULL, saved_at, epoch);
+        scope_write(thread, context, saved_at, epoch);
     }
     if (unlikely(slot_counts_on) && (frame_mark & (FRAME_KEEP | FRAME_OWNED)) == FRAME_KEEP)
         slot_counts_ran(thread, context);
@@ -255,7 +255,7 @@ static void entry_pop(struct thread *thread)
             size_t saved_at = entry->saved_at;
 
             entry->saved_at = SIZE_MAX; /* a setter that leaves is not called again */
-            scope_put_back(thread, NULL, saved_at,
+            scope_put_back(thread, saved_at,
                            frame_mark & FRAME_THREAD ? context_copied(context) : NULL,
                            entry->epoch);
             if (origins_on)
@@ -267,9 +267,10 @@ static void entry_pop(struct thread *thread)
         thread->frame_mark = entry->frame_mark;
         thread->depth--;
     } else {
-        if (scope_is_words_only)
+        if (scope_has_front) /* of the context's epoch, or no attach in front would have been made */
             slots_restore(thread_front(thread),
-                          frame_mark & FRAME_THREAD ? context_copied(context) : NULL, 0);
+                          frame_mark & FRAME_THREAD ? context_copied(context) : NULL,
+                          context->epoch);
         thread->attached = NULL;
         thread->frame_mark = 0;
     }

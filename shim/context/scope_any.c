@@ -8,6 +8,7 @@
  */
 #include "context/dangling.h"
 #include "context/fast.h"
+#include "context/front.h"
 #include "base/log.h"
 #include "context/internal.h"
 #include "context/lending.h"
@@ -24,26 +25,15 @@ static APART bool enter_calling_out(struct thread *thread, struct context *conte
                                     uintptr_t frame_mark)
 {
     const struct slot_moves *moves = moves_of(&slots_moves_out, context->epoch);
-    size_t at = thread->saved_used;
-    struct scope_entry *entry;
 
     if (!moves || context->epoch != atomic_load_explicit(&slots_epoch, memory_order_acquire) ||
         atomic_load_explicit(&context_guard, memory_order_acquire) &
             ~(uintptr_t)(GUARD_COPIED | GUARD_EPOCH) ||
         frame_mark & FRAME_THREAD || thread->depth >= thread->entries_max ||
         (thread->attached && thread->frame_mark <= frame_mark) || thread->moving ||
-        at + SAVED_ENTRIES * slots_saved_bytes > thread->saved_max)
+        thread->saved_used + SAVED_ENTRIES * slots_saved_bytes > thread->saved_max)
         return false;
-    scope_save(thread, frame_mark & FRAME_OWNED ? context : NULL, NULL, moves, context->epoch);
-    thread->saved_used = at + slots_saved_bytes;
-    entry = &thread->entries[thread->depth++];
-    entry->attached = thread->attached;
-    entry->frame_mark = thread->frame_mark;
-    entry->saved_at = at;
-    entry->epoch = context->epoch;
-    thread->attached = context;
-    thread->frame_mark = frame_mark | FRAME_SLOW;
-    scope_write(thread, context, moves, at, context->epoch);
+    scope_move_in(thread, context, frame_mark, moves);
     return true;
 }
 
@@ -98,7 +88,7 @@ static APART bool leave_calling_out(struct thread *thread, uintptr_t sp)
     saved_at = entry->saved_at;
 
     entry->saved_at = SIZE_MAX; /* a setter that leaves is not called again */
-    scope_put_back(thread, moves, saved_at, NULL, entry->epoch);
+    scope_move_out(thread, context, saved_at, moves);
     entry = &thread->entries[--thread->depth]; /* foreign code ran: it may have moved */
     thread->saved_used = saved_at;
     thread->attached = entry->attached;
@@ -165,12 +155,50 @@ static APART struct thread *enter_any(struct context *context, uintptr_t frame_m
 }
 
 /* A way each, so that none keeps registers for another's sake. */
-static APART struct thread *enter_by_moves(struct context *context, uintptr_t frame_mark)
+static APART struct thread *enter_by_entry(struct context *context, uintptr_t frame_mark)
 {
     struct thread *thread = thread_self;
 
-    return likely(enter_moving(thread, context, frame_mark)) ? thread
-                                                             : enter_any(context, frame_mark);
+    return enter_moving(thread, context, frame_mark) ? thread : enter_any(context, frame_mark);
+}
+
+static APART struct thread *enter_by_table(struct thread *thread, struct context *context,
+                                           uintptr_t frame_mark, const struct slot_moves *moves)
+{
+    moves_save(moves, thread_front(thread));
+    front_attach(thread, context, frame_mark);
+    moves_write(moves, context_copied(context), thread_front(thread));
+    return thread;
+}
+
+static APART struct thread *enter_by_moves(struct context *context, uintptr_t frame_mark)
+{
+    const struct slot_moves *moves = atomic_load_explicit(&slots_moves, memory_order_acquire);
+    struct thread *thread = thread_self;
+
+    if (unlikely(!front_may_enter(thread, context, frame_mark, moves)))
+        return enter_by_entry(context, frame_mark);
+    if (unlikely(!moves->is_one_word))
+        return enter_by_table(thread, context, frame_mark, moves);
+    moves_save_word(moves, thread);
+    front_attach(thread, context, frame_mark);
+    moves_write_word(moves, context, thread);
+    return thread;
+}
+
+/* The lean way where the table has one word. */
+static APART struct thread *enter_by_word(struct context *context, uintptr_t frame_mark)
+{
+    struct thread *thread = thread_self;
+
+    if (unlikely(!thread_is_word_only(thread) || !slot_word_is_right(context->epoch) ||
+                 frame_mark & FRAME_THREAD))
+        return enter_by_moves(context, frame_mark);
+    thread->is_read = false;
+    SCOPE_ENTER_WORD(thread, context,
+                     thread->frame_mark = frame_mark |
+                                          FRAME_SLOW /* SCOPE_LEAVE knows nothing of it */);
+    return thread;
 }
 
 static APART struct thread *enter_by_lending(struct context *context, uintptr_t frame_mark)
@@ -181,33 +209,17 @@ static APART struct thread *enter_by_lending(struct context *context, uintptr_t 
                                                               : enter_any(context, frame_mark);
 }
 
-static inline bool lends_only(void)
-{
-    return slots_have_owned_keys && !slots_have_copied;
-}
-
 static APART struct thread *enter_watched(struct context *context, uintptr_t frame_mark)
 {
     struct thread *thread = thread_self;
 
-    if (unlikely(thread->attached || !(context->flags & CONTEXT_WATCHED) ||
-                 frame_mark & FRAME_THREAD))
+    if (unlikely(!guard_is_for_observer() || thread->attached ||
+                 !(context->flags & CONTEXT_WATCHED) || frame_mark & FRAME_THREAD))
         return enter_any(context, frame_mark);
     thread->attached = context;
     thread->frame_mark = frame_mark | FRAME_SLOW; /* SCOPE_LEAVE knows nothing of the watcher */
     observer->start(thread, context);
     return thread_self;
-}
-
-struct thread *scope_enter_any(struct context *context, uintptr_t frame_mark)
-{
-    if (guard_is_for_observer())
-        return enter_watched(context, frame_mark);
-    if (atomic_load_explicit(&slots_moves, memory_order_relaxed))
-        return enter_by_moves(context, frame_mark);
-    if (lends_only())
-        return enter_by_lending(context, frame_mark);
-    return enter_any(context, frame_mark);
 }
 
 static bool has_frame(const struct thread *thread, uintptr_t sp)
@@ -275,10 +287,43 @@ static APART void leave_here(uintptr_t sp)
     scope_leave_slow(thread, sp);
 }
 
+static APART void leave_by_entry(uintptr_t sp)
+{
+    if (!leave_moving(thread_self, sp))
+        leave_here(sp);
+}
+
+static APART void leave_by_table(struct thread *thread, const struct slot_moves *moves)
+{
+    moves_put_back(moves, context_copied(thread->attached), thread_front(thread));
+    front_detach(thread);
+}
+
 static APART void leave_by_moves(uintptr_t sp)
 {
-    if (unlikely(!leave_moving(thread_self, sp)))
-        leave_here(sp);
+    const struct slot_moves *moves = atomic_load_explicit(&slots_moves, memory_order_acquire);
+    struct thread *thread = thread_self;
+
+    if (unlikely(!front_is_at(thread, sp) || !front_is_right(moves, thread->attached->epoch))) {
+        leave_by_entry(sp);
+    } else if (unlikely(!moves->is_one_word)) {
+        leave_by_table(thread, moves);
+    } else {
+        moves_put_back_word(moves, thread->attached, thread);
+        front_detach(thread);
+    }
+}
+
+static APART void leave_by_word(uintptr_t sp)
+{
+    struct thread *thread = thread_self;
+
+    if (unlikely(!front_is_at(thread, sp) || !slot_word_is_right(thread->attached->epoch))) {
+        leave_by_moves(sp);
+        return;
+    }
+    scope_put_back_word(thread);
+    front_detach(thread);
 }
 
 static APART void leave_by_lending(uintptr_t sp)
@@ -306,14 +351,33 @@ static APART void leave_watched(uintptr_t sp)
         observer->end(thread, context, ENDED_RETURN);
 }
 
+static struct thread *(*enter_way)(struct context *context, uintptr_t frame_mark) = enter_any;
+static void (*leave_way)(uintptr_t sp) = leave_here;
+
+struct thread *scope_enter_any(struct context *context, uintptr_t frame_mark)
+{
+    return enter_way(context, frame_mark);
+}
+
 void scope_leave_here(uintptr_t sp)
 {
-    if (observer)
-        leave_watched(sp);
-    else if (atomic_load_explicit(&slots_moves, memory_order_relaxed))
-        leave_by_moves(sp);
-    else if (lends_only())
-        leave_by_lending(sp);
-    else
-        leave_here(sp);
+    leave_way(sp);
+}
+
+void scope_choose(void)
+{
+    if (slots_word.slot) {
+        enter_way = enter_by_word;
+        leave_way = leave_by_word;
+    } else if (atomic_load(&slots_moves)) {
+        enter_way = enter_by_moves;
+        leave_way = leave_by_moves;
+    } else if (observer) {
+        enter_way = enter_watched;
+        leave_way = leave_watched;
+    } else if (slots_have_owned_keys && !slots_have_copied) {
+        enter_way = enter_by_lending;
+        leave_way = leave_by_lending;
+    }
+    context_attaches_by_ways = enter_way != enter_any || slots_have_copied;
 }

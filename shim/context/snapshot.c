@@ -162,7 +162,8 @@ GUARDED bool context_is_unchanged(struct thread *thread, const struct slot_moves
     bool is_same;
 
     thread->building = arch_sp(); /* a getter may hand over */
-    is_same = moves_same(moves, context_copied(snapshot));
+    is_same = moves->is_one_word ? moves_same_word(moves, snapshot)
+                                 : moves_same(moves, context_copied(snapshot));
     thread->building = 0;
     return is_same;
 }

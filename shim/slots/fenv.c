@@ -45,6 +45,16 @@ static bool fenv_same(const struct slot *slot, const void *value)
     return wanted == arch_fenv_read();
 }
 
+static uint64_t fenv_get(const struct slot *slot)
+{
+    return arch_fenv_read();
+}
+
+static void fenv_put(const struct slot *slot, uint64_t wanted)
+{
+    arch_fenv_write(wanted);
+}
+
 static void fenv_initial(const struct slot *slot, void *value)
 {
     memcpy(value, &(uint64_t){ARCH_FENV_DEFAULT}, sizeof(uint64_t));
@@ -65,5 +75,7 @@ const struct slot_kind slot_kind_fenv = {
     .read = fenv_read,
     .write = fenv_write,
     .same = fenv_same,
+    .get = fenv_get,
+    .put = fenv_put,
     .initial = fenv_initial,
 };

@@ -178,6 +178,19 @@ static void fn_write(const struct slot *slot, void *value)
         set(slot, &word);
 }
 
+static uint64_t fn_get(const struct slot *slot)
+{
+    uintptr_t word = 0;
+
+    get(slot, &word);
+    return word;
+}
+
+static void fn_put(const struct slot *slot, uint64_t word)
+{
+    fn_write(slot, &word);
+}
+
 static void fn_release(const struct slot *slot, void *value)
 {
     uintptr_t word = __atomic_exchange_n((uintptr_t *)value, 0, __ATOMIC_ACQ_REL);
@@ -231,6 +244,8 @@ const struct slot_kind slot_kind_fn = {
     .read = fn_read,
     .write = fn_write,
     .same = fn_same,
+    .get = fn_get,
+    .put = fn_put,
     .release = fn_release,
 };
 

@@ -1,12 +1,14 @@
 /*
  * locale[,dup]: the thread's locale of uselocale.
  *
- * A thread that has none of its own uses the program's (LC_GLOBAL_LOCALE): that is an empty slot. The
+ * A thread that has none of its own uses the program's (LC_GLOBAL_LOCALE): that is an empty slot, and
+ * what stands for it, so that uselocale itself gives and takes what is carried. The
  * submitter may free its locale while a task has it; with dup every context and every task has a copy.
  */
 #include <locale.h>
 #include <string.h>
 
+#include "elf/elf.h"
 #include "slots/slots.h"
 
 /* The addresses of functions of our own: those of the C library's the loader would have to find at every start. */
@@ -42,11 +44,12 @@ static void locale_resolve(struct slot *slot)
 static bool locale_read(const struct slot *slot, void *value)
 {
     locale_t now = uselocale((locale_t)0);
+    bool is_own = now != LC_GLOBAL_LOCALE;
 
-    if (now == LC_GLOBAL_LOCALE)
-        now = (locale_t)0;
+    if (!is_own && slot->policy != POLICY_SHARE)
+        now = (locale_t)0; /* nothing to copy */
     memcpy(value, &now, sizeof now);
-    return now != (locale_t)0;
+    return is_own;
 }
 
 static void locale_write(const struct slot *slot, void *value)
@@ -63,6 +66,28 @@ static bool locale_same(const struct slot *slot, const void *value)
 
     memcpy(&wanted, value, sizeof wanted);
     return now == (wanted ? wanted : LC_GLOBAL_LOCALE);
+}
+
+static void locale_initial(const struct slot *slot, void *value)
+{
+    if (slot->policy == POLICY_SHARE)
+        memcpy(value, &(locale_t){LC_GLOBAL_LOCALE}, sizeof(locale_t));
+}
+
+static uint64_t locale_get(const struct slot *slot)
+{
+    return (uintptr_t)uselocale((locale_t)0);
+}
+
+static void locale_put(const struct slot *slot, uint64_t wanted)
+{
+    uselocale((locale_t)(uintptr_t)wanted);
+}
+
+/* The C library's own: given NULL it asks. */
+static uint64_t (*locale_direct(const struct slot *slot))(const struct slot *)
+{
+    return (uint64_t(*)(const struct slot *))elf_lookup_global("uselocale", NULL, NULL, NULL);
 }
 
 static const struct slot_form locale_form = {
@@ -82,4 +107,8 @@ const struct slot_kind slot_kind_locale = {
     .read = locale_read,
     .write = locale_write,
     .same = locale_same,
+    .get = locale_get,
+    .put = locale_put,
+    .direct = locale_direct,
+    .initial = locale_initial,
 };

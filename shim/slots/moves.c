@@ -13,6 +13,7 @@
 #include "slots/policy.h"
 
 struct slot_moves *_Atomic slots_moves, *_Atomic slots_moves_out;
+struct slot_word slots_word;
 
 /* For kinds that do not know better: reads and compares. */
 static bool read_and_compare(const struct slot *slot, const void *value)
@@ -54,6 +55,27 @@ static unsigned candidates(void)
     return count;
 }
 
+/* The first table says whether there is one word for good. */
+static void plan_word(const struct slot_moves *moves, uint32_t epoch)
+{
+    static atomic_bool was_planned;
+    const struct slot_move *move = moves->list;
+
+    if (!atomic_exchange(&was_planned, true) && moves->is_one_word &&
+        move->from_end == SLOT_WORD_FROM_END) {
+        uint64_t (*direct)(const struct slot *) =
+            move->slot->kind->direct ? move->slot->kind->direct(move->slot) : NULL;
+
+        slots_word.get = direct ? direct : move->get;
+        slots_word.put = move->put;
+        slots_word.arg = direct ? NULL : move->slot;
+        slots_word.slot = move->slot;
+    }
+    if (!moves->is_one_word || move->slot != slots_word.slot)
+        epoch = 0;
+    atomic_store_explicit(&slots_word.epoch, epoch, memory_order_release);
+}
+
 void moves_plan(void)
 {
     uint32_t epoch = atomic_load(&slots_epoch);
@@ -63,8 +85,10 @@ void moves_plan(void)
     size_t size = sizeof *moves + count * sizeof moves->list[0];
 
     moves = count ? mem_alloc(size) : NULL;
-    if (!moves)
-        return; /* the other way does as well */
+    if (!moves) { /* the other way does as well */
+        atomic_store_explicit(&slots_word.epoch, 0, memory_order_release);
+        return;
+    }
     moves->count = 0;
     for (unsigned i = 0; i < slots_count; i++) {
         const struct slot *slot = &slots[i];
@@ -73,14 +97,20 @@ void moves_plan(void)
             __atomic_load_n(&slot->state, __ATOMIC_ACQUIRE) != SLOT_BOUND || slot->since > epoch)
             continue;
         is_out |= slot->kind->calls_out;
-        moves->list[moves->count++] =
-            (struct slot_move){slot,
-                               slot->kind->read,
-                               slot->kind->write,
-                               slot->kind->same ? slot->kind->same : read_and_compare,
-                               slot->offset,
-                               slot->size};
+        moves->list[moves->count++] = (struct slot_move){
+            .slot = slot,
+            .get = slot->size == sizeof(uint64_t) && slot->kind->put ? slot->kind->get : NULL,
+            .put = slot->kind->put,
+            .from_end = (intptr_t)slot->offset - (intptr_t)slots_block_bytes(),
+            .read = slot->kind->read,
+            .write = slot->kind->write,
+            .same = slot->kind->same ? slot->kind->same : read_and_compare,
+            .offset = slot->offset,
+            .size = slot->size};
     }
+    moves->is_one_word = moves->count == 1 && moves->list[0].get && !words_are_any;
+    if (!is_out)
+        plan_word(moves, epoch);
     if (is_out)
         old = atomic_load(&slots_moves_out);
     if (old && old->count == moves->count &&

@@ -18,6 +18,11 @@
 
 struct slot_move {
     const struct slot *slot;
+    uint64_t (*get)(const struct slot
+                        *slot); /* NULL: it is not moved in a register, but by read, write, same */
+    void (*put)(const struct slot *slot, uint64_t word);
+    intptr_t
+        from_end; /* where its value is, seen from where a block of values ends (slots_block_bytes) */
     bool (*read)(const struct slot *slot, void *value);
     void (*write)(const struct slot *slot, void *value);
     bool (*same)(const struct slot *slot, const void *value);
@@ -27,8 +32,34 @@ struct slot_move {
 struct slot_moves {
     _Atomic uint32_t epoch; /* slots_epoch when it was looked at */
     uint32_t count;
+    bool is_one_word; /* there is one, moved in a register, and no static word */
     struct slot_move list[];
 };
+
+/*
+ * The copied slot that there is, where that is one, moved in a register, and bound from the start: what hot paths put in
+ * line. Written before any capture, but for `epoch`, which is 0 from when there are more.
+ */
+struct slot_word {
+    uint64_t (*get)(const struct slot *slot);
+    void (*put)(const struct slot *slot, uint64_t word);
+    const struct slot *arg; /* of both */
+    _Atomic uint32_t epoch; /* of the contexts that it is right for */
+    const struct slot *slot;
+};
+enum { SLOT_WORD_FROM_END = -16 }; /* a block of values that has no other */
+extern struct slot_word slots_word __attribute__((visibility("hidden")));
+
+static inline __attribute__((always_inline)) uint64_t *slot_word_at(const void *block_end)
+{
+    return (uint64_t *)(void *)((char *)(uintptr_t)block_end + SLOT_WORD_FROM_END);
+}
+
+static inline __attribute__((always_inline)) bool slot_word_is_right(uint32_t epoch)
+{
+    return __builtin_expect(atomic_load_explicit(&slots_word.epoch, memory_order_acquire) == epoch,
+                            1);
+}
 
 /* NULL: some slot has more to do, or nothing is copied. */
 extern struct slot_moves *_Atomic slots_moves __attribute__((visibility("hidden")));
@@ -60,6 +91,12 @@ static inline void moves_save(const struct slot_moves *moves, char *saved)
         move->read(move->slot, saved + move->offset);
 }
 
+/* The value of one that is moved in a register. */
+static inline uint64_t *move_word(const struct slot_move *move, const void *block_end)
+{
+    return (uint64_t *)(void *)((char *)(uintptr_t)block_end + move->from_end);
+}
+
 static inline bool moves_differ(const char *one, const char *other, uint32_t size)
 {
     const uint64_t *a = (const uint64_t *)(const void *)one,
@@ -68,6 +105,37 @@ static inline bool moves_differ(const char *one, const char *other, uint32_t siz
     if (size == sizeof *a)
         return *a != *b;
     return size == 2 * sizeof *a ? a[0] != b[0] || a[1] != b[1] : memcmp(one, other, size) != 0;
+}
+
+/* As moves_save, moves_write and moves_same where is_one_word, by the ends of the blocks. */
+static inline void moves_save_word(const struct slot_moves *moves, void *saved_end)
+{
+    *move_word(moves->list, saved_end) = moves->list[0].get(moves->list[0].slot);
+}
+
+static inline void moves_write_word(const struct slot_moves *moves, const void *values_end,
+                                    const void *saved_end)
+{
+    uint64_t word = *move_word(moves->list, values_end);
+
+    if (word != *move_word(moves->list, saved_end))
+        moves->list[0].put(moves->list[0].slot, word);
+}
+
+static inline bool moves_same_word(const struct slot_moves *moves, const void *values_end)
+{
+    return moves->list[0].get(moves->list[0].slot) == *move_word(moves->list, values_end);
+}
+
+/* What was not written, and is as it was, is not written back either: also of the next. */
+static inline void moves_put_back_word(const struct slot_moves *moves, const void *values_end,
+                                       const void *saved_end)
+{
+    uint64_t was = *move_word(moves->list, saved_end);
+
+    if (was != *move_word(moves->list, values_end) ||
+        was != moves->list[0].get(moves->list[0].slot))
+        moves->list[0].put(moves->list[0].slot, was);
 }
 
 /* What the thread has already (`saved`) need not be written: mostly it runs its own request's next part. */
@@ -88,6 +156,19 @@ static inline void moves_restore(const struct slot_moves *moves, char *saved)
 {
     for (const struct slot_move *move = moves->list + moves->count; move-- > moves->list;)
         move->write(move->slot, saved + move->offset);
+    if (words_are_any)
+        words_restore(saved);
+}
+
+/* The same after moves_write of these values. */
+static inline void moves_put_back(const struct slot_moves *moves, const char *values, char *saved)
+{
+    for (const struct slot_move *move = moves->list + moves->count; move-- > moves->list;) {
+        char *was = saved + move->offset;
+
+        if (moves_differ(values + move->offset, was, move->size) || !move->same(move->slot, was))
+            move->write(move->slot, was);
+    }
     if (words_are_any)
         words_restore(saved);
 }

@@ -130,6 +130,12 @@ struct slot_kind {
     /* Copied slots, may be NULL: quicker than reading and comparing. */
     bool (*same)(const struct slot *slot, const void *value);
 
+    /* Copied slots, may be NULL: read and write of a slot of eight bytes, which then rides in a register. */
+    uint64_t (*get)(const struct slot *slot);
+    void (*put)(const struct slot *slot, uint64_t word);
+    /* With these, may be NULL: a function that does as get when it is given NULL, as put does; or NULL. */
+    uint64_t (*(*direct)(const struct slot *slot))(const struct slot *slot);
+
     /* Copied slots, may be NULL: lets go of what read made, and zeroes it. */
     void (*release)(const struct slot *slot, void *value);
 
@@ -246,8 +252,13 @@ const struct slot_kind *slot_kind_find(const char *name, size_t len);
 
 extern struct slot slots[SLOTS_MAX];
 extern unsigned slots_count;
-extern unsigned slots_key_count;   /* overlay key indexes in every context */
-extern unsigned slots_bytes;       /* copied bytes in every context */
+extern unsigned slots_key_count; /* overlay key indexes in every context */
+extern unsigned slots_bytes;     /* copied bytes in every context */
+/* As long as a block of them is, which ends where what it belongs to begins. */
+static inline size_t slots_block_bytes(void)
+{
+    return (slots_bytes + 15) & ~(size_t)15;
+}
 extern unsigned slots_saved_bytes; /* what an attach remembers of the copied slots */
 extern bool slots_have_owned_keys; /* attaching lends values of keys */
 extern bool slots_have_copied;     /* some slot is copied */

@@ -304,6 +304,19 @@ static bool tls_same(const struct slot *slot, const void *value)
     return memcmp(tls_at(slot), value, slot->size) == 0;
 }
 
+static uint64_t tls_get(const struct slot *slot)
+{
+    uint64_t word;
+
+    memcpy(&word, tls_at(slot), sizeof word);
+    return word;
+}
+
+static void tls_put(const struct slot *slot, uint64_t word)
+{
+    memcpy(tls_at(slot), &word, sizeof word);
+}
+
 static void *const *tls_place(const struct slot *slot)
 {
     return (void *const *)(void *)tls_at(slot);
@@ -446,6 +459,8 @@ const struct slot_kind slot_kind_tls = {
     .read = tls_read,
     .write = tls_write,
     .same = tls_same,
+    .get = tls_get,
+    .put = tls_put,
     .initial = tls_initial,
     .place = tls_place,
 };

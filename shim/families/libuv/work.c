@@ -113,6 +113,36 @@ after_in_words(unsigned shape, struct uv_work_s *request, int status)
                     ((after_callback *)words->reserved[WORD_AFTER])(request, status));
 }
 
+/* The same where one word is carried that functions get and put. */
+static GUARDED void run_work_word(struct uv_work_s *request)
+{
+    GUARDED_FRAME();
+    struct thread *thread = thread_self;
+    struct uv_request *words = (struct uv_request *)request;
+    struct context *context = words->reserved[WORD_CONTEXT];
+
+    if (unlikely(!thread_is_word_only(thread) || !slot_word_is_right(context->epoch))) {
+        run_work_slow(request);
+        return;
+    }
+    SCOPE_RUN_WORD(thread, context, 0, ((work_callback *)words->reserved[WORD_FUNCTION])(request));
+}
+
+static GUARDED void run_after_word(struct uv_work_s *request, int status)
+{
+    GUARDED_FRAME();
+    struct thread *thread = thread_self;
+    struct uv_request *words = (struct uv_request *)request;
+    struct context *context = words->reserved[WORD_CONTEXT];
+
+    if (unlikely(!thread_is_word_only(thread) || !slot_word_is_right(context->epoch))) {
+        run_after_slow(request, status);
+        return;
+    }
+    SCOPE_RUN_WORD(thread, context, FRAME_OWNED,
+                   ((after_callback *)words->reserved[WORD_AFTER])(request, status));
+}
+
 /* Jumped to by the hooks, so its caller is theirs. */
 static APART int queue_any(struct uv_loop_s *loop, struct uv_work_s *request, work_callback *work,
                            after_callback *after)
@@ -165,6 +195,24 @@ static int queue_in_words(struct uv_loop_s *loop, struct uv_work_s *request, wor
     words->reserved[WORD_AFTER] = (void *)after;
     words->reserved[WORD_CONTEXT] = context;
     return REAL_KNOWN(uv_queue_work)(loop, request, run_work, run_after);
+}
+
+static int queue_with_word(struct uv_loop_s *loop, struct uv_work_s *request, work_callback *work,
+                           after_callback *after)
+{
+    struct uv_request *words = (struct uv_request *)request;
+    struct context *context;
+
+    if (unlikely(!work || !after))
+        return queue_slow(loop, request, work, after);
+    words->reserved[WORD_FUNCTION] = (void *)work; /* first: then no register has to keep them */
+    words->reserved[WORD_AFTER] = (void *)after;
+    __asm__("" ::: "memory");
+    if (unlikely(!(context = context_take_word(thread_self, FAMILY_UV_WORK))))
+        return queue_slow(loop, request, (work_callback *)words->reserved[WORD_FUNCTION],
+                          (after_callback *)words->reserved[WORD_AFTER]);
+    words->reserved[WORD_CONTEXT] = context;
+    return REAL_KNOWN(uv_queue_work)(loop, request, run_work_word, run_after_word);
 }
 
 static inline __attribute__((always_inline)) int
@@ -224,6 +272,51 @@ static void *queue_for_words(void)
     }
 }
 
+/* Where the few instructions in line never hold: their trampolines are the slow halves. */
+static inline __attribute__((always_inline)) int
+queue_by_way(struct uv_loop_s *loop, struct uv_work_s *request, work_callback *work,
+             after_callback *after, work_callback *run, after_callback *run_last)
+{
+    struct uv_request *words = (struct uv_request *)request;
+    struct context *context;
+
+    if (unlikely(!work || !after))
+        return queue_slow(loop, request, work, after);
+    words->reserved[WORD_FUNCTION] = (void *)work; /* first: then no register has to keep them */
+    words->reserved[WORD_AFTER] = (void *)after;
+    __asm__("" ::: "memory");
+    context = context_capture_slow(FAMILY_UV_WORK);
+    if (unlikely(!context))
+        return REAL_KNOWN(uv_queue_work)(loop, request,
+                                         (work_callback *)words->reserved[WORD_FUNCTION],
+                                         (after_callback *)words->reserved[WORD_AFTER]);
+    words->reserved[WORD_CONTEXT] = context;
+    return REAL_KNOWN(uv_queue_work)(loop, request, run, run_last);
+}
+
+static int queue_by_ways(struct uv_loop_s *loop, struct uv_work_s *request, work_callback *work,
+                         after_callback *after)
+{
+    return queue_by_way(loop, request, work, after, run_work_slow, run_after_slow);
+}
+
+/* The same where only captures need it. */
+static int queue_within_limits(struct uv_loop_s *loop, struct uv_work_s *request,
+                               work_callback *work, after_callback *after)
+{
+    return queue_by_way(loop, request, work, after, run_work, run_after);
+}
+
+/* Where the jump leads from the second call on. */
+static void *queue_now(void)
+{
+    return guard_is_for_words()       ? queue_for_words()
+           : guard_is_for_word()      ? (void *)queue_with_word
+           : context_attaches_by_ways ? (void *)queue_by_ways
+           : context_captures_by_ways ? (void *)queue_within_limits
+                                      : (void *)queue_in_words;
+}
+
 int hook_uv_queue_work(struct uv_loop_s *loop, struct uv_work_s *request, work_callback *work,
                        after_callback *after)
 {
@@ -231,9 +324,7 @@ int hook_uv_queue_work(struct uv_loop_s *loop, struct uv_work_s *request, work_c
     if (!uv_has_words(__builtin_return_address(0)) || !REAL_KNOWN(uv_queue_work))
         return queue_any(loop, request, work, after);
     if (!hooks_are_seen)
-        __atomic_store_n(&hook_enter[HOOK_uv_queue_work],
-                         guard_is_for_words() ? queue_for_words() : (void *)queue_in_words,
-                         __ATOMIC_RELEASE);
+        __atomic_store_n(&hook_enter[HOOK_uv_queue_work], queue_now(), __ATOMIC_RELEASE);
     return queue_slow(loop, request, work, after);
 }
 

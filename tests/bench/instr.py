@@ -40,6 +40,8 @@ def _jobs_of(row, preload_first, batches):
     options = {"kind": row["kind"], "mode": mode, "batches": batches,
                "destructor": 1 if row.get("destructor") else 0,
                "inside": 1 if row.get("inside") else 0}
+    if row.get("differs"):
+        options["differs"] = 1
     if "batch" in row:
         options.update(batch=row["batch"], batches=1)
     jobs = []

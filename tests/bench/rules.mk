@@ -19,7 +19,7 @@ $(BENCH)/drive_%: $(BENCH_SRC)/%.c $(BENCH_SRC)/drive.c $(BENCH_SRC)/slots.c $(w
 	@mkdir -p $(@D)
 	$(call say,BENCH,$@)
 	$(Q)$(BENCH_CC) -fno-toplevel-reorder $(BENCH_CFLAGS_$*) \
-	  -o $@ $< $(BENCH_SRC)/drive.c $(BENCH_SRC)/slots.c $(BENCH_LIBS_$*) -pthread -ldl
+	  -o $@ $< $(BENCH_SRC)/drive.c $(BENCH_SRC)/slots.c $(BENCH_LIBS_$*) -pthread -ldl -lm
 
 $(BENCH)/libnamed.so: $(BENCH_SRC)/named_pool.c $(BENCH_SRC)/named_pool.h
 	@mkdir -p $(@D)

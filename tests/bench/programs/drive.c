@@ -38,6 +38,7 @@ static struct {
     const char *dir; /* of libraries to load first */
     int libraries;
     bool destructor;
+    bool differs; /* the submitter's locale, rounding, name and what bench_get answers are its own */
     bool inside; /* everything happens in a thread that inherited values */
 } options = {.what = "check", .batch = 256, .batches = 16, .sets = {1}, .set_count = 1};
 
@@ -207,6 +208,10 @@ static void measure_count(int set)
     char label[64];
 
     one_batch();
+    if (options.differs) { /* the pool's threads began as their creator was */
+        slots_differ();
+        one_batch();
+    }
     snprintf(label, sizeof(label), "set=%d", set);
     CALLGRIND_ZERO_STATS;
     for (size_t i = 0; i < options.batches; i++)
@@ -397,7 +402,7 @@ static void usage(const char *problem)
             "drive: %s\n"
             "way=NAME what=count|cpu|bytes|check|threads kind=key|tls|row|object\n"
             "mode=same|changed|task|nested set=K,K.. batch=N batches=N threads=N\n"
-            "dir=FOLDER libraries=N destructor=0|1 inside=0|1\n",
+            "dir=FOLDER libraries=N destructor=0|1 inside=0|1 differs=0|1\n",
             problem);
     exit(2);
 }
@@ -446,6 +451,8 @@ static void parse_option(char *option)
         options.libraries = atoi(value);
     } else if (!strcmp(option, "inside")) {
         options.inside = atoi(value) != 0;
+    } else if (!strcmp(option, "differs")) {
+        options.differs = atoi(value) != 0;
     } else if (!strcmp(option, "destructor")) {
         options.destructor = atoi(value) != 0;
     } else {

@@ -6,11 +6,14 @@
  */
 #include "slots.h"
 
+#include <fenv.h>
+#include <locale.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 
 #define EACH64(X)                                                                                  \
     X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9)                                              \
@@ -113,6 +116,31 @@ void *bench_ref(void *object)
 void bench_unref(void *object)
 {
     atomic_fetch_sub((atomic_int *)(void *)((char *)object + COUNT_AT), 1);
+}
+
+/* ---- a context behind a pair of functions, and other state of a thread ---- */
+
+void *bench_get(void);
+void bench_set(void *value);
+
+static __thread void *paired;
+
+void *bench_get(void)
+{
+    return paired;
+}
+
+void bench_set(void *value)
+{
+    paired = value;
+}
+
+void slots_differ(void)
+{
+    uselocale(newlocale(LC_ALL_MASK, "C", NULL));
+    fesetround(FE_UPWARD);
+    prctl(PR_SET_NAME, "submitter");
+    bench_set(&paired);
 }
 
 static void object_set(pthread_key_t key, long value)

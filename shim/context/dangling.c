@@ -17,6 +17,7 @@
 #include "base/lock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "context/changed.h"
 #include "context/internal.h"
 #include "context/observer.h"
 #include "context/pool/listed.h"
@@ -26,13 +27,16 @@
 
 enum { BUCKETS = 1 << 14, SITES = 16, FRAMES = 24, PAGE = 4096, SAID_MAX = 64, LOOKED_AT = 8 };
 enum { PAGES = 256, ASK_AGAIN = 1024 };
+enum { LATEST = 64 };
+#define SITE_UNKNOWN ((const void *)1)
 
 struct holding {
     struct holding *next, **link; /* in its bucket */
     const struct slot *slot;
     const void *value, *site;
     struct origin
-        *origin; /* of a copied slot; NULL: what becomes of the value is not known, or is said */
+        *origin;  /* of a copied slot; NULL: what becomes of the value is not known, or is said */
+    uint64_t sum; /* of its first bytes when it was handed over; 0: not looked at */
 };
 
 /* Behind each context. */
@@ -48,7 +52,7 @@ size_t dangling_bytes;
 
 static struct lock holdings_lock;
 static struct holding **buckets;
-static unsigned replaced[SLOTS_MAX];
+static unsigned replaced[SLOTS_MAX], changed_in_place[SLOTS_MAX];
 
 static size_t behind; /* bytes of a context */
 
@@ -131,10 +135,38 @@ static bool is_address(const void *value)
     return is_there;
 }
 
+/* Where it was handed over when it was like that, if that is not done; the latest are looked at. NULL: none is left. */
+static const void *find_before(const struct holding *holding, uint64_t sum)
+{
+    const struct holding *before = holding->next;
+
+    for (unsigned i = 0; before && i < LATEST; i++, before = before->next) {
+        if (before->value == holding->value && before->slot == holding->slot && before->sum == sum)
+            return before->site ? before->site : SITE_UNKNOWN;
+    }
+    return NULL;
+}
+
+static void say_changed(const struct slot *slot, const void *site)
+{
+    char place[256];
+
+    if (dangling_is_said(&changed_in_place[slot - slots], site))
+        return;
+    log_msg(
+        LOG_LEVEL_ERROR,
+        "BATON_CARRY=\"%s\": what it points to was changed in place and handed over again while "
+        "a handoff still holds it, handed over %s: all of them see what it is now; where each "
+        "is to see its own, copy it (copy=N), or carry what is in it (an adapter, fn:)",
+        slot->item, dangling_place(site == SITE_UNKNOWN ? NULL : site, place, sizeof place));
+}
+
 static void add(struct context *context, const struct slot *slot, const void *value,
                 struct origin *origin)
 {
     struct holdings *holdings = holdings_of(context);
+    const void *changed = NULL;
+    uint64_t before;
     struct holding *holding = &holdings->list[holdings->count++], **bucket = bucket_of(value);
 
     if (holding == holdings->list)
@@ -143,12 +175,19 @@ static void add(struct context *context, const struct slot *slot, const void *va
     holding->value = value;
     holding->site = holdings->site;
     holding->origin = origin;
+    holding->sum = slot->policy == POLICY_SHARE ? changed_sum(value) : 0;
     lock_take(&holdings_lock);
     if ((holding->next = *bucket))
         holding->next->link = &holding->next;
     holding->link = bucket;
     *bucket = holding;
+    if (holding->sum && (before = changed_note(slot, value, holding->sum)))
+        changed = find_before(holding, before);
+    if (changed)
+        changed_in_place[slot - slots]++;
     lock_drop(&holdings_lock);
+    if (changed)
+        say_changed(slot, changed);
 }
 
 void dangling_hold(struct context *context, const struct slot *slot, const void *value)
@@ -401,6 +440,11 @@ void dangling_look(void)
         forget_origin(changed);
         origin_put(changed);
     }
+}
+
+unsigned dangling_changed(const struct slot *slot)
+{
+    return changed_in_place[slot - slots];
 }
 
 unsigned dangling_count(const struct slot *slot)

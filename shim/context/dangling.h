@@ -62,6 +62,9 @@ void dangling_replaced(const struct slot *slot, const void *value, const void *b
 /* Looks at what can be looked at, at some of it where there are many owners. */
 void dangling_look(void);
 
+/* How often one was changed in place and handed over again (changed.h) while a handoff held it as it was. */
+unsigned dangling_changed(const struct slot *slot);
+
 /* How many values of a slot were replaced while handoffs held them. */
 unsigned dangling_count(const struct slot *slot);
 

@@ -258,6 +258,8 @@ static void add_slots(struct text *text, struct totals *totals)
             add(text, ",\"failures\":%u", (unsigned)slot->failures);
         if (dangling_on)
             add(text, ",\"dangling\":%u", dangling_count(slot));
+        if (dangling_on && dangling_changed(slot))
+            add(text, ",\"changed\":%u", dangling_changed(slot));
         add(text, "}");
     }
     add(text, "]");

@@ -86,7 +86,7 @@ static bool is_readable(uintptr_t from, size_t len)
  * What the allocator says of a block, 0: nothing. glibc's believes the words around whatever it is given, and
  * follows them: they are looked at first. Source: glibc 2.31 to 2.41, malloc.c, struct malloc_chunk.
  */
-static size_t block_size(void *object)
+static inline __attribute__((always_inline)) size_t block_size(void *object)
 {
     enum { HEADER = 2 * sizeof(size_t), ALIGNMENT = 16, LEAST = 32, FLAGS = 7 };
     uintptr_t address = (uintptr_t)object;
@@ -101,6 +101,13 @@ static size_t block_size(void *object)
         !is_readable(address + size - HEADER, HEADER))
         return 0;
     return heap.usable(object);
+}
+
+size_t policy_heap_bytes(void *value, size_t want)
+{
+    size_t size = !heap_find() || elf_segment_end(value) ? 0 : block_size(value);
+
+    return size < want ? size : want;
 }
 
 /* How many bytes from `object` on belong to it, at most `want`. */

@@ -54,6 +54,9 @@ void *policy_lend(const struct slot *slot, void *owned);
 void policy_take_back(const struct slot *slot, void *borrowed);
 void policy_let_go(const struct slot *slot, void *owned);
 
+/* How many of the bytes from `value` on, at most `want`, are of the heap block that begins there; 0: none does. */
+size_t policy_heap_bytes(void *value, size_t want);
+
 /* Exit has begun: functions of the program's are not called any more by policy_let_go. */
 void policies_end(void);
 

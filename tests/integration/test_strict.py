@@ -1,6 +1,6 @@
 """BATON_STRICT: what programs do wrong with handed over work is said once, with its place; what is right is not.
 Values that dangle are in test_policies.py."""
-from harness import carry, test
+from harness import carry, plain, test
 
 ITEMS = {"key": "key:request_key", "tls": "tls:request_id"}
 SAYS = {
@@ -17,6 +17,23 @@ ALWAYS = ("running", "child")
 def strict(mode, how, kind, **more):
     age = {"BATON_LEAK_AGE": "0.05"} if mode == "old" else {}
     return carry(ITEMS[kind], "strict", mode, how, kind, env={"BATON_STRICT": "on", **age, **more})
+
+
+@test("a struct that is filled in anew while handoffs hold it is told once, with the way out", each=("heap", "static"))
+def changed_in_place(mode):
+    plain("changed_in_place", mode).wrong()
+    after = carry("key:request_key", "changed_in_place", mode, env={"BATON_STRICT": "on"}).says("wrong 2\n")
+    after.complains("what it points to was changed in place and handed over again", "in main+0x", "copy=N")
+    if after.err.count("in place") != 1 or after.slot("key:request_key").get("changed") != 2:
+        after.fail("expected it once, and to be counted twice")
+    carry("key:request_key,copy=32", "changed_in_place", mode, env={"BATON_STRICT": "on"}).ok().quiet().clean()
+
+
+@test("what is not changed, is another one, or was changed when all was done is not told", each=("fresh", "same", "done"))
+def not_changed_in_place(mode):
+    after = carry("key:request_key", "changed_in_place", mode, env={"BATON_STRICT": "on"}).ok().clean()
+    if "in place" in after.err or "changed" in after.slot("key:request_key"):
+        after.fail("nothing was changed in place")
 
 
 @test("strict: a context that is kept, a dirty worker, work without end, the interface out of order: said once",

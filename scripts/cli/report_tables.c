@@ -52,6 +52,51 @@ static void print_families(json_t *families)
     }
 }
 
+/* Nanoseconds, as a reader wants them. */
+static const char *shown_time(long long ns, char text[24])
+{
+    if (ns < 10 * 1000)
+        snprintf(text, 24, "%lld ns", ns);
+    else if (ns < 10 * 1000 * 1000)
+        snprintf(text, 24, "%lld us", ns / 1000);
+    else if (ns < 10LL * 1000 * 1000 * 1000)
+        snprintf(text, 24, "%lld ms", ns / 1000000);
+    else
+        snprintf(text, 24, "%lld s", ns / 1000000000);
+    return text;
+}
+
+static void print_times(const char *of, const json_t *times)
+{
+    char half[24], most[24], nearly[24], max[24];
+
+    print_line("%10lld %10s %10s %10s %10s  %s", report_number(times, "count"),
+               shown_time(report_number(times, "p50_ns"), half),
+               shown_time(report_number(times, "p90_ns"), most),
+               shown_time(report_number(times, "p99_ns"), nearly),
+               shown_time(report_number(times, "max_ns"), max), clean(of));
+}
+
+/* How long work waited between being handed over and running, where it was asked for (BATON_LATENCY). */
+static void print_latency(const json_t *report)
+{
+    json_t *families = json_object_get(report, "latency"), *times, *hook;
+    const char *family;
+    size_t i;
+
+    if (!json_object_size(families))
+        return;
+    print_line("\n%10s %10s %10s %10s %10s  %s", "waited", "p50", "p90", "p99", "max",
+               "handed over by");
+    json_object_foreach(families, family, times) print_times(family, times);
+    json_array_foreach(json_object_get(report, "hooks"), i, hook)
+    {
+        times = json_object_get(hook, "latency");
+        if (times)
+            print_times(report_text(hook, "item"), times);
+    }
+}
+
 /* Of how many handoffs it had a value, and in how many runs; nothing where that was not counted. */
 static void print_counts(const json_t *counts, char *columns, size_t size)
 {
@@ -146,5 +191,6 @@ void report_print_tables(const struct reports *reports)
         print_chosen(report);
         print_list(report, "slots");
         print_list(report, "hooks");
+        print_latency(report);
     }
 }

@@ -26,6 +26,7 @@
 #include "observe/stacks.h"
 #include "observe/unwinder.h"
 #include "observe/watch.h"
+#include "userhooks/named.h"
 
 enum { STACK_SIZE = 128 * 1024, FRAMES = 64, CHAIN = 32, SECONDS = 2 };
 
@@ -114,6 +115,18 @@ static void put_node(uint32_t node)
         put("    (the place is not known)\n");
 }
 
+/* What it was handed over by. */
+static const char *name_of(const struct handoff *handoff)
+{
+    unsigned hook = handoff->hook;
+
+    if (!hook)
+        return family_name((enum family)handoff->family);
+    if (hook <= HOOK_COUNT)
+        return hooks_name((enum hook_id)(hook - 1));
+    return hook - HOOK_COUNT <= named_count ? named_hooks[hook - HOOK_COUNT - 1].spec.item : "";
+}
+
 static void put_chain(void)
 {
     const struct watcher *watcher = watcher_self;
@@ -128,9 +141,7 @@ static void put_chain(void)
     run = &live->runs[depth <= LIVE_NEST ? depth - 1 : LIVE_NEST - 1];
     node = run->node;
     if (run->handoff && run->handoff->id == run->id)
-        put("  submitted by thread %u, %s:\n", (unsigned)run->handoff->tid,
-            run->handoff->hook ? hooks_name((enum hook_id)(run->handoff->hook - 1))
-                               : family_name((enum family)run->handoff->family));
+        put("  submitted by thread %u, %s:\n", (unsigned)run->handoff->tid, name_of(run->handoff));
     else
         put("  submitted by\n");
     for (unsigned steps = 0; node && steps < CHAIN; steps++) {

@@ -6,7 +6,11 @@
 
 #include <string.h>
 
+#include "base/mem.h"
 #include "observe/watch.h"
+#include "userhooks/named.h"
+
+static struct latency *of_hooks; /* NULL: there is no memory for it, or nobody asks */
 
 struct summing {
     unsigned family;
@@ -32,6 +36,32 @@ void latency_sum(unsigned family, struct latency *out)
     memset(out, 0, sizeof *out);
     if (family < LIVE_FAMILIES)
         watch_each_thread(add_thread, &summing);
+}
+
+void latency_begin_hooks(void)
+{
+    if (named_count)
+        of_hooks = mem_alloc(named_count * sizeof *of_hooks);
+}
+
+void latency_note_hook(unsigned index, uint64_t ticks)
+{
+    struct latency *latency = of_hooks && index < named_count ? &of_hooks[index] : NULL;
+    uint64_t most;
+
+    if (!latency)
+        return;
+    __atomic_fetch_add(&latency->count, 1, __ATOMIC_RELAXED);
+    __atomic_fetch_add(&latency->buckets[live_bucket(ticks)], 1, __ATOMIC_RELAXED);
+    most = __atomic_load_n(&latency->max, __ATOMIC_RELAXED);
+    while (ticks > most && !__atomic_compare_exchange_n(&latency->max, &most, ticks, true,
+                                                        __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+    }
+}
+
+const struct latency *latency_of_hook(unsigned index)
+{
+    return of_hooks && of_hooks[index].count ? &of_hooks[index] : NULL;
 }
 
 uint64_t latency_quantile(const struct latency *latency, unsigned percent)

@@ -13,6 +13,13 @@ struct latency {
 
 /* Of one family, over all threads. */
 void latency_sum(unsigned family, struct latency *out);
+/* Of each function that the user names, too. Before any handoff. */
+void latency_begin_hooks(void);
+/* One of a hook's waited so long. */
+void latency_note_hook(unsigned index, uint64_t ticks);
+/* Of one hook; NULL: none of its handoffs has run. */
+const struct latency *latency_of_hook(unsigned index);
+
 /* The time below which `percent` of all waited, in nanoseconds. */
 uint64_t latency_quantile(const struct latency *latency, unsigned percent);
 

@@ -157,6 +157,14 @@ static void add_families(struct text *text, const struct totals *totals)
     add(text, "}");
 }
 
+static void add_times(struct text *text, const struct latency *latency)
+{
+    add(text, "{\"count\":%lu,\"p50_ns\":%lu,\"p90_ns\":%lu,\"p99_ns\":%lu,\"max_ns\":%lu}",
+        (unsigned long)latency->count, (unsigned long)latency_quantile(latency, 50),
+        (unsigned long)latency_quantile(latency, 90), (unsigned long)latency_quantile(latency, 99),
+        (unsigned long)watch_ns(latency->max));
+}
+
 static void add_latency(struct text *text)
 {
     bool is_first = true;
@@ -168,12 +176,8 @@ static void add_latency(struct text *text)
         latency_sum(family, &latency);
         if (!latency.count)
             continue;
-        add(text,
-            "%s\"%s\":{\"count\":%lu,\"p50_ns\":%lu,\"p90_ns\":%lu,\"p99_ns\":%lu,\"max_ns\":%lu}",
-            is_first ? "" : ",", family_name((enum family)family), (unsigned long)latency.count,
-            (unsigned long)latency_quantile(&latency, 50),
-            (unsigned long)latency_quantile(&latency, 90),
-            (unsigned long)latency_quantile(&latency, 99), (unsigned long)watch_ns(latency.max));
+        add(text, "%s\"%s\":", is_first ? "" : ",", family_name((enum family)family));
+        add_times(text, &latency);
         is_first = false;
     }
     add(text, "}");
@@ -292,6 +296,10 @@ static void add_hooks(struct text *text)
             (unsigned long)counts.carried, (unsigned long)atomic_load(&hook->evicted));
         if (atomic_load(&hook->unmet))
             add(text, ",\"unmet\":%lu", (unsigned long)atomic_load(&hook->unmet));
+        if (latency_of_hook(i)) {
+            add(text, ",\"latency\":");
+            add_times(text, latency_of_hook(i));
+        }
         add(text, "}");
     }
     add(text, "]");

@@ -18,6 +18,7 @@
 #include "context/context.h"
 #include "interpose/hooks.h"
 #include "slots/slots.h"
+#include "userhooks/named.h"
 
 enum { HANDOFFS_GROW = 4096, CHUNKS_GROW = 16 }; /* that are got ready at a time */
 
@@ -69,7 +70,7 @@ static void write_names(struct trace_header *header)
     struct trace_names *counts = (struct trace_names *)(void *)names;
     size_t used = sizeof *counts;
 
-    *counts = (struct trace_names){FAMILY_COUNT, HOOK_COUNT, slots_count, 0};
+    *counts = (struct trace_names){FAMILY_COUNT, HOOK_COUNT + named_count, slots_count, 0};
     store_name_program(program, sizeof program);
     used = add_name(names, used, program, strlen(program));
     for (unsigned i = 0; i < FAMILY_COUNT; i++)
@@ -78,6 +79,9 @@ static void write_names(struct trace_header *header)
     for (unsigned i = 0; i < HOOK_COUNT; i++)
         used =
             add_name(names, used, hooks_name((enum hook_id)i), strlen(hooks_name((enum hook_id)i)));
+    for (unsigned i = 0; i < named_count; i++)
+        used =
+            add_name(names, used, named_hooks[i].spec.item, strcspn(named_hooks[i].spec.item, "("));
     for (unsigned i = 0; i < slots_count; i++)
         used = add_name(names, used, slots[i].item, strlen(slots[i].item));
     header->names_used = (uint32_t)used;

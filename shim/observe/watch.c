@@ -8,6 +8,8 @@
  * Rules: no lock and no system call but where memory is taken in batches; nothing of the program's is
  * called; where there is no room the handoff goes on unwatched, which is counted.
  */
+#include "observe/latency.h"
+#include "userhooks/tally.h"
 #include "observe/watch.h"
 
 #include <errno.h>
@@ -21,12 +23,14 @@
 #include "context/observer.h"
 #include "interpose/hooks.h"
 #include "observe/crash.h"
+#include "observe/latency.h"
 #include "observe/probe.h"
 #include "observe/publish.h"
 #include "observe/ring.h"
 #include "observe/stacks.h"
 #include "observe/watch_parts.h"
 #include "slots/slots.h"
+#include "userhooks/tally.h"
 
 /* The observers that want more than a trace: what runs where (stacks, the live page), counts by family. */
 static bool wants_runs, wants_counts;
@@ -166,16 +170,18 @@ static struct handoff_from from_here(struct watcher *watcher, uint32_t parent, u
     bool is_hook = hooks_family(hook_call.id) == family && hook_call.site;
     const void *site = is_hook ? hook_call.site : NULL;
     struct watched_place *place = watch_place(watcher, site);
+    uint32_t named = family == FAMILY_NAMED ? tally_last(thread_self) : 0;
+    uint16_t hook = (uint16_t)(is_hook ? hook_call.id + 1 : named ? HOOK_COUNT + named : 0);
 
-    if (place->site == site && place->call == hook_call.id && place->parent == parent &&
-        place->from.family == family && !(stacks_depth && is_hook))
+    if (place->site == site && place->from.hook == hook && place->call == hook_call.id &&
+        place->parent == parent && place->from.family == family && !(stacks_depth && is_hook))
         return place->from;
     place->site = site;
     place->call = hook_call.id;
     place->parent = parent;
     place->from = (struct handoff_from){
         .node = store_node(parent, is_hook ? stacks_here(watcher) : 0),
-        .hook = (uint16_t)(is_hook ? hook_call.id + 1 : 0),
+        .hook = hook,
         .family = (uint8_t)family,
         .tid = watcher->tid,
     };
@@ -245,6 +251,8 @@ static void note_start(struct watcher *watcher, struct handoff *handoff, uint64_
         live->queue[handoff->family][live_bucket(queued)]++;
         if (queued > live->queue_max[handoff->family])
             live->queue_max[handoff->family] = queued;
+        if (handoff->hook > HOOK_COUNT)
+            latency_note_hook(handoff->hook - HOOK_COUNT - 1, queued);
     }
     if (live->depth < LIVE_NEST)
         live->runs[live->depth] = (struct live_run){handoff->id, now, handoff, handoff->node, 0};
@@ -390,6 +398,9 @@ bool watch_open(const struct config *config)
     wishes = (struct config_wishes){config->trace, config->trace_size, config->live};
     wants_counts = config->live || config->latency;
     wants_runs = wants_counts || config->stacks || publish_is_on;
+    tally_keeps_last = named_count > 0;
+    if (config->latency)
+        latency_begin_hooks();
     ring_plan(config);
     return open_all();
 }

@@ -35,6 +35,8 @@ static void *enter_function(struct thunk *thunk, struct thunk_frame *frame, stru
         wrap->stack_words = hook ? hook->spec.stack : WRAP_JUMP;
     if (!hook)
         return original;
+    if (unlikely(tally_keeps_last))
+        tally_keep_last(hook, is_slow);
     switch (hook->spec.kind) {
     case NAMED_CALL:
         is_done = kinds_submit_call(hook, frame, wrap, is_slow);

@@ -5,15 +5,17 @@
 
 struct named_hook *named_hooks;
 unsigned named_count;
+bool tally_keeps_last;
 
 static struct named_tally *others; /* by hook; NULL: there is no memory for it */
 
 void tally_begin(struct thread *thread)
 {
     if (thread != &thread_unknown && !tally_at(thread))
-        atomic_store_explicit(&thread->guests[GUEST_named_counts],
-                              mem_alloc(named_count * sizeof(struct named_tally)),
-                              memory_order_release);
+        atomic_store_explicit(
+            &thread->guests[GUEST_named_counts],
+            mem_alloc((named_count + 1) * sizeof(struct named_tally)), /* tally_last is the last */
+            memory_order_release);
 }
 
 struct summing {

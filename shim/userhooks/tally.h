@@ -39,6 +39,29 @@ static inline void tally_fired(struct named_hook *hook)
         atomic_fetch_add_explicit(&hook->fired, 1, memory_order_relaxed);
 }
 
+/* Which hook it is that hands over: kept for each thread when somebody wants to see the handoffs. */
+extern bool tally_keeps_last __attribute__((visibility("hidden")));
+
+static inline void tally_keep_last(const struct named_hook *hook, bool is_slow)
+{
+    struct named_tally *own = tally_at(thread_self);
+
+    if (!own && is_slow && thread_enter()) {
+        tally_begin(thread_self);
+        own = tally_at(thread_self);
+    }
+    if (own)
+        own[named_count].fired = hook->index + 1;
+}
+
+/* 1 + its index, of the one that the thread has entered last; 0: not known. */
+static inline uint32_t tally_last(const struct thread *thread)
+{
+    const struct named_tally *own = tally_at(thread);
+
+    return own ? (uint32_t)own[named_count].fired : 0;
+}
+
 /* -1: it was counted, and came to nothing. */
 static inline void tally_carried(struct named_hook *hook, int change)
 {

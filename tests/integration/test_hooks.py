@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 
 from compile import compiled
-from harness import MACHINE, ROOT, carry, plain, run, test, this_machine_only
+from harness import MACHINE, ROOT, carry, expect, plain, run, test, this_machine_only
 from needs import needs, unable
 
 KEY = "key:request_key"
@@ -59,6 +59,20 @@ def linking(way):
     plain(program, "call", "list").wrong()
     hooks = HOOKS["call"] + ";" + HOOKS["list"]
     hooked(carry(KEY, program, "call", "list", env={"BATON_HOOKS": hooks}).ok().quiet().clean(), by="got")
+
+
+@test("with BATON_LATENCY the report says how long what each named function hands over has waited; a trace says by which")
+def latency():
+    program, hooks = linked(), HOOKS["call"] + ";" + HOOKS["list"]
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "trace")
+        env = {"BATON_HOOKS": hooks, "BATON_LATENCY": "on", "BATON_TRACE": file}
+        after = carry(KEY, program, "call", "list", env=env).ok().clean()
+        found = {hook["item"].partition("(")[0]: hook.get("latency", {}).get("count") for hook in after.report["hooks"]}
+        expect(found == {"call_submit": 1000, "list_submit": 1000, "task_execute": None}, f"waited: {found}")
+        traced = plain(str(ROOT / "scripts/baton"), "trace", "--convert", "csv", file).ok().out
+        for name in ("call_submit", "list_submit"):
+            expect(traced.count(name) >= 1000, f"{name} stands {traced.count(name)} times in the trace")
 
 
 def only_missing(result, items):

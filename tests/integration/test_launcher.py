@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 from compile import installed
-from harness import BUILD, LIBRARY, PROGRAMS, ROOT, Failure, carry, plain, test
+from harness import BUILD, LIBRARY, PROGRAMS, ROOT, carry, expect, plain, test
 from needs import needs, require, unable
 
 BATON = ROOT / "scripts" / "baton"
@@ -18,11 +18,6 @@ TREE_LIBRARY = ROOT / "build" / "libbaton.so"  # what the launcher takes, wherev
 
 def baton(*args, **how):
     return plain(str(BATON), *args, **how)
-
-
-def expect(condition, why):
-    if not condition:
-        raise Failure(why)
 
 
 @test("baton run: the exit status is the program's, its arguments arrive unchanged")

@@ -6,7 +6,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from harness import LIBRARY, PROGRAMS, ROOT, Failure, call, find_program, plain, run, test
+from harness import LIBRARY, PROGRAMS, ROOT, call, expect, find_program, plain, run, test
 from needs import needs
 from patience import Patience
 
@@ -14,11 +14,6 @@ BATON = ROOT / "scripts" / "baton"
 ENV = {"BATON_STACKS": "8"}
 CHAIN = (r"#0 crash_here\S* \(crash.*\n(    .*\n)+  submitted by thread \d+, g_thread_pool_push:\n    #0 second_submit\S* "
          r".*\n    #1 _ZL4task(.*\n)+?  submitted by\n    #0 first_submit\S* .*\n    #1 main\S* ")
-
-
-def expect(condition, why):
-    if not condition:
-        raise Failure(why)
 
 
 @test("a crash says where its work came from, back to main; then the program ends as it would have",

@@ -4,17 +4,13 @@ import os
 import pty
 import stat
 import subprocess
+import tempfile
 from pathlib import Path
 
 import patience
-from harness import LIBRARY, ROOT, Failure, carry, find_program, plain, test
+from harness import LIBRARY, ROOT, carry, expect, find_program, plain, test
 
 BATON = ROOT / "scripts" / "baton"
-
-
-def expect(condition, why):
-    if not condition:
-        raise Failure(why)
 
 
 @test("baton top: counts, what is in flight, waiting times, as a table, JSON and Prometheus text; no values")
@@ -106,4 +102,8 @@ def latency():
     pool = report["latency"]["glib.pool"]
     expect(pool["count"] == 250, pool)
     expect(0 < pool["p50_ns"] <= pool["p90_ns"] <= pool["p99_ns"] <= pool["max_ns"] < 60e9, pool)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "report")
+        file.write_text(json.dumps(report))
+        plain(str(ROOT / "scripts/baton"), "report", file).ok().says("glib.pool").matches(r"(?m)^ +waited +p50 +p90 +p99 +max ")
     expect("latency" not in carry("key:request_key", "trace_pool", 10).ok().reported(), "latency without being asked")

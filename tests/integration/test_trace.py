@@ -11,16 +11,11 @@ import time
 from pathlib import Path
 
 from browser import browser
-from harness import LIBRARY, PROGRAMS, ROOT, Failure, find_program, plain, test
+from harness import LIBRARY, PROGRAMS, ROOT, expect, find_program, plain, test
 from needs import require
 
 BATON = ROOT / "scripts" / "baton"
 ITEMS = "key:request_key;tls:request_number"
-
-
-def expect(condition, why):
-    if not condition:
-        raise Failure(why)
 
 
 def traced(program, *args, items=ITEMS, env=None, timeout=20):

@@ -68,6 +68,11 @@ class Failure(AssertionError):
     """A promise was broken; the text shows the run that broke it."""
 
 
+def expect(condition, why):
+    if not condition:
+        raise Failure(why)
+
+
 def skip(why):
     """This machine cannot show it."""
     raise pytest.skip.Exception(why, _use_item_location=True)

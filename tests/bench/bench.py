@@ -3,7 +3,7 @@
 
     bench.py [--only SECTION,..] [--save] [--quick]
 
-Sections: instructions bytes gated flight crowd startup variables peers. Results go to
+Sections: instructions bytes gated flight crowd startup variables peers tracing. Results go to
 build/bench/results.json and are compared with baseline.json; --save makes them the baseline
 and draws the plots again.
 
@@ -25,6 +25,7 @@ import instr
 import measure
 import peers
 import plot
+import tracing
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 BASELINE = os.path.join(HERE, "baseline.json")
@@ -386,9 +387,19 @@ def variables(quick):
     return {"counts": out, "problems": problems}
 
 
+def traced(quick):
+    heading("What does a trace add to a handoff, beside tracepoints that are compiled in (ns of CPU)?")
+    added, missing = tracing.rows(2 if quick else 5)
+    for name, value in added.items():
+        print("%-34s %6.0f" % (name, value))
+    for why in missing:
+        print("left out: " + why)
+    return {name: round(value) for name, value in added.items()}
+
+
 SECTIONS = {"instructions": instructions, "bytes": bytes_in_flight, "gated": gated,
             "flight": flight, "crowd": crowd, "startup": startup, "variables": variables,
-            "peers": peer_table}
+            "peers": peer_table, "tracing": traced}
 
 
 # ---- results, earlier results, pictures ----

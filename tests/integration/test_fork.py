@@ -17,12 +17,12 @@ MODES = {
 
 
 # That no lock is forgotten is every_lock's to say, which needs no luck; here they are seen to work on.
-@test("E24: 20 children of a busy program work on, each in the context of its fork", timeout=120,
+@test("E24: 10 children of a busy program work on, each in the context of its fork", timeout=120,
       each=[(mode, kind) for mode in MODES for kind in ("key", "tls")])
 def families(mode, kind):
     for run in (plain, idle):
         run("fork_families", mode, kind, 2).wrong()
-    carry(CARRIERS[kind], "fork_families", mode, kind, 20, timeout=110).ok().quiet().clean()
+    carry(CARRIERS[kind], "fork_families", mode, kind, 10, timeout=110).ok().quiet().clean()
 
 
 @test("E24: a child whose parent's threads were inside the loader uses functions that nobody has called before",

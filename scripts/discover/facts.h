@@ -85,7 +85,20 @@ void follow(void);
 /* Whether the waiting thread calls what it was given, what hooks it already, and the
  * item of the function that handed over. */
 void pool_look(struct channel *channel);
+/* May the waiting thread be in this function, or call it from where it waits? */
+bool pool_waits_in(const struct channel *channel, const struct names *names, unsigned function);
+/* Is it the first function of a thread that was started? */
+bool place_is_start(const struct place *place);
 /* When all channels are known: which of them are answers of another's workers. */
 void pools_compare(void);
+
+/* ---- submit.c ---- */
+
+/* channel->item, if this function can be told to hand over. FIELD, of N bytes: the item of one that has its function in
+ * an object, if nothing else fits. */
+bool submit_item(struct channel *channel, const struct place *place, char *field, size_t n);
+/* The function that CALLER has called and that is not in the stack, because it has left to INNER by a jump; its function
+ * is NULL where there is none. */
+struct place submit_hidden(const struct place *caller, const struct place *inner);
 
 #endif

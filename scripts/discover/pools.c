@@ -37,7 +37,7 @@ static bool is_named(const struct place *place, const char *name)
 }
 
 /* The functions that the waiting thread is in, and what those call directly. */
-static bool waits_in(const struct channel *channel, const struct names *names, unsigned function)
+bool pool_waits_in(const struct channel *channel, const struct names *names, unsigned function)
 {
     uint32_t first = facts_inner(channel->waiter_stack), count = frames_of(channel->waiter_stack);
 
@@ -85,147 +85,8 @@ static bool calls_pointers(const struct channel *channel)
             continue;
         code = code_of(place.names);
         for (unsigned j = 0; j < place.names->functions_count; j++) {
-            if (code->is_indirect[j] && waits_in(channel, place.names, j))
+            if (code->is_indirect[j] && pool_waits_in(channel, place.names, j))
                 return true;
-        }
-    }
-    return false;
-}
-
-/* By what the function keeps of its arguments, and what the worker calls: without debug information. */
-static bool shape_item(const struct channel *channel, const struct place *submit, char *buf,
-                       size_t n)
-{
-    const struct code *code = code_of(submit->names);
-    unsigned function = index_of(submit);
-
-    for (unsigned i = 0; i < code->stores_count; i++) {
-        const struct stored *callee = &code->stores[i];
-
-        if (callee->function != function)
-            continue;
-        for (unsigned j = 0; j < code->stores_count; j++) {
-            const struct stored *data = &code->stores[j];
-
-            if (data->function != function || data->argument == callee->argument)
-                continue;
-            for (unsigned k = 0; k < code->calls_count; k++) {
-                const struct called *called = &code->calls[k];
-
-                if (called->callee - called->data != callee->offset - data->offset ||
-                    called->data < 0 || called->callee != callee->offset ||
-                    !waits_in(channel, submit->names, called->function))
-                    continue;
-                snprintf(buf, n, "%s(kind=call,fn=%u,arg=%u)",
-                         names_shown(submit->names, submit->function), callee->argument,
-                         data->argument);
-                return true;
-            }
-        }
-    }
-    return false;
-}
-
-/* A std::function that is taken out of an argument. */
-static bool moved_item(const struct place *submit, char *buf, size_t n)
-{
-    const struct code *code = code_of(submit->names);
-
-    for (unsigned i = 0; i < code->moves_count; i++) {
-        const struct moved *moved = &code->moves[i];
-
-        if (moved->function != index_of(submit) || moved->parts != MOVED_ALL)
-            continue;
-        snprintf(buf, n, "%s(kind=stdfunction,obj=%u)",
-                 names_shown(submit->names, submit->function), moved->argument);
-        return true;
-    }
-    return false;
-}
-
-/* Of a thread that was started, its first function. */
-static bool is_start(const struct place *place)
-{
-    for (uint32_t i = 0; i < facts->threads && i < DISCOVER_THREADS; i++) {
-        struct place start = facts_place(facts->thread[i].start_routine, false);
-
-        if (facts->thread[i].start_routine && place->function && start.names == place->names &&
-            start.function == place->function)
-            return true;
-    }
-    return false;
-}
-
-/* Which argument the function keeps; where it keeps several, its own object is none of them. 0: none. */
-static unsigned kept_argument(const struct place *submit)
-{
-    const struct code *code = code_of(submit->names);
-    unsigned kept = 0;
-
-    for (unsigned i = 0; i < code->stores_count; i++) {
-        if (code->stores[i].function == index_of(submit) &&
-            (!kept || kept == 1 || code->stores[i].argument < kept) &&
-            (code->stores[i].argument > 1 || !kept))
-            kept = code->stores[i].argument;
-    }
-    return kept;
-}
-
-/* An object of C++, of which the worker calls a virtual function: the first that is no destructor. A wrong guess is
- * harmless: what has no such vtable stays as it is. */
-static bool virtual_item(const struct channel *channel, const struct place *submit, char *buf,
-                         size_t n)
-{
-    enum { SLOT = sizeof(void *), DELETING = 1 };
-    const struct code *code = code_of(submit->names);
-    unsigned argument = is_start(submit) ? 0 : kept_argument(submit);
-    int slot = -1;
-    bool has_destructor = false;
-
-    for (unsigned i = 0; argument && i < code->calls_count; i++) {
-        const struct called *called = &code->calls[i];
-
-        if (!called->is_virtual || called->callee < 0 || called->callee % SLOT ||
-            !waits_in(channel, submit->names, called->function))
-            continue;
-        if (called->callee == DELETING * SLOT)
-            has_destructor = true;
-        else if (slot < 0)
-            slot = called->callee / SLOT;
-    }
-    if (slot < 0 || (has_destructor && slot < DELETING))
-        return false;
-    snprintf(buf, n, "%s(kind=virtual,obj=%u,slot=%d%s)",
-             names_shown(submit->names, submit->function), argument, slot,
-             has_destructor ? ",end=0+1" : "");
-    return true;
-}
-
-/* An argument that is an object with a pointer to a function in it. */
-static bool field_item(const struct channel *channel, const struct place *submit,
-                       const struct signature *signature, char *buf, size_t n)
-{
-    const struct code *code = code_of(submit->names);
-
-    for (unsigned i = 0; i < signature->count; i++) {
-        const struct parameter *parameter = &signature->parameter[i];
-
-        if (parameter->field_function < 0)
-            continue;
-        for (unsigned k = 0; k < code->calls_count; k++) {
-            const struct called *called = &code->calls[k];
-
-            if (called->callee != parameter->field_function ||
-                !waits_in(channel, submit->names, called->function))
-                continue;
-            if (called->data >= 0)
-                snprintf(buf, n, "%s(kind=field,obj=%u,off=%d,data=%d)",
-                         names_shown(submit->names, submit->function), i + 1, called->callee,
-                         called->data);
-            else
-                snprintf(buf, n, "%s(kind=field,obj=%u,off=%d)",
-                         names_shown(submit->names, submit->function), i + 1, called->callee);
-            return true;
         }
     }
     return false;
@@ -267,6 +128,19 @@ static void look_for_known(struct channel *channel)
         channel->family = family_of_library(channel->waiter.names);
 }
 
+/* Of a thread that was started, its first function. */
+bool place_is_start(const struct place *place)
+{
+    for (uint32_t i = 0; i < facts->threads && i < DISCOVER_THREADS; i++) {
+        struct place start = facts_place(facts->thread[i].start_routine, false);
+
+        if (facts->thread[i].start_routine && place->function && start.names == place->names &&
+            start.function == place->function)
+            return true;
+    }
+    return false;
+}
+
 /*
  * A worker's own loop that wakes somebody, who waits in a function that is no worker's loop: it says that it has
  * done what it was given. What hands work over is called by the loop.
@@ -302,7 +176,7 @@ void pools_compare(void)
         channel->is_answer = channel->is_pool && !channel->family && !channel->preset &&
                              !channel->item[0] && channel->waiter.names == channel->waker.names &&
                              (channel->has_first || waits_in_main(channel)) &&
-                             (is_loop(&channel->waker, channel) || is_start(&channel->waker));
+                             (is_loop(&channel->waker, channel) || place_is_start(&channel->waker));
     }
     for (unsigned i = 0; i < channels_count; i++)
         channels[i].is_pool &= !channels[i].is_answer;
@@ -323,54 +197,6 @@ static bool has_python(const struct place *place)
 static bool is_of_allocator(const struct place *place)
 {
     return place->names && facts_is_allocator(place->names);
-}
-
-/*
- * The function that the call before this return address goes to, when the next frame is of another one: it has left by
- * a jump, and is in no stack (`post` ends in a call of notify_one).
- */
-static struct place hidden_behind(const struct place *caller, const struct place *inner)
-{
-    enum { NEAR_CALL = 0xe8, CALL_LEN = 5 };
-    struct place none = {NULL, NULL, 0}, hidden = *caller;
-    const unsigned char *code;
-    uintptr_t target;
-    int32_t distance;
-
-    if (!caller->function || caller->address < caller->function->start + CALL_LEN)
-        return none;
-    code = (const unsigned char *)(caller->names->module->elf.base + caller->address - CALL_LEN);
-    if (!elf_module_holds(&caller->names->module->elf, (uintptr_t)code, CALL_LEN) ||
-        code[0] != NEAR_CALL)
-        return none;
-    memcpy(&distance, code + 1, sizeof distance);
-    target = caller->address + (uintptr_t)(intptr_t)distance;
-    hidden.function = names_function(caller->names, target);
-    hidden.address = target;
-    return hidden.function && hidden.function->start == target &&
-                   hidden.function != inner->function && code_is_known()
-               ? hidden
-               : none;
-}
-
-/* The item of a function that may have handed over. FIELD: of one that has it in an object, for the case that no other
- * fits. */
-static bool submit_item(struct channel *channel, const struct place *place, char *field, size_t n)
-{
-    struct signature signature;
-
-    if (!place->function)
-        return false;
-    if (!dwarf_signature(place->names, place->function, &signature))
-        return shape_item(channel, place, channel->item, sizeof channel->item) ||
-               moved_item(place, channel->item, sizeof channel->item) ||
-               virtual_item(channel, place, channel->item, sizeof channel->item);
-    if (dwarf_item(&signature, names_shown(place->names, place->function), channel->item,
-                   sizeof channel->item))
-        return true;
-    if (!field[0] && !field_item(channel, place, &signature, field, n))
-        virtual_item(channel, place, field, n);
-    return false;
 }
 
 void pool_look(struct channel *channel)
@@ -401,7 +227,7 @@ void pool_look(struct channel *channel)
 
         if (!place.function || place.names != channel->waker.names)
             break;
-        hidden = hidden_behind(&place, &inner);
+        hidden = submit_hidden(&place, &inner);
         if (submit_item(channel, &hidden, field, sizeof field))
             return;
         if (is_named(&place, "main"))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import patience
 from harness import CARRIERS, Failure, PROGRAMS, ROOT, carry, plain, test
+from needs import needs
 from test_launcher import BATON, baton, expect
 
 GLIB = PROGRAMS / "stale_pool_glib"
@@ -116,6 +117,31 @@ def counts_nothing(tmp_path):
     baton("report", report).ok().says("captured      empty   attached", "          0          5          0  ",
                                       "          5          0          5  ")
     baton("report", "--prometheus", report).ok().says('item="key:request_key",what="attached"} 5\n')
+
+
+# Of a run time that does not leave by a jump, as its compiler likes.
+RUNTIME = """
+#include <pthread.h>
+int runtime_wait(pthread_cond_t *cond, pthread_mutex_t *mutex) { return -pthread_cond_wait(cond, mutex); }
+int runtime_signal(pthread_cond_t *cond) { return -pthread_cond_signal(cond); }
+"""
+
+
+@needs("gcc")
+@test("the verdict names who called the run time, not the run time")
+def names_callers_of_the_runtime(tmp_path):
+    source, program = tmp_path / "runtime.c", tmp_path / "server"
+    source.write_text(RUNTIME)
+    subprocess.run(["gcc", "-O1", "-shared", "-fPIC", source, "-o", tmp_path / "libstdc++.so.77"], check=True)
+    subprocess.run(["gcc", "-O1", "-w", "-pthread", "-Dpthread_cond_wait=runtime_wait", "-Dpthread_cond_signal=runtime_signal",
+                    ROOT / "tests/programs/discover_pool.c", tmp_path / "libstdc++.so.77", f"-Wl,-rpath,{tmp_path}",
+                    "-o", program], check=True)
+    for _ in range(4):
+        said = baton("run", "--verdict", "--carry", "key:tenant_key", "--", program).err
+        found = re.search(r"waited at (server\+0x[0-9a-f]+) and w\w+ woken from (server\+0x[0-9a-f]+)", said)
+        if found:
+            break
+    expect(found and [function_at(program, place) for place in found.groups()] == ["worker", "pool_submit"], said)
 
 
 @test("the verdict stays out of pipes; what came to nothing is said all the same, by who handed work over")

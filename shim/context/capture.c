@@ -37,7 +37,7 @@ static uint32_t now_ms(void)
 {
     struct timespec now = clock_read(CLOCK_MONOTONIC_COARSE);
 
-    return (uint32_t)(now.tv_sec * 1000 + now.tv_nsec / 1000000);
+    return (uint32_t)now.tv_sec * 1000 + (uint32_t)now.tv_nsec / 1000000;
 }
 
 /* A chain that begins here and now: what the thread captured before in this tick of the clock serves again. */
@@ -138,16 +138,14 @@ static inline struct context *take_calling_out(struct thread *thread, unsigned f
 /* The same where a limit is all that is in the way. */
 static inline struct context *take_limited(struct thread *thread, unsigned family)
 {
-    struct context *snapshot = thread->snapshot.context;
-
     /* As in line: what the snapshot is not right about has taken the references away. */
-    if (unlikely(!thread_is_plain(thread) || slots_always_build ||
-                 thread->snapshot.stale_refs <= 0 || thread->snapshot.changed_count ||
-                 !is_beginning(snapshot)))
+    if (unlikely(!thread_is_plain(thread) || thread->snapshot.stale_refs <= 0 ||
+                 thread->snapshot.changed_count || thread->snapshot.context->hops != 1 ||
+                 (limit_age_ms && now_ms() != thread->snapshot.context->born_ms)))
         return NULL;
     thread->snapshot.stale_refs--;
     thread->snapshot.tally[family]++;
-    return snapshot;
+    return thread->snapshot.context;
 }
 
 /* The same where values are held for a handoff, and are what they were. */

@@ -31,6 +31,8 @@ struct context *overlay_new(struct context *base)
     vars_ref(own->vars);
     own->base = base;
     own->epoch = atomic_load_explicit(&slots_epoch, memory_order_acquire);
+    if (base->epoch >= own->epoch && !slots_have_owned_keys)
+        return own;
     for (unsigned key_index = 0; key_index < slots_key_count; key_index++) {
         if (base->epoch < key_bindings[key_index].since)
             own->key[key_index] = NULL;

@@ -187,6 +187,19 @@ bool scope_enter_keep(struct context *context, uintptr_t frame_mark)
     return true;
 }
 
+/* The first key index from there on that the task has set; slots_key_count or more: none. */
+static unsigned next_set(const struct overlay_part *part, unsigned key_index)
+{
+    while (key_index < slots_key_count) {
+        uint64_t rest = part->set[key_index / 64] >> key_index % 64;
+
+        if (rest)
+            return key_index + (unsigned)__builtin_ctzll(rest);
+        key_index = (key_index / 64 + 1) * 64;
+    }
+    return key_index;
+}
+
 /*
  * Rule 18: what the task set and left is destroyed now, by the program's own destructor, unless
  * something captured it (then by the last to let go). In rounds, because a destructor may set
@@ -200,12 +213,13 @@ static void destroy_set_values(struct thread *thread)
 
     for (unsigned round = 0; again && round < DESTRUCTOR_ROUNDS; round++) {
         again = false;
-        for (unsigned key_index = 0; key_index < slots_key_count; key_index++) {
+        for (unsigned key_index = next_set(part, 0); key_index < slots_key_count;
+             key_index = next_set(part, key_index + 1)) {
             const struct key_binding *binding = &key_bindings[key_index];
             void (*destructor)(void *) = binding->destructor;
             void *value = own->key[key_index];
 
-            if (!(part->set[key_index / 64] >> key_index % 64 & 1) || !value)
+            if (!value)
                 continue;
             if (context_key_is_owned(key_index) && value == context_borrowed(own)[key_index])
                 continue; /* baton's: overlay_reclaim */

@@ -38,7 +38,9 @@ static struct {
     const char *dir; /* of libraries to load first */
     int libraries;
     bool destructor;
-    bool differs; /* the submitter's locale, rounding, name and what bench_get answers are its own */
+    bool all; /* every slot that is set is changed, or set by the task, and not the first alone */
+    bool
+        differs; /* the submitter's locale, rounding, name and what bench_get answers are its own */
     bool inside; /* everything happens in a thread that inherited values */
 } options = {.what = "check", .batch = 256, .batches = 16, .sets = {1}, .set_count = 1};
 
@@ -85,9 +87,9 @@ void drive_task(size_t index)
 {
     if (is_checking)
         check_values(index);
-    if (options.mode == MODE_TASK)
-        slots_set(options.kind, 0, 5);
-    else if (options.mode == MODE_NESTED && index < options.batch)
+    for (int i = 0; options.mode == MODE_TASK && i < (options.all ? slots_set_now : 1); i++)
+        slots_set(options.kind, i, 5);
+    if (options.mode == MODE_NESTED && index < options.batch)
         options.way->nest(index);
     if (++ran == awaited && options.way->park) {
         worker_ended = clock_ns(CLOCK_THREAD_CPUTIME_ID);
@@ -132,6 +134,8 @@ static void submit_all(void)
         if (is_checking)
             expected[i] = 1000000 + (long)i;
         slots_set(options.kind, 0, 1000000 + (long)i);
+        for (int k = 1; options.all && k < slots_set_now; k++)
+            slots_set(options.kind, k, value_of(k) + 1 + (long)(i & 1));
         way->submit(i);
     }
 }
@@ -231,8 +235,8 @@ static int by_size(const void *left, const void *right)
 /* Processor time of one batch, whatever thread spends it, without the waiting. */
 static double timed_batch(void)
 {
-    clockid_t clock =
-        options.way->is_timed_by_process ? CLOCK_PROCESS_CPUTIME_ID : CLOCK_THREAD_CPUTIME_ID;
+    clockid_t clock = options.way->is_timed_by_process ? CLOCK_PROCESS_CPUTIME_ID
+                                                       : CLOCK_THREAD_CPUTIME_ID;
     double begin, spent;
 
     begin_batch();
@@ -402,7 +406,7 @@ static void usage(const char *problem)
             "drive: %s\n"
             "way=NAME what=count|cpu|bytes|check|threads kind=key|tls|row|object\n"
             "mode=same|changed|task|nested set=K,K.. batch=N batches=N threads=N\n"
-            "dir=FOLDER libraries=N destructor=0|1 inside=0|1 differs=0|1\n",
+            "dir=FOLDER libraries=N destructor=0|1 inside=0|1 differs=0|1 all=0|1\n",
             problem);
     exit(2);
 }
@@ -451,6 +455,8 @@ static void parse_option(char *option)
         options.libraries = atoi(value);
     } else if (!strcmp(option, "inside")) {
         options.inside = atoi(value) != 0;
+    } else if (!strcmp(option, "all")) {
+        options.all = atoi(value) != 0;
     } else if (!strcmp(option, "differs")) {
         options.differs = atoi(value) != 0;
     } else if (!strcmp(option, "destructor")) {

@@ -325,6 +325,12 @@ static bool is_stored_here(const struct slot *slot, pthread_key_t key)
            (key != 0 || !elf_module_at(known->variable, &module));
 }
 
+/* A key's variable is shorter: what lies behind it is read, too, which a sanitizer must not take for a mistake. */
+__attribute__((no_sanitize("address", "thread"))) static uintptr_t cell_at(uintptr_t variable)
+{
+    return *(const volatile uintptr_t *)variable;
+}
+
 /* GLib's GPrivate, and others that make keys on the heap: the variable points to where the key was put. KEYS_MAX: it
  * points to none. */
 static pthread_key_t key_behind(const struct slot *slot)
@@ -335,7 +341,7 @@ static pthread_key_t key_behind(const struct slot *slot)
     if (slot->key.variable % sizeof cell != 0 ||
         elf_segment_end((const void *)slot->key.variable) < slot->key.variable + sizeof cell)
         return KEYS_MAX;
-    memcpy(&cell, (const void *)slot->key.variable, sizeof cell);
+    cell = cell_at(slot->key.variable);
     if (!cell)
         return KEYS_MAX;
     for (pthread_key_t key = 0; key < KEYS_MAX; key++) {

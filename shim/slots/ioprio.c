@@ -45,6 +45,14 @@ static bool ioprio_read(const struct slot *slot, void *value)
     return now != 0;
 }
 
+static bool ioprio_same(const struct slot *slot, const void *value)
+{
+    int wanted, now = ioprio_now();
+
+    memcpy(&wanted, value, sizeof wanted);
+    return wanted == (now < 0 ? 0 : now);
+}
+
 static void ioprio_write(const struct slot *slot, void *value)
 {
     int saved_errno = errno, wanted;
@@ -69,4 +77,5 @@ const struct slot_kind slot_kind_ioprio = {
     .resolve = ioprio_resolve,
     .read = ioprio_read,
     .write = ioprio_write,
+    .same = ioprio_same,
 };

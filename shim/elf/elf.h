@@ -103,6 +103,9 @@ void elf_fork_wait(void);
 void elf_fork_close(void);
 void elf_fork_open(bool is_child);
 
+/* Does all of that lie in what the module has for code? */
+bool elf_module_has_code(const struct elf_module *module, uintptr_t address, size_t len);
+
 /* Did the Go linker make it, alone or through a C linker (cgo)? */
 bool elf_module_is_go(const struct elf_module *module);
 

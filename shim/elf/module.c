@@ -181,6 +181,19 @@ const uint8_t *elf_module_build_id(const struct elf_module *module, size_t *len)
     return NULL;
 }
 
+bool elf_module_has_code(const struct elf_module *module, uintptr_t address, size_t len)
+{
+    for (size_t i = 0; i < module->phnum; i++) {
+        const elf_phdr *p = &module->phdr[i];
+        uintptr_t offset = address - (module->base + p->p_vaddr);
+
+        if (p->p_type == PT_LOAD && p->p_flags & PF_X && len <= p->p_memsz &&
+            offset <= p->p_memsz - len)
+            return true;
+    }
+    return false;
+}
+
 bool elf_module_is_go(const struct elf_module *module)
 {
     enum { GO_BUILD_ID = 4 };

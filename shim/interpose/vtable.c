@@ -72,16 +72,7 @@ static bool is_code(const void *address)
 {
     struct elf_module module;
 
-    if (!elf_module_at(address, &module))
-        return false;
-    for (size_t i = 0; i < module.phnum; i++) {
-        const elf_phdr *phdr = &module.phdr[i];
-
-        if (phdr->p_type == PT_LOAD && phdr->p_flags & PF_X &&
-            (uintptr_t)address - (module.base + phdr->p_vaddr) < phdr->p_memsz)
-            return true;
-    }
-    return false;
+    return elf_module_at(address, &module) && elf_module_has_code(&module, (uintptr_t)address, 1);
 }
 
 /* Around a vtable lie other objects of its module. They are read here and not by memcpy, which in a

@@ -82,18 +82,6 @@ static int visit_module(const struct elf_module *module, void *arg)
     return 1;
 }
 
-static bool is_code(const struct elf_module *module, uintptr_t address, size_t len)
-{
-    for (size_t i = 0; i < module->phnum; i++) {
-        const elf_phdr *p = &module->phdr[i];
-
-        if (p->p_type == PT_LOAD && p->p_flags & PF_X && address >= module->base + p->p_vaddr &&
-            address + len <= module->base + p->p_vaddr + p->p_memsz)
-            return true;
-    }
-    return false;
-}
-
 static bool is_alone(void)
 {
     char text[2048];
@@ -265,11 +253,12 @@ static bool is_as_planned(const struct plan_patch *patch, const struct elf_modul
 {
     uintptr_t code = module->base + patch->address, padding = module->base + patch->padding;
 
-    if (!is_code(module, code, patch->window) ||
+    if (!elf_module_has_code(module, code, patch->window) ||
         memcmp((const void *)code, patch->expected, patch->window) != 0)
         return false;
-    return !patch->padding || (is_code(module, padding, JUMP_SIZE) && code - padding < 120 &&
-                               !memcmp((const void *)padding, patch->padding_expected, JUMP_SIZE));
+    return !patch->padding ||
+           (elf_module_has_code(module, padding, JUMP_SIZE) && code - padding < 120 &&
+            !memcmp((const void *)padding, patch->padding_expected, JUMP_SIZE));
 }
 
 /* The entry last: from then on calls go to the island. */

@@ -27,14 +27,7 @@ static bool is_code(const void *address)
         return false;
     if (!elf_module_at(address, &module))
         return !is_on_heap(address);
-    for (size_t i = 0; i < module.phnum; i++) {
-        const elf_phdr *phdr = &module.phdr[i];
-
-        if (phdr->p_type == PT_LOAD && phdr->p_flags & PF_X &&
-            (uintptr_t)address - (module.base + phdr->p_vaddr) < phdr->p_memsz)
-            return true;
-    }
-    return false;
+    return elf_module_has_code(&module, (uintptr_t)address, 1);
 }
 
 bool suspect_is_object(uintptr_t object, size_t size)

@@ -30,6 +30,7 @@
 #include "families/registration.h"
 #include "fork.h"
 #include "interpose/bypass.h"
+#include "interpose/deferred.h"
 #include "interpose/early.h"
 #include "interpose/hooks.h"
 #include "interpose/next.h"
@@ -273,6 +274,7 @@ bool baton_start(char **environment)
 
     if (__atomic_load_n(&is_started, __ATOMIC_ACQUIRE))
         return true;
+    deferred_apply(); /* by include/baton.h, or what baton run has made, in a program that carries nothing */
     if (!environment)
         environment = environ;
     if (!environment || is_over)

@@ -17,7 +17,6 @@
 #include "context/thread.h"
 #include "context/variables.h"
 #include "families/handoff.h"
-#include "interpose/deferred.h"
 #include "interpose/start.h"
 
 enum { TOKEN_GOOD = 1, TOKEN_USED = 2 };
@@ -343,7 +342,6 @@ __attribute__((visibility("default"))) const struct baton_api *baton_api(void)
         .suppress = suppress,
     };
 
-    deferred_apply(); /* a program that carries nothing else has done without */
     if (baton_activate)
         baton_activate();
     return &api;

@@ -86,9 +86,9 @@ bool early_look_at_references(const struct tables *t, const struct tables *self)
         const char *name = strings + symbol->st_name;
         uint32_t hash, own;
 
-        if (symbol->st_info >> 4 != STB_WEAK && name[0] != 'b')
-            continue;
-        if (symbol->st_shndx != SHN_UNDEF || symbol->st_name >= t->strings_len)
+        /* Where the table says nothing of its length, what follows it is no symbol. */
+        if (symbol->st_name >= t->strings_len ||
+            (symbol->st_info >> 4 != STB_WEAK && name[0] != 'b') || symbol->st_shndx != SHN_UNDEF)
             continue;
         if (name[0] == 'b' && early_is_same(name, "baton_api"))
             uses_api = true;

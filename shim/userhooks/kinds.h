@@ -1,4 +1,4 @@
-/* Between the thunks (core_gpr.c) and what each kind of hook does (kinds_gpr.c). */
+/* Between the thunks (core_gpr.c) and what each kind of hook does (kinds_gpr.c, kinds_call_gpr.c). */
 #ifndef BATON_USERHOOKS_KINDS_H
 #define BATON_USERHOOKS_KINDS_H
 
@@ -11,6 +11,19 @@
 
 /* No object lies below: what does is a number, where an item took an argument for an object. */
 enum { NO_ADDRESS = 65536 };
+
+static inline bool kinds_capture_is_fast(const struct thread *thread)
+{
+    return thread_is_plain(thread) && thread->snapshot.refs > 0;
+}
+
+/* Nothing to hand over, as when a pool is told to end; where it is so in every call, an argument is not what its item
+ * says. */
+static inline bool kinds_had_nothing(struct named_hook *hook)
+{
+    named_unmet(hook);
+    return true;
+}
 
 /* Pools that the program made start their own threads, so workers mostly have a context already. */
 static inline bool kinds_attach_is_fast(const struct thread *thread, const struct wrap *wrap)

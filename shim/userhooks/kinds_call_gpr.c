@@ -1,0 +1,227 @@
+/*
+ * What the kinds of hook do whose work is known by its callback: a function with an argument (call, repeat), an
+ * object that has one (stdfunction). In front of the real function and around the callback.
+ *
+ * The rules of core_gpr.c hold: with is_slow false a function answers false or NULL before it has
+ * changed anything, if it would need more than this file, the table and the fast paths inlined here.
+ */
+#include "userhooks/kinds.h"
+
+#include "context/internal.h"
+#include "context/thread.h"
+#include "families/handoff.h"
+#include "userhooks/function.h"
+#include "userhooks/tally.h"
+
+/* ---- kind=call ---- */
+
+bool kinds_submit_call(struct named_hook *hook, struct thunk_frame *frame, struct wrap *wrap,
+                       bool is_slow)
+{
+    uint64_t *fn = frame_argument(frame, hook->spec.fn),
+             *arg = frame_argument(frame, hook->spec.arg);
+    struct thread *thread = thread_self;
+    struct context *context;
+    void *node;
+
+    if (thunk_is_ours((void *)*fn) || !hook->callback)
+        return true;
+    if (!*fn)
+        return kinds_had_nothing(hook);
+    if (unlikely(!atomic_load_explicit(&hook->is_right, memory_order_relaxed))) {
+        if (!is_slow)
+            return false;
+        if (!named_has_function(hook, (void *)*fn))
+            return true;
+    }
+    if (!is_slow && (hook->spec.is_repeating || !kinds_capture_is_fast(thread) ||
+                     thread->records.next == thread->records.end))
+        return false;
+    context = context_capture(FAMILY_NAMED);
+    if (!context)
+        return true;
+    if (hook->spec.is_repeating) {
+        struct named_repeat *registration = named_repeat_new((void *)*fn, (void *)*arg, context);
+
+        node = registration;
+    } else {
+        struct record *record = record_new();
+
+        if (record)
+            *record = (struct record){(void *)*fn, (void *)*arg, context};
+        node = record;
+    }
+    if (!node) {
+        context_rollback(FAMILY_NAMED, context);
+        context_count_bare(FAMILY_NAMED, hook->spec.is_repeating ? BARE_FULL : BARE_MEMORY);
+        return true;
+    }
+    if (wrap) {
+        wrap->theirs[0] = *fn;
+        wrap->theirs[1] = *arg;
+    }
+    *fn = (uint64_t)thunk_address(hook->callback, true);
+    *arg = (uint64_t)node;
+    if (wrap) {
+        wrap->ours[0] = *fn;
+        wrap->ours[1] = *arg;
+    }
+    tally_carried(hook, 1);
+    return true;
+}
+
+/*
+ * The compiler may know that the function leaves these registers alone and use them again for its
+ * next call: they hold the program's own values when the function returns (GCC: -fipa-ra).
+ */
+void kinds_put_back_arguments(const struct named_hook *hook, struct thunk_frame *frame,
+                              const struct wrap *wrap)
+{
+    uint64_t *fn = frame_argument(frame, hook->spec.fn),
+             *arg = frame_argument(frame, hook->spec.arg);
+
+    if (!wrap->ours[0])
+        return;
+    if (*fn == wrap->ours[0])
+        *fn = wrap->theirs[0];
+    if (*arg == wrap->ours[1])
+        *arg = wrap->theirs[1];
+}
+
+/* A callback that runs twice for one call should have been named with repeat. Its record is not ours
+ * any more, but what stands in it is good until its memory is needed again. */
+static void *run_call_again(struct named_hook *hook, const struct record *record, struct wrap *wrap)
+{
+    context_count_bare(FAMILY_NAMED, BARE_ERROR);
+    named_ran_again(hook);
+    wrap->stack_words = WRAP_JUMP;
+    return record->function;
+}
+
+static bool is_of_hook(const struct named_hook *hook, uint64_t value)
+{
+    const struct record *record = (const struct record *)value;
+
+    if (hook->spec.is_repeating)
+        return named_repeat_is_at((const void *)value);
+    return record_is_at(record) && record->context && record->function;
+}
+
+static uint64_t nothing(void)
+{
+    return 0;
+}
+
+void *kinds_run_nothing(struct named_hook *hook, struct wrap *wrap)
+{
+    named_unmet(hook);
+    context_count_bare(FAMILY_NAMED, BARE_ERROR);
+    wrap->stack_words = WRAP_JUMP;
+    return (void *)nothing;
+}
+
+/* The callback got something else where its record should be: cbarg= or arg= is wrong. Where it did come it is
+ * found; if it did not, nobody knows which function was meant. */
+static void *find_record(struct named_hook *hook, struct thunk_frame *frame, struct wrap *wrap,
+                         uint64_t **place)
+{
+    unsigned position = 1;
+
+    while (position <= NAMED_ARGUMENTS && !is_of_hook(hook, *frame_argument(frame, position)))
+        position++;
+    named_record_missing(hook, position <= NAMED_ARGUMENTS ? position : 0);
+    if (position <= NAMED_ARGUMENTS) {
+        *place = frame_argument(frame, position);
+        return NULL;
+    }
+    return kinds_run_nothing(hook, wrap);
+}
+
+void *kinds_run_call(struct named_hook *hook, struct thunk_frame *frame, struct wrap *wrap,
+                     bool is_slow)
+{
+    uint64_t *place = frame_argument(frame, hook->spec.cbarg);
+    struct record *record = (struct record *)*place, taken;
+    struct thread *thread = thread_self;
+
+    if (!is_slow && (!kinds_attach_is_fast(thread, wrap) || !record_is_near(thread, record) ||
+                     !record->context))
+        return NULL;
+    if (unlikely(is_slow && !record_is_at(record))) {
+        void *instead = find_record(hook, frame, wrap, &place);
+
+        if (instead)
+            return instead;
+        record = (struct record *)*place;
+    }
+    *place = (uint64_t)record->data;
+    if (!record->context)
+        return run_call_again(hook, record, wrap);
+    taken = *record;
+    record->context = NULL;
+    record_free(record);
+    kinds_enter(wrap, taken.context);
+    return taken.function;
+}
+
+void *kinds_run_repeat(struct named_hook *hook, struct thunk_frame *frame, struct wrap *wrap,
+                       bool is_slow)
+{
+    uint64_t *place = frame_argument(frame, hook->spec.cbarg);
+    struct named_repeat *registration;
+
+    if (!is_slow)
+        return NULL;
+    if (!named_repeat_is_at((const void *)*place)) {
+        void *instead = find_record(hook, frame, wrap, &place);
+
+        if (instead)
+            return instead;
+    }
+    registration = (struct named_repeat *)*place;
+    *place = (uint64_t)registration->data;
+    wrap->node = registration;
+    named_repeat_enter(registration, wrap);
+    return registration->function;
+}
+
+/* ---- kind=stdfunction ---- */
+
+/* Its argument, which points to what points to the node; 0: there is none like that. Slow. */
+static unsigned find_node(const struct named_hook *hook, struct thunk_frame *frame)
+{
+    if (function_is_at(*frame_argument(frame, hook->spec.cbarg)))
+        return hook->spec.cbarg;
+    for (unsigned position = 1; position <= NAMED_ARGUMENTS; position++) {
+        if (function_is_at(*frame_argument(frame, position)))
+            return position;
+    }
+    return 0;
+}
+
+void *kinds_run_function(struct named_hook *hook, struct thunk_frame *frame, struct wrap *wrap,
+                         bool is_slow)
+{
+    unsigned position = hook->spec.cbarg;
+    struct function_node *node;
+    uint64_t *place;
+
+    if (!is_slow && !kinds_attach_is_fast(thread_self, wrap))
+        return NULL;
+    if (unlikely(!atomic_load_explicit(&hook->has_place, memory_order_relaxed))) {
+        if (!is_slow)
+            return NULL;
+        position = find_node(hook, frame);
+        if (position == hook->spec.cbarg)
+            atomic_store_explicit(&hook->has_place, true, memory_order_relaxed);
+        else
+            named_record_missing(hook, position);
+        if (!position)
+            return kinds_run_nothing(hook, wrap);
+    }
+    place = frame_argument(frame, position);
+    node = **(struct function_node ***)place;
+    *place = (uint64_t)&node->any;
+    kinds_enter(wrap, function_context(node));
+    return node->invoker;
+}

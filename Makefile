@@ -101,13 +101,13 @@ $(B)/layout.ld: shim/layout.ld.in Makefile
 	$(Q)sed -e 's|@START_TEXT@|$(foreach o,$(START_TEXT),*shim/$o.o(.text .text.* .rodata .rodata.*))|' \
 	  -e 's|@START_DATA@|$(foreach o,$(START_DATA),*shim/$o.o)|g' $< > $@
 
-# Put in place whole: programs that run with the old one keep it.
 # Runs while building, on this machine.
 HOSTCC ?= cc
 $(B)/link-lighten: scripts/link/lighten.c shim/interpose/deferred.h
 	$(call say,LINK,$@)
 	$(Q)$(HOSTCC) -O1 -Wall -Wextra -Ishim -o $@ $<
 
+# Put in place whole: programs that run with the old one keep it.
 $(B)/libbaton.so: $(OBJ) $(B)/libbaton.map $(B)/layout.ld $(B)/link-lighten
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -shared -nostartfiles -Wl,-z,defs $(BINDING) \

@@ -158,17 +158,19 @@ int cmd_run(const struct cli *cli)
 {
     char *library, *object = NULL, *path, *behind;
     struct program program, other;
+    bool is_without;
 
     take_settings(cli);
     say_mistakes(cli);
     path = program_find(cli->argv[0]);
     library = preload_library("libbaton.so");
     program_inspect(path, &program);
-    behind = program_refusal(&program) ? NULL : program_behind(path, cli->argv + 1);
+    is_without = runs_without(&program, library);
+    behind = is_without ? NULL : program_behind(path, cli->argv + 1);
     if (behind)
         program_inspect(behind, &other);
     say_kind(behind ? &other : &program, behind ? path : NULL);
-    if (runs_without(&program, library) || (behind && runs_without(&other, library)))
+    if (is_without || (behind && runs_without(&other, library)))
         return cli_has(cli, OPT_run_require) ? EXIT_REQUIRED : become_program(cli->argv);
     if (needs_plan())
         object = plan_object(cli, path, behind != NULL);

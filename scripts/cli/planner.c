@@ -115,6 +115,10 @@ int planner_run(const char *verb, const char *program, const char *key, char **a
         ;
     print_errors(errors);
     close(errors);
+    if (child > 0 && WIFSIGNALED(status))
+        say("baton-plan was ended by signal %d while it looked at %s: what it was to plan is not "
+            "hooked",
+            WTERMSIG(status), clean(program));
     return child > 0 && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 

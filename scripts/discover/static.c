@@ -279,6 +279,7 @@ int verb_static(const char *program, bool is_json)
 {
     struct names **all;
 
+    modules_watch_cut();
     if (!modules_load(program, false))
         return 1;
     all = allocated(calloc(modules_count, sizeof(struct names *)));

@@ -9,10 +9,11 @@
  *   (BATON_DT_DEFERRED), and the library applies them when it needs them (interpose/deferred.c). Those of
  *   constructors, of destructors and of what each thread gets a copy of stay: the loader reads these.
  * - It would compare each version of the C library that a function of it is said to have. One is left, the
- *   newest: where that is, all are. The others' functions are found by their names alone.
+ *   newest: where that is, all are. The others' functions are found by their names alone, which leads to the oldest
+ *   that the C library has of one; scripts/check-layers sees to it that they have one only.
  * - The loader itself need not be named as a library: it is there.
  *
- * The file is changed in place; the section headers keep saying where all of it lies, so readelf shows it.
+ * The section headers keep saying where all of it lies, so readelf shows it.
  * Status 1, with the file as it was: it has not the form that this knows.
  */
 #include <elf.h>
@@ -20,6 +21,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "interpose/deferred.h"
 
@@ -244,6 +247,7 @@ int main(int argc, char **argv)
 {
     Elf64_Dyn *entries;
     size_t count = 0;
+    char new_name[4096];
     FILE *out;
 
     if (argc != 2) {
@@ -257,8 +261,12 @@ int main(int argc, char **argv)
     leave_one_version(argv[1], entries, count);
     leave_out_loader(argv[1], entries, count);
     defer_pointers(argv[1], entries, count);
-    out = fopen(argv[1], "r+b");
-    if (!out || fwrite(file, 1, size, out) != size || fclose(out))
+    snprintf(new_name, sizeof new_name, "%s.light", argv[1]);
+    out = fopen(new_name, "wb");
+    if (!out || fwrite(file, 1, size, out) != size || fclose(out) || chmod(new_name, 0755) ||
+        rename(new_name, argv[1])) {
+        unlink(new_name);
         give_up(argv[1], "it cannot be written");
+    }
     return 0;
 }

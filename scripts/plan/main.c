@@ -14,7 +14,6 @@
  * program.
  */
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,7 +29,7 @@
 
 extern char **environ;
 
-enum { PLAN_SECONDS_MAX = 60, NOTHING_KNOWN = 3, CUT = 4 };
+enum { PLAN_SECONDS_MAX = 60, NOTHING_KNOWN = 3 };
 
 static struct named_spec specs[NAMED_MAX];
 static struct decision
@@ -233,17 +232,6 @@ static bool check_hooks(void)
     return is_fine;
 }
 
-/* Files are looked at where they are mapped: one that is cut short meanwhile ends this process, and the program runs as
- * if nothing of it were known. */
-static void say_cut(int number)
-{
-    static const char text[] = "baton: a file changed while it was looked at: try again\n";
-    ssize_t ignored = write(STDERR_FILENO, text, sizeof text - 1);
-
-    (void)ignored;
-    _exit(CUT);
-}
-
 static void show_preset(const char *name, const char *file, const char *about)
 {
     printf("%-16s %s\n%-16s %s\n", name, about, "", file);
@@ -271,7 +259,7 @@ int main(int argc, char **argv)
         log_level = -1; /* the library says it again */
     near_is_wanted = !plans;
     explain_names_packages = checks;
-    signal(SIGBUS, say_cut);
+    modules_watch_cut();
     answer_begin();
     if (plans)
         alarm(PLAN_SECONDS_MAX); /* a program waits for us */

@@ -4,6 +4,7 @@
  */
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -250,6 +251,23 @@ static const char *script_interpreter(const char *program)
     start += strspn(start, " \t");
     start[strcspn(start, " \t\n")] = '\0';
     return start;
+}
+
+/* Files are looked at where they are mapped: one that is cut short or written anew meanwhile ends this process, and the
+ * program runs as if nothing of it were known. */
+static void say_cut(int number)
+{
+    static const char text[] = "baton: a file changed while it was looked at: try again\n";
+    ssize_t ignored = write(STDERR_FILENO, text, sizeof text - 1);
+
+    (void)number;
+    (void)ignored;
+    _exit(CUT);
+}
+
+void modules_watch_cut(void)
+{
+    signal(SIGBUS, say_cut);
 }
 
 /* Says so unless IS_QUIET. */

@@ -20,6 +20,9 @@ extern unsigned modules_count;
 
 /* modules.c: the program and what the loader would load with it, mapped to be read. False: said why,
  * unless IS_QUIET. */
+/* From now on a file that changes while it is looked at ends this process with CUT, after a sentence. */
+enum { CUT = 4 };
+void modules_watch_cut(void);
 bool modules_load(const char *program, bool is_quiet);
 /* As elf_each_module: every module, until VISIT answers other than 0, which is the answer. */
 int modules_each(int (*visit)(const struct elf_module *module, void *arg), void *arg);

@@ -59,6 +59,12 @@ void latency_note_hook(unsigned index, uint64_t ticks)
     }
 }
 
+void latency_forget_hooks(void)
+{
+    if (of_hooks)
+        memset(of_hooks, 0, named_count * sizeof *of_hooks);
+}
+
 const struct latency *latency_of_hook(unsigned index)
 {
     return of_hooks && of_hooks[index].count ? &of_hooks[index] : NULL;

@@ -17,6 +17,8 @@ void latency_sum(unsigned family, struct latency *out);
 void latency_begin_hooks(void);
 /* One of a hook's waited so long. */
 void latency_note_hook(unsigned index, uint64_t ticks);
+/* In a child of fork, which has handed nothing over yet. */
+void latency_forget_hooks(void);
 /* Of one hook; NULL: none of its handoffs has run. */
 const struct latency *latency_of_hook(unsigned index);
 

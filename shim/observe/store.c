@@ -55,10 +55,11 @@ struct trace_anchor store_anchor(void)
 
 /* ---- the files ---- */
 
+/* They are known by their order: where one does not fit, none of those behind it has a name. */
 static size_t add_name(char *names, size_t used, const char *name, size_t len)
 {
     if (used + len + 1 > TRACE_NAMES)
-        return used;
+        return TRACE_NAMES;
     memcpy(names + used, name, len);
     names[used + len] = '\0';
     return used + len + 1;
@@ -79,9 +80,12 @@ static void write_names(struct trace_header *header)
     for (unsigned i = 0; i < HOOK_COUNT; i++)
         used =
             add_name(names, used, hooks_name((enum hook_id)i), strlen(hooks_name((enum hook_id)i)));
-    for (unsigned i = 0; i < named_count; i++)
-        used =
-            add_name(names, used, named_hooks[i].spec.item, strcspn(named_hooks[i].spec.item, "("));
+    for (unsigned i = 0; i < named_count; i++) {
+        const char *item = named_hooks[i].spec.item;
+        size_t len = strcspn(item, "("), most = TRACE_NAMES / 2 / named_count - 1;
+
+        used = add_name(names, used, item, len < most ? len : most);
+    }
     for (unsigned i = 0; i < slots_count; i++)
         used = add_name(names, used, slots[i].item, strlen(slots[i].item));
     header->names_used = (uint32_t)used;

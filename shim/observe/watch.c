@@ -8,8 +8,6 @@
  * Rules: no lock and no system call but where memory is taken in batches; nothing of the program's is
  * called; where there is no room the handoff goes on unwatched, which is counted.
  */
-#include "observe/latency.h"
-#include "userhooks/tally.h"
 #include "observe/watch.h"
 
 #include <errno.h>
@@ -428,6 +426,7 @@ void watch_fork_unlock(bool is_child)
 {
     if (is_child && observer) {
         store_forget();
+        latency_forget_hooks();
         watcher_self = NULL;
         atomic_fetch_add(&generation, 1);
     }

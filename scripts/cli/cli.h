@@ -105,6 +105,9 @@ void program_inspect(const char *path, struct program *out);
 const char *program_refusal(const struct program *program);
 /* Why LIBRARY cannot be loaded with the program: its C library is too old. NULL: it can, or nobody knows. */
 char *program_lacks(const struct program *program, const char *library);
+/* Is libpthread a part of its C library, as from glibc 2.34 on, so that sem_post is there in each program? False too where
+ * that is not known. */
+bool program_has_threads(const struct program *program);
 /* Its name for messages. */
 char *program_name(const struct program *program);
 bool program_is_shell(const char *path);

@@ -148,6 +148,20 @@ char *program_lacks(const struct program *program, const char *library)
                    : NULL;
 }
 
+bool program_has_threads(const struct program *program)
+{
+    char *path = program->kind == PROGRAM_FINE ? libc_beside(program->loader) : NULL;
+    struct dynamic libc;
+    bool has = false;
+
+    if (path && dynamic_open(path, &libc)) {
+        has = dynamic_defines(&libc, "GLIBC_2.34");
+        dynamic_close(&libc);
+    }
+    free(path);
+    return has;
+}
+
 const char *program_refusal(const struct program *program)
 {
     switch (program->kind) {

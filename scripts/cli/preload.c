@@ -126,9 +126,11 @@ void preload_waits(const struct program *program, const struct program *behind)
 {
     char *library = our_file("libbaton-waits.so");
 
-    /* A C library may be too old for this one alone. */
+    /* A C library may be too old for this one alone: where sem_post is libpthread's, programs without libpthread
+     * would find ours, which has nobody to go on to. */
     if (access(library, R_OK) != 0 || strpbrk(library, ": ") || program_lacks(program, library) ||
-        (behind && program_lacks(behind, library)))
+        !program_has_threads(program) ||
+        (behind && (program_lacks(behind, library) || !program_has_threads(behind))))
         return;
     setenv("LD_PRELOAD", joined("%s:%s", getenv("LD_PRELOAD"), library), 1);
 }

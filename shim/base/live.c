@@ -51,7 +51,8 @@ static uint64_t start_time(void)
     return value;
 }
 
-static struct live_head *map_file(void)
+/* With room for the first COUNT of its pages. */
+static struct live_head *map_file(uint32_t count)
 {
     char path[PATH_SIZE + 32];
     long result = -1;
@@ -62,7 +63,8 @@ static struct live_head *map_file(void)
     fd = sys_open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
     if (fd < 0)
         return NULL;
-    if (SYS_CALL(ftruncate, fd, mapped) == 0)
+    if (SYS_CALL(ftruncate, fd, mapped) == 0 &&
+        outfile_reserve(fd, 0, layout.pages_at + count * page_size()))
         result = SYS_CALL(mmap, NULL, mapped, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0L);
     sys_close(fd);
     if (result < 0 && result > -4096) {
@@ -98,7 +100,7 @@ void live_begin(const char *target, const struct live_head *wanted)
     memcpy(layout.magic, LIVE_MAGIC, sizeof layout.magic);
     layout.pages_at = LIVE_HEAD + 2 * LIVE_TEXT;
     mapped = layout.pages_at + (size_t)LIVE_PAGES * page_size();
-    head = map_file();
+    head = map_file(LIVE_PAGES);
     live_is_on = head != NULL;
 }
 
@@ -190,6 +192,7 @@ void live_tell(const char *text, size_t len)
 
 static void *_Atomic *lent; /* to whom the room in the head is; NULL: nobody */
 static size_t lent_kept;
+static void (*lent_begin)(void *room);
 
 static void *room_of(struct live_head *of)
 {
@@ -201,10 +204,13 @@ void *live_room(void)
     return room_of(head);
 }
 
-void live_lend(void *_Atomic *where, size_t kept)
+void live_lend(void *_Atomic *where, size_t kept, void (*begin)(void *room))
 {
     lent_kept = kept < LIVE_ROOM ? kept : LIVE_ROOM;
+    lent_begin = begin;
     lent = where;
+    if (head)
+        begin(room_of(head));
     atomic_store(where, room_of(head));
 }
 
@@ -213,8 +219,10 @@ static void lend_again(struct live_head *parents)
 {
     if (!lent)
         return;
-    if (head)
+    if (head) {
         memcpy(room_of(head), room_of(parents), lent_kept);
+        lent_begin(room_of(head));
+    }
     atomic_store(lent, room_of(head));
 }
 
@@ -230,7 +238,7 @@ bool live_fork_child(void *counters)
 
     if (!head)
         return true;
-    head = map_file();
+    head = map_file(1 + CHILD_PAGES);
     if (head) {
         uint32_t text = atomic_load(&parents->text);
 

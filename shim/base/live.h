@@ -40,7 +40,8 @@ struct live_head {
 
 extern bool live_is_on;
 
-/* Opens it for TARGET, if that is a file. HEAD has the layout of the counters. Before the first thread block. */
+/* Opens it for TARGET, if that is a file and there is room for all of it: threads of the program write to it, and a
+ * full disk would be SIGBUS to them. HEAD has the layout of the counters. Before the first thread block. */
 void live_begin(const char *target, const struct live_head *head);
 /* Asks the system for all that live_block will give, each with BEFORE bytes of other memory in front: the program
  * may go into a sandbox in which nothing can be asked for. Costs address space only. */
@@ -51,9 +52,10 @@ void *live_block(size_t before);
 /* What is told beside the counters: an object of JSON. Not by two threads at once. */
 void live_tell(const char *text, size_t len);
 /* The room in the head; NULL: there is no file. *WHERE is where somebody else looks for it, who writes to it from now
- * on: a child of fork finds its own there, with the first KEPT bytes as they were, or NULL. */
+ * on: a child of fork finds its own there, with the first KEPT bytes as they were, or NULL. BEGIN gets each room ready,
+ * before it stands there. */
 void *live_room(void);
-void live_lend(void *_Atomic *where, size_t kept);
+void live_lend(void *_Atomic *where, size_t kept, void (*begin)(void *room));
 /* In a child of fork: a file of its own. COUNTERS: the page of the thread that lives on, or NULL; it is the
  * child's own then, and zeroed. False: it still is the parent's. */
 bool live_fork_child(void *counters);

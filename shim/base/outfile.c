@@ -111,6 +111,20 @@ void outfile_close(int fd)
         sys_close(fd);
 }
 
+bool outfile_reserve(int fd, size_t at, size_t size)
+{
+    static const char zeroes[4096];
+    long result = SYS_CALL(fallocate, fd, 0, (long)at, (long)size);
+
+    if (result != -EOPNOTSUPP && result != -ENOSYS)
+        return result == 0;
+    for (size_t done = 0; done < size; done += sizeof zeroes) {
+        if (SYS_CALL(pwrite64, fd, zeroes, sizeof zeroes, (long)(at + done)) != (long)sizeof zeroes)
+            return false;
+    }
+    return true;
+}
+
 static bool is_anothers(const char *target)
 {
     char path[PATH_MAX_HERE];

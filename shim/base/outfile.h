@@ -21,6 +21,9 @@ void outfile_note(const char *target);
 int outfile_open(const char *target, int flags);
 void outfile_close(int fd);
 
+/* Blocks for SIZE bytes from AT, for whoever maps them; where the file system cannot reserve, zeroes are written. */
+bool outfile_reserve(int fd, size_t at, size_t size);
+
 /* Whether what was opened may be written to: 0, or the errno that says why not. */
 int outfile_check(int fd);
 

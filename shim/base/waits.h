@@ -13,15 +13,20 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define WAITS_MAGIC "batonwt1"
+#include "base/arch.h"
+
+#define WAITS_MAGIC "batonwt2"
 
 enum { WAITS_MODULES = 128, WAITS_OBJECTS = 256, WAITS_THREADS = 8, WAITS_NAME = 48 };
+enum { WAITS_TEXTS = 4 }; /* of a module; there may be holes between them */
 
 /* One that came with the program. */
 struct waits_module {
-    uint64_t lo, hi, base;     /* hi: 0: the end of the list */
-    uint64_t text_lo, text_hi; /* its instructions */
-    uint32_t is_runtime;       /* the C or C++ run time: who called it is who waits */
+    uint64_t lo, hi, base; /* hi: 0: the end of the list */
+    struct {
+        uint64_t lo, hi;
+    } texts[WAITS_TEXTS]; /* its instructions, readable; hi: 0: no more */
+    uint32_t is_runtime;  /* the C or C++ run time: who called it is who waits */
     char name[WAITS_NAME];
 };
 
@@ -30,8 +35,9 @@ struct waits_object {
     _Atomic uint64_t object;
     uint64_t waiter, waker; /* return addresses; 0: none yet */
     uint32_t waiter_votes, waker_votes;
-    uint32_t waits, wakes; /* looked at; WAKES by threads that are none of those that waited */
-    uint32_t threads_count;
+    uint32_t waits, looks; /* calls that wait and that wake, looked at */
+    uint32_t wakes;        /* of these, by threads that are none of those that waited */
+    _Atomic uint32_t threads_count;
     uint32_t has_main; /* the program's first thread waited there */
     uint32_t threads[WAITS_THREADS];
 };
@@ -39,6 +45,7 @@ struct waits_object {
 struct waits_page {
     char magic[8];
     struct waits_module modules[WAITS_MODULES];
+    uint32_t main_thread;                       /* as waits_thread says */
     struct waits_object objects[WAITS_OBJECTS]; /* from here on a child of fork has its own */
 };
 
@@ -46,6 +53,13 @@ struct waits_place {
     const struct waits_module *module; /* NULL: none that came with the program */
     uint64_t address;                  /* of the call, in the process */
 };
+
+/* The calling thread, by nothing but its registers: a sandbox may end a process for any system call. A later thread
+ * may have the number of one that has ended. */
+static inline uint32_t waits_thread(void)
+{
+    return (uint32_t)((uintptr_t)arch_tp() >> 6);
+}
 
 /* Those that waited and were woken most. */
 struct waits_chosen {

@@ -14,6 +14,7 @@
 #include "base/arch.h"
 #include "base/lock.h"
 #include "base/log.h"
+#include "base/outfile.h"
 #include "base/sys.h"
 #include "context/context.h"
 #include "interpose/hooks.h"
@@ -111,7 +112,7 @@ static bool open_trace_map(const char *file, unsigned megabytes)
             return false;
         }
         if (SYS_CALL(ftruncate, fd, 0L) < 0 || SYS_CALL(ftruncate, fd, (long)trace_size) < 0 ||
-            !store_reserve(fd, 0, TRACE_HEADER)) {
+            !outfile_reserve(fd, 0, TRACE_HEADER)) {
             log_msg(LOG_LEVEL_ERROR, "BATON_TRACE=\"%s\": no room for %u MiB (BATON_TRACE_MIB)",
                     file, (unsigned)(trace_size >> 20));
             (void)SYS_CALL(ftruncate, fd, 0L);
@@ -125,7 +126,7 @@ static bool open_trace_map(const char *file, unsigned megabytes)
     if (header && file && store_populate(header, tables)) {
         is_reserved = false;
         atomic_store(&chunks_ready, 0);
-    } else if (header && file && !store_reserve(fd, 0, trace_size)) {
+    } else if (header && file && !outfile_reserve(fd, 0, trace_size)) {
         log_msg(LOG_LEVEL_ERROR, "BATON_TRACE=\"%s\": no room for %u MiB (BATON_TRACE_MIB)", file,
                 (unsigned)(trace_size >> 20));
         (void)SYS_CALL(munmap, header, (long)trace_size);
@@ -177,7 +178,7 @@ static bool open_live_map(bool is_live)
         (void)SYS_CALL(unlinkat, AT_FDCWD, path, 0); /* of an earlier process of this number */
         live_fd = sys_open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
         if (live_fd < 0 || SYS_CALL(ftruncate, live_fd, (long)live_size) < 0 ||
-            !store_reserve(live_fd, 0, LIVE_HEADER)) {
+            !outfile_reserve(live_fd, 0, LIVE_HEADER)) {
             log_msg(LOG_LEVEL_ERROR, "BATON_LIVE: %s cannot be written", path);
             if (live_fd >= 0)
                 sys_close(live_fd);
@@ -290,8 +291,8 @@ uint32_t store_reserve_handoffs(uint32_t count)
     if (first + count > LIVE_HANDOFFS) {
         first = UINT32_MAX;
     } else if (live_fd >= 0 && first + count > reserved) {
-        if (store_reserve(live_fd, store_live->handoffs_at + reserved * sizeof(struct handoff),
-                          HANDOFFS_GROW * sizeof(struct handoff)))
+        if (outfile_reserve(live_fd, store_live->handoffs_at + reserved * sizeof(struct handoff),
+                            HANDOFFS_GROW * sizeof(struct handoff)))
             reserved += HANDOFFS_GROW;
         else
             first = UINT32_MAX;
@@ -312,7 +313,7 @@ struct live_thread *store_thread(void)
             return NULL;
     } while (!atomic_compare_exchange_weak(&store_live->threads_used, &number, number + 1));
     at = store_live->threads_at + (size_t)number * LIVE_THREAD_SIZE;
-    if (live_fd >= 0 && !store_reserve(live_fd, at, LIVE_THREAD_SIZE))
+    if (live_fd >= 0 && !outfile_reserve(live_fd, at, LIVE_THREAD_SIZE))
         return NULL;
     return (struct live_thread *)(void *)((char *)store_live + at);
 }

@@ -24,20 +24,6 @@ void *store_map(int fd, size_t size)
     return result < 0 && result > -4096 ? NULL : (void *)result;
 }
 
-bool store_reserve(int fd, size_t at, size_t size)
-{
-    static const char zeroes[4096];
-    long result = SYS_CALL(fallocate, fd, 0, (long)at, (long)size);
-
-    if (result != -EOPNOTSUPP)
-        return result == 0;
-    for (size_t done = 0; done < size; done += sizeof zeroes) {
-        if (SYS_CALL(pwrite64, fd, zeroes, sizeof zeroes, (long)(at + done)) != (long)sizeof zeroes)
-            return false;
-    }
-    return true;
-}
-
 bool store_populate(void *start, size_t size)
 {
     uintptr_t first = (uintptr_t)start & ~(uintptr_t)(PAGE - 1);

@@ -11,9 +11,7 @@
 
 /* Memory of its own where fd is -1; NULL: none. */
 void *store_map(int fd, size_t size);
-/* Blocks for `size` bytes from `at`; where the file system cannot reserve, zeroes are written. */
-bool store_reserve(int fd, size_t at, size_t size);
-/* The same for what is mapped, with no file open any more (Linux 5.14). */
+/* As outfile_reserve, for what is mapped, with no file open any more (Linux 5.14). */
 bool store_populate(void *start, size_t size);
 /* %p is the process. A file that a living process writes to is its: then the name gets our number. `path`, of
  * `size` bytes: the name in the end. Negative: it cannot be had. */

@@ -39,15 +39,15 @@ static int add_module(const struct elf_module *module, void *arg)
 {
     struct listing *listing = arg;
     struct waits_module *out = &listing->page->modules[listing->count];
+    unsigned texts = 0;
 
-    for (size_t i = 0; i < module->phnum; i++) {
+    for (size_t i = 0; i < module->phnum && texts < WAITS_TEXTS; i++) {
         const elf_phdr *p = &module->phdr[i];
 
-        if (p->p_type != PT_LOAD || !(p->p_flags & PF_X))
+        if (p->p_type != PT_LOAD || (p->p_flags & (PF_X | PF_R)) != (PF_X | PF_R))
             continue;
-        if (!out->text_hi)
-            out->text_lo = module->base + p->p_vaddr;
-        out->text_hi = module->base + p->p_vaddr + p->p_memsz;
+        out->texts[texts].lo = module->base + p->p_vaddr;
+        out->texts[texts++].hi = module->base + p->p_vaddr + p->p_memsz;
     }
     out->base = module->base;
     out->lo = module->lo;
@@ -55,6 +55,12 @@ static int add_module(const struct elf_module *module, void *arg)
     out->is_runtime = is_runtime(module->name);
     fmt_buf(out->name, sizeof out->name, "%s", module->name);
     return ++listing->count == WAITS_MODULES;
+}
+
+/* The thread that begins is the first: of the process, or of a child of fork. */
+static void begin_page(void *page)
+{
+    ((struct waits_page *)page)->main_thread = waits_thread();
 }
 
 void waited_begin(void)
@@ -66,7 +72,7 @@ void waited_begin(void)
         return;
     elf_each_startup(add_module, &listing);
     memcpy(listing.page->magic, WAITS_MAGIC, sizeof listing.page->magic);
-    live_lend((void *_Atomic *)noted, offsetof(struct waits_page, objects));
+    live_lend((void *_Atomic *)noted, offsetof(struct waits_page, objects), begin_page);
 }
 
 static void name_place(const struct waits_place *place, char *buf, size_t n)

@@ -5,7 +5,11 @@
  * Promise: each call goes on to the real function by a jump, so that nothing of ours is on the stack while a thread
  * waits or is cancelled. Only the first calls with each object are looked at, in a table of fixed size that
  * libbaton.so lends (base/live.h); until it has, and in a child that has none, a call is a load and a jump.
- * No lock, no memory, no message; sem_post stays safe in a signal handler.
+ * No lock, no memory, no message, and after the start no system call: the program may be in a sandbox that ends it
+ * for one. sem_post stays safe in a signal handler.
+ *
+ * The C library has to have all of these functions itself (from 2.34 on): the launcher sees to it, because a program
+ * that asks whether there is a sem_post would be told so by ours.
  */
 #include <pthread.h>
 #include <semaphore.h>
@@ -14,7 +18,6 @@
 #include <time.h>
 
 #include "base/arch.h"
-#include "base/sys.h"
 #include "base/waits.h"
 #include "elf/elf.h"
 
@@ -27,13 +30,40 @@ EXPORTED struct waits_page *_Atomic baton_waits_page;
 
 /* ---- who called ---- */
 
+/* The module that has ADDRESS, and ARCH_CALL_MAX bytes in front of it, among its instructions. */
 static const struct waits_module *module_at(const struct waits_page *page, uintptr_t address)
 {
     for (unsigned i = 0; i < WAITS_MODULES && page->modules[i].hi; i++) {
-        if (address >= page->modules[i].text_lo && address < page->modules[i].text_hi)
-            return &page->modules[i];
+        const struct waits_module *module = &page->modules[i];
+
+        if (address < module->lo || address >= module->hi)
+            continue;
+        for (unsigned j = 0; j < WAITS_TEXTS && module->texts[j].hi; j++) {
+            if (address >= module->texts[j].lo + ARCH_CALL_MAX && address < module->texts[j].hi)
+                return module;
+        }
     }
     return NULL;
+}
+
+extern void *__libc_stack_end;
+
+/*
+ * Up to where the stack can be read for sure, without asking: the page that FRAME is in, and more on the thread's own
+ * stack. glibc puts the thread's block at the upper end of that, and none is smaller than LEAST with block and
+ * thread-local variables; far below the block may be the stack of a coroutine. Nothing is mapped near below the first
+ * thread's, which the kernel lets grow.
+ */
+static uintptr_t readable_end(uintptr_t frame)
+{
+    const uintptr_t least = 12 * 1024, first_max = 64 << 20;
+    uintptr_t block = (uintptr_t)arch_tp(), first = (uintptr_t)__libc_stack_end;
+
+    if (frame < block && block - frame < least)
+        return block;
+    if (frame < first && first - frame < first_max)
+        return first;
+    return (frame | (PAGE - 1)) + 1;
 }
 
 /* What the C++ library calls for somebody is that one's call: the first return address further up that is none of the
@@ -41,18 +71,15 @@ static const struct waits_module *module_at(const struct waits_page *page, uintp
 static uintptr_t caller(const struct waits_page *page, uintptr_t from, const uintptr_t *frame)
 {
     const struct waits_module *module = module_at(page, from);
+    uintptr_t words;
 
     if (!module || !module->is_runtime)
         return from;
-    for (unsigned i = 0; i < STACK_WORDS; i++) {
-        const uintptr_t *word = frame + i;
-
-        if ((i == 0 || (uintptr_t)word % PAGE == 0) && !sys_is_readable(word, sizeof *word))
-            break;
-        module = module_at(page, *word);
-        if (module && !module->is_runtime && *word - module->text_lo >= ARCH_CALL_MAX &&
-            arch_is_behind_call((const unsigned char *)*word))
-            return *word;
+    words = (readable_end((uintptr_t)frame) - (uintptr_t)frame) / sizeof *frame;
+    for (unsigned i = 0; i < STACK_WORDS && i < words; i++) {
+        module = module_at(page, frame[i]);
+        if (module && !module->is_runtime && arch_is_behind_call((const unsigned char *)frame[i]))
+            return frame[i];
     }
     return from;
 }
@@ -91,7 +118,9 @@ static void vote(uint64_t *place, uint32_t *votes, uint64_t from)
 
 static bool has_waited(const struct waits_object *at, uint32_t thread)
 {
-    for (unsigned i = 0; i < at->threads_count && i < WAITS_THREADS; i++) {
+    uint32_t count = atomic_load_explicit(&at->threads_count, memory_order_relaxed);
+
+    for (unsigned i = 0; i < count && i < WAITS_THREADS; i++) {
         if (at->threads[i] == thread)
             return true;
     }
@@ -103,12 +132,12 @@ static __attribute__((noinline)) void note(struct waits_page *page, const void *
                                            bool is_wait, const void *from, const void *frame)
 {
     struct waits_object *at = object_of(page, object);
-    uint32_t thread;
+    uint32_t thread = waits_thread(), count;
 
-    if (!at || (is_wait ? at->waits : at->wakes) >= SAMPLES_MAX)
+    if (!at || (is_wait ? at->waits : at->looks) >= SAMPLES_MAX)
         return;
-    thread = (uint32_t)SYS_CALL(gettid, 0L);
     if (!is_wait) {
+        at->looks++;
         if (has_waited(at, thread))
             return;
         at->wakes++;
@@ -117,9 +146,12 @@ static __attribute__((noinline)) void note(struct waits_page *page, const void *
     }
     at->waits++;
     vote(&at->waiter, &at->waiter_votes, caller(page, (uintptr_t)from, frame));
-    at->has_main |= thread == (uint32_t)sys_getpid();
-    if (at->threads_count < WAITS_THREADS && !has_waited(at, thread))
-        at->threads[at->threads_count++] = thread;
+    at->has_main |= thread == page->main_thread;
+    count = atomic_load_explicit(&at->threads_count, memory_order_relaxed);
+    if (count < WAITS_THREADS && !has_waited(at, thread)) {
+        at->threads[count] = thread;
+        atomic_store_explicit(&at->threads_count, count + 1, memory_order_relaxed);
+    }
 }
 
 #define NOTE(object, is_wait)                                                                    \

@@ -7,6 +7,7 @@ from pathlib import Path
 from compile import compiled
 from harness import CARRIERS, PROGRAMS, ROOT, carry, idle, plain, test
 from needs import needs, unable
+from test_launcher import baton
 
 CALLS = ("jump", "key", "get", "set", "symbol")
 HOOKS = re.findall(r"^HOOK\((\w+), .*?,\s*(\w+),\s*\(", (ROOT / "shim/interpose/hooks.def").read_text(), re.M)
@@ -24,6 +25,17 @@ def first_call(how, call):
     idle("host_sandbox", how, call).same_as(before)
     for items in ("tls:request_word", "key:request_key", "key:no_such;tls:nor_this"):
         carry(items, "host_sandbox", how, call, env={"BATON_REPORT": "/nonexistent/report"}).same_output_as(before)
+
+
+@test("E21: a thread that waits or wakes in a sandbox needs nothing of the system, where a verdict is wanted either", each=("strict", "filter"))
+def waits_noted(how, tmp_path):
+    before = plain("host_sandbox", how, "wake")
+    if before.code == 77:
+        unable("no seccomp here")
+    before.ok().says("woken", "lived")
+    carry("key:request_key", "host_sandbox", how, "wake").same_output_as(before)
+    baton("run", "--verdict", "--report", tmp_path / "counts", "--carry", "key:request_key", "--", PROGRAMS / "host_sandbox", how, "wake") \
+        .ok().says("woken", "lived")
 
 
 @test("E21: what is handed over in a sandbox is carried as everywhere", each=("filter", "memory"))

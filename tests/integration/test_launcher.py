@@ -276,6 +276,10 @@ def check_layers_reads_the_library():
         subprocess.run(["gcc", "-shared", "-fPIC", source, "-o", library, "-lm"], check=True)
         plain(str(ROOT / "scripts/check-layers"), library).exits(1) \
             .complains("exports stray", "imports malloc", "needs libm.so.6")
+        source.with_name("b.c").write_text("#include <stdio.h>\nint sem_post(void *sem) { return puts(sem); }\nint stray;\n")
+        subprocess.run(["gcc", "-fno-builtin", "-w", "-shared", "-fPIC", source.with_name("b.c"), "-o", Path(folder, "libbaton-waits.so")], check=True)
+        plain(str(ROOT / "scripts/check-layers"), library).exits(1).complains(
+            "libbaton-waits.so: exports stray", "libbaton-waits.so: imports puts", "libbaton-waits.so: does not export cnd_wait of waits.c")
         # What came after Debian 11's C library stops every program there.
         source.write_text("int aio_error(void *); int stray(void *x) { return aio_error(x); }\n")
         subprocess.run(["gcc", "-shared", "-fPIC", source, "-o", library], check=True)
@@ -305,6 +309,27 @@ def library_from_the_future():
             run = plain(f"{folder}/baton-cli", "run", "--carry", "key:nothing", *report, "--", "/bin/echo", "hello").ok().says("hello")
             run.matches(r"\Abaton: /bin/echo: its C library .* has no GLIBC_2.99, which .*; it runs without\n\Z", "err")
         plain(f"{folder}/baton-cli", "run", "--require", "--carry", "key:nothing", "--", "/bin/echo", "hello").exits(65).never_says("hello")
+
+
+PRELOADED = """
+#include <stdio.h>
+#include <stdlib.h>
+int main(void) { return puts(getenv("LD_PRELOAD")) < 0; }
+"""
+
+
+@test("who waits is noted only where the C library has libpthread in it: elsewhere a program would find a sem_post that is not there")
+def waits_of_the_library_itself(tmp_path):
+    program, loader, libc = tmp_path / "program", tmp_path / "ld.so", tmp_path / "libc.so.6"
+    compiled = subprocess.run(["gcc", "-x", "c", "-", f"-Wl,--dynamic-linker={loader}", "-o", program], input=PRELOADED, text=True)
+    expect(compiled.returncode == 0, "does not compile")
+    real = Path(re.search(r"interpreter: (/[^]]+)", subprocess.run(["readelf", "-lW", "/bin/true"], capture_output=True, text=True).stdout)[1])
+    shutil.copy(real, loader)
+    there = real.resolve().with_name("libc.so.6").read_bytes()
+    for version in (b"34", b"98"):  # of glibc 2.31, as far as its versions say; the loader takes the system's all the same
+        libc.write_bytes(there.replace(b"\0GLIBC_2.34\0", b"\0GLIBC_2." + version + b"\0"))
+        said = baton("run", "--verdict", "--", program).ok().says("libbaton.so")
+        expect(("libbaton-waits.so" in said.out) == (version == b"34"), said.out)
 
 
 def known_of(folder):

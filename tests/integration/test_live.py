@@ -6,8 +6,9 @@ import tempfile
 from pathlib import Path
 
 import patience
-from harness import LIBRARY, find_program, run, test, this_machine_only
-from test_launcher import baton, expect
+from harness import LIBRARY, PROGRAMS, find_program, plain, run, test, this_machine_only
+from needs import unable
+from test_launcher import BATON, baton, expect
 
 ITEM = "tls:request_id"
 
@@ -35,6 +36,23 @@ def any_end(how):
         said = baton("report", "--json", report).ok().quiet()
         expect(counted(said.out) == counts, f"not {counts}: {said.out}")
         baton("report", "--verdict", report).ok().says(f"ok: {sum(counts)} tasks ran with")
+
+
+def on_disk(size, folder, *words):
+    """A run in a mount namespace of its own, in which the folder is a disk of SIZE."""
+    space = ["unshare", "-m"] if os.geteuid() == 0 else ["unshare", "-rm"]
+    script = f'mount -t tmpfs -o size={size} none "$0" && exec "$@"'
+    return plain(*space, "sh", "-c", script, folder, *map(str, words))
+
+
+@test("no thread of the program dies of a full disk: without room for the live report there is none, and the one at exit is")
+def full_disk(tmp_path):
+    if on_disk("1m", tmp_path, "true").code:
+        unable("no mounts of one's own")
+    words = ("run", "--verdict", "--carry", "key:tenant_key", "--report", tmp_path / "counts", "--", PROGRAMS / "discover_pool", "8")
+    said = on_disk("16k", tmp_path, BATON, *words).complains("NOTHING CARRIED").says("right 0 wrong 8")
+    expect("waited at" not in said.err, said.err)
+    on_disk("2m", tmp_path, BATON, *words).complains("waited at").says("right 0 wrong 8")
 
 
 @test("baton run puts what a killed process had counted into the report, and leaves nothing else")

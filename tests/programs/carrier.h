@@ -9,7 +9,6 @@
  */
 #ifndef CARRIER_H
 #define CARRIER_H
-#include <dirent.h>
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
@@ -20,6 +19,8 @@
 #include <time.h>
 #include <threads.h>
 #include <unistd.h>
+
+#include "rest.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -133,55 +134,11 @@ static inline void set_current(long value)
     }
 }
 
-static inline void sleep_ms(long ms)
-{
-    struct timespec time = {ms / 1000, ms % 1000 * 1000000};
-    while (nanosleep(&time, &time) == -1 && errno == EINTR)
-        ;
-}
-
 /* For a child that may hang: it does not stay behind for ever. What finds that it hangs is the limit of the test, which
  * grows with the machine's load as no alarm does. */
 static inline void end_if_left(void)
 {
     alarm(1800);
-}
-
-/* Whether all other threads sleep: one that the machine has no time for is not asleep. */
-static inline int others_sleep(void)
-{
-    int sleeping = 1;
-    DIR *folder = opendir("/proc/self/task");
-    struct dirent *entry;
-    while (folder && (entry = readdir(folder))) {
-        char path[300], line[256] = "";
-        const char *state;
-        FILE *file;
-        if (entry->d_name[0] == '.' || atoi(entry->d_name) == syscall(SYS_gettid))
-            continue;
-        snprintf(path, sizeof(path), "/proc/self/task/%s/stat", entry->d_name);
-        file = fopen(path, "r");
-        if (!file) /* it has ended */
-            continue;
-        state = fgets(line, sizeof(line), file) ? strrchr(line, ')') : NULL;
-        sleeping &= !state || state[2] == 'S';
-        fclose(file);
-    }
-    if (folder)
-        closedir(folder);
-    return sleeping;
-}
-
-/*
- * Until the other threads have come to rest: a worker has left its last task and waits for the next, a thread
- * that nobody joins has ended. No pause is long enough for that on a busy machine.
- */
-static inline void let_rest(void)
-{
-    for (int looks = 0, quiet = 0; looks < 2500 && quiet < 4; looks++) {
-        sleep_ms(2);
-        quiet = others_sleep() ? quiet + 1 : 0;
-    }
 }
 
 /*

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "rest.h"
+
 /* ---- the pool ---- */
 
 struct job {
@@ -202,6 +204,7 @@ int main(int argc, char **argv)
     pthread_key_create(&count_key, NULL);
     for (int i = 0; i < 2; i++)
         pthread_create(&threads[i], NULL, worker, NULL);
+    let_rest(); /* both wait for work before there is any */
     for (long request = 1; request <= requests; request++)
         serve(request);
     if (argc > 2)

@@ -13,6 +13,8 @@
 #include <thread>
 #include <vector>
 
+#include "rest.h"
+
 class Pool {
 public:
     explicit Pool(int count)
@@ -147,6 +149,7 @@ int main()
     pthread_key_create(&buffer_key, std::free);
     {
         Pool pool(2);
+        let_rest(); // both wait for work before there is any
 
         for (long i = 1; i <= 40; i++) {
             auto request = new Request{i, "request " + std::to_string(i)};

@@ -2,13 +2,14 @@
  * Shuts itself in, or uses up its memory, and only then makes its first call of a kind:
  *     host_sandbox HOW CALL
  * HOW: strict (read, write, exit only), filter (what these calls themselves need), memory (RLIMIT_AS).
- * CALL: jump, key, get, set, symbol; thread and task (filter and memory only): a thread says what it sees.
+ * CALL: jump, key, get, set, symbol, wake; thread and task (filter and memory only): a thread says what it sees.
  */
 #include <dlfcn.h>
 #include <errno.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <setjmp.h>
 #include <stddef.h>
 #include <string.h>
@@ -92,6 +93,11 @@ int main(int argc, char **argv)
         say(pthread_getspecific(request_key) ? "something\n" : "nothing\n");
     } else if (!strcmp(call, "set")) {
         say(pthread_setspecific(request_key, &place) == 0 ? "set\n" : "failed\n");
+    } else if (!strcmp(call, "wake")) { /* nobody waits: neither do these ask the system */
+        static pthread_cond_t cond = PTHREAD_COND_INITIALIZER;
+        static sem_t sem;
+        int posted = sem_post(&sem), taken = sem_wait(&sem);
+        say(posted == 0 && taken == 0 && pthread_cond_signal(&cond) == 0 ? "woken\n" : "failed\n");
     } else if (!strcmp(call, "symbol")) {
         say(dlsym(RTLD_DEFAULT, "pthread_getspecific") ? "found\n" : "not found\n");
     } else {

@@ -36,12 +36,75 @@ static inline bool kinds_release_is_fast(const struct thread *thread, const stru
     return context == thread->deferred.context && thread->deferred.releases > 1;
 }
 
-/* What is in flight is known by: the object, or what is found one pointer further. */
-static inline uintptr_t kinds_key(const struct named_spec *spec, uintptr_t object)
+/* Else it is a number, or an error as (void *)-1 is: never to be followed, however right the hook was before. */
+static inline bool kinds_is_address(uintptr_t value)
 {
-    if (unlikely(spec->has_data) && object)
-        object = object < NO_ADDRESS ? 0 : *(const uintptr_t *)(object + spec->data);
-    return unlikely(spec->is_narrow) ? (uint32_t)object : object;
+    return value - NO_ADDRESS < -2 * (uintptr_t)NO_ADDRESS && value % sizeof(void *) == 0;
+}
+
+static inline void kinds_found_right(struct named_hook *hook)
+{
+    if (unlikely(!atomic_load_explicit(&hook->is_right, memory_order_relaxed)))
+        atomic_store_explicit(&hook->is_right, true, memory_order_relaxed);
+}
+
+/* Kinds that hand something over count a call that has nothing by themselves. */
+static inline void kinds_count_wrong(struct named_hook *hook, uintptr_t object)
+{
+    enum named_kind kind = hook->spec.kind;
+
+    if (object &&
+        (kind == NAMED_RUN || kind == NAMED_GET || kind == NAMED_DROP || kind == NAMED_REF))
+        named_unmet(hook);
+}
+
+/* What lies OFFSET bytes behind what the program gave; 0 where nothing can. It is looked at until the hook was right,
+ * which the caller says. False: call again with is_slow. */
+static inline bool kinds_read(struct named_hook *hook, uintptr_t object, uint32_t offset,
+                              bool is_slow, uintptr_t *value)
+{
+    *value = 0;
+    if (!kinds_is_address(object)) {
+        kinds_count_wrong(hook, object);
+        return true;
+    }
+    if (unlikely(!atomic_load_explicit(&hook->is_right, memory_order_relaxed))) {
+        if (!is_slow)
+            return false;
+        if (!named_has_pointer(hook, object + offset)) {
+            kinds_count_wrong(hook, object);
+            return true;
+        }
+    }
+    *value = *(const uintptr_t *)(object + offset);
+    return true;
+}
+
+/* What is in flight is known by: the object, or what is found one pointer further; 0: by nothing. False: call again
+ * with is_slow. */
+static inline bool kinds_find_key(struct named_hook *hook, uintptr_t object, bool is_slow,
+                                  uintptr_t *key)
+{
+    if (unlikely(hook->spec.has_data) &&
+        !kinds_read(hook, object, hook->spec.data, is_slow, &object))
+        return false;
+    *key = unlikely(hook->spec.is_narrow) ? (uint32_t)object : object;
+    return true;
+}
+
+/* The same where the hook is right once that could be read. */
+static inline bool kinds_key(struct named_hook *hook, uintptr_t object, bool is_slow,
+                             uintptr_t *key)
+{
+    if (unlikely(hook->spec.has_data)) {
+        if (!kinds_find_key(hook, object, is_slow, key))
+            return false;
+        if (*key)
+            kinds_found_right(hook);
+        return true;
+    }
+    *key = unlikely(hook->spec.is_narrow) ? (uint32_t)object : object;
+    return true;
 }
 
 /* Captures for the key. True: done, and *kept is the context that the table has for it now; NULL when

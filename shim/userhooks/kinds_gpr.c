@@ -67,7 +67,12 @@ static bool submit_list(struct named_hook *hook, uintptr_t object, uintptr_t que
 
     if (!is_slow)
         return false;
-    for (unsigned i = 0; object && i < LIST_MAX; i++) {
+    if (!kinds_is_address(object))
+        return kinds_had_nothing(hook);
+    if (!atomic_load_explicit(&hook->is_right, memory_order_relaxed) &&
+        !named_has_list(hook, object, LIST_MAX))
+        return kinds_had_nothing(hook);
+    for (unsigned i = 0; kinds_is_address(object) && i < LIST_MAX; i++) {
         struct table_key key = {object, queue, hook->spec.pair_id};
 
         kinds_keep(hook, &key, true, &kept);
@@ -79,10 +84,11 @@ static bool submit_list(struct named_hook *hook, uintptr_t object, uintptr_t que
 bool kinds_submit_object(struct named_hook *hook, struct thunk_frame *frame, struct wrap *wrap,
                          bool is_slow)
 {
-    struct table_key key = {kinds_key(&hook->spec, *frame_argument(frame, hook->spec.obj)),
-                            queue_of(hook, frame), hook->spec.pair_id};
+    struct table_key key = {0, queue_of(hook, frame), hook->spec.pair_id};
     struct context *kept;
 
+    if (!kinds_key(hook, *frame_argument(frame, hook->spec.obj), is_slow, &key.object))
+        return false;
     if (!key.object)
         return kinds_had_nothing(hook);
     if (unlikely(hook->spec.has_next))
@@ -128,16 +134,17 @@ bool kinds_submit_done(struct named_hook *hook, struct thunk_frame *frame, const
 /* Around a drop or ref. Without a wrap it is done before the call. */
 bool kinds_drop(struct named_hook *hook, struct thunk_frame *frame, struct wrap *wrap, bool is_slow)
 {
-    uintptr_t item = hook->spec.obj ? kinds_key(&hook->spec, *frame_argument(frame, hook->spec.obj))
-                                    : 0;
+    uintptr_t item = 0;
 
+    if (!wrap && !is_slow)
+        return false;
+    if (hook->spec.obj && !kinds_key(hook, *frame_argument(frame, hook->spec.obj), is_slow, &item))
+        return false;
     if (wrap) {
         wrap->theirs[0] = item;
         wrap->theirs[1] = queue_of(hook, frame);
         return true;
     }
-    if (!is_slow)
-        return false;
     queue_call(hook, queue_of(hook, frame), item);
     return true;
 }
@@ -153,8 +160,11 @@ bool kinds_drop_done(struct named_hook *hook, struct thunk_frame *frame, const s
         return false;
     if (hook->spec.queue_at == ITEM_RESULT)
         queue = *frame_result(frame, false);
-    else if (hook->spec.queue_at == ITEM_POINTED)
-        queue = queue ? *(const uint64_t *)queue : 0;
+    else if (hook->spec.queue_at == ITEM_POINTED) {
+        kinds_read(hook, wrap->theirs[1], 0, true, &queue);
+        if (queue)
+            kinds_found_right(hook);
+    }
     queue_call(hook, queue, wrap->theirs[0]);
     return true;
 }
@@ -177,7 +187,7 @@ bool kinds_submit_field(struct named_hook *hook, struct thunk_frame *frame, bool
         if (!named_has_field(hook, object))
             return true;
     }
-    if (!*field)
+    if (!kinds_is_address(object) || !*field)
         return kinds_had_nothing(hook);
     if (hook->spec.has_data)
         key.object = *(const uint64_t *)(object + hook->spec.data);
@@ -213,7 +223,7 @@ void *kinds_run_field(struct thunk *thunk, struct thunk_frame *frame, struct wra
         return NULL;
     context = table_take(&key);
     if (!context) {
-        named_unmet(hook);
+        named_missed(hook);
         wrap->stack_words = WRAP_JUMP;
         return original;
     }
@@ -231,11 +241,12 @@ void *kinds_run_field(struct thunk *thunk, struct thunk_frame *frame, struct wra
 bool kinds_run_object(struct named_hook *hook, struct thunk_frame *frame, struct wrap *wrap,
                       bool is_slow)
 {
-    struct table_key key = {kinds_key(&hook->spec, *frame_argument(frame, hook->spec.obj)), 0,
-                            hook->spec.pair_id};
+    struct table_key key = {0, 0, hook->spec.pair_id};
     struct context *context;
 
     if (!is_slow && !kinds_attach_is_fast(thread_self, wrap))
+        return false;
+    if (!kinds_key(hook, *frame_argument(frame, hook->spec.obj), is_slow, &key.object))
         return false;
     context = key.object ? table_take(&key) : NULL;
     if (!context) {
@@ -280,6 +291,7 @@ bool kinds_adopt(struct named_hook *hook, struct thunk_frame *frame, const struc
     struct table_key key = {0, wrap->theirs[1], hook->spec.pair_id};
     struct context *context;
     struct thread *thread = thread_self;
+    uintptr_t given = 0;
 
     if (!was_done(hook, frame))
         return true;
@@ -288,15 +300,19 @@ bool kinds_adopt(struct named_hook *hook, struct thunk_frame *frame, const struc
     switch (hook->spec.item_at) {
     case ITEM_RESULT:
     case ITEM_RESULT2:
-        key.object = *frame_result(frame, hook->spec.item_at == ITEM_RESULT2);
+        given = *frame_result(frame, hook->spec.item_at == ITEM_RESULT2);
         break;
     case ITEM_POINTED:
-        key.object = wrap->theirs[0] ? *(const uint64_t *)wrap->theirs[0] : 0;
+        if (!kinds_read(hook, wrap->theirs[0], 0, is_slow, &given))
+            return false;
+        if (given && !hook->spec.has_data)
+            kinds_found_right(hook);
         break;
     default:
-        key.object = wrap->theirs[0];
+        given = wrap->theirs[0];
     }
-    key.object = kinds_key(&hook->spec, key.object);
+    if (!kinds_key(hook, given, is_slow, &key.object))
+        return false;
     context = key.object ? table_take(&key) : NULL;
     if (!context)
         return true;

@@ -45,6 +45,7 @@ struct named_hook {
     atomic_bool is_right;      /* a call of it had what its positions name */
     atomic_bool has_place;     /* a callback of it had what is ours where cbarg= says */
     atomic_bool has_met;       /* a callback of it met what was handed over */
+    atomic_bool has_missed;    /* or did not */
     _Atomic uint64_t unmet;    /* calls and callbacks that had nothing where its item says */
 };
 extern struct named_hook *named_hooks;
@@ -112,9 +113,11 @@ enum named_fault {
     FAULT_FIELD,
     FAULT_OBJECT,
     FAULT_CALLABLE,
-    FAULT_VIRTUAL
+    FAULT_VIRTUAL,
+    FAULT_POINTER
 };
-/* Counts, and says it once. Slow. */
+/* Says it once; the other counts, too. Slow. */
+void named_say_fault(struct named_hook *hook, enum named_fault fault);
 void named_found_fault(struct named_hook *hook, enum named_fault fault);
 
 /*
@@ -124,6 +127,9 @@ void named_found_fault(struct named_hook *hook, enum named_fault fault);
 bool named_has_function(struct named_hook *hook, const void *address);
 bool named_has_field(struct named_hook *hook, uintptr_t object);
 bool named_has_callable(struct named_hook *hook, uintptr_t object);
+/* These are said, and for the caller to count: may a pointer be read there? And all of the list, of MOST at most? */
+bool named_has_pointer(struct named_hook *hook, uintptr_t place);
+bool named_has_list(struct named_hook *hook, uintptr_t object, unsigned most);
 /* May SIZE bytes there be an object's, and be read? */
 bool suspect_is_object(uintptr_t object, size_t size);
 
@@ -137,6 +143,13 @@ static inline void named_met(struct named_hook *hook)
 static inline void named_unmet(struct named_hook *hook)
 {
     atomic_fetch_add_explicit(&hook->unmet, 1, memory_order_relaxed);
+}
+
+static inline void named_missed(struct named_hook *hook)
+{
+    named_unmet(hook);
+    if (!atomic_load_explicit(&hook->has_missed, memory_order_relaxed))
+        atomic_store_explicit(&hook->has_missed, true, memory_order_relaxed);
 }
 
 /* Slow: says so, once. */

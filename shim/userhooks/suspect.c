@@ -48,6 +48,28 @@ static bool found_wrong(struct named_hook *hook, enum named_fault fault)
     return false;
 }
 
+bool named_has_pointer(struct named_hook *hook, uintptr_t place)
+{
+    if (suspect_is_object(place, sizeof(void *)))
+        return true;
+    named_say_fault(hook, FAULT_POINTER);
+    return false;
+}
+
+bool named_has_list(struct named_hook *hook, uintptr_t object, unsigned most)
+{
+    unsigned count = 0;
+
+    for (; object && count < most; count++) {
+        if (object < LEAST_ADDRESS || !named_has_pointer(hook, object + hook->spec.next)) {
+            named_say_fault(hook, FAULT_POINTER);
+            return false;
+        }
+        object = *(const uintptr_t *)(object + hook->spec.next);
+    }
+    return count > 1 ? found_right(hook) : true; /* of one alone nothing was followed */
+}
+
 bool named_has_function(struct named_hook *hook, const void *address)
 {
     return is_code(address) ? found_right(hook) : found_wrong(hook, FAULT_FUNCTION);

@@ -37,6 +37,9 @@ static const char *const faults[] = {
     [FAULT_VIRTUAL] =
         "what obj= names is no object with a function at slot= in its vtable: nothing was handed "
         "over",
+    [FAULT_POINTER] =
+        "what it names is nothing that data=, next= or *N can be read from: nothing was handed "
+        "over",
 };
 
 static const char never_met[] =
@@ -48,13 +51,18 @@ static const char callback_never_met[] =
 
 bool named_is_strict;
 
-void named_found_fault(struct named_hook *hook, enum named_fault fault)
+void named_say_fault(struct named_hook *hook, enum named_fault fault)
 {
     unsigned none = FAULT_NONE;
 
-    named_unmet(hook);
     if (atomic_compare_exchange_strong(&hook->fault, &none, fault))
         log_msg(LOG_LEVEL_ERROR, "BATON_HOOKS=\"%s\": %s", hook->spec.item, faults[fault]);
+}
+
+void named_found_fault(struct named_hook *hook, enum named_fault fault)
+{
+    named_unmet(hook);
+    named_say_fault(hook, fault);
 }
 
 /* What was handed over by the hooks that go with it: by all of those of these kinds. */
@@ -79,23 +87,28 @@ static uint64_t carried_by(const struct named_hook *hook, enum named_kind one,
 /* A fault that is known only when all is done. */
 static const char *met_nothing(const struct named_hook *hook, const struct named_tally *sum)
 {
-    if (!sum->carried && atomic_load(&hook->unmet) >= sum->fired)
-        return empty_always;
+    const char *empty = !sum->carried && atomic_load(&hook->unmet) >= sum->fired ? empty_always
+                                                                                 : NULL;
+    uint64_t carried;
+
     switch (hook->spec.kind) {
     case NAMED_RUN:
     case NAMED_GET:
-        return carried_by(hook, NAMED_SUBMIT, NAMED_PUT) && !carried_by(hook, NAMED_RUN, NAMED_GET)
-                   ? never_met
-                   : NULL;
+        /* In fewer calls than there were objects, others may have come by, and those that were handed over wait. */
+        carried = carried_by(hook, NAMED_SUBMIT, NAMED_PUT);
+        if (!carried || sum->fired < carried || carried_by(hook, NAMED_RUN, NAMED_GET))
+            return NULL;
+        return empty ? empty : never_met;
     case NAMED_RELAY:
-        return !sum->carried && carried_by(hook, NAMED_SUBMIT, NAMED_PUT) ? never_met : NULL;
+        return !sum->carried && carried_by(hook, NAMED_SUBMIT, NAMED_PUT) && !empty ? never_met
+                                                                                    : empty;
     case NAMED_FIELD:
     case NAMED_VIRTUAL:
-        return sum->carried && atomic_load(&hook->unmet) && !atomic_load(&hook->has_met)
+        return sum->carried && atomic_load(&hook->has_missed) && !atomic_load(&hook->has_met)
                    ? callback_never_met
-                   : NULL;
+                   : empty;
     default:
-        return NULL;
+        return empty;
     }
 }
 

@@ -84,23 +84,26 @@ static bool has_shadow(const struct vtable_set *set, uintptr_t object)
 bool kinds_submit_virtual(struct named_hook *hook, struct thunk_frame *frame, struct wrap *wrap,
                           bool is_slow)
 {
-    struct table_key key = {kinds_key(&hook->spec, *frame_argument(frame, hook->spec.obj)), 0,
-                            hook->spec.pair_id};
+    struct table_key key = {0, 0, hook->spec.pair_id};
     struct named_virtual *shadows = hook->shadows;
     void **real, **shadow;
     struct context *kept;
 
-    if (!key.object || !shadows)
+    if (!shadows)
         return true;
+    if (!kinds_find_key(hook, *frame_argument(frame, hook->spec.obj), is_slow, &key.object))
+        return false;
+    if (!key.object)
+        return kinds_had_nothing(hook);
     if (unlikely(!atomic_load_explicit(&hook->is_right, memory_order_relaxed))) {
         if (!is_slow)
             return false;
         if (!has_virtual(hook, key.object))
             return true;
     }
-    real = *(void ***)key.object;
+    real = kinds_is_address(key.object) ? *(void ***)key.object : NULL;
     if (!real)
-        return true;
+        return kinds_had_nothing(hook);
     shadow = vtable_is_shadow(&shadows->set, real) ? real : find_shadow(shadows, real, is_slow);
     if (!shadow) {
         if (is_slow) {
@@ -113,8 +116,7 @@ bool kinds_submit_virtual(struct named_hook *hook, struct thunk_frame *frame, st
         return false;
     if (kept && shadow != real)
         *(void ***)key.object = shadow;
-    if (unlikely(!atomic_load_explicit(&hook->is_right, memory_order_relaxed)))
-        atomic_store_explicit(&hook->is_right, true, memory_order_relaxed);
+    kinds_found_right(hook);
     if (wrap) {
         wrap->ours[0] = (uint64_t)kept;
         wrap->theirs[0] = key.object;
@@ -178,7 +180,7 @@ void *kinds_run_virtual(struct thunk *thunk, struct thunk_frame *frame, struct w
     /* A task in several parts is done with after the last. */
     context = which + 1u == hook->spec.slots_count ? table_take(&key) : table_look(&key);
     if (!context) {
-        named_unmet(hook);
+        named_missed(hook);
         wrap->stack_words = WRAP_JUMP;
         return function;
     }
@@ -189,13 +191,14 @@ void *kinds_run_virtual(struct thunk *thunk, struct thunk_frame *frame, struct w
 
 bool kinds_relay(struct named_hook *hook, struct thunk_frame *frame, bool is_slow)
 {
-    struct table_key from = {kinds_key(&hook->spec, *frame_argument(frame, hook->spec.obj)), 0,
-                             hook->spec.pair_id};
+    struct table_key from = {0, 0, hook->spec.pair_id};
     struct table_key to = {*frame_argument(frame, hook->spec.to), 0, hook->spec.pair_id};
     struct context *context, *old;
 
+    if (!kinds_key(hook, *frame_argument(frame, hook->spec.obj), is_slow, &from.object))
+        return false;
     if (!from.object || !to.object)
-        return true;
+        return kinds_had_nothing(hook);
     if (!is_slow)
         return !table_has(&from);
     context = hook->spec.is_keeping ? table_look(&from) : table_take(&from);

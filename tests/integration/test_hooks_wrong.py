@@ -11,6 +11,7 @@ NO_OBJECT = "what obj= names is no object: nothing was handed over"
 NO_CALLABLE = "what obj= names is no std::function: nothing was handed over"
 NO_VIRTUAL = "what obj= names is no object with a function at slot= in its vtable: nothing was handed over"
 NEVER_MET = "met nothing of what was handed over"
+NO_POINTER = "what it names is nothing that data=, next= or *N can be read from: nothing was handed over"
 ELSEWHERE = "as another argument than cbarg= says"
 
 
@@ -77,3 +78,51 @@ def right():
     after = run(whole(), "call", "list", env={"BATON_CARRY": KEY, "BATON_HOOKS": hooks, "BATON_STRICT": "on"}, launched=True)
     if any(hook["reason"] for hook in after.ok().reported()["hooks"]):
         after.fail("nothing is wrong with these")
+
+
+# What none of them may be read behind: numbers, errors, an address where nothing is.
+VALUES = {"5": EMPTY, "-1": EMPTY, "-8": EMPTY, "0x100000": NO_POINTER}
+READ = ["value_submit(kind=submit,obj=1,data=8,pair=s)", "value_list(kind=submit,obj=1,next=8,pair=s)",
+        "value_run(kind=run,obj=1,data=8,pair=s)", "value_away(kind=drop,obj=1,data=8,pair=s)",
+        "value_get(kind=get,item=ret,data=0,pair=q)", "value_into(kind=get,item=*1,pair=q)",
+        "value_queue(kind=drop,queue=*1,pair=q)"]
+HAND = ["value_hand(kind=submit,obj=1,pair=s)", "value_put(kind=put,item=1,pair=q)"]
+
+
+def values(*words, hooks):
+    env = {"BATON_CARRY": KEY, "BATON_HOOKS": ";".join(hooks), "BATON_STRICT": "on"}
+    program = compiled("values", "-O1", "hooks_values.c")
+    return run(program, *words, env=env, launched=True).says("done")
+
+
+@test("nothing is read behind a value that is no object's: counted, and said", each=VALUES)
+def no_object(value):
+    after = values("put", "hand", value, hooks=READ + HAND)
+    for hook in after.reported()["hooks"][:len(READ)]:
+        if hook["reason"] != VALUES[value] or hook.get("unmet") != 1:
+            after.fail(f"{hook['item']} has the reason {hook['reason']!r}, {hook.get('unmet')} unmet")
+    after.complains(VALUES[value])
+
+
+@test("nor once the hook was right, which then is not accused", each=[value for value in VALUES if VALUES[value] == EMPTY])
+def error_later(value):
+    after = values("good", value, hooks=READ + HAND)
+    for hook in after.ok().reported()["hooks"][:len(READ)]:
+        if hook["reason"] or hook.get("unmet") != 1:
+            after.fail(f"{hook['item']} has the reason {hook['reason']!r}, {hook.get('unmet')} unmet")
+
+
+# The words, and the hook: calls with nothing, and what had not run when the program ended.
+RIGHT = {
+    "post": ("none post", "value_post(kind=field,obj=1,off=16,data=8)"),
+    "run": ("hand hand2 run", "value_run(kind=run,obj=1,pair=s)"),
+}
+
+
+@test("a hook is not accused of what merely had not run at the end", each=RIGHT)
+def not_yet(what):
+    words, hook = RIGHT[what]
+    after = values(*words.split(), hooks=[hook] + (HAND[:1] if what == "run" else []))
+    mine = after.ok().reported()["hooks"][0]
+    if mine["reason"] or not mine["fired"]:
+        after.fail(f"a reason is given: {mine['reason']!r}, or it never fired")

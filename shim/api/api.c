@@ -291,9 +291,12 @@ static void detach(baton_scope *scope)
 static GUARDED void run(baton_handoff *handoff, void (*function)(void *), void *arg)
 {
     GUARDED_FRAME();
-    SCOPE_RUN(context_of(handoff), 0, function(arg));
-    if (slot_counts_on)
-        slot_counts_ran(thread_self, context_of(handoff));
+    struct context *context = context_of(handoff);
+
+    /* Counted before, as attach() does: the function may let go of the handoff. */
+    if (slot_counts_on && thread_enter())
+        slot_counts_ran(thread_self, context);
+    SCOPE_RUN(context, 0, function(arg));
 }
 
 static void release(baton_handoff *handoff)

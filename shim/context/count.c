@@ -45,7 +45,7 @@ static void note(struct counting *counting, const struct context *context, int64
 {
     size_t place = ((uintptr_t)context >> 5) % counting->buffer;
 
-    /* A batch that owes nothing, or has nothing left, may name a context that is long gone. */
+    /* A batch of releases that owes nothing may name a context that is long gone. */
     if (!context || context == context_empty || references <= 0)
         return;
     for (size_t tries = 0; tries < counting->buffer; tries++) {
@@ -66,7 +66,7 @@ __attribute__((no_sanitize("thread"))) static void visit_caches(struct thread *t
     note(arg, thread->snapshot.context,
          (int64_t)thread->snapshot.refs + thread->snapshot.stale_refs + 1);
     note(arg, thread->deferred.context, DEFERRED_MAX - thread->deferred.releases);
-    note(arg, thread->batch.context, thread->batch.refs);
+    note(arg, thread->batch.context, (int64_t)thread->batch.refs + 1);
 }
 
 static int64_t count_once(const struct counting *now)

@@ -169,8 +169,6 @@ bool scope_enter_slow(struct context *context, uintptr_t frame_mark)
             slots_set_aside(thread, thread->saved + saved_at, epoch);
         scope_write(thread, context, saved_at, epoch);
     }
-    if (unlikely(slot_counts_on) && (frame_mark & (FRAME_KEEP | FRAME_OWNED)) == FRAME_KEEP)
-        slot_counts_ran(thread, context);
     if (dangling_on)
         dangling_look();
     if (unlikely(context->flags & (CONTEXT_WATCHED | CONTEXT_TAGGED)))
@@ -180,9 +178,10 @@ bool scope_enter_slow(struct context *context, uintptr_t frame_mark)
 
 bool scope_enter_keep(struct context *context, uintptr_t frame_mark)
 {
-    if (!scope_try_enter(thread_self, context, frame_mark))
-        return scope_enter_slow(context, frame_mark);
-    if (slot_counts_on)
+    if (!scope_try_enter(thread_self, context, frame_mark) &&
+        !scope_enter_slow(context, frame_mark))
+        return false;
+    if (unlikely(slot_counts_on))
         slot_counts_ran(thread_self, context);
     return true;
 }
@@ -290,7 +289,9 @@ static void entry_pop(struct thread *thread)
     }
     if (own)
         overlay_free(own);
-    if (frame_mark & FRAME_OWNED)
+    if (frame_mark & FRAME_THREAD) /* as a run it was counted when it began (START_RUN) */
+        context_release(context);
+    else if (frame_mark & FRAME_OWNED)
         context_release_on(thread_self, context);
 }
 

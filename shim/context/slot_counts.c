@@ -120,7 +120,10 @@ void slot_counts_forget(struct thread *thread)
         counts[i] = (struct slot_count){0, 0};
 }
 
-/* As visit_caches of count.c. */
+/*
+ * As visit_caches of count.c: each of the three holds a reference to what it names. One handoff's own copy, whose
+ * memory is used again at once, is never among them: it is let go at once (CONTEXT_ONCE).
+ */
 __attribute__((no_sanitize("thread"))) static void visit(struct thread *thread, void *arg)
 {
     struct slot_count *sums = arg;

@@ -277,8 +277,7 @@ void context_flush_batch(struct thread *thread)
     flush_begin(thread);
     thread->batch.refs = 0;
     thread->batch.context = NULL;
-    if (left)
-        context_put(context, left);
+    context_put(context, left + 1);
     flush_end(thread);
 }
 
@@ -286,7 +285,8 @@ void context_flush_batch(struct thread *thread)
  * A thread that has inherited a context is attached for life, so its captures would take one
  * reference each: it takes them in batches, as for a snapshot of its own. Values that a destructor
  * waits for are not kept alive by a batch. The mark is the thread's: no task's attach is above it.
- * What is captured in a run is not batched: longjmp may leave the run without telling.
+ * What is captured in a run is not batched: longjmp may leave the run without telling. One reference
+ * more is the batch's own: what it names is there also when it has none left to hand out.
  */
 void context_fill_batch(struct thread *thread, struct context *context)
 {
@@ -299,7 +299,8 @@ void context_fill_batch(struct thread *thread, struct context *context)
     if (!thread->batch.refs) {
         if (unlikely(slot_counts_on) && thread->batch.context)
             slot_counts_tell_batch(thread);
-        atomic_fetch_add_explicit(&context->refs, REFS_BATCH, memory_order_relaxed);
+        atomic_fetch_add_explicit(&context->refs, REFS_BATCH + !thread->batch.context,
+                                  memory_order_relaxed);
         thread->batch.refs = thread->batch.from = REFS_BATCH;
     }
     thread->batch.context = context;

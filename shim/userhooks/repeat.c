@@ -66,6 +66,8 @@ void named_repeat_enter(struct named_repeat *registration, struct wrap *wrap)
         context_release(context);
         context = NULL;
     }
+    if (context && slot_counts_on)
+        slot_counts_ran(thread_self, context);
     wrap->context = context;
 }
 

@@ -24,6 +24,13 @@ def openmp(mode, kind):
     carry(CARRIERS[kind], "openmp_llvm", mode, kind, env=ENV).ok().quiet().clean().carried("libomp")
 
 
+@test("a member of a region is one run, however many barriers it meets")
+def counts_by_item():
+    after = carry(CARRIERS["key"], "openmp_llvm", "implicit_barrier", "key", env=ENV).ok().clean()
+    if after.slot(CARRIERS["key"])["counts"] != {"captured": 1, "empty": 0, "attached": 2}:
+        after.fail("expected two members")
+
+
 @needs(programs=["other_tool.so"])
 @test("another tool comes first: preloaded, or named by OMP_TOOL_LIBRARIES", each=("preloaded", "named"))
 def other_tool(how):

@@ -101,6 +101,13 @@ def counts_by_item(kind):
     counts(1, 0, 3, "glib_source", "keeps")  # one registration, three runs
 
 
+@test("counts by item: threads, one run each, however they end and whatever they set", each=("return", "own", "exit"))
+def counts_threads(mode):
+    after = carry("key:owned_key", "thread_ends", mode).ok().clean()
+    if after.slot("key:owned_key")["counts"] != {"captured": 3, "empty": 0, "attached": 3}:
+        after.fail("expected three threads")
+
+
 @test("an item that is bound and carries nothing: its counts say so, in the report and in its table")
 def counts_nothing(tmp_path):
     source, adapter, report = tmp_path / "none.c", tmp_path / "none.so", tmp_path / "counts"

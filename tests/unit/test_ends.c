@@ -5,6 +5,7 @@
 
 #include "context/coroutine.h"
 #include "context/internal.h"
+#include "context/slot_counts.h"
 #include "context/variables.h"
 #include "core.h"
 #include "suite.h"
@@ -385,7 +386,7 @@ static void fork_with_a_batch(void *unused)
     child = fork();
     context_fork_unlock(child == 0);
     if (!child) {
-        int64_t refs = atomic_load(&context->refs) - thread->batch.refs;
+        int64_t refs = atomic_load(&context->refs) - thread->batch.refs - 1;
         bool is_counted = context_count_alive() > 0;
 
         if (context == thread->deferred.context)
@@ -406,6 +407,45 @@ START_TEST(test_ends_child_has_the_references_of_its_thread)
 }
 END_TEST
 
+static struct context *in_its_place;
+
+/* A batch that is used up still names what nobody else has any more. */
+static void use_up_a_batch(void *unused)
+{
+    struct thread *thread = thread_self;
+    int handoffs = 0;
+
+    core_set(plain_key, values + 1);
+    do {
+        context_release(context_capture(FAMILY_UNIT));
+        handoffs++;
+    } while (thread->batch.refs > 0);
+    ck_assert_int_eq(handoffs, REFS_BATCH + 1);
+    context_flush_releases(thread);
+    core_set(plain_key, NULL);
+    in_its_place = context_capture(FAMILY_UNIT);
+    ck_assert(in_its_place->flags & CONTEXT_EMPTY);
+}
+
+START_TEST(test_ends_batch_that_is_used_up_is_counted_as_what_it_was)
+{
+    struct slot_count before[2] = {{0}}, after[2] = {{0}};
+
+    slot_counts_on = true;
+    slot_counts_sum(before);
+    core_set(plain_key, values);
+    pthread_join(core_thread(use_up_a_batch, NULL), NULL);
+    core_set(plain_key, NULL);
+    context_release(in_its_place);
+    core_alive();
+    slot_counts_sum(after);
+    slot_counts_on = false;
+    ck_assert_uint_eq(after[0].captured - before[0].captured, REFS_BATCH + 2);
+    ck_assert_uint_eq(after[1].captured - before[1].captured, 0);
+    ck_assert_int_eq(core_alive(), 0);
+}
+END_TEST
+
 int main(void)
 {
     TCase *tests = tcase_create("ends");
@@ -413,6 +453,7 @@ int main(void)
     tcase_add_checked_fixture(tests, set_up, NULL);
     /* First: once a key has been made again nothing is lent, also in one process (CK_FORK=no). */
     tcase_add_test(tests, test_ends_child_has_the_references_of_its_thread);
+    tcase_add_test(tests, test_ends_batch_that_is_used_up_is_counted_as_what_it_was);
     tcase_add_test(tests,
                    test_ends_thread_whose_free_function_hands_over_leaves_nothing_to_the_next);
     tcase_add_test(tests, test_ends_thread_that_suppressed_leaves_no_trace_in_its_block);

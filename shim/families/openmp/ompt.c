@@ -49,6 +49,7 @@ struct flow {
     struct context *held; /* one reference, what it starts from when it is entered */
     uintptr_t frame_mark; /* while entered, else 0 */
     bool is_member, is_untied;
+    bool has_run;      /* entered again it is the same run */
     struct flow *next; /* of the region's members */
 };
 
@@ -67,8 +68,13 @@ static void flow_enter(struct flow *flow)
     around = thread_is_attached(thread) ? thread->frame_mark & ~(uintptr_t)FRAME_FLAGS
                                         : UINTPTR_MAX & ~(uintptr_t)255;
     flow->frame_mark = (around - 64) & ~(uintptr_t)FRAME_FLAGS;
-    if (!scope_enter_slow(flow->held, flow->frame_mark | FRAME_KEEP))
+    if (!scope_enter_slow(flow->held, flow->frame_mark | FRAME_KEEP)) {
         flow->frame_mark = 0;
+        return;
+    }
+    if (slot_counts_on && !flow->has_run)
+        slot_counts_ran(thread_self, flow->held);
+    flow->has_run = true;
 }
 
 /* It goes on later, from what it has set. */

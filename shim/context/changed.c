@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/sys.h"
 #include "context/context.h"
 #include "elf/elf.h"
 #include "slots/policy.h"
@@ -21,28 +22,32 @@ static unsigned place_of(const void *value)
     return (unsigned)(((uintptr_t)value >> 4) * 0x9e3779b97f4a7c15u >> 56);
 }
 
-/* Symbols are asked once for an address: sizes of objects do not change. */
+/*
+ * Symbols are asked once for an address: value, size and the last bits of where its segment ends in one word, because
+ * others ask at the same time, and another module may lie there later.
+ */
 static size_t static_size(const void *value)
 {
-    static struct {
-        const void *_Atomic value;
-        _Atomic size_t size;
-    } known[SEEN];
-    unsigned place = place_of(value);
+    enum { SIZE_BITS = 7, VALUE_BITS = 48 };
+    static _Atomic uint64_t known[SEEN];
+    uintptr_t address = (uintptr_t)value, end = elf_segment_end(value);
+    _Atomic uint64_t *place = &known[place_of(value)];
     struct elf_symbol symbol;
-    size_t size = 0;
+    uint64_t word, size = 0;
     char name[8];
 
-    if (!elf_segment_end(value))
+    if (!end || address >> VALUE_BITS)
         return 0;
-    if (atomic_load_explicit(&known[place].value, memory_order_acquire) == value)
-        return atomic_load_explicit(&known[place].size, memory_order_relaxed);
-    if (elf_symbol_at(value, ELF_OBJECT, &symbol, name, sizeof name) &&
-        symbol.value == (uintptr_t)value)
-        size = symbol.size < SUMMED ? symbol.size : SUMMED;
-    atomic_store_explicit(&known[place].value, NULL, memory_order_relaxed);
-    atomic_store_explicit(&known[place].size, size, memory_order_release);
-    atomic_store_explicit(&known[place].value, value, memory_order_release);
+    word = (uint64_t)end << (SIZE_BITS + VALUE_BITS) | (uint64_t)address << SIZE_BITS;
+    size = atomic_load_explicit(place, memory_order_relaxed) ^ word;
+    if (size >> SIZE_BITS) {
+        size = 0;
+        if (elf_symbol_at(value, ELF_OBJECT, &symbol, name, sizeof name) && symbol.value == address)
+            size = symbol.size < SUMMED ? symbol.size : SUMMED;
+        atomic_store_explicit(place, word | size, memory_order_relaxed);
+    }
+    if (size > end - address)
+        size = end - address;
     return size;
 }
 
@@ -53,7 +58,7 @@ __attribute__((no_sanitize("address", "thread"))) uint64_t changed_sum(const voi
     const volatile unsigned char *byte = value;
     uint64_t sum;
 
-    if (!size && !(size = static_size(value)))
+    if (!size && (!(size = static_size(value)) || !sys_is_readable(value, size)))
         return 0;
     sum = size;
     if ((uintptr_t)value % sizeof(uint64_t) == 0) {

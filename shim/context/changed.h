@@ -1,7 +1,8 @@
 /*
  * Values that `share` carries and whose bytes are changed in place (BATON_STRICT): the same thread hands the same
- * address over again with something else behind it, as a struct that is filled in anew for every request. Of heap
- * blocks and of objects that symbols know; the first bytes are looked at, when it is handed over.
+ * address over again with something else behind it, as a struct that is filled in anew for every request. Of glibc's
+ * heap blocks and of objects that symbols know; the first bytes are looked at, when it is handed over. That a block was
+ * freed and given out anew looks just the same. Values may dangle: the kernel is asked first, each time.
  */
 #ifndef BATON_CONTEXT_CHANGED_H
 #define BATON_CONTEXT_CHANGED_H

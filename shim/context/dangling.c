@@ -155,9 +155,10 @@ static void say_changed(const struct slot *slot, const void *site)
         return;
     log_msg(
         LOG_LEVEL_ERROR,
-        "BATON_CARRY=\"%s\": what it points to was changed in place and handed over again while "
-        "a handoff still holds it, handed over %s: all of them see what it is now; where each "
-        "is to see its own, copy it (copy=N), or carry what is in it (an adapter, fn:)",
+        "BATON_CARRY=\"%s\": what it points to was changed in place, or freed and given out anew, "
+        "and handed over again while a handoff still holds it, handed over %s: all of them see "
+        "what it is now; where each is to see its own, copy it (copy=N), or carry what is in it "
+        "(an adapter, fn:)",
         slot->item, dangling_place(site == SITE_UNKNOWN ? NULL : site, place, sizeof place));
 }
 

@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/arch.h"
 #include "base/sys.h"
@@ -103,11 +104,58 @@ static inline __attribute__((always_inline)) size_t block_size(void *object)
     return heap.usable(object);
 }
 
+/* May LEN bytes at FROM be read? What lies in the page of ASKED is known. */
+static bool is_readable_now(uintptr_t from, size_t len, uintptr_t asked)
+{
+    enum { PAGE_BITS = 12 };
+
+    return !(((from ^ asked) | ((from + len - 1) ^ asked)) >> PAGE_BITS) ||
+           sys_is_readable((const void *)from, len);
+}
+
+/* As block_size, of what may be gone: no page is remembered, and a block with a mapping of its own is none. */
+static size_t block_size_now(uintptr_t address)
+{
+    enum {
+        HEADER = 2 * sizeof(size_t),
+        ALIGNMENT = 16,
+        LEAST = 32,
+        IS_MAPPED = 2,
+        OF_THREAD = 4,
+        FLAGS = 7
+    };
+    size_t size;
+
+    if (address % ALIGNMENT || address < 4096 ||
+        !sys_is_readable((const void *)(address - HEADER), HEADER))
+        return 0;
+    size = ((const size_t *)address)[-1];
+    if (size & IS_MAPPED || (!(size & OF_THREAD) && address >= (uintptr_t)sbrk(0)))
+        return 0;
+    size &= ~(size_t)FLAGS;
+    if (size < LEAST || size % ALIGNMENT || size > (size_t)1 << 40 ||
+        !is_readable_now(address + size - HEADER, HEADER, address - HEADER))
+        return 0;
+    return heap.usable((void *)address);
+}
+
+/*
+ * Only glibc's blocks can be told from what is none: other allocators abort, or read whatever is there, when they
+ * are asked about the inside of a block or a stack.
+ */
 size_t policy_heap_bytes(void *value, size_t want)
 {
-    size_t size = !heap_find() || elf_segment_end(value) ? 0 : block_size(value);
+    uintptr_t address = (uintptr_t)value, sp = arch_sp();
+    size_t size;
 
-    return size < want ? size : want;
+    if (!heap_find() || !heap.is_libc || heap.is_watched)
+        return 0;
+    if ((address >= sp && address < stack_end(sp)) || elf_segment_end(value))
+        return 0;
+    size = block_size_now(address);
+    if (size > want)
+        size = want;
+    return size && is_readable_now(address, size, address - 1) ? size : 0;
 }
 
 /* How many bytes from `object` on belong to it, at most `want`. */

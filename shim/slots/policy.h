@@ -54,7 +54,10 @@ void *policy_lend(const struct slot *slot, void *owned);
 void policy_take_back(const struct slot *slot, void *borrowed);
 void policy_let_go(const struct slot *slot, void *owned);
 
-/* How many of the bytes from `value` on, at most `want`, are of the heap block that begins there; 0: none does. */
+/*
+ * How many of the bytes from `value` on, at most `want`, are of the heap block that begins there. 0: none does, or that
+ * is not known, as with another allocator than glibc's. `value` may dangle.
+ */
 size_t policy_heap_bytes(void *value, size_t want);
 
 /* Exit has begun: functions of the program's are not called any more by policy_let_go. */

@@ -184,6 +184,16 @@ def other_allocators(name, kind):
     carry(item, "churn", kind, env={"LD_PRELOAD": f"{LIBRARY}:{library}"}).ok().quiet().clean()
 
 
+@needs(of=lambda name: (name,))
+@test("other allocators are not asked about what is none of their blocks (BATON_STRICT)",
+      each=[(a, mode) for a in ("libjemalloc.so.2", "libtcmalloc.so.4") for mode in ("heap", "stack", "inside", "gone")])
+def other_allocators_strict(name, mode):
+    library = find_library(name)
+    plain("changed_in_place", mode, before=[library]).wrong()
+    after = carry("key:request_key", "changed_in_place", mode, before=[library], env={"BATON_STRICT": "on"}).quiet()
+    after.says("wrong 0\n" if mode == "gone" else "wrong 2\n")
+
+
 @test("programs built with sanitizers of gcc", each=(("churn_address", "libasan.so"), ("churn_undefined", None),
                                                    ("universes_tsan", "libtsan.so")), timeout=120)
 def sanitized(program, library):

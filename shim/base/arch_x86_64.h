@@ -180,14 +180,18 @@ static inline uint64_t arch_fenv_read(void)
 static inline void arch_fenv_write(uint64_t fenv)
 {
     uint32_t mxcsr;
-    uint16_t control = (uint16_t)(fenv >> 32), status;
+    uint16_t control = (uint16_t)(fenv >> 32), now, status;
 
     __asm__ volatile("stmxcsr %0" : "=m"(mxcsr));
     mxcsr = (mxcsr & 0x3f) | (uint32_t)fenv;
     __asm__ volatile("ldmxcsr %0" : : "m"(mxcsr));
     __asm__ volatile("fnstsw %0" : "=m"(status));
-    if (status & ~control & 0x3f)
+    if (__builtin_expect(status & ~control & 0x3f, 0)) {
+        __asm__ volatile("fnstcw %0" : "=m"(now));
+        if (now == control)
+            return; /* what is to be raised is what was done under it */
         __asm__ volatile("fnclex");
+    }
     __asm__ volatile("fldcw %0" : : "m"(control));
 }
 

@@ -127,8 +127,8 @@ context_take_word(struct thread *thread, unsigned family)
         uint64_t now_ = slots_word.get(slots_word.arg);             \
                                                                     \
         *slot_word_at(thread) = now_;                               \
-        (thread)->attached = (context);                             \
         mark;                                                       \
+        SCOPE_ATTACH(thread, context);                              \
         if (unlikely(now_ != *slot_word_at(context)))               \
             slots_word.put(slots_word.arg, *slot_word_at(context)); \
     } while (0)
@@ -177,8 +177,8 @@ start_try_capture(struct thread *self, unsigned family, void *function, void *da
     do {                                           \
         struct thread *plain_ = (self);            \
                                                    \
-        plain_->attached = (what);                 \
         arch_sp_store(&plain_->frame_mark, flags); \
+        SCOPE_ATTACH(plain_, what);                \
         CALL;                                      \
         SCOPE_LEAVE(plain_, flags);                \
     } while (0)
@@ -190,8 +190,8 @@ start_try_capture(struct thread *self, unsigned family, void *function, void *da
         struct context *moved_ = (what);                             \
                                                                      \
         words_attach(shape, moved_, words_thread_);                  \
-        words_thread_->attached = moved_;                            \
         arch_sp_store(&words_thread_->frame_mark, flags);            \
+        SCOPE_ATTACH(words_thread_, moved_);                         \
         CALL;                                                        \
         if (likely(arch_sp_is(&words_thread_->frame_mark, flags))) { \
             words_detach(shape, words_thread_);                      \

@@ -31,9 +31,9 @@ static inline bool front_may_enter(const struct thread *thread, const struct con
 static inline void front_attach(struct thread *thread, struct context *context,
                                 uintptr_t frame_mark)
 {
-    thread->attached = context;
-    thread->frame_mark = frame_mark | FRAME_SLOW; /* SCOPE_LEAVE knows nothing of moves */
     thread->is_read = false;
+    thread->frame_mark = frame_mark | FRAME_SLOW; /* SCOPE_LEAVE knows nothing of moves */
+    SCOPE_ATTACH(thread, context);
 }
 
 /* The innermost attach is the one of the frame at `sp`, made so, and its task has set no key. */

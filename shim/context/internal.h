@@ -166,12 +166,18 @@ void scope_write(struct thread *thread, struct context *context, size_t saved_at
 void scope_put_back(struct thread *thread, size_t saved_at, const void *borrowed, uint32_t epoch);
 /* The same by the table of moves. In: the whole attach, its scope entry too, where there is room for it and the thread is
  * in none of these; out: of the innermost. */
-void scope_move_in(struct thread *thread, struct context *context, uintptr_t frame_mark,
+/* False: a getter has left an attach behind; nothing else has changed but `saved_used`. */
+bool scope_move_in(struct thread *thread, struct context *context, uintptr_t frame_mark,
                    const struct slot_moves *moves);
 void scope_move_out(struct thread *thread, const struct context *context, size_t saved_at,
                     const struct slot_moves *moves);
 /* One of them was left: nothing of it stays. */
 void scope_abandon(struct thread *thread);
+/*
+ * Leaves the attaches whose saved values lie above: of a getter that left one behind (it adopts), while there is room
+ * for one entry.
+ */
+void scope_leave_above(struct thread *thread, size_t saved_used);
 
 /* Attaches are made without a scope entry where they can be: what they replace is in thread_front. Of plain words
  * (fast.h), where nothing else is copied; by the table of moves (front.h). */

@@ -49,8 +49,8 @@ static inline bool lending_enter(struct thread *thread, struct context *context,
             value = borrowed[key_index] = policy_lend(context_key_slot(key_index), value);
         own->key[key_index] = value;
     }
-    thread->attached = own;
     thread->frame_mark = frame_mark | FRAME_SLOW;
+    SCOPE_ATTACH(thread, own);
     return true;
 }
 

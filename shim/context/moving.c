@@ -104,7 +104,7 @@ static inline char *saved_end(const struct thread *thread, size_t saved_at)
     return thread->saved + saved_at + context_before;
 }
 
-GUARDED void scope_move_in(struct thread *thread, struct context *context, uintptr_t frame_mark,
+GUARDED bool scope_move_in(struct thread *thread, struct context *context, uintptr_t frame_mark,
                            const struct slot_moves *moves)
 {
     GUARDED_FRAME_BY(baton_move_personality);
@@ -117,6 +117,11 @@ GUARDED void scope_move_in(struct thread *thread, struct context *context, uintp
         moves_save_word(moves, saved_end(thread, at));
     else
         moves_save(moves, thread->saved + at);
+    if (unlikely(thread->saved_used > at + slots_saved_bytes)) {
+        thread->moving = 0;
+        thread->entered = NULL;
+        return false;
+    }
     thread->entered = NULL; /* from here on the attach has it */
     thread->moving_from = thread->saved_used = at + slots_saved_bytes;
     entry = &thread->entries[thread->depth++];
@@ -131,6 +136,7 @@ GUARDED void scope_move_in(struct thread *thread, struct context *context, uintp
     else
         moves_write(moves, context_copied(context), thread->saved + at);
     thread->moving = 0;
+    return true;
 }
 
 GUARDED void scope_move_out(struct thread *thread, const struct context *context, size_t saved_at,

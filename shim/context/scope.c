@@ -150,6 +150,12 @@ bool scope_enter_slow(struct context *context, uintptr_t frame_mark)
             save_strictly(thread, owned, own, epoch);
         else if (!slots_are_words || slots_watched)
             scope_save(thread, owned, own, epoch);
+        if (unlikely(thread->saved_used > at + slots_saved_bytes)) {
+            scope_leave_above(thread, at + slots_saved_bytes);
+            thread->saved_used = at;
+            scope_save(thread, owned, own, epoch); /* once more: that was read under what is left */
+            scope_leave_above(thread, at + slots_saved_bytes);
+        }
         thread->saved_used = at + slots_saved_bytes;
         entry = &thread->entries[thread->depth]; /* it may have moved: foreign code ran */
         entry->saved_at = at;
@@ -318,6 +324,12 @@ bool scope_leave_entry(struct thread *thread, uint32_t depth, uintptr_t frame_ma
     while (thread_is_attached(thread) && thread->depth >= depth)
         entry_pop(thread);
     return true;
+}
+
+void scope_leave_above(struct thread *thread, size_t saved_used)
+{
+    while (thread_is_attached(thread) && thread->depth && thread->saved_used > saved_used)
+        entry_pop(thread);
 }
 
 bool scope_leave_unwound(struct thread *thread, uintptr_t sp)

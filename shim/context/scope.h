@@ -48,13 +48,23 @@ bool scope_keeps(struct thread *thread, const struct context *context, uintptr_t
  */
 struct context *scope_leave_kept(struct thread *thread, uintptr_t sp);
 
+/*
+ * Where nothing is attached: the attach is there with its mark, which was stored before, and all that was saved for
+ * it. A signal handler that jumps out must not leave it with the mark of an earlier one.
+ */
+#define SCOPE_ATTACH(thread, context)              \
+    do {                                           \
+        atomic_signal_fence(memory_order_release); \
+        (thread)->attached = (context);            \
+    } while (0)
+
 static inline __attribute__((always_inline)) bool
 scope_try_enter(struct thread *thread, struct context *context, uintptr_t frame_mark)
 {
     if (unlikely(!thread_is_plain(thread)))
         return false;
-    thread->attached = context;
     thread->frame_mark = frame_mark;
+    SCOPE_ATTACH(thread, context);
     return true;
 }
 
@@ -64,8 +74,8 @@ scope_try_keep(struct thread *thread, struct context *context, uintptr_t frame_m
 {
     if (unlikely(!thread_is_uncounted(thread)))
         return false;
-    thread->attached = context;
     thread->frame_mark = frame_mark;
+    SCOPE_ATTACH(thread, context);
     return true;
 }
 /* Where that could not be: counts, then as it does, or as scope_enter_slow. */
@@ -96,8 +106,8 @@ struct thread *scope_enter_any(struct context *context, uintptr_t frame_mark);
         struct context *context_ = (what);                            \
                                                                       \
         if (likely(thread_is_plain(thread_))) {                       \
-            thread_->attached = context_;                             \
             arch_sp_store(&thread_->frame_mark, flags);               \
+            SCOPE_ATTACH(thread_, context_);                          \
         } else {                                                      \
             thread_ = scope_enter_any(context_, arch_sp() + (flags)); \
         }                                                             \

@@ -25,6 +25,7 @@ static APART bool enter_calling_out(struct thread *thread, struct context *conte
                                     uintptr_t frame_mark)
 {
     const struct slot_moves *moves = moves_of(&slots_moves_out, context->epoch);
+    size_t at;
 
     if (!moves || context->epoch != atomic_load_explicit(&slots_epoch, memory_order_acquire) ||
         atomic_load_explicit(&context_guard, memory_order_acquire) &
@@ -33,8 +34,12 @@ static APART bool enter_calling_out(struct thread *thread, struct context *conte
         (thread->attached && thread->frame_mark <= frame_mark) || thread->moving ||
         thread->saved_used + SAVED_ENTRIES * slots_saved_bytes > thread->saved_max)
         return false;
-    scope_move_in(thread, context, frame_mark, moves);
-    return true;
+    at = thread->saved_used;
+    if (likely(scope_move_in(thread, context, frame_mark, moves)))
+        return true;
+    scope_leave_above(thread, at + slots_saved_bytes);
+    thread->saved_used = at;
+    return false;
 }
 
 /*
@@ -133,9 +138,9 @@ static APART struct thread *enter_any(struct context *context, uintptr_t frame_m
 
     if (thread_is_words_only(thread)) {
         words_attach(0, context, thread);
-        thread->attached = context;
-        thread->frame_mark = frame_mark | FRAME_SLOW; /* SCOPE_LEAVE knows nothing of words */
         thread->is_read = false;
+        thread->frame_mark = frame_mark | FRAME_SLOW; /* SCOPE_LEAVE knows nothing of words */
+        SCOPE_ATTACH(thread, context);
         return thread;
     }
     if (scope_may_nest(thread, frame_mark)) {
@@ -216,8 +221,8 @@ static APART struct thread *enter_watched(struct context *context, uintptr_t fra
     if (unlikely(!guard_is_for_observer() || thread->attached ||
                  !(context->flags & CONTEXT_WATCHED) || frame_mark & FRAME_THREAD))
         return enter_any(context, frame_mark);
-    thread->attached = context;
     thread->frame_mark = frame_mark | FRAME_SLOW; /* SCOPE_LEAVE knows nothing of the watcher */
+    SCOPE_ATTACH(thread, context);
     observer->start(thread, context);
     return thread_self;
 }

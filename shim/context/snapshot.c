@@ -188,13 +188,15 @@ struct context *context_build(struct thread *thread, int64_t refs)
         memset(context_copied(context), 0, slots_bytes);
     if (unlikely(dangling_on))
         dangling_begin(context);
-    context->epoch = atomic_load_explicit(&slots_epoch, memory_order_acquire);
+    /* In this order, as opposed to who binds: either sees the other. */
+    if (unlikely(!atomic_load_explicit(&contexts_built, memory_order_acquire)))
+        atomic_store(&contexts_built, 1);
+    context->epoch = atomic_load(&slots_epoch);
     thread->built = context;
     thread->building = arch_sp();
     is_set = read_values(thread, context);
     thread->building = 0;
     thread->built = NULL;
-    atomic_store_explicit(&contexts_built, 1, memory_order_relaxed);
     if (slots_always_build)
         context->flags |= CONTEXT_ONCE;
     if (!is_set)

@@ -228,7 +228,7 @@ static size_t value_of(const struct slot *slot, const struct context *context, c
         memcpy(into, copied, len);
         return len;
     }
-    if (!word)
+    if (!word || (!is_key && !slot_is_set(slot, context_copied(context))))
         return 0;
     for (unsigned i = 0; i < 8; i++) /* a number: as it is written down */
         into[i] = (char)(word >> (56 - 8 * i));

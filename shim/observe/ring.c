@@ -159,6 +159,17 @@ static bool find_wish(const struct config *config, const struct slot *slot, unsi
     return false;
 }
 
+/* A word of a thread that never set it; 0 also where that is not known yet. */
+static uint64_t initial_of(const struct slot *slot)
+{
+    uint64_t word = 0;
+
+    if (slot->key_index == SLOT_NO_KEY && !slot->is_owned && slot->state == SLOT_BOUND &&
+        slot->size <= sizeof word && slot->kind->initial)
+        slot->kind->initial(slot, &word);
+    return word;
+}
+
 /* How long values can be, and where those are that are one word, if all are. */
 static void plan_words(void)
 {
@@ -178,7 +189,7 @@ static void plan_words(void)
             value->is_key ? (int64_t)(offsetof(struct context, key) + value->at * sizeof(void *))
                           : (int64_t)value->at - (int64_t)context_before,
             value->length < 8 ? ((uint64_t)1 << 8 * value->length) - 1 : UINT64_MAX,
-            TRACE_VALUE(value->slot, value->kind, value->length)};
+            TRACE_VALUE(value->slot, value->kind, value->length), initial_of(&slots[value->slot])};
     }
 }
 
@@ -234,6 +245,10 @@ unsigned ring_values_any(const struct context *context, uint64_t *into, unsigned
         if (!word && (value->is_key || value->kind != TRACE_BYTES))
             continue;
         if (value->kind == TRACE_POINTER || value->kind == TRACE_NUMBER) {
+            if (!value->is_key &&
+                memcmp(&word, (const char *)context_copied(context_empty) + value->at,
+                       length < sizeof word ? length : sizeof word) == 0)
+                continue; /* what a thread has that never set it */
             if (used + 2 > room)
                 break;
             into[used++] = TRACE_VALUE(value->slot, value->kind, length);

@@ -61,6 +61,7 @@ unsigned ring_values_any(const struct context *context, uint64_t *into, unsigned
 struct ring_word {
     int64_t at;
     uint64_t mask, head; /* head 0: the last was before */
+    uint64_t initial;    /* what a thread has that never set it, and is left out */
 };
 enum { RING_WORDS_MAX = 64 };
 extern struct ring_word ring_words[RING_WORDS_MAX + 1] __attribute__((visibility("hidden")));
@@ -76,7 +77,7 @@ ring_values_of_words(const struct context *context, uint64_t *into)
 
         __builtin_memcpy(&value, (const char *)context + word->at, sizeof value);
         value &= word->mask;
-        if (!value)
+        if (!value || value == word->initial)
             continue;
         next[0] = word->head;
         next[1] = value;

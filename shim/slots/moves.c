@@ -109,10 +109,12 @@ void moves_plan(void)
             .size = slot->size};
     }
     moves->is_one_word = moves->count == 1 && moves->list[0].get && !words_are_any;
-    if (!is_out)
-        plan_word(moves, epoch);
-    if (is_out)
+    if (is_out) { /* what hot paths have in line does not call out */
+        atomic_store_explicit(&slots_word.epoch, 0, memory_order_release);
         old = atomic_load(&slots_moves_out);
+    } else {
+        plan_word(moves, epoch);
+    }
     if (old && old->count == moves->count &&
         !memcmp(old->list, moves->list, moves->count * sizeof moves->list[0])) {
         mem_free(moves, size);

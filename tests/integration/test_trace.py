@@ -76,6 +76,19 @@ def keys_alone():
         expect(row["site"].startswith("main+0x" if row["parent"] == "0" else "task+0x"), row)
 
 
+@test("a locale and rounding that no thread has set are no values; a locale of its own is one")
+def nothing_set():
+    folder, path = traced("trace_pool", 20, items="key:request_key;locale;fenv")
+    with folder:
+        rows = table(path)
+    expect(len(rows) == 25 and all(row["key:request_key"] for row in rows), f"{len(rows)} rows")
+    for row in rows:
+        expect(not row.get("locale") and not row.get("fenv"), row)
+    folder, path = traced("thread_state", "locale", "return", items="locale")
+    with folder:
+        expect(any(row.get("locale") for row in table(path)), "no locale at all")
+
+
 @test("a trace of libuv: work and what comes after it are two runs of one handoff")
 def libuv():
     folder, path = traced("uv_work", "after", items="key:request_key")

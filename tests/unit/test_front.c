@@ -174,6 +174,30 @@ START_TEST(test_front_ends_its_thread)
 }
 END_TEST
 
+#ifdef __x86_64__
+static void divide_and_unmask(void *control)
+{
+    __asm__ volatile("fldz; fld1; fdiv %%st(1), %%st; fstp %%st(0); fstp %%st(0); fldcw %0" ::"m"(
+        *(uint16_t *)control));
+}
+
+/* What is pending where the task has put its thread's control back itself is still to be raised. */
+START_TEST(test_front_leaves_what_is_pending)
+{
+    struct context *context = context_capture(FAMILY_UNIT);
+    uint16_t masked, unmasked, status;
+
+    __asm__ volatile("fnstcw %0" : "=m"(masked));
+    unmasked = masked & ~4u;
+    __asm__ volatile("fnclex; fldcw %0" ::"m"(unmasked));
+    run(_i, context, divide_and_unmask, &unmasked);
+    __asm__ volatile("fnstsw %0; fnclex; fldcw %1" : "=m"(status) : "m"(masked));
+    ck_assert_int_eq(status & 4, 4);
+    ck_assert_int_eq(core_alive(), 0);
+}
+END_TEST
+#endif
+
 /* Its caller is the program's, as a key's maker is. */
 static __attribute__((noinline)) void make_key(void)
 {
@@ -193,5 +217,8 @@ int main(void)
     tcase_add_loop_test(tc, test_front_capture_notices_what_changed, 0, WAYS);
     tcase_add_loop_test(tc, test_front_jumps, 0, WAYS);
     tcase_add_loop_test(tc, test_front_ends_its_thread, 0, WAYS);
+#ifdef __x86_64__
+    tcase_add_loop_test(tc, test_front_leaves_what_is_pending, 0, WAYS);
+#endif
     return suite_run("front", tc);
 }

@@ -14,6 +14,7 @@ void moving_set_second(void *value);
 static __thread uintptr_t first, second;
 static __thread unsigned leave_in;     /* calls until the getter or setter leaves; 0: it does not */
 static __thread unsigned attach_in;    /* or attaches */
+static __thread unsigned adopt_in;     /* or leaves an attach behind */
 static __thread jmp_buf *leave_to;     /* NULL: it ends the thread */
 static __thread struct context *inner; /* what it attaches */
 static unsigned inner_seen, inner_wrong;
@@ -41,6 +42,8 @@ static void come_by(void)
     }
     if (attach_in && --attach_in == 0)
         core_run(context_ref(inner), attach_deep, (void *)2);
+    if (adopt_in && --adopt_in == 0)
+        scope_adopt(context_ref(inner));
 }
 
 __attribute__((noinline, used)) void *moving_get(void)
@@ -189,6 +192,30 @@ START_TEST(test_moving_attaches)
 }
 END_TEST
 
+static void adopts(void *depth)
+{
+    struct context *context = captured(6);
+
+    adopt_in = 1;
+    core_run(context, (uintptr_t)depth ? adopts : see, (void *)((uintptr_t)depth - 1));
+    ck_assert_int_eq(adopt_in, 0);
+    ck_assert_int_eq(first, 1000);
+    ck_assert_int_eq(second, 1000);
+}
+
+/* As deep as there is room for entries, and deeper. */
+START_TEST(test_moving_adopts)
+{
+    is_right();
+    first = second = 77;
+    inner = context_capture(FAMILY_UNIT);
+    for (uintptr_t depth = 0; depth < 70; depth++)
+        adopts((void *)depth);
+    context_release(inner);
+    is_right();
+}
+END_TEST
+
 int main(void)
 {
     TCase *tc = tcase_create("moving");
@@ -199,5 +226,6 @@ int main(void)
     tcase_add_loop_test(tc, test_moving_jumps, 1, 4);
     tcase_add_loop_test(tc, test_moving_ends_its_thread, 1, 4);
     tcase_add_loop_test(tc, test_moving_attaches, 1, 4);
+    tcase_add_test(tc, test_moving_adopts);
     return suite_run("moving", tc);
 }

@@ -166,7 +166,7 @@ void scope_write(struct thread *thread, struct context *context, size_t saved_at
 void scope_put_back(struct thread *thread, size_t saved_at, const void *borrowed, uint32_t epoch);
 /* The same by the table of moves. In: the whole attach, its scope entry too, where there is room for it and the thread is
  * in none of these; out: of the innermost. */
-/* False: a getter has left an attach behind; nothing else has changed but `saved_used`. */
+/* False: a getter has left an attach behind, which scope_enter_slow must leave first. */
 bool scope_move_in(struct thread *thread, struct context *context, uintptr_t frame_mark,
                    const struct slot_moves *moves);
 void scope_move_out(struct thread *thread, const struct context *context, size_t saved_at,

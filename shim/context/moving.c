@@ -118,7 +118,6 @@ GUARDED bool scope_move_in(struct thread *thread, struct context *context, uintp
     else
         moves_save(moves, thread->saved + at);
     if (unlikely(thread->saved_used > at + slots_saved_bytes)) {
-        thread->moving = 0;
         thread->entered = NULL;
         return false;
     }

@@ -105,8 +105,10 @@ static void drop_moving(struct thread *thread, uintptr_t frame_mark)
                        ? arch_sp()
                        : frame_mark & ~(uintptr_t)FRAME_FLAGS;
 
-    if (sp > thread->moving)
+    if (sp > thread->moving) {
+        scope_leave_above(thread, thread->moving_from + slots_saved_bytes);
         scope_abandon(thread);
+    }
 }
 
 bool scope_enter_slow(struct context *context, uintptr_t frame_mark)

@@ -25,7 +25,6 @@ static APART bool enter_calling_out(struct thread *thread, struct context *conte
                                     uintptr_t frame_mark)
 {
     const struct slot_moves *moves = moves_of(&slots_moves_out, context->epoch);
-    size_t at;
 
     if (!moves || context->epoch != atomic_load_explicit(&slots_epoch, memory_order_acquire) ||
         atomic_load_explicit(&context_guard, memory_order_acquire) &
@@ -34,12 +33,7 @@ static APART bool enter_calling_out(struct thread *thread, struct context *conte
         (thread->attached && thread->frame_mark <= frame_mark) || thread->moving ||
         thread->saved_used + SAVED_ENTRIES * slots_saved_bytes > thread->saved_max)
         return false;
-    at = thread->saved_used;
-    if (likely(scope_move_in(thread, context, frame_mark, moves)))
-        return true;
-    scope_leave_above(thread, at + slots_saved_bytes);
-    thread->saved_used = at;
-    return false;
+    return scope_move_in(thread, context, frame_mark, moves);
 }
 
 /*

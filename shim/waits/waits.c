@@ -68,7 +68,8 @@ static uintptr_t readable_end(uintptr_t frame)
 
 /* What the C++ library calls for somebody is that one's call: the first return address further up that is none of the
  * run time's. FRAME: of the hook. */
-static uintptr_t caller(const struct waits_page *page, uintptr_t from, const uintptr_t *frame)
+__attribute__((no_sanitize("address", "thread"))) static uintptr_t
+caller(const struct waits_page *page, uintptr_t from, const uintptr_t *frame)
 {
     const struct waits_module *module = module_at(page, from);
     uintptr_t words;

@@ -14,11 +14,8 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <ucontext.h>
-#if __has_include(<valgrind/valgrind.h>)
-#include <valgrind/valgrind.h>
-#else
-#define RUNNING_ON_VALGRIND 0
-#endif
+
+#include "on_valgrind.h"
 
 /* Sanitizers do not follow from stack to stack, and under valgrind a second would be ten minutes. */
 #if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__

@@ -19,14 +19,8 @@
 #include "context/variables.h"
 #include "core.h"
 #include "memory.h"
+#include "on_valgrind.h"
 #include "suite.h"
-
-#if __has_include(<valgrind/valgrind.h>)
-#include <valgrind/valgrind.h>
-#else
-#define RUNNING_ON_VALGRIND 0
-#define VALGRIND_COUNT_ERRORS 0
-#endif
 
 /* Sanitizers do not follow longjmp on the stack of a coroutine, nor does valgrind follow to the stack. */
 #if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__

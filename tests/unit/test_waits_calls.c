@@ -10,12 +10,7 @@
 #include <linux/seccomp.h>
 #include <unistd.h>
 
-#if __has_include(<valgrind/valgrind.h>)
-#include <valgrind/valgrind.h>
-#else
-#define RUNNING_ON_VALGRIND 0
-#endif
-
+#include "on_valgrind.h"
 #include "suite.h"
 
 /* Both make system calls of their own, and ThreadSanitizer keeps a signal back until one of its own functions is called. */

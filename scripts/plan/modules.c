@@ -226,11 +226,7 @@ static bool list_libraries(const char *loader, const char *program)
 static bool is_known_loader(const char *loader)
 {
     char real[PATH_MAX], system_real[PATH_MAX];
-    const char *tests =
-        secure_getenv("BATON_TEST_LOADER"); /* one that starts the real one in an emulator */
 
-    if (tests && !strcmp(loader, tests))
-        return true;
     return realpath(loader, real) && realpath(MACHINE_LOADER, system_real) &&
            !strcmp(real, system_real);
 }

@@ -54,7 +54,11 @@ def check_bytes(budgets):
 
 
 def check_startup(budgets):
-    """Of /bin/true, beyond what an empty preloaded library costs."""
+    """Of /bin/true, beyond what an empty preloaded library costs.
+
+    The instructions are exact. How many pages one fault brings is the kernel's choice and differs
+    from one machine to the next, so the limits on faults leave a third: they find a part that
+    starts to write all over its pages, not a page."""
     empty = {"LD_PRELOAD": os.path.join(measure.BENCH, "empty.so")}
     problems = []
     for row in budgets["startup"]:

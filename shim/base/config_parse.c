@@ -59,8 +59,15 @@ void config_item_error(struct config *config, const struct config_item *item, si
 unsigned config_name_distance(const char *a, const char *b)
 {
     unsigned row[128];
-    size_t a_len = strlen(a), b_len = strlen(b);
+    size_t a_len, b_len;
 
+    /* Where they begin or end alike nothing differs, and most have a prefix in common. */
+    while (*a && *a == *b)
+        a++, b++;
+    a_len = strlen(a);
+    b_len = strlen(b);
+    while (a_len && b_len && a[a_len - 1] == b[b_len - 1])
+        a_len--, b_len--;
     if (a_len >= 128 || b_len >= 128)
         return UINT32_MAX;
     for (size_t j = 0; j <= b_len; j++)

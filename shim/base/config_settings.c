@@ -75,8 +75,11 @@ void config_unknown(struct reader *r, const struct place *place)
     config_upper(place->name, name, sizeof name);
     length = (unsigned)(strlen(name) > CONFIG_PREFIX_LEN ? strlen(name) - CONFIG_PREFIX_LEN : 0);
     for (size_t i = 0; i < SETTING_COUNT; i++) {
-        unsigned d = config_name_distance(name, config_settings[i].name);
+        size_t other = strlen(config_settings[i].name) - CONFIG_PREFIX_LEN;
+        unsigned d = (unsigned)(length > other ? length - other : other - length);
 
+        if (d < best) /* as many letters are too many or missing */
+            d = config_name_distance(name, config_settings[i].name);
         if (d < best) {
             best = d;
             nearest = config_settings[i].name;

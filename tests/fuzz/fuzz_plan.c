@@ -3,25 +3,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include "base/log.h"
+#include "memory_file.h"
 #include "plan.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static int fd = -1;
-    static char path[64];
+    static const char path[] = "/program";
     char buf[160];
 
     log_level = -1;
-    if (fd < 0) {
-        fd = memfd_create("program", MFD_CLOEXEC);
-        snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-    }
-    if (ftruncate(fd, 0) || pwrite(fd, data, size, 0) != (ssize_t)size)
-        return 0;
+    memory_file_put(path, data, size);
     modules_count = 0;
     if (modules_add(path)) {
         const struct module *module = &modules[0];

@@ -8,16 +8,22 @@
 #include <unistd.h>
 
 #include "base/live.h"
+#include "memory_file.h"
 #include "report.h"
 #include "verdict.h"
 
-enum { PAGE = 4096, PAGES_AT = LIVE_HEAD + 2 * LIVE_TEXT, SIZE = PAGES_AT + LIVE_PAGES * PAGE, COUNTED = 256 };
+enum {
+    PAGE = 4096,
+    PAGES_AT = LIVE_HEAD + 2 * LIVE_TEXT,
+    SIZE = PAGES_AT + LIVE_PAGES * PAGE,
+    COUNTED = 256
+};
 
+static _Alignas(4096) char image[SIZE];
 static char folder[] = "/dev/shm/baton-fuzz-XXXXXX", file[64], live[80];
 
 static void forget(void)
 {
-    unlink(file);
     unlink(live);
     rmdir(folder);
 }
@@ -25,12 +31,17 @@ static void forget(void)
 static void begin(void)
 {
     FILE *nobody = fopen("/dev/null", "w");
+    int fd;
 
     if (!nobody || !mkdtemp(folder))
         abort();
     stdout = nobody; /* the fuzzer itself talks on stderr */
     snprintf(file, sizeof file, "%s/report", folder);
     snprintf(live, sizeof live, "%s.%d" LIVE_SUFFIX, file, (int)getpid());
+    fd = open(live, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0 || close(fd))
+        abort();
+    memory_file_share(live, image, sizeof image);
     atexit(forget);
 }
 
@@ -48,21 +59,16 @@ static void print_all(struct reports *reports)
     free(reports->at);
 }
 
-static void write_at(int fd, const void *bytes, size_t size, off_t at)
-{
-    if (pwrite(fd, bytes, size, at) != (ssize_t)size)
-        abort();
-}
-
 /* What the input does not say is as the library would write it, so that most inputs are read to the end. */
 static void write_live(const uint8_t *data, size_t size)
 {
-    int fd = open(live, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    static size_t used;
     struct live_head head = {0};
     size_t len = size < sizeof head ? size : sizeof head, counted, text;
 
-    if (fd < 0 || ftruncate(fd, SIZE))
-        abort();
+    memset(image + LIVE_HEAD, 0, used);
+    memset(image + LIVE_HEAD + LIVE_TEXT, 0, used);
+    memset(image + PAGES_AT, 0, COUNTED);
     memcpy(&head, data, len);
     data += len;
     size -= len;
@@ -75,11 +81,11 @@ static void write_live(const uint8_t *data, size_t size)
         head.pages_at = PAGES_AT;
     if (!head.text_len[0])
         head.text_len[0] = (uint32_t)text;
-    write_at(fd, &head, sizeof head, 0);
-    write_at(fd, data, counted, PAGES_AT);
-    write_at(fd, data + counted, text, LIVE_HEAD);
-    write_at(fd, data + counted, text, LIVE_HEAD + LIVE_TEXT);
-    close(fd);
+    memcpy(image, &head, sizeof head);
+    memcpy(image + PAGES_AT, data, counted);
+    memcpy(image + LIVE_HEAD, data + counted, text);
+    memcpy(image + LIVE_HEAD + LIVE_TEXT, data + counted, text);
+    used = text;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -94,10 +100,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         write_live(data + 1, size - 1);
         reports_read_live(&reports, file, false);
     } else {
-        int fd = open(file, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-
-        write_at(fd, data + 1, size - 1, 0);
-        close(fd);
+        memory_file_put(file, data + 1, size - 1);
         reports_read_since(&reports, file, 0);
     }
     print_all(&reports);

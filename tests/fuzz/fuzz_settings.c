@@ -3,13 +3,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "../unit/config_free.h"
 #include "base/config.h"
 #include "base/log.h"
+#include "memory_file.h"
 #include "slots/grammar.h"
 #include "slots/slots.h"
+
+static const char path[] = "/settings";
 
 enum { ENTRIES = 64, LONGEST = 8192 };
 
@@ -35,7 +37,6 @@ static void read_items(const struct config *config)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static char path[64];
     char *text, *envp[ENTRIES + 1] = {NULL}, setting[128];
     struct config config;
     size_t count = 0;
@@ -47,15 +48,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     memcpy(text, data + 1, size - 1);
     text[size - 1] = '\0';
     if (*data & 1) {
-        FILE *file;
-
-        if (!*path)
-            snprintf(path, sizeof path, "/tmp/baton-fuzz-%d", (int)getpid());
-        file = fopen(path, "w");
-        if (file) {
-            fwrite(text, 1, size - 1, file);
-            fclose(file);
-        }
+        memory_file_put(path, text, size - 1);
         snprintf(setting, sizeof setting, "BATON_CONFIG=%s", path);
         envp[count++] = setting;
     } else {

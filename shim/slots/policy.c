@@ -4,11 +4,11 @@
  * Rules: copies come from the program's allocator, because a task may take one over and free it;
  * everything else is our own memory. What is foreign is called with no lock held.
  *
- * copy=N reads no further than the object: a heap block ends where malloc_usable_size says (of the
- * allocator that the program uses; it takes no lock in glibc, jemalloc, tcmalloc and mimalloc), a
+ * copy=N reads no further than the object: a heap block ends where malloc_usable_size says (of glibc's
+ * allocator and the sanitizers', which alone can be asked about any address; it takes no lock there), a
  * static object at its segment, one on the submitter's stack at the stack. Of what the allocator does not
- * know (an arena, a pool, a collector's, the inside of a block) the user's word is taken: N bytes, when they can
- * be read.
+ * know (an arena, a pool, a collector's, the inside of a block) and of other allocators' blocks the user's word
+ * is taken: N bytes, when they can be read.
  */
 #include "slots/policy.h"
 
@@ -31,24 +31,31 @@ static struct {
     bool is_watched; /* by valgrind, whose allocator it is then, and which knows each block */
     void *(*allocate)(size_t size);
     void (*release)(void *block);
-    size_t (*usable)(void *block);
+    int (*owns)(const volatile void *block); /* a sanitizer's */
+    size_t (*usable)(void *block);           /* NULL: this one must not be asked */
 } heap;
 
-/* All three of one library: two allocators in one process must not be mixed. */
+/*
+ * All of one library: two allocators in one process must not be mixed. jemalloc follows what it finds of an address
+ * that it does not know and tcmalloc ends the program, so these are not asked; a sanitizer says first whether a
+ * block of its own begins there.
+ */
 static bool heap_find(void)
 {
     struct elf_module module;
 
-    if (heap.usable)
+    if (heap.release)
         return true;
     if (!elf_lookup_global("malloc", NULL, &module, NULL))
         return false;
     heap.is_libc = !strncmp(module.name, "libc.so", 7);
     heap.is_watched = elf_lookup_global("_vgnU_freeres", NULL, NULL, NULL);
     heap.allocate = (void *(*)(size_t))elf_dynsym(&module, "malloc");
+    heap.owns = (int (*)(const volatile void *))elf_dynsym(&module, "__sanitizer_get_ownership");
+    if (heap.is_libc || heap.is_watched || heap.owns)
+        heap.usable = (size_t(*)(void *))elf_dynsym(&module, "malloc_usable_size");
     heap.release = (void (*)(void *))elf_dynsym(&module, "free");
-    heap.usable = (size_t(*)(void *))elf_dynsym(&module, "malloc_usable_size");
-    return heap.allocate && heap.release && heap.usable;
+    return heap.allocate && heap.release;
 }
 
 /* The end of the calling thread's stack: glibc puts the thread's block right above it. */
@@ -83,23 +90,67 @@ static bool is_readable(uintptr_t from, size_t len)
     return true;
 }
 
+/* How many of `want` bytes can be read: a small block of an allocator that is not asked may be the last of its pages. */
+static size_t readable_bytes(uintptr_t address, size_t want)
+{
+    const uintptr_t page = 4096;
+
+    for (size_t have = 0, next; have < want; have = next) {
+        next = page - (address + have) % page + have;
+        if (next > want)
+            next = want;
+        if (!is_readable(address + have, next - have))
+            return have;
+    }
+    return want;
+}
+
+/* The words of glibc's chunks. Source: glibc 2.31 to 2.41, malloc.c, struct malloc_chunk; arena.c, struct _heap_info. */
+enum {
+    CHUNK_HEADER = 2 * sizeof(size_t),
+    CHUNK_ALIGNMENT = 16,
+    CHUNK_LEAST = 32,
+    CHUNK_IS_MAPPED = 2,
+    CHUNK_OF_THREAD = 4,
+    CHUNK_FLAGS = 7
+};
+
+/*
+ * Can glibc have a block here whose header's second word is this one? What stands before an object of somebody's
+ * own pool is often its size, too. The first heap ends at the break (when it had to go on elsewhere, its blocks are
+ * taken for unknown), one of a thread has its size at the start of its 64 MiB, and a mapping begins with its block.
+ */
+static bool can_be_glibcs(uintptr_t address, size_t word)
+{
+    const uintptr_t page = 4096, heap_size = (uintptr_t)64 << 20;
+    uintptr_t first = address & ~(heap_size - 1);
+
+    if (word & CHUNK_IS_MAPPED)
+        return !((address - CHUNK_HEADER - ((const size_t *)address)[-2]) % page);
+    if (!(word & CHUNK_OF_THREAD))
+        return address < (uintptr_t)sbrk(0);
+    return is_readable(first, 4 * sizeof(size_t)) && address - first < ((const size_t *)first)[2];
+}
+
 /*
  * What the allocator says of a block, 0: nothing. glibc's believes the words around whatever it is given, and
- * follows them: they are looked at first. Source: glibc 2.31 to 2.41, malloc.c, struct malloc_chunk.
+ * follows them: they are looked at first.
  */
 static inline __attribute__((always_inline)) size_t block_size(void *object)
 {
-    enum { HEADER = 2 * sizeof(size_t), ALIGNMENT = 16, LEAST = 32, FLAGS = 7 };
     uintptr_t address = (uintptr_t)object;
-    size_t size;
+    size_t word, size;
 
     if (!heap.is_libc || heap.is_watched)
-        return address % 8 == 0 ? heap.usable(object) : 0;
-    if (address % ALIGNMENT || !is_readable(address - HEADER, HEADER))
+        return heap.usable && address % 8 == 0 && (!heap.owns || heap.owns(object))
+                   ? heap.usable(object)
+                   : 0;
+    if (address % CHUNK_ALIGNMENT || !is_readable(address - CHUNK_HEADER, CHUNK_HEADER))
         return 0;
-    size = ((const size_t *)object)[-1] & ~(size_t)FLAGS;
-    if (size < LEAST || size % ALIGNMENT || size > (size_t)1 << 40 ||
-        !is_readable(address + size - HEADER, HEADER))
+    word = ((const size_t *)object)[-1];
+    size = word & ~(size_t)CHUNK_FLAGS;
+    if (size < CHUNK_LEAST || size % CHUNK_ALIGNMENT || size > (size_t)1 << 40 ||
+        !can_be_glibcs(address, word) || !is_readable(address + size - CHUNK_HEADER, CHUNK_HEADER))
         return 0;
     return heap.usable(object);
 }
@@ -116,25 +167,17 @@ static bool is_readable_now(uintptr_t from, size_t len, uintptr_t asked)
 /* As block_size, of what may be gone: no page is remembered, and a block with a mapping of its own is none. */
 static size_t block_size_now(uintptr_t address)
 {
-    enum {
-        HEADER = 2 * sizeof(size_t),
-        ALIGNMENT = 16,
-        LEAST = 32,
-        IS_MAPPED = 2,
-        OF_THREAD = 4,
-        FLAGS = 7
-    };
     size_t size;
 
-    if (address % ALIGNMENT || address < 4096 ||
-        !sys_is_readable((const void *)(address - HEADER), HEADER))
+    if (address % CHUNK_ALIGNMENT || address < 4096 ||
+        !sys_is_readable((const void *)(address - CHUNK_HEADER), CHUNK_HEADER))
         return 0;
     size = ((const size_t *)address)[-1];
-    if (size & IS_MAPPED || (!(size & OF_THREAD) && address >= (uintptr_t)sbrk(0)))
+    if (size & CHUNK_IS_MAPPED || (!(size & CHUNK_OF_THREAD) && address >= (uintptr_t)sbrk(0)))
         return 0;
-    size &= ~(size_t)FLAGS;
-    if (size < LEAST || size % ALIGNMENT || size > (size_t)1 << 40 ||
-        !is_readable_now(address + size - HEADER, HEADER, address - HEADER))
+    size &= ~(size_t)CHUNK_FLAGS;
+    if (size < CHUNK_LEAST || size % CHUNK_ALIGNMENT || size > (size_t)1 << 40 ||
+        !is_readable_now(address + size - CHUNK_HEADER, CHUNK_HEADER, address - CHUNK_HEADER))
         return 0;
     return heap.usable((void *)address);
 }
@@ -171,7 +214,11 @@ static size_t object_size(void *object, size_t want)
         end = address + block_size(object);
     if (end > address)
         return end - address < want ? end - address : want;
-    return !heap.is_watched && is_readable(address, want) ? want : 0;
+    if (heap.is_watched)
+        return 0;
+    if (heap.usable)
+        return is_readable(address, want) ? want : 0;
+    return readable_bytes(address, want);
 }
 
 /*
@@ -425,7 +472,7 @@ bool policy_resolve(struct slot *slot)
     if (slot->policy == POLICY_COPY || slot->policy == POLICY_STRING) {
         if (heap_find())
             return true;
-        slot->reason = "the program's allocator has no malloc_usable_size";
+        slot->reason = "no loaded module has both malloc and free";
         return false;
     }
     for (unsigned i = 0; i < 2; i++) {

@@ -120,7 +120,7 @@ static void config_read_line(struct reader *r, const char *file, uint32_t number
 
 static void config_read_text(struct reader *r, const char *file, char *text, size_t len)
 {
-    static const char mark[3] = "\xef\xbb\xbf"; /* of Windows editors */
+    static const unsigned char mark[] = {0xef, 0xbb, 0xbf}; /* of Windows editors */
     uint32_t number = 1;
     size_t at = 0;
 

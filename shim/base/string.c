@@ -4,7 +4,7 @@
  * The C library's are interposed by sanitizers and by programs with an allocator or checker of their
  * own: through them our memory would be reported on, and a hook could run foreign code. These are
  * hidden: nobody else sees them. The empty asm keeps the compiler from turning a loop back into a
- * call of the function that it is in.
+ * call of the function that it is in. Names in parentheses are macros in newer C libraries.
  */
 #include <stddef.h>
 #include <stdint.h>
@@ -94,7 +94,7 @@ int memcmp(const void *one, const void *other, size_t size)
     return 0;
 }
 
-void *memchr(const void *in, int byte, size_t size)
+void *(memchr)(const void *in, int byte, size_t size)
 {
     const unsigned char *c = in;
 
@@ -106,7 +106,7 @@ void *memchr(const void *in, int byte, size_t size)
     return NULL;
 }
 
-void *memrchr(const void *in, int byte, size_t size)
+void *(memrchr)(const void *in, int byte, size_t size)
 {
     const unsigned char *c = in;
 
@@ -157,7 +157,7 @@ int strncmp(const char *one, const char *other, size_t max)
     return 0;
 }
 
-char *strchr(const char *text, int c)
+char *(strchr)(const char *text, int c)
 {
     for (;; text++) {
         if (*text == (char)c)
@@ -168,7 +168,7 @@ char *strchr(const char *text, int c)
     }
 }
 
-char *strrchr(const char *text, int c)
+char *(strrchr)(const char *text, int c)
 {
     const char *last = NULL;
 

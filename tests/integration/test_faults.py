@@ -1,6 +1,7 @@
 """E21, E23: a system call of ours that fails changes nothing of the program. `make faults` lets all of them fail."""
 import harness
-from harness import Failure, carry, idle, plain, test
+from harness import Failure, carry, idle, plain, test, this_machine_only
+from needs import needs
 
 import faults
 from compile import compiled
@@ -26,6 +27,17 @@ def after_the_start():
         later = {names[number] for number, phase in calls if phase == "run"}
         if later - {"futex", "mmap", "munmap"} - own:
             raise Failure(f"{program}: {later}")
+
+
+@needs("strace")
+@test("E21: in a sandbox that kills at a call that the program itself does not make, it ends as without us, idle and carrying",
+      each=("glib_pool", "uv_handle", "fork_in_task"))
+def sandboxes(program):
+    this_machine_only()
+    harness.find_program(program)
+    wrong = [why for why in faults.killed_in_a_sandbox(program) if why]
+    if wrong:
+        raise Failure("\n".join(wrong))
 
 
 @test("E21: limits of memory, processes, descriptors and stacks: the program ends as without us",

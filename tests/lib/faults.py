@@ -3,12 +3,16 @@
     make faults                    all programs, all calls
     tests/lib/faults.py [NAME...]  some programs
 
+The library's later calls are killed, too: from before main on the kernel ends a process at any call but those that a run
+without us makes (strace tells). Only what is written down at the end, a report, asks for more.
+
 A preloaded library in front of ours (tests/programs/parts/faults.c) lists the calls that libbaton.so makes, then lets
 each answer EPERM, ENOMEM and EINTR. What was to be carried may be lost then, as if it had not been asked for; so
 each line that the program prints has to be that of a run without us or that of a carried run, and its status too.
 """
 import collections
 import errno
+import itertools
 import os
 import re
 import subprocess
@@ -93,11 +97,47 @@ def faults_of(program, errors=ERRORS, each=None):
             yield why and f"{program}: {names.get(number, number)}, call {seen[number]} ({phase}): {error}: {why}"
 
 
+def calls_by_itself(program, library, turns=3):
+    """The numbers of what it calls from before main on without us: what threads do differs from run to run."""
+    names, found = {name: number for number, name in names_of_calls().items()}, set()
+    for _ in range(turns):
+        with tempfile.TemporaryDirectory() as folder:
+            log = Path(folder) / "log"
+            done = harness.call(["strace", "-f", "-qq", "-e", "signal=none", "-o", log, "-E", f"LD_PRELOAD={library}",
+                                 harness.find_program(program), *PROGRAMS.get(program, ())], limit=30)
+            text = log.read_text() if log.exists() else ""
+        if "close(-4242)" not in text:
+            raise harness.Failure(f"{program}: strace saw nothing: {done.stderr[-500:]}")
+        found |= {names[name] for name in re.findall(r"^\d+ +(?:<\.\.\. )?(\w+)[( ]", text.split("close(-4242)", 1)[1], re.M)
+                  if name in names}
+    return found
+
+
+# What a program with threads may call in one run and not in another.
+AT_TIMES = ("futex", "mmap", "munmap", "mprotect", "madvise", "brk", "rt_sigprocmask", "exit", "exit_group", "restart_syscall",
+            "clock_nanosleep", "sched_yield", "rt_sigreturn", "write", "set_robust_list", "rseq")
+
+
+def killed_in_a_sandbox(program):
+    """What goes wrong in the program alone, beside us idle and carrying, when a call that it does not make kills."""
+    library = compiled("libfaults.so", "-O2", "-shared", "-fPIC", "faults.c")
+    numbers = {name: number for number, name in names_of_calls().items()}
+    allowed = calls_by_itself(program, library) | {numbers[name] for name in AT_TIMES if name in numbers}
+    settings = {"FAULTS_ALLOW": ",".join(map(str, sorted(allowed))), "BATON_REPORT": ""}
+    before = harness.run(program, *PROGRAMS.get(program, ()), before=[library], preload=False, env=settings, timeout=20)
+    carried = run(program, library, BATON_REPORT="")
+    yield differs(before, (harness.plain(program, *PROGRAMS.get(program, ())),)) and f"{program}: by itself: {before.literal()}"
+    for way, items in ("idle", ""), ("carrying", ITEMS):
+        done = run(program, library, BATON_CARRY=items, **settings)
+        why = differs(done, (before, carried))
+        yield why and f"{program}: {way} in a sandbox: {why}\n{done.err}"
+
+
 def main():
     failed = passed = 0
     for program in sys.argv[1:] or list(PROGRAMS):
         found, runs = [], 0
-        for why in faults_of(program):
+        for why in itertools.chain(killed_in_a_sandbox(program), faults_of(program)):
             runs += 1
             if why:
                 print("FAILED", why, flush=True)

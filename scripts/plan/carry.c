@@ -8,6 +8,7 @@
 #include "plan.h"
 #include "base/log.h"
 #include "slots/slots.h"
+#include "slots/storage.h"
 #include "slots/typed.h"
 
 static bool is_meant(const struct module *module, const char *user)
@@ -29,7 +30,9 @@ static bool say_missing(const char *name, const char *user_module, unsigned want
 static const char *codec_reason(const struct slot *slot, size_t size)
 {
     static const char *const parts[] = {"construct", "clone", "assign", "destroy"};
-    const char *prefix, *file = typed_codec(slot, &prefix), *reason = NULL;
+    bool is_storage = slot->kind == &slot_kind_storage;
+    const char *prefix, *reason = NULL;
+    const char *file = is_storage ? storage_codec(slot, &prefix) : typed_codec(slot, &prefix);
     unsigned count = modules_count;
     const struct elf_module *codec;
     struct elf_symbol symbol;
@@ -41,12 +44,14 @@ static const char *codec_reason(const struct slot *slot, size_t size)
         return "its codec cannot be loaded";
     codec = &modules[modules_count - 1].elf;
     for (unsigned i = 0; i < sizeof parts / sizeof *parts; i++) {
+        if (is_storage && i % 2 == 0)
+            continue; /* a copy is made and ended, nothing else */
         fmt_buf(name, sizeof name, "%s_%s", prefix, parts[i]);
         if (!elf_dynsym_find(codec, name, NULL, ELF_ANY, &symbol))
             reason = TYPED_LACKS_FUNCTIONS;
     }
     fmt_buf(name, sizeof name, "%s_size", prefix);
-    if (!reason && size && elf_dynsym_find(codec, name, NULL, ELF_OBJECT, &symbol) &&
+    if (!reason && !is_storage && size && elf_dynsym_find(codec, name, NULL, ELF_OBJECT, &symbol) &&
         *(const unsigned long *)symbol.value != size)
         reason = TYPED_OTHER_SIZE;
     modules_count--; /* it is not the program's */

@@ -27,6 +27,7 @@ struct QRunnable;
 struct QSocketNotifier;
 struct QThread;
 struct QThreadPool;
+struct QThreadStorageData;
 struct std_function;
 struct tbb_delegate;
 struct tbb_task;

@@ -5,7 +5,7 @@
 
 const struct slot_kind *const slot_kinds[SLOT_KINDS] = {
     &slot_kind_key,  &slot_kind_tls,  &slot_kind_fn,     &slot_kind_swap,    &slot_kind_locale,
-    &slot_kind_fenv, &slot_kind_name, &slot_kind_ioprio, &slot_kind_adapter,
+    &slot_kind_fenv, &slot_kind_name, &slot_kind_ioprio, &slot_kind_storage, &slot_kind_adapter,
 };
 
 const struct slot_kind *slot_kind_find(const char *name, size_t len)

@@ -12,6 +12,7 @@
 #include "slots/origin.h"
 #include "slots/policy.h"
 #include "slots/slots.h"
+#include "slots/storage.h"
 #include "slots/words.h"
 
 static struct lock resolve_lock;
@@ -94,10 +95,12 @@ void slots_fork_lock(void)
     lock_take_for_fork(&resolve_lock);
     slot_names_fork_lock();
     origin_fork_lock();
+    storages_fork_lock();
 }
 
 void slots_fork_unlock(void)
 {
+    storages_fork_unlock();
     origin_fork_unlock();
     slot_names_fork_unlock();
     lock_drop_after_fork(&resolve_lock);

@@ -216,7 +216,10 @@ struct slot {
             const char *name, *module, *file; /* module, file may be NULL; name NULL: by offset */
             struct slot_name id;              /* when name is not NULL */
             size_t module_id, tls_offset;
-            struct typed *typed; /* with a codec: typed.c */
+            union {
+                struct typed *typed;          /* with a codec: typed.c */
+                struct storage_item *storage; /* of qt: items, storage.c */
+            };
         } tls;
         struct {
             const char *name[3]; /* get, set, free (may be NULL); swap and at= use the first */
@@ -241,11 +244,12 @@ struct slot {
 
 /* Each in the file of its name; kinds.c has the table of those that items begin with. */
 extern const struct slot_kind slot_kind_key, slot_kind_tls, slot_kind_fn, slot_kind_swap,
-    slot_kind_adapter, slot_kind_locale, slot_kind_fenv, slot_kind_name, slot_kind_ioprio;
+    slot_kind_adapter, slot_kind_locale, slot_kind_fenv, slot_kind_name, slot_kind_ioprio,
+    slot_kind_storage;
 /* Of items that begin as fn: does: what fn:at= makes of them (place.c). */
 extern const struct slot_kind slot_kind_place;
 
-enum { SLOT_KINDS = 9 };
+enum { SLOT_KINDS = 10 };
 extern const struct slot_kind *const slot_kinds[SLOT_KINDS];
 /* The kind of that name. NULL: there is none. */
 const struct slot_kind *slot_kind_find(const char *name, size_t len);

@@ -1,0 +1,495 @@
+/*
+ * qt:NAME[@MODULE] and qt:MODULE+0xOFFSET, with copy=N or codec=...: QThreadStorage of Qt 5 and 6.
+ *
+ * Qt keeps the values of a thread in a list of its own, under no pthread key, and deletes each when the thread
+ * ends, and when another one is set. So a value is never shared: a context has a copy, and each task gets one, in
+ * the list in place of what the thread has, which Qt deletes as it would delete the thread's own. What a
+ * task leaves there is ended by Qt's own set, which knows how.
+ *
+ * Rules: a thread's list is looked at only once the thread has done so itself, because to ask makes Qt's data for
+ * a thread that had nothing to do with it, and a QThread that starts has not got its own yet. Until then what is
+ * lent waits in cells of ours, under a key; the first look moves it to Qt's. Where Qt's list is may change at
+ * each call, so it is asked for each time.
+ */
+#include "slots/storage.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/infile.h"
+#include "base/lock.h"
+#include "base/mem.h"
+#include "elf/elf.h"
+#include "slots/slots.h"
+
+enum { STORAGES = 256, ITEMS = 32, KEYS_CHEAP = 32, STORAGE_SIZE = 4, END_NAME = 512 };
+
+/* One that was made. Where a slot is bound to it, it stays: another at its address is the same variable. */
+struct storage {
+    void *place;
+    _Atomic(void *) at; /* NULL: it has ended */
+    void (*end)(void *);
+    storage_get *get;
+    storage_set *set;
+    bool is_bound;
+};
+
+struct storage_item {
+    struct storage_type type;
+    struct storage *storage; /* once bound */
+    unsigned number;         /* its cell of those that wait */
+    bool is_found;           /* the variable is there */
+};
+
+/* Of a thread that has not looked at its list: what it will find there. Its own. */
+struct waiting {
+    void *cell[ITEMS];
+};
+
+bool storages_wanted;
+static struct storage storages[STORAGES];
+static unsigned storages_count;
+static struct lock storages_lock;
+static struct storage_item *items[ITEMS];
+static unsigned items_count;
+/* Under it a thread has its struct waiting, or, once it has looked, has_looked; NULL: neither. */
+static pthread_key_t waiting_key;
+static _Atomic int key_state; /* 1: made; -1: cannot be */
+static char has_looked;
+
+static struct storage_item *item_of(const struct slot *slot)
+{
+    return slot->tls.storage;
+}
+
+/* ---- what Qt makes ---- */
+
+static void end_waiting(void *value)
+{
+    struct waiting *waiting = value;
+
+    if (value == &has_looked)
+        return;
+    for (unsigned i = 0; i < items_count; i++)
+        storage_type_destroy(&items[i]->type, waiting->cell[i]);
+    mem_free(waiting, sizeof *waiting);
+}
+
+static bool has_key(void)
+{
+    int state = atomic_load_explicit(&key_state, memory_order_acquire);
+
+    if (state == 0) {
+        lock_take(&storages_lock);
+        state = atomic_load_explicit(&key_state, memory_order_relaxed);
+        if (state == 0) {
+            state = slots_calls.key_create &&
+                            slots_calls.key_create(&waiting_key, end_waiting) == 0 &&
+                            waiting_key < KEYS_CHEAP
+                        ? 1
+                        : -1;
+            atomic_store_explicit(&key_state, state, memory_order_release);
+        }
+        lock_drop(&storages_lock);
+    }
+    return state > 0;
+}
+
+void storage_looks(void)
+{
+    struct waiting *waiting;
+
+    if (!has_key() || (waiting = slots_calls.key_read(waiting_key)) == (void *)&has_looked)
+        return;
+    slots_calls.key_write(waiting_key, &has_looked);
+    for (unsigned i = 0; waiting && i < items_count; i++) {
+        const struct storage *storage = items[i]->storage;
+        void *at = storage ? atomic_load(&storage->at) : NULL;
+        void **cell = at && waiting->cell[i] ? storage->set(at, NULL) : NULL;
+
+        if (cell)
+            *cell = waiting->cell[i];
+        else
+            storage_type_destroy(&items[i]->type, waiting->cell[i]);
+    }
+    if (waiting)
+        mem_free(waiting, sizeof *waiting);
+}
+
+void storage_made(void *place, void (*end)(void *), storage_get *get, storage_set *set)
+{
+    struct storage *free_one = NULL;
+
+    lock_take(&storages_lock);
+    for (unsigned i = 0; i < storages_count && (!free_one || free_one->place != place); i++) {
+        struct storage *storage = &storages[i];
+
+        if (storage->place == place || (!atomic_load(&storage->at) && !storage->is_bound))
+            free_one = storage;
+    }
+    if (!free_one && storages_count < STORAGES)
+        free_one = &storages[storages_count++];
+    if (free_one) {
+        free_one->place = place;
+        free_one->end = end;
+        free_one->get = get;
+        free_one->set = set;
+        atomic_store(&free_one->at, place);
+    }
+    lock_drop(&storages_lock);
+    slots_look_again();
+}
+
+void storage_gone(const void *place)
+{
+    lock_take(&storages_lock);
+    for (unsigned i = 0; i < storages_count; i++)
+        if (storages[i].place == place)
+            atomic_store(&storages[i].at, NULL);
+    lock_drop(&storages_lock);
+}
+
+static struct storage *find_storage(const void *place)
+{
+    struct storage *found = NULL;
+
+    lock_take(&storages_lock);
+    for (unsigned i = 0; i < storages_count && !found; i++) {
+        if (storages[i].place == place && atomic_load(&storages[i].at)) {
+            found = &storages[i];
+            found->is_bound = true;
+        }
+    }
+    lock_drop(&storages_lock);
+    return found;
+}
+
+/* ---- the item ---- */
+
+static const struct slot_form storage_form = {
+    .name = "qt",
+    .shape = SHAPE_WHAT,
+    .options = O_COPY | O_CODEC,
+    .own = O_COPY | O_CODEC,
+    .item = "the name of a QThreadStorage, qt:NAME[@MODULE]; or qt:MODULE+0xOFFSET",
+    .extra =
+        "codec=qstring|qbytearray|string|/FILE.so[:PREFIX] or copy=N (Qt deletes values: each task "
+        "needs a copy)",
+};
+
+static bool storage_check(const char *at, size_t len, struct slot_error *error)
+{
+    const char *offset = form_find_offset(at, len);
+
+    return offset ? form_check_offset(at, offset, at + len, false, error)
+                  : form_check_symbol(at, len, storage_form.item, error);
+}
+
+static bool parse_type(struct storage_type *type, char *option, struct slot_error *error)
+{
+    const char *why = storage_form.extra;
+
+    *error = (struct slot_error){why, option ? option : ""};
+    if (!option)
+        return false;
+    if (!strncmp(option, "copy=", 5)) {
+        for (const char *digit = option + 5; *digit; digit++)
+            type->bytes = type->bytes * 10 + (size_t)(*digit - '0'); /* the grammar has looked */
+        return true;
+    }
+    error->at = option + strlen("codec=");
+    if (!storage_type_parse(type, option + strlen("codec=")))
+        return false;
+    why = type->file ? infile_distrust(type->file) : NULL;
+    error->expected = why;
+    return !why;
+}
+
+static bool parse_place(struct slot *slot, char *text, struct slot_error *error)
+{
+    char *plus = strrchr(text, '+');
+    const char *end;
+
+    if (plus && plus[1] == '0') {
+        *plus = '\0';
+        slot->tls.module = text;
+        *error = (struct slot_error){"MODULE+0xOFFSET", plus + 1};
+        return form_read_offset(plus + 1, &slot->tls.tls_offset, &end) && !*end;
+    }
+    form_cut_module(text, &slot->tls.module);
+    slot->tls.name = text;
+    *error = (struct slot_error){"fewer names", text};
+    return slot_name_add(&slot->tls.id, text, slot->tls.module, NULL, ELF_OBJECT);
+}
+
+static bool storage_parse(struct slot *slot, char *text, struct slot_error *error)
+{
+    char *option = strchr(text, ',');
+    struct storage_item *item = mem_alloc(sizeof *item);
+
+    if (!item) {
+        *error = (struct slot_error){"memory", text};
+        return false;
+    }
+    memset(item, 0, sizeof *item);
+    if (option)
+        *option++ = '\0';
+    if (!parse_type(&item->type, option, error)) {
+        if (!option)
+            error->at = text + strlen(text);
+        return false;
+    }
+    slot->tls.storage = item;
+    slot->size = sizeof(void *);
+    if (!parse_place(slot, text, error))
+        return false;
+    if (items_count == ITEMS) {
+        *error = (struct slot_error){"at most 32 items of this kind", text};
+        return false;
+    }
+    item->number = items_count;
+    items[items_count++] = item;
+    storages_wanted = true;
+    *error = (struct slot_error){.expected = NULL};
+    return true;
+}
+
+static unsigned storage_names(const struct slot *slot, struct slot_meant *meant)
+{
+    if (!slot->tls.name)
+        return 0;
+    *meant = (struct slot_meant){slot->tls.name, slot->tls.module, NULL, slot->tls.id, ELF_OBJECT};
+    return 1;
+}
+
+static const char *storage_reason(const struct slot *slot, const struct elf_module *module,
+                                  const struct elf_symbol *symbol)
+{
+    if (symbol->is_local && symbol->matches > 1)
+        return "several static variables have this name: qt:MODULE+0xOFFSET says which";
+    if (symbol->size && symbol->size != STORAGE_SIZE)
+        return "no QThreadStorage: a variable of another size";
+    return storage_type_reason(&item_of(slot)->type, module, NULL);
+}
+
+static bool storage_will_come(const struct slot *slot)
+{
+    return item_of(slot)->is_found;
+}
+
+const char *storage_codec(const struct slot *slot, const char **prefix)
+{
+    *prefix = item_of(slot)->type.prefix;
+    return item_of(slot)->type.file;
+}
+
+/* Where the variable is; the module is in *module. NULL: not there, or refused. */
+static void *find_place(struct slot *slot, struct elf_module *module)
+{
+    struct elf_search found;
+    const char *reason;
+
+    if (!slot->tls.name) {
+        slot->reason = "no loaded module has this name";
+        if (!elf_module_find(slot->tls.module, module))
+            return NULL;
+        if (module->base + slot->tls.tls_offset < module->hi)
+            return (void *)(module->base + slot->tls.tls_offset);
+        slot_refuse(slot, "outside of the module");
+        return NULL;
+    }
+    slot->reason = "no loaded module has a variable of this name";
+    if (!slot_name_find(slot->tls.id, &found))
+        return NULL;
+    reason = storage_reason(slot, &found.where, &found.query.found);
+    if (reason)
+        slot_refuse(slot, reason);
+    *module = found.where;
+    return reason ? NULL : (void *)found.query.found.value;
+}
+
+static void storage_resolve(struct slot *slot)
+{
+    struct storage_item *item = item_of(slot);
+    struct elf_module module;
+    struct elf_symbol symbol;
+    char end_name[END_NAME] = "";
+    void *place = find_place(slot, &module);
+    struct storage *storage;
+    const char *reason;
+
+    if (!place)
+        return;
+    item->is_found = true;
+    slot->reason = "no QThreadStorage was made there yet";
+    storage = find_storage(place);
+    if (!storage || slots_may_not_open)
+        return;
+    elf_symbol_at((const void *)storage->end, ELF_FUNC, &symbol, end_name, sizeof end_name);
+    reason = storage_type_reason(&item->type, &module, end_name);
+    if (!reason)
+        reason = storage_type_bind(&item->type, &module, (const void *)storage->get);
+    if (!reason && !has_key())
+        reason = "all of the first 32 keys are taken";
+    if (reason) {
+        slot_refuse(slot, reason);
+        return;
+    }
+    item->storage = storage;
+    slot_pin(module.phdr);
+    slot_pin((const void *)storage->get);
+    slot_bound(slot, module.name, slot->tls.name ? slot->tls.name : "offset");
+}
+
+/* ---- the thread's value ---- */
+
+static void **waiting_cell(const struct storage_item *item, struct waiting *waiting, bool is_wanted)
+{
+    if (!waiting && is_wanted) {
+        waiting = mem_alloc(sizeof *waiting);
+        if (!waiting)
+            return NULL;
+        *waiting = (struct waiting){{NULL}};
+        if (slots_calls.key_write(waiting_key, waiting) != 0) {
+            mem_free(waiting, sizeof *waiting);
+            return NULL;
+        }
+    }
+    return waiting ? &waiting->cell[item->number] : NULL;
+}
+
+/* Where it stands. NULL: the thread has none, or the storage has ended. IS_WANTED: there is one, as far as memory goes. */
+static void **cell_of(const struct slot *slot, bool is_wanted)
+{
+    const struct storage_item *item = item_of(slot);
+    const struct storage *storage = item->storage;
+    void *at = atomic_load_explicit(&storage->at, memory_order_acquire), *waiting, **cell;
+
+    if (!at)
+        return NULL;
+    waiting = slots_calls.key_read(waiting_key);
+    if (waiting != &has_looked)
+        return waiting_cell(item, waiting, is_wanted);
+    cell = storage->get(at);
+    return cell || !is_wanted ? cell : storage->set(at, NULL);
+}
+
+/* Lets go of what is in a cell. Qt deletes what its own list has. */
+static void **empty_cell(const struct slot *slot, void **cell)
+{
+    const struct storage *storage = item_of(slot)->storage;
+
+    if (slots_calls.key_read(waiting_key) == &has_looked)
+        return storage->set(storage->place, NULL);
+    storage_type_destroy(&item_of(slot)->type, *cell);
+    return cell;
+}
+
+static bool copy_of(const struct slot *slot, const void *object, void **copy)
+{
+    *copy = NULL;
+    if (!object || storage_type_clone(&item_of(slot)->type, object, copy))
+        return true;
+    slot_failed(slot);
+    return false;
+}
+
+static bool storage_hold(const struct slot *slot, void **owned)
+{
+    int saved_errno = errno;
+    void *const *cell = cell_of(slot, false);
+
+    copy_of(slot, cell ? *cell : NULL, owned);
+    errno = saved_errno;
+    return *owned != NULL;
+}
+
+/* The thread's own value is aside meanwhile, in *borrowed. */
+static bool storage_lend(const struct slot *slot, void *owned, void **borrowed)
+{
+    int saved_errno = errno;
+    void *copy, **cell = NULL;
+    bool is_lent = copy_of(slot, owned, &copy);
+
+    *borrowed = NULL;
+    if (is_lent)
+        cell = cell_of(slot, copy != NULL);
+    if (cell) {
+        *borrowed = *cell;
+        *cell = copy;
+    } else if (is_lent && copy) {
+        storage_type_destroy(&item_of(slot)->type, copy);
+    }
+    errno = saved_errno;
+    return is_lent;
+}
+
+/* What a thread has at its end Qt deletes, or the destructor of our key. */
+static void storage_reclaim(const struct slot *slot, void *borrowed, bool is_thread)
+{
+    int saved_errno = errno;
+    void **cell;
+
+    if (is_thread && !borrowed)
+        return;
+    cell = cell_of(slot, borrowed != NULL);
+    if (cell && *cell)
+        cell = empty_cell(slot, cell);
+    if (cell)
+        *cell = borrowed;
+    else
+        storage_type_destroy(&item_of(slot)->type, borrowed);
+    errno = saved_errno;
+}
+
+static void storage_let_go(const struct slot *slot, void *owned)
+{
+    int saved_errno = errno;
+
+    storage_type_destroy(&item_of(slot)->type, owned);
+    errno = saved_errno;
+}
+
+static bool storage_can_exchange(const struct slot *slot)
+{
+    return true;
+}
+
+static void storage_exchange(const struct slot *slot, void **state)
+{
+    int saved_errno = errno;
+    void **cell = cell_of(slot, *state != NULL), *before;
+
+    if (cell) {
+        before = *cell;
+        *cell = *state;
+        *state = before;
+    }
+    errno = saved_errno;
+}
+
+void storages_fork_lock(void)
+{
+    lock_take_for_fork(&storages_lock);
+}
+
+void storages_fork_unlock(void)
+{
+    lock_drop_after_fork(&storages_lock);
+}
+
+const struct slot_kind slot_kind_storage = {
+    .form = &storage_form,
+    .check = storage_check,
+    .parse = storage_parse,
+    .names = storage_names,
+    .reason = storage_reason,
+    .will_come = storage_will_come,
+    .resolve = storage_resolve,
+    .hold = storage_hold,
+    .lend = storage_lend,
+    .reclaim = storage_reclaim,
+    .let_go = storage_let_go,
+    .can_exchange = storage_can_exchange,
+    .exchange = storage_exchange,
+};

@@ -1,0 +1,37 @@
+"""QThreadStorage of Qt 5 and 6: values that Qt keeps under no key, and deletes itself."""
+from harness import PROGRAMS, carry, idle, plain, test
+from test_launcher import baton
+
+CODEC = PROGRAMS / "qt_codec.so"
+NAMES = {"qstring": "name_of_request", "qbytearray": "_ZL16bytes_of_request", "int": "number_of_request", "string": "_Z15text_of_requestB5cxx11",
+         "request": "request"}
+TYPES = {"int": "copy=4", "request": f"codec={CODEC}"}
+
+
+def item(kind):
+    return f"qt:{NAMES[kind]},{TYPES.get(kind, f'codec={kind}')}"
+
+
+@test("A1, A2, A3, A4, D18: each task has its request's value in a QThreadStorage, a copy that Qt deletes",
+      each=[(version, kind) for version in ("qt5", "qt6") for kind in NAMES])
+def kinds(version, kind):
+    program = f"{version}_storage"
+    for run in (plain, idle):
+        run(program, kind).wrong()
+    # QThread::wait answers before its thread has ended, so a context may still be there at exit.
+    carry(item(kind), program, kind).ok().quiet().carried("qt.pool").carried("pthread", exactly=4)
+
+
+@test("D20: a storage is refused with another type than its own", each=[
+    ("name_of_request,codec=qbytearray", "its values are of another type than the codec's"),
+    ("name_of_request,codec=string", "its values are of another type than the codec's"),
+    ("name_of_request,copy=8", "an object with a destructor"), ("number_of_request,copy=8", "its type has another size")])
+def other_type(what, why):
+    carry(f"qt:{what}", "qt5_storage", "int").complains(why)
+
+
+@test("check: what is no QThreadStorage is refused; a codec without its functions too", each=[
+    ("no_storage,copy=4", "a variable of another size"), (f"request,codec={CODEC}:other", "lacks PREFIX_construct"),
+    ("nowhere,copy=4", "not found")])
+def checked(what, why):
+    baton("check", f"qt:{what}", PROGRAMS / "qt5_storage").exits(1).says(why)

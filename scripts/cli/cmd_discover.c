@@ -170,14 +170,16 @@ static int judge_folder(const struct cli *cli, const char *folder)
 }
 
 /* Has the file that was written anything but comments? */
-static bool has_item(const char *file)
+/* BEGINNING: of a comment that stands for an item to be filled in; NULL: an item. */
+static bool has_line(const char *file, const char *beginning)
 {
     FILE *in = fopen(file, "re");
     bool found = !in;
     char line[4096];
 
     while (!found && fgets(line, sizeof line, in))
-        found = line[0] != '#' && line[strspn(line, " \t\r\n")];
+        found = beginning ? !strncmp(line, beginning, strlen(beginning))
+                          : line[0] != '#' && line[strspn(line, " \t\r\n")];
     if (in)
         fclose(in);
     return found;
@@ -214,7 +216,12 @@ static int discover_run(const struct cli *cli)
     if (WIFEXITED(status) &&
         (WEXITSTATUS(status) == EXIT_NOT_FOUND || WEXITSTATUS(status) == EXIT_CANNOT_RUN) && answer)
         return WEXITSTATUS(status);
-    if (!answer && output && !cli_has(cli, OPT_discover_json) && !has_item(output))
+    if (!answer && output && !cli_has(cli, OPT_discover_json) && has_line(output, "#qt:"))
+        say("written to %s; say in it what copies the QThreadStorage, and take the # away; then: "
+            "baton run "
+            "--config %s -- %s",
+            clean(output), quoted(output), quoted(cli->argv[0]));
+    else if (!answer && output && !cli_has(cli, OPT_discover_json) && !has_line(output, NULL))
         say("written to %s, but nothing was found to carry: give %s more work to do, or more time",
             clean(output), clean(cli->argv[0]));
     else if (!answer && output)

@@ -46,6 +46,7 @@ struct subject {
     const char *verdict;             /* why not; NULL: it is context */
     const char *note;
     bool is_context;
+    bool is_unfinished; /* the item lacks what only the user knows; the note says what */
 };
 
 extern struct subject subjects[SUBJECTS_MAX];

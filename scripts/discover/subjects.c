@@ -127,13 +127,69 @@ static void name_by_maker(struct subject *subject)
                  maker.names->module->elf.is_main ? "" : maker.names->shown);
 }
 
+/* The option that copies the values of a QThreadStorage, by the name of the function that deletes them. */
+static const char *storage_option(uint64_t end)
+{
+    static const struct {
+        const char *type, *option;
+    } known[] = {
+        {"7QStringE", "codec=qstring"},
+        {"10QByteArrayE", "codec=qbytearray"},
+        {"NSt7__cxx1112basic_string", "codec=string"},
+        {"bE", "copy=1"},
+        {"cE", "copy=1"},
+        {"sE", "copy=2"},
+        {"tE", "copy=2"},
+        {"iE", "copy=4"},
+        {"jE", "copy=4"},
+        {"fE", "copy=4"},
+        {"lE", "copy=8"},
+        {"mE", "copy=8"},
+        {"xE", "copy=8"},
+        {"yE", "copy=8"},
+        {"dE", "copy=8"},
+    };
+    static const char begins[] = "_ZN14QThreadStorageI";
+    struct place place = facts_place(end, false);
+    const char *name = place.function ? place.function->name : NULL;
+
+    if (!name || strncmp(name, begins, sizeof begins - 1) != 0)
+        return NULL;
+    name += sizeof begins - 1;
+    name += *name == 'P';
+    for (unsigned i = 0; i < sizeof known / sizeof *known; i++)
+        if (!strncmp(name, known[i].type, strlen(known[i].type)))
+            return known[i].option;
+    return NULL;
+}
+
+/* A QThreadStorage at this place: what key:NAME is to a key, and how its values are copied. */
+static void name_storage(struct subject *subject, const struct place *variable)
+{
+    const char *option = storage_option(facts->key[subject->key].destructor);
+    char place[ITEM_MAX - 32];
+
+    name_by_variable(subject, variable);
+    snprintf(place, sizeof place, "%s", subject->item + strlen("key:"));
+    snprintf(subject->item, sizeof subject->item, "qt:%s,%s", place,
+             option ? option : "codec=/FILE.so");
+    subject->is_unfinished = !option;
+    if (!option)
+        subject->note =
+            "a QThreadStorage, of which Qt deletes the values, so each task needs a copy: "
+            "codec=qstring,\n#   qbytearray or string if it is of these, copy=N for plain "
+            "values, else a codec of its type (baton_codec.h)";
+}
+
 static void name_key(struct subject *subject)
 {
     const struct discover_key *key = &facts->key[subject->key];
     struct place variable = facts_place(key->variable, false);
     struct place holder = facts_place(key->holder, false);
 
-    if (variable.names && !facts_is_runtime(variable.names))
+    if (key->is_storage && variable.names)
+        name_storage(subject, &variable);
+    else if (variable.names && !facts_is_runtime(variable.names))
         name_by_variable(subject, &variable);
     else if (key->holder && holder.names && !facts_is_runtime(holder.names))
         name_by_variable(subject, &holder); /* which points to it, on the heap: GPrivate */

@@ -149,7 +149,7 @@ static void conf_subjects(FILE *out)
                     seen->pairs);
         if (subject->note)
             fprintf(out, "#   %s\n", subject->note);
-        fprintf(out, "%s\n", subject->item);
+        fprintf(out, "%s%s\n", subject->is_unfinished ? "#" : "", subject->item);
     }
     if (!count_context())
         fprintf(out, "#   nothing was found; what was seen and left alone stands below\n");
@@ -299,7 +299,7 @@ void write_json(void)
     printf(",\"pid\":%u,\"threads\":%u,\"events\":%u,\"lost\":%u,\"carry\":[", facts->pid,
            facts->threads, facts_events, facts->events_lost);
     for (unsigned i = 0; i < subjects_count; i++) {
-        if (subjects[i].is_context) {
+        if (subjects[i].is_context && !subjects[i].is_unfinished) {
             fputs(told++ ? "," : "", stdout);
             print_json(subjects[i].item);
         }

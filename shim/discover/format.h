@@ -16,6 +16,8 @@ enum {
     DISCOVER_MODULES = 512,
     DISCOVER_THREADS = 1024,
     DISCOVER_KEYS = 1024,
+    DISCOVER_STORAGES = 64, /* of Qt: numbers behind those of keys */
+    DISCOVER_NUMBERS = DISCOVER_KEYS + DISCOVER_STORAGES,
     DISCOVER_STACKS = 4096,
     DISCOVER_FRAMES = 16,
     DISCOVER_EVENTS = 1 << 18,
@@ -64,7 +66,7 @@ struct discover_key {
     uint64_t variable, destructor;
     uint64_t
         holder; /* a word of a module that points to the variable; 0: none, or not looked for */
-    uint32_t is_deleted, unused;
+    uint32_t is_deleted, is_storage; /* is_storage: no key, a QThreadStorage */
 };
 
 struct discover_stack {

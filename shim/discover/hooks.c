@@ -433,3 +433,70 @@ void *discover_read(unsigned number)
 {
     return NEXT(pthread_getspecific, NULL)(number);
 }
+
+/* ---- QThreadStorage of Qt ---- */
+
+#define storage_made _ZN18QThreadStorageDataC1EPFvPvE
+#define storage_gone _ZN18QThreadStorageDataD1Ev
+#define storage_get _ZNK18QThreadStorageData3getEv
+#define storage_set _ZN18QThreadStorageData3setEPv
+
+extern void storage_made(int *storage, void (*end)(void *));
+extern void storage_gone(int *storage);
+extern void **storage_get(const int *storage);
+extern void **storage_set(int *storage, void *value);
+
+/* It consists of its number, from 0. */
+static unsigned storage_number(const int *storage)
+{
+    return *storage >= 0 && *storage < DISCOVER_STORAGES ? DISCOVER_KEYS + (unsigned)*storage
+                                                         : DISCOVER_NUMBERS;
+}
+
+/* Of the object behind the pointer, which lies in a block of malloc's: that has 24 bytes at least. */
+static void *told_by_bytes(void *const *cell)
+{
+    uint64_t sum = 1469598103934665603u;
+
+    if (!cell || !*cell)
+        return NULL;
+    for (unsigned i = 0; i < 24; i++)
+        sum = (sum ^ ((const volatile unsigned char *)*cell)[i]) * 1099511628211u;
+    return (void *)(sum | 1);
+}
+
+/* The name is a macro: NEXT would ask for the macro's. */
+#define NEXT_OF(name) NEXT(name, NULL)
+
+EXPORTED void storage_made(int *storage, void (*end)(void *))
+{
+    NEXT_OF(storage_made)(storage, end);
+    key_made(storage_number(storage), storage, (const void *)end, FROM);
+}
+
+EXPORTED void storage_gone(int *storage)
+{
+    key_gone(storage_number(storage));
+    NEXT_OF(storage_gone)(storage);
+}
+
+EXPORTED void **storage_get(const int *storage)
+{
+    void **cell = NEXT_OF(storage_get)(storage);
+
+    if (!is_busy())
+        key_got(storage_number(storage), told_by_bytes(cell), FROM);
+    return cell;
+}
+
+EXPORTED void **storage_set(int *storage, void *value)
+{
+    key_set(storage_number(storage), value, FROM);
+    return NEXT_OF(storage_set)(storage, value);
+}
+
+extern void *discover_read_storage(void *storage);
+void *discover_read_storage(void *storage)
+{
+    return told_by_bytes(NEXT_OF(storage_get)(storage));
+}

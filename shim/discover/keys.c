@@ -1,6 +1,7 @@
 /*
  * pthread and C11 keys: who made each and in which variable it stands, and what each thread does with it between
- * two events: whether it got or set it first, from where, and what it holds.
+ * two events: whether it got or set it first, from where, and what it holds. Qt's QThreadStorage likewise, which has
+ * no key: it goes by a number of its own, and what it holds is told by its first bytes.
  */
 #include <link.h>
 #include <string.h>
@@ -9,7 +10,7 @@
 #include "discover/record.h"
 
 /* The key of each number that is in use: an index of page->key, from 1. */
-static uint32_t index_of[DISCOVER_KEYS];
+static uint32_t index_of[DISCOVER_NUMBERS];
 static uint32_t is_searched[DISCOVER_KEYS];
 
 void key_made(unsigned number, const void *variable, const void *destructor, const void *from)
@@ -17,7 +18,7 @@ void key_made(unsigned number, const void *variable, const void *destructor, con
     struct recorder *recorder = recorder_own();
     uint32_t index;
 
-    if (!recorder || recorder->is_busy || number >= DISCOVER_KEYS)
+    if (!recorder || recorder->is_busy || number >= DISCOVER_NUMBERS)
         return;
     recorder->is_busy = true;
     index = __atomic_fetch_add(&page->keys, 1, __ATOMIC_RELAXED);
@@ -26,6 +27,7 @@ void key_made(unsigned number, const void *variable, const void *destructor, con
         page->key[index].variable = (uintptr_t)variable;
         page->key[index].destructor = (uintptr_t)destructor;
         page->key[index].stack = record_stack(from);
+        page->key[index].is_storage = number >= DISCOVER_KEYS;
         __atomic_store_n(&index_of[number], index + 1, __ATOMIC_RELEASE);
     }
     recorder->is_busy = false;
@@ -33,7 +35,7 @@ void key_made(unsigned number, const void *variable, const void *destructor, con
 
 void key_gone(unsigned number)
 {
-    uint32_t index = page && number < DISCOVER_KEYS
+    uint32_t index = page && number < DISCOVER_NUMBERS
                          ? __atomic_exchange_n(&index_of[number], 0, __ATOMIC_ACQ_REL)
                          : 0;
 
@@ -47,7 +49,7 @@ static struct key_uses *touch(unsigned number)
     struct recorder *recorder = own;
     struct key_uses *uses;
 
-    if (!recorder || recorder->is_busy || number >= DISCOVER_KEYS || !index_of[number])
+    if (!recorder || recorder->is_busy || number >= DISCOVER_NUMBERS || !index_of[number])
         return NULL;
     uses = &recorder->keys[number];
     if (!uses->flags) {
@@ -134,6 +136,14 @@ void key_set(unsigned number, const void *value, const void *from)
 }
 
 extern void *discover_read(unsigned number);
+extern void *discover_read_storage(void *storage);
+
+static void *read_now(unsigned number, uint32_t index)
+{
+    return number < DISCOVER_KEYS
+               ? discover_read(number)
+               : discover_read_storage((void *)(uintptr_t)page->key[index].variable);
+}
 
 void keys_note(struct recorder *recorder)
 {
@@ -144,7 +154,8 @@ void keys_note(struct recorder *recorder)
         struct discover_event *event;
 
         if (index) {
-            if (!__atomic_exchange_n(&is_searched[index - 1], 1, __ATOMIC_RELAXED))
+            if (number < DISCOVER_KEYS &&
+                !__atomic_exchange_n(&is_searched[index - 1], 1, __ATOMIC_RELAXED))
                 search_holder(index - 1);
             if (uses->flags & KEY_GOT_FIRST && (event = record_place(recorder))) {
                 event->which = index - 1;
@@ -156,7 +167,7 @@ void keys_note(struct recorder *recorder)
                 event->which = index - 1;
                 event->object = (uint64_t)record_site(uses->got_from) << 32 |
                                 record_site(uses->set_from);
-                event->value = (uintptr_t)discover_read(number);
+                event->value = (uintptr_t)read_now(number, index - 1);
                 record_commit(event, DISCOVER_KEY);
             }
         }

@@ -34,7 +34,7 @@ struct recorder {
         const void *from;
         uint32_t count;
     } sites[SITES];
-    struct key_uses keys[DISCOVER_KEYS];
+    struct key_uses keys[DISCOVER_NUMBERS];
     unsigned char shadow[SHADOW_MAX]; /* the thread-local words as they were noted last */
     uint8_t changes[SHADOW_MAX / 8];
     struct recorder *next; /* while free */

@@ -164,6 +164,22 @@ def behind_gprivate(how):
               re.search(r"^main\+0x.*$", found.read_text(), re.M)[0], "--", program).ok().quiet().says("right 40 wrong 0")
 
 
+@test("discover names a QThreadStorage with what copies it, and not one that counts; stripped it says what is to be known",
+      each=("symbols", "stripped"))
+@looks_again
+def qthreadstorage(how):
+    with tempfile.TemporaryDirectory() as folder:
+        program, found = stripped(PROGRAMS / "discover_qt", how, folder), Path(folder, "found.conf")
+        plain(program).exits(1).says("right 0 wrong 40")
+        baton("discover", "-o", found, "--", program).ok()
+        items = re.findall(r"^#?(qt:\S*)$", found.read_text(), re.M)
+        expect(items == ["qt:request_name,codec=qstring"] if how == "symbols" else
+               len(items) == 1 and re.match(r"qt:main\+0x.*,codec=/FILE.so$", items[0]), found.read_text())
+        submit = "pool_submit" if how == "symbols" else re.search(r"was woken from (main\+0x[0-9a-f]+)", found.read_text())[1]
+        baton("run", "--carry", items[0].replace("/FILE.so", "qstring"), "--hook", f"{submit}(kind=call,fn=1,arg=2)", "--", program) \
+            .ok().quiet().says("right 40 wrong 0")
+
+
 @needs("gcc", "x86-64")
 @test("discover finds the function that hands over also where it leaves by a jump, so that no stack has it", each=SYMBOLS[::2])
 @looks_again

@@ -44,15 +44,18 @@ uint32_t lock_self_slow(void)
     enum { FIRST = 0x40, LAST = 0x400 };
     static atomic_bool is_looked_for;
     const char *thread = (const char *)(uintptr_t)pthread_self();
+    const uint32_t *at, *end;
     uint32_t number;
     int found = 0;
 
     if (!atomic_exchange(&is_looked_for, true)) {
         number = (uint32_t)SYS_CALL(gettid, 0L);
-        for (unsigned at = FIRST; at < LAST && !found; at += sizeof number) {
-            if (*(const uint32_t *)(const void *)(thread + at) == number)
-                found = (int)(thread + at - arch_tp());
-        }
+        at = (const uint32_t *)(const void *)(thread + FIRST);
+        end = (const uint32_t *)(const void *)(thread + LAST);
+        while (at < end && *at != number)
+            at++;
+        if (at < end)
+            found = (int)((const char *)at - (const char *)arch_tp());
         atomic_store_explicit(&lock_number_at, found, memory_order_relaxed);
         if (found)
             return number & LOCK_OWNER;

@@ -97,6 +97,9 @@ enum { STARTUP_KNOWN = 512 };
 extern struct elf_module elf_startup_list[STARTUP_KNOWN];
 extern size_t elf_startup_known; /* 0: not known yet. Atomic; every writer writes the same. */
 
+/* Ours; NULL: we are linked into a program. */
+const elf_phdr *elf_own_headers(void);
+
 /* One module by the loader's list for debuggers: nobody is asked, so there is no tls_modid. */
 void elf_module_of_map(const struct link_map *map, struct elf_module *out);
 /* Asks the system for the program's own path. */

@@ -179,20 +179,30 @@ static size_t elf_startup_count(void)
 
 struct elf_completion {
     struct elf_lock_search lock;
-    size_t i;
+    size_t i, count;
+    bool is_first; /* nobody has looked at the list yet */
 };
 
-/* What the loader's list for debuggers does not say. */
-static int elf_visit_complete(const struct elf_module *module, void *arg)
+/* The loader says all of it: what its list for debuggers has, whose objects' headers would have to be asked for, too. */
+static int elf_visit_complete(struct dl_phdr_info *info, size_t size, void *arg)
 {
     struct elf_completion *completion = arg;
     size_t i = completion->i++;
+    struct elf_module beyond, *module = i < STARTUP_KNOWN ? &elf_startup_list[i] : &beyond;
 
+    if (i == 0) {
+        elf_last_loaded = info->dlpi_adds;
+        elf_last_unloaded = info->dlpi_subs;
+    }
+    if (completion->is_first)
+        elf_module_fill(info, i == 0, module);
+    else if (module != &beyond && module->base == info->dlpi_addr)
+        module->tls_modid = info->dlpi_tls_modid;
+    else
+        return completion->i >= completion->count;
     if (module->base == _r_debug.r_ldbase && module->base)
         elf_lock_note(&completion->lock, module);
-    if (i < STARTUP_KNOWN && elf_startup_list[i].base == module->base)
-        elf_startup_list[i].tls_modid = module->tls_modid;
-    return completion->i >= elf_startup_known;
+    return completion->i >= completion->count;
 }
 
 /* The kernel's page with the time, as everybody else reads it. */
@@ -214,20 +224,50 @@ static void elf_find_clock(void)
 
 void elf_begin(void)
 {
-    struct elf_completion completion = {.i = 0};
+    struct elf_completion completion = {.count = 0};
 
     elf_know_program();
     elf_find_clock();
-    elf_startup_count();
-    if (!elf_startup_last)
+    if (!elf_startup_last) {
+        elf_startup_count();
         return;
-    elf_each_module(elf_visit_complete, &completion);
+    }
+    completion.count = __atomic_load_n(&elf_startup_known, __ATOMIC_ACQUIRE);
+    completion.is_first = !completion.count;
+    for (const struct link_map *map = _r_debug.r_map; completion.is_first && map;
+         map = map->l_next) {
+        completion.count++;
+        if (map == elf_startup_last)
+            break;
+    }
+    elf_iterate(elf_visit_complete, &completion);
+    if (completion.is_first)
+        __atomic_store_n(&elf_startup_known, completion.i, __ATOMIC_RELEASE);
     elf_lock_choose(&completion.lock);
 }
 
 bool elf_module_is_ours(const struct elf_module *module)
 {
     return (uintptr_t)elf_startup_list >= module->lo && (uintptr_t)elf_startup_list < module->hi;
+}
+
+static int elf_visit_own(const struct elf_module *module, void *arg)
+{
+    const elf_phdr **headers = arg;
+
+    if (!elf_module_is_ours(module))
+        return 0;
+    *headers = module->is_main ? NULL : module->phdr;
+    return 1;
+}
+
+const elf_phdr *elf_own_headers(void)
+{
+    const elf_phdr *headers = NULL;
+
+    if (!elf_each_startup(elf_visit_own, &headers))
+        elf_each_module(elf_visit_own, &headers);
+    return headers;
 }
 
 struct elf_startup_visit {

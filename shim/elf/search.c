@@ -96,11 +96,8 @@ static int elf_sweep_files(const struct elf_module *module, void *arg)
 
 static void elf_sweep_prepare(struct elf_sweep *sweep)
 {
-    struct elf_module self;
-
     /* Linked into a test program we are not a library of our own. */
-    if (elf_module_at((const void *)elf_search_modules, &self) && !self.is_main)
-        sweep->self = self.phdr;
+    sweep->self = elf_own_headers();
     sweep->vdso = getauxval(AT_SYSINFO_EHDR);
     sweep->loader = getauxval(AT_BASE);
 }

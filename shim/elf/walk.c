@@ -45,15 +45,20 @@ static int lock_word(const int *word)
 void elf_lock_note(struct elf_lock_search *search, const struct elf_module *loader)
 {
     struct elf_symbol global;
+    size_t end;
 
-    if (!elf_dynsym_find(loader, "_rtld_global", NULL, ELF_OBJECT, &global))
+    if (!elf_dynsym_find(loader, "_rtld_global", NULL, ELF_OBJECT, &global) ||
+        global.size < sizeof(pthread_mutex_t))
         return;
+    end = global.size - sizeof(pthread_mutex_t) + 1;
     search->thread = (int)syscall(SYS_gettid);
-    for (size_t at = 0; at + sizeof(pthread_mutex_t) <= global.size; at += sizeof(void *)) {
+    /* Hundreds of words, at every start. */
+#pragma GCC unroll 8
+    for (size_t at = 0; at < end; at += sizeof(void *)) {
         pthread_mutex_t *mutex = (pthread_mutex_t *)(global.value + at);
 
         if (mutex->__data.__owner != search->thread)
-            continue; /* of hundreds of words, at every start */
+            continue;
         if (search->count < ELF_LOCK_CANDIDATES &&
             (mutex->__data.__lock == 1 || mutex->__data.__lock == 2) && mutex->__data.__count &&
             mutex->__data.__kind == PTHREAD_MUTEX_RECURSIVE_NP) {

@@ -17,14 +17,15 @@ extern ElfW(Dyn) _DYNAMIC[] __attribute__((visibility("hidden")));
 
 static ARCH_WRITTEN_EARLY bool is_applied;
 
-void deferred_apply(void)
+struct deferred {
+    const ElfW(Rela) * first, *end;
+};
+
+static struct deferred find(ElfW(Addr) base)
 {
-    const ElfW(Addr) base = (ElfW(Addr)) & __ehdr_start;
     const ElfW(Rela) *shown = NULL;
     size_t count = 0;
 
-    if (__atomic_load_n(&is_applied, __ATOMIC_ACQUIRE))
-        return;
     for (const ElfW(Dyn) *d = _DYNAMIC; d->d_tag != DT_NULL; d++) {
         /* The loader may have added where we are. */
         if (d->d_tag == DT_RELA)
@@ -32,16 +33,38 @@ void deferred_apply(void)
         else if (d->d_tag == BATON_DT_DEFERRED)
             count = d->d_un.d_val;
     }
-    if (shown) {
-        for (const ElfW(Rela) *r = shown - count; r < shown; r++) {
-            ElfW(Addr) *place = (ElfW(Addr) *)(base + r->r_offset),
-                       linked = (ElfW(Addr))r->r_addend,
-                       now = __atomic_load_n(place, __ATOMIC_RELAXED);
+    return (struct deferred){shown ? shown - count : NULL, shown};
+}
 
-            /* The linker writes nothing there, or where it thinks that we are. */
-            if (!now || now == linked)
-                __atomic_store_n(place, base + linked, __ATOMIC_RELAXED);
-        }
+void deferred_apply(void)
+{
+    const ElfW(Addr) base = (ElfW(Addr)) & __ehdr_start;
+    struct deferred all;
+
+    if (__atomic_load_n(&is_applied, __ATOMIC_ACQUIRE))
+        return;
+    all = find(base);
+    for (const ElfW(Rela) *r = all.first; r < all.end; r++) {
+        ElfW(Addr) *place = (ElfW(Addr) *)(base + r->r_offset), linked = (ElfW(Addr))r->r_addend,
+                   now = __atomic_load_n(place, __ATOMIC_RELAXED);
+
+        /* The linker writes nothing there, or where it thinks that we are. */
+        if (!now || now == linked)
+            __atomic_store_n(place, base + linked, __ATOMIC_RELAXED);
     }
     __atomic_store_n(&is_applied, true, __ATOMIC_RELEASE);
+}
+
+void deferred_apply_first(void)
+{
+    const ElfW(Addr) base = (ElfW(Addr)) & __ehdr_start;
+    struct deferred all;
+
+    if (is_applied)
+        return;
+    all = find(base);
+#pragma GCC unroll 4
+    for (const ElfW(Rela) *r = all.first; r < all.end; r++)
+        *(ElfW(Addr) *)(base + r->r_offset) = base + (ElfW(Addr))r->r_addend;
+    is_applied = true;
 }

@@ -12,4 +12,7 @@
  * relocates us, at the first call of a hook, and at include/baton.h's. Calls nobody; async-signal-safe. */
 void deferred_apply(void) __attribute__((visibility("hidden")));
 
+/* The same while the loader starts the program: nobody else runs, and nothing has been written there. */
+void deferred_apply_first(void) __attribute__((visibility("hidden")));
+
 #endif

@@ -234,16 +234,19 @@ static void make_names_ask(void)
     static const uint64_t own = UINT64_C(1) << FAMILY_PTHREAD | UINT64_C(1) << FAMILY_KEYS |
                                 UINT64_C(1) << FAMILY_LOADER | UINT64_C(1) << FAMILY_LOOKUP |
                                 UINT64_C(1) << FAMILY_UCONTEXT;
+    static const unsigned char is_own[HOOK_COUNT + 1] = {
+#define HOOK(family, ret, name, params) own >> FAMILY_##family & 1,
+#include "interpose/hooks.def"
+#undef HOOK
+        1};
 
     const ElfW(Addr) to_asker = (ElfW(Addr))hook_askers - (ElfW(Addr))hook_exports;
     elf_sym *end = early_names.symbols + early_names.end;
 
     for (elf_sym *symbol = early_names.symbols + early_names.first; symbol < end; symbol++) {
-        unsigned row = early_row(symbol);
-
-        if (row == HOOK_COUNT || own >> hook_infos[row].family & 1)
+        if (is_own[early_row(symbol)])
             continue;
-        symbol->st_info = (unsigned char)((symbol->st_info & 0xf0) | STT_GNU_IFUNC);
+        symbol->st_info |= STT_FUNC ^ STT_GNU_IFUNC; /* a function it is */
         symbol->st_value += to_asker;
     }
 }
@@ -313,7 +316,7 @@ __attribute__((used)) static bool (*begin(void))(void)
     for (unsigned i = 0; i < early_count; i++)
         is_used |= early_look_at_references(early_module(i), &self);
     if (is_used || !early_names.is_writable)
-        deferred_apply();
+        deferred_apply_first();
     if (is_used && baton_relocated)
         baton_relocated();
     if (!early_names.is_writable) {

@@ -229,4 +229,16 @@ static inline bool arch_is_behind_call(const unsigned char *code)
     return false;
 }
 
+/* A function that uses registers of 32 bytes, where arch_is_wide; ZERO: is such a vector? */
+#define ARCH_WIDE __attribute__((target("avx2")))
+#define ARCH_WIDE_IS_ZERO(vector) \
+    (__builtin_ia32_ptestz256((arch_wide)(vector), (arch_wide)(vector)) != 0)
+typedef long long __attribute__((vector_size(32))) arch_wide;
+
+static inline bool arch_is_wide(void)
+{
+    __builtin_cpu_init();
+    return __builtin_cpu_supports("avx2") != 0;
+}
+
 #endif

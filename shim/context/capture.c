@@ -16,6 +16,7 @@
 #include "context/thread.h"
 #include "context/variables.h"
 #include "slots/moves.h"
+#include "slots/policy.h"
 #include "slots/slots.h"
 
 /*
@@ -148,15 +149,35 @@ static inline struct context *take_limited(struct thread *thread, unsigned famil
     return thread->snapshot.context;
 }
 
+/* The snapshot has what would be held now. What is not bound it has no value of. */
+static inline bool held_are_same(const struct context *snapshot)
+{
+    for (const struct policy_held *held = policies_held, *end = held + policies_held_count;
+         held < end; held++) {
+        const struct key_binding *binding = &key_bindings[held->key_index];
+        void *owned = snapshot->key[held->key_index],
+             *value = likely(binding->is_bound) ? slots_calls.key_read(binding->key) : NULL;
+
+        if (likely(held->policy == POLICY_REF) || !owned || !value) {
+            if (owned != value)
+                return false;
+        } else if (!policy_same(held->slot, owned, value)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* The same where values are held for a handoff, and are what they were. */
 static inline struct context *take_held(struct thread *thread, unsigned family)
 {
     struct context *snapshot = thread->snapshot.context;
 
-    if (thread->attached || slots_always_build || slots_have_copied || thread->snapshot.refs <= 0 ||
-        thread->suppress || thread->runs || thread->building || !guard_allows_short_ways() ||
-        snapshot->epoch != atomic_load_explicit(&slots_epoch, memory_order_relaxed) ||
-        !coroutine_is_main_stack(thread) || !context_keys_same(thread, snapshot))
+    if (unlikely(((uintptr_t)thread->attached | (uintptr_t)thread->runs | thread->building |
+                  thread->suppress) != 0 ||
+                 thread->snapshot.refs <= 0 || slots_always_build || !guard_allows_short_ways() ||
+                 snapshot->epoch != atomic_load_explicit(&slots_epoch, memory_order_relaxed) ||
+                 !coroutine_is_main_stack(thread) || !held_are_same(snapshot)))
         return NULL;
     thread->snapshot.refs--;
     thread->snapshot.tally[family]++;
@@ -271,8 +292,7 @@ void capture_choose(void)
 {
     capture_way = observer                    ? capture_observed
                   : has_limits                ? capture_limited
-                  : slots_have_owned_keys     ? capture_held
-                  : !slots_have_copied        ? capture_any
+                  : !slots_have_copied        ? (slots_have_owned_keys ? capture_held : capture_any)
                   : slots_word.slot           ? capture_word
                   : atomic_load(&slots_moves) ? capture_by_moves
                                               : capture_calling_out;

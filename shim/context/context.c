@@ -18,6 +18,7 @@
 #include "context/variables.h"
 #include "slots/moves.h"
 #include "slots/origin.h"
+#include "slots/policy.h"
 #include "slots/slots.h"
 #include "slots/words.h"
 
@@ -35,6 +36,7 @@ void context_init(uint32_t max_age_ms, uint32_t max_hops)
         slots_always_build =
             true; /* so that it is known at every moment which contexts hold a value */
     moves_plan();
+    policies_begin();
     scope_is_words_only = slots_are_words && words_are_quick && !slots_always_build &&
                           context_before == words_bytes && thread_reserve_front(context_before);
     scope_has_front = scope_is_words_only ||

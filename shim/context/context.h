@@ -201,11 +201,12 @@ struct thread {
     uint8_t worker;                /* strict.c */
     struct coroutines *coroutines; /* its stacks, once it has switched */
     struct context *spare_overlay; /* of an overlay that is no more: for the thread's next */
-    void *listed;                  /* free blocks (pool/listed.h) */
-    uint32_t suppress;             /* capture gives empty contexts while > 0 */
-    uint32_t ending;               /* enum observed_end of the attach that is being left */
-    uintptr_t building;            /* stack pointer of the capture that reads slots now, 0: none */
-    struct context *built;         /* what it has so far */
+    struct context *lending; /* the overlay that lends (lending.h), while it is not attached */
+    void *listed;            /* free blocks (pool/listed.h) */
+    uint32_t suppress;       /* capture gives empty contexts while > 0 */
+    uint32_t ending;         /* enum observed_end of the attach that is being left */
+    uintptr_t building;      /* stack pointer of the capture that reads slots now, 0: none */
+    struct context *built;   /* what it has so far */
     /* While slots are read into `saved` or written from there: it stays where it is (scope.c). */
     uintptr_t moving;                /* stack pointer of the frame that does, 0: none */
     size_t moving_from;              /* saved_used if it is left by its getters and setters */

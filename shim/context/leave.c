@@ -22,6 +22,7 @@ static __attribute__((noinline)) void thread_let_go(struct thread *thread)
     context_drop_snapshot(thread);
     context_flush_batch(thread);
     context_flush_releases(thread);
+    context_drop_lent(thread);
     record_flush(thread);
     slab_flush(thread);
     thread->suppress = 0;
@@ -48,7 +49,8 @@ void thread_leave_plain(struct thread *thread)
                   (uintptr_t)thread->deferred.context | (uintptr_t)thread->batch.context |
                   (uintptr_t)thread->records.freed_chunk | (uintptr_t)thread->slab.objects |
                   (uintptr_t)thread->spare | (uintptr_t)thread->coroutines |
-                  (uintptr_t)thread->variables.map | thread->variables.id | thread->suppress) != 0))
+                  (uintptr_t)thread->lending | (uintptr_t)thread->variables.map |
+                  thread->variables.id | thread->suppress) != 0))
         thread_let_go(thread);
     else
         thread_give_back(thread);

@@ -1,10 +1,14 @@
 /*
  * Attaching and leaving where values of keys are lent (slots/policy.h) and nothing else is in the way: no scope
- * entry, because nothing was attached, and one overlay that serves again and again. In line in scope_any.c.
+ * entry, because nothing was attached, and one overlay that serves again and again (thread.lending). In line in
+ * scope_any.c.
  *
- * Rules: what cannot be done so has changed nothing. An overlay that is left here holds nothing that was lent, and
- * nothing is set in it: it waits as the thread's spare one, and its flags say so (those of others are 0). Policy
- * functions are foreign code: they may set a key, hand work over, or attach.
+ * Copies of bytes that a task leaves in its slot stay with that overlay: the next task is lent the same one, where its
+ * context's value has the same bytes. What the program's functions make goes at once.
+ *
+ * Rules: what cannot be done so has changed nothing. While the overlay waits, all that its borrowed values are is such
+ * copies, nothing is set in it, and its flags are CONTEXT_OVERLAY. Policy functions are foreign code: they may set a
+ * key, hand work over, or attach.
  */
 #ifndef BATON_CONTEXT_LENDING_H
 #define BATON_CONTEXT_LENDING_H
@@ -17,56 +21,108 @@
 /* The attach that is innermost lends, and its task has set nothing, nor handed anything over. */
 static inline bool lending_is_untouched(const struct thread *thread, const struct context *own)
 {
-    return (own->flags & ~(uint32_t)CONTEXT_READ) == CONTEXT_OVERLAY && !thread->runs &&
-           !thread->spare_overlay;
+    return ((uintptr_t)thread->runs | (uintptr_t)thread->lending |
+            ((own->flags & ~(uint32_t)CONTEXT_READ) ^ CONTEXT_OVERLAY)) == 0;
+}
+
+/* The thread's first, out of one that the other way has left. */
+static inline struct context *lending_begin(struct thread *thread)
+{
+    struct context *own = thread->spare_overlay;
+
+    if (own) {
+        thread->spare_overlay = NULL;
+        overlay_clean(own);
+        thread->lending = own;
+    }
+    return own;
+}
+
+/* Nobody else has the context, nor will: what it holds may be lent itself, and is then no more the context's. */
+static inline bool lending_is_last(const struct context *context, uintptr_t frame_mark)
+{
+    return frame_mark & FRAME_OWNED &&
+           atomic_load_explicit(&context->refs, memory_order_acquire) == 1;
+}
+
+static inline void *lending_lend_one(const struct policy_held *held, struct context *context,
+                                     void *kept, uintptr_t frame_mark)
+{
+    void *owned = context->key[held->key_index];
+
+    if (held->policy == POLICY_CLONE && lending_is_last(context, frame_mark)) {
+        context->key[held->key_index] = NULL;
+        return owned;
+    }
+    return policy_lend_again(held->slot, owned, kept);
+}
+
+static inline void lending_lend(struct context *context, struct context *own, uintptr_t frame_mark)
+{
+    void **borrowed = context_borrowed(own);
+
+    if (policies_held_count != slots_key_count) {
+        for (unsigned key_index = 0; key_index < slots_key_count; key_index++)
+            own->key[key_index] = context->key[key_index];
+    }
+    for (const struct policy_held *held = policies_held, *end = held + policies_held_count;
+         held < end; held++) {
+        size_t key_index = held->key_index;
+        void *value = context->key[key_index];
+
+        if (unlikely(held->policy != POLICY_REF))
+            value = lending_lend_one(held, context, borrowed[key_index], frame_mark);
+        else if (value)
+            policy_call(held->slot->policy_function[0], value);
+        own->key[key_index] = borrowed[key_index] = value;
+    }
 }
 
 static inline bool lending_enter(struct thread *thread, struct context *context,
                                  uintptr_t frame_mark)
 {
-    struct context *own = thread->spare_overlay;
-    void **borrowed;
+    struct context *own = thread->lending;
 
-    if (unlikely(!own || context->vars || thread->attached || frame_mark & FRAME_THREAD ||
+    if (unlikely(((uintptr_t)thread->attached | (uintptr_t)context->vars |
+                  (frame_mark & FRAME_THREAD) |
+                  (context->flags & (CONTEXT_EMPTY | CONTEXT_WATCHED | CONTEXT_TAGGED))) != 0 ||
                  !guard_allows_short_ways() ||
                  context->epoch != atomic_load_explicit(&slots_epoch, memory_order_acquire) ||
-                 context->flags & (CONTEXT_EMPTY | CONTEXT_WATCHED | CONTEXT_TAGGED) ||
-                 origins_on || dangling_on))
+                 (!own && !(own = lending_begin(thread)))))
         return false;
-    thread->spare_overlay = NULL;
-    if (unlikely(own->flags != CONTEXT_OVERLAY))
-        overlay_clean(own);
+    thread->lending = NULL;
     context_overlay_part(own)->vars_id = 0;
     own->epoch = context->epoch;
     own->hops = context->hops;
     own->born_ms = context->born_ms;
     own->base = context;
-    borrowed = context_borrowed(own);
-    for (unsigned key_index = 0; key_index < slots_key_count; key_index++) {
-        void *value = context->key[key_index];
-
-        if (value && context_key_is_owned(key_index))
-            value = borrowed[key_index] = policy_lend(context_key_slot(key_index), value);
-        own->key[key_index] = value;
-    }
+    lending_lend(context, own, frame_mark);
     thread->frame_mark = frame_mark | FRAME_SLOW;
     SCOPE_ATTACH(thread, own);
     return true;
 }
 
-/* Takes back all that it lent. */
-static inline void lending_take_back(struct context *own)
+/* Takes back what it lent, but for the copies that it keeps. True: functions of the program's were called. */
+static inline bool lending_take_back(struct context *own)
 {
     void **borrowed = context_borrowed(own);
+    bool has_called = false;
 
-    for (unsigned key_index = 0; key_index < slots_key_count; key_index++) {
+    for (const struct policy_held *held = policies_held, *end = held + policies_held_count;
+         held < end; held++) {
+        size_t key_index = held->key_index;
         void *lent = borrowed[key_index];
 
-        if (!lent)
+        if (!lent || policy_may_keep(held->policy))
             continue;
         own->key[key_index] = borrowed[key_index] = NULL;
-        policy_take_back(context_key_slot(key_index), lent);
+        if (likely(held->policy == POLICY_REF))
+            policy_call(held->slot->policy_function[1], lent);
+        else
+            policy_take_back(held->slot, lent);
+        has_called = true;
     }
+    return has_called;
 }
 
 static inline bool lending_leave(struct thread *thread, uintptr_t sp)
@@ -74,18 +130,19 @@ static inline bool lending_leave(struct thread *thread, uintptr_t sp)
     uintptr_t frame_mark = thread->frame_mark;
     struct context *own = thread->attached;
 
-    if (unlikely(thread->depth || (frame_mark & ~(uintptr_t)FRAME_OWNED) != (sp | FRAME_SLOW) ||
+    if (unlikely((thread->depth | ((frame_mark & ~(uintptr_t)FRAME_OWNED) ^ (sp | FRAME_SLOW))) !=
+                     0 ||
                  !thread_is_attached(thread) || !lending_is_untouched(thread, own) ||
-                 own->base->flags & (CONTEXT_WATCHED | CONTEXT_TAGGED) || origins_on))
+                 own->base->flags & (CONTEXT_WATCHED | CONTEXT_TAGGED)))
         return false;
-    lending_take_back(own);
     /* A function of the program's that took a value back has set something, or handed over. */
-    if (unlikely(thread->attached != own || !lending_is_untouched(thread, own)))
+    if (lending_take_back(own) &&
+        unlikely(thread->attached != own || !lending_is_untouched(thread, own)))
         return false;
     own->flags = CONTEXT_OVERLAY;
     thread->attached = NULL;
     thread->frame_mark = 0;
-    thread->spare_overlay = own;
+    thread->lending = own;
     if (frame_mark & FRAME_OWNED)
         context_release_on(thread, own->base);
     return true;

@@ -70,6 +70,22 @@ void overlay_free(struct context *own)
         thread_self->spare_overlay = own;
 }
 
+void context_drop_lent(struct thread *thread)
+{
+    struct context *own = thread->lending;
+
+    if (!own)
+        return;
+    thread->lending = NULL;
+    for (unsigned i = 0; i < policies_held_count; i++)
+        policy_take_back(policies_held[i].slot, context_borrowed(own)[policies_held[i].key_index]);
+    own->flags = 0;
+    if (thread->spare_overlay)
+        context_give_back(own, true);
+    else
+        thread->spare_overlay = own;
+}
+
 void context_drop_task_snapshot(struct context *own)
 {
     struct overlay_part *part = context_overlay_part(own);

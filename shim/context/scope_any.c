@@ -374,7 +374,7 @@ void scope_choose(void)
     } else if (observer) {
         enter_way = enter_watched;
         leave_way = leave_watched;
-    } else if (slots_have_owned_keys && !slots_have_copied) {
+    } else if (slots_have_owned_keys && !slots_have_copied && !origins_on && !dangling_on) {
         enter_way = enter_by_lending;
         leave_way = leave_by_lending;
     }

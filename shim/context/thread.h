@@ -54,6 +54,7 @@ extern atomic_bool contexts_looked_at; /* by a thread that counts them: their me
 void context_drop_snapshot(struct thread *thread);
 void context_flush_releases(struct thread *thread);
 void context_flush_batch(struct thread *thread);
+void context_drop_lent(struct thread *thread);
 
 void thread_fork_lock(void);
 void thread_fork_unlock(bool is_child);

@@ -20,6 +20,7 @@
 #include "base/arch.h"
 #include "base/sys.h"
 #include "elf/elf.h"
+#include "slots/bytes.h"
 #include "slots/origin.h"
 
 bool slots_have_owned;
@@ -221,64 +222,6 @@ static size_t object_size(void *object, size_t want)
     return readable_bytes(address, want);
 }
 
-/*
- * Of a static object or one on the stack only the room around it is known: what lies behind it is read, too,
- * which a sanitizer must not take for a mistake of the program.
- */
-typedef uint64_t __attribute__((vector_size(16), aligned(1), may_alias)) block;
-#define UNCHECKED __attribute__((no_sanitize("address", "thread")))
-
-UNCHECKED static void copy_bytes(char *to, const char *from, size_t size)
-{
-    for (; size >= 4 * sizeof(block);
-         size -= 4 * sizeof(block), to += 4 * sizeof(block), from += 4 * sizeof(block)) {
-        block one = ((const block *)(const void *)from)[0],
-              two = ((const block *)(const void *)from)[1],
-              three = ((const block *)(const void *)from)[2],
-              four = ((const block *)(const void *)from)[3];
-
-        ((block *)(void *)to)[0] = one;
-        ((block *)(void *)to)[1] = two;
-        ((block *)(void *)to)[2] = three;
-        ((block *)(void *)to)[3] = four;
-    }
-    for (; size; size--)
-        *(volatile char *)to++ = *from++;
-}
-
-UNCHECKED static inline block differences(const char *one, const char *other)
-{
-    const block *a = (const block *)(const void *)one, *b = (const block *)(const void *)other;
-
-    return (a[0] ^ b[0]) | (a[1] ^ b[1]) | (a[2] ^ b[2]) | (a[3] ^ b[3]);
-}
-
-UNCHECKED static bool are_bytes_same(const char *one, const char *other, size_t size)
-{
-    enum { STEP = 4 * sizeof(block), LARGE = 8 * STEP };
-
-    for (; size >= LARGE; size -= LARGE) {
-        const char *end = one + LARGE;
-        block odd = {0, 0};
-
-        for (; one < end; one += STEP, other += STEP)
-            odd |= differences(one, other);
-        if (odd[0] | odd[1])
-            return false;
-    }
-    for (; size >= STEP; size -= STEP, one += STEP, other += STEP) {
-        block odd = differences(one, other);
-
-        if (odd[0] | odd[1])
-            return false;
-    }
-    for (; size; size--) {
-        if (*(const volatile char *)one++ != *other++)
-            return false;
-    }
-    return true;
-}
-
 static void *copy_object(void *object, size_t size, const char **why)
 {
     size_t have = object_size(object, size);
@@ -288,7 +231,7 @@ static void *copy_object(void *object, size_t size, const char **why)
         *why = "its value is no address of memory that can be read for as long as copy= says";
     if (!copy)
         return NULL;
-    copy_bytes(copy, object, have);
+    bytes_copy(copy, object, have);
     memset(copy + have, 0, size - have);
     return copy;
 }
@@ -324,7 +267,7 @@ static void *make(const struct slot *slot, void *value)
         break;
     case POLICY_REF:
         /* Many answer the object, some nothing (void): what they answer says nothing. */
-        ((maker *)slot->policy_function[0])(value);
+        policy_call(slot->policy_function[0], value);
         made = value;
         break;
     default:
@@ -356,7 +299,7 @@ static void *copy_again(const struct slot *slot, const void *owned)
     void *copy = heap.allocate(slot->copy_size);
 
     if (copy)
-        copy_bytes(copy, owned, slot->copy_size);
+        bytes_copy(copy, owned, slot->copy_size);
     else
         slot_failed(slot);
     errno = saved_errno;
@@ -382,7 +325,7 @@ static bool is_copy_of(const char *copy, size_t size, void *object)
 {
     size_t have = object_size(object, size);
 
-    if (!have || !are_bytes_same(copy, object, have))
+    if (!have || !bytes_are_same(copy, object, have))
         return false;
     while (have < size && !copy[have])
         have++;
@@ -404,13 +347,41 @@ void *policy_lend(const struct slot *slot, void *owned)
     if (slot->policy == POLICY_WEAK)
         return origin_look(owned) == ORIGIN_CURRENT ? origin_value(owned) : NULL;
     if (slot->policy == POLICY_REF) {
-        int saved_errno = errno;
-
-        ((maker *)slot->policy_function[0])(owned);
-        errno = saved_errno;
+        policy_call(slot->policy_function[0], owned);
         return owned;
     }
     return slot->policy == POLICY_COPY ? copy_again(slot, owned) : make(slot, owned);
+}
+
+/* Within the block that is kept, whatever a task has written to it. */
+static bool is_lendable(const struct slot *slot, const void *owned, void *kept)
+{
+    size_t size = slot->policy == POLICY_COPY ? slot->copy_size : strlen(owned) + 1;
+
+    return (slot->policy == POLICY_COPY || heap.usable(kept) >= size) &&
+           bytes_are_same(owned, kept, size);
+}
+
+void *policy_lend_copy(const struct slot *slot, void *owned, void *kept)
+{
+    if (kept) {
+        if (owned && is_lendable(slot, owned, kept))
+            return kept;
+        end(slot, kept);
+    }
+    return policy_lend(slot, owned);
+}
+
+struct policy_held policies_held[SLOTS_MAX];
+unsigned policies_held_count;
+
+void policies_begin(void)
+{
+    for (unsigned i = 0; slots_have_owned_keys && i < slots_count; i++) {
+        if (slots[i].is_owned && slots[i].key_index != SLOT_NO_KEY)
+            policies_held[policies_held_count++] =
+                (struct policy_held){&slots[i], slots[i].key_index, slots[i].policy};
+    }
 }
 
 void policy_take_back(const struct slot *slot, void *borrowed)

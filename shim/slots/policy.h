@@ -20,6 +20,8 @@
 #ifndef BATON_SLOTS_POLICY_H
 #define BATON_SLOTS_POLICY_H
 
+#include <errno.h>
+
 #include "slots/slots.h"
 
 /* Some slot is held: captures build, attaches lend. */
@@ -35,6 +37,15 @@ static inline bool slot_is_owned(const struct slot *slot)
  * address say all: what the context keeps is let go when the owner changes its value, or ends.
  */
 bool policy_is_shareable(const struct slot *slot);
+
+/* Calls one of the slot's two functions, for what it does. */
+static inline void policy_call(void *function, void *value)
+{
+    int saved_errno = errno;
+
+    ((void *(*)(void *))function)(value);
+    errno = saved_errno;
+}
 
 /* Is what a context keeps what policy_hold would make of `value` now? Only of such a slot. */
 bool policy_same(const struct slot *slot, void *owned, void *value);
@@ -53,6 +64,34 @@ void *policy_hold(const struct slot *slot, void *value, const void *owner, void 
 void *policy_lend(const struct slot *slot, void *owned);
 void policy_take_back(const struct slot *slot, void *borrowed);
 void policy_let_go(const struct slot *slot, void *owned);
+
+/* Keys that are held, in the order of their items; once their key indexes are known (policies_begin). */
+struct policy_held {
+    const struct slot *slot;
+    uint32_t key_index;
+    enum slot_policy policy; /* the slot's */
+};
+extern struct policy_held policies_held[SLOTS_MAX] __attribute__((visibility("hidden")));
+extern unsigned policies_held_count __attribute__((visibility("hidden")));
+void policies_begin(void); /* once */
+
+/* May what is lent be kept, for the next to be lent it (policy_lend_again)? Not what functions of the program's make, and
+ * nothing that a leak checker would take for lost. */
+static inline bool policy_may_keep(enum slot_policy policy)
+{
+    return (policy == POLICY_COPY || policy == POLICY_STRING) && !slots_always_build;
+}
+
+/* As policy_lend; `kept`, which may be NULL, is what was lent before of the slot, and kept. It is lent again if its
+ * bytes are as they should be, or ended. Either may be NULL. */
+void *policy_lend_copy(const struct slot *slot, void *owned, void *kept);
+
+static inline void *policy_lend_again(const struct slot *slot, void *owned, void *kept)
+{
+    return slot->policy == POLICY_COPY || slot->policy == POLICY_STRING
+               ? policy_lend_copy(slot, owned, kept)
+               : policy_lend(slot, owned);
+}
 
 /*
  * How many of the bytes from `value` on, at most `want`, are of the heap block that begins there. 0: none does, or that

@@ -113,6 +113,7 @@ static inline int64_t core_alive(void)
     if (thread_self != &thread_unknown) {
         context_drop_snapshot(thread_self);
         context_flush_releases(thread_self);
+        context_drop_lent(thread_self);
     }
     return context_count_alive();
 }

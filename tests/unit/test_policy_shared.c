@@ -44,7 +44,7 @@ static void begin(const char *text)
 {
     copied = calloc(1, sizeof *copied);
     referred = calloc(1, sizeof *referred);
-    string = malloc(32);
+    string = malloc(64);
     strcpy(copied->text, text);
     strcpy(referred->text, text);
     strcpy(string, text);
@@ -191,6 +191,50 @@ START_TEST(test_policy_shared_tasks_do_not_see_each_other)
     ck_assert_ptr_eq(core_get(key_copy), copied);
     ck_assert_ptr_eq(core_get(key_string), string);
     ck_assert_str_eq(core_get(key_plain), "plain");
+    end();
+}
+END_TEST
+
+/* What the next is lent has the bytes that it should have, whatever the last one made of the same copy. */
+static void note_string(void *arg)
+{
+    *(char **)arg = core_get(key_string);
+}
+
+static void write_in_place(void *unused)
+{
+    memcpy(core_get(key_string), "two", 4);
+    ((struct item *)core_get(key_copy))->references = 1;
+}
+
+START_TEST(test_policy_shared_copies_are_kept)
+{
+    struct context *first, *second;
+    char *lent[3] = {NULL, NULL, NULL};
+    struct seen seen = {"one", "one", NULL};
+
+    begin("one");
+    seen.ref = referred;
+    core_run(context_capture(FAMILY_UNIT), look, &seen); /* the overlay that lends is made */
+    core_run(context_capture(FAMILY_UNIT), note_string, &lent[0]);
+    core_run(context_capture(FAMILY_UNIT), note_string, &lent[1]);
+    ck_assert_ptr_eq(lent[0], lent[1]);
+    core_run(context_capture(FAMILY_UNIT), write_in_place, NULL);
+    core_run(context_capture(FAMILY_UNIT), look, &seen);
+    first = context_capture(FAMILY_UNIT);
+    strcpy(string, "one, and much more than there is room for");
+    second = context_capture(FAMILY_UNIT);
+    core_run(context_ref(first), look, &seen);
+    seen.string = string;
+    core_run(context_ref(second), look, &seen);
+    seen.string = "one";
+    core_run(first, look, &seen);
+    core_run(context_ref(second), write_and_take, NULL);
+    core_set(key_string, NULL);
+    core_run(context_capture(FAMILY_UNIT), note_string, &lent[2]);
+    ck_assert_ptr_null(lent[2]);
+    seen.string = string;
+    core_run(second, look, &seen);
     end();
 }
 END_TEST
@@ -398,6 +442,7 @@ int main(void)
     tcase_add_test(tc, test_policy_shared_changed_value);
     tcase_add_test(tc, test_policy_shared_last_byte);
     tcase_add_test(tc, test_policy_shared_tasks_do_not_see_each_other);
+    tcase_add_test(tc, test_policy_shared_copies_are_kept);
     tcase_add_test(tc, test_policy_shared_handed_on);
     tcase_add_test(tc, test_policy_shared_task_captures_only);
     tcase_add_test(tc, test_policy_shared_nothing_at_first);

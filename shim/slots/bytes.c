@@ -1,0 +1,110 @@
+/*
+ * The bytes of values: copied, and compared with what was copied.
+ *
+ * Of a static object or one on the stack only the room around it is known: what lies behind it is read, too,
+ * which a sanitizer must not take for a mistake of the program.
+ */
+#include "slots/bytes.h"
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "base/arch.h"
+
+typedef uint64_t __attribute__((vector_size(16), aligned(1), may_alias)) block;
+#define UNCHECKED __attribute__((no_sanitize("address", "thread")))
+
+UNCHECKED void bytes_copy(char *to, const char *from, size_t size)
+{
+    for (; size >= 4 * sizeof(block);
+         size -= 4 * sizeof(block), to += 4 * sizeof(block), from += 4 * sizeof(block)) {
+        block one = ((const block *)(const void *)from)[0],
+              two = ((const block *)(const void *)from)[1],
+              three = ((const block *)(const void *)from)[2],
+              four = ((const block *)(const void *)from)[3];
+
+        ((block *)(void *)to)[0] = one;
+        ((block *)(void *)to)[1] = two;
+        ((block *)(void *)to)[2] = three;
+        ((block *)(void *)to)[3] = four;
+    }
+    for (; size; size--)
+        *(volatile char *)to++ = *from++;
+}
+
+/* Whatever alignment. */
+typedef uint64_t __attribute__((aligned(1), may_alias)) word;
+
+UNCHECKED static inline __attribute__((always_inline)) block
+differences(const char *one, const char *other, unsigned at)
+{
+    return ((const block *)(const void *)one)[at] ^ ((const block *)(const void *)other)[at];
+}
+
+#ifdef ARCH_WIDE
+typedef uint64_t __attribute__((vector_size(32), aligned(1), may_alias)) wide;
+
+/* Of how many bytes it can say that they are the same: all but the last few, or fewer than that. */
+UNCHECKED ARCH_WIDE static size_t count_same(const char *one, const char *other, size_t size)
+{
+    enum { STEP = 4 * sizeof(wide) };
+    size_t at = 0;
+
+    for (; size - at >= STEP; at += STEP) {
+        const wide *a = (const wide *)(const void *)(one + at),
+                   *b = (const wide *)(const void *)(other + at);
+        wide odd = (a[0] ^ b[0]) | (a[1] ^ b[1]) | (a[2] ^ b[2]) | (a[3] ^ b[3]);
+
+        if (!ARCH_WIDE_IS_ZERO(odd))
+            break;
+    }
+    return at;
+}
+
+/* 0: not asked yet. */
+static bool is_wide(void)
+{
+    enum { YES = 1, NO };
+    static _Atomic int known;
+    int answer = atomic_load_explicit(&known, memory_order_relaxed);
+
+    if (!answer) {
+        answer = arch_is_wide() ? YES : NO;
+        atomic_store_explicit(&known, answer, memory_order_relaxed);
+    }
+    return answer == YES;
+}
+#endif
+
+UNCHECKED bool bytes_are_same(const char *one, const char *other, size_t size)
+{
+    enum { STEP = 4 * sizeof(block) };
+    const char *end = one + size;
+
+#ifdef ARCH_WIDE
+    enum { LARGE = 512 };
+
+    if (size >= LARGE && is_wide()) {
+        size_t same = count_same(one, other, size);
+
+        one += same;
+        other += same;
+    }
+#endif
+    for (; (size_t)(end - one) >= STEP; one += STEP, other += STEP) {
+        block odd = differences(one, other, 0) | differences(one, other, 1) |
+                    differences(one, other, 2) | differences(one, other, 3);
+
+        if (odd[0] | odd[1])
+            return false;
+    }
+    for (; (size_t)(end - one) >= sizeof(word); one += sizeof(word), other += sizeof(word)) {
+        if (*(const word *)(const void *)one != *(const word *)(const void *)other)
+            return false;
+    }
+    for (; one < end; one++, other++) {
+        if (*(const volatile char *)one != *other)
+            return false;
+    }
+    return true;
+}

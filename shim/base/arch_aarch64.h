@@ -121,6 +121,9 @@ static inline bool arch_is_on_valgrind(void)
 /* The kernel's clock_gettime, in the page that it maps into every process. */
 #define ARCH_VDSO_CLOCK "__kernel_clock_gettime"
 
+/* Arguments of a call that lie in registers; the others lie on the caller's stack. */
+#define ARCH_REGISTER_ARGUMENTS 8
+
 /* See arch_x86_64.h: bl, blr. */
 enum { ARCH_CALL_MAX = 4 };
 static inline bool arch_is_behind_call(const unsigned char *code)

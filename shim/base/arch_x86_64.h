@@ -215,6 +215,9 @@ static inline bool arch_is_on_valgrind(void)
 /* The kernel's clock_gettime, in the page that it maps into every process. */
 #define ARCH_VDSO_CLOCK "__vdso_clock_gettime"
 
+/* Arguments of a call that lie in registers; the others lie on the caller's stack. */
+#define ARCH_REGISTER_ARGUMENTS 6
+
 /* Is there a call just before CODE, of whose address ARCH_CALL_MAX bytes can be read? Near, or through a register or
  * memory, in its lengths. */
 enum { ARCH_CALL_MAX = 7 };

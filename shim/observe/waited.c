@@ -19,9 +19,9 @@ static struct waits_page *_Atomic *noted; /* where that library looks for its pa
 /* Who calls from there calls for somebody else. */
 static bool is_runtime(const char *name)
 {
-    static const char *const names[] = {"libc.so.",       "libstdc++.so.", "libc++.so.",
-                                        "libpthread.so.", "libgcc_s.so.",  "ld-linux",
-                                        "libbaton"};
+    static const char *const names[] = {
+        "libc.so.", "libstdc++.so.", "libc++.so.",  "libpthread.so.", "libgcc_s.so.",
+        "ld-linux", "libbaton",      "libglib-2.0", "libQt5Core.",    "libQt6Core."};
 
     for (unsigned i = 0; i < sizeof names / sizeof *names; i++) {
         if (!strncmp(name, names[i], strlen(names[i])))

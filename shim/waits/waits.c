@@ -1,6 +1,6 @@
 /*
- * libbaton-waits.so: where threads wait for and wake each other by conditions and semaphores, so that the verdict of
- * a run can name a pool that nobody knows. `baton run` preloads it where a verdict was asked for, and nobody else.
+ * libbaton-waits.so: where threads wait for and wake each other by conditions, semaphores, eventfds and futexes that they
+ * ask the system for themselves, so that the verdict of a run can name a pool that nobody knows. `baton run` preloads it where a verdict was asked for, and nobody else.
  *
  * Promise: each call goes on to the real function by a jump, so that nothing of ours is on the stack while a thread
  * waits or is cancelled. Only the first calls with each object are looked at, in a table of fixed size that
@@ -11,11 +11,17 @@
  * The C library has to have all of these functions itself (from 2.34 on): the launcher sees to it, because a program
  * that asks whether there is a sem_post would be told so by ours.
  */
+#include <linux/futex.h>
+#include <poll.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/syscall.h>
 #include <threads.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/arch.h"
 #include "base/waits.h"
@@ -179,10 +185,20 @@ static __attribute__((noinline)) void note(struct waits_page *page, const void *
     CALL(sem_post)               \
     CALL(sem_wait)               \
     CALL(sem_timedwait)          \
-    CALL(sem_clockwait)
+    CALL(sem_clockwait)          \
+    CALL(syscall)                \
+    CALL(eventfd)                \
+    CALL(eventfd_read)           \
+    CALL(eventfd_write)          \
+    CALL(read)                   \
+    CALL(write)                  \
+    CALL(close)                  \
+    CALL(poll)                   \
+    CALL(epoll_ctl)              \
+    CALL(epoll_wait)
 
 static struct {
-#define CALL(name) __typeof__(&name) name;
+#define CALL(name) __typeof__(&(name)) name;
     CALLS(CALL)
 #undef CALL
 } next;
@@ -283,4 +299,134 @@ EXPORTED int sem_clockwait(sem_t *sem, clockid_t clock, const struct timespec *u
 {
     NOTE(sem, true);
     return NEXT(sem_clockwait)(sem, clock, until);
+}
+
+/* ---- futexes by their own system call ---- */
+
+enum {
+    CONTENDED = 2
+}; /* what a lock has that others wait for, in every C library and run time: no pool's */
+
+/*
+ * Six arguments of its seven lie in registers, or all. The last stays where the caller has put it, because this ends
+ * in a jump; to take it and pass it on would write to the stack of a caller that has given fewer.
+ */
+#if ARCH_REGISTER_ARGUMENTS < 7 && defined __OPTIMIZE__
+typedef long all_arguments(long, long, long, long, long, long);
+#define ALL_PARAMETERS long number, long a, long b, long c, long d, long e
+#define ALL_ARGUMENTS number, a, b, c, d, e
+#if !defined __clang__
+__attribute__((optimize("optimize-sibling-calls")))
+#endif
+#else
+typedef long all_arguments(long, long, long, long, long, long, long);
+#define ALL_PARAMETERS long number, long a, long b, long c, long d, long e, long f
+#define ALL_ARGUMENTS number, a, b, c, d, e, f
+#endif
+EXPORTED long waits_syscall(ALL_PARAMETERS) __asm__("syscall");
+
+EXPORTED long waits_syscall(ALL_PARAMETERS)
+{
+    int what = (int)b & FUTEX_CMD_MASK;
+
+    if (number == SYS_futex && (what == FUTEX_WAKE || what == FUTEX_WAKE_BITSET))
+        NOTE((const void *)a, false);
+    else if (number == SYS_futex && (what == FUTEX_WAIT || what == FUTEX_WAIT_BITSET) &&
+             (int)c != CONTENDED)
+        NOTE((const void *)a, true);
+    return ((all_arguments *)NEXT(syscall))(ALL_ARGUMENTS);
+}
+
+/* ---- eventfds ---- */
+
+enum { FDS = 4096 };
+
+/* Of each descriptor 1 + that of the eventfd that it is, or, for one of epoll, that it looks at. The object. */
+static _Atomic uint16_t eventfd_of[FDS];
+
+static const void *object_at(int fd)
+{
+    return fd >= 0 && fd < FDS ? (const void *)(uintptr_t)atomic_load_explicit(&eventfd_of[fd],
+                                                                               memory_order_relaxed)
+                               : NULL;
+}
+
+static void set_object(int fd, unsigned object)
+{
+    if (fd >= 0 && fd < FDS)
+        atomic_store_explicit(&eventfd_of[fd], (uint16_t)object, memory_order_relaxed);
+}
+
+#define NOTE_FD(fd, is_wait)                \
+    do {                                    \
+        const void *object = object_at(fd); \
+        if (object)                         \
+            NOTE(object, is_wait);          \
+    } while (0)
+
+EXPORTED int eventfd(unsigned count, int flags)
+{
+    int fd = NEXT(eventfd)(count, flags);
+
+    set_object(fd, (unsigned)fd + 1);
+    return fd;
+}
+
+EXPORTED int eventfd_read(int fd, eventfd_t *value)
+{
+    NOTE_FD(fd, true);
+    return NEXT(eventfd_read)(fd, value);
+}
+
+EXPORTED int eventfd_write(int fd, eventfd_t value)
+{
+    NOTE_FD(fd, false);
+    return NEXT(eventfd_write)(fd, value);
+}
+
+EXPORTED ssize_t read(int fd, void *into, size_t len)
+{
+    NOTE_FD(fd, true);
+    return NEXT(read)(fd, into, len);
+}
+
+EXPORTED ssize_t write(int fd, const void *from, size_t len)
+{
+    NOTE_FD(fd, false);
+    return NEXT(write)(fd, from, len);
+}
+
+EXPORTED int close(int fd)
+{
+    if (object_at(fd))
+        set_object(fd, 0);
+    return NEXT(close)(fd);
+}
+
+/* Who looks at several is taken to wait for the first. */
+EXPORTED int poll(struct pollfd *fds, nfds_t count, int timeout_ms)
+{
+    for (nfds_t i = 0; timeout_ms && i < count && i < 8; i++) {
+        if (object_at(fds[i].fd)) {
+            NOTE_FD(fds[i].fd, true);
+            break;
+        }
+    }
+    return NEXT(poll)(fds, count, timeout_ms);
+}
+
+EXPORTED int epoll_ctl(int epoll, int what, int fd, struct epoll_event *event)
+{
+    const void *object = what == EPOLL_CTL_ADD ? object_at(fd) : NULL;
+
+    if (object && !object_at(epoll))
+        set_object(epoll, (unsigned)(uintptr_t)object);
+    return NEXT(epoll_ctl)(epoll, what, fd, event);
+}
+
+EXPORTED int epoll_wait(int epoll, struct epoll_event *events, int most, int timeout_ms)
+{
+    if (timeout_ms)
+        NOTE_FD(epoll, true);
+    return NEXT(epoll_wait)(epoll, events, most, timeout_ms);
 }

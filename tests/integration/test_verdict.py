@@ -160,6 +160,14 @@ def child_has_its_own(tmp_path):
            child["waited"])
 
 
+@test("the verdict names who waited by a futex or an eventfd of its own, too", each=("futex", "read", "poll", "epoll"))
+def names_futexes_and_eventfds(mode):
+    program = PROGRAMS / "waits_futex"
+    result = baton("run", "--verdict", "--carry", "key:request_key", "--", program, mode).ok().says("wrong 30")
+    found = re.search(r"waited at (waits_futex\+0x[0-9a-f]+) and w\w+ woken from (waits_futex\+0x[0-9a-f]+)", result.err)
+    expect(found and [function_at(program, place) for place in found.groups()] == ["await_task", "hand_over"], result.err)
+
+
 @needs("gcc")
 @test("the verdict names who called the run time, not the run time")
 def names_callers_of_the_runtime(tmp_path):

@@ -1,0 +1,108 @@
+// A pool of the program's own whose worker waits by a futex, or by an eventfd that it reads, polls or has epoll look at.
+// usage: waits_futex futex|read|poll|epoll
+#define _GNU_SOURCE
+#include <linux/futex.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+enum { TASKS = 30, END = -1 };
+
+static pthread_key_t request_key;
+static _Atomic int given, taken; /* a task's number */
+static _Atomic int bell = 1000;  /* rung where somebody waits */
+static int event, epoll, answer;
+static const char *mode;
+static int wrong;
+
+__attribute__((noinline)) static void await_task(void)
+{
+    uint64_t count;
+    struct pollfd fd = {.fd = event, .events = POLLIN};
+    struct epoll_event told;
+    ssize_t got = 0;
+
+    if (!strcmp(mode, "futex")) {
+        for (;;) {
+            int seen = bell;
+
+            if (given != taken)
+                return;
+            syscall(SYS_futex, &bell, FUTEX_WAIT_PRIVATE, seen, NULL);
+        }
+    }
+    if (!strcmp(mode, "poll"))
+        poll(&fd, 1, -1);
+    if (!strcmp(mode, "epoll"))
+        epoll_wait(epoll, &told, 1, -1);
+    got = read(event, &count, sizeof count);
+    wrong += got != sizeof count;
+}
+
+__attribute__((noinline)) static void hand_over(int task)
+{
+    uint64_t one = 1;
+
+    if (!strcmp(mode, "futex")) {
+        /* Woken once while it waits for sure, then told. All arguments are given: the last says which bits wake. */
+        while (syscall(SYS_futex, &bell, FUTEX_WAKE_BITSET_PRIVATE, 1, NULL, NULL, FUTEX_BITSET_MATCH_ANY) != 1)
+            sched_yield();
+        given = task;
+        bell++;
+        syscall(SYS_futex, &bell, FUTEX_WAKE_BITSET_PRIVATE, 1, NULL, NULL, FUTEX_BITSET_MATCH_ANY);
+        return;
+    }
+    given = task;
+    wrong += write(event, &one, sizeof one) != sizeof one;
+}
+
+static void *worker(void *unused)
+{
+    char c = 0;
+
+    for (;;) {
+        await_task();
+        if (given == END)
+            return unused;
+        taken = given;
+        wrong += pthread_getspecific(request_key) != (void *)(intptr_t)given;
+        if (write(answer, &c, 1) != 1)
+            return NULL;
+    }
+}
+
+int main(int argc, char **argv)
+{
+    pthread_t thread;
+    int ends[2];
+    char c;
+
+    mode = argc > 1 ? argv[1] : "futex";
+    pthread_key_create(&request_key, NULL);
+    event = eventfd(0, 0);
+    epoll = epoll_create1(0);
+    epoll_ctl(epoll, EPOLL_CTL_ADD, event, &(struct epoll_event){.events = EPOLLIN});
+    if (pipe(ends) != 0)
+        return 2;
+    answer = ends[1];
+    taken = given = 10000;
+    pthread_create(&thread, NULL, worker, NULL);
+    for (int task = 10001; task <= 10000 + TASKS; task++) {
+        pthread_setspecific(request_key, (void *)(intptr_t)task);
+        hand_over(task);
+        if (read(ends[0], &c, 1) != 1)
+            return 2;
+    }
+    hand_over(END);
+    pthread_join(thread, NULL);
+    printf("wrong %d\n", wrong);
+    return 0;
+}

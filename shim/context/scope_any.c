@@ -208,6 +208,13 @@ static APART struct thread *enter_by_lending(struct context *context, uintptr_t 
                                                               : enter_any(context, frame_mark);
 }
 
+static APART struct thread *enter_by_calling_out(struct context *context, uintptr_t frame_mark)
+{
+    return likely(enter_calling_out(thread_self, context, frame_mark))
+               ? thread_self
+               : enter_any(context, frame_mark);
+}
+
 static APART struct thread *enter_watched(struct context *context, uintptr_t frame_mark)
 {
     struct thread *thread = thread_self;
@@ -331,6 +338,12 @@ static APART void leave_by_lending(uintptr_t sp)
         leave_here(sp);
 }
 
+static APART void leave_by_calling_out(uintptr_t sp)
+{
+    if (unlikely(!leave_calling_out(thread_self, sp)))
+        leave_here(sp);
+}
+
 static APART void leave_watched(uintptr_t sp)
 {
     struct thread *thread = thread_self;
@@ -371,6 +384,9 @@ void scope_choose(void)
     } else if (atomic_load(&slots_moves)) {
         enter_way = enter_by_moves;
         leave_way = leave_by_moves;
+    } else if (!observer && slots_moves_out) {
+        enter_way = enter_by_calling_out;
+        leave_way = leave_by_calling_out;
     } else if (observer) {
         enter_way = enter_watched;
         leave_way = leave_watched;

@@ -358,7 +358,7 @@ static bool is_lendable(const struct slot *slot, const void *owned, void *kept)
 {
     size_t size = slot->policy == POLICY_COPY ? slot->copy_size : strlen(owned) + 1;
 
-    return (slot->policy == POLICY_COPY || heap.usable(kept) >= size) &&
+    return (slot->policy == POLICY_COPY || (heap.usable && heap.usable(kept) >= size)) &&
            bytes_are_same(owned, kept, size);
 }
 

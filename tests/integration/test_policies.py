@@ -68,6 +68,16 @@ def copy_of_an_arena(name):
             after.fail("expected one failure with its reason")
 
 
+@needs(of=lambda name: (name,) if name else ())
+@test("D16: string: a worker's next task is lent what it should have, whatever the last one did with the same copy",
+      each=ALLOCATORS)
+def lent_again(name):
+    program, before = compiled("lent_string", "lent_string.c", "-luv"), [find_library(name)] if name else []
+    plain(program, before=before).ok().says(" nothing" * 8 + "\n")
+    carry("key:request_key,string", program, before=before).ok().clean().says(
+        " one" * 6 + " much longer than what there was room for until now two\n")
+
+
 @test("D16: without a policy the task has nothing of the request", each=ITEMS)
 def plain_run(kind):
     for how in (plain, idle):

@@ -1,8 +1,9 @@
 """Policies (rule D16): values that outlive their request, each ended exactly once."""
 import re
+import shutil
 
 from compile import compiled
-from harness import LIBRARY, PROGRAMS, ROOT, carry, idle, plain, test, this_machine_only
+from harness import LIBRARY, PROGRAMS, ROOT, carry, expect, idle, plain, test, this_machine_only
 from needs import library as find_library, needs, require, runtime
 
 ITEMS = {"key": "key:item_key", "owned": "key:item_owned", "tls": "tls:item_tls",
@@ -165,11 +166,14 @@ PLUGIN_POLICIES = {"share": "share", "copy": "copy=8", "string": "string", "clon
 PLUGIN_PAIRS = [(kind, policy) for kind in PLUGIN_ITEMS for policy in PLUGIN_POLICIES if (kind, policy) not in WATCHED]
 
 
-def unload(kind, policy, *command, **how):
+def stays(kind, policy):
     """What baton calls or writes to when a task ends stays loaded: destructors, clone and free, functions, variables."""
+    return f"still loaded {kind != 'key' or policy in ('clone', 'ref'):d}\n"
+
+
+def unload(kind, policy, *command, **how):
     after = carry(f"{PLUGIN_ITEMS[kind]},{PLUGIN_POLICIES[policy]}", *command, PLUGIN, kind, policy, **how)
-    stays = kind != "key" or policy in ("clone", "ref")
-    after.ok().quiet().clean().says(f"still loaded {stays:d}\n")
+    after.ok().quiet().clean().says(stays(kind, policy))
 
 
 @test("D16: the plugin whose context tasks wait with is closed: what is called later stays loaded, all is ended once",
@@ -183,10 +187,19 @@ def owner_closes(kind, policy):
 
 
 @needs("valgrind")
-@test("D16: the same under valgrind", timeout=120,
-      each=PLUGIN_PAIRS)
-def owner_closes_under_valgrind(kind, policy):
-    unload(kind, policy, *VALGRIND, PROGRAMS / "policy_unload", timeout=100)
+@test("D16: the same under valgrind, the kinds one after the other, each with a plugin of its own", timeout=120,
+      each=PLUGIN_POLICIES)
+def owner_closes_under_valgrind(policy, tmp_path):
+    kinds = [kind for kind in PLUGIN_ITEMS if (kind, policy) in PLUGIN_PAIRS]
+    items, words = [], []
+    for kind in kinds:
+        plugin = shutil.copy(PLUGIN, tmp_path / f"codec_of_{kind}.so")
+        items.append(re.sub(r"(codec_\w+)", rf"\1@codec_of_{kind}", f"{PLUGIN_ITEMS[kind]},{PLUGIN_POLICIES[policy]}"))
+        words += [plugin, kind, policy]
+    after = carry(";".join(items), *VALGRIND, PROGRAMS / "policy_unload", *words, timeout=100).ok().quiet().clean()
+    found = re.findall("still loaded.*\n", after.out)
+    expect(found == [stays(kind, policy) for kind in kinds], after.out)
+    expect(after.out.count("task saw 7\n") == sum("1" in line and policy != "weak" for line in found), after.out)
 
 
 REMADE = [(kind, who, before) for kind in ("key", "owned") for who in ("task", "other", "thread")

@@ -1,7 +1,7 @@
 // A library with a context and the functions that copy and end its values is unloaded while a task waits.
 // libs: glib-2.0
 // link: -ldl
-// usage: policy_unload PLUGIN KIND POLICY: key|owned|tls|fn share|copy|string|clone|ref|weak
+// usage: policy_unload {PLUGIN KIND POLICY}...: key|owned|tls|fn share|copy|string|clone|ref|weak
 #include "carrier.h"
 #include <dlfcn.h>
 #include <glib.h>
@@ -22,15 +22,18 @@ static void work(gpointer data, gpointer user_data)
     seen = !value ? 0 : is_string ? atol(value) : *(long *)value;
 }
 
-int main(int argc, char **argv)
+static void unload(const char *file, const char *kind, const char *policy)
 {
-    void *plugin = argc > 3 ? dlopen(argv[1], RTLD_NOW | RTLD_LOCAL) : NULL, *value;
+    void *plugin = dlopen(file, RTLD_NOW | RTLD_LOCAL), *value;
     if (!plugin)
-        return 2;
-    const char *kind = argv[2], *policy = argv[3];
+        exit(2);
     int ends_early = strcmp(policy, "share") != 0 && strcmp(policy, "ref") != 0;
     void (*codec_start)(const char *, long *) = (void (*)(const char *, long *))dlsym(plugin, "codec_start");
     void (*codec_set)(void *) = (void (*)(void *))dlsym(plugin, "codec_set");
+    gate = (struct gate)GATE_CLOSED;
+    live = 0;
+    seen = -1;
+    codec_read = NULL;
     is_string = !strcmp(policy, "string");
     if (is_string)
         value = strdup("7 of them");
@@ -46,7 +49,7 @@ int main(int argc, char **argv)
     if (ends_early)
         free(value);
     dlclose(plugin);
-    plugin = dlopen(argv[1], RTLD_NOW | RTLD_NOLOAD);
+    plugin = dlopen(file, RTLD_NOW | RTLD_NOLOAD);
     printf("still loaded %d\n", plugin != NULL);
     if (plugin)
         codec_read = (void *(*)(void))dlsym(plugin, "codec_read");
@@ -56,5 +59,13 @@ int main(int argc, char **argv)
     expect("live", live, 0);
     if (!ends_early)
         free(value);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 4)
+        return 2;
+    for (; argc > 3; argc -= 3, argv += 3)
+        unload(argv[1], argv[2], argv[3]);
     return verdict();
 }

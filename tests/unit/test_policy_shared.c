@@ -147,6 +147,26 @@ START_TEST(test_policy_shared_changed_value)
 }
 END_TEST
 
+/* Set by a caller that does not come through us: the object is compared at each capture. */
+START_TEST(test_policy_shared_changed_past_us)
+{
+    struct context *first, *second;
+    struct item other = {"other", 0};
+    struct seen seen;
+
+    begin("one");
+    first = context_capture(FAMILY_UNIT);
+    pthread_setspecific(key_ref, &other);
+    second = context_capture(FAMILY_UNIT);
+    seen = (struct seen){"one", "one", referred};
+    core_run(first, look, &seen);
+    seen.ref = &other;
+    core_run(second, look, &seen);
+    end();
+    ck_assert_int_eq(other.references, 0);
+}
+END_TEST
+
 /* An object at the end of what may be read of it, and one whose bytes differ in the last only. */
 START_TEST(test_policy_shared_last_byte)
 {
@@ -440,6 +460,7 @@ int main(void)
     tcase_add_test(tc, test_policy_shared_unchanged);
     tcase_add_test(tc, test_policy_shared_changed_in_place);
     tcase_add_test(tc, test_policy_shared_changed_value);
+    tcase_add_test(tc, test_policy_shared_changed_past_us);
     tcase_add_test(tc, test_policy_shared_last_byte);
     tcase_add_test(tc, test_policy_shared_tasks_do_not_see_each_other);
     tcase_add_test(tc, test_policy_shared_copies_are_kept);

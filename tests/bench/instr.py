@@ -112,7 +112,9 @@ def figure(plain_runs, shimmed_runs, names=(SHIM_NAME,), alongside=False):
 
 def measure_rows(rows, preload_first=None, batches=16, earlier=None):
     """[{row's fields, "figures": {"k": figure}}]; a figure is {"error": text} where a run failed.
-    `earlier`: a dictionary of all runs so far, which are counted in and which these are added to."""
+    `earlier`: a dictionary of all runs so far, which are counted in and which these are added to; while it is empty a
+    row is run with us once, whatever its "repeat" says: who gives it runs again what is over its budget."""
+    is_first = earlier == {}
     earlier = {} if earlier is None else earlier
     pending = {}
     plan = []
@@ -121,7 +123,7 @@ def measure_rows(rows, preload_first=None, batches=16, earlier=None):
         plan.append((row, pairs))
         for pair in pairs:
             for job in pair:
-                pending[job] = max(pending.get(job, 1), row.get("repeat", 1))
+                pending[job] = max(pending.get(job, 1), 1 if is_first and job[1] else row.get("repeat", 1))
     jobs = list(pending)
     done = measure.in_parallel([(_run_job, (job, pending[job]), {}) for job in jobs])
     for job, runs in zip(jobs, done):

@@ -1,4 +1,4 @@
-// Copying a context costs the same for one variable and for many: prints nanoseconds.
+// Copying a context costs the same for one variable and for many: prints nanoseconds of a processor.
 // flags: -Iinclude -O2
 // usage: contextvars_cost VARIABLES
 #include "baton.h"
@@ -8,7 +8,7 @@
 static double now_ns(void)
 {
     struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time); /* what others do meanwhile does not count */
     return time.tv_sec * 1e9 + time.tv_nsec;
 }
 

@@ -5,8 +5,8 @@
  * not help a real-time thread whose holder other threads keep from running. So it says in `boost` who has the lock
  * and asks the kernel for that futex: this lends the holder its priority until lock_free gives `boost` up.
  * Whether the lock is held stands in `held` alone: what goes wrong with the lending (the kernel refuses it, a holder
- * has not seen it) costs the time of its limit and nothing else. Only real-time threads ask: a sandbox may
- * know plain futexes only.
+ * has not seen it) costs the time of its limit and nothing else. Who waits for long asks, without a look at whether it is a
+ * real-time thread: a sandbox may kill at that question, and there are few that know plain futexes only.
  */
 #include "base/clock.h"
 #include "base/lock.h"
@@ -19,7 +19,7 @@
 enum {
     WAIT_MS = 200,
     SPINS = 128,
-    NAPS = 1, /* until a thread looks whether it is a real-time one */
+    NAPS = 4, /* a sixth of a millisecond of a real-time thread, until it lends its priority */
     NAP_NS = 30000,
     LOAN_NS = 500000,
     FUTEX_WAIT_PRIVATE = 128,
@@ -81,16 +81,6 @@ void lock_nap(void)
     nap(&nothing, 0);
 }
 
-static bool is_real_time(void)
-{
-    enum { FIFO = 1, RR = 2, DEADLINE = 6, RESET_ON_FORK = 0x40000000 };
-    long policy = SYS_CALL(sched_getscheduler, 0L);
-
-    if (policy >= 0)
-        policy &= ~(long)RESET_ON_FORK;
-    return policy == FIFO || policy == RR || policy == DEADLINE;
-}
-
 /* False: it cannot be lent. The limit is needed where the holder has let go without seeing us. */
 static bool boost(struct lock *lock, uint32_t owner)
 {
@@ -98,8 +88,9 @@ static bool boost(struct lock *lock, uint32_t owner)
     uint32_t word = 0;
     long result;
 
-    if (!lock_number_at || SYS_CALL(clock_gettime, CLOCK_REALTIME, &limit) < 0)
+    if (!lock_number_at)
         return false;
+    limit = clock_read(CLOCK_REALTIME);
     limit.tv_nsec += LOAN_NS;
     if (limit.tv_nsec >= 1000000000) {
         limit.tv_nsec -= 1000000000;
@@ -148,7 +139,7 @@ void lock_take_slow(struct lock *lock)
             continue;
         }
         if (++naps == NAPS)
-            lends = is_real_time();
+            lends = true;
         if (!lends || !(lends = boost(lock, held & LOCK_OWNER)))
             nap(&lock->held, held);
     }

@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/lock.h"
 #include "suite.h"
 
@@ -86,6 +87,49 @@ START_TEST(test_lock_needs_no_sleep)
     refuse_futex(
         128); /* FUTEX_WAIT_PRIVATE, by which we sleep; glibc's own waits have other words */
     count_together();
+}
+END_TEST
+
+/* Check runs each test in a process of its own, and the end of that is seen. */
+static void kill_at_questions(void)
+{
+    struct sock_filter filter[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_sched_getscheduler, 2, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clock_gettime, 1, 0),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+    };
+    struct sock_fprog program = {sizeof filter / sizeof *filter, filter};
+
+    clock_source = clock_gettime; /* as it is found at the start */
+    ck_assert_int_eq(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+    ck_assert_int_eq(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program), 0);
+}
+
+static void *hold_for_a_while(void *is_held)
+{
+    const struct timespec time = {0, 5000000};
+
+    lock_take(&lock);
+    atomic_store((atomic_bool *)is_held, true);
+    nanosleep(&time, NULL);
+    lock_drop(&lock);
+    return NULL;
+}
+
+START_TEST(test_lock_asks_a_sandbox_for_plain_calls_only)
+{
+    atomic_bool is_held = false;
+    pthread_t thread;
+
+    kill_at_questions();
+    ck_assert_int_eq(pthread_create(&thread, NULL, hold_for_a_while, &is_held), 0);
+    while (!atomic_load(&is_held))
+        sched_yield();
+    lock_take(&lock);
+    lock_drop(&lock);
+    pthread_join(thread, NULL);
 }
 END_TEST
 
@@ -232,6 +276,7 @@ int main(void)
     if (!getenv("CK_FORK")) { /* these leave a filter, or a processor that is the only one */
         tcase_add_test(tests, test_lock_needs_no_priority_inheritance);
         tcase_add_test(tests, test_lock_needs_no_sleep);
+        tcase_add_test(tests, test_lock_asks_a_sandbox_for_plain_calls_only);
         tcase_add_test(tests, test_lock_lends_priority_to_its_holder);
     }
     return suite_run("lock", tests);

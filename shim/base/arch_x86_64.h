@@ -2,6 +2,7 @@
 #ifndef BATON_BASE_ARCH_X86_64_H
 #define BATON_BASE_ARCH_X86_64_H
 
+#include <cpuid.h>
 #include <elf.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -238,10 +239,16 @@ static inline bool arch_is_behind_call(const unsigned char *code)
     (__builtin_ia32_ptestz256((arch_wide)(vector), (arch_wide)(vector)) != 0)
 typedef long long __attribute__((vector_size(32))) arch_wide;
 
+/* Asked of the processor here: the compiler's own question is a constructor, which every program would run. */
 static inline bool arch_is_wide(void)
 {
-    __builtin_cpu_init();
-    return __builtin_cpu_supports("avx2") != 0;
+    enum { SAVED = 6 }; /* what the system saves of a thread: both halves of such a register */
+    unsigned a, b, c, d, saved, high;
+
+    if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & bit_OSXSAVE) || !(c & bit_AVX))
+        return false;
+    __asm__("xgetbv" : "=a"(saved), "=d"(high) : "c"(0));
+    return (saved & SAVED) == SAVED && __get_cpuid_count(7, 0, &a, &b, &c, &d) && b & bit_AVX2;
 }
 
 #endif

@@ -38,7 +38,7 @@ struct storage_item {
     struct storage_type type;
     struct storage *storage; /* once bound */
     unsigned number;         /* its cell of those that wait */
-    bool is_found;           /* the variable is there */
+    void *_Atomic place;     /* the variable, once it is there */
 };
 
 /* Of a thread that has not looked at its list: what it will find there. Its own. */
@@ -79,12 +79,11 @@ static bool has_key(void)
 {
     int state = atomic_load_explicit(&key_state, memory_order_acquire);
 
-    if (state == 0) {
+    if (state == 0 && slots_calls.key_create) { /* else too early */
         lock_take(&storages_lock);
         state = atomic_load_explicit(&key_state, memory_order_relaxed);
         if (state == 0) {
-            state = slots_calls.key_create &&
-                            slots_calls.key_create(&waiting_key, end_waiting) == 0 &&
+            state = slots_calls.key_create(&waiting_key, end_waiting) == 0 &&
                             waiting_key < KEYS_CHEAP
                         ? 1
                         : -1;
@@ -116,7 +115,20 @@ void storage_looks(void)
         mem_free(waiting, sizeof *waiting);
 }
 
-void storage_made(void *place, void (*end)(void *), storage_get *get, storage_set *set)
+/* Some item waits for a storage at that place, or for a variable that may be there. */
+static bool is_awaited(const void *place)
+{
+    bool is_awaited = false;
+
+    for (unsigned i = 0; i < items_count; i++) {
+        const void *at = atomic_load_explicit(&items[i]->place, memory_order_relaxed);
+
+        is_awaited |= !items[i]->storage && (!at || at == place);
+    }
+    return is_awaited;
+}
+
+bool storage_made(void *place, void (*end)(void *), storage_get *get, storage_set *set)
 {
     struct storage *free_one = NULL;
 
@@ -138,6 +150,7 @@ void storage_made(void *place, void (*end)(void *), storage_get *get, storage_se
     }
     lock_drop(&storages_lock);
     slots_look_again();
+    return slots_calls.key_create && is_awaited(place); /* else whoever starts looks */
 }
 
 void storage_gone(const void *place)
@@ -274,7 +287,7 @@ static const char *storage_reason(const struct slot *slot, const struct elf_modu
 
 static bool storage_will_come(const struct slot *slot)
 {
-    return item_of(slot)->is_found;
+    return item_of(slot)->place != NULL;
 }
 
 const char *storage_codec(const struct slot *slot, const char **prefix)
@@ -320,7 +333,7 @@ static void storage_resolve(struct slot *slot)
 
     if (!place)
         return;
-    item->is_found = true;
+    atomic_store_explicit(&item->place, place, memory_order_relaxed);
     slot->reason = "no QThreadStorage was made there yet";
     storage = find_storage(place);
     if (!storage || slots_may_not_open)

@@ -16,8 +16,9 @@ typedef void **storage_set(void *storage, void *value);
 /* Some item names one: before that nothing has to be told. */
 extern bool storages_wanted;
 
-/* A storage was made at this address, or ends. END: what Qt deletes its values by. */
-void storage_made(void *storage, void (*end)(void *), storage_get *get, storage_set *set);
+/* A storage was made at this address, or ends. END: what Qt deletes its values by. True: it is waited for, slots_resolve
+ * has to be called. */
+bool storage_made(void *storage, void (*end)(void *), storage_get *get, storage_set *set);
 void storage_gone(const void *storage);
 /* Before the calling thread asks for its value of some storage, or sets it. */
 void storage_looks(void);

@@ -1,5 +1,6 @@
 """QThreadStorage of Qt 5 and 6: values that Qt keeps under no key, and deletes itself."""
 from harness import PROGRAMS, carry, idle, plain, test
+from needs import unable
 from test_launcher import baton
 
 CODEC = PROGRAMS / "qt_codec.so"
@@ -20,6 +21,16 @@ def kinds(version, kind):
         run(program, kind).wrong()
     # QThread::wait answers before its thread has ended, so a context may still be there at exit.
     carry(item(kind), program, kind).ok().quiet().carried("qt.pool").carried("pthread", exactly=4)
+
+
+@test("E21: a storage is bound before main: in a sandbox that forbids to open files its values are carried", each=("qt5", "qt6"))
+def sandbox(version):
+    program = f"{version}_storage"
+    before = plain(program, "sandbox")
+    if before.code == 77:
+        unable("no seccomp here")
+    before.wrong()
+    carry(item("string"), program, "sandbox", env={"BATON_REPORT": ""}).ok().quiet()
 
 
 @test("D20: a storage is refused with another type than its own", each=[

@@ -1,7 +1,8 @@
 /*
  * Qt: what a program keeps in QThreadStorage is each request's own in the tasks of its pool, and every value that was
  * made is deleted once.
- * The program of qt5_storage.cc and qt6_storage.cc. usage: qt5_storage MODE; a mode is one kind of value
+ * The program of qt5_storage.cc and qt6_storage.cc. usage: qt5_storage MODE; a mode is one kind of value, or `sandbox`:
+ * no file may be opened once main has begun
  */
 #include "carrier.h"
 #include <QtCore/QByteArray>
@@ -11,8 +12,13 @@
 #include <QtCore/QThreadPool>
 #include <QtCore/QThreadStorage>
 #include <atomic>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <malloc.h>
+#include <stddef.h>
 #include <string>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 
 static std::atomic<long> ran, wrong_ones, alive;
 
@@ -138,6 +144,29 @@ template <class Kind> static void all()
     expect("ran", ran, 200);
 }
 
+/* From now on the kernel ends the process when it opens a file. */
+static void shut_in()
+{
+    sock_filter filter[] = {BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+                            BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_openat, 0, 1),
+                            BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+                            BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
+    sock_fprog program = {sizeof filter / sizeof *filter, filter};
+
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program))
+        _exit(77);
+}
+
+static void sandbox()
+{
+    Thread<Texts> thread;
+    shut_in();
+    Texts::set(5);
+    thread.start();
+    thread.wait();
+    expect("thread", thread.saw, 5);
+}
+
 int main(int argc, char **argv)
 {
     static const struct {
@@ -145,7 +174,7 @@ int main(int argc, char **argv)
         void (*run)();
     } modes[] = {
         {"qstring", all<Names>}, {"qbytearray", all<Bytes>}, {"int", all<Numbers>},
-        {"string", all<Texts>}, {"request", all<Pointers>},
+        {"string", all<Texts>}, {"request", all<Pointers>}, {"sandbox", sandbox},
     };
     for (auto &mode : modes)
         if (argc > 1 && !strcmp(argv[1], mode.name)) {
@@ -153,6 +182,6 @@ int main(int argc, char **argv)
             expect("more than a few are still there", alive > 4, 0);
             return verdict();
         }
-    fprintf(stderr, "usage: qt_storage qstring|qbytearray|int|string|request\n");
+    fprintf(stderr, "usage: qt_storage qstring|qbytearray|int|string|request|sandbox\n");
     return 2;
 }

@@ -2,6 +2,7 @@
  * QThreadStorage: the slots are told which there are, and when a thread first looks at its values (slots/storage.c).
  * Nothing is handed over here. While no item names one, these calls only pass.
  */
+#include "slots/slots.h"
 #include "slots/storage.h"
 #include "families/handoff.h"
 
@@ -20,8 +21,10 @@ void BODY(make)(struct QThreadStorageData *storage, void (*delete_value)(void *)
     REAL_OF_FOR(make, caller)(storage, delete_value);
     if (likely(!storages_wanted))
         return;
-    storage_made(storage, delete_value, (storage_get *)REAL_OF_FOR(get, caller),
-                 (storage_set *)REAL_OF_FOR(set, caller));
+    /* At once, and not at the next capture: files are opened, which a program may no longer do once it has begun. */
+    if (storage_made(storage, delete_value, (storage_get *)REAL_OF_FOR(get, caller),
+                     (storage_set *)REAL_OF_FOR(set, caller)))
+        slots_resolve();
 }
 
 void BODY(end)(struct QThreadStorageData *storage)

@@ -453,15 +453,17 @@ static unsigned storage_number(const int *storage)
                                                          : DISCOVER_NUMBERS;
 }
 
-/* Of the object behind the pointer, which lies in a block of malloc's: that has 24 bytes at least. */
+/* Of the object behind the pointer. It may be shorter: of what is behind it no more than its page is sure to be there. */
 static void *told_by_bytes(void *const *cell)
 {
+    enum { BYTES = 24, PAGE = 4096 };
     uint64_t sum = 1469598103934665603u;
+    const volatile unsigned char *at = cell ? *cell : NULL;
 
-    if (!cell || !*cell)
+    if (!at)
         return NULL;
-    for (unsigned i = 0; i < 24; i++)
-        sum = (sum ^ ((const volatile unsigned char *)*cell)[i]) * 1099511628211u;
+    for (unsigned i = 0; i < BYTES && (i == 0 || (uintptr_t)(at + i) % PAGE != 0); i++)
+        sum = (sum ^ at[i]) * 1099511628211u;
     return (void *)(sum | 1);
 }
 

@@ -1,5 +1,5 @@
-// A server with a pool of its own that keeps its context in a QThreadStorage, beside one that counts for each thread.
-// Says how many tasks saw their request.
+// A server with a pool of its own that keeps its context in a QThreadStorage, beside one that counts for each thread
+// and one whose values lie where nothing may be read behind them. Says how many tasks saw their request.
 // flags: -fPIC
 // libs: Qt5Core
 #include <QtCore/QString>
@@ -7,6 +7,7 @@
 #include <deque>
 #include <pthread.h>
 #include <stdio.h>
+#include <sys/mman.h>
 
 enum { REQUESTS = 40, WORKERS = 2 };
 
@@ -15,7 +16,21 @@ struct job {
     void *arg;
 };
 
+/* At the very end of a page, before one that nobody may read. */
+struct edge {
+    enum { PAGE = 4096 };
+    long number = 0;
+    static void *operator new(size_t size)
+    {
+        char *pages = static_cast<char *>(mmap(nullptr, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+        mprotect(pages + PAGE, PAGE, PROT_NONE);
+        return pages + PAGE - size;
+    }
+    static void operator delete(void *at) { munmap(static_cast<char *>(at) - PAGE + sizeof(edge), 2 * PAGE); }
+};
+
 QThreadStorage<QString> request_name;
+static QThreadStorage<edge *> edges;
 static QThreadStorage<int> calls;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t wanted = PTHREAD_COND_INITIALIZER, finished = PTHREAD_COND_INITIALIZER;
@@ -53,6 +68,9 @@ static void task(void *arg)
 {
     bool is_right = request_name.localData() == QString::number(qlonglong(reinterpret_cast<long>(arg)));
     calls.localData()++;
+    if (!edges.hasLocalData())
+        edges.setLocalData(new edge);
+    edges.localData()->number++;
     pthread_mutex_lock(&lock);
     (is_right ? right : wrong)++;
     pthread_cond_signal(&finished);

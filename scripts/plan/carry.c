@@ -107,6 +107,8 @@ static bool check_name(const struct slot *slot, const char *name, const char *us
            first.source == ELF_FROM_DYNSYM   ? "exported"
            : first.source == ELF_FROM_SYMTAB ? "in its symbol table"
                                              : "in its debug file");
+    if (slot && slot->kind == &slot_kind_storage && (reason = storage_doubt(slot, &where->elf)))
+        printf("        %s\n", reason);
     return true;
 }
 

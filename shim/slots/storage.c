@@ -296,6 +296,11 @@ const char *storage_codec(const struct slot *slot, const char **prefix)
     return item_of(slot)->type.file;
 }
 
+const char *storage_doubt(const struct slot *slot, const struct elf_module *module)
+{
+    return storage_type_doubt(&item_of(slot)->type, module);
+}
+
 /* Where the variable is; the module is in *module. NULL: not there, or refused. */
 static void *find_place(struct slot *slot, struct elf_module *module)
 {

@@ -49,6 +49,8 @@ bool storage_type_parse(struct storage_type *type, char *word);
  * deletes its values, "" where it has no name; NULL: not known which of the module's it is. */
 const char *storage_type_reason(const struct storage_type *type, const struct elf_module *module,
                                 const char *end_name);
+/* What is not known of it before the program runs; NULL: nothing is left to be asked. */
+const char *storage_type_doubt(const struct storage_type *type, const struct elf_module *module);
 /* Finds what copies it. QT: an address in the copy of Qt. Why it cannot be; NULL: done. */
 const char *storage_type_bind(struct storage_type *type, const struct elf_module *module,
                               const void *qt);
@@ -58,5 +60,7 @@ void storage_type_destroy(const struct storage_type *type, void *copy);
 
 /* For baton check: the user's codec; NULL: it has none. */
 const char *storage_codec(const struct slot *slot, const char **prefix);
+/* The same of what cannot be said of its type; NULL: all can. */
+const char *storage_doubt(const struct slot *slot, const struct elf_module *module);
 
 #endif

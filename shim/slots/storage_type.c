@@ -121,6 +121,19 @@ static const char *reason_by_module(const struct storage_type *type,
     return known ? OTHER_TYPE : NULL;
 }
 
+const char *storage_type_doubt(const struct storage_type *type, const struct elf_module *module)
+{
+    char full[ELF_FULL] = "";
+    struct elf_query query = {.name = STORAGE "*" DELETES, .want = ELF_FUNC, .full = full};
+
+    if (type->file || (elf_find_symbols(module, &query, 1) && query.found.matches == 1))
+        return NULL;
+    return query.found.matches
+               ? "which of the module's types of QThreadStorage it is shows when the "
+                 "program runs: another one than the item's is refused then"
+               : "nothing in the module says its type: the item's is believed";
+}
+
 const char *storage_type_reason(const struct storage_type *type, const struct elf_module *module,
                                 const char *end_name)
 {

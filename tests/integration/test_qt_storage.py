@@ -46,3 +46,10 @@ def other_type(what, why):
     ("nowhere,copy=4", "not found")])
 def checked(what, why):
     baton("check", f"qt:{what}", PROGRAMS / "qt5_storage").exits(1).says(why)
+
+
+@test("check: where names do not tell the storage's own type, check says what is left open", each=[
+    ("name_of_request,codec=qbytearray", "which of the module's types"), ("number_of_request,copy=8", "which of the module's types")])
+def doubts(what, why):
+    baton("check", f"qt:{what}", PROGRAMS / "qt5_storage").ok().says("found in qt5_storage", why)
+    baton("check", f"qt:request,codec={CODEC}", PROGRAMS / "qt5_storage").ok().says("found in qt5_storage").never_says(why)

@@ -74,7 +74,8 @@ static uintptr_t stack_end(uintptr_t sp)
 
 /*
  * Pages that were readable when they were last asked about: a value that is handed over again and again costs
- * no system call. A page that is gone since would have to be named by a value that dangles.
+ * no system call. Only of pages that the value is surely in, or an allocator: one that is gone since would have to
+ * be named by a value that dangles.
  */
 static bool is_readable(uintptr_t from, size_t len)
 {
@@ -91,6 +92,21 @@ static bool is_readable(uintptr_t from, size_t len)
     return true;
 }
 
+/* May LEN bytes at FROM be read? What lies in the page of ASKED is known. */
+static bool is_readable_now(uintptr_t from, size_t len, uintptr_t asked)
+{
+    enum { PAGE_BITS = 12 };
+
+    return !(((from ^ asked) | ((from + len - 1) ^ asked)) >> PAGE_BITS) ||
+           sys_is_readable((const void *)from, len);
+}
+
+/* Of an object that begins there: of the pages behind its first one nobody knows whether they are still its own. */
+static bool object_is_readable(uintptr_t address, size_t len)
+{
+    return is_readable(address, 1) && is_readable_now(address, len, address);
+}
+
 /* How many of `want` bytes can be read: a small block of an allocator that is not asked may be the last of its pages. */
 static size_t readable_bytes(uintptr_t address, size_t want)
 {
@@ -100,7 +116,8 @@ static size_t readable_bytes(uintptr_t address, size_t want)
         next = page - (address + have) % page + have;
         if (next > want)
             next = want;
-        if (!is_readable(address + have, next - have))
+        if (have ? !sys_is_readable((const void *)(address + have), next - have)
+                 : !is_readable(address, next))
             return have;
     }
     return want;
@@ -119,18 +136,19 @@ enum {
 /*
  * Can glibc have a block here whose header's second word is this one? What stands before an object of somebody's
  * own pool is often its size, too. The first heap ends at the break (when it had to go on elsewhere, its blocks are
- * taken for unknown), one of a thread has its size at the start of its 64 MiB, and a mapping begins with its block.
+ * taken for unknown), one of a thread has its size at the start of its 64 MiB, and a mapping is the block's alone.
  */
 static bool can_be_glibcs(uintptr_t address, size_t word)
 {
     const uintptr_t page = 4096, heap_size = (uintptr_t)64 << 20;
-    uintptr_t first = address & ~(heap_size - 1);
+    uintptr_t first = address & ~(heap_size - 1), end = address + (word & ~(size_t)CHUNK_FLAGS);
 
     if (word & CHUNK_IS_MAPPED)
-        return !((address - CHUNK_HEADER - ((const size_t *)address)[-2]) % page);
+        return !((address - CHUNK_HEADER - ((const size_t *)address)[-2]) % page) &&
+               is_readable_now(end - 2 * CHUNK_HEADER, CHUNK_HEADER, address);
     if (!(word & CHUNK_OF_THREAD))
-        return address < (uintptr_t)sbrk(0);
-    return is_readable(first, 4 * sizeof(size_t)) && address - first < ((const size_t *)first)[2];
+        return end <= (uintptr_t)sbrk(0) && is_readable(end - CHUNK_HEADER, CHUNK_HEADER);
+    return is_readable(first, 4 * sizeof(size_t)) && end - first <= ((const size_t *)first)[2];
 }
 
 /*
@@ -146,23 +164,15 @@ static inline __attribute__((always_inline)) size_t block_size(void *object)
         return heap.usable && address % 8 == 0 && (!heap.owns || heap.owns(object))
                    ? heap.usable(object)
                    : 0;
-    if (address % CHUNK_ALIGNMENT || !is_readable(address - CHUNK_HEADER, CHUNK_HEADER))
+    if (address % CHUNK_ALIGNMENT || !is_readable(address, 1) ||
+        !is_readable_now(address - CHUNK_HEADER, CHUNK_HEADER, address))
         return 0;
     word = ((const size_t *)object)[-1];
     size = word & ~(size_t)CHUNK_FLAGS;
     if (size < CHUNK_LEAST || size % CHUNK_ALIGNMENT || size > (size_t)1 << 40 ||
-        !can_be_glibcs(address, word) || !is_readable(address + size - CHUNK_HEADER, CHUNK_HEADER))
+        !can_be_glibcs(address, word))
         return 0;
     return heap.usable(object);
-}
-
-/* May LEN bytes at FROM be read? What lies in the page of ASKED is known. */
-static bool is_readable_now(uintptr_t from, size_t len, uintptr_t asked)
-{
-    enum { PAGE_BITS = 12 };
-
-    return !(((from ^ asked) | ((from + len - 1) ^ asked)) >> PAGE_BITS) ||
-           sys_is_readable((const void *)from, len);
 }
 
 /* As block_size, of what may be gone: no page is remembered, and a block with a mapping of its own is none. */
@@ -218,7 +228,7 @@ static size_t object_size(void *object, size_t want)
     if (heap.is_watched)
         return 0;
     if (heap.usable)
-        return is_readable(address, want) ? want : 0;
+        return object_is_readable(address, want) ? want : 0;
     return readable_bytes(address, want);
 }
 

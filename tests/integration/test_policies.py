@@ -57,9 +57,9 @@ ALLOCATORS = ("", "libjemalloc.so.2", "libtcmalloc.so.4")
 def copy_of_an_arena(name):
     program, item = compiled("arena", "-rdynamic", "arena.c"), "tls:request,copy=48"
     before = [find_library(name)] if name else []
-    plain(program, before=before).ok().says(" nothing" * 6 + "\n")
+    plain(program, before=before).ok().says(" nothing" * 8 + "\n")
     after = carry(item, program, before=before, env={"BATON_LOG": "warn"}).ok().clean()
-    after.says(f" mine mine sized-and-longer-than-24-bytes mapped-and-longer-than-16 mine {'short' if name else 'nothing'}\n")
+    after.says(f" below behind mine mine sized-and-longer-than-24-bytes mapped-and-longer-than-16 mine {'short' if name else 'nothing'}\n")
     slot = after.slot_is(item, "bound").slot(item)
     if name:  # which block is shorter is not asked of it, and what can be read is taken
         after.quiet()

@@ -1,6 +1,7 @@
 /*
- * A request in memory that no allocator knows: an arena's page, its inside, one with words around it as glibc's blocks
- * have them, its last bytes, and one that is shorter than was said. Each is handed to a thread, which prints it.
+ * A request in memory that no allocator knows: pages around an arena's, which are gone then, the arena's, its
+ * inside, one with words around it as glibc's blocks have them, its last bytes, and one that is shorter than was said.
+ * Each is handed to a thread, which prints it.
  */
 #include <pthread.h>
 #include <stdio.h>
@@ -26,10 +27,15 @@ static void hand_over(char *value)
 
 int main(void)
 {
-    char *arena = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    char *pages = mmap(NULL, 12288, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    char *arena = pages + 4096;
     size_t *block;
 
-    if (arena == MAP_FAILED || munmap(arena + 4096, 4096))
+    if (pages == MAP_FAILED)
+        return 2;
+    hand_over(strcpy(pages, "below"));
+    hand_over(strcpy(arena + 4096, "behind"));
+    if (munmap(pages, 4096) || munmap(arena + 4096, 4096))
         return 2;
     hand_over(strcpy(arena, "mine"));
     hand_over(strcpy(arena + 3, "mine"));

@@ -15,6 +15,7 @@
 
 #include "context/dangling.h"
 #include "context/internal.h"
+#include "context/slot_counts.h"
 #include "slots/origin.h"
 #include "slots/policy.h"
 
@@ -52,6 +53,8 @@ static inline void *lending_lend_one(const struct policy_held *held, struct cont
 
     if (held->policy == POLICY_CLONE && lending_is_last(context, frame_mark)) {
         context->key[held->key_index] = NULL;
+        if (unlikely(slot_counts_on) && owned)
+            slot_counts_moved(thread_self, held->slot);
         return owned;
     }
     return policy_lend_again(held->slot, owned, kept);
@@ -117,6 +120,8 @@ static inline bool lending_take_back(struct context *own)
             continue;
         own->key[key_index] = borrowed[key_index] = NULL;
         if (likely(held->policy == POLICY_REF))
+            policy_call(held->slot->policy_function[1], lent);
+        else if (held->policy == POLICY_CLONE) /* apart: the compiler saves registers otherwise */
             policy_call(held->slot->policy_function[1], lent);
         else
             policy_take_back(held->slot, lent);

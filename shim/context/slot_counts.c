@@ -49,19 +49,33 @@ void slot_counts_begin(void)
     slot_counts_on = true;
 }
 
-void slot_counts_add(struct thread *thread, const struct context *context, int64_t captured,
-                     int64_t attached)
+/* Made when they are first needed. NULL: no memory. */
+static struct slot_count *counts_for(struct thread *thread)
 {
     struct slot_count *counts = counts_of(thread);
 
-    if (thread == &thread_unknown)
-        return;
-    if (!counts) {
-        counts = mem_alloc(slots_count * sizeof *counts);
-        atomic_store_explicit(&thread->guests[GUEST_slot_counts], counts, memory_order_release);
-    }
+    if (counts || thread == &thread_unknown)
+        return counts;
+    counts = mem_alloc(slots_count * sizeof *counts);
+    atomic_store_explicit(&thread->guests[GUEST_slot_counts], counts, memory_order_release);
+    return counts;
+}
+
+void slot_counts_add(struct thread *thread, const struct context *context, int64_t captured,
+                     int64_t attached)
+{
+    struct slot_count *counts = counts_for(thread);
+
     if (counts)
         add(counts, context, captured, attached);
+}
+
+void slot_counts_moved(struct thread *thread, const struct slot *slot)
+{
+    struct slot_count *counts = counts_for(thread);
+
+    if (counts)
+        counts[slot - slots].attached++;
 }
 
 void slot_counts_add_signal(struct thread *thread, const struct context *context)

@@ -9,6 +9,8 @@
 
 #include "context/context.h"
 
+struct slot;
+
 struct slot_count {
     uint64_t captured; /* handoffs whose context had a value of it */
     uint64_t
@@ -21,6 +23,9 @@ void slot_counts_begin(void);
 /* Handoffs that took the context along, runs in it: by the calling thread, whose block it is. */
 void slot_counts_add(struct thread *thread, const struct context *context, int64_t captured,
                      int64_t attached);
+/* One run, which has the context's value of that slot for itself: the context, which the run is counted by when it ends,
+ * has none any more. */
+void slot_counts_moved(struct thread *thread, const struct slot *slot);
 /* One handoff, in a signal handler. */
 void slot_counts_add_signal(struct thread *thread, const struct context *context);
 

@@ -69,14 +69,19 @@ def copy_of_an_arena(name):
             after.fail("expected one failure with its reason")
 
 
+LENT_AGAIN = [("string", name) for name in ALLOCATORS] + [("clone=strdup,free=free", "")]
+
+
 @needs(of=lambda name: (name,) if name else ())
-@test("D16: string: a worker's next task is lent what it should have, whatever the last one did with the same copy",
-      each=ALLOCATORS)
-def lent_again(name):
+@test("D16: string, clone: a worker's next task is lent what it should have, whatever the last one did; each is counted",
+      each=LENT_AGAIN)
+def lent_again(policy, name):
     program, before = compiled("lent_string", "lent_string.c", "-luv"), [find_library(name)] if name else []
     plain(program, before=before).ok().says(" nothing" * 8 + "\n")
-    carry("key:request_key,string", program, before=before).ok().clean().says(
+    after = carry(f"key:request_key,{policy}", program, before=before).ok().clean().says(
         " one" * 6 + " much longer than what there was room for until now two\n")
+    counts = after.slot(f"key:request_key,{policy}")["counts"]
+    expect(counts == {"captured": 8, "empty": 0, "attached": 8}, f"the counts are {counts}")
 
 
 @test("D16: without a policy the task has nothing of the request", each=ITEMS)

@@ -336,6 +336,7 @@ static void storage_resolve(struct slot *slot)
     struct storage *storage;
     const char *reason;
 
+    has_key(); /* early: the program's own may be many */
     if (!place)
         return;
     atomic_store_explicit(&item->place, place, memory_order_relaxed);

@@ -199,6 +199,17 @@ static const char *bind_qt(struct storage_type *type, const struct known *known,
     return elf_module_match(&module, "libQt6Core") ? NULL : "known of Qt 5 and 6 only";
 }
 
+/* As MODULE would reach it: what was opened for its opener only, a C++ library too, is not seen by others. */
+static void *symbol_for(const struct elf_module *module, const char *name)
+{
+    void *found = dlsym(RTLD_DEFAULT, name), *library;
+
+    if (found || module->is_main)
+        return found;
+    library = dlopen(module->path, RTLD_LAZY | RTLD_NOLOAD); /* for good: it will be pinned */
+    return library ? dlsym(library, name) : NULL;
+}
+
 const char *storage_type_bind(struct storage_type *type, const struct elf_module *module,
                               const void *qt)
 {
@@ -208,9 +219,9 @@ const char *storage_type_bind(struct storage_type *type, const struct elf_module
         return bind_codec(type, type->file, type->prefix);
     if (known && !known->assign[0])
         return bind_string(type, module);
-    type->allocate = (void *(*)(size_t, const void *))dlsym(RTLD_DEFAULT, "_ZnwmRKSt9nothrow_t");
-    type->nothrow = dlsym(RTLD_DEFAULT, "_ZSt7nothrow");
-    type->release = (void (*)(void *))dlsym(RTLD_DEFAULT, "_ZdlPv");
+    type->allocate = (void *(*)(size_t, const void *))symbol_for(module, "_ZnwmRKSt9nothrow_t");
+    type->nothrow = symbol_for(module, "_ZSt7nothrow");
+    type->release = (void (*)(void *))symbol_for(module, "_ZdlPv");
     if (!type->allocate || !type->nothrow || !type->release)
         return "the program's operator new and delete are not found";
     return known ? bind_qt(type, known, qt) : NULL;

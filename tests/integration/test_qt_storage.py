@@ -33,6 +33,12 @@ def sandbox(version):
     carry(item("string"), program, "sandbox", env={"BATON_REPORT": ""}).ok().quiet()
 
 
+@test("A1, D18: a plugin of Qt that a program of C opens for itself alone is carried as others are")
+def plugin_of_its_own():
+    plain("qt_local", PROGRAMS / "qt_local.so").wrong()
+    carry("qt:request_of_plugin,codec=qstring", "qt_local", PROGRAMS / "qt_local.so").ok().quiet().carried("pthread", exactly=1)
+
+
 @test("D20: a storage is refused with another type than its own", each=[
     ("name_of_request,codec=qbytearray", "its values are of another type than the codec's"),
     ("name_of_request,codec=string", "its values are of another type than the codec's"),

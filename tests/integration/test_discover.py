@@ -180,6 +180,14 @@ def qthreadstorage(how):
             .ok().quiet().says("right 40 wrong 0")
 
 
+@test("discover: a plugin of Qt that a program of C opens for itself alone is watched and runs as without")
+def plugin_of_qt():
+    with tempfile.TemporaryDirectory() as folder:
+        program, found = (PROGRAMS / "qt_local", PROGRAMS / "qt_local.so"), Path(folder, "found.conf")
+        before = plain(*program).wrong()
+        baton("discover", "-o", found, "--", *program).ok().says(before.out)
+
+
 @needs("gcc", "x86-64")
 @test("discover finds the function that hands over also where it leaves by a jump, so that no stack has it", each=SYMBOLS[::2])
 @looks_again

@@ -188,7 +188,10 @@ static int elf_visit_complete(struct dl_phdr_info *info, size_t size, void *arg)
 {
     struct elf_completion *completion = arg;
     size_t i = completion->i++;
-    struct elf_module beyond, *module = i < STARTUP_KNOWN ? &elf_startup_list[i] : &beyond;
+    struct elf_module beyond, *module = &beyond;
+
+    if (i < STARTUP_KNOWN)
+        module = &elf_startup_list[i];
 
     if (i == 0) {
         elf_last_loaded = info->dlpi_adds;

@@ -114,7 +114,7 @@ static void say_stripped(const struct module *module, unsigned want, char *buf, 
         snprintf(buf + strlen(buf), n - strlen(buf), ", or write tls:%s+0xOFFSET:SIZE",
                  module->elf.is_main ? "main" : module->elf.name);
     else if (want == ELF_OBJECT)
-        snprintf(buf + strlen(buf), n - strlen(buf), ", or write key:%s+0xOFFSET",
+        snprintf(buf + strlen(buf), n - strlen(buf), ", or write %s+0xOFFSET in place of the name",
                  module->elf.is_main ? "main" : module->elf.name);
 }
 

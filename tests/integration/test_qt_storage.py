@@ -1,6 +1,8 @@
 """QThreadStorage of Qt 5 and 6: values that Qt keeps under no key, and deletes itself."""
+import subprocess
+
 from harness import PROGRAMS, carry, idle, plain, test
-from needs import unable
+from needs import needs, unable
 from test_launcher import baton
 
 CODEC = PROGRAMS / "qt_codec.so"
@@ -59,3 +61,11 @@ def checked(what, why):
 def doubts(what, why):
     baton("check", f"qt:{what}", PROGRAMS / "qt5_storage").ok().says("found in qt5_storage", why)
     baton("check", f"qt:request,codec={CODEC}", PROGRAMS / "qt5_storage").ok().says("found in qt5_storage").never_says(why)
+
+
+@needs("binutils")
+@test("check: of a stripped program it says that the item takes an offset, and names no item of another kind")
+def stripped(tmp_path):
+    program = tmp_path / "stripped"
+    subprocess.run(["strip", "-o", program, PROGRAMS / "qt5_storage"], check=True)
+    baton("check", "qt:name_of_request,codec=qstring", program).exits(1).says("or write main+0xOFFSET").never_says("key:")

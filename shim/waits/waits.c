@@ -403,15 +403,29 @@ EXPORTED int close(int fd)
     return NEXT(close)(fd);
 }
 
+/* Of those on the caller's stack: elsewhere may be nothing, which the kernel says by an error. Who waits for an eventfd
+ * will read it, too. */
+static const void *object_of_poll(const struct pollfd *fds, nfds_t count, uintptr_t frame)
+{
+    uintptr_t from = (uintptr_t)fds, end = readable_end(frame);
+    const void *object = NULL;
+
+    count = count < 8 ? count : 8;
+    if (from < frame || from > end || count * sizeof *fds > end - from)
+        return NULL;
+    for (nfds_t i = 0; i < count && !object; i++)
+        object = object_at(fds[i].fd);
+    return object;
+}
+
 /* Who looks at several is taken to wait for the first. */
 EXPORTED int poll(struct pollfd *fds, nfds_t count, int timeout_ms)
 {
-    for (nfds_t i = 0; timeout_ms && i < count && i < 8; i++) {
-        if (object_at(fds[i].fd)) {
-            NOTE_FD(fds[i].fd, true);
-            break;
-        }
-    }
+    const void *object =
+        timeout_ms ? object_of_poll(fds, count, (uintptr_t)__builtin_frame_address(0)) : NULL;
+
+    if (object)
+        NOTE(object, true);
     return NEXT(poll)(fds, count, timeout_ms);
 }
 

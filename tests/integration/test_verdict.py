@@ -168,6 +168,12 @@ def names_futexes_and_eventfds(mode):
     expect(found and [function_at(program, place) for place in found.groups()] == ["await_task", "hand_over"], result.err)
 
 
+@test("a program that polls at an address where nothing is gets its error, where a verdict is wanted, too")
+def polls_nowhere():
+    plain("waits_futex", "nowhere").ok().says("poll -1")
+    baton("run", "--verdict", "--carry", "key:request_key", "--", PROGRAMS / "waits_futex", "nowhere").ok().says("poll -1")
+
+
 @needs("gcc")
 @test("the verdict names who called the run time, not the run time")
 def names_callers_of_the_runtime(tmp_path):

@@ -1,6 +1,7 @@
 // A pool of the program's own whose worker waits by a futex, or by an eventfd that it reads, polls or has epoll look at.
-// usage: waits_futex futex|read|poll|epoll
+// usage: waits_futex futex|read|poll|epoll; or nowhere: polls what is at an address where nothing is
 #define _GNU_SOURCE
+#include <errno.h>
 #include <linux/futex.h>
 #include <poll.h>
 #include <pthread.h>
@@ -86,6 +87,12 @@ int main(int argc, char **argv)
     char c;
 
     mode = argc > 1 ? argv[1] : "futex";
+    if (!strcmp(mode, "nowhere")) {
+        struct pollfd *volatile nowhere = (struct pollfd *)8;
+
+        printf("poll %d\n", poll(nowhere, 1, 1));
+        return errno != EFAULT;
+    }
     pthread_key_create(&request_key, NULL);
     event = eventfd(0, 0);
     epoll = epoll_create1(0);

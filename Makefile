@@ -59,8 +59,8 @@ $(B)/shim/userhooks/%_gpr.o $(B)/shim/userhooks/%_gpr_$(ARCH).o: private BASE +=
 $(addprefix $(B)/shim/interpose/,early.o early_tables.o early_references.o deferred.o): private LAST += -fno-builtin -fno-stack-protector \
   $(if $(findstring clang,$(shell $(CC) --version 2>/dev/null)),,-fno-tree-loop-distribute-patterns)
 
-# Contexts and jumps leave the stack from where the program called, not from a frame of ours.
-$(B)/shim/families/coroutines/ucontext.o $(B)/shim/families/coroutines/fcontext.o: private LAST += -O2
+# Contexts and jumps leave the stack from where the program called, not from a frame of ours, and who waits goes on by a jump.
+$(B)/shim/families/coroutines/ucontext.o $(B)/shim/families/coroutines/fcontext.o $(B)/shim/waits/waits.o: private LAST += -O2
 
 # What puts a walk through words in line calls it in its own frame (slots/words_move.h).
 $(if $(filter x86_64,$(ARCH)),$(addprefix $(B)/shim/,$(addsuffix .o,context/capture context/scope \

@@ -174,6 +174,16 @@ def polls_nowhere():
     baton("run", "--verdict", "--carry", "key:request_key", "--", PROGRAMS / "waits_futex", "nowhere").ok().says("poll -1")
 
 
+@needs("binutils", "x86-64", of=lambda compiler: (compiler,))
+@test("who waits goes on by a jump, with all arguments of syscall where the caller has put them, in a build for debugging, too, by",
+      each=("gcc", "clang"))
+def leaves_by_jumps(compiler, tmp_path):
+    built = tmp_path / "shim/waits/waits.o"
+    plain("make", "-s", "-C", ROOT, f"B={tmp_path}", f"CC={compiler}", "CFLAGS=-g", built, timeout=60).ok()
+    for name in "syscall", "read", "sem_wait":
+        expect(re.search(r"jmp +\*", plain("objdump", "-d", f"--disassemble={name}", built).ok().out), f"{name} calls")
+
+
 @needs("gcc")
 @test("the verdict names who called the run time, not the run time")
 def names_callers_of_the_runtime(tmp_path):

@@ -53,13 +53,16 @@ static inline void core_key_delete(pthread_key_t key)
     key_deleted(trampoline_id);
 }
 
+/* As the hooks of families/posix/keys.c. */
 static inline void *core_get(pthread_key_t key)
 {
     unsigned key_index = key_index_of[key];
     const struct thread *thread = thread_self;
 
-    return key_index && thread_is_attached(thread) ? thread->attached->key[key_index - 1]
-                                                   : pthread_getspecific(key);
+    if (!key_index || !thread_is_attached(thread))
+        return pthread_getspecific(key);
+    return atomic_load(&context_reads_slow) ? context_read_key(key_index - 1)
+                                            : thread->attached->key[key_index - 1];
 }
 
 static inline int core_set(pthread_key_t key, const void *value)

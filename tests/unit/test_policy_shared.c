@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "context/variables.h"
 #include "core.h"
 #include "suite.h"
 
@@ -11,15 +12,18 @@ struct item {
     _Atomic long references;
 };
 
-pthread_key_t key_copy, key_string, key_ref, key_plain, key_left;
-static pthread_key_t *const all_keys[] = {&key_copy, &key_string, &key_ref, &key_plain, &key_left};
+pthread_key_t key_copy, key_string, key_ref, key_clone, key_plain, key_left;
+static pthread_key_t *const all_keys[] = {&key_copy,  &key_string, &key_ref,
+                                          &key_clone, &key_plain,  &key_left};
 static struct item *copied, *referred;
 static char *string;
 static bool sets_when_unreferred;
 static struct context *handed_over;
 static bool hands_over_when_unreferred;
-static int destroyed;
+static int destroyed, clones;
 
+char *shared_clone(const char *text);
+void shared_free(char *text);
 struct item *shared_ref(struct item *item);
 void shared_unref(struct item *item);
 
@@ -38,6 +42,18 @@ __attribute__((used, noinline)) void shared_unref(struct item *item)
         hands_over_when_unreferred = false;
         handed_over = context_capture(FAMILY_UNIT);
     }
+}
+
+__attribute__((used, noinline)) char *shared_clone(const char *text)
+{
+    clones++;
+    return strdup(text);
+}
+
+__attribute__((used, noinline)) void shared_free(char *text)
+{
+    clones--;
+    free(text);
 }
 
 static void begin(const char *text)
@@ -337,6 +353,36 @@ START_TEST(test_policy_shared_let_go_at_once)
 }
 END_TEST
 
+/* What a thread that ends has kept for its next task it gives back. */
+static void *run_some_and_end(void *contexts)
+{
+    struct seen seen = {"one", "one", referred};
+    struct thread *thread;
+
+    for (int i = 0; i < 3; i++)
+        core_run(((struct context **)contexts)[i], look, &seen);
+    thread = thread_self;
+    ck_assert_ptr_nonnull(thread->lending);
+    thread_leave(thread);
+    return thread;
+}
+
+START_TEST(test_policy_shared_thread_ends)
+{
+    struct context *contexts[3];
+    pthread_t thread;
+    void *ended;
+
+    begin("one");
+    for (int i = 0; i < 3; i++)
+        contexts[i] = context_capture(FAMILY_UNIT);
+    pthread_create(&thread, NULL, run_some_and_end, contexts);
+    pthread_join(thread, &ended);
+    ck_assert_ptr_null(((struct thread *)ended)->lending);
+    end();
+}
+END_TEST
+
 START_TEST(test_policy_shared_unref_sets_a_key)
 {
     struct seen seen;
@@ -424,6 +470,73 @@ START_TEST(test_policy_shared_longjmp)
 }
 END_TEST
 
+/* The last run in a context of its own is lent what the context holds; a run before it, or one that borrows the
+ * context, is not. */
+static void look_at_clone(void *unused)
+{
+    ck_assert_str_eq(core_get(key_clone), "cloned");
+}
+
+static GUARDED void run_borrowed(struct context *context)
+{
+    GUARDED_FRAME();
+    SCOPE_RUN(context, 0, look_at_clone(NULL));
+}
+
+START_TEST(test_policy_shared_lent_for_good)
+{
+    struct context *context;
+
+    slots_always_build = true;
+    begin("one");
+    core_set(key_clone, "cloned");
+    clones = 0;
+    for (int i = 0; i < 3; i++)
+        core_run(context_capture(FAMILY_UNIT), look_at_clone, NULL);
+    ck_assert_int_eq(clones, 0);
+    context = context_capture(FAMILY_UNIT);
+    core_run(context_ref(context), look_at_clone, NULL);
+    run_borrowed(context);
+    run_borrowed(context);
+    ck_assert_int_eq(clones, 1);
+    core_run(context, look_at_clone, NULL);
+    ck_assert_int_eq(clones, 0);
+    end();
+    slots_always_build = false;
+}
+END_TEST
+
+/* Variables go along with held keys. */
+static struct var *variable;
+
+static void look_for_variable(void *value)
+{
+    struct vars_entry *entry = vars_find(vars_now(thread_self), variable);
+
+    ck_assert_ptr_eq(entry ? entry->value : NULL, value);
+}
+
+START_TEST(test_policy_shared_variables)
+{
+    struct vars_entry *entry;
+    struct vars_map *map;
+
+    begin("one");
+    variable = vars_new_var("variable", NULL, NULL);
+    for (int i = 0; i < 2; i++)
+        core_run(context_capture(FAMILY_UNIT), look_for_variable, NULL);
+    entry = vars_entry_new(variable, "set");
+    ck_assert(vars_with(NULL, entry, &map));
+    vars_where(thread_self);
+    vars_set_now(thread_self, map);
+    core_run(context_capture(FAMILY_UNIT), look_for_variable, entry->value);
+    vars_set_now(thread_self, NULL);
+    core_run(context_capture(FAMILY_UNIT), look_for_variable, NULL);
+    vars_entry_unref(entry);
+    end();
+}
+END_TEST
+
 static void destroy(void *unused)
 {
     destroyed++;
@@ -447,7 +560,8 @@ static __attribute__((noinline)) void create_keys(void)
 int main(void)
 {
     static char carry[4096] = "BATON_CARRY=key:key_copy,copy=64;key:key_string,string;"
-                              "key:key_ref,ref=shared_ref,unref=shared_unref;key:key_plain;";
+                              "key:key_ref,ref=shared_ref,unref=shared_unref;"
+                              "key:key_clone,clone=shared_clone,free=shared_free;key:key_plain;";
     TCase *tc = tcase_create("policy_shared");
 
     for (int i = 0; i < 64; i++)
@@ -468,9 +582,12 @@ int main(void)
     tcase_add_test(tc, test_policy_shared_task_captures_only);
     tcase_add_test(tc, test_policy_shared_nothing_at_first);
     tcase_add_test(tc, test_policy_shared_let_go_at_once);
+    tcase_add_test(tc, test_policy_shared_thread_ends);
     tcase_add_test(tc, test_policy_shared_unref_sets_a_key);
     tcase_add_test(tc, test_policy_shared_unref_hands_over);
     tcase_add_test(tc, test_policy_shared_key_is_deleted);
     tcase_add_test(tc, test_policy_shared_longjmp);
+    tcase_add_test(tc, test_policy_shared_lent_for_good);
+    tcase_add_test(tc, test_policy_shared_variables);
     return suite_run("policy_shared", tc);
 }

@@ -112,6 +112,9 @@ START_TEST(test_policy_shared_unchanged)
     core_run(first, look, &seen);
     core_run(second, look, &seen);
     ck_assert_int_eq(referred->references, 1); /* the snapshot's */
+    thread_self->suppress++;
+    ck_assert_ptr_eq(context_capture(FAMILY_UNIT), context_empty);
+    thread_self->suppress--;
     end();
 }
 END_TEST

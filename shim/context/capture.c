@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "context/coroutine.h"
+#include "context/draft.h"
 #include "context/fast.h"
 #include "context/front.h"
 #include "context/internal.h"
@@ -50,7 +50,7 @@ static inline bool is_beginning(const struct context *context)
 /* context_of_thread finds the references where they are without limits. */
 static struct context *of_thread_within_limits(struct thread *thread)
 {
-    if (!thread->snapshot.changed_count) {
+    if (!snapshot_is_draft(&thread->snapshot)) {
         thread->snapshot.refs += thread->snapshot.stale_refs;
         thread->snapshot.stale_refs = 0;
     }
@@ -141,7 +141,7 @@ static inline struct context *take_limited(struct thread *thread, unsigned famil
 {
     /* As in line: what the snapshot is not right about has taken the references away. */
     if (unlikely(!thread_is_plain(thread) || thread->snapshot.stale_refs <= 0 ||
-                 thread->snapshot.changed_count || thread->snapshot.context->hops != 1 ||
+                 snapshot_is_draft(&thread->snapshot) || thread->snapshot.context->hops != 1 ||
                  (limit_age_ms && now_ms() != thread->snapshot.context->born_ms)))
         return NULL;
     thread->snapshot.stale_refs--;
@@ -267,6 +267,14 @@ static APART struct context *capture_held(unsigned family, uintptr_t sp)
     return likely(context != NULL) ? context : capture_any(family, sp);
 }
 
+/* The same where values change between handoffs, and nothing else is in the way. */
+static APART struct context *capture_changed(unsigned family, uintptr_t sp)
+{
+    struct context *context = draft_take(thread_self, family);
+
+    return likely(context != NULL) ? context : capture_any(family, sp);
+}
+
 static APART struct context *capture_limited(unsigned family, uintptr_t sp)
 {
     struct context *context = take_limited(thread_self, family);
@@ -290,13 +298,13 @@ static struct context *(*capture_way)(unsigned family, uintptr_t sp) = capture_a
 
 void capture_choose(void)
 {
-    capture_way = observer                    ? capture_observed
-                  : has_limits                ? capture_limited
-                  : !slots_have_copied        ? (slots_have_owned_keys ? capture_held : capture_any)
-                  : slots_word.slot           ? capture_word
+    capture_way = observer             ? capture_observed
+                  : has_limits         ? capture_limited
+                  : !slots_have_copied ? (slots_have_owned_keys ? capture_held : capture_changed)
+                  : slots_word.slot    ? capture_word
                   : atomic_load(&slots_moves) ? capture_by_moves
                                               : capture_calling_out;
-    context_captures_by_ways = capture_way != capture_any;
+    context_captures_by_ways = capture_way != capture_any && capture_way != capture_changed;
 }
 
 struct context *context_capture_slow(unsigned family)
@@ -322,9 +330,9 @@ bool context_is_too_old(const struct context *context)
 struct context *context_capture_signal(unsigned family)
 {
     struct thread *thread = thread_self;
-    struct context *context = thread_is_attached(thread)       ? thread->attached
-                              : thread->snapshot.changed_count ? NULL
-                                                               : thread->snapshot.context;
+    struct context *context = thread_is_attached(thread)             ? thread->attached
+                              : snapshot_is_draft(&thread->snapshot) ? NULL
+                                                                     : thread->snapshot.context;
 
     if (context)
         context = observer_behind(context);

@@ -8,6 +8,7 @@
 #include "context/coroutine_list.h"
 #include "context/dangling.h"
 #include "context/internal.h"
+#include "context/pool/blocks.h"
 #include "context/pool/listed.h"
 #include "context/pool/record.h"
 #include "context/pool/slab.h"
@@ -66,6 +67,7 @@ void context_fork_lock(void)
     values_fork_lock();
     slab_fork_lock();
     listed_fork_lock();
+    blocks_fork_lock();
     record_fork_lock();
     mem_fork_lock();
 }
@@ -81,6 +83,7 @@ static void forget_parent(struct thread *thread)
     atomic_store(&context_alive, 0);
     if (thread == &thread_unknown)
         return;
+    thread->contexts = (struct thread_contexts){0, 0};
     thread->records.made = 0;
     thread->records.freed = -(uint64_t)thread->records.untold; /* what is told later */
     if (slot_counts_on)
@@ -91,6 +94,7 @@ void context_fork_unlock(bool is_child)
 {
     mem_fork_unlock();
     record_fork_unlock();
+    blocks_fork_unlock();
     listed_fork_unlock();
     slab_fork_unlock();
     values_fork_unlock(is_child);

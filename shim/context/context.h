@@ -34,6 +34,8 @@ enum context_flags {
     CONTEXT_TAGGED = 32,   /* one handoff's own: observer.h */
     CONTEXT_READ = 64,     /* of an overlay: its task has read what it was given (reads.c) */
     CONTEXT_TOUCHED = 128, /* overlay: its task has set something in it, or captured from it */
+    CONTEXT_OPEN = 256,    /* overlay: a set of a key of its epoch is a store, and nothing else */
+    CONTEXT_OPEN_THREAD = 512, /* the same once the C library has the value, too */
 };
 
 /*
@@ -72,7 +74,7 @@ enum bare_reason {
     BARE_REASONS
 };
 
-enum { FAMILIES_MAX = 48, CHANGED_MAX = 5 };
+enum { FAMILIES_MAX = 48 };
 
 struct record_chunk;
 struct coroutines;
@@ -114,11 +116,25 @@ struct thread_state {
 struct thread_snapshot {
     struct context *context;
     int32_t refs;       /* 0 when there is none */
-    int32_t stale_refs; /* in hand while the snapshot is not right about what is in `changed` */
+    int32_t stale_refs; /* in hand while they are not to be handed out */
     int32_t from; /* both together when what was taken of them was last told (slot_counts.h) */
-    uint16_t changed_count, changed[CHANGED_MAX]; /* key indexes set since; then refs is 0 */
+    /* The same context while the thread changes it, which nobody else refers to then (draft.h): refs is 0. NO_DRAFT: it
+     * is what was handed out. */
+    struct context *draft;
+    uint16_t
+        witness;   /* of the draft: a key index that had a value when it was last looked for one */
+    bool has_news; /* perhaps the first value of a key ever */
     uint64_t *tally; /* counts.carried or counts.empty, whichever the snapshot counts for */
 };
+
+/* A context's memory in which every key is empty, and which is never written to. */
+extern const uint64_t context_no_draft[] __attribute__((visibility("hidden")));
+#define NO_DRAFT ((struct context *)(uintptr_t)context_no_draft)
+
+static inline bool snapshot_is_draft(const struct thread_snapshot *snapshot)
+{
+    return snapshot->draft != NO_DRAFT;
+}
 
 /* Releases of one context that its counter has not been told of yet. */
 struct thread_deferred {
@@ -147,6 +163,17 @@ struct thread_records {
 struct thread_slab {
     void *objects;
     uint32_t count;
+};
+
+/* Free memory of contexts at hand (pool/blocks.h). */
+struct thread_blocks {
+    void *chain, *other;
+    uint32_t count; /* in `chain` */
+};
+
+/* Contexts that the thread made and freed: they may be others'. Read by who counts. */
+struct thread_contexts {
+    int64_t made, gone;
 };
 
 /* The thread's own variables: one reference to the map, and the identity (variables.h; 0: none yet). */
@@ -195,6 +222,8 @@ struct thread {
     struct thread_batch batch;
     struct thread_records records;
     struct thread_slab slab;
+    struct thread_blocks blocks;
+    struct thread_contexts contexts;
     struct thread_variables variables;
     bool is_reported;              /* the counters are in the live report */
     bool is_read;                  /* reads.c */
@@ -449,7 +478,10 @@ int context_set_key(unsigned key, unsigned key_index, const void *value,
 
 /* ---- counts ---- */
 
-extern _Atomic int64_t context_alive; /* contexts not yet freed, without context_empty */
+/* Contexts not yet freed, without context_empty: of threads that are not known, and once what those with a block have
+ * made and freed is added (thread.contexts). */
+extern _Atomic int64_t context_alive;
+int64_t context_count_made(void);
 /* Contexts that something other than caches still refers to; exact when no other thread runs. */
 int64_t context_count_alive(void);
 extern bool context_is_forked; /* a child: it counts from zero, and may let go of what it found */

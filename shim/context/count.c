@@ -69,10 +69,30 @@ __attribute__((no_sanitize("thread"))) static void visit_caches(struct thread *t
     note(arg, thread->batch.context, (int64_t)thread->batch.refs + 1);
 }
 
+/* Those that threads have freed first: what is made meanwhile may be counted, what was freed is not. */
+__attribute__((no_sanitize("thread"))) static void visit_gone(struct thread *thread, void *arg)
+{
+    *(int64_t *)arg -= *(volatile int64_t *)&thread->contexts.gone;
+}
+
+__attribute__((no_sanitize("thread"))) static void visit_made(struct thread *thread, void *arg)
+{
+    *(int64_t *)arg += *(volatile int64_t *)&thread->contexts.made;
+}
+
+int64_t context_count_made(void)
+{
+    int64_t made = atomic_load(&context_alive);
+
+    thread_each(visit_gone, &made);
+    thread_each(visit_made, &made);
+    return made;
+}
+
 static int64_t count_once(const struct counting *now)
 {
     struct counting counting = {.buffer = now->caches * 2 + CACHES};
-    int64_t alive = atomic_load(&context_alive);
+    int64_t alive = context_count_made();
 
     counting.table = mem_map(counting.buffer * sizeof *counting.table);
     if (!counting.table)

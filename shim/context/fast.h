@@ -11,6 +11,7 @@
  *     context_take_words, SCOPE_RUN_WORDS       libuv work, GLib pools: where plain words are carried
  *     context_take_word, SCOPE_RUN_WORD         the same: where one word is carried that functions get and put
  *     SCOPE_RUN_FAST                            GOMP_parallel
+ *     set_carried                               pthread_setspecific
  *     start_try_capture, START_RUN_FAST         pthread_create, thrd_create
  *     scope_try_enter, scope_may_nest and its   the trampolines of the user's functions, scope.c
  */
@@ -140,6 +141,57 @@ static inline __attribute__((always_inline)) void scope_put_back_word(struct thr
 
     if (unlikely(was != *slot_word_at(thread->attached) || was != slots_word.get(slots_word.arg)))
         slots_word.put(slots_word.arg, was);
+}
+
+/* ---- sets of carried keys ---- */
+
+/*
+ * On a thread that has nothing attached: true, and its draft (draft.h) has the value, if the C library cannot refuse it,
+ * because the thread has one of this key already. Keys with destructors never have a value in a draft.
+ */
+static inline __attribute__((always_inline)) bool
+set_try_draft(struct thread *thread, unsigned key_index, const void *value)
+{
+    struct context *draft = thread->snapshot.draft;
+
+    if (unlikely(thread->attached || !draft->key[key_index]))
+        return false;
+    draft->key[key_index] = (void *)(uintptr_t)value;
+    return true;
+}
+
+/* In a task that has set one already: its overlay has the value. `flag` says whether the C library must have it before. */
+static inline __attribute__((always_inline)) bool set_is_open(const struct thread *thread,
+                                                              enum context_flags flag)
+{
+    /* A mark below us may be of a frame that longjmp has left. */
+    return likely(thread_is_attached(thread) && thread->attached->flags & flag &&
+                  thread->frame_mark > arch_sp() &&
+                  thread->attached->epoch ==
+                      atomic_load_explicit(&slots_epoch, memory_order_acquire));
+}
+
+static inline __attribute__((always_inline)) bool
+set_try_overlay(struct thread *thread, unsigned key_index, const void *value)
+{
+    if (!set_is_open(thread, CONTEXT_OPEN))
+        return false;
+    thread->attached->key[key_index] = (void *)(uintptr_t)value;
+    return true;
+}
+
+/* context_set_key, first by the ways above. */
+static inline __attribute__((always_inline)) int set_carried(unsigned key, unsigned key_index,
+                                                             const void *value,
+                                                             int (*real)(unsigned, const void *))
+{
+    struct thread *thread = thread_self;
+
+    if (likely(set_try_draft(thread, key_index, value)))
+        return real(key, value);
+    if (likely(set_try_overlay(thread, key_index, value)))
+        return 0;
+    return context_set_key(key, key_index, value, real);
 }
 
 /* ---- threads that the program starts ---- */

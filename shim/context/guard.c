@@ -16,6 +16,7 @@ bool context_captures_by_ways, context_attaches_by_ways, context_is_forked, cont
 atomic_bool reads_have_variables, contexts_looked_at;
 struct context *context_empty;
 size_t context_before, context_bytes;
+const uint64_t context_no_draft[sizeof(struct context) / sizeof(uint64_t) + SLOTS_MAX];
 unsigned context_bits;
 
 void guard_raise(uintptr_t bits)

@@ -30,6 +30,23 @@ size_t overlay_size(void);
 /* From the slots: how large contexts are, and the empty one. False: no memory. */
 bool context_make_empty(void);
 
+/* One more context is alive; one less. */
+static inline void context_note_made(struct thread *thread)
+{
+    if (likely(thread != &thread_unknown))
+        thread->contexts.made++;
+    else
+        atomic_fetch_add_explicit(&context_alive, 1, memory_order_relaxed);
+}
+
+static inline void context_note_gone(struct thread *thread)
+{
+    if (likely(thread != &thread_unknown))
+        thread->contexts.gone++;
+    else
+        atomic_fetch_sub_explicit(&context_alive, 1, memory_order_relaxed);
+}
+
 /* Lets `count` references go at once. */
 static inline void context_put(struct context *context, int64_t count)
 {
@@ -84,14 +101,12 @@ struct context *context_of_task(struct thread *thread);
 struct context *context_of_thread(struct thread *thread);
 /* Takes a batch of references for a thread that has inherited `context`, where that may be. */
 void context_fill_batch(struct thread *thread, struct context *context);
-/* The thread has set the key of this key index: its snapshot is not right about it any more. */
-void context_changed(struct thread *thread, unsigned key_index);
 
 struct overlay_part {
     struct context *task_snapshot; /* what the task captured since its last set; one reference */
     uint64_t vars_id;              /* identity of its variables (variables.h), 0: none yet */
-    uint64_t
-        set[]; /* a bit a key index: the task has set it; then, where slots_have_owned_keys, a bit
+    uint64_t set
+        []; /* a bit a key index: the task has set it, unless its overlay was open then; then, where slots_have_owned_keys, a bit
                        a key index: void; then the borrowed values of held key indexes */
 };
 
@@ -146,6 +161,16 @@ void guard_note_cancel(void);
 
 /* A context of what the thread sees now, one reference; not counted as a capture. NULL: no memory. */
 struct context *context_visible(struct thread *thread);
+
+/* Some carried key has a destructor, or had. */
+static inline bool scope_may_destroy(void)
+{
+    for (unsigned i = 0; i < (slots_key_count + 63) / 64; i++) {
+        if (atomic_load_explicit(&keys_destroyed[i], memory_order_relaxed))
+            return true;
+    }
+    return false;
+}
 
 /* Makes the attached context one that may be written to. False: no memory. */
 bool overlay_make(struct thread *thread);

@@ -3,6 +3,8 @@
  * its own, and what the slots room tells of keys that come, go and are destroyed.
  */
 #include "context/dangling.h"
+#include "context/draft.h"
+#include "context/fast.h"
 #include "context/internal.h"
 #include "context/strict.h"
 #include "context/thread.h"
@@ -25,14 +27,14 @@ static void note_slots_changed(bool may_have_values)
     moves_plan();
 }
 
-int context_set_key(unsigned key, unsigned key_index, const void *value,
-                    int (*real)(unsigned, const void *))
+static APART int set_key_any(unsigned key, unsigned key_index, const void *value,
+                             int (*real)(unsigned, const void *), struct thread *thread,
+                             uintptr_t sp)
 {
-    struct thread *thread = thread_self;
     int error;
 
     if (thread_is_attached(thread))
-        scope_drop_stale(thread, (uintptr_t)__builtin_dwarf_cfa());
+        scope_drop_stale(thread, sp);
     if (!thread_is_attached(thread)) {
         void *old = dangling_on ? slots_calls.key_read(key) : NULL;
 
@@ -45,10 +47,33 @@ int context_set_key(unsigned key, unsigned key_index, const void *value,
             origin_seen(thread, context_key_slot(key_index), value);
         if (error == 0 && thread->snapshot.context &&
             thread->snapshot.context->key[key_index] != value)
-            context_changed(thread, key_index);
+            draft_note(thread, key_index, (void *)(uintptr_t)value);
         return error;
     }
     return overlay_set_key(thread, key, key_index, value, real);
+}
+
+/* In a thread of the program's that has set one already: what it sets is its own, and its overlay's. */
+static APART int set_open(unsigned key, unsigned key_index, const void *value,
+                          int (*real)(unsigned, const void *), struct context *own)
+{
+    int error = real(key, value);
+
+    if (error == 0)
+        own->key[key_index] = (void *)(uintptr_t)value;
+    return error;
+}
+
+int context_set_key(unsigned key, unsigned key_index, const void *value,
+                    int (*real)(unsigned, const void *))
+{
+    struct thread *thread = thread_self;
+
+    if (set_is_open(thread, CONTEXT_OPEN_THREAD))
+        return set_open(key, key_index, value, real, thread->attached);
+    if (likely(!thread->attached && !origins_on && !dangling_on))
+        return draft_set_key(thread, key, key_index, value, real);
+    return set_key_any(key, key_index, value, real, thread, (uintptr_t)__builtin_dwarf_cfa());
 }
 
 /*

@@ -7,6 +7,7 @@
 #include "context/coroutine.h"
 #include "context/dangling.h"
 #include "context/internal.h"
+#include "context/pool/blocks.h"
 #include "context/pool/record.h"
 #include "context/pool/slab.h"
 #include "context/scope.h"
@@ -25,6 +26,7 @@ static __attribute__((noinline)) void thread_let_go(struct thread *thread)
     context_drop_lent(thread);
     record_flush(thread);
     slab_flush(thread);
+    blocks_flush(thread);
     thread->suppress = 0;
     if (origins_on)
         origin_gone(thread);
@@ -39,6 +41,7 @@ static __attribute__((noinline)) void thread_let_go(struct thread *thread)
         vars_unref(vars);
     }
     context_drop_snapshot(thread); /* the free functions may have handed over */
+    blocks_flush(thread);
     thread_give_spares(thread);
     thread_give_back(thread);
 }
@@ -49,6 +52,7 @@ void thread_leave_plain(struct thread *thread)
                   (uintptr_t)thread->deferred.context | (uintptr_t)thread->batch.context |
                   (uintptr_t)thread->records.freed_chunk | (uintptr_t)thread->slab.objects |
                   (uintptr_t)thread->spare | (uintptr_t)thread->coroutines |
+                  (uintptr_t)thread->blocks.chain | (uintptr_t)thread->blocks.other |
                   (uintptr_t)thread->lending | (uintptr_t)thread->variables.map |
                   thread->variables.id | thread->suppress) != 0))
         thread_let_go(thread);

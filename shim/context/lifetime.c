@@ -13,6 +13,7 @@
 #include "context/dangling.h"
 #include "context/internal.h"
 #include "context/observer.h"
+#include "context/pool/blocks.h"
 #include "context/pool/listed.h"
 #include "context/slot_counts.h"
 #include "context/strict.h"
@@ -37,39 +38,67 @@ static size_t bytes_of(bool is_overlay)
 
 struct context *context_alloc(bool is_overlay)
 {
-    char *buffer = dangling_on && !is_overlay && thread_self != &thread_unknown
-                       ? listed_alloc(thread_self)
-                       : mem_alloc_dirty(bytes_of(is_overlay));
+    char *buffer = is_overlay                       ? mem_alloc_dirty(bytes_of(true))
+                   : likely(!dangling_on)           ? blocks_alloc(thread_self)
+                   : thread_self != &thread_unknown ? listed_alloc(thread_self)
+                                                    : mem_alloc_dirty(bytes_of(false));
 
     return buffer ? (struct context *)(void *)(buffer + context_before) : NULL;
 }
 
 void context_give_back(struct context *context, bool is_overlay)
 {
-    if (dangling_on && !is_overlay)
-        listed_free(context_copied(context));
+    if (is_overlay)
+        mem_free(context_copied(context), bytes_of(true));
+    else if (likely(!dangling_on))
+        blocks_free(thread_self, context_copied(context));
     else
-        mem_free(context_copied(context), bytes_of(is_overlay));
+        listed_free(context_copied(context));
 }
+
+/* Two words at once; of our memcpy's callers some may touch no vector register. */
+typedef uint64_t __attribute__((vector_size(16), aligned(8), may_alias)) pair;
+enum { PAIRS = 16 };
+_Static_assert((offsetof(struct context, key) - offsetof(struct context, flags)) % sizeof(pair) ==
+                   0,
+               "a context is copied in pairs");
 
 void context_copy_values(struct context *to, const struct context *from)
 {
-    if (context_before)
+    pair *out = (pair *)(void *)&to->flags, *end;
+    const pair *in = (const pair *)(const void *)&from->flags;
+
+    end = (pair *)(void *)((char *)to + context_bytes);
+    while ((size_t)(end - out) >= PAIRS) {
+#pragma GCC unroll 16
+        for (unsigned i = 0; i < PAIRS; i++)
+            out[i] = in[i];
+        out += PAIRS;
+        in += PAIRS;
+    }
+    while (out < end) {
+        *out = *in++;
+        arch_forget(*out); /* no call of memcpy */
+        out++;
+    }
+    if (unlikely(context_before != 0))
         memcpy(context_copied(to), context_copied(from), context_before);
-    memcpy(&to->flags, &from->flags, context_bytes - offsetof(struct context, flags));
 }
 
 bool context_make_empty(void)
 {
+    char *empty;
+
     context_before = slots_block_bytes();
     context_bits = (slots_key_count + 63) / 64 * (slots_have_owned_keys ? 2 : 1);
-    context_bytes = offsetof(struct context, key) + slots_key_count * sizeof(void *);
+    context_bytes = offsetof(struct context, key) + (slots_key_count + 1) / 2 * sizeof(pair);
     if (dangling_on)
         listed_begin(bytes_of(false));
-    context_empty = context_alloc(false);
-    if (!context_empty)
+    blocks_begin(bytes_of(false));
+    empty = mem_alloc(bytes_of(false));
+    if (!empty)
         return false;
-    memset(context_copied(context_empty), 0, bytes_of(false));
+    context_empty = (struct context *)(void *)(empty + context_before);
     context_empty->flags = CONTEXT_EMPTY;
     atomic_store(&context_empty->refs, INT64_MAX / 2);
     context_empty->epoch = UINT32_MAX; /* its values are right for every binding */
@@ -78,7 +107,7 @@ bool context_make_empty(void)
 
 /* ---- references ---- */
 
-void context_free(struct context *context)
+static APART void free_any(struct context *context)
 {
     unsigned flags = context->flags;
 
@@ -105,15 +134,47 @@ void context_free(struct context *context)
     if (slots_owns_values)
         slots_release(context_copied(context));
     vars_unref(context->vars);
-    atomic_fetch_sub_explicit(&context_alive, 1, memory_order_relaxed);
+    context_note_gone(thread_self);
     if (likely(!atomic_load_explicit(&contexts_looked_at, memory_order_relaxed)))
         context_give_back(context, false);
+}
+
+/* What most contexts are: nothing waits for their end. */
+void context_free(struct context *context)
+{
+    struct thread *thread = thread_self;
+
+    if (unlikely(context->flags & (CONTEXT_WATCHED | CONTEXT_TAGGED | CONTEXT_COUNTED) ||
+                 context->vars || slots_have_owned_keys || slots_owns_values || dangling_on ||
+                 atomic_load_explicit(&contexts_looked_at, memory_order_relaxed))) {
+        free_any(context);
+        return;
+    }
+    context_note_gone(thread);
+    blocks_free(thread, context_copied(context));
 }
 
 struct context *context_ref(struct context *context)
 {
     atomic_fetch_add_explicit(&context->refs, 1, memory_order_relaxed);
     return context;
+}
+
+void context_drop_snapshot(struct thread *thread)
+{
+    struct context *snapshot = thread->snapshot.context;
+    int32_t snapshot_refs = thread->snapshot.refs + thread->snapshot.stale_refs;
+
+    if (!snapshot)
+        return;
+    if (unlikely(slot_counts_on))
+        slot_counts_tell_snapshot(thread);
+    flush_begin(thread);
+    thread->snapshot.context = NULL;
+    thread->snapshot.refs = thread->snapshot.stale_refs = 0;
+    thread->snapshot.draft = NO_DRAFT;
+    context_put(snapshot, snapshot_refs + 1);
+    flush_end(thread);
 }
 
 void context_flush_releases(struct thread *thread)
@@ -154,8 +215,14 @@ void context_release_slow(struct thread *thread, struct context *context)
         flush_end(thread);
         return;
     }
-    if (context->flags & (CONTEXT_COUNTED | CONTEXT_ONCE) ||
-        atomic_load_explicit(&context->refs, memory_order_relaxed) == 1) {
+    /* Whoever has the only one can take another, and nobody else. */
+    if (atomic_load_explicit(&context->refs, memory_order_acquire) == 1) {
+        if (unlikely(slot_counts_on))
+            slot_counts_add(thread, context, 0, 1);
+        context_free(context);
+        return;
+    }
+    if (context->flags & (CONTEXT_COUNTED | CONTEXT_ONCE)) {
         if (unlikely(slot_counts_on))
             slot_counts_add(thread, context, 0, 1);
         context_put(context, 1);

@@ -15,6 +15,20 @@
 #include "slots/policy.h"
 #include "slots/slots.h"
 
+static void overlay_part_clear(struct context *own)
+{
+    struct overlay_part *part = context_overlay_part(own);
+
+    part->task_snapshot = NULL;
+    part->vars_id = 0;
+    for (unsigned i = 0; i < context_bits; i++) {
+        part->set[i] = 0;
+        arch_forget(part->set[i]); /* few: no call of memset */
+    }
+    if (unlikely(slots_have_owned_keys))
+        memset(context_borrowed(own), 0, slots_key_count * sizeof(void *));
+}
+
 /* A context of an earlier epoch, one to be written to, or one that lends values, gets a private stand-in. */
 struct context *overlay_new(struct context *base)
 {
@@ -24,7 +38,7 @@ struct context *overlay_new(struct context *base)
     thread->spare_overlay = NULL;
     if (!own && !(own = context_alloc(true)))
         return NULL;
-    memset(context_overlay_part(own), 0, overlay_size());
+    overlay_part_clear(own);
     atomic_store_explicit(&own->refs, 0, memory_order_relaxed);
     context_copy_values(own, base);
     own->flags = CONTEXT_OVERLAY;
@@ -46,7 +60,7 @@ struct context *overlay_new(struct context *base)
 
 void overlay_clean(struct context *own)
 {
-    memset(context_overlay_part(own), 0, overlay_size());
+    overlay_part_clear(own);
     own->flags = CONTEXT_OVERLAY;
     own->vars = NULL;
 }
@@ -198,5 +212,8 @@ int overlay_set_key(struct thread *thread, unsigned key, unsigned key_index, con
     over->key[key_index] = (void *)(uintptr_t)value;
     part->set[key_index / 64] |= (uint64_t)1 << key_index % 64;
     over->flags |= CONTEXT_TOUCHED;
+    /* From now on nothing of the above is needed: until the task hands over, or a key comes or goes. */
+    if (!slots_have_owned_keys && !origins_on && !dangling_on)
+        over->flags |= thread->frame_mark & FRAME_THREAD ? CONTEXT_OPEN_THREAD : CONTEXT_OPEN;
     return 0;
 }

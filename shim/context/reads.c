@@ -30,7 +30,9 @@ void reads_begin(void)
 static bool is_given(const struct context *attached, unsigned key_index)
 {
     return !(attached->flags & CONTEXT_OVERLAY) ||
-           !(context_overlay_part(attached)->set[key_index / 64] >> key_index % 64 & 1);
+           (!(context_overlay_part(attached)->set[key_index / 64] >> key_index % 64 & 1) &&
+            (context_key_is_owned(key_index) ||
+             attached->key[key_index] == attached->base->key[key_index]));
 }
 
 /* The innermost attach is marked now, and was not before. */

@@ -194,11 +194,13 @@ bool scope_enter_keep(struct context *context, uintptr_t frame_mark)
     return true;
 }
 
-/* The first key index from there on that the task has set; slots_key_count or more: none. */
-static unsigned next_set(const struct overlay_part *part, unsigned key_index)
+/* The first key index from there on whose key has a destructor; slots_key_count or more: none. */
+static unsigned next_destroyed(unsigned key_index)
 {
     while (key_index < slots_key_count) {
-        uint64_t rest = part->set[key_index / 64] >> key_index % 64;
+        uint64_t rest =
+            atomic_load_explicit(&keys_destroyed[key_index / 64], memory_order_relaxed) >>
+            key_index % 64;
 
         if (rest)
             return key_index + (unsigned)__builtin_ctzll(rest);
@@ -215,13 +217,12 @@ static unsigned next_set(const struct overlay_part *part, unsigned key_index)
 static void destroy_set_values(struct thread *thread)
 {
     struct context *own = thread->attached;
-    struct overlay_part *part = context_overlay_part(own);
     bool again = true;
 
     for (unsigned round = 0; again && round < DESTRUCTOR_ROUNDS; round++) {
         again = false;
-        for (unsigned key_index = next_set(part, 0); key_index < slots_key_count;
-             key_index = next_set(part, key_index + 1)) {
+        for (unsigned key_index = next_destroyed(0); key_index < slots_key_count;
+             key_index = next_destroyed(key_index + 1)) {
             const struct key_binding *binding = &key_bindings[key_index];
             void (*destructor)(void *) = binding->destructor;
             void *value = own->key[key_index];

@@ -253,12 +253,34 @@ static void look_for_frame(const struct thread *thread, uintptr_t sp)
             "switches stacks by code of its own, which is not seen, and contexts do not follow");
 }
 
+/* The attach at `sp`, if it is the only one: its task has set keys, none of which has a destructor. */
+static inline bool leave_overlay(struct thread *thread, uintptr_t sp)
+{
+    uintptr_t frame_mark = thread->frame_mark;
+    struct context *own = thread->attached, *context;
+
+    if (slots_have_copied || slots_have_owned_keys || thread->depth || thread->runs ||
+        (frame_mark & ~(uintptr_t)FRAME_OWNED) != (sp | FRAME_SLOW) ||
+        !thread_is_attached(thread) || !(own->flags & CONTEXT_OVERLAY) ||
+        own->base->flags & (CONTEXT_WATCHED | CONTEXT_TAGGED) || scope_may_destroy())
+        return false;
+    context = own->base;
+    thread->attached = NULL;
+    thread->frame_mark = 0;
+    overlay_free(own);
+    if (frame_mark & FRAME_OWNED)
+        context_release_on(thread_self, context);
+    return true;
+}
+
 static APART void leave_here(uintptr_t sp)
 {
     struct thread *thread = thread_self;
     uintptr_t frame_mark = thread->frame_mark;
     struct context *context;
 
+    if (leave_overlay(thread, sp))
+        return;
     if (!slots_have_copied && !thread->depth &&
         (frame_mark & ~(uintptr_t)FRAME_OWNED) == (sp | FRAME_SLOW) && thread_is_attached(thread) &&
         !(thread->attached->flags & (CONTEXT_OVERLAY | CONTEXT_WATCHED | CONTEXT_TAGGED))) {

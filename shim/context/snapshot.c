@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "context/context.h"
 #include "context/dangling.h"
+#include "context/draft.h"
 #include "context/internal.h"
 #include "context/observer.h"
 #include "context/reads.h"
@@ -76,8 +77,7 @@ void context_abandon(struct thread *thread)
     thread->built = NULL;
     if (!context)
         return;
-    atomic_fetch_add_explicit(&context_alive, 1,
-                              memory_order_relaxed); /* what freeing takes away */
+    context_note_made(thread); /* what freeing takes away */
     context_free(context);
 }
 
@@ -204,25 +204,8 @@ struct context *context_build(struct thread *thread, int64_t refs)
     else if (unlikely(dangling_on))
         strict_born(thread, context);
     atomic_store_explicit(&context->refs, refs, memory_order_relaxed);
-    atomic_fetch_add_explicit(&context_alive, 1, memory_order_relaxed);
+    context_note_made(thread);
     return context;
-}
-
-void context_drop_snapshot(struct thread *thread)
-{
-    struct context *snapshot = thread->snapshot.context;
-    int32_t snapshot_refs = thread->snapshot.refs + thread->snapshot.stale_refs;
-
-    if (!snapshot)
-        return;
-    if (unlikely(slot_counts_on))
-        slot_counts_tell_snapshot(thread);
-    flush_begin(thread);
-    thread->snapshot.context = NULL;
-    thread->snapshot.refs = thread->snapshot.stale_refs = 0;
-    thread->snapshot.changed_count = 0;
-    context_put(snapshot, snapshot_refs + 1);
-    flush_end(thread);
 }
 
 /*
@@ -258,6 +241,7 @@ struct context *context_of_task(struct thread *thread)
         task_snapshot->born_ms = chain->born_ms;
         if (own && !slots_always_build && !slots_have_copied) {
             over->flags |= CONTEXT_TOUCHED;
+            over->flags &= ~(uint32_t)(CONTEXT_OPEN | CONTEXT_OPEN_THREAD);
             own->task_snapshot = context_ref(task_snapshot);
         }
     }
@@ -323,88 +307,6 @@ struct context *context_visible(struct thread *thread)
     return thread->attached ? context_of_task(thread) : context_build(thread, 1);
 }
 
-/*
- * A program that serves requests sets its values and hands over, again and again: then the snapshot
- * is not built anew, but written to where this thread alone knows it, else copied. Nothing of that
- * where a context has more to do with a value than to hold its address or bytes.
- */
-static bool is_renewable(const struct context *snapshot)
-{
-    return (!slots_have_copied || guard_is_for_words()) && !slots_always_build &&
-           !slots_have_owned_keys && !(snapshot->flags & CONTEXT_COUNTED);
-}
-
-static void make_snapshot_stale(struct thread *thread)
-{
-    thread->snapshot.stale_refs += thread->snapshot.refs;
-    thread->snapshot.refs = 0;
-}
-
-void context_changed(struct thread *thread, unsigned key_index)
-{
-    if (!is_renewable(thread->snapshot.context) || key_bindings[key_index].destructor ||
-        thread->snapshot.changed_count == CHANGED_MAX) {
-        context_drop_snapshot(thread);
-        return;
-    }
-    make_snapshot_stale(thread);
-    thread->snapshot.changed[thread->snapshot.changed_count++] = (uint16_t)key_index;
-}
-
-/*
- * Where nobody else has a reference it is written to: tests/unit/test_model_contexts.c sees that nobody finds another
- * value in what was handed to him. NULL: no memory; the snapshot is gone then.
- */
-static struct context *renew_snapshot(struct thread *thread)
-{
-    struct context *snapshot = thread->snapshot.context;
-    int32_t snapshot_refs = thread->snapshot.stale_refs;
-    bool is_set = snapshot->vars != NULL;
-
-    if (unlikely(slot_counts_on))
-        slot_counts_tell_snapshot(thread);
-    if (atomic_load_explicit(&snapshot->refs, memory_order_acquire) != snapshot_refs + 1) {
-        struct context *copy = context_alloc(false);
-
-        if (!copy) {
-            context_drop_snapshot(thread);
-            return NULL;
-        }
-        context_copy_values(copy, snapshot);
-        vars_ref(copy->vars);
-        atomic_store_explicit(&copy->refs, REFS_BATCH + 1, memory_order_relaxed);
-        flush_begin(thread);
-        atomic_fetch_add_explicit(&context_alive, 1, memory_order_relaxed);
-        thread->snapshot.context = copy;
-        thread->snapshot.stale_refs = REFS_BATCH;
-        context_put(snapshot, snapshot_refs + 1);
-        flush_end(thread);
-        snapshot = copy;
-        snapshot_refs = REFS_BATCH;
-    }
-    for (unsigned i = 0; i < thread->snapshot.changed_count; i++) {
-        void *value = context_get_key(thread, thread->snapshot.changed[i]);
-
-        snapshot->key[thread->snapshot.changed[i]] = value;
-        is_set |= value != NULL;
-        key_note_value(thread->snapshot.changed[i], value);
-    }
-    if (slots_have_copied) {
-        is_set |= words_read(context_copied(snapshot), slots_initial);
-        if (unlikely(atomic_load_explicit(&slots_words_unseen, memory_order_relaxed)))
-            slots_note_words(context_copied(snapshot));
-    }
-    for (unsigned key_index = 0; !is_set && key_index < slots_key_count; key_index++)
-        is_set = snapshot->key[key_index] != NULL;
-    snapshot->flags = is_set ? 0 : CONTEXT_EMPTY;
-    thread->snapshot.context = snapshot;
-    thread->snapshot.tally = is_set ? thread->counts.carried : thread->counts.empty;
-    thread->snapshot.refs = thread->snapshot.from = snapshot_refs;
-    thread->snapshot.stale_refs = 0;
-    thread->snapshot.changed_count = 0;
-    return snapshot;
-}
-
 /* Of a thread on its own: the cached snapshot, renewed when something changed. */
 struct context *context_of_thread(struct thread *thread)
 {
@@ -427,12 +329,13 @@ struct context *context_of_thread(struct thread *thread)
     if (snapshot) {
         bool is_stale = !is_right(thread, snapshot);
 
-        if (is_stale && !is_renewable(snapshot)) {
+        if (is_stale && !draft_may_be(snapshot)) {
             context_drop_snapshot(thread);
             snapshot = NULL;
-        } else if (is_stale || thread->snapshot.changed_count) {
-            make_snapshot_stale(thread);
-            snapshot = renew_snapshot(thread);
+        } else if (snapshot_is_draft(&thread->snapshot) || (is_stale && draft_begin(thread))) {
+            snapshot = draft_end(thread);
+        } else {
+            snapshot = thread->snapshot.context; /* NULL where there was no memory */
         }
     }
     if (!snapshot) {

@@ -31,7 +31,10 @@
  * is, record_next equals record_end, no slab object is at hand and none is wanted), so the slow paths can
  * take a block in peace.
  */
-struct thread thread_unknown = {.attached = ATTACHED_UNKNOWN, .slab.count = UINT32_MAX};
+struct thread thread_unknown = {.attached = ATTACHED_UNKNOWN,
+                                .slab.count = UINT32_MAX,
+                                .blocks.count = UINT32_MAX,
+                                .snapshot.draft = NO_DRAFT};
 
 __thread struct thread *thread_self = &thread_unknown;
 
@@ -122,6 +125,7 @@ static struct thread *thread_new(void)
         return NULL;
     thread->is_reported = reported != NULL;
     thread->snapshot.tally = thread->counts.carried;
+    thread->snapshot.draft = NO_DRAFT;
     lock_take(&registry_lock);
     if (unlikely(front != front_size)) { /* we are starting up right now */
         lock_drop(&registry_lock);

@@ -24,6 +24,7 @@
 #include "slots/slots.h"
 
 struct key_binding key_bindings[SLOTS_MAX];
+_Atomic uint64_t keys_destroyed[(SLOTS_MAX + 63) / 64];
 
 struct known_key {
     bool is_live;
@@ -125,8 +126,10 @@ static void bind(struct slot *slot, pthread_key_t key, bool may_have_values)
     binding->destructor = known->destructor;
     binding->slot = slot;
     binding->is_owned = slot->is_owned;
-    if (known->destructor)
+    if (known->destructor) {
         slot_pin((const void *)known->destructor);
+        atomic_fetch_or(&keys_destroyed[slot->key_index / 64], (uint64_t)1 << slot->key_index % 64);
+    }
     slot_bound(slot, module.name, slot->key.name ? slot->key.name : slot->item);
     binding->since = slot->since;
     __atomic_store_n(&binding->is_bound, true, __ATOMIC_RELEASE);

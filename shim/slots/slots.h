@@ -453,6 +453,8 @@ struct key_binding {
     const struct slot *slot;
 };
 extern struct key_binding key_bindings[SLOTS_MAX]; /* by key index */
+/* A bit a key index: a key with a destructor has or had it. */
+extern _Atomic uint64_t keys_destroyed[(SLOTS_MAX + 63) / 64] __attribute__((visibility("hidden")));
 
 /*
  * Told by the hooks of key creation: before, what destructor to hand to the real function (the

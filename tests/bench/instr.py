@@ -40,6 +40,8 @@ def _jobs_of(row, preload_first, batches):
     options = {"kind": row["kind"], "mode": mode, "batches": batches,
                "destructor": 1 if row.get("destructor") else 0,
                "inside": 1 if row.get("inside") else 0}
+    if row.get("all"):
+        options["all"] = 1
     if row.get("differs"):
         options["differs"] = 1
     if "batch" in row:
@@ -48,7 +50,7 @@ def _jobs_of(row, preload_first, batches):
     for carried, count in cells_of(row):
         items = measure.carry(row["kind"], carried, row.get("policy", "")) if carried else ""
         items = ";".join([items, *row["also"]] if "also" in row else [items])
-        plain = (row["way"], False, "", 1, tuple(sorted(_plain_options(options).items())), None, ())
+        plain = (row["way"], False, "", count if row.get("all") else 1, tuple(sorted(_plain_options(options).items())), None, ())
         shimmed = (row["way"], True, items, count, tuple(sorted(options.items())), preload_first,
                    tuple(sorted(row.get("env", {}).items())))
         jobs.append((plain, shimmed))

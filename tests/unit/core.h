@@ -10,7 +10,7 @@
 
 #include "base/arch.h"
 #include "base/config.h"
-#include "context/context.h"
+#include "context/fast.h"
 #include "context/pool/record.h"
 #include "context/scope.h"
 #include "context/thread.h"
@@ -69,7 +69,7 @@ static inline int core_set(pthread_key_t key, const void *value)
 {
     unsigned key_index = key_index_of[key];
 
-    return key_index ? context_set_key(key, key_index - 1, value, pthread_setspecific)
+    return key_index ? set_carried(key, key_index - 1, value, pthread_setspecific)
                      : pthread_setspecific(key, value);
 }
 

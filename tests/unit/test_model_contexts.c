@@ -1,5 +1,5 @@
 /*
- * A context's references in every interleaving (context/lifetime.c, snapshot.c): what a thread hands over, changes and
+ * A context's references in every interleaving (context/lifetime.c, snapshot.c, draft.c): what a thread hands over, changes and
  * hands over again, against those who run it, hand it on, and let go in batches.
  */
 #include <stdatomic.h>
@@ -25,6 +25,7 @@ static void step_at(const volatile void *place, size_t size);
 #define atomic_fetch_sub_explicit(place, less, order) CHANGED(place, -, less)
 #define atomic_load_explicit(place, order) (step_at(place, sizeof *(place)), *(place))
 
+#include "context/draft.c"
 #include "context/lifetime.c"
 #include "context/snapshot.c"
 
@@ -154,7 +155,7 @@ static void check(void)
     worker();
     for (int i = 0; i < THREADS; i++)
         flush(blocks[i]);
-    ck_assert_int_eq(context_alive, 0);
+    ck_assert_int_eq(context_count_made(), 0);
 }
 
 static void begin(void)

@@ -4,7 +4,7 @@
  * These hooks are on only when a key is carried. getspecific is the hottest function we own: a key
  * that is not carried costs a table look-up; one that is reads the attached context first.
  */
-#include "context/context.h"
+#include "context/fast.h"
 #include "interpose/hooks.h"
 #include "slots/slots.h"
 
@@ -81,7 +81,7 @@ static inline int set(unsigned key, const void *value, int (*real)(unsigned, con
 {
     unsigned key_index = key < KEYS_MAX ? key_index_of[key] : 0;
 
-    return likely(!key_index) ? real(key, value) : context_set_key(key, key_index - 1, value, real);
+    return likely(!key_index) ? real(key, value) : set_carried(key, key_index - 1, value, real);
 }
 
 int hook_pthread_setspecific(unsigned key, const void *value)

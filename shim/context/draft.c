@@ -1,0 +1,113 @@
+/*
+ * Snapshots that their thread changes: see draft.h.
+ *
+ * Where nobody else has a reference the snapshot itself is written to: tests/unit/test_model_contexts.c sees that nobody
+ * finds another value in what was handed to him.
+ *
+ * Rules: a signal handler may take a reference to a snapshot (context_capture_signal), not to a draft: so it is
+ * called one before it is known that nobody else has it.
+ */
+#include "context/draft.h"
+
+#include "context/slot_counts.h"
+#include "context/thread.h"
+#include "context/variables.h"
+#include "slots/words.h"
+
+static APART struct context *copy(struct thread *thread, struct context *snapshot)
+{
+    int32_t snapshot_refs = thread->snapshot.stale_refs;
+    struct context *draft = context_alloc(false);
+
+    if (!draft) {
+        context_drop_snapshot(thread);
+        return NULL;
+    }
+    context_copy_values(draft, snapshot);
+    vars_ref(draft->vars);
+    atomic_store_explicit(&draft->refs, REFS_BATCH + 1, memory_order_relaxed);
+    flush_begin(thread);
+    context_note_made(thread);
+    thread->snapshot.context = thread->snapshot.draft = draft;
+    thread->snapshot.stale_refs = thread->snapshot.from = REFS_BATCH;
+    context_put(snapshot, snapshot_refs + 1);
+    flush_end(thread);
+    return draft;
+}
+
+struct context *draft_begin(struct thread *thread)
+{
+    struct context *snapshot = thread->snapshot.context;
+
+    if (unlikely(slot_counts_on))
+        slot_counts_tell_snapshot(thread);
+    thread->snapshot.draft = snapshot;
+    thread->snapshot.has_news = false;
+    thread->snapshot.stale_refs += thread->snapshot.refs;
+    thread->snapshot.refs = 0;
+    atomic_signal_fence(memory_order_seq_cst);
+    return atomic_load_explicit(&snapshot->refs, memory_order_acquire) ==
+                   thread->snapshot.stale_refs + 1
+               ? snapshot
+               : copy(thread, snapshot);
+}
+
+void draft_note(struct thread *thread, unsigned key_index, void *value)
+{
+    struct context *snapshot = thread->snapshot.context, *draft = thread->snapshot.draft;
+
+    if (!draft_may_be(snapshot) || key_bindings[key_index].destructor ||
+        snapshot->epoch != atomic_load_explicit(&slots_epoch, memory_order_relaxed)) {
+        context_drop_snapshot(thread);
+        return;
+    }
+    if (draft == NO_DRAFT && !(draft = draft_begin(thread)))
+        return;
+    if (value && !atomic_load_explicit(&keys_had_value[key_index], memory_order_relaxed))
+        thread->snapshot.has_news = true;
+    draft->key[key_index] = value;
+}
+
+int draft_set_key(struct thread *thread, unsigned key, unsigned key_index, const void *value,
+                  int (*real)(unsigned, const void *))
+{
+    int error = real(key, value);
+    const struct context *snapshot = thread->snapshot.context;
+
+    if (error == 0 && snapshot && snapshot->key[key_index] != value)
+        draft_note(thread, key_index, (void *)(uintptr_t)value);
+    return error;
+}
+
+void draft_settle(struct thread *thread)
+{
+    struct context *draft = thread->snapshot.draft;
+    bool is_set = draft->vars != NULL;
+
+    if (thread->snapshot.has_news) {
+        for (unsigned key_index = 0; key_index < slots_key_count; key_index++)
+            key_note_value(key_index, draft->key[key_index]);
+    }
+    if (slots_have_copied) {
+        is_set |= words_read(context_copied(draft), slots_initial);
+        if (unlikely(atomic_load_explicit(&slots_words_unseen, memory_order_relaxed)))
+            slots_note_words(context_copied(draft));
+    }
+    for (unsigned key_index = 0; !is_set && key_index < slots_key_count; key_index++) {
+        is_set = draft->key[key_index] != NULL;
+        thread->snapshot.witness = (uint16_t)key_index;
+    }
+    draft->flags = is_set ? 0 : CONTEXT_EMPTY;
+    thread->snapshot.tally = is_set ? thread->counts.carried : thread->counts.empty;
+}
+
+struct context *draft_end(struct thread *thread)
+{
+    struct context *draft = thread->snapshot.draft;
+
+    draft_settle(thread);
+    thread->snapshot.draft = NO_DRAFT;
+    thread->snapshot.refs = thread->snapshot.from = thread->snapshot.stale_refs;
+    thread->snapshot.stale_refs = 0;
+    return draft;
+}

@@ -1,0 +1,61 @@
+/*
+ * A thread's snapshot while the thread changes what it is a snapshot of.
+ *
+ * A program that serves requests sets its values and hands over, again and again. The first set after a capture makes
+ * the snapshot a draft: its own memory where nobody else has it any more, else a copy. The further ones
+ * are stores into it (set_carried, fast.h), and the next capture hands it out as it is.
+ */
+#ifndef BATON_CONTEXT_DRAFT_H
+#define BATON_CONTEXT_DRAFT_H
+
+#include "context/coroutine.h"
+#include "context/internal.h"
+#include "slots/slots.h"
+
+/* May the thread's snapshot become one? Not where a context has more to do with a value than to keep its address
+ * or bytes. */
+static inline bool draft_may_be(const struct context *snapshot)
+{
+    return (!slots_have_copied || guard_is_for_words()) && !slots_always_build &&
+           !slots_have_owned_keys && !(snapshot->flags & CONTEXT_COUNTED);
+}
+
+/*
+ * Makes the thread's snapshot one, whose references are all stale ones from now on. NULL: no memory; the snapshot is gone
+ * then.
+ */
+struct context *draft_begin(struct thread *thread);
+
+/* The thread, which has nothing attached, sets a key, where nobody else wants to know: as context_set_key. */
+int draft_set_key(struct thread *thread, unsigned key, unsigned key_index, const void *value,
+                  int (*real)(unsigned, const void *));
+/* The thread, which has a snapshot with another value of this key index, has set it, and the C library has it. */
+void draft_note(struct thread *thread, unsigned key_index, void *value);
+
+/* What it has become: empty, or one that has the first value of a key. */
+void draft_settle(struct thread *thread);
+
+/* It is right again; its references are to be handed out, if there are any. */
+struct context *draft_end(struct thread *thread);
+
+/* context_capture of a thread whose snapshot is one, where that takes no more than to end it. */
+static inline struct context *draft_take(struct thread *thread, unsigned family)
+{
+    struct context *draft = thread->snapshot.draft;
+
+    if (unlikely(draft == NO_DRAFT || !thread_is_plain(thread) ||
+                 thread->snapshot.stale_refs <= 0 || slots_have_copied ||
+                 draft->epoch != atomic_load_explicit(&slots_epoch, memory_order_relaxed) ||
+                 !coroutine_is_main_stack(thread)))
+        return NULL;
+    if (unlikely(thread->snapshot.has_news || !draft->key[thread->snapshot.witness]))
+        draft_settle(thread);
+    thread->snapshot.draft = NO_DRAFT;
+    thread->snapshot.from = thread->snapshot.stale_refs;
+    thread->snapshot.refs = thread->snapshot.stale_refs - 1;
+    thread->snapshot.stale_refs = 0;
+    thread->snapshot.tally[family]++;
+    return draft;
+}
+
+#endif

@@ -1,0 +1,410 @@
+// promise: what a thread and a task set by the short ways is handed over as it was, and stays where it belongs
+#include <errno.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "context/pool/blocks.h"
+#include "core.h"
+#include "suite.h"
+
+enum { KEYS = 70, ROUNDS = 12 };
+
+/* The items name them by number, so that they are made in order. */
+static pthread_key_t keys[KEYS];
+
+static void *number(uintptr_t n)
+{
+    return (void *)n;
+}
+
+/* In round r key k has this value; some have none. */
+static void *value_in(unsigned round, unsigned k)
+{
+    return (round * 7 + k * 3) % 11 == 0 ? NULL : number(1000 * round + k + 1);
+}
+
+static void set_all(unsigned round)
+{
+    int failed = 0;
+
+    for (unsigned k = 0; k < KEYS; k++)
+        failed |= core_set(keys[k], value_in(round, k));
+    ck_assert_int_eq(failed, 0);
+}
+
+static void look_for(void *arg)
+{
+    unsigned round = *(unsigned *)arg, wrong = 0;
+
+    for (unsigned k = 0; k < KEYS; k++)
+        wrong += core_get(keys[k]) != value_in(round, k);
+    ck_assert_uint_eq(wrong, 0);
+}
+
+static void empty_all(void)
+{
+    for (unsigned k = 0; k < KEYS; k++)
+        core_set(keys[k], NULL);
+}
+
+START_TEST(test_draft_hands_over_each_round_as_it_was)
+{
+    struct context *taken[ROUNDS];
+
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        set_all(round);
+        taken[round] = context_capture(FAMILY_UNIT);
+        look_for(&round);
+        if (round % 3 == 2) { /* nobody else has it: written to in place */
+            context_release(taken[round]);
+            taken[round] = NULL;
+        }
+    }
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        if (taken[round])
+            core_run(taken[round], look_for, &round);
+    }
+    empty_all();
+    ck_assert_int_eq(core_alive(), 0);
+}
+END_TEST
+
+START_TEST(test_draft_that_has_lost_its_values_is_empty)
+{
+    struct context *context;
+
+    core_set(keys[0], number(1));
+    core_set(keys[KEYS - 1], number(2));
+    context_release(context_capture(FAMILY_UNIT));
+    core_set(keys[0], NULL);
+    context = context_capture(FAMILY_UNIT);
+    ck_assert_int_eq(context->flags & CONTEXT_EMPTY, 0);
+    context_release(context);
+    core_set(keys[KEYS - 1], NULL);
+    context = context_capture(FAMILY_UNIT);
+    ck_assert_int_ne(context->flags & CONTEXT_EMPTY, 0);
+    context_release(context);
+    core_set(keys[3], number(3));
+    context = context_capture(FAMILY_UNIT);
+    ck_assert_int_eq(context->flags & CONTEXT_EMPTY, 0);
+    context_release(context);
+    empty_all();
+    ck_assert_int_eq(core_alive(), 0);
+}
+END_TEST
+
+static int refuse(unsigned key, const void *value)
+{
+    (void)key;
+    (void)value;
+    return ENOMEM;
+}
+
+START_TEST(test_draft_has_nothing_that_the_c_library_refused)
+{
+    struct context *context;
+
+    core_set(keys[0], number(1));
+    context_release(context_capture(FAMILY_UNIT));
+    ck_assert_int_eq(set_carried(keys[1], key_index_of[keys[1]] - 1u, number(9), refuse), ENOMEM);
+    core_set(keys[0], number(2));
+    ck_assert_int_eq(set_carried(keys[1], key_index_of[keys[1]] - 1u, number(9), refuse), ENOMEM);
+    context = context_capture(FAMILY_UNIT);
+    ck_assert_ptr_null(context->key[key_index_of[keys[1]] - 1]);
+    ck_assert_ptr_eq(context->key[key_index_of[keys[0]] - 1], number(2));
+    context_release(context);
+    empty_all();
+    ck_assert_int_eq(core_alive(), 0);
+}
+END_TEST
+
+START_TEST(test_draft_is_nothing_for_a_signal_handler)
+{
+    struct context *context;
+
+    core_set(keys[0], number(1));
+    context_release(context_capture(FAMILY_UNIT));
+    context = context_capture_signal(FAMILY_UNIT);
+    ck_assert_ptr_nonnull(context);
+    core_set(keys[0], number(2));
+    ck_assert_ptr_eq(context->key[key_index_of[keys[0]] - 1], number(1));
+    ck_assert_ptr_null(context_capture_signal(FAMILY_UNIT));
+    context_release(context);
+    empty_all();
+    ck_assert_int_eq(core_alive(), 0);
+}
+END_TEST
+
+/* ---- tasks ---- */
+
+static struct context *from_task[3];
+
+static void set_and_hand_over(void *unused)
+{
+    (void)unused;
+    set_all(5);
+    from_task[0] = context_capture(FAMILY_UNIT);
+    set_all(6);
+    from_task[1] = context_capture(FAMILY_UNIT);
+    set_all(7);
+    set_all(8);
+    from_task[2] = context_capture(FAMILY_UNIT);
+}
+
+START_TEST(test_task_hands_over_what_it_has_set_so_far)
+{
+    unsigned first = 1;
+
+    set_all(first);
+    context_release(context_capture(FAMILY_UNIT));
+    core_set(keys[0], number(77)); /* the thread has a draft meanwhile */
+    core_run(context_capture(FAMILY_UNIT), set_and_hand_over, NULL);
+    core_set(keys[0], value_in(first, 0));
+    look_for(&first);
+    for (unsigned i = 0; i < 3; i++) {
+        unsigned round = i == 2 ? 8 : 5 + i;
+
+        core_run(from_task[i], look_for, &round);
+    }
+    look_for(&first);
+    empty_all();
+    ck_assert_int_eq(core_alive(), 0);
+}
+END_TEST
+
+static void set_while_a_draft_is_there(void *unused)
+{
+    (void)unused;
+    set_all(4);
+}
+
+START_TEST(test_task_leaves_the_draft_of_its_thread_alone)
+{
+    struct context *context;
+    unsigned round = 2;
+
+    set_all(1);
+    context = context_capture(FAMILY_UNIT);
+    set_all(round);
+    core_run(context, set_while_a_draft_is_there, NULL);
+    core_run(context_capture(FAMILY_UNIT), look_for, &round);
+    empty_all();
+    ck_assert_int_eq(core_alive(), 0);
+}
+END_TEST
+
+static jmp_buf way_out;
+
+static __attribute__((noinline)) void jump(void *unused)
+{
+    (void)unused;
+    set_all(3);
+    longjmp(way_out, 1);
+}
+
+START_TEST(test_task_that_jumps_out_takes_its_values_along)
+{
+    set_all(1);
+    if (!setjmp(way_out))
+        core_run(context_capture(FAMILY_UNIT), jump, NULL);
+    core_set(keys[1], number(5)); /* the thread's own */
+    ck_assert_ptr_eq(pthread_getspecific(keys[1]), number(5));
+    empty_all();
+    ck_assert_int_eq(core_alive(), 0);
+}
+END_TEST
+
+static void make_key_again(pthread_key_t *key)
+{
+    core_key_delete(*key);
+    core_key_create(key, NULL);
+}
+
+extern pthread_key_t remade_key;
+pthread_key_t remade_key;
+
+static void set_around_a_new_key(void *unused)
+{
+    (void)unused;
+    core_set(remade_key, number(1));
+    core_set(keys[0], number(2));
+    make_key_again(&remade_key);
+    core_set(keys[0], number(3)); /* the old key's value must not come to life by this */
+    ck_assert_ptr_null(context_get_key(thread_self, key_index_of[remade_key] - 1u));
+    core_set(remade_key, number(4));
+    ck_assert_ptr_eq(core_get(remade_key), number(4));
+    from_task[0] = context_capture(FAMILY_UNIT);
+    ck_assert_ptr_eq(from_task[0]->key[key_index_of[remade_key] - 1], number(4));
+    context_release(from_task[0]);
+}
+
+START_TEST(test_task_sees_nothing_of_a_key_that_was_made_again)
+{
+    struct context *context;
+
+    core_set(keys[0], number(1));
+    core_run(context_capture(FAMILY_UNIT), set_around_a_new_key, NULL);
+    core_set(remade_key, number(6));
+    context_release(context_capture(FAMILY_UNIT));
+    core_set(remade_key, number(7));
+    core_set(keys[0], number(2));
+    make_key_again(&remade_key);
+    core_set(keys[0], number(3));
+    context = context_capture(FAMILY_UNIT);
+    ck_assert_ptr_null(context->key[key_index_of[remade_key] - 1]);
+    ck_assert_ptr_eq(context->key[key_index_of[keys[0]] - 1], number(3));
+    context_release(context);
+    core_set(remade_key, number(8));
+    context = context_capture(FAMILY_UNIT);
+    ck_assert_ptr_eq(context->key[key_index_of[remade_key] - 1], number(8));
+    context_release(context);
+    core_set(remade_key, NULL);
+    empty_all();
+    ck_assert_int_eq(core_alive(), 0);
+}
+END_TEST
+
+/* ---- threads ---- */
+
+static void set_own(void *unused)
+{
+    unsigned k = key_index_of[keys[2]] - 1u;
+
+    (void)unused;
+    set_all(4);
+    set_all(9);
+    for (unsigned i = 0; i < KEYS; i++) {
+        ck_assert_ptr_eq(core_get(keys[i]), value_in(9, i));
+        if (value_in(9, i) != value_in(1, i))
+            ck_assert_ptr_eq(pthread_getspecific(keys[i]), value_in(9, i));
+    }
+    ck_assert_int_eq(set_carried(keys[2], k, number(1), refuse), ENOMEM);
+    ck_assert_ptr_eq(core_get(keys[2]), value_in(9, 2));
+}
+
+START_TEST(test_thread_has_what_it_sets_in_the_c_library_too)
+{
+    unsigned first = 1;
+
+    set_all(first);
+    pthread_join(core_thread(set_own, NULL), NULL);
+    look_for(&first);
+    empty_all();
+    ck_assert_int_eq(core_alive(), 0);
+}
+END_TEST
+
+/* ---- the memory of contexts ---- */
+
+enum { BLOCKS = 400 };
+
+static void **some_blocks(void)
+{
+    void **blocks = calloc(BLOCKS, sizeof *blocks);
+
+    for (unsigned i = 0; i < BLOCKS; i++) {
+        if (!(blocks[i] = blocks_alloc(thread_self)))
+            ck_abort_msg("no memory");
+        memset(blocks[i], (int)(i % 251), sizeof(struct context));
+    }
+    return blocks;
+}
+
+static void give_back(void **blocks)
+{
+    unsigned wrong = 0;
+
+    for (unsigned i = 0; i < BLOCKS; i++) {
+        for (size_t at = 0; at < sizeof(struct context); at++)
+            wrong += ((unsigned char *)blocks[i])[at] != i % 251;
+        blocks_free(thread_self, blocks[i]);
+    }
+    ck_assert_uint_eq(wrong, 0);
+    free(blocks);
+}
+
+static void *give_back_elsewhere(void *blocks)
+{
+    thread_begin();
+    give_back(blocks);
+    give_back(some_blocks());
+    thread_leave(thread_self);
+    return NULL;
+}
+
+static int by_address(const void *one, const void *other)
+{
+    uintptr_t a = (uintptr_t) * (void *const *)one, b = (uintptr_t) * (void *const *)other;
+
+    return (a > b) - (a < b);
+}
+
+START_TEST(test_blocks_are_nobody_elses_and_used_again)
+{
+    void **first, **second;
+    pthread_t thread;
+    unsigned again = 0, twice = 0;
+
+    thread_enter();
+    first = some_blocks();
+    pthread_create(&thread, NULL, give_back_elsewhere, some_blocks());
+    pthread_join(thread, NULL);
+    second = calloc(BLOCKS, sizeof *second);
+    memcpy(second, first, BLOCKS * sizeof *second);
+    qsort(second, BLOCKS, sizeof *second, by_address);
+    for (unsigned i = 1; i < BLOCKS; i++)
+        twice += second[i] == second[i - 1];
+    ck_assert_uint_eq(twice, 0);
+    give_back(first);
+    first = some_blocks();
+    for (unsigned i = 0; i < BLOCKS; i++)
+        again += bsearch(&first[i], second, BLOCKS, sizeof *second, by_address) != NULL;
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+    ck_assert_uint_gt(again, BLOCKS / 4);
+#endif
+    give_back(first);
+    free(second);
+}
+END_TEST
+
+static __attribute__((noinline)) void begin(void)
+{
+    static char carry[64 + 16 * KEYS];
+    size_t at = 0;
+
+    if (key_index_of[keys[0]]) /* Check does not always fork for a test */
+        return;
+    at += (size_t)snprintf(carry, sizeof carry, "BATON_CARRY=key:remade_key");
+    for (unsigned k = 0; k < KEYS; k++)
+        at += (size_t)snprintf(carry + at, sizeof carry - at, ";key:n=%u", k + 2);
+    core_start(carry);
+    ck_assert_int_eq(core_key_create(&remade_key, NULL), 0);
+    for (unsigned k = 0; k < KEYS; k++)
+        ck_assert_int_eq(core_key_create(&keys[k], NULL), 0);
+    slots_resolve();
+    ck_assert_uint_eq(slots_key_count, KEYS + 1);
+    for (unsigned k = 0; k < KEYS; k++)
+        ck_assert_uint_ne(key_index_of[keys[k]], 0);
+    ck_assert_uint_ne(key_index_of[remade_key], 0);
+}
+
+int main(void)
+{
+    TCase *tests = tcase_create("draft");
+
+    tcase_set_timeout(tests, 60);
+    tcase_add_unchecked_fixture(tests, begin, NULL);
+    tcase_add_test(tests, test_draft_hands_over_each_round_as_it_was);
+    tcase_add_test(tests, test_draft_that_has_lost_its_values_is_empty);
+    tcase_add_test(tests, test_draft_has_nothing_that_the_c_library_refused);
+    tcase_add_test(tests, test_draft_is_nothing_for_a_signal_handler);
+    tcase_add_test(tests, test_task_hands_over_what_it_has_set_so_far);
+    tcase_add_test(tests, test_task_leaves_the_draft_of_its_thread_alone);
+    tcase_add_test(tests, test_task_that_jumps_out_takes_its_values_along);
+    tcase_add_test(tests, test_task_sees_nothing_of_a_key_that_was_made_again);
+    tcase_add_test(tests, test_thread_has_what_it_sets_in_the_c_library_too);
+    tcase_add_test(tests, test_blocks_are_nobody_elses_and_used_again);
+    return suite_run("draft", tests);
+}

@@ -123,7 +123,7 @@ struct thread_snapshot {
     struct context *draft;
     uint16_t
         witness;   /* of the draft: a key index that had a value when it was last looked for one */
-    bool has_news; /* perhaps the first value of a key ever */
+    bool has_news; /* perhaps the first value of a key ever, or of one that was empty */
     uint64_t *tally; /* counts.carried or counts.empty, whichever the snapshot counts for */
 };
 

@@ -42,7 +42,7 @@ struct context *draft_begin(struct thread *thread)
     if (unlikely(slot_counts_on))
         slot_counts_tell_snapshot(thread);
     thread->snapshot.draft = snapshot;
-    thread->snapshot.has_news = false;
+    thread->snapshot.has_news = (snapshot->flags & CONTEXT_EMPTY) != 0; /* it may be no more */
     thread->snapshot.stale_refs += thread->snapshot.refs;
     thread->snapshot.refs = 0;
     atomic_signal_fence(memory_order_seq_cst);

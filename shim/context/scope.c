@@ -229,12 +229,12 @@ static void destroy_set_values(struct thread *thread)
 
             if (!value)
                 continue;
-            if (context_key_is_owned(key_index) && value == context_borrowed(own)[key_index])
-                continue; /* baton's: overlay_reclaim */
+            /* Baton's (overlay_reclaim), or its owner's (rule 19): other keys' destructors see it as the task did. */
+            if (value == (context_key_is_owned(key_index) ? context_borrowed(own)[key_index]
+                                                          : own->base->key[key_index]))
+                continue;
             own->key[key_index] = NULL;
-            /* The borrowed value put back by the task is still its owner's (rule 19). */
-            if ((value == own->base->key[key_index] && !context_key_is_owned(key_index)) ||
-                !binding->is_bound || binding->since > own->epoch || !destructor)
+            if (!binding->is_bound || binding->since > own->epoch || !destructor)
                 continue;
             again = true;
             if (!values_defer(key_index, binding->since, value))

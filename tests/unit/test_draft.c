@@ -95,6 +95,26 @@ START_TEST(test_draft_that_has_lost_its_values_is_empty)
 }
 END_TEST
 
+START_TEST(test_draft_of_an_empty_one_has_what_was_set_since)
+{
+    struct context *context;
+    unsigned wrong = 0;
+
+    for (unsigned round = 0; round < 3; round++) {
+        core_set(keys[KEYS - 1], number(4 + round)); /* the one that was looked at last */
+        context = context_capture(FAMILY_UNIT);
+        wrong += context->flags & CONTEXT_EMPTY;
+        context_release(context);
+        core_set(keys[KEYS - 1], NULL);
+        context = context_capture(FAMILY_UNIT);
+        wrong += !(context->flags & CONTEXT_EMPTY);
+        context_release(context);
+    }
+    ck_assert_uint_eq(wrong, 0);
+    ck_assert_int_eq(core_alive(), 0);
+}
+END_TEST
+
 static int refuse(unsigned key, const void *value)
 {
     (void)key;
@@ -398,6 +418,7 @@ int main(void)
     tcase_add_unchecked_fixture(tests, begin, NULL);
     tcase_add_test(tests, test_draft_hands_over_each_round_as_it_was);
     tcase_add_test(tests, test_draft_that_has_lost_its_values_is_empty);
+    tcase_add_test(tests, test_draft_of_an_empty_one_has_what_was_set_since);
     tcase_add_test(tests, test_draft_has_nothing_that_the_c_library_refused);
     tcase_add_test(tests, test_draft_is_nothing_for_a_signal_handler);
     tcase_add_test(tests, test_task_hands_over_what_it_has_set_so_far);

@@ -11,18 +11,21 @@
 #include "suite.h"
 
 pthread_key_t plain_key, owned_key;
+pthread_key_t given_key; /* before the others' key indexes */
 static _Atomic int destroyed, ended;
 static char values[8];
+static void *given_at_destruction;
 
 static void destroy(void *value)
 {
     destroyed++;
+    given_at_destruction = core_get(given_key);
 }
 
 static void set_up(void)
 {
     static bool is_started;
-    static char carry[] = "BATON_CARRY=key:plain_key;key:owned_key";
+    static char carry[] = "BATON_CARRY=key:given_key;key:plain_key;key:owned_key";
 
     if (!is_started) {
         is_started = true;
@@ -30,10 +33,12 @@ static void set_up(void)
         thread_enter();
         ck_assert_int_eq(core_key_create(&plain_key, NULL), 0);
         ck_assert_int_eq(core_key_create(&owned_key, destroy), 0);
+        ck_assert_int_eq(core_key_create(&given_key, destroy), 0);
     }
     destroyed = ended = 0;
     core_set(plain_key, NULL);
     core_set(owned_key, NULL);
+    core_set(given_key, NULL);
     ck_assert_int_eq(core_alive(), 0);
 }
 
@@ -195,6 +200,23 @@ START_TEST(test_ends_task_that_jumps_out_of_a_run_leaves_the_run)
     ck_assert_int_eq(atomic_load(&entered->is_entered), 0);
     ck_assert_int_eq(atomic_load(&entered->refs), 1);
     vars_context_unref(entered);
+}
+END_TEST
+
+static void set_owned(void *unused)
+{
+    core_set(owned_key, values);
+}
+
+START_TEST(test_ends_task_whose_value_is_destroyed_still_has_those_it_was_given)
+{
+    core_set(given_key, values + 3);
+    core_run(context_capture(FAMILY_UNIT), set_owned, NULL);
+    ck_assert_int_eq(destroyed, 1);
+    ck_assert_ptr_eq(given_at_destruction, values + 3);
+    core_set(given_key, NULL);
+    ck_assert_int_eq(core_alive(), 0);
+    ck_assert_int_eq(destroyed, 1);
 }
 END_TEST
 
@@ -429,7 +451,7 @@ static void use_up_a_batch(void *unused)
 
 START_TEST(test_ends_batch_that_is_used_up_is_counted_as_what_it_was)
 {
-    struct slot_count before[2] = {{0}}, after[2] = {{0}};
+    struct slot_count before[3] = {{0}}, after[3] = {{0}};
 
     slot_counts_on = true;
     slot_counts_sum(before);
@@ -440,8 +462,8 @@ START_TEST(test_ends_batch_that_is_used_up_is_counted_as_what_it_was)
     core_alive();
     slot_counts_sum(after);
     slot_counts_on = false;
-    ck_assert_uint_eq(after[0].captured - before[0].captured, REFS_BATCH + 2);
-    ck_assert_uint_eq(after[1].captured - before[1].captured, 0);
+    ck_assert_uint_eq(after[1].captured - before[1].captured, REFS_BATCH + 2);
+    ck_assert_uint_eq(after[2].captured - before[2].captured, 0);
     ck_assert_int_eq(core_alive(), 0);
 }
 END_TEST
@@ -459,6 +481,7 @@ int main(void)
     tcase_add_test(tests, test_ends_thread_that_suppressed_leaves_no_trace_in_its_block);
     tcase_add_test(tests, test_ends_thread_tells_of_the_records_that_it_freed);
     tcase_add_test(tests, test_ends_task_that_jumps_out_of_a_run_leaves_the_run);
+    tcase_add_test(tests, test_ends_task_whose_value_is_destroyed_still_has_those_it_was_given);
     tcase_add_test(tests, test_ends_task_does_not_destroy_a_value_of_a_key_that_was_made_again);
     tcase_add_test(tests, test_ends_task_does_not_destroy_a_value_of_a_key_that_is_gone);
     tcase_add_test(tests, test_ends_key_that_was_made_again_is_not_set_in_a_task_that_had_set_it);

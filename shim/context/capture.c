@@ -330,9 +330,10 @@ bool context_is_too_old(const struct context *context)
 struct context *context_capture_signal(unsigned family)
 {
     struct thread *thread = thread_self;
-    struct context *context = thread_is_attached(thread)             ? thread->attached
-                              : snapshot_is_draft(&thread->snapshot) ? NULL
-                                                                     : thread->snapshot.context;
+    struct context *context = thread_is_attached(thread) ? thread->attached
+                              : snapshot_is_draft(&thread->snapshot) || thread->snapshot.is_begun
+                                  ? NULL
+                                  : thread->snapshot.context;
 
     if (context)
         context = observer_behind(context);

@@ -124,6 +124,8 @@ struct thread_snapshot {
     uint16_t
         witness;   /* of the draft: a key index that had a value when it was last looked for one */
     bool has_news; /* perhaps the first value of a key ever, or of one that was empty */
+    bool is_begun; /* a set writes to it right now, and a handler may find it half done: then */
+    bool is_torn;  /* what the handler has set is not in it */
     uint64_t *tally; /* counts.carried or counts.empty, whichever the snapshot counts for */
 };
 

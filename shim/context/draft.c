@@ -4,8 +4,9 @@
  * Where nobody else has a reference the snapshot itself is written to: tests/unit/test_model_contexts.c sees that nobody
  * finds another value in what was handed to him.
  *
- * Rules: a signal handler may take a reference to a snapshot (context_capture_signal), not to a draft: so it is
- * called one before it is known that nobody else has it.
+ * Rules: a signal handler may take a reference to a snapshot (context_capture_signal), not to a draft, nor to one that
+ * is_begun, which is said before it is known that nobody else has it. A handler may set keys: what begins is not
+ * found by it (is_torn), and what is handed out is no draft only when its references are counted.
  */
 #include "context/draft.h"
 
@@ -28,7 +29,7 @@ static APART struct context *copy(struct thread *thread, struct context *snapsho
     atomic_store_explicit(&draft->refs, REFS_BATCH + 1, memory_order_relaxed);
     flush_begin(thread);
     context_note_made(thread);
-    thread->snapshot.context = thread->snapshot.draft = draft;
+    thread->snapshot.context = draft;
     thread->snapshot.stale_refs = thread->snapshot.from = REFS_BATCH;
     context_put(snapshot, snapshot_refs + 1);
     flush_end(thread);
@@ -41,7 +42,6 @@ struct context *draft_begin(struct thread *thread)
 
     if (unlikely(slot_counts_on))
         slot_counts_tell_snapshot(thread);
-    thread->snapshot.draft = snapshot;
     thread->snapshot.has_news = (snapshot->flags & CONTEXT_EMPTY) != 0; /* it may be no more */
     thread->snapshot.stale_refs += thread->snapshot.refs;
     thread->snapshot.refs = 0;
@@ -52,20 +52,43 @@ struct context *draft_begin(struct thread *thread)
                : copy(thread, snapshot);
 }
 
-void draft_note(struct thread *thread, unsigned key_index, void *value)
+/* Where a handler that sets keys has come in between, nothing is known of them. */
+static void draft_write(struct thread *thread, unsigned key_index, void *value)
 {
-    struct context *snapshot = thread->snapshot.context, *draft = thread->snapshot.draft;
+    struct context *draft = thread->snapshot.draft;
 
-    if (!draft_may_be(snapshot) || key_bindings[key_index].destructor ||
-        snapshot->epoch != atomic_load_explicit(&slots_epoch, memory_order_relaxed)) {
-        context_drop_snapshot(thread);
-        return;
-    }
     if (draft == NO_DRAFT && !(draft = draft_begin(thread)))
         return;
     if (value && !atomic_load_explicit(&keys_had_value[key_index], memory_order_relaxed))
         thread->snapshot.has_news = true;
     draft->key[key_index] = value;
+    atomic_signal_fence(memory_order_seq_cst);
+    thread->snapshot.draft = draft;
+}
+
+void draft_note(struct thread *thread, unsigned key_index, void *value)
+{
+    struct context *snapshot = thread->snapshot.context;
+
+    if (unlikely(thread->snapshot.is_begun)) {
+        thread->snapshot.is_torn = true;
+        return;
+    }
+    if (!draft_may_be(snapshot) || key_bindings[key_index].destructor ||
+        snapshot->epoch != atomic_load_explicit(&slots_epoch, memory_order_relaxed)) {
+        context_drop_snapshot(thread);
+        return;
+    }
+    thread->snapshot.is_begun = true;
+    atomic_signal_fence(memory_order_seq_cst);
+    draft_write(thread, key_index, value);
+    atomic_signal_fence(memory_order_seq_cst);
+    thread->snapshot.is_begun = false;
+    atomic_signal_fence(memory_order_seq_cst);
+    if (unlikely(thread->snapshot.is_torn)) {
+        thread->snapshot.is_torn = false;
+        context_drop_snapshot(thread);
+    }
 }
 
 int draft_set_key(struct thread *thread, unsigned key, unsigned key_index, const void *value,
@@ -106,8 +129,9 @@ struct context *draft_end(struct thread *thread)
     struct context *draft = thread->snapshot.draft;
 
     draft_settle(thread);
-    thread->snapshot.draft = NO_DRAFT;
     thread->snapshot.refs = thread->snapshot.from = thread->snapshot.stale_refs;
     thread->snapshot.stale_refs = 0;
+    atomic_signal_fence(memory_order_seq_cst);
+    thread->snapshot.draft = NO_DRAFT;
     return draft;
 }

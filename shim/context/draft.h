@@ -21,8 +21,8 @@ static inline bool draft_may_be(const struct context *snapshot)
 }
 
 /*
- * Makes the thread's snapshot one, whose references are all stale ones from now on. NULL: no memory; the snapshot is gone
- * then.
+ * Of the thread's snapshot, whose references are all stale ones from now on: what is to become its draft. NULL: no memory;
+ * the snapshot is gone then.
  */
 struct context *draft_begin(struct thread *thread);
 
@@ -50,10 +50,11 @@ static inline struct context *draft_take(struct thread *thread, unsigned family)
         return NULL;
     if (unlikely(thread->snapshot.has_news || !draft->key[thread->snapshot.witness]))
         draft_settle(thread);
-    thread->snapshot.draft = NO_DRAFT;
     thread->snapshot.from = thread->snapshot.stale_refs;
     thread->snapshot.refs = thread->snapshot.stale_refs - 1;
     thread->snapshot.stale_refs = 0;
+    atomic_signal_fence(memory_order_seq_cst);
+    thread->snapshot.draft = NO_DRAFT;
     thread->snapshot.tally[family]++;
     return draft;
 }

@@ -332,7 +332,10 @@ struct context *context_of_thread(struct thread *thread)
         if (is_stale && !draft_may_be(snapshot)) {
             context_drop_snapshot(thread);
             snapshot = NULL;
-        } else if (snapshot_is_draft(&thread->snapshot) || (is_stale && draft_begin(thread))) {
+        } else if (snapshot_is_draft(&thread->snapshot)) {
+            snapshot = draft_end(thread);
+        } else if (is_stale && (snapshot = draft_begin(thread))) {
+            thread->snapshot.draft = snapshot;
             snapshot = draft_end(thread);
         } else {
             snapshot = thread->snapshot.context; /* NULL where there was no memory */

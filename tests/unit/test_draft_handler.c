@@ -1,0 +1,163 @@
+// promise: a signal handler that sets keys, at any instruction of the first set after a handoff, or of a handoff, changes nothing handed out, and is not forgotten
+#include <signal.h>
+#include <stdint.h>
+
+#include "core.h"
+#include "suite.h"
+
+#ifdef __x86_64__
+#include <ucontext.h>
+
+enum { TRAP_FLAG = 0x100, STEPS_MAX = 4000 };
+
+static pthread_key_t key, other_key;
+static volatile long countdown;
+static volatile bool was_there;
+
+static void *number(uintptr_t n)
+{
+    return (void *)n;
+}
+
+static inline __attribute__((always_inline)) void step_on(void)
+{
+    __asm__ volatile(
+        "lea -128(%%rsp), %%rsp; pushfq; orq $0x100, (%%rsp); popfq; lea 128(%%rsp), %%rsp" ::
+            : "memory", "cc");
+}
+
+static inline __attribute__((always_inline)) void step_off(void)
+{
+    __asm__ volatile(
+        "lea -128(%%rsp), %%rsp; pushfq; andq $-257, (%%rsp); popfq; lea 128(%%rsp), %%rsp" ::
+            : "memory", "cc");
+}
+
+/* As a function that uses the key and leaves it as it was, and one that leaves another. */
+static void stepped(int signal, siginfo_t *info, void *at)
+{
+    void *was;
+
+    (void)signal;
+    (void)info;
+    (void)at;
+    if (countdown <= 0 || --countdown)
+        return;
+    was_there = true;
+    was = core_get(key);
+    core_set(key, number(99));
+    core_set(key, was);
+    core_set(other_key, number(98));
+}
+
+static unsigned wrong(const struct context *context, void *one, void *other)
+{
+    return context && (context->key[key_index_of[key] - 1] != one ||
+                       (other && context->key[key_index_of[other_key] - 1] != other));
+}
+
+/* How many values are not what they should be, with the handler after so many instructions. */
+static unsigned handle_after(long steps, bool is_held, bool hands_over)
+{
+    struct context *before, *meanwhile = NULL, *after;
+    unsigned count = 0;
+
+    core_set(key, number(1));
+    core_set(other_key, number(2));
+    before = context_capture(FAMILY_UNIT);
+    if (!is_held) {
+        context_release(before);
+        before = NULL;
+    }
+    countdown = steps;
+    was_there = false;
+    step_on();
+    core_set(key, number(3));
+    if (hands_over)
+        meanwhile = context_capture(FAMILY_UNIT);
+    step_off();
+    countdown = 0;
+    count += wrong(before, number(1), number(2));
+    count += wrong(meanwhile, number(3), NULL);
+    after = context_capture(FAMILY_UNIT);
+    count += wrong(after, number(3), number(was_there ? 98 : 2));
+    count += pthread_getspecific(key) != number(3);
+    core_set(key, number(4));
+    core_set(other_key, number(5));
+    count += wrong(meanwhile, number(3), NULL);
+    count += wrong(after, number(3), number(was_there ? 98 : 2));
+    if (before)
+        context_release(before);
+    if (meanwhile)
+        context_release(meanwhile);
+    context_release(after);
+    return count;
+}
+
+static void handle_at_each(bool is_held, bool hands_over)
+{
+    struct sigaction action = {.sa_sigaction = stepped, .sa_flags = SA_SIGINFO}, old;
+    long steps = 0;
+
+    sigaction(SIGTRAP, &action, &old);
+    do {
+        unsigned count = handle_after(++steps, is_held, hands_over);
+
+        ck_assert_msg(!count, "%u are wrong after %ld instructions", count, steps);
+    } while (was_there && steps < STEPS_MAX);
+    sigaction(SIGTRAP, &old, NULL);
+    ck_assert_int_gt(steps, 20);
+    ck_assert_int_lt(steps, STEPS_MAX);
+    core_set(key, NULL);
+    core_set(other_key, NULL);
+    ck_assert_int_eq(core_alive(), 0);
+}
+
+START_TEST(test_draft_handler_in_a_first_set_of_what_others_have)
+{
+    handle_at_each(true, false);
+}
+END_TEST
+
+START_TEST(test_draft_handler_in_a_first_set_of_what_nobody_has)
+{
+    handle_at_each(false, false);
+}
+END_TEST
+
+START_TEST(test_draft_handler_in_a_set_and_a_handoff)
+{
+    handle_at_each(true, true);
+    handle_at_each(false, true);
+}
+END_TEST
+
+static __attribute__((noinline)) void begin(void)
+{
+    if (key_index_of[key]) /* Check does not always fork for a test */
+        return;
+    core_start("BATON_CARRY=key:n=2;key:n=3");
+    ck_assert_int_eq(core_key_create(&key, NULL), 0);
+    ck_assert_int_eq(core_key_create(&key, NULL), 0);
+    ck_assert_int_eq(core_key_create(&other_key, NULL), 0);
+    ck_assert_uint_eq(slots_key_count, 2);
+    ck_assert(key_index_of[key] && key_index_of[other_key]);
+}
+
+int main(void)
+{
+    TCase *tests = tcase_create("draft_handler");
+
+    tcase_set_timeout(tests, 60);
+    tcase_add_unchecked_fixture(tests, begin, NULL);
+    tcase_add_test(tests, test_draft_handler_in_a_first_set_of_what_others_have);
+    tcase_add_test(tests, test_draft_handler_in_a_first_set_of_what_nobody_has);
+    tcase_add_test(tests, test_draft_handler_in_a_set_and_a_handoff);
+    return suite_run("draft_handler", tests);
+}
+#else
+int main(void)
+{
+    return EXIT_SUCCESS;
+}
+#endif

@@ -298,12 +298,18 @@ static struct context *(*capture_way)(unsigned family, uintptr_t sp) = capture_a
 
 void capture_choose(void)
 {
-    capture_way = observer             ? capture_observed
-                  : has_limits         ? capture_limited
-                  : !slots_have_copied ? (slots_have_owned_keys ? capture_held : capture_changed)
-                  : slots_word.slot    ? capture_word
-                  : atomic_load(&slots_moves) ? capture_by_moves
-                                              : capture_calling_out;
+    if (observer)
+        capture_way = capture_observed;
+    else if (has_limits)
+        capture_way = capture_limited;
+    else if (slots_have_copied)
+        capture_way = slots_word.slot             ? capture_word
+                      : atomic_load(&slots_moves) ? capture_by_moves
+                                                  : capture_calling_out;
+    else
+        capture_way = slots_have_owned_keys ? capture_held
+                      : slots_always_build  ? capture_any
+                                            : capture_changed;
     context_captures_by_ways = capture_way != capture_any && capture_way != capture_changed;
 }
 

@@ -144,8 +144,9 @@ void context_free(struct context *context)
 {
     struct thread *thread = thread_self;
 
-    if (unlikely(context->flags & (CONTEXT_WATCHED | CONTEXT_TAGGED | CONTEXT_COUNTED) ||
-                 context->vars || slots_have_owned_keys || slots_owns_values || dangling_on ||
+    if (unlikely(dangling_on ||
+                 context->flags & (CONTEXT_WATCHED | CONTEXT_TAGGED | CONTEXT_COUNTED) ||
+                 context->vars || slots_have_owned_keys || slots_owns_values ||
                  atomic_load_explicit(&contexts_looked_at, memory_order_relaxed))) {
         free_any(context);
         return;

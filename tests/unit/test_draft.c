@@ -316,6 +316,46 @@ START_TEST(test_thread_has_what_it_sets_in_the_c_library_too)
 }
 END_TEST
 
+static unsigned destroyed;
+
+static void destroy(void *value)
+{
+    destroyed += value == number(2) ? 1 : 100;
+}
+
+static void *hand_over_and_end(void *unused)
+{
+    thread_enter();
+    core_set(keys[0], number(1));
+    context_release(context_capture(FAMILY_UNIT));
+    core_set(remade_key, number(2));
+    from_task[0] = context_capture(FAMILY_UNIT);
+    return unused;
+}
+
+static void look_for_the_second(void *unused)
+{
+    (void)unused;
+    ck_assert_ptr_eq(core_get(remade_key), number(2));
+}
+
+START_TEST(test_draft_has_no_value_of_a_key_with_a_destructor)
+{
+    pthread_t thread;
+
+    core_key_delete(remade_key);
+    ck_assert_int_eq(core_key_create(&remade_key, destroy), 0);
+    pthread_create(&thread, NULL, hand_over_and_end, NULL);
+    pthread_join(thread, NULL);
+    ck_assert_uint_eq(destroyed, 0); /* the owner has gone, but a task will see it */
+    core_run(from_task[0], look_for_the_second, NULL);
+    context_flush_releases(thread_self);
+    ck_assert_uint_eq(destroyed, 1);
+    make_key_again(&remade_key);
+    ck_assert_int_eq(core_alive(), 0);
+}
+END_TEST
+
 /* ---- the memory of contexts ---- */
 
 enum { BLOCKS = 400 };
@@ -426,6 +466,7 @@ int main(void)
     tcase_add_test(tests, test_task_that_jumps_out_takes_its_values_along);
     tcase_add_test(tests, test_task_sees_nothing_of_a_key_that_was_made_again);
     tcase_add_test(tests, test_thread_has_what_it_sets_in_the_c_library_too);
+    tcase_add_test(tests, test_draft_has_no_value_of_a_key_with_a_destructor);
     tcase_add_test(tests, test_blocks_are_nobody_elses_and_used_again);
     return suite_run("draft", tests);
 }

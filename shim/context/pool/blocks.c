@@ -36,7 +36,7 @@ static size_t block_size;
 static uint32_t blocks_in_chunk; /* 0: they are mem.h's */
 static uint32_t chain_length;
 static struct lock blocks_lock;
-static struct chunk *chunks_free; /* with free blocks; an empty one last */
+static struct chunk *chunks_free; /* with free blocks */
 static struct chunk *chunk_empty; /* the one of them of which none is used */
 
 void blocks_begin(size_t size)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "context/pool/blocks.h"
+#include "context/variables.h"
 #include "core.h"
 #include "suite.h"
 
@@ -356,6 +357,44 @@ START_TEST(test_draft_has_no_value_of_a_key_with_a_destructor)
 }
 END_TEST
 
+static struct vars_map *map_with(struct var *variable, void *value)
+{
+    struct vars_entry *entry = vars_entry_new(variable, value);
+    struct vars_map *map = NULL;
+
+    ck_assert(vars_with(NULL, entry, &map));
+    vars_entry_unref(entry);
+    return map;
+}
+
+START_TEST(test_draft_that_is_a_copy_keeps_the_variables_too)
+{
+    struct var *variable = vars_new_var("variable", NULL, NULL);
+    struct context *first, *second;
+    struct vars_map *map = map_with(variable, number(5)), *other;
+
+    thread_enter();
+    vars_where(thread_self);
+    core_set(keys[0], number(1));
+    vars_set_now(thread_self, map);
+    first = context_capture(FAMILY_UNIT);
+    core_set(keys[0], number(2));
+    second = context_capture(FAMILY_UNIT);
+    ck_assert_ptr_ne(first, second);
+    vars_set_now(thread_self, NULL);
+    context_release(first);
+    context_flush_releases(thread_self);
+    other = map_with(variable, number(6)); /* in memory that is free */
+    ck_assert_ptr_ne(other, map);
+    ck_assert_ptr_eq(second->vars, map);
+    ck_assert_ptr_eq(vars_find(map, variable)->value, number(5));
+    vars_unref(other);
+    context_release(second);
+    empty_all();
+    ck_assert_int_eq(core_alive(), 0);
+}
+END_TEST
+
 /* ---- the memory of contexts ---- */
 
 enum { BLOCKS = 400 };
@@ -467,6 +506,7 @@ int main(void)
     tcase_add_test(tests, test_task_sees_nothing_of_a_key_that_was_made_again);
     tcase_add_test(tests, test_thread_has_what_it_sets_in_the_c_library_too);
     tcase_add_test(tests, test_draft_has_no_value_of_a_key_with_a_destructor);
+    tcase_add_test(tests, test_draft_that_is_a_copy_keeps_the_variables_too);
     tcase_add_test(tests, test_blocks_are_nobody_elses_and_used_again);
     return suite_run("draft", tests);
 }

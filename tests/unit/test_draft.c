@@ -369,10 +369,12 @@ static struct vars_map *map_with(struct var *variable, void *value)
 
 START_TEST(test_draft_that_is_a_copy_keeps_the_variables_too)
 {
-    struct var *variable = vars_new_var("variable", NULL, NULL);
+    static struct var *variable; /* which is for good */
     struct context *first, *second;
-    struct vars_map *map = map_with(variable, number(5)), *other;
+    struct vars_map *map, *other;
 
+    variable = vars_new_var("variable", NULL, NULL);
+    map = map_with(variable, number(5));
     thread_enter();
     vars_where(thread_self);
     core_set(keys[0], number(1));

@@ -1,14 +1,22 @@
 // promise: a signal handler that sets keys, at any instruction of the first set after a handoff, or of a handoff, changes nothing handed out, and is not forgotten
 #include <signal.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "core.h"
+#include "on_valgrind.h"
 #include "suite.h"
 
-#ifdef __x86_64__
-#include <ucontext.h>
+/* A sanitizer's signal handlers and valgrind's processor are not stepped through: skipped. */
+static int not_here(void)
+{
+    puts("instructions cannot be stepped through here");
+    return 77;
+}
 
-enum { TRAP_FLAG = 0x100, STEPS_MAX = 4000 };
+#if defined __x86_64__ && !defined __SANITIZE_ADDRESS__ && !defined __SANITIZE_THREAD__
+
+enum { STEPS_MAX = 4000 };
 
 static pthread_key_t key, other_key;
 static volatile long countdown;
@@ -148,6 +156,8 @@ int main(void)
 {
     TCase *tests = tcase_create("draft_handler");
 
+    if (RUNNING_ON_VALGRIND)
+        return not_here();
     tcase_set_timeout(tests, 60);
     tcase_add_unchecked_fixture(tests, begin, NULL);
     tcase_add_test(tests, test_draft_handler_in_a_first_set_of_what_others_have);
@@ -158,6 +168,6 @@ int main(void)
 #else
 int main(void)
 {
-    return EXIT_SUCCESS;
+    return not_here();
 }
 #endif

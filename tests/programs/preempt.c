@@ -176,21 +176,7 @@ static volatile long countdown[2];
 static volatile int was_interrupted;
 
 #ifdef __x86_64__
-enum { TRAP_FLAG = 0x100 };
-
-static inline __attribute__((always_inline)) void step_on(void)
-{
-    __asm__ volatile(
-        "lea -128(%%rsp), %%rsp; pushfq; orq $0x100, (%%rsp); popfq; lea 128(%%rsp), %%rsp" ::
-            : "memory", "cc");
-}
-
-static inline __attribute__((always_inline)) void step_off(void)
-{
-    __asm__ volatile(
-        "lea -128(%%rsp), %%rsp; pushfq; andq $-257, (%%rsp); popfq; lea 128(%%rsp), %%rsp" ::
-            : "memory", "cc");
-}
+#include "step.h"
 
 static void stepped(int signal, siginfo_t *info, void *context)
 {

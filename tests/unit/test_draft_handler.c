@@ -16,6 +16,8 @@ static int not_here(void)
 
 #if defined __x86_64__ && !defined __SANITIZE_ADDRESS__ && !defined __SANITIZE_THREAD__
 
+#include "../programs/step.h"
+
 enum { STEPS_MAX = 4000 };
 
 static pthread_key_t key, other_key;
@@ -25,20 +27,6 @@ static volatile bool was_there;
 static void *number(uintptr_t n)
 {
     return (void *)n;
-}
-
-static inline __attribute__((always_inline)) void step_on(void)
-{
-    __asm__ volatile(
-        "lea -128(%%rsp), %%rsp; pushfq; orq $0x100, (%%rsp); popfq; lea 128(%%rsp), %%rsp" ::
-            : "memory", "cc");
-}
-
-static inline __attribute__((always_inline)) void step_off(void)
-{
-    __asm__ volatile(
-        "lea -128(%%rsp), %%rsp; pushfq; andq $-257, (%%rsp); popfq; lea 128(%%rsp), %%rsp" ::
-            : "memory", "cc");
 }
 
 /* As a function that uses the key and leaves it as it was, and one that leaves another. */

@@ -50,6 +50,8 @@ void context_init(uint32_t max_age_ms, uint32_t max_hops)
         guard |= GUARD_STALE;
     atomic_store(&context_words_guard, guard ^ GUARD_WORDS);
     atomic_store(&context_keep_guard, guard | (slot_counts_on ? GUARD_COUNTED : 0u));
+    atomic_store(&context_start_guard,
+                 guard | (slot_counts_on || threads_are_cancelled ? GUARD_COUNTED : 0u));
     atomic_store(&context_front_guard, scope_has_front ? guard ^ GUARD_COPIED : GUARD_OFF);
     capture_choose();
     scope_choose();

@@ -290,18 +290,21 @@ enum {
     GUARD_STALE = 128,
     GUARD_WORDS =
         256, /* in place of GUARD_COPIED: all that is copied is plain words (words_move.h) */
-    GUARD_COUNTED = 512, /* of context_keep_guard alone: slot_counts.h, or threads_are_cancelled */
+    GUARD_COUNTED = 512, /* of the two of repeating callbacks and starts alone, see there */
 };
 extern _Atomic uintptr_t context_guard __attribute__((visibility("hidden")));
 /* The same but for GUARD_WORDS, which is turned round: 0 where nothing but words is in the way. */
 extern _Atomic uintptr_t context_words_guard __attribute__((visibility("hidden")));
-/* The same as context_guard for threads that start and repeating callbacks, with GUARD_COUNTED where their runs are
- * counted. */
+/* The same as context_guard for repeating callbacks and for threads that start, with GUARD_COUNTED where their runs are
+ * counted; and, for threads, where they may be cancelled. */
 extern _Atomic uintptr_t context_keep_guard __attribute__((visibility("hidden")));
+extern _Atomic uintptr_t context_start_guard __attribute__((visibility("hidden")));
 /* The same with GUARD_COPIED turned round: 0 where nothing but copied slots is in the way, and thread_front is for them. */
 extern _Atomic uintptr_t context_front_guard __attribute__((visibility("hidden")));
 /* Sets bits of all; the words' bit is set once, before any capture. */
 void guard_raise(uintptr_t bits);
+/* There may be somebody now who cancels threads: those that start from now on say at once that they will end. */
+void guard_note_cancel(void);
 
 /*
  * The fast paths hold on this thread: it is known, has nothing attached, and the guard is clear.
@@ -318,6 +321,13 @@ static inline __attribute__((always_inline)) bool thread_is_uncounted(const stru
 {
     return likely((uintptr_t)thread->attached ==
                   arch_scratch(atomic_load_explicit(&context_keep_guard, memory_order_relaxed)));
+}
+
+/* The same of a thread that starts: it need not say at once that it will end (thread.h), either. */
+static inline __attribute__((always_inline)) bool thread_starts_plainly(const struct thread *thread)
+{
+    return likely((uintptr_t)thread->attached ==
+                  arch_scratch(atomic_load_explicit(&context_start_guard, memory_order_relaxed)));
 }
 
 /* Plain words are carried, and nothing else is copied. */

@@ -9,7 +9,8 @@
 #include "slots/slots.h"
 
 _Atomic uintptr_t context_guard = GUARD_OFF, context_words_guard = GUARD_OFF,
-                  context_keep_guard = GUARD_OFF, context_front_guard = GUARD_OFF;
+                  context_keep_guard = GUARD_OFF, context_start_guard = GUARD_OFF,
+                  context_front_guard = GUARD_OFF;
 _Atomic int64_t context_alive;
 bool context_captures_by_ways, context_attaches_by_ways, context_is_forked, context_may_be_old,
     scope_has_front, scope_is_words_only, reads_are_counted, slot_counts_on, threads_are_cancelled;
@@ -23,14 +24,17 @@ void guard_raise(uintptr_t bits)
 {
     atomic_fetch_or(&context_words_guard, bits);
     atomic_fetch_or(&context_keep_guard, bits);
+    atomic_fetch_or(&context_start_guard, bits);
     atomic_fetch_or(&context_front_guard, bits);
     atomic_fetch_or(&context_guard, bits);
 }
 
 void guard_note_cancel(void)
 {
+    if (threads_are_cancelled)
+        return;
     threads_are_cancelled = true;
-    atomic_fetch_or(&context_keep_guard, GUARD_COUNTED);
+    atomic_fetch_or(&context_start_guard, GUARD_COUNTED);
 }
 
 static void lower(uintptr_t bits)
@@ -39,6 +43,7 @@ static void lower(uintptr_t bits)
     atomic_fetch_and(&context_front_guard, ~bits);
     atomic_fetch_and(&context_guard, ~bits);
     atomic_fetch_and(&context_keep_guard, ~bits);
+    atomic_fetch_and(&context_start_guard, ~bits);
 }
 
 void guard_note_stale(void)

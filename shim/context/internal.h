@@ -156,8 +156,6 @@ static inline bool context_holds_counted(const struct context *context, unsigned
 /* Something that waits may be found now: from then on GUARD_STALE is set; looks for what waits. */
 void guard_note_stale(void);
 void context_look_again(void);
-/* From now on threads_are_cancelled (thread.h). */
-void guard_note_cancel(void);
 
 /* A context of what the thread sees now, one reference; not counted as a capture. NULL: no memory. */
 struct context *context_visible(struct thread *thread);

@@ -2,7 +2,7 @@
  * Of how many handoffs each slot had a value, and how many tasks ran with one: for the report, counted where one is
  * wanted. A handoff costs nothing for it on the short ways: what a thread has taken of its snapshot's references,
  * and has given back of a context's after runs, is told by slot when it takes another snapshot, or lets another
- * context go. Threads that start and repeating callbacks are counted one by one (context_keep_guard).
+ * context go. Threads that start and repeating callbacks are counted one by one (context_keep_guard, context_start_guard).
  */
 #ifndef BATON_CONTEXT_SLOT_COUNTS_H
 #define BATON_CONTEXT_SLOT_COUNTS_H

@@ -12,7 +12,8 @@ void thread_leave_at_exit(void *block);
 void thread_will_exit(void);
 /*
  * Some module has pthread_cancel: a thread may end with nobody having unwound our frames, in code without unwind tables.
- * What threads that start call thread_will_exit for, at once; found when a thread first hands over.
+ * What threads that start call thread_will_exit for, at once; found when a thread first hands over, and taken for so when a
+ * library is opened later: it is not there yet when we hear of it.
  */
 extern bool threads_are_cancelled __attribute__((visibility("hidden")));
 /* Nobody has the block any more; nor its spare ones. */

@@ -53,6 +53,8 @@ static void note_opening(const char *file, int mode)
     names_show();
     if (mode & RTLD_GLOBAL)
         early_is_mixed = true;
+    if (!(mode & RTLD_NOLOAD))
+        guard_note_cancel();
     slots_look_again();
     if (loader_opened_hook)
         loader_opened_hook();

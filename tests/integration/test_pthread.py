@@ -4,7 +4,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from harness import CARRIERS, ROOT, call, carry, idle, plain, test
+from harness import CARRIERS, PROGRAMS, ROOT, call, carry, idle, plain, test
 from needs import needs, unable
 
 OWNED = "key:owned_key"
@@ -33,6 +33,14 @@ def ends_unseen(*mode):
     before = plain("thread_unseen_ends", *mode).ok()
     idle("thread_unseen_ends", *mode).same_as(before)
     carry("key:request_key", "thread_unseen_ends", *mode).same_as(before).clean()
+
+
+@test("B13: the same where a library that is opened later cancels them", each=(("now",), ("now", "deep")))
+def ends_unseen_of_plugins(_, *deep):
+    plugin = PROGRAMS / "plugin_cancels.so"
+    before = plain("late_plugin", plugin, *deep).ok().says("destroyed one\nplugin: owner of one has ended")
+    idle("late_plugin", plugin, *deep).same_as(before)
+    carry("key:plugin_key", "late_plugin", plugin, *deep, env={"BATON_INHERIT": "all"}).same_as(before).clean()
 
 
 @test("B14: a thread cancelled before it runs leaves nothing behind")

@@ -30,7 +30,7 @@ static GUARDED void *run_thread(void *arg)
     struct thread *self = arg;
     void *result;
 
-    if (unlikely(!thread_is_uncounted(self)))
+    if (unlikely(!thread_starts_plainly(self)))
         return run_thread_slow(self);
     START_RUN_FAST(self, result = ((start_routine *)self->start.function)(self->start.data));
     return result;
@@ -51,7 +51,7 @@ static GUARDED int run_c11_thread(void *arg)
     struct thread *self = arg;
     int result;
 
-    if (unlikely(!thread_is_uncounted(self)))
+    if (unlikely(!thread_starts_plainly(self)))
         return run_c11_thread_slow(self);
     START_RUN_FAST(self, result = ((int (*)(void *))self->start.function)(self->start.data));
     return result;

@@ -1,11 +1,14 @@
 /* The smallest pieces: a note in a run of notes, a symbol of a table put into one struct.
  *
  * Promise: nothing is believed: a length that leaves the notes ends them, a symbol whose value lies
- * outside of its module is none.
+ * outside of its module is none. Notes are looked through for a megabyte at most.
  */
 #include "elf/file.h"
 
 #include <string.h>
+
+/* No linker writes as many; a damaged file may name half a gigabyte of zeros. */
+#define NOTES_MAX ((size_t)1 << 20)
 
 const uint8_t *elf_note(const void *notes, size_t len, const char *owner, uint32_t type,
                         size_t *desc_size)
@@ -13,6 +16,7 @@ const uint8_t *elf_note(const void *notes, size_t len, const char *owner, uint32
     const uint8_t *p = notes;
     ElfW(Nhdr) note;
 
+    len = len < NOTES_MAX ? len : NOTES_MAX;
     while (len >= sizeof note) {
         size_t name_len, desc_len;
 

@@ -784,6 +784,23 @@ START_TEST(test_elf_notes_of_any_bytes_are_read_within_their_end)
 }
 END_TEST
 
+START_TEST(test_elf_notes_are_looked_through_for_a_megabyte)
+{
+    const size_t len = 3 << 20;
+    unsigned char *notes = calloc(1, len);
+    ElfW(Nhdr) id = {.n_namesz = 4, .n_descsz = 20, .n_type = NT_GNU_BUILD_ID};
+    size_t id_len, places[] = {12 * 1000, 12 * 100000}; /* of 12 zeros each */
+
+    for (unsigned i = 0; i < 2; i++) {
+        memset(notes, 0, len);
+        memcpy(notes + places[i], &id, sizeof id);
+        memcpy(notes + places[i] + sizeof id, "GNU", 4);
+        ck_assert_int_eq(elf_note_build_id(notes, len, &id_len) != NULL, i == 0);
+    }
+    free(notes);
+}
+END_TEST
+
 START_TEST(test_elf_no_file_and_other_files_are_refused)
 {
     struct elf_file f;
@@ -875,6 +892,7 @@ int main(void)
     tcase_add_loop_test(
         tc, test_elf_search_in_a_file_of_any_bytes_finds_nothing_outside_of_the_module, 0, 2);
     tcase_add_test(tc, test_elf_notes_of_any_bytes_are_read_within_their_end);
+    tcase_add_test(tc, test_elf_notes_are_looked_through_for_a_megabyte);
     tcase_add_test(tc, test_elf_no_file_and_other_files_are_refused);
     tcase_add_test(tc, test_elf_pointer_of_a_module_that_is_being_relocated);
     tcase_add_test(tc, test_elf_keeps_errno);

@@ -6,6 +6,7 @@ dumps them after a known number of handoffs, so that one run gives exact figures
 
 import collections
 import concurrent.futures
+import functools
 import json
 import os
 import re
@@ -16,6 +17,7 @@ import tempfile
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(ROOT, "tests", "lib"))
+import light_libc  # noqa: E402
 import patience  # noqa: E402
 
 BUILD = os.path.join(ROOT, os.environ.get("B", "build"))
@@ -69,7 +71,6 @@ KERNEL = {"syscall", "mmap", "munmap", "madvise", "mprotect", "mincore", "open",
 # System calls that make a thread sleep or wake another: how often they are needed is the scheduler's
 # to say, and differs from run to run of one program. (GLib calls futex by syscall.)
 CHANCE = {"futex", "syscall", "read", "write", "poll", "epoll_wait", "sched_yield", "clock_nanosleep"}
-FUTEX = {"futex-internal", "lowlevellock"}
 HASHES = {"map.c", "pointers.c", "values.c", "elf_dynsym.c", "elf_find.c", "table_gpr.c", "bypass.c"}
 
 
@@ -142,6 +143,14 @@ class Failed(Exception):
     pass
 
 
+@functools.lru_cache(None)
+def under_valgrind():
+    """Environment of what runs under callgrind. Half of valgrind's start is the C library's debug information, of which
+    nothing is looked at but the names of functions: a copy of the library has these alone."""
+    folder = light_libc.folder(os.path.join(BENCH, "light"))
+    return {"LD_LIBRARY_PATH": folder} if folder else {}
+
+
 def call(command, env):
     """One run to its end, with a limit that grows with the machine's load."""
     try:
@@ -165,39 +174,64 @@ def run(way, is_shimmed, carried="", extra=None, **options):
 _special = {}
 
 
+@functools.lru_cache(None)
+def names_of_calls():
+    """{number: name} of this machine's system calls."""
+    said = subprocess.run(["cc", "-E", "-dM", "-include", "sys/syscall.h", "-x", "c", "/dev/null"],
+                          stdout=subprocess.PIPE, text=True).stdout
+    return {int(number): name for name, number in re.findall(r"^#define __NR_(\w+) (\d+)$", said, re.M)}
+
+
+def read_listing(lines):
+    """-> ([address of an atomic instruction], {address of a system call: its name, or "" where its number is not set
+    in the instructions before it}) of what objdump -d says."""
+    atomics, syscalls = [], {}
+    number = None
+    for line in lines:
+        match = re.match(r"\s*([0-9a-f]+):\s+(.*)", line)
+        if not match:
+            number = None if line.endswith(">:") else number
+            continue
+        text = match.group(2)
+        found = re.match(r"mov\s+\$0x([0-9a-f]+),%[er]ax$", text)
+        if found:
+            number = int(found.group(1), 16)
+        elif re.match(r"xor\s+%eax,%eax$", text):
+            number = 0
+        elif text.startswith("syscall"):
+            syscalls[int(match.group(1), 16)] = names_of_calls().get(number, "")
+            number = None
+        elif text.startswith("call") or re.search(r",%[er]?a[xl]$", text):
+            number = None
+        if text.startswith("lock ") or (text.startswith("xchg") and "(" in text):
+            atomics.append(int(match.group(1), 16))
+    return atomics, syscalls
+
+
 def special_instructions(path):
-    """({address of an atomic instruction}, {address of a system call}) of an ELF file."""
+    """({address of an atomic instruction}, {address of a system call: name}) of an ELF file."""
     if path in _special:
         return _special[path]
-    atomics, syscalls = set(), set()
     try:
-        key = "%s:%d:%d" % (path, os.stat(path).st_mtime_ns, os.stat(path).st_size)
+        key = "names:%s:%d:%d" % (path, os.stat(path).st_mtime_ns, os.stat(path).st_size)
     except OSError:
-        return atomics, syscalls
+        return set(), {}
     name = os.path.join(BENCH, "cache", re.sub(r"\W", "_", path) + ".json")
     try:
         with open(name) as file:
             saved = json.load(file)
         if saved["key"] == key:
-            _special[path] = (set(saved["atomics"]), set(saved["syscalls"]))
+            _special[path] = (set(saved["atomics"]), {int(address): call for address, call in saved["syscalls"].items()})
             return _special[path]
     except (OSError, ValueError, KeyError):
         pass
     listing = subprocess.run(["objdump", "-d", "--no-show-raw-insn", path],
                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True).stdout
-    for line in listing.splitlines():
-        match = re.match(r"\s*([0-9a-f]+):\s+(.*)", line)
-        if not match:
-            continue
-        text = match.group(2)
-        if text.startswith("lock ") or (text.startswith("xchg") and "(" in text):
-            atomics.add(int(match.group(1), 16))
-        elif text.startswith("syscall"):
-            syscalls.add(int(match.group(1), 16))
+    atomics, syscalls = read_listing(listing.splitlines())
     os.makedirs(os.path.dirname(name), exist_ok=True)
     with open(name, "w") as file:
-        json.dump({"key": key, "atomics": sorted(atomics), "syscalls": sorted(syscalls)}, file)
-    _special[path] = (atomics, syscalls)
+        json.dump({"key": key, "atomics": atomics, "syscalls": syscalls}, file)
+    _special[path] = (set(atomics), syscalls)
     return _special[path]
 
 
@@ -244,13 +278,12 @@ class Counts:
         return self._count_special(0, only)
 
     def syscalls(self):
-        """System calls by name: {"epoll_wait": times}."""
+        """System calls by name: {"epoll_wait": times}; one whose number is not written beside it has its function's."""
         found = collections.Counter()
         for (obj, address), times in self.addresses.items():
-            if address in special_instructions(obj)[1]:
-                file = self.lines[obj, address].partition(":")[0].rpartition(".")[0]
-                own = file and not file.startswith(("syscall-", "internal-", "pthread_", "?"))
-                found["futex" if file in FUTEX else file if own else self.at[obj, address]] += times
+            calls = special_instructions(obj)[1]
+            if address in calls:
+                found[calls[address] or self.at[obj, address]] += times
         return found
 
 
@@ -328,11 +361,12 @@ def count(way, is_shimmed, carried="", extra=None, preload_first=None, **options
     folder = tempfile.mkdtemp(prefix="bench-")
     try:
         out = os.path.join(folder, "out")
-        command = ["valgrind", "--tool=callgrind", "--dump-instr=yes", "--dump-line=yes",
+        command = ["valgrind", "--tool=callgrind", "--vgdb=no", "--dump-instr=yes", "--dump-line=yes",
                    "--callgrind-out-file=" + out, driver(way), "way=" + way, "what=count"]
         command += ["%s=%s" % item for item in options.items()]
         more, first = hooks(way, is_shimmed)
-        done = call(command, environment(is_shimmed, carried, {**more, **(extra or {})}, first or preload_first))
+        done = call(command, environment(is_shimmed, carried, {**under_valgrind(), **more, **(extra or {})},
+                                         first or preload_first))
         rows = parse_lines(done.stdout)
         if done.returncode or not rows:
             raise Failed("%s: exit %d\n%s" % (" ".join(command), done.returncode,
@@ -355,7 +389,7 @@ def count_program(argv, variables):
         out = os.path.join(folder, "out")
         env = environment(False, "")
         env.update(variables)
-        call(["valgrind", "--tool=callgrind", "--callgrind-out-file=" + out] + argv, env)
+        call(["valgrind", "--tool=callgrind", "--vgdb=no", "--callgrind-out-file=" + out] + argv, env)
         with open(out) as file:
             for line in file:
                 if line.startswith("totals:"):

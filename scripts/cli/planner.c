@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <spawn.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +16,8 @@
 #include <unistd.h>
 
 #include "cli.h"
+
+extern char **environ;
 
 enum { PATIENCE_S = 2 };
 
@@ -90,23 +94,51 @@ static void print_errors(int fd)
     free(text);
 }
 
+/* Nothing is preloaded into it. */
+static char **environment(void)
+{
+    size_t count = 0, kept = 0;
+    char **copy;
+
+    while (environ[count])
+        count++;
+    copy = allocated(calloc(count + 2, sizeof *copy));
+    for (size_t i = 0; i < count; i++) {
+        if (strncmp(environ[i], "LD_PRELOAD=", 11) != 0)
+            copy[kept++] = environ[i];
+    }
+    copy[kept] = allocated(strdup("LD_PRELOAD="));
+    return copy;
+}
+
+/* By way of posix_spawn, which copies nothing of this process. Its number; 0: there is none. */
+static pid_t spawn(char *const *arguments, int out, int errors)
+{
+    posix_spawn_file_actions_t actions;
+    pid_t child = 0;
+
+    if (posix_spawn_file_actions_init(&actions) != 0)
+        return 0;
+    if (posix_spawn_file_actions_adddup2(&actions, out, STDOUT_FILENO) != 0 ||
+        posix_spawn_file_actions_adddup2(&actions, errors, STDERR_FILENO) != 0 ||
+        posix_spawn(&child, arguments[0], &actions, NULL, arguments, environment()) != 0)
+        child = 0;
+    posix_spawn_file_actions_destroy(&actions);
+    return child;
+}
+
 int planner_run(const char *verb, const char *program, const char *key, char **answer)
 {
     char *planner = our_file("baton-plan");
+    char *const arguments[] = {planner, (char *)(uintptr_t)verb, (char *)(uintptr_t)program,
+                               (char *)(uintptr_t)key, NULL};
     int ends[2], errors = memfd_create("baton-plan", MFD_CLOEXEC), status = 0;
     pid_t child;
 
     *answer = NULL;
     if (access(planner, X_OK) != 0 || errors < 0 || pipe2(ends, O_CLOEXEC) != 0)
         return -1;
-    child = fork();
-    if (child == 0) {
-        setenv("LD_PRELOAD", "", 1);
-        dup2(ends[1], STDOUT_FILENO);
-        dup2(errors, STDERR_FILENO);
-        execl(planner, planner, verb, program, key, (char *)NULL);
-        _exit(EXIT_NOT_FOUND);
-    }
+    child = spawn(arguments, ends[1], errors);
     close(ends[1]);
     if (child > 0)
         *answer = read_all(ends[0], program);

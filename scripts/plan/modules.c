@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -196,6 +197,23 @@ static void map_listed(char *line)
     map_module(path);
 }
 
+/* Nothing of what is mapped here is copied for a process that becomes another at once. Its number; 0: there is none. */
+static pid_t spawn_listing(const char *file, const char *loader, const char *program, int out)
+{
+    char *const arguments[] = {(char *)(uintptr_t)loader, (char *)(uintptr_t) "--list",
+                               (char *)(uintptr_t)program, NULL};
+    posix_spawn_file_actions_t actions;
+    pid_t child = 0;
+
+    if (posix_spawn_file_actions_init(&actions) != 0)
+        return 0;
+    if (posix_spawn_file_actions_adddup2(&actions, out, STDOUT_FILENO) != 0 ||
+        posix_spawn(&child, file, &actions, NULL, arguments, environ) != 0)
+        child = 0;
+    posix_spawn_file_actions_destroy(&actions);
+    return child;
+}
+
 static bool list_libraries(const char *loader, const char *program)
 {
     const char *tests = secure_getenv("BATON_TEST_LOADER"); /* starts it in an emulator */
@@ -204,22 +222,19 @@ static bool list_libraries(const char *loader, const char *program)
     pid_t child;
     FILE *in;
 
-    if (pipe2(ends, O_CLOEXEC) || (child = fork()) < 0)
+    if (pipe2(ends, O_CLOEXEC))
         return false;
-    if (child == 0) {
-        unsetenv("LD_PRELOAD");
-        dup2(ends[1], 1);
-        execl(tests ? tests : loader, loader, "--list", program, (char *)NULL);
-        _exit(127);
-    }
+    unsetenv("LD_PRELOAD");
+    child = spawn_listing(tests ? tests : loader, loader, program, ends[1]);
     close(ends[1]);
     in = fdopen(ends[0], "r");
     while (in && fgets(line, sizeof line, in))
         map_listed(line);
     if (in)
         fclose(in);
-    waitpid(child, NULL, 0);
-    return true;
+    if (child)
+        waitpid(child, NULL, 0);
+    return child != 0;
 }
 
 /* To list libraries the loader is run, so it must not be one that the file brings along. */

@@ -27,6 +27,7 @@ ARCH    := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine 2>/dev/null)))
 OTHERS  := $(filter-out $(ARCH),x86_64 aarch64)
 SRC_C   := $(filter-out shim/adapters/% shim/codecs/% shim/discover/% shim/waits/% $(foreach other,$(OTHERS),%_$(other).c),$(wildcard shim/*.c shim/*/*.c shim/*/*/*.c))
 SRC_S   := $(wildcard shim/*/*_$(ARCH).S shim/*/*/*_$(ARCH).S)
+WAITS_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard shim/waits/*.c))
 OBJ     := $(SRC_C:%.c=$(B)/%.o) $(SRC_S:%.S=$(B)/%.o)
 # The unit suites link the lower rooms only: the rooms above take over pthread_create and its like.
 CORE    := $(filter $(B)/shim/base/% $(B)/shim/elf/% $(B)/shim/slots/% $(B)/shim/context/% $(B)/shim/userhooks/spec%.o $(B)/shim/interpose/vtable.o,$(OBJ))
@@ -60,7 +61,7 @@ $(addprefix $(B)/shim/interpose/,early.o early_tables.o early_references.o defer
   $(if $(findstring clang,$(shell $(CC) --version 2>/dev/null)),,-fno-tree-loop-distribute-patterns)
 
 # Contexts and jumps leave the stack from where the program called, not from a frame of ours, and who waits goes on by a jump.
-$(B)/shim/families/coroutines/ucontext.o $(B)/shim/families/coroutines/fcontext.o $(B)/shim/waits/waits.o: private LAST += -O2
+$(B)/shim/families/coroutines/ucontext.o $(B)/shim/families/coroutines/fcontext.o $(WAITS_OBJ): private LAST += -O2
 
 # What puts a walk through words in line calls it in its own frame (slots/words_move.h).
 $(if $(filter x86_64,$(ARCH)),$(addprefix $(B)/shim/,$(addsuffix .o,context/capture context/scope \
@@ -148,7 +149,7 @@ $(B)/libbaton-discover.so: $(NOTES_OBJ)
 	$(Q)mv -f $@.new $@
 
 # What notes down where threads wait, for a verdict: a library of its own, so that other programs pay nothing for it.
-$(B)/libbaton-waits.so: $(B)/shim/waits/waits.o $(B)/libbaton_core.a
+$(B)/libbaton-waits.so: $(WAITS_OBJ) $(B)/libbaton_core.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -shared -Wl,-z,defs -Wl,-soname,libbaton-waits.so -o $@.new $^
 	$(Q)mv -f $@.new $@

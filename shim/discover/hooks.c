@@ -8,20 +8,16 @@
 #include <pthread.h>
 #include <semaphore.h>
 #include <stdarg.h>
-#include <sys/eventfd.h>
 #include <sys/syscall.h>
 #include <threads.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/sys.h"
-#include "discover/record.h"
-
-#define EXPORTED __attribute__((visibility("default")))
-#define FROM __builtin_extract_return_addr(__builtin_return_address(0))
+#include "discover/hooks.h"
 
 /* The next definition. pthread_cond_* have an older version with another layout. */
-static void *find_next(const char *name, const char *version)
+void *discover_next(const char *name, const char *version)
 {
     void *found = version ? dlvsym(RTLD_NEXT, name, version) : NULL;
 
@@ -30,27 +26,6 @@ static void *find_next(const char *name, const char *version)
 
 /* Where there is an older one; elsewhere no version has this name, and there is one only. */
 #define COND_VERSION "GLIBC_2.3.2"
-
-#define NEXT(name, version)                                                        \
-    ({                                                                             \
-        static __typeof__(&name) next_one;                                         \
-        __typeof__(&name) next_now = __atomic_load_n(&next_one, __ATOMIC_RELAXED); \
-        if (!next_now) {                                                           \
-            next_now = (__typeof__(&name))find_next(#name, version);               \
-            __atomic_store_n(&next_one, next_now, __ATOMIC_RELAXED);               \
-        }                                                                          \
-        next_now;                                                                  \
-    })
-
-#define WAKE(by, object) record_event(DISCOVER_WAKE, by, (uintptr_t)(object), 0, FROM)
-#define WAITING(by, object, call)                                                            \
-    ({                                                                                       \
-        __typeof__(call) waited;                                                             \
-        record_event(DISCOVER_WAIT, by, (uintptr_t)(object), 0, FROM);                       \
-        waited = call;                                                                       \
-        record_event(DISCOVER_WOKEN, by, (uintptr_t)(object), (uint64_t)(waited < 0), FROM); \
-        waited;                                                                              \
-    })
 
 /* ---- conditions and semaphores ---- */
 
@@ -157,105 +132,6 @@ EXPORTED long syscall(long number, ...)
             return WAITING(BY_FUTEX, a, next(number, a, b, c, d, e, f));
     }
     return next(number, a, b, c, d, e, f);
-}
-
-/* ---- eventfds and pipes ---- */
-
-enum { FDS = 4096, IS_EVENTFD = 1u << 31 };
-
-/* What a descriptor is: 0: nothing that wakes anybody; else a number that the two ends have in common. */
-static uint32_t wakers[FDS], wakers_made;
-
-static void note_descriptor(int fd, uint32_t object)
-{
-    if (fd >= 0 && fd < FDS)
-        __atomic_store_n(&wakers[fd], object, __ATOMIC_RELAXED);
-}
-
-static uint32_t waker_of(int fd)
-{
-    return fd >= 0 && fd < FDS && page ? __atomic_load_n(&wakers[fd], __ATOMIC_RELAXED) : 0;
-}
-
-static unsigned by_of(uint32_t object)
-{
-    return object & IS_EVENTFD ? BY_EVENTFD : BY_PIPE;
-}
-
-EXPORTED int eventfd(unsigned count, int flags)
-{
-    int fd = NEXT(eventfd, NULL)(count, flags);
-
-    note_descriptor(fd, (__atomic_fetch_add(&wakers_made, 1, __ATOMIC_RELAXED) + 1) | IS_EVENTFD);
-    return fd;
-}
-
-static void note_pipe(const int *ends)
-{
-    uint32_t object = __atomic_fetch_add(&wakers_made, 1, __ATOMIC_RELAXED) + 1;
-
-    note_descriptor(ends[0], object);
-    note_descriptor(ends[1], object);
-}
-
-EXPORTED int pipe(int ends[2])
-{
-    int result = NEXT(pipe, NULL)(ends);
-
-    if (result == 0)
-        note_pipe(ends);
-    return result;
-}
-
-EXPORTED int pipe2(int ends[2], int flags)
-{
-    int result = NEXT(pipe2, NULL)(ends, flags);
-
-    if (result == 0)
-        note_pipe(ends);
-    return result;
-}
-
-EXPORTED int close(int fd)
-{
-    note_descriptor(fd, 0);
-    return NEXT(close, NULL)(fd);
-}
-
-EXPORTED ssize_t write(int fd, const void *from, size_t len)
-{
-    uint32_t object = waker_of(fd);
-
-    if (object)
-        WAKE(by_of(object), object);
-    return NEXT(write, NULL)(fd, from, len);
-}
-
-EXPORTED ssize_t read(int fd, void *into, size_t len)
-{
-    uint32_t object = waker_of(fd);
-
-    if (!object)
-        return NEXT(read, NULL)(fd, into, len);
-    return WAITING(by_of(object), object, NEXT(read, NULL)(fd, into, len));
-}
-
-EXPORTED int eventfd_write(int fd, eventfd_t value)
-{
-    uint32_t object = waker_of(fd);
-
-    if (object)
-        WAKE(by_of(object), object);
-    return NEXT(eventfd_write, NULL)(fd, value);
-}
-
-EXPORTED int eventfd_read(int fd, eventfd_t *value)
-{
-    uint32_t object = waker_of(fd);
-
-    if (!object)
-        return NEXT(eventfd_read, NULL)(fd, value);
-    return WAITING(by_of(object), object, NEXT(eventfd_read, NULL)(fd, value));
 }
 
 /* ---- threads ---- */

@@ -149,6 +149,13 @@ def whole_loop_stripped(name):
         baton("check", between, program).exits(1).says("no function of that name")
 
 
+@test("discover sees what is handed over by an eventfd that its two ends know under numbers of their own", each=("dup", "fcntl"))
+@looks_again
+def copied_eventfd(way):
+    ways = {(way["from"], way["to"], way["by"]) for way in found_in(PROGRAMS / "waits_futex", way)[0]["handoffs"]}
+    expect(("hand_over", "await_task", "an eventfd") in ways, ways)
+
+
 @test("discover names the variable behind a key that GLib puts on the heap, and the item carries", each=("symbols", "stripped"))
 @looks_again
 def behind_gprivate(how):

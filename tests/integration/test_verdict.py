@@ -160,7 +160,8 @@ def child_has_its_own(tmp_path):
            child["waited"])
 
 
-@test("the verdict names who waited by a futex or an eventfd of its own, too", each=("futex", "read", "poll", "epoll"))
+@test("the verdict names who waited by a futex, an eventfd of its own or a copy of one, too",
+      each=("futex", "read", "poll", "ppoll", "epoll", "epoll_pwait", "epoll_pwait2", "dup", "dup2", "dup3", "fcntl"))
 def names_futexes_and_eventfds(mode):
     program = PROGRAMS / "waits_futex"
     result = baton("run", "--verdict", "--carry", "key:request_key", "--", program, mode).ok().says("wrong 30")
@@ -178,10 +179,11 @@ def polls_nowhere():
 @test("who waits goes on by a jump, with all arguments of syscall where the caller has put them, in a build for debugging, too, by",
       each=("gcc", "clang"))
 def leaves_by_jumps(compiler, tmp_path):
-    built = tmp_path / "shim/waits/waits.o"
-    plain("make", "-s", "-C", ROOT, f"B={tmp_path}", f"CC={compiler}", "CFLAGS=-g", built, timeout=60).ok()
-    for name in "syscall", "read", "sem_wait":
-        expect(re.search(r"jmp +\*", plain("objdump", "-d", f"--disassemble={name}", built).ok().out), f"{name} calls")
+    built = tmp_path / "shim/waits"
+    plain("make", "-s", "-C", ROOT, f"B={tmp_path}", f"CC={compiler}", "CFLAGS=-g", built / "calls.o", built / "fds.o", timeout=60).ok()
+    for file, name in ("calls", "syscall"), ("calls", "sem_wait"), ("fds", "read"), ("fds", "fcntl"), ("fds", "ppoll"), ("fds", "epoll_pwait2"):
+        code = plain("objdump", "-d", f"--disassemble={name}", built / f"{file}.o").ok().out
+        expect(re.search(r"jmp +\*", code), f"{name} calls: {code}")
 
 
 @needs("gcc")

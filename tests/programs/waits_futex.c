@@ -1,7 +1,9 @@
-// A pool of the program's own whose worker waits by a futex, or by an eventfd that it reads, polls or has epoll look at.
-// usage: waits_futex futex|read|poll|epoll; or nowhere: polls what is at an address where nothing is
+// A pool of the program's own whose worker waits by a futex, or by an eventfd, or a copy of one, that it reads, polls or has epoll look at.
+// usage: waits_futex futex|read|poll|ppoll|epoll|epoll_pwait|epoll_pwait2|dup|dup2|dup3|fcntl; or nowhere: polls what is at an address
+// where nothing is
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/futex.h>
 #include <poll.h>
 #include <pthread.h>
@@ -20,16 +22,23 @@ enum { TASKS = 30, END = -1 };
 static pthread_key_t request_key;
 static _Atomic int given, taken; /* a task's number */
 static _Atomic int bell = 1000;  /* rung where somebody waits */
-static int event, epoll, answer;
+static int event, read_from, epoll, answer;
 static const char *mode;
 static int wrong;
+
+/* A function of its own: who polls is not who reads. */
+__attribute__((noinline)) static void take_count(void)
+{
+    uint64_t count;
+
+    wrong += read(read_from, &count, sizeof count) != sizeof count;
+}
 
 __attribute__((noinline)) static void await_task(void)
 {
     uint64_t count;
     struct pollfd fd = {.fd = event, .events = POLLIN};
     struct epoll_event told;
-    ssize_t got = 0;
 
     if (!strcmp(mode, "futex")) {
         for (;;) {
@@ -42,10 +51,18 @@ __attribute__((noinline)) static void await_task(void)
     }
     if (!strcmp(mode, "poll"))
         poll(&fd, 1, -1);
-    if (!strcmp(mode, "epoll"))
+    else if (!strcmp(mode, "ppoll"))
+        ppoll(&fd, 1, NULL, NULL);
+    else if (!strcmp(mode, "epoll"))
         epoll_wait(epoll, &told, 1, -1);
-    got = read(event, &count, sizeof count);
-    wrong += got != sizeof count;
+    else if (!strcmp(mode, "epoll_pwait"))
+        epoll_pwait(epoll, &told, 1, -1, NULL);
+    else if (!strcmp(mode, "epoll_pwait2"))
+        epoll_pwait2(epoll, &told, 1, NULL, NULL);
+    else
+        wrong += read(read_from, &count, sizeof count) != sizeof count;
+    if (strstr(mode, "poll"))
+        take_count();
 }
 
 __attribute__((noinline)) static void hand_over(int task)
@@ -54,7 +71,8 @@ __attribute__((noinline)) static void hand_over(int task)
 
     if (!strcmp(mode, "futex")) {
         /* Woken once while it waits for sure, then told. All arguments are given: the last says which bits wake. */
-        while (syscall(SYS_futex, &bell, FUTEX_WAKE_BITSET_PRIVATE, 1, NULL, NULL, FUTEX_BITSET_MATCH_ANY) != 1)
+        while (syscall(SYS_futex, &bell, FUTEX_WAKE_BITSET_PRIVATE, 1, NULL, NULL,
+                       FUTEX_BITSET_MATCH_ANY) != 1)
             sched_yield();
         given = task;
         bell++;
@@ -94,7 +112,15 @@ int main(int argc, char **argv)
         return errno != EFAULT;
     }
     pthread_key_create(&request_key, NULL);
-    event = eventfd(0, 0);
+    event = read_from = eventfd(0, 0);
+    if (!strcmp(mode, "dup"))
+        read_from = dup(event);
+    else if (!strcmp(mode, "dup2"))
+        read_from = dup2(event, 100);
+    else if (!strcmp(mode, "dup3"))
+        read_from = dup3(event, 100, O_CLOEXEC);
+    else if (!strcmp(mode, "fcntl"))
+        read_from = fcntl(event, F_DUPFD_CLOEXEC, 100);
     epoll = epoll_create1(0);
     epoll_ctl(epoll, EPOLL_CTL_ADD, event, &(struct epoll_event){.events = EPOLLIN});
     if (pipe(ends) != 0)

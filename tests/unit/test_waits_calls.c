@@ -1,4 +1,6 @@
 // promise: noting who waits and wakes ends, reads only what can be read, makes no system call, and changes nothing of the calls themselves
+#include "waits/calls.c"
+#include "waits/fds.c"
 #include "waits/waits.c"
 
 #include <errno.h>
@@ -130,9 +132,9 @@ START_TEST(test_waits_stack)
 
     begin_in_runtime();
     ck_assert_uint_eq(caller(&page, 0x1000, words), 0x1000);
-    ck_assert_uint_eq(readable_end((uintptr_t)words), (uintptr_t)(stack + PAGE));
+    ck_assert_uint_eq(waits_readable_end((uintptr_t)words), (uintptr_t)(stack + PAGE));
     frame = (uintptr_t)__builtin_frame_address(0);
-    ck_assert_uint_eq(readable_end(frame), (uintptr_t)__libc_stack_end);
+    ck_assert_uint_eq(waits_readable_end(frame), (uintptr_t)__libc_stack_end);
     munmap(stack, 2 * PAGE);
     atomic_store(&baton_waits_page, NULL);
 }

@@ -18,9 +18,11 @@
 #include "base/arch.h"
 #include "base/config.h"
 #include "elf/elf.h"
+#include "base/live.h"
 #include "base/lock.h"
 #include "base/log.h"
 #include "base/outfile.h"
+#include "base/sandbox.h"
 #include "base/sys.h"
 #include "context/context.h"
 #include "context/dangling.h"
@@ -347,7 +349,8 @@ __attribute__((destructor)) static void destruct(void)
         if (is_over) /* a child without the thread that had started */
             return;
         is_over = true; /* too late for a start */
-        if (!is_read || (!config.report && log_level < LOG_LEVEL_WARN))
+        if (!is_read || atomic_load(&sandbox_is_shut) ||
+            (!config.report && log_level < LOG_LEVEL_WARN))
             return;
         slots_begin(); /* so that it can be told what would have been found */
     }
@@ -360,6 +363,10 @@ __attribute__((destructor)) static void destruct(void)
     }
     if (is_active)
         guard_raise(GUARD_TEARDOWN);
+    if (atomic_load(&sandbox_is_shut)) { /* all that comes now asks the system for something */
+        live_stay();
+        return;
+    }
     if (is_active && dangling_on)
         strict_say_held();
     if (is_watched)

@@ -200,7 +200,9 @@ static json_t *read_live(const char *path, bool *runs)
         add_waited(mapped.head, report);
         json_object_set_new(report, "pid", json_integer(mapped.head->pid));
         json_object_set_new(report, "ended",
-                            json_string(*runs ? "still running" : "ended without exit"));
+                            json_string(*runs                  ? "still running"
+                                        : mapped.head->is_over ? "ended in a sandbox"
+                                                               : "ended without exit"));
         if (mapped.head->is_child && !counted) {
             json_decref(report);
             report = NULL;

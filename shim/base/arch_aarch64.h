@@ -3,6 +3,7 @@
 #define BATON_BASE_ARCH_AARCH64_H
 
 #include <elf.h>
+#include <linux/audit.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <ucontext.h>
@@ -22,6 +23,9 @@ static inline void arch_pause(void)
 {
     __asm__ volatile("yield");
 }
+
+/* What a filter of system calls (seccomp) is told of the machine. */
+enum { ARCH_AUDIT = (int)AUDIT_ARCH_AARCH64 };
 
 /* libunwind's names of its functions, and its numbers of registers; where a call leaves its way back. */
 #define ARCH_UNWIND(local, name) "_U" local "aarch64_" name

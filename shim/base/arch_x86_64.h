@@ -4,6 +4,7 @@
 
 #include <cpuid.h>
 #include <elf.h>
+#include <linux/audit.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <ucontext.h>
@@ -14,6 +15,9 @@ enum {
     ARCH_RELOCATION_GOT = R_X86_64_GLOB_DAT,
     ARCH_RELOCATION_POINTER = R_X86_64_64,
 };
+
+/* What a filter of system calls (seccomp) is told of the machine. */
+enum { ARCH_AUDIT = (int)AUDIT_ARCH_X86_64 };
 
 /* libunwind's names of its functions, and its numbers of registers; where a call leaves its way back. */
 #define ARCH_UNWIND(local, name) "_U" local "x86_64_" name

@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "base/outfile.h"
+#include "base/sandbox.h"
 #include "base/sys.h"
 
 enum { PATH_SIZE = 4096, CHILD_PAGES = 16 };
@@ -238,6 +239,14 @@ bool live_fork_child(void *counters)
 
     if (!head)
         return true;
+    if (atomic_load(&sandbox_is_shut)) { /* the child is told of with its parent */
+        head = NULL;
+        blocks_count = 0;
+        live_is_on = false;
+        if (lent)
+            atomic_store(lent, NULL);
+        return false;
+    }
     head = map_file(1 + CHILD_PAGES);
     if (head) {
         uint32_t text = atomic_load(&parents->text);
@@ -261,6 +270,12 @@ bool live_fork_child(void *counters)
     }
     live_is_on = head != NULL;
     return is_own;
+}
+
+void live_stay(void)
+{
+    if (head)
+        head->is_over = 1;
 }
 
 void live_end(void)

@@ -36,6 +36,7 @@ struct live_head {
     _Atomic uint32_t pages; /* that are in use, or more */
     _Atomic uint32_t text;  /* which of the two texts is whole; its length stands in text_len */
     uint32_t text_len[2];
+    uint32_t is_over; /* exit was reached in a sandbox that forbids more than this word */
 };
 
 extern bool live_is_on;
@@ -59,6 +60,8 @@ void live_lend(void *_Atomic *where, size_t kept, void (*begin)(void *room));
 /* In a child of fork: a file of its own. COUNTERS: the page of the thread that lives on, or NULL; it is the
  * child's own then, and zeroed. False: it still is the parent's. */
 bool live_fork_child(void *counters);
+/* No report can be written where the process exits: this stays, and says so. Calls nothing. */
+void live_stay(void);
 /* The process has told everything: the file goes. */
 void live_end(void);
 

@@ -17,6 +17,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/sandbox.h"
 #include "base/sys.h"
 #include "base/text.h"
 
@@ -307,6 +308,8 @@ int log_write(int fd, const char *text, size_t len)
     bool is_owned;
     int error;
 
+    if (atomic_load(&sandbox_is_shut))
+        return EPERM;
     if (log_is_remembered(fd) && !log_is_still(fd))
         return EBADF;
     (void)SYS_CALL(rt_sigpending, &pending, sizeof pending);

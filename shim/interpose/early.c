@@ -233,7 +233,7 @@ static void make_names_ask(void)
 {
     static const uint64_t own = UINT64_C(1) << FAMILY_PTHREAD | UINT64_C(1) << FAMILY_KEYS |
                                 UINT64_C(1) << FAMILY_LOADER | UINT64_C(1) << FAMILY_LOOKUP |
-                                UINT64_C(1) << FAMILY_UCONTEXT;
+                                UINT64_C(1) << FAMILY_UCONTEXT | UINT64_C(1) << FAMILY_SANDBOX;
     static const unsigned char is_own[HOOK_COUNT + 1] = {
 #define HOOK(family, ret, name, params) own >> FAMILY_##family & 1,
 #include "interpose/hooks.def"

@@ -80,8 +80,9 @@ const char *family_name(enum family family)
 
 bool family_is_on(enum family family)
 {
-    /* The loader's hooks keep next.c's memory right even when nothing is carried. */
+    /* The loader's hooks keep next.c's memory right even when nothing is carried, and a report may be asked for then. */
     return family == FAMILY_LOADER ||
+           (family == FAMILY_SANDBOX && !hooks_are_idle && !family_off[family]) ||
            ((is_carrying || (hooks_look_ups && family == FAMILY_LOOKUP)) && !family_off[family]);
 }
 
@@ -91,7 +92,7 @@ static void *hook_body(enum hook_id id)
 
     /* Those hand nothing over, and are called for ever. */
     if (hooks_are_seen && family != FAMILY_KEYS && family != FAMILY_LOADER &&
-        family != FAMILY_LOOKUP)
+        family != FAMILY_LOOKUP && family != FAMILY_SANDBOX)
         return (char *)(uintptr_t)hook_seen_bodies + hook_seen_bodies[id];
     return (char *)(uintptr_t)hook_bodies + hook_bodies[id];
 }

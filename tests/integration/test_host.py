@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 
 from compile import compiled
-from harness import CARRIERS, PROGRAMS, ROOT, carry, idle, plain, test
+from harness import CARRIERS, PROGRAMS, ROOT, carry, expect, idle, plain, test
 from needs import needs, unable
 from test_launcher import baton
 
@@ -36,6 +36,38 @@ def waits_noted(how, tmp_path):
     carry("key:request_key", "host_sandbox", how, "wake").same_output_as(before)
     baton("run", "--verdict", "--report", tmp_path / "counts", "--carry", "key:request_key", "--", PROGRAMS / "host_sandbox", how, "wake") \
         .ok().says("woken", "lived")
+
+
+SHUT = ("strict", "filter", "unseen", "twice")
+
+
+@test("E21: a program that ends in a sandbox ends as without us, whatever is to be told at the end", each=(*SHUT, "fails", "wide", "none"))
+def ends_in_a_sandbox(how, tmp_path):
+    before = plain("sandbox_end", how)
+    if before.code == 77:
+        unable("no seccomp here")
+    before.says("sees nothing", "it ends")
+    settings = {"BATON_CARRY": "key:request_key;tls:nothing_here", "BATON_LOG": "warn"}
+    after = idle("sandbox_end", how, env={**settings, "BATON_REPORT": tmp_path / "counts"})
+    expect(after.code == before.code and after.out == before.out.replace("nothing", "the key"), after.literal())
+    expect(how in (*SHUT, "fails") or after.err, "said nothing of what matched nothing")
+    # The line of a report, or what stood in its place while the program ran.
+    expect((tmp_path / "counts").exists() == (how not in (*SHUT, "fails")), how)
+    baton("report", tmp_path / "counts").ok().matches("^pthread +1 ").matches("ended in a sandbox" if how in SHUT else "^program")
+    for settings in ({"BATON_REPORT": "stderr"}, {"BATON_CARRY": "key:request_key", "BATON_REPORT": "stderr"}):
+        after = idle("sandbox_end", how, env=settings)
+        expect(after.code == before.code and after.out.split()[-2:] == ["it", "ends"], after.literal())
+        expect(bool(after.err) == (how in ("wide", "none")), after.literal() + after.err)
+
+
+@test("a run by baton run has its report, and its verdict, where the program ends in a sandbox", each=("filter", "unseen"))
+def ends_in_a_sandbox_launched(how, tmp_path):
+    if plain("sandbox_end", how).code == 77:
+        unable("no seccomp here")
+    baton("run", "--carry", "key:request_key", "--report", tmp_path / "counts", "--", PROGRAMS / "sandbox_end", how).ok() \
+        .says("sees the key", "it ends").complains("baton: ok: 1 ")
+    expect([path.name for path in tmp_path.iterdir()] == ["counts"], "something is left")
+    baton("report", tmp_path / "counts").ok().matches("^pthread +1 ")
 
 
 @test("E21: what is handed over in a sandbox is carried as everywhere", each=("filter", "memory"))

@@ -1,0 +1,187 @@
+/*
+ * What a sandbox will say to our calls at exit.
+ *
+ * A program that enters one by prctl shows its filter, which is run here as the kernel runs it, with the calls that we
+ * would make. One that gives up new privileges, as everybody without any must before, may enter one by a system call
+ * that we do not see: until it shows a filter it is taken for shut in. A second filter can only forbid more.
+ */
+#include "base/sandbox.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stddef.h>
+#include <sys/prctl.h>
+
+#include "base/arch.h"
+#include "base/sys.h"
+
+_Atomic bool sandbox_is_shut;
+
+static bool is_known; /* a filter was shown, or strict mode entered */
+
+/* Unsigned, as the kernel's: a shift beyond the width and a division by zero, which it refuses, give 0. */
+static uint32_t compute(unsigned operation, uint32_t a, uint32_t b)
+{
+    switch (operation) {
+    case BPF_ADD:
+        return a + b;
+    case BPF_SUB:
+        return a - b;
+    case BPF_MUL:
+        return a * b;
+    case BPF_DIV:
+        return b ? a / b : 0;
+    case BPF_AND:
+        return a & b;
+    case BPF_OR:
+        return a | b;
+    case BPF_XOR:
+        return a ^ b;
+    case BPF_LSH:
+        return b < 32 ? a << b : 0;
+    case BPF_RSH:
+        return b < 32 ? a >> b : 0;
+    default: /* BPF_NEG */
+        return -a;
+    }
+}
+
+static bool compare(unsigned operation, uint32_t a, uint32_t b)
+{
+    switch (operation) {
+    case BPF_JEQ:
+        return a == b;
+    case BPF_JGT:
+        return a > b;
+    case BPF_JGE:
+        return a >= b;
+    default: /* BPF_JSET */
+        return a & b;
+    }
+}
+
+static uint32_t load(const struct sock_filter *step, const struct seccomp_data *call,
+                     const uint32_t *memory)
+{
+    switch (BPF_MODE(step->code)) {
+    case BPF_ABS: /* 32-bit words at multiples of four only */
+        return step->k <= sizeof *call - sizeof(uint32_t)
+                   ? ((const uint32_t *)(const void *)call)[step->k / sizeof(uint32_t)]
+                   : 0;
+    case BPF_MEM:
+        return memory[step->k % BPF_MEMWORDS];
+    case BPF_LEN:
+        return sizeof *call;
+    default: /* BPF_IMM */
+        return step->k;
+    }
+}
+
+uint32_t sandbox_ask(const struct sock_filter *filter, unsigned len,
+                     const struct seccomp_data *call)
+{
+    uint32_t a = 0, x = 0, memory[BPF_MEMWORDS] = {0};
+
+    for (unsigned at = 0; at < len; at++) {
+        const struct sock_filter *step = &filter[at];
+        uint32_t operand = BPF_SRC(step->code) == BPF_X ? x : step->k;
+
+        switch (BPF_CLASS(step->code)) {
+        case BPF_LD:
+            a = load(step, call, memory);
+            break;
+        case BPF_LDX:
+            x = load(step, call, memory);
+            break;
+        case BPF_ST:
+            memory[step->k % BPF_MEMWORDS] = a;
+            break;
+        case BPF_STX:
+            memory[step->k % BPF_MEMWORDS] = x;
+            break;
+        case BPF_ALU:
+            a = compute(BPF_OP(step->code), a, operand);
+            break;
+        case BPF_JMP:
+            if (BPF_OP(step->code) == BPF_JA)
+                at += step->k < len ? step->k : len;
+            else
+                at += compare(BPF_OP(step->code), a, operand) ? step->jt : step->jf;
+            break;
+        case BPF_RET:
+            return BPF_RVAL(step->code) == BPF_A ? a : step->k;
+        default: /* BPF_MISC */
+            if (BPF_MISCOP(step->code) == BPF_TAX)
+                x = a;
+            else
+                a = x;
+        }
+    }
+    return SECCOMP_RET_KILL_PROCESS;
+}
+
+/* What a report, a message and the search for what was not found may call, with what a filter may look at. */
+static bool lets_us_through(const struct sock_fprog *program)
+{
+    enum {
+        WRITING = O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | O_NOCTTY
+    };
+    static const struct {
+        int number;
+        uint64_t args[4];
+    } calls[] = {
+        {SYS_write, {2}},
+        {SYS_write, {3}},
+        {SYS_fstat, {2}},
+        {SYS_fstat, {3}},
+        {SYS_rt_sigpending, {0}},
+        {SYS_rt_sigprocmask, {SIG_BLOCK}},
+        {SYS_rt_sigprocmask, {SIG_SETMASK}},
+        {SYS_rt_sigtimedwait, {0}},
+        {SYS_ppoll, {0, 1}},
+        {SYS_openat, {(uint64_t)AT_FDCWD, 0, WRITING, 0600}},
+        {SYS_openat, {(uint64_t)AT_FDCWD, 0, O_RDONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC}},
+        {SYS_newfstatat, {(uint64_t)AT_FDCWD}},
+        {SYS_readlinkat, {(uint64_t)AT_FDCWD}},
+        {SYS_unlinkat, {(uint64_t)AT_FDCWD}},
+        {SYS_pread64, {3}},
+        {SYS_fcntl, {0, F_DUPFD_CLOEXEC, 3}},
+        {SYS_close, {3}},
+        {SYS_mmap, {0, 65536, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS}},
+        {SYS_mmap, {0, 65536, PROT_READ, MAP_PRIVATE}},
+        {SYS_munmap, {0, 65536}},
+        {SYS_getpid, {0}},
+        {SYS_geteuid, {0}},
+        {SYS_futex, {0}},
+    };
+
+    for (unsigned i = 0; i < sizeof calls / sizeof *calls; i++) {
+        struct seccomp_data call = {.nr = calls[i].number, .arch = (uint32_t)ARCH_AUDIT};
+        uint32_t answer;
+
+        for (unsigned j = 0; j < 4; j++)
+            call.args[j] = calls[i].args[j];
+        answer = sandbox_ask(program->filter, program->len, &call) & SECCOMP_RET_ACTION_FULL;
+        if (answer != SECCOMP_RET_ALLOW && answer != SECCOMP_RET_LOG && answer != SECCOMP_RET_ERRNO)
+            return false;
+    }
+    return true;
+}
+
+void sandbox_note(int option, unsigned long mode, const void *program)
+{
+    bool was_known = is_known;
+
+    if (option == PR_SET_NO_NEW_PRIVS) {
+        if (!was_known)
+            atomic_store(&sandbox_is_shut, true);
+        return;
+    }
+    if (option != PR_SET_SECCOMP)
+        return;
+    is_known = true;
+    if (mode != SECCOMP_MODE_FILTER || !lets_us_through(program))
+        atomic_store(&sandbox_is_shut, true);
+    else if (!was_known)
+        atomic_store(&sandbox_is_shut, false);
+}

@@ -1,0 +1,147 @@
+/* Filters of sandboxes: run here they say what the kernel makes of them; what a filter means to our calls at exit. */
+#include <errno.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+
+#include "base/sandbox.h"
+#include "suite.h"
+
+enum { STEPS = 24, PROGRAMS = 16, CALL = 140, MACHINE = 0x3e };
+
+static uint32_t seed;
+
+static uint32_t next(uint32_t below)
+{
+    seed = seed * 1664525 + 1013904223;
+    return (seed >> 8) % below;
+}
+
+/* Computes at random with what it is told of CALL; all other calls are allowed. The result is an error's number. */
+static unsigned make(struct sock_filter *filter)
+{
+    static const unsigned computing[] = {BPF_ADD, BPF_SUB, BPF_MUL, BPF_DIV, BPF_AND,
+                                         BPF_OR,  BPF_XOR, BPF_LSH, BPF_RSH};
+    static const unsigned asked[] = {0, 16, 20,
+                                     24}; /* not the machine, nor where it is called from */
+    static const unsigned jumping[] = {BPF_JEQ, BPF_JGT, BPF_JGE, BPF_JSET};
+    unsigned n = 0, end;
+
+    filter[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0);
+    filter[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, CALL, 1, 0);
+    filter[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+    for (uint32_t i = 0; i < BPF_MEMWORDS; i++)
+        filter[n++] = (struct sock_filter)BPF_STMT(BPF_ST, i);
+    for (end = n + STEPS; n < end;) {
+        uint32_t k = next(2) ? next(UINT32_MAX) : next(32), memory = next(BPF_MEMWORDS);
+        unsigned source = next(2) ? BPF_X : BPF_K, left = end - n - 1;
+        unsigned operation = computing[next(sizeof computing / sizeof *computing)];
+        struct sock_filter step;
+
+        switch (next(10)) {
+        case 0:
+            step = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, asked[next(4)]);
+            break;
+        case 1:
+            step = (struct sock_filter)BPF_STMT(next(2) ? BPF_LD | BPF_IMM : BPF_LDX | BPF_IMM, k);
+            break;
+        case 2:
+            step = (struct sock_filter)BPF_STMT(next(2) ? BPF_ST : BPF_STX, memory);
+            break;
+        case 3:
+            step = (struct sock_filter)BPF_STMT(next(2) ? BPF_LD | BPF_MEM : BPF_LDX | BPF_MEM,
+                                                memory);
+            break;
+        case 4:
+            step = (struct sock_filter)BPF_STMT(BPF_MISC | (next(2) ? BPF_TAX : BPF_TXA), 0);
+            break;
+        case 5:
+            step = (struct sock_filter)BPF_STMT(
+                next(2) ? BPF_LD | BPF_W | BPF_LEN : BPF_ALU | BPF_NEG, 0);
+            break;
+        case 6:
+            step = (struct sock_filter)BPF_STMT(BPF_JMP | BPF_JA, next(left + 1));
+            break;
+        case 7:
+            step = (struct sock_filter)BPF_JUMP(BPF_JMP | jumping[next(4)] | source, k,
+                                                (uint8_t)next(left + 1), (uint8_t)next(left + 1));
+            break;
+        default: /* what the machine leaves open is not asked: a division by X, a shift by X */
+            if (operation == BPF_DIV || operation == BPF_LSH || operation == BPF_RSH) {
+                source = BPF_K;
+                k = 1 + k % 31;
+            }
+            step = (struct sock_filter)BPF_STMT(BPF_ALU | operation | source, k);
+        }
+        filter[n++] = step;
+    }
+    filter[n++] = (struct sock_filter)BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 0xff);
+    filter[n++] = (struct sock_filter)BPF_STMT(BPF_ALU | BPF_OR | BPF_K, SECCOMP_RET_ERRNO | 0x100);
+    filter[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_A, 0);
+    return n;
+}
+
+/* What Linux 6 has answered to filters of these seeds, each entered by a process of its own. */
+START_TEST(test_sandbox_asks_as_the_kernel_does)
+{
+    static const uint32_t kernels[PROGRAMS] = {0x10f, 0x100, 0x1c0, 0x12e, 0x18e, 0x18c,
+                                               0x100, 0x100, 0x100, 0x103, 0x140, 0x1a5,
+                                               0x100, 0x140, 0x100, 0x18c};
+    struct sock_filter filter[STEPS + BPF_MEMWORDS + 8];
+    struct seccomp_data call = {.nr = CALL, .arch = MACHINE};
+
+    for (uint32_t i = 0; i < PROGRAMS; i++) {
+        unsigned len;
+
+        seed = 4711 + i;
+        len = make(filter);
+        call.nr = CALL;
+        ck_assert_uint_eq(sandbox_ask(filter, len, &call), SECCOMP_RET_ERRNO | kernels[i]);
+        call.nr = CALL + 1;
+        ck_assert_uint_eq(sandbox_ask(filter, len, &call), SECCOMP_RET_ALLOW);
+    }
+}
+END_TEST
+
+static void show(uint32_t answer, unsigned number)
+{
+    struct sock_filter filter[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, number, 1, 0),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+        BPF_STMT(BPF_RET | BPF_K, answer),
+    };
+    struct sock_fprog program = {sizeof filter / sizeof *filter, filter};
+
+    sandbox_note(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
+}
+
+/* In this order: what was noted stays for the process, as its filters do. */
+START_TEST(test_sandbox_is_shut_by_what_ends_the_process)
+{
+    sandbox_note(PR_SET_NAME, 0, "name");
+    ck_assert(!sandbox_is_shut);
+    sandbox_note(PR_SET_NO_NEW_PRIVS, 1, NULL); /* perhaps one that is not shown */
+    ck_assert(sandbox_is_shut);
+    show(SECCOMP_RET_KILL_PROCESS, SYS_ptrace);
+    ck_assert(!sandbox_is_shut);
+    sandbox_note(PR_SET_NO_NEW_PRIVS, 1, NULL);
+    ck_assert(!sandbox_is_shut);
+    show(SECCOMP_RET_ERRNO | EPERM, SYS_openat);
+    ck_assert(!sandbox_is_shut);
+    show(SECCOMP_RET_TRAP, SYS_openat);
+    ck_assert(sandbox_is_shut);
+    show(SECCOMP_RET_KILL_PROCESS, SYS_ptrace); /* the one before it stays */
+    ck_assert(sandbox_is_shut);
+}
+END_TEST
+
+int main(void)
+{
+    TCase *tests = tcase_create("sandbox");
+
+    tcase_add_test(tests, test_sandbox_asks_as_the_kernel_does);
+    tcase_add_test(tests, test_sandbox_is_shut_by_what_ends_the_process);
+    return suite_run("sandbox", tests);
+}

@@ -27,6 +27,19 @@ static inline void arch_pause(void)
 /* What a filter of system calls (seccomp) is told of the machine. */
 enum { ARCH_AUDIT = (int)AUDIT_ARCH_AARCH64 };
 
+/* A system call of three arguments where what calling libc's syscall() costs counts (base/sys.h): -errno when it fails. */
+static inline __attribute__((always_inline)) long arch_kernel(long number, long one, long two,
+                                                              long three)
+{
+    register long x8 __asm__("x8") = number;
+    register long x0 __asm__("x0") = one;
+    register long x1 __asm__("x1") = two;
+    register long x2 __asm__("x2") = three;
+
+    __asm__ volatile("svc 0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2) : "memory", "cc");
+    return x0;
+}
+
 /* libunwind's names of its functions, and its numbers of registers; where a call leaves its way back. */
 #define ARCH_UNWIND(local, name) "_U" local "aarch64_" name
 enum { ARCH_UNWIND_IP = 32, ARCH_UNWIND_SP = 31, ARCH_RETURN_ON_STACK = 0 };
@@ -94,6 +107,12 @@ static inline __attribute__((always_inline)) char *arch_tp(void)
 
     __asm__("mrs %0, tpidr_el0" : "=r"(tp));
     return tp;
+}
+
+/* Where glibc keeps the thread's table of blocks (elf/tls.c; tcbhead_t). */
+static inline __attribute__((always_inline)) const uintptr_t *arch_tls_table(void)
+{
+    return *(const uintptr_t *const volatile *)(const void *)arch_tp();
 }
 
 /* The eight bytes at an offset from the thread pointer, of any alignment. */

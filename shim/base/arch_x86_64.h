@@ -37,6 +37,19 @@ static inline void arch_pause(void)
     __asm__ volatile("pause");
 }
 
+/* A system call of three arguments where what calling libc's syscall() costs counts (base/sys.h): -errno when it fails. */
+static inline __attribute__((always_inline)) long arch_kernel(long number, long one, long two,
+                                                              long three)
+{
+    long result;
+
+    __asm__ volatile("syscall"
+                     : "=a"(result)
+                     : "0"(number), "D"(one), "S"(two), "d"(three)
+                     : "rcx", "r11", "memory", "cc");
+    return result;
+}
+
 /*
  * The processor's counter of time: 8 ns to read, where clock_gettime takes 20. Only where it counts
  * evenly, in every state, the same on all processors (cpuid, "invariant TSC").
@@ -156,6 +169,15 @@ static inline __attribute__((always_inline)) char *arch_tp(void)
 
     __asm__("mov %%fs:0, %0" : "=r"(tp));
     return tp;
+}
+
+/* Where glibc keeps the thread's table of blocks (elf/tls.c; tcbhead_t). */
+static inline __attribute__((always_inline)) const uintptr_t *arch_tls_table(void)
+{
+    const uintptr_t *table;
+
+    __asm__ volatile("mov %%fs:8, %0" : "=r"(table));
+    return table;
 }
 
 /* The eight bytes at an offset from the thread pointer, of any alignment: one instruction. */

@@ -303,7 +303,7 @@ void capture_choose(void)
     else if (has_limits)
         capture_way = capture_limited;
     else if (slots_have_copied)
-        capture_way = slots_word.slot             ? capture_word
+        capture_way = slots_word.is_expected      ? capture_word
                       : atomic_load(&slots_moves) ? capture_by_moves
                                                   : capture_calling_out;
     else

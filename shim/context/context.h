@@ -299,7 +299,8 @@ extern _Atomic uintptr_t context_words_guard __attribute__((visibility("hidden")
  * counted; and, for threads, where they may be cancelled. */
 extern _Atomic uintptr_t context_keep_guard __attribute__((visibility("hidden")));
 extern _Atomic uintptr_t context_start_guard __attribute__((visibility("hidden")));
-/* The same with GUARD_COPIED turned round: 0 where nothing but copied slots is in the way, and thread_front is for them. */
+/* The same with GUARD_COPIED turned round, and without GUARD_EPOCH, because who uses it compares the epoch: 0 where nothing
+ * but copied slots is in the way, and thread_front is for them. */
 extern _Atomic uintptr_t context_front_guard __attribute__((visibility("hidden")));
 /* Sets bits of all; the words' bit is set once, before any capture. */
 void guard_raise(uintptr_t bits);

@@ -101,7 +101,7 @@ static inline __attribute__((always_inline)) bool thread_is_word_only(const stru
 
 static inline bool guard_is_for_word(void)
 {
-    return atomic_load_explicit(&slots_word.epoch, memory_order_relaxed) &&
+    return slots_word.is_expected &&
            !(atomic_load_explicit(&context_front_guard, memory_order_relaxed) & GUARD_OFF);
 }
 

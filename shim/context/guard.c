@@ -25,7 +25,7 @@ void guard_raise(uintptr_t bits)
     atomic_fetch_or(&context_words_guard, bits);
     atomic_fetch_or(&context_keep_guard, bits);
     atomic_fetch_or(&context_start_guard, bits);
-    atomic_fetch_or(&context_front_guard, bits);
+    atomic_fetch_or(&context_front_guard, bits & ~(uintptr_t)GUARD_EPOCH);
     atomic_fetch_or(&context_guard, bits);
 }
 

@@ -400,7 +400,7 @@ void scope_leave_here(uintptr_t sp)
 
 void scope_choose(void)
 {
-    if (slots_word.slot) {
+    if (slots_word.is_expected) {
         enter_way = enter_by_word;
         leave_way = leave_by_word;
     } else if (atomic_load(&slots_moves)) {

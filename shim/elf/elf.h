@@ -14,6 +14,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/arch.h"
+
 /* The ABI's own structs, of this machine's class. */
 typedef ElfW(Phdr) elf_phdr;
 typedef ElfW(Dyn) elf_dyn;
@@ -226,6 +228,25 @@ bool elf_function_at(const void *address, uintptr_t *start, uintptr_t *end, char
 /* The calling thread's byte at OFFSET in a module's block. The first touch in a thread may allocate
  * from the program when the module came by dlopen. */
 void *elf_tls_address(size_t modid, size_t offset);
+
+/*
+ * The same for a module that is never unloaded and whose variables are asked for often: once a thread has its block, by
+ * the thread's own table of blocks, else NULL. GENERATION is that of tables that know the module; SIZE_MAX: none is to be trusted.
+ * Whether the table lies as glibc 2.31 to 2.41 have it is looked at when it is asked for.
+ */
+size_t elf_tls_generation(size_t modid);
+
+/* dtv_t of glibc: two words an entry, of which the first is the block or -1; the entry of no module counts what was
+ * loaded and unloaded when the table was last looked at. */
+static inline __attribute__((always_inline)) void *elf_tls_peek(size_t modid, size_t offset,
+                                                                size_t generation)
+{
+    const uintptr_t *table = arch_tls_table();
+
+    if (__builtin_expect(table[0] >= generation && table[2 * modid] != UINTPTR_MAX, 1))
+        return (void *)(table[2 * modid] + offset);
+    return NULL;
+}
 
 /* The same as an offset from the thread pointer, good for every thread. False: the module came by
  * dlopen, each thread has its block elsewhere. */

@@ -27,6 +27,17 @@ void *elf_tls_address(size_t modid, size_t offset)
     return address;
 }
 
+size_t elf_tls_generation(size_t modid)
+{
+    uintptr_t block = (uintptr_t)elf_tls_address(modid, 0);
+    const uintptr_t *table = arch_tls_table();
+
+    /* In front of it stands how many modules it has room for. */
+    if (!table || !block || table[-2] < modid || table[2 * modid] != block)
+        return SIZE_MAX;
+    return table[0];
+}
+
 bool elf_tls_tp_offset(const struct elf_module *module, size_t offset, intptr_t *out)
 {
     uintptr_t block;

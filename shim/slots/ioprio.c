@@ -2,65 +2,71 @@
  * ioprio: the thread's I/O scheduling class and priority (ioprio_set). What the process may not set
  * (the real-time class, without the right to) stays as it is.
  */
-#include <errno.h>
 #include <string.h>
 #include <sys/syscall.h>
-#include <unistd.h>
 
+#include "base/arch.h"
 #include "slots/slots.h"
 
 enum { WHO_PROCESS = 1, CALLING_THREAD = 0 };
 
 static bool ioprio_parse(struct slot *slot, char *text, struct slot_error *error)
 {
-    slot->size = sizeof(int);
+    slot->size = sizeof(uint64_t);
     if (*text)
         *error = (struct slot_error){"ioprio alone", text};
     return !*text;
 }
 
-static int ioprio_now(void)
+static inline long ioprio_ask(void)
 {
-    int saved_errno = errno, now = (int)syscall(SYS_ioprio_get, WHO_PROCESS, CALLING_THREAD);
-
-    errno = saved_errno;
-    return now;
+    return arch_kernel(SYS_ioprio_get, WHO_PROCESS, CALLING_THREAD, 0);
 }
 
 static void ioprio_resolve(struct slot *slot)
 {
-    if (ioprio_now() < 0)
+    if (ioprio_ask() < 0)
         slot_refuse(slot, "the kernel has no I/O priorities");
     else
         slot_bound(slot, "the kernel", "I/O priority");
 }
 
+/* What cannot be had is none. */
+static uint64_t ioprio_get(const struct slot *slot)
+{
+    long now = ioprio_ask();
+
+    return now < 0 ? 0 : (uint64_t)now;
+}
+
+static void ioprio_put(const struct slot *slot, uint64_t wanted)
+{
+    arch_kernel(SYS_ioprio_set, WHO_PROCESS, CALLING_THREAD, (long)wanted);
+}
+
 static bool ioprio_read(const struct slot *slot, void *value)
 {
-    int now = ioprio_now();
+    uint64_t now = ioprio_get(slot);
 
-    if (now < 0)
-        now = 0;
     memcpy(value, &now, sizeof now);
     return now != 0;
 }
 
 static bool ioprio_same(const struct slot *slot, const void *value)
 {
-    int wanted, now = ioprio_now();
+    uint64_t wanted;
 
     memcpy(&wanted, value, sizeof wanted);
-    return wanted == (now < 0 ? 0 : now);
+    return wanted == ioprio_get(slot);
 }
 
 static void ioprio_write(const struct slot *slot, void *value)
 {
-    int saved_errno = errno, wanted;
+    uint64_t wanted;
 
     memcpy(&wanted, value, sizeof wanted);
-    if (wanted != ioprio_now())
-        syscall(SYS_ioprio_set, WHO_PROCESS, CALLING_THREAD, wanted);
-    errno = saved_errno;
+    if (wanted != ioprio_get(slot))
+        ioprio_put(slot, wanted);
 }
 
 static const struct slot_form ioprio_form = {
@@ -78,4 +84,6 @@ const struct slot_kind slot_kind_ioprio = {
     .read = ioprio_read,
     .write = ioprio_write,
     .same = ioprio_same,
+    .get = ioprio_get,
+    .put = ioprio_put,
 };

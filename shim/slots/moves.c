@@ -55,14 +55,14 @@ static unsigned candidates(void)
     return count;
 }
 
-/* The first table says whether there is one word for good. */
+/* The first slot that is the only one is the word for good. */
 static void plan_word(const struct slot_moves *moves, uint32_t epoch)
 {
     static atomic_bool was_planned;
     const struct slot_move *move = moves->list;
 
-    if (!atomic_exchange(&was_planned, true) && moves->is_one_word &&
-        move->from_end == SLOT_WORD_FROM_END) {
+    if (moves->is_one_word && move->from_end == SLOT_WORD_FROM_END &&
+        !atomic_exchange(&was_planned, true)) {
         uint64_t (*direct)(const struct slot *) =
             move->slot->kind->direct ? move->slot->kind->direct(move->slot) : NULL;
 
@@ -73,11 +73,33 @@ static void plan_word(const struct slot_moves *moves, uint32_t epoch)
     }
     if (!moves->is_one_word || move->slot != slots_word.slot)
         epoch = 0;
-    atomic_store_explicit(&slots_word.epoch, epoch, memory_order_release);
+    atomic_store(&slots_word.epoch, epoch);
+    if (epoch && atomic_load(&slots_epoch) !=
+                     epoch) /* another thread may have planned later, and was overwritten */
+        atomic_store(&slots_word.epoch, 0);
+}
+
+/* Is it one that is moved in a register, or may be when it is found? */
+static bool may_be_word(const struct slot *slot)
+{
+    return slot->kind->get && slot->kind->put && !slot->kind->calls_out &&
+           (slot->size == sizeof(uint64_t) ||
+            (slot->state == SLOT_WAITING && slot->size == LATE_TLS_SIZE));
+}
+
+/* Asked once, by the first plan, of all slots that there will be. */
+static bool expects_word(unsigned count)
+{
+    for (unsigned i = 0; i < slots_count; i++) {
+        if (slots[i].key_index == SLOT_NO_KEY && slots[i].state != SLOT_REFUSED)
+            return count == 1 && !words_are_any && may_be_word(&slots[i]);
+    }
+    return false;
 }
 
 void moves_plan(void)
 {
+    static bool was_asked;
     uint32_t epoch = atomic_load(&slots_epoch);
     struct slot_moves *old = atomic_load(&slots_moves), *moves;
     bool is_out = false;
@@ -89,6 +111,9 @@ void moves_plan(void)
         atomic_store_explicit(&slots_word.epoch, 0, memory_order_release);
         return;
     }
+    if (!was_asked)
+        slots_word.is_expected = expects_word(count);
+    was_asked = true;
     moves->count = 0;
     for (unsigned i = 0; i < slots_count; i++) {
         const struct slot *slot = &slots[i];

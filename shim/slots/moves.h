@@ -37,8 +37,8 @@ struct slot_moves {
 };
 
 /*
- * The copied slot that there is, where that is one, moved in a register, and bound from the start: what hot paths put in
- * line. Written before any capture, but for `epoch`, which is 0 from when there are more.
+ * The copied slot that there is, where that is one, and moved in a register: what hot paths put in line. Written once,
+ * before `epoch` names the first contexts that it is right for; 0 until it is bound, and from when there are more.
  */
 struct slot_word {
     uint64_t (*get)(const struct slot *slot);
@@ -46,6 +46,7 @@ struct slot_word {
     const struct slot *arg; /* of both */
     _Atomic uint32_t epoch; /* of the contexts that it is right for */
     const struct slot *slot;
+    bool is_expected; /* it is there, or its slot still waits; written before any capture */
 };
 enum { SLOT_WORD_FROM_END = -16 }; /* a block of values that has no other */
 extern struct slot_word slots_word __attribute__((visibility("hidden")));

@@ -2,7 +2,7 @@
  * tls:NAME[@MODULE][#FILE.c] and tls:MODULE+0xOFFSET:SIZE: __thread variables, by their bytes.
  *
  * A variable of a library that came with the program lies at one offset from the thread pointer in
- * every thread: plain memory. Others are asked for by __tls_get_addr each time; their library is
+ * every thread: plain memory. Others are looked up in the thread's table of blocks each time; their library is
  * pinned, because module ids are used again after dlclose and we would write into another's block.
  */
 #include <string.h>
@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "elf/elf.h"
 #include "base/log.h"
+#include "slots/moves.h"
 #include "slots/slots.h"
 #include "slots/typed.h"
 
@@ -187,6 +188,9 @@ static bool tls_bind(struct slot *slot, const struct elf_module *module, size_t 
         slot_refuse(slot, "its policy needs a variable that holds one pointer");
         return false;
     }
+    /* A word that comes late lies where a block has its only one (SLOT_WORD_FROM_END). Nobody has a value of it yet. */
+    if (slot->has_offset && slot->size == LATE_TLS_SIZE && size == sizeof(uint64_t))
+        slot->offset += LATE_TLS_SIZE + SLOT_WORD_FROM_END;
     slot->size = (uint32_t)size;
     slot->tls.module_id = module->tls_modid;
     slot->tls.tls_offset = offset;
@@ -263,15 +267,24 @@ static void tls_resolve(struct slot *slot)
     }
     if (tls_bind(slot, &found.where, offset, size)) {
         slot_pin(found.where.phdr);
+        slot->tls.generation = slot->is_fixed ? SIZE_MAX : elf_tls_generation(slot->tls.module_id);
         slot_bound(slot, found.where.name,
                    slot->tls.name ? whole_name(slot, &found.where, full) : "offset");
     }
 }
 
-static char *tls_at(const struct slot *slot)
+static APART char *tls_fixed(const struct slot *slot)
 {
     return slot->is_fixed ? arch_tp() + slot->tp_offset
                           : elf_tls_address(slot->tls.module_id, slot->tls.tls_offset);
+}
+
+/* Of fixed ones no generation is trusted. */
+static inline char *tls_at(const struct slot *slot)
+{
+    char *at = elf_tls_peek(slot->tls.module_id, slot->tls.tls_offset, slot->tls.generation);
+
+    return at ? at : tls_fixed(slot);
 }
 
 /* Most are one word: no function of the C library's is called for that. */

@@ -42,8 +42,9 @@ def _jobs_of(row, preload_first, batches):
                "inside": 1 if row.get("inside") else 0}
     if row.get("all"):
         options["all"] = 1
-    if row.get("differs"):
-        options["differs"] = 1
+    for word in ("differs", "late"):
+        if row.get(word):
+            options[word] = 1
     if "batch" in row:
         options.update(batch=row["batch"], batches=1)
     jobs = []

@@ -10,7 +10,7 @@ BENCH_CFLAGS_gio   = $(shell pkg-config --cflags gio-2.0)
 BENCH_CFLAGS_gomp  = -fopenmp
 BENCH_DRIVERS     := uv glib gio gomp pthread event ucontext reader named
 BENCH_LIBS_named   = -L$(BENCH) -lnamed -Wl,-rpath,'$$ORIGIN'
-BENCH_BUILT        = $(BENCH_DRIVERS:%=$(BENCH)/drive_%) $(BENCH)/slow.so $(BENCH)/least.so $(BENCH)/empty.so \
+BENCH_BUILT        = $(BENCH_DRIVERS:%=$(BENCH)/drive_%) $(BENCH)/slow.so $(BENCH)/late.so $(BENCH)/least.so $(BENCH)/empty.so \
   $(BENCH)/trivial.so
 BENCH_CC           = $(CC) -O2 -g -std=gnu11 -D_GNU_SOURCE $(WARN)
 
@@ -32,6 +32,11 @@ $(BENCH)/slow.so: $(BENCH_SRC)/slow.c
 	@mkdir -p $(@D)
 	$(call say,BENCH,$@)
 	$(Q)$(BENCH_CC) -shared -fPIC -o $@ $< -ldl
+
+$(BENCH)/late.so: $(BENCH_SRC)/late.c
+	@mkdir -p $(@D)
+	$(call say,BENCH,$@)
+	$(Q)$(BENCH_CC) -shared -fPIC -o $@ $<
 
 # What no preload can go below at start-up.
 $(BENCH)/least.so: $(BENCH_SRC)/least.ld

@@ -176,6 +176,17 @@ def late_plugin(item):
     after.says("thread sees 7 0, pool sees 7 0" if item.startswith("key") else "thread sees 0 8, pool sees 0 8")
 
 
+@test("E24: a word of a library that came later is each task's own, in threads that were there before it, and after "
+      "it was closed and opened again beside another")
+def late_word():
+    libraries = [compiled(f"lib{name}.so", "-shared", "-fPIC", f"-DSTART={start}", "late_word.c")
+                 for name, start in (("late", 0), ("other", 55))]
+    plain("late_word", *libraries).wrong()
+    for items in ("tls:late_word@liblate", "key:no_such_key;tls:late_word@liblate", "tls:late_word@liblate;fenv"):
+        after = carry(items, "late_word", *libraries).ok().quiet()
+        after.says(" 1 1 2 3 7 7 4 5\n 1 1 2 3 7 7 4 5\n 2 3 7 7\n")
+
+
 @test("E24: a library that is unloaded is not called, though its successor lies where it was")
 def gone():
     folder = compiled("gone", "gone_main.c").parent

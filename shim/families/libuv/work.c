@@ -197,6 +197,9 @@ static int queue_in_words(struct uv_loop_s *loop, struct uv_work_s *request, wor
     return REAL_KNOWN(uv_queue_work)(loop, request, run_work, run_after);
 }
 
+static int queue_by_ways(struct uv_loop_s *loop, struct uv_work_s *request, work_callback *work,
+                         after_callback *after);
+
 static int queue_with_word(struct uv_loop_s *loop, struct uv_work_s *request, work_callback *work,
                            after_callback *after)
 {
@@ -209,8 +212,8 @@ static int queue_with_word(struct uv_loop_s *loop, struct uv_work_s *request, wo
     words->reserved[WORD_AFTER] = (void *)after;
     __asm__("" ::: "memory");
     if (unlikely(!(context = context_take_word(thread_self, FAMILY_UV_WORK))))
-        return queue_slow(loop, request, (work_callback *)words->reserved[WORD_FUNCTION],
-                          (after_callback *)words->reserved[WORD_AFTER]);
+        return queue_by_ways(loop, request, (work_callback *)words->reserved[WORD_FUNCTION],
+                             (after_callback *)words->reserved[WORD_AFTER]);
     words->reserved[WORD_CONTEXT] = context;
     return REAL_KNOWN(uv_queue_work)(loop, request, run_work_word, run_after_word);
 }

@@ -38,7 +38,8 @@ static struct {
     const char *dir; /* of libraries to load first */
     int libraries;
     bool destructor;
-    bool all; /* every slot that is set is changed, or set by the task, and not the first alone */
+    bool all;  /* every slot that is set is changed, or set by the task, and not the first alone */
+    bool late; /* bench_late's library is loaded when the program runs */
     bool
         differs; /* the submitter's locale, rounding, name and what bench_get answers are its own */
     bool inside; /* everything happens in a thread that inherited values */
@@ -406,7 +407,7 @@ static void usage(const char *problem)
             "drive: %s\n"
             "way=NAME what=count|cpu|bytes|check|threads kind=key|tls|row|object\n"
             "mode=same|changed|task|nested set=K,K.. batch=N batches=N threads=N\n"
-            "dir=FOLDER libraries=N destructor=0|1 inside=0|1 differs=0|1 all=0|1\n",
+            "dir=FOLDER libraries=N late=0|1 destructor=0|1 inside=0|1 differs=0|1 all=0|1\n",
             problem);
     exit(2);
 }
@@ -453,6 +454,8 @@ static void parse_option(char *option)
         options.dir = value;
     } else if (!strcmp(option, "libraries")) {
         options.libraries = atoi(value);
+    } else if (!strcmp(option, "late")) {
+        options.late = atoi(value) != 0;
     } else if (!strcmp(option, "inside")) {
         options.inside = atoi(value) != 0;
     } else if (!strcmp(option, "all")) {
@@ -475,6 +478,8 @@ int main(int argc, char **argv)
     if (options.mode == MODE_NESTED && !options.way->nest)
         usage("this way does not nest");
     load_libraries();
+    if (options.late)
+        slots_load_late();
     slots_create(options.destructor);
     expected = calloc(2 * options.batch, sizeof(*expected));
     sem_init(&gate, 0, 0);

@@ -23,7 +23,10 @@ long slots_destroyed(void);
 void slots_set(enum slot_kind kind, int index, long value);
 long slots_get(enum slot_kind kind, int index);
 
-/* The calling thread's locale, rounding, name, and what bench_get answers are not what other threads have. */
+/* Loads the library that has bench_late. */
+void slots_load_late(void);
+
+/* The calling thread's locale, rounding, name, bench_late, and what bench_get answers are not what other threads have. */
 void slots_differ(void);
 
 #endif

@@ -12,7 +12,7 @@
  *   seen). Of a variable: a function that reads it and does not write it can be reached from what
  *   workers call. A counter, a cache, a random state is read only where it is also written.
  * - Set before handing over. Of a key: by a submitter that had not asked for it. Code that asks, changes
- *   and stores keeps a state.
+ *   and stores keeps a state; so does code that changes a QThreadStorage's value where it is.
  *
  * Only what has all of it is written as an item; what lacks one is listed with the reason. Nothing
  * is known of values that no request has changed while we looked.
@@ -48,7 +48,8 @@ const char *evidence_lacks(const struct seen *seen, bool is_key, bool is_pool, u
         if (seen->set_first > seen->got_first)
             return "tasks set it before they read it";
         *rank = 6;
-        if (!seen->set_blindly && seen->set_looking && seen->changed * 2 >= seen->got_first)
+        if (!seen->set_blindly && (seen->set_looking || seen->is_in_place) &&
+            seen->changed * 2 >= seen->got_first)
             return "read, changed and stored by whoever uses it, as a counter or a "
                    "cache is";
         return NULL;

@@ -21,6 +21,7 @@ struct seen {
                                     or the other way */
     uint32_t set_blindly,
         set_looking;   /* keys: the submitter had set it without, or after, reading it */
+    bool is_in_place;  /* keys: told by what its object holds, which may change without being set */
     uint32_t in_stack; /* the value points into the submitter's stack */
 };
 

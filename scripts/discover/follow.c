@@ -195,6 +195,9 @@ static struct channel *channel_of(const struct waking *waking, uint32_t waiter_s
     channel->waiter_stack = waiter_stack;
     channel->by = by;
     channel->seen = allocated(calloc(subjects_count + 1, sizeof *channel->seen));
+    for (unsigned i = 0; i < subjects_count; i++)
+        channel->seen[i].is_in_place = !subjects[i].variable &&
+                                       facts->key[subjects[i].key].is_storage;
     pool_look(channel);
     return channel;
 }

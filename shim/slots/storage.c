@@ -6,124 +6,34 @@
  * the list in place of what the thread has, which Qt deletes as it would delete the thread's own. What a
  * task leaves there is ended by Qt's own set, which knows how.
  *
- * Rules: a thread's list is looked at only once the thread has done so itself, because to ask makes Qt's data for
- * a thread that had nothing to do with it, and a QThread that starts has not got its own yet. Until then what is
- * lent waits in cells of ours, under a key; the first look moves it to Qt's. Where Qt's list is may change at
- * each call, so it is asked for each time.
+ * Here are the item and the storages that Qt has made; the threads' values are storage_value.c's.
  */
-#include "slots/storage.h"
+#include "slots/storage_parts.h"
 
-#include <errno.h>
 #include <string.h>
 
 #include "base/infile.h"
-#include "base/lock.h"
 #include "base/mem.h"
 #include "elf/elf.h"
-#include "slots/slots.h"
 
-enum { STORAGES = 256, ITEMS = 32, KEYS_CHEAP = 32, STORAGE_SIZE = 4, END_NAME = 512 };
-
-/* One that was made. Where a slot is bound to it, it stays: another at its address is the same variable. */
-struct storage {
-    void *place;
-    _Atomic(void *) at; /* NULL: it has ended */
-    void (*end)(void *);
-    storage_get *get;
-    storage_set *set;
-    bool is_bound;
-};
-
-struct storage_item {
-    struct storage_type type;
-    struct storage *storage; /* once bound */
-    unsigned number;         /* its cell of those that wait */
-    void *_Atomic place;     /* the variable, once it is there */
-};
-
-/* Of a thread that has not looked at its list: what it will find there. Its own. */
-struct waiting {
-    void *cell[ITEMS];
-};
+enum { STORAGES = 256, STORAGE_SIZE = 4, END_NAME = 512 };
 
 bool storages_wanted;
 static struct storage storages[STORAGES];
 static unsigned storages_count;
-static struct lock storages_lock;
-static struct storage_item *items[ITEMS];
-static unsigned items_count;
-/* Under it a thread has its struct waiting, or, once it has looked, has_looked; NULL: neither. */
-static pthread_key_t waiting_key;
-static _Atomic int key_state; /* 1: made; -1: cannot be */
-static char has_looked;
-
-static struct storage_item *item_of(const struct slot *slot)
-{
-    return slot->tls.storage;
-}
+static _Atomic bool is_full; /* one was made for which there was no room */
 
 /* ---- what Qt makes ---- */
-
-static void end_waiting(void *value)
-{
-    struct waiting *waiting = value;
-
-    if (value == &has_looked)
-        return;
-    for (unsigned i = 0; i < items_count; i++)
-        storage_type_destroy(&items[i]->type, waiting->cell[i]);
-    mem_free(waiting, sizeof *waiting);
-}
-
-static bool has_key(void)
-{
-    int state = atomic_load_explicit(&key_state, memory_order_acquire);
-
-    if (state == 0 && slots_calls.key_create) { /* else too early */
-        lock_take(&storages_lock);
-        state = atomic_load_explicit(&key_state, memory_order_relaxed);
-        if (state == 0) {
-            state = slots_calls.key_create(&waiting_key, end_waiting) == 0 &&
-                            waiting_key < KEYS_CHEAP
-                        ? 1
-                        : -1;
-            atomic_store_explicit(&key_state, state, memory_order_release);
-        }
-        lock_drop(&storages_lock);
-    }
-    return state > 0;
-}
-
-void storage_looks(void)
-{
-    struct waiting *waiting;
-
-    if (!has_key() || (waiting = slots_calls.key_read(waiting_key)) == (void *)&has_looked)
-        return;
-    slots_calls.key_write(waiting_key, &has_looked);
-    for (unsigned i = 0; waiting && i < items_count; i++) {
-        const struct storage *storage = items[i]->storage;
-        void *at = storage ? atomic_load(&storage->at) : NULL;
-        void **cell = at && waiting->cell[i] ? storage->set(at, NULL) : NULL;
-
-        if (cell)
-            *cell = waiting->cell[i];
-        else
-            storage_type_destroy(&items[i]->type, waiting->cell[i]);
-    }
-    if (waiting)
-        mem_free(waiting, sizeof *waiting);
-}
 
 /* Some item waits for a storage at that place, or for a variable that may be there. */
 static bool is_awaited(const void *place)
 {
     bool is_awaited = false;
 
-    for (unsigned i = 0; i < items_count; i++) {
-        const void *at = atomic_load_explicit(&items[i]->place, memory_order_relaxed);
+    for (unsigned i = 0; i < storage_items_count; i++) {
+        const void *at = atomic_load_explicit(&storage_items[i]->place, memory_order_relaxed);
 
-        is_awaited |= !items[i]->storage && (!at || at == place);
+        is_awaited |= !storage_items[i]->storage && (!at || at == place);
     }
     return is_awaited;
 }
@@ -141,6 +51,8 @@ bool storage_made(void *place, void (*end)(void *), storage_get *get, storage_se
     }
     if (!free_one && storages_count < STORAGES)
         free_one = &storages[storages_count++];
+    if (!free_one)
+        atomic_store_explicit(&is_full, true, memory_order_relaxed);
     if (free_one) {
         free_one->place = place;
         free_one->end = end;
@@ -256,12 +168,12 @@ static bool storage_parse(struct slot *slot, char *text, struct slot_error *erro
     slot->size = sizeof(void *);
     if (!parse_place(slot, text, error))
         return false;
-    if (items_count == ITEMS) {
+    if (storage_items_count == STORAGE_ITEMS) {
         *error = (struct slot_error){"at most 32 items of this kind", text};
         return false;
     }
-    item->number = items_count;
-    items[items_count++] = item;
+    item->number = storage_items_count;
+    storage_items[storage_items_count++] = item;
     storages_wanted = true;
     *error = (struct slot_error){.expected = NULL};
     return true;
@@ -282,23 +194,23 @@ static const char *storage_reason(const struct slot *slot, const struct elf_modu
         return "several static variables have this name: qt:MODULE+0xOFFSET says which";
     if (symbol->size && symbol->size != STORAGE_SIZE)
         return "no QThreadStorage: a variable of another size";
-    return storage_type_reason(&item_of(slot)->type, module, NULL);
+    return storage_type_reason(&storage_item_of(slot)->type, module, NULL);
 }
 
 static bool storage_will_come(const struct slot *slot)
 {
-    return item_of(slot)->place != NULL;
+    return storage_item_of(slot)->place != NULL;
 }
 
 const char *storage_codec(const struct slot *slot, const char **prefix)
 {
-    *prefix = item_of(slot)->type.prefix;
-    return item_of(slot)->type.file;
+    *prefix = storage_item_of(slot)->type.prefix;
+    return storage_item_of(slot)->type.file;
 }
 
 const char *storage_doubt(const struct slot *slot, const struct elf_module *module)
 {
-    return storage_type_doubt(&item_of(slot)->type, module);
+    return storage_type_doubt(&storage_item_of(slot)->type, module);
 }
 
 /* Where the variable is; the module is in *module. NULL: not there, or refused. */
@@ -328,7 +240,7 @@ static void *find_place(struct slot *slot, struct elf_module *module)
 
 static void storage_resolve(struct slot *slot)
 {
-    struct storage_item *item = item_of(slot);
+    struct storage_item *item = storage_item_of(slot);
     struct elf_module module;
     struct elf_symbol symbol;
     char end_name[END_NAME] = "";
@@ -336,11 +248,13 @@ static void storage_resolve(struct slot *slot)
     struct storage *storage;
     const char *reason;
 
-    has_key(); /* early: the program's own may be many */
+    storage_has_key(); /* early: the program's own may be many */
     if (!place)
         return;
     atomic_store_explicit(&item->place, place, memory_order_relaxed);
-    slot->reason = "no QThreadStorage was made there yet";
+    slot->reason = atomic_load_explicit(&is_full, memory_order_relaxed)
+                       ? "more than 256 QThreadStorages were made, and that one was not noted"
+                       : "no QThreadStorage was made there yet";
     storage = find_storage(place);
     if (!storage || slots_may_not_open)
         return;
@@ -348,7 +262,7 @@ static void storage_resolve(struct slot *slot)
     reason = storage_type_reason(&item->type, &module, end_name);
     if (!reason)
         reason = storage_type_bind(&item->type, &module, (const void *)storage->get);
-    if (!reason && !has_key())
+    if (!reason && !storage_has_key())
         reason = "all of the first 32 keys are taken";
     if (reason) {
         slot_refuse(slot, reason);
@@ -358,133 +272,6 @@ static void storage_resolve(struct slot *slot)
     slot_pin(module.phdr);
     slot_pin((const void *)storage->get);
     slot_bound(slot, module.name, slot->tls.name ? slot->tls.name : "offset");
-}
-
-/* ---- the thread's value ---- */
-
-static void **waiting_cell(const struct storage_item *item, struct waiting *waiting, bool is_wanted)
-{
-    if (!waiting && is_wanted) {
-        waiting = mem_alloc(sizeof *waiting);
-        if (!waiting)
-            return NULL;
-        *waiting = (struct waiting){{NULL}};
-        if (slots_calls.key_write(waiting_key, waiting) != 0) {
-            mem_free(waiting, sizeof *waiting);
-            return NULL;
-        }
-    }
-    return waiting ? &waiting->cell[item->number] : NULL;
-}
-
-/* Where it stands. NULL: the thread has none, or the storage has ended. IS_WANTED: there is one, as far as memory goes. */
-static void **cell_of(const struct slot *slot, bool is_wanted)
-{
-    const struct storage_item *item = item_of(slot);
-    const struct storage *storage = item->storage;
-    void *at = atomic_load_explicit(&storage->at, memory_order_acquire), *waiting, **cell;
-
-    if (!at)
-        return NULL;
-    waiting = slots_calls.key_read(waiting_key);
-    if (waiting != &has_looked)
-        return waiting_cell(item, waiting, is_wanted);
-    cell = storage->get(at);
-    return cell || !is_wanted ? cell : storage->set(at, NULL);
-}
-
-/* Lets go of what is in a cell. Qt deletes what its own list has. */
-static void **empty_cell(const struct slot *slot, void **cell)
-{
-    const struct storage *storage = item_of(slot)->storage;
-
-    if (slots_calls.key_read(waiting_key) == &has_looked)
-        return storage->set(storage->place, NULL);
-    storage_type_destroy(&item_of(slot)->type, *cell);
-    return cell;
-}
-
-static bool copy_of(const struct slot *slot, const void *object, void **copy)
-{
-    *copy = NULL;
-    if (!object || storage_type_clone(&item_of(slot)->type, object, copy))
-        return true;
-    slot_failed(slot);
-    return false;
-}
-
-static bool storage_hold(const struct slot *slot, void **owned)
-{
-    int saved_errno = errno;
-    void *const *cell = cell_of(slot, false);
-
-    copy_of(slot, cell ? *cell : NULL, owned);
-    errno = saved_errno;
-    return *owned != NULL;
-}
-
-/* The thread's own value is aside meanwhile, in *borrowed. */
-static bool storage_lend(const struct slot *slot, void *owned, void **borrowed)
-{
-    int saved_errno = errno;
-    void *copy, **cell = NULL;
-    bool is_lent = copy_of(slot, owned, &copy);
-
-    *borrowed = NULL;
-    if (is_lent)
-        cell = cell_of(slot, copy != NULL);
-    if (cell) {
-        *borrowed = *cell;
-        *cell = copy;
-    } else if (is_lent && copy) {
-        storage_type_destroy(&item_of(slot)->type, copy);
-    }
-    errno = saved_errno;
-    return is_lent;
-}
-
-/* What a thread has at its end Qt deletes, or the destructor of our key. */
-static void storage_reclaim(const struct slot *slot, void *borrowed, bool is_thread)
-{
-    int saved_errno = errno;
-    void **cell;
-
-    if (is_thread && !borrowed)
-        return;
-    cell = cell_of(slot, borrowed != NULL);
-    if (cell && *cell)
-        cell = empty_cell(slot, cell);
-    if (cell)
-        *cell = borrowed;
-    else
-        storage_type_destroy(&item_of(slot)->type, borrowed);
-    errno = saved_errno;
-}
-
-static void storage_let_go(const struct slot *slot, void *owned)
-{
-    int saved_errno = errno;
-
-    storage_type_destroy(&item_of(slot)->type, owned);
-    errno = saved_errno;
-}
-
-static bool storage_can_exchange(const struct slot *slot)
-{
-    return true;
-}
-
-static void storage_exchange(const struct slot *slot, void **state)
-{
-    int saved_errno = errno;
-    void **cell = cell_of(slot, *state != NULL), *before;
-
-    if (cell) {
-        before = *cell;
-        *cell = *state;
-        *state = before;
-    }
-    errno = saved_errno;
 }
 
 void storages_fork_lock(void)

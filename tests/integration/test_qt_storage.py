@@ -49,6 +49,13 @@ def other_type(what, why):
     carry(f"qt:{what}", "qt5_storage", "int").complains(why)
 
 
+@test("a storage that was made when no more can be noted is told as that")
+def too_many():
+    plain("qt5_storage", "many").ok().quiet()
+    baton("run", "--verdict", "--carry", "qt:_ZZ4latevE8late_one,copy=4", "--", PROGRAMS / "qt5_storage", "many") \
+        .ok().complains("more than 256 QThreadStorages were made")
+
+
 @test("check: what is no QThreadStorage is refused; a codec without its functions too", each=[
     ("no_storage,copy=4", "a variable of another size"), (f"request,codec={CODEC}:other", "lacks PREFIX_construct"),
     ("nowhere,copy=4", "not found")])

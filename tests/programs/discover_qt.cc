@@ -1,4 +1,4 @@
-// A server with a pool of its own that keeps its context in a QThreadStorage, beside one that counts for each worker
+// A server with a pool of its own that keeps its context in a QThreadStorage, beside one that counts for each thread
 // and one whose values lie where nothing may be read behind them. Says how many tasks saw their request.
 // flags: -fPIC
 // libs: Qt5Core
@@ -85,6 +85,7 @@ int main()
         pthread_create(&thread, nullptr, worker, nullptr);
     for (long request = 1; request <= REQUESTS; request++) {
         request_name.setLocalData(QString::number(qlonglong(request)));
+        calls.localData()++;
         pool_submit(task, reinterpret_cast<void *>(request));
         pthread_mutex_lock(&lock);
         while (right + wrong < request)

@@ -1,8 +1,8 @@
 /*
  * Qt: what a program keeps in QThreadStorage is each request's own in the tasks of its pool, and every value that was
  * made is deleted once.
- * The program of qt5_storage.cc and qt6_storage.cc. usage: qt5_storage MODE; a mode is one kind of value, or `sandbox`:
- * no file may be opened once main has begun
+ * The program of qt5_storage.cc and qt6_storage.cc. usage: qt5_storage MODE; a mode is one kind of value; or `sandbox`:
+ * no file may be opened once main has begun; or `many`: of storages
  */
 #include "carrier.h"
 #include <QtCore/QByteArray>
@@ -167,6 +167,21 @@ static void sandbox()
     expect("thread", thread.saw, 5);
 }
 
+QThreadStorage<int> &late()
+{
+    static QThreadStorage<int> late_one;
+    return late_one;
+}
+
+/* One that is made when there are more than anybody keeps count of. */
+static void many()
+{
+    static QThreadStorage<int> others[300];
+    others[299].setLocalData(1);
+    late().setLocalData(5);
+    expect("its thread", late().localData(), 5);
+}
+
 int main(int argc, char **argv)
 {
     static const struct {
@@ -174,7 +189,7 @@ int main(int argc, char **argv)
         void (*run)();
     } modes[] = {
         {"qstring", all<Names>}, {"qbytearray", all<Bytes>}, {"int", all<Numbers>},
-        {"string", all<Texts>}, {"request", all<Pointers>}, {"sandbox", sandbox},
+        {"string", all<Texts>}, {"request", all<Pointers>}, {"sandbox", sandbox}, {"many", many},
     };
     for (auto &mode : modes)
         if (argc > 1 && !strcmp(argv[1], mode.name)) {
@@ -184,6 +199,6 @@ int main(int argc, char **argv)
             expect("more than a few are still there", alive > 4, 0);
             return verdict();
         }
-    fprintf(stderr, "usage: qt_storage qstring|qbytearray|int|string|request|sandbox\n");
+    fprintf(stderr, "usage: qt_storage qstring|qbytearray|int|string|request|sandbox|many\n");
     return 2;
 }

@@ -110,6 +110,10 @@ START_TEST(test_evidence_of_counters_and_caches)
     lacks(&seen, true, "read, changed and stored by whoever uses it, as a counter or a cache is");
     seen.set_blindly = 1;
     lacks(&seen, true, NULL);
+    seen.set_blindly = seen.set_looking = 0;
+    lacks(&seen, true, NULL);
+    seen.is_in_place = true; /* changed without being set */
+    lacks(&seen, true, "read, changed and stored by whoever uses it, as a counter or a cache is");
     seen.changed = 10;
     lacks(&seen, false, NULL);
     seen.changed = 11;

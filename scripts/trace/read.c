@@ -19,6 +19,7 @@ struct event {
     uint64_t ns;
     const uint64_t *record;
     uint32_t thread, order;
+    bool is_return; /* of the run whose start the record is */
 };
 
 struct reading {
@@ -67,30 +68,41 @@ static uint32_t thread_index(struct trace *trace, uint32_t tid, const char *name
     return trace->thread_count++;
 }
 
+static void add_event(struct reading *reading, const uint64_t *record, uint32_t thread,
+                      uint64_t ticks, bool is_return)
+{
+    if (reading->count == reading->max)
+        reading->events = grown(reading->events, &reading->max, sizeof *reading->events);
+    reading->events[reading->count] =
+        (struct event){ns_of(reading, ticks), record, thread, (uint32_t)reading->count, is_return};
+    reading->count++;
+}
+
 static void read_chunk(struct reading *reading, const struct trace_chunk *chunk)
 {
     struct trace *trace = reading->trace;
-    uint32_t used = atomic_load((_Atomic uint32_t *)(uintptr_t)&chunk->used);
     uint32_t thread = thread_index(trace, chunk->tid, chunk->name);
     const uint64_t *record = (const void *)(chunk + 1);
-    const uint64_t *end =
-        (const void *)((const char *)chunk + (used < TRACE_CHUNK ? used : TRACE_CHUNK));
+    const uint64_t *end = (const void *)((const char *)chunk + TRACE_CHUNK);
 
     while (record < end) {
         unsigned type = (unsigned)(*record & 255), words = (unsigned)(*record >> 8 & 255);
 
-        if (words < 2 || words > (size_t)(end - record) || type < TRACE_SUBMIT ||
+        if (!*record) {
+            record++;
+            continue;
+        }
+        if (words < 3 || words > (size_t)(end - record) || type < TRACE_SUBMIT ||
             type > TRACE_THREAD) {
             trace->damaged++;
             return;
         }
         if (type == TRACE_THREAD && words >= 4)
             thread = thread_index(trace, (uint32_t)(*record >> 32), (const char *)&record[2]);
-        if (reading->count == reading->max)
-            reading->events = grown(reading->events, &reading->max, sizeof *reading->events);
-        reading->events[reading->count] =
-            (struct event){ns_of(reading, record[1]), record, thread, (uint32_t)reading->count};
-        reading->count++;
+        if (record[1]) /* else it was being written */
+            add_event(reading, record, thread, record[1], false);
+        if (record[1] && type == TRACE_START && words >= 4 && record[3])
+            add_event(reading, record, thread, record[3], true);
         record += words;
     }
 }
@@ -120,6 +132,8 @@ static void set_clock(struct reading *reading, const struct trace_chunk **chunks
     struct trace_anchor last = reading->trace->header->first;
 
     reading->first = last;
+    if (reading->trace->header->last.ticks > last.ticks)
+        last = reading->trace->header->last;
     for (uint32_t i = 0; i < count; i++) {
         if (chunks[i]->anchor.ticks > last.ticks)
             last = chunks[i]->anchor;
@@ -214,7 +228,7 @@ static void end_run(struct trace *trace, struct trace_handoff *handoff, const st
     if (!found)
         return;
     found->end_ns = event->ns;
-    found->how = (uint32_t)(*event->record >> 16 & 0xffff);
+    found->how = event->is_return ? RUN_RETURNED : (uint32_t)(*event->record >> 16 & 0xffff);
     if (found->how > RUN_SUSPENDED)
         found->how = RUN_RETURNED;
 }
@@ -242,7 +256,10 @@ static void take(struct trace *trace, const struct event *event)
         handoff->value_words = words - 4;
         break;
     case TRACE_START:
-        add_run(trace, handoff, event);
+        if (event->is_return)
+            end_run(trace, handoff, event);
+        else
+            add_run(trace, handoff, event);
         break;
     case TRACE_END:
         end_run(trace, handoff, event);
@@ -258,7 +275,7 @@ static void take(struct trace *trace, const struct event *event)
 static bool is_trace(const struct trace_header *header, size_t size)
 {
     return size >= sizeof *header && !memcmp(header->magic, TRACE_MAGIC, 8) &&
-           header->version == 1 && header->names_at + TRACE_NAMES <= size &&
+           header->version == TRACE_VERSION && header->names_at + TRACE_NAMES <= size &&
            header->names_used <= TRACE_NAMES && header->names_used >= sizeof(struct trace_names) &&
            header->stacks_at + TRACE_STACK_WORDS * 8 <= size &&
            header->nodes_at + TRACE_NODES * sizeof(struct trace_node) <= size &&
@@ -331,6 +348,8 @@ bool trace_next_value(const struct trace *trace, const struct trace_handoff *han
     if (*at >= handoff->value_words)
         return false;
     word = handoff->values[*at];
+    if (!word)
+        return false;
     value->slot = (unsigned)(word & 255);
     value->kind = (enum trace_kind)(word >> 8 & 255);
     value->length = (unsigned)(word >> 16 & 0xffff);

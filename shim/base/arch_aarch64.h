@@ -58,6 +58,42 @@ static inline bool arch_has_ticks(void)
     return true;
 }
 
+/*
+ * Moves a pointer that only this thread writes on by so many bytes, and says where it was: whole for a signal
+ * handler of the thread (which clears the monitor), not for other threads.
+ */
+static inline __attribute__((always_inline)) uint64_t *arch_move_on(uint64_t **place, size_t bytes)
+{
+    uint64_t *was, *next;
+    uint32_t failed;
+
+    __asm__ volatile("1: ldxr %0, %3\n"
+                     "   add %1, %0, %4\n"
+                     "   stxr %w2, %1, %3\n"
+                     "   cbnz %w2, 1b"
+                     : "=&r"(was), "=&r"(next), "=&r"(failed), "+Q"(*place)
+                     : "r"(bytes));
+    return was;
+}
+
+/* The same for bringing it back to `to`, if it is still at `from`. */
+static inline __attribute__((always_inline)) void arch_move_back(uint64_t **place, uint64_t *from,
+                                                                 uint64_t *to)
+{
+    uint64_t *was;
+    uint32_t failed;
+
+    __asm__ volatile("1: ldxr %0, %2\n"
+                     "   cmp %0, %3\n"
+                     "   b.ne 2f\n"
+                     "   stxr %w1, %4, %2\n"
+                     "   cbnz %w1, 1b\n"
+                     "2:"
+                     : "=&r"(was), "=&r"(failed), "+Q"(*place)
+                     : "r"(from), "r"(to)
+                     : "cc");
+}
+
 /* The stack pointer of the calling function after its prologue; the stack grows down. */
 static inline __attribute__((always_inline)) uintptr_t arch_sp(void)
 {

@@ -72,6 +72,25 @@ static inline bool arch_has_ticks(void)
     return d >> 8 & 1;
 }
 
+/*
+ * Moves a pointer that only this thread writes on by so many bytes, and says where it was: whole for a signal
+ * handler of the thread, not for other threads.
+ */
+static inline __attribute__((always_inline)) uint64_t *arch_move_on(uint64_t **place, size_t bytes)
+{
+    uintptr_t was = bytes;
+
+    __asm__ volatile("xaddq %0, %1" : "+r"(was), "+m"(*place) : : "cc");
+    return (uint64_t *)was;
+}
+
+/* The same for bringing it back to `to`, if it is still at `from`. */
+static inline __attribute__((always_inline)) void arch_move_back(uint64_t **place, uint64_t *from,
+                                                                 uint64_t *to)
+{
+    __asm__ volatile("cmpxchgq %2, %1" : "+a"(from), "+m"(*place) : "r"(to) : "cc");
+}
+
 /* The stack pointer of the calling function after its prologue; the stack grows down. */
 static inline __attribute__((always_inline)) uintptr_t arch_sp(void)
 {

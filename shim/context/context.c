@@ -53,6 +53,7 @@ void context_init(uint32_t max_age_ms, uint32_t max_hops)
     atomic_store(&context_start_guard,
                  guard | (slot_counts_on || threads_are_cancelled ? GUARD_COUNTED : 0u));
     atomic_store(&context_front_guard, scope_has_front ? guard ^ GUARD_COPIED : GUARD_OFF);
+    atomic_store(&context_watched_guard, guard | GUARD_OBSERVED);
     capture_choose();
     scope_choose();
     atomic_store(&context_guard, guard);

@@ -36,6 +36,8 @@ enum context_flags {
     CONTEXT_TOUCHED = 128, /* overlay: its task has set something in it, or captured from it */
     CONTEXT_OPEN = 256,    /* overlay: a set of a key of its epoch is a store, and nothing else */
     CONTEXT_OPEN_THREAD = 512, /* the same once the C library has the value, too */
+    CONTEXT_WATCHED_SHIFT =
+        16, /* above: of a watched copy, which process has made it (observer.h) */
 };
 
 /*
@@ -195,6 +197,15 @@ struct thread_start {
     struct context *context;
 };
 
+/* Where the thread writes what it does, while somebody watches (trace.h). Words between next and end are free. */
+struct thread_trace {
+    uint64_t *next, *end;
+    uint64_t *open; /* the record of a run that has begun, whose end will stand in it; NULL: none */
+    uint32_t
+        of; /* flags of contexts whose runs are written in line, while the block is this thread's */
+};
+#define TRACE_OF_NOBODY UINT32_MAX
+
 /* Handoffs by family. */
 struct thread_counts {
     uint64_t carried[FAMILIES_MAX];
@@ -244,6 +255,7 @@ struct thread {
     struct context *entered;         /* whose reference goes then, NULL: none */
     struct context *entered_overlay; /* and what goes with it */
     void *_Atomic guests[THREAD_GUESTS];
+    struct thread_trace trace;
     struct thread_flushes flushes;
     struct thread *next_all; /* registry, append only */
     struct thread *spare;    /* blocks for threads that this one starts, by next_free */
@@ -302,6 +314,8 @@ extern _Atomic uintptr_t context_start_guard __attribute__((visibility("hidden")
 /* The same with GUARD_COPIED turned round, and without GUARD_EPOCH, because who uses it compares the epoch: 0 where nothing
  * but copied slots is in the way, and thread_front is for them. */
 extern _Atomic uintptr_t context_front_guard __attribute__((visibility("hidden")));
+/* The same with GUARD_OBSERVED turned round: 0 where nothing but an observer is in the way. */
+extern _Atomic uintptr_t context_watched_guard __attribute__((visibility("hidden")));
 /* Sets bits of all; the words' bit is set once, before any capture. */
 void guard_raise(uintptr_t bits);
 /* There may be somebody now who cancels threads: those that start from now on say at once that they will end. */

@@ -10,7 +10,8 @@
 
 _Atomic uintptr_t context_guard = GUARD_OFF, context_words_guard = GUARD_OFF,
                   context_keep_guard = GUARD_OFF, context_start_guard = GUARD_OFF,
-                  context_front_guard = GUARD_OFF;
+                  context_front_guard = GUARD_OFF,
+                  context_watched_guard = GUARD_OFF | GUARD_OBSERVED;
 _Atomic int64_t context_alive;
 bool context_captures_by_ways, context_attaches_by_ways, context_is_forked, context_may_be_old,
     scope_has_front, scope_is_words_only, reads_are_counted, slot_counts_on, threads_are_cancelled;
@@ -26,6 +27,9 @@ void guard_raise(uintptr_t bits)
     atomic_fetch_or(&context_keep_guard, bits);
     atomic_fetch_or(&context_start_guard, bits);
     atomic_fetch_or(&context_front_guard, bits & ~(uintptr_t)GUARD_EPOCH);
+    atomic_fetch_or(&context_watched_guard, bits & ~(uintptr_t)GUARD_OBSERVED);
+    if (bits & GUARD_OBSERVED)
+        atomic_fetch_and(&context_watched_guard, ~(uintptr_t)GUARD_OBSERVED);
     atomic_fetch_or(&context_guard, bits);
 }
 
@@ -41,6 +45,7 @@ static void lower(uintptr_t bits)
 {
     atomic_fetch_and(&context_words_guard, ~bits);
     atomic_fetch_and(&context_front_guard, ~bits);
+    atomic_fetch_and(&context_watched_guard, ~bits);
     atomic_fetch_and(&context_guard, ~bits);
     atomic_fetch_and(&context_keep_guard, ~bits);
     atomic_fetch_and(&context_start_guard, ~bits);

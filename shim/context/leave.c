@@ -65,6 +65,7 @@ void thread_leave(struct thread *thread)
     if (unlikely(thread == &thread_unknown))
         return;
     thread->building = 0; /* a getter may have ended the thread */
+    thread->trace.of = TRACE_OF_NOBODY;
     if (unlikely(thread->moving))
         scope_abandon(thread);
     if (thread->attached || origins_on)

@@ -44,7 +44,7 @@ void observer_fill(struct context *copy, struct context *context, struct handoff
         for (unsigned i = 0; i < slots_key_count; i++)
             copy->key[i] = context->key[i];
     }
-    copy->flags = (context->flags & CONTEXT_EMPTY) | CONTEXT_WATCHED | CONTEXT_ONCE;
+    copy->flags = (context->flags & CONTEXT_EMPTY) | observer_flags();
     copy->base = context;
     *observer_place(copy) = handoff;
     atomic_store_explicit(&copy->refs, 1, memory_order_relaxed);

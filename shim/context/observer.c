@@ -5,4 +5,6 @@
 #include "context/observer.h"
 
 const struct observer *observer;
+bool observer_traces;
+uint32_t observer_generation = 1;
 size_t observer_place_at;

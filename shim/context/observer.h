@@ -10,10 +10,16 @@
 
 #include "context/context.h"
 
-struct handoff; /* the watcher's */
+struct handoff; /* the watcher's, which begins with: */
+struct observed {
+    uint64_t id;
+    uint32_t node, runs; /* how many have begun */
+};
 
 /* How an attach ends: of the one that is being left, thread.ending. */
 enum observed_end { ENDED_RETURN, ENDED_EXCEPTION, ENDED_CANCELLED, ENDED_JUMPED, ENDED_SUSPENDED };
+
+#define OBSERVER_CALL(family, call) ((uint64_t)(family) << 16 | (call))
 
 struct observer {
     /* A handoff of `family` takes `context` along; its reference is taken over. The answer is what
@@ -22,11 +28,16 @@ struct observer {
     /* The same where the thread has nothing attached and `context` is its snapshot, which others have too. */
     struct context *(*capture_plain)(struct thread *thread, struct context *context,
                                      unsigned family);
+    /* The same where the hook says who calls what, OBSERVER_CALL, in place of hook_call; NULL as `finished`. */
+    struct context *(*capture_call)(struct thread *thread, struct context *context, uint64_t call,
+                                    const void *site);
     /* A watched or tagged context was made a thread's; will be left, or is put aside with its stack. */
     void (*start)(struct thread *thread, const struct context *context);
     void (*end)(struct thread *thread, const struct context *context, enum observed_end how);
     /* Both in one, where an attach that owns its reference has been left by return: `end`, and let go. */
     void (*finish)(struct thread *thread, struct context *context);
+    /* The same of a run whose end is written (trace.h); NULL: the observer is told of every run. */
+    void (*finished)(struct thread *thread, struct context *context);
     /* Its last reference is gone. */
     void (*free)(struct context *context);
     /* A repeating callback goes on from `next` instead, whose reference is taken over. */
@@ -40,6 +51,14 @@ extern const struct observer *observer __attribute__((visibility("hidden")));
 
 /* After context_init and before any capture: the guard goes up. */
 void observer_set(const struct observer *table);
+/* Only a trace is wanted, and of a hooked call only what and where: hooks may write both to hook_call themselves. */
+extern bool observer_traces __attribute__((visibility("hidden")));
+/* Of the watched copies that this process makes; another number in a forked child. */
+extern uint32_t observer_generation __attribute__((visibility("hidden")));
+static inline uint32_t observer_flags(void)
+{
+    return CONTEXT_WATCHED | CONTEXT_ONCE | observer_generation << CONTEXT_WATCHED_SHIFT;
+}
 
 /* Bytes of a watched copy, and where in it the context is. */
 size_t observer_copy_size(void);

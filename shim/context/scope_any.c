@@ -15,6 +15,7 @@
 #include "context/observer.h"
 #include "context/scope.h"
 #include "context/thread.h"
+#include "context/trace.h"
 #include "slots/moves.h"
 #include "slots/origin.h"
 #include "slots/slots.h"
@@ -218,14 +219,18 @@ static APART struct thread *enter_by_calling_out(struct context *context, uintpt
 static APART struct thread *enter_watched(struct context *context, uintptr_t frame_mark)
 {
     struct thread *thread = thread_self;
+    uint64_t *record;
 
     if (unlikely(!guard_is_for_observer() || thread->attached ||
                  !(context->flags & CONTEXT_WATCHED) || frame_mark & FRAME_THREAD))
         return enter_any(context, frame_mark);
     thread->frame_mark = frame_mark | FRAME_SLOW; /* SCOPE_LEAVE knows nothing of the watcher */
     SCOPE_ATTACH(thread, context);
-    observer->start(thread, context);
-    return thread_self;
+    if (likely(trace_is_for(thread, context)) && trace_reserve(thread, &record))
+        trace_start(thread, context, record);
+    else
+        observer->start(thread, context);
+    return thread;
 }
 
 static bool has_frame(const struct thread *thread, uintptr_t sp)
@@ -379,10 +384,15 @@ static APART void leave_watched(uintptr_t sp)
         return;
     }
     thread->attached = NULL;
-    if (frame_mark & FRAME_OWNED)
+    if (trace_is_for(thread, context) && trace_is_open(thread, context)) {
+        trace_end(thread);
+        if (frame_mark & FRAME_OWNED)
+            observer->finished(thread, context);
+    } else if (frame_mark & FRAME_OWNED) {
         observer->finish(thread, context);
-    else
+    } else {
         observer->end(thread, context, ENDED_RETURN);
+    }
 }
 
 static struct thread *(*enter_way)(struct context *context, uintptr_t frame_mark) = enter_any;

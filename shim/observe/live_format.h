@@ -51,16 +51,16 @@ struct handoff_from {
 /* A handoff that is watched. id 0: free. */
 struct handoff {
     uint64_t id;
-    uint64_t submitted; /* ticks */
-    struct context *shared;
-    struct handoff *next; /* free ones */
     union {
         struct {
             HANDOFF_FROM;
         };
         struct handoff_from from;
     };
-    struct context *own; /* the place of its watched copy */
+    uint64_t submitted; /* ticks */
+    uint64_t reserved;
+    struct handoff *next; /* free ones */
+    struct context *own;  /* the place of its watched copy */
     struct handoff *batch;
 };
 _Static_assert(sizeof(void *) != 8 || sizeof(struct handoff) == 64, "a line of the cache");

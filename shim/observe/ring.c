@@ -32,55 +32,49 @@ static uint32_t chunk_number(const struct trace_chunk *chunk)
                       TRACE_CHUNK);
 }
 
-enum { ANCHOR_EVERY = 2048 }; /* bytes of records */
-enum { NAME_EVERY = 16 };     /* chunks: the thread may have got another */
+/* Bytes of records: a ring has anchors at first, where time may be long and records few, then one a chunk. */
+enum { ANCHOR_FIRST = 1024, ANCHOR_SECOND = 4096 };
+enum { NAME_EVERY = 16 }; /* chunks: the thread may have got another */
 
-static void set_anchor(struct watcher *watcher)
+/* From `from` on there is room for a record of `words`. */
+static uint64_t *set_anchor(struct watcher *watcher, uint64_t *from, unsigned words)
 {
+    struct thread_trace *trace = &watcher->thread->trace;
     struct trace_chunk *chunk = watcher->chunk;
-    char *end = (char *)chunk + TRACE_CHUNK, *next = (char *)watcher->next + ANCHOR_EVERY;
+    char *end = (char *)chunk + TRACE_CHUNK, *record = (char *)from;
+    char *next = chunk->sequence > 1                      ? end
+                 : record < (char *)chunk + ANCHOR_FIRST  ? (char *)chunk + ANCHOR_FIRST
+                 : record < (char *)chunk + ANCHOR_SECOND ? (char *)chunk + ANCHOR_SECOND
+                                                          : end;
 
     chunk->anchor = store_anchor();
     atomic_store_explicit(&chunk->lost, watcher->lost, memory_order_relaxed);
-    watcher->end = (uint64_t *)(void *)(next < end ? next : end);
+    trace->next = from + words;
+    atomic_signal_fence(memory_order_acq_rel);
+    trace->end = (uint64_t *)(void *)(next > (char *)trace->next ? next : end);
+    return from;
 }
 
 static unsigned count_records(const struct trace_chunk *chunk)
 {
     const uint64_t *record = (const void *)(chunk + 1);
-    const uint64_t *end = (const void *)((const char *)chunk +
-                                         atomic_load_explicit(&chunk->used, memory_order_relaxed));
-    unsigned count = 0;
+    const uint64_t *end = (const void *)((const char *)chunk + TRACE_CHUNK);
+    unsigned count = 0, words;
 
-    for (; record < end && (*record >> 8 & 255); record += *record >> 8 & 255)
-        count++;
+    for (; record < end; record += words ? words : 1) {
+        words = *record >> 8 & 255;
+        count += words != 0 && record[TRACE_AT_TICKS];
+    }
     return count;
 }
 
-/* `next` of a chunk is the number of the ring's next one. */
-bool ring_more(struct watcher *watcher, unsigned words)
+/* Nobody has written to it yet, or its records are given up. */
+static void begin_chunk(struct watcher *watcher, struct trace_chunk *chunk, bool is_new)
 {
-    struct trace_chunk *chunk = watcher->chunk;
-
-    if (chunk && (char *)(watcher->next + words) <= (char *)chunk + TRACE_CHUNK) {
-        set_anchor(watcher);
-        if (watcher->next + words > watcher->end)
-            watcher->end = watcher->next + words;
-        return true;
-    }
-    chunk = store_chunk();
-    if (!chunk && (chunk = watcher->oldest)) {
-        watcher->oldest = chunk->next ? chunk_at(chunk->next) : NULL;
-        watcher->lost += count_records(chunk);
-        if (chunk == watcher->chunk)
-            watcher->chunk = NULL;
-    }
-    if (!chunk) {
-        atomic_fetch_add(&store_trace->lost, 1);
-        return false;
-    }
     atomic_store_explicit(&chunk->used, 0, memory_order_relaxed);
     atomic_thread_fence(memory_order_release);
+    if (!is_new)
+        memset(chunk + 1, 0, TRACE_CHUNK - sizeof *chunk);
     chunk->next = 0;
     chunk->ring = watcher->ring;
     chunk->sequence = ++watcher->sequence;
@@ -94,11 +88,63 @@ bool ring_more(struct watcher *watcher, unsigned words)
     watcher->chunk = chunk;
     if (!watcher->oldest)
         watcher->oldest = chunk;
-    watcher->next = (uint64_t *)(void *)(chunk + 1);
-    /* The longest record always finds room in a fresh chunk, before its first anchor is due. */
-    set_anchor(watcher);
-    atomic_store_explicit(&chunk->used, sizeof *chunk, memory_order_release);
+    atomic_store_explicit(&chunk->used, TRACE_CHUNK, memory_order_release);
+}
+
+/* `next` of a chunk is the number of the ring's next one. */
+static bool take_chunk(struct watcher *watcher)
+{
+    struct thread_trace *trace = &watcher->thread->trace;
+    struct trace_chunk *chunk = store_chunk();
+    bool is_new = chunk != NULL;
+
+    if (!chunk && (chunk = watcher->oldest)) {
+        watcher->oldest = chunk->next ? chunk_at(chunk->next) : NULL;
+        watcher->lost += count_records(chunk);
+        if (chunk == watcher->chunk)
+            watcher->chunk = NULL;
+        if ((uintptr_t)trace->open - (uintptr_t)chunk < TRACE_CHUNK)
+            trace->open = NULL;
+    }
+    if (!chunk) {
+        atomic_fetch_add(&store_trace->lost, 1);
+        return false;
+    }
+    begin_chunk(watcher, chunk, is_new);
     return true;
+}
+
+/*
+ * What was moved on beyond the end, here and by signal handlers meanwhile, is left: words that are 0. While the end
+ * is NULL a handler's record comes here and is lost.
+ */
+uint64_t *ring_more(struct watcher *watcher, unsigned words)
+{
+    struct thread_trace *trace = &watcher->thread->trace;
+    struct trace_chunk *chunk;
+    uint64_t *record;
+
+    if (watcher->is_busy) {
+        watcher->lost++;
+        if (watcher->chunk)
+            atomic_store_explicit(&watcher->chunk->lost, watcher->lost, memory_order_relaxed);
+        return NULL;
+    }
+    watcher->is_busy = true;
+    atomic_signal_fence(memory_order_acq_rel);
+    trace->end = NULL;
+    atomic_signal_fence(memory_order_acq_rel);
+    chunk = watcher->chunk;
+    record = trace->next;
+    if (chunk && (uintptr_t)(record + words) - (uintptr_t)chunk <= TRACE_CHUNK)
+        record = set_anchor(watcher, record, words);
+    else if (take_chunk(watcher)) /* the longest record always finds room in a fresh one */
+        record = set_anchor(watcher, (uint64_t *)(void *)(watcher->chunk + 1), words);
+    else
+        record = NULL;
+    atomic_signal_fence(memory_order_release);
+    watcher->is_busy = false;
+    return record;
 }
 
 void ring_thread(struct watcher *watcher)
@@ -107,11 +153,9 @@ void ring_thread(struct watcher *watcher)
 
     if (!record)
         return;
-    record[0] = TRACE_WORD(TRACE_THREAD, 4, 0, watcher->tid);
-    record[1] = store_ticks_slow();
-    record[2] = record[3] = 0;
+    trace_begin(record, TRACE_WORD(TRACE_THREAD, 4, 0, watcher->tid));
     (void)SYS_CALL(prctl, PR_GET_NAME, &record[2], 0, 0, 0);
-    ring_commit(watcher, 4);
+    trace_commit(record, store_ticks_slow());
 }
 
 /* ---- values ---- */

@@ -1,42 +1,34 @@
 /*
  * Records of a trace (trace_format.h), as a thread writes them: no lock, no system call, complete at any
- * moment. A record is in place before `used` says so.
+ * moment (context/trace.h says how).
  */
 #ifndef BATON_OBSERVE_RING_H
 #define BATON_OBSERVE_RING_H
 
+#include "context/trace.h"
 #include "observe/watch.h"
 
 extern bool ring_is_on __attribute__((visibility("hidden")));
 
-/* An anchor, and a new chunk for a ring whose chunk is full. False: there is no room. */
-bool ring_more(struct watcher *watcher, unsigned words);
+/* A record where the ring has none left before its next anchor: sets that, and takes a new chunk if need be. NULL: it
+ * is lost, which is counted. */
+uint64_t *ring_more(struct watcher *watcher, unsigned words);
 
-/* Room for a record; NULL: it is lost, which is counted. */
+/* Room for a record, all 0; NULL: it is lost. How it is written: context/trace.h. */
 static inline uint64_t *ring_reserve(struct watcher *watcher, unsigned words)
 {
-    if (unlikely(watcher->is_busy)) {
-        watcher->lost++;
-        return NULL;
-    }
-    watcher->is_busy = true;
-    atomic_signal_fence(memory_order_acq_rel);
-    if (unlikely(watcher->next + words > watcher->end) && !ring_more(watcher, words)) {
-        watcher->is_busy = false;
-        return NULL;
-    }
-    return watcher->next;
+    struct thread_trace *trace = &watcher->thread->trace;
+    uint64_t *record = arch_move_on(&trace->next, words * sizeof *record);
+
+    return likely(record + words <= trace->end) ? record : ring_more(watcher, words);
 }
 
-static inline void ring_commit(struct watcher *watcher, unsigned words)
+/* Of a record that is not committed, and ends at `reserved`, what is behind `end` is not needed. */
+static inline void ring_shorten(struct watcher *watcher, uint64_t *record, uint64_t *end,
+                                uint64_t *reserved)
 {
-    struct trace_chunk *chunk = watcher->chunk;
-
-    watcher->next += words;
-    atomic_store_explicit(&chunk->used, (uint32_t)((char *)watcher->next - (char *)chunk),
-                          memory_order_release);
-    atomic_signal_fence(memory_order_release);
-    watcher->is_busy = false;
+    record[0] = (record[0] & ~(uint64_t)0xff00) | (uint64_t)(end - record) << 8;
+    arch_move_back(&watcher->thread->trace.next, reserved, end);
 }
 
 static inline void ring_write(struct watcher *watcher, uint64_t word, uint64_t ticks, uint64_t id)
@@ -45,10 +37,9 @@ static inline void ring_write(struct watcher *watcher, uint64_t word, uint64_t t
 
     if (!record)
         return;
-    record[0] = word;
-    record[1] = ticks;
-    record[2] = id;
-    ring_commit(watcher, 3);
+    trace_begin(record, word);
+    record[TRACE_AT_ID] = id;
+    trace_commit(record, ticks);
 }
 
 /* Says which thread writes from now on. */
@@ -67,11 +58,10 @@ enum { RING_WORDS_MAX = 64 };
 extern struct ring_word ring_words[RING_WORDS_MAX + 1] __attribute__((visibility("hidden")));
 extern bool ring_has_words_only __attribute__((visibility("hidden"))); /* of all that is shown */
 
-static inline __attribute__((always_inline)) unsigned
-ring_values_of_words(const struct context *context, uint64_t *into)
+/* The same where all are such words; the end of what is written. */
+static inline __attribute__((always_inline)) uint64_t *ring_put_words(const struct context *context,
+                                                                      uint64_t *next)
 {
-    uint64_t *next = into;
-
     for (const struct ring_word *word = ring_words; word->head; word++) {
         uint64_t value;
 
@@ -83,12 +73,12 @@ ring_values_of_words(const struct context *context, uint64_t *into)
         next[1] = value;
         next += 2;
     }
-    return (unsigned)(next - into);
+    return next;
 }
 
 static inline unsigned ring_values(const struct context *context, uint64_t *into, unsigned room)
 {
-    return ring_has_words_only ? ring_values_of_words(context, into)
+    return ring_has_words_only ? (unsigned)(ring_put_words(context, into) - into)
                                : ring_values_any(context, into, room);
 }
 

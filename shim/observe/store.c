@@ -136,7 +136,7 @@ static bool open_trace_map(const char *file, unsigned megabytes)
         sys_close(fd);
     if (!header)
         return false;
-    header->version = 1;
+    header->version = TRACE_VERSION;
     header->header_size = TRACE_HEADER;
     header->pid = (uint32_t)SYS_CALL(getpid, 0);
     header->clock = store_has_ticks ? TRACE_CLOCK_TICKS : TRACE_CLOCK_NS;
@@ -234,6 +234,7 @@ void store_close(void)
     if (!store_live)
         return;
     store_live->is_alive = 0;
+    store_trace->last = store_anchor();
     if (live_fd >= 0) {
         live_path(path, sizeof path);
         (void)SYS_CALL(unlinkat, AT_FDCWD, path, 0);

@@ -3,9 +3,8 @@
  * machine's byte order; offsets count from the start of the file.
  *
  * The process maps the file and writes; nothing is closed or flushed, so it is complete at any moment,
- * also after SIGKILL. Each thread writes to a chunk of its own: first the record, then `used`. When
- * all chunks are taken, a thread uses its oldest one again (`lost` says how many records that cost).
- * A reader takes of each chunk what lies before `used`; chunks of one ring are in order by `sequence`.
+ * also after SIGKILL. Each thread writes to a chunk of its own. When all chunks are taken, a thread uses its oldest
+ * one again (`lost` says how many records that cost). Chunks of one ring are in order by `sequence`.
  */
 #ifndef BATON_OBSERVE_TRACE_FORMAT_H
 #define BATON_OBSERVE_TRACE_FORMAT_H
@@ -15,6 +14,7 @@
 #define TRACE_MAGIC "BATONTR1"
 
 enum {
+    TRACE_VERSION = 2,
     TRACE_CHUNK = 16384,
     TRACE_HEADER = 4096,
     TRACE_NAMES = 65536,
@@ -39,8 +39,9 @@ struct trace_header {
     uint64_t names_at, modules_at, stacks_at, nodes_at, chunks_at;
     uint32_t names_used, chunk_count;
     _Atomic uint32_t modules_used, stack_words_used, nodes_used, chunks_used;
-    _Atomic uint64_t lost;  /* records that found no chunk at all */
-    uint64_t handoffs_lost; /* no room to watch them */
+    _Atomic uint64_t lost;    /* records that found no chunk at all */
+    uint64_t handoffs_lost;   /* no room to watch them */
+    struct trace_anchor last; /* at exit; 0: it has not come to that */
 };
 
 /* Names, terminated, in this order: the program, then family_count families, hook_count hooks,
@@ -67,7 +68,7 @@ struct trace_node {
 };
 
 struct trace_chunk {
-    _Atomic uint32_t used;      /* bytes, this header included */
+    _Atomic uint32_t used;      /* 0: being begun; else there may be records in all of it */
     uint32_t ring;              /* whose; 0: nobody's yet */
     uint32_t sequence;          /* of the ring, from 1 */
     uint32_t tid;               /* of the first record */
@@ -78,16 +79,17 @@ struct trace_chunk {
 };
 
 /*
- * Records, of 8-byte words. The first: type, words, number (16 bits), detail (32 bits).
+ * Records, of 8-byte words. The first: type, words, number (16 bits), detail (32 bits). It is written first, the ticks
+ * last: a record without them is not whole. Words that are 0, where a record would begin, are none.
  *
  *   SUBMIT  number: hook; detail: node; then ticks, id, parent id | family << 56, values
- *   START   number: how many runs before; detail: 0; then ticks, id
- *   END     number: enum observed_end; then ticks, id
+ *   START   then ticks, id, ticks when it returned; 0: not yet, or there is a record that says so
+ *   END     number: enum observed_end; then ticks, id: of a run whose start does not say so
  *   DROP    then ticks, id: it has never run
  *   THREAD  detail: thread id; then ticks, its name (2 words): what follows in this ring is its
  *
  * A value: a word (slot, kind, length in bytes (16 bits)), then its words. The values are in the order
- * of the items.
+ * of the items; a word that is 0 ends them.
  */
 enum trace_type { TRACE_SUBMIT = 1, TRACE_START, TRACE_END, TRACE_DROP, TRACE_THREAD };
 enum trace_kind { TRACE_POINTER = 1, TRACE_NUMBER, TRACE_STRING, TRACE_BYTES };

@@ -31,7 +31,7 @@
 #include "userhooks/tally.h"
 
 /* The observers that want more than a trace: what runs where (stacks, the live page), counts by family. */
-static bool wants_runs, wants_counts;
+static bool wants_runs, wants_counts, wants_probes;
 
 static struct config_wishes {
     const char *file;
@@ -101,6 +101,7 @@ static __attribute__((noinline)) struct watcher *watch_slow(struct thread *threa
             watcher_keep(thread, NULL);
             return NULL;
         }
+        thread->trace = (struct thread_trace){0};
         watcher->ring = atomic_fetch_add(&rings, 1) + 1;
         watcher->last_id = (uint64_t)watcher->ring << 32;
     }
@@ -108,11 +109,14 @@ static __attribute__((noinline)) struct watcher *watch_slow(struct thread *threa
     watcher_self = watcher;
     watcher->thread = thread;
     for (unsigned i = 0; i < WATCH_SITES; i++) /* they know the number of the thread */
-        watcher->places[i].call = UINT32_MAX;
+        watcher->places[i].key = UINT64_MAX;
     watcher->tid = (uint32_t)SYS_CALL(gettid, 0);
     watcher->live->tid = watcher->tid;
     watcher->live->depth = 0;
+    watcher->last = &watcher->places[0];
     watcher->is_busy = false;
+    thread->trace.open = NULL;
+    thread->trace.of = observer_traces ? observer_flags() | CONTEXT_EMPTY : TRACE_OF_NOBODY;
     watcher->published = publish_is_on ? publish_place() : NULL;
     ring_thread(watcher);
     crash_thread(watcher);
@@ -140,7 +144,6 @@ struct watcher *watch_thread(struct thread *thread)
 static inline __attribute__((always_inline)) struct context *give_context(struct handoff *handoff,
                                                                           struct context *context)
 {
-    handoff->shared = context;
     if (unlikely(publish_is_on))
         publish_fill((uint32_t)(handoff - store_handoffs), context);
     if (unlikely(context->flags & CONTEXT_ONCE)) {
@@ -169,21 +172,25 @@ static struct handoff_from from_here(struct watcher *watcher, uint32_t parent, u
     const void *site = is_hook ? hook_call.site : NULL;
     struct watched_place *place = watch_place(watcher, site);
     uint32_t named = family == FAMILY_NAMED ? tally_last(thread_self) : 0;
+    uint64_t key = (uint64_t)parent << 32 | OBSERVER_CALL(family, hook_call.id);
     uint16_t hook = (uint16_t)(is_hook ? hook_call.id + 1 : named ? HOOK_COUNT + named : 0);
 
-    if (place->site == site && place->from.hook == hook && place->call == hook_call.id &&
-        place->parent == parent && place->from.family == family && !(stacks_depth && is_hook))
+    if (place->site == site && place->from.hook == hook && place->key == key &&
+        !(stacks_depth && is_hook)) {
+        watcher->last = place;
         return place->from;
+    }
     place->site = site;
-    place->call = hook_call.id;
-    place->parent = parent;
+    place->key = key;
     place->from = (struct handoff_from){
         .node = store_node(parent, is_hook ? stacks_here(watcher) : 0),
         .hook = hook,
         .family = (uint8_t)family,
         .tid = watcher->tid,
     };
-    place->head = TRACE_WORD(TRACE_SUBMIT, 0, place->from.hook, place->from.node);
+    place->of = (uint64_t)family << TRACE_FAMILY_SHIFT;
+    place->head = TRACE_WORD(TRACE_SUBMIT, 4 + ring_values_max, place->from.hook, place->from.node);
+    watcher->last = place;
     return place->from;
 }
 
@@ -194,17 +201,18 @@ static inline __attribute__((always_inline)) void write_submit(struct watcher *w
                                                                const struct handoff *parent,
                                                                const struct context *context)
 {
-    uint64_t *record = ring_reserve(watcher, 4 + ring_values_max);
-    unsigned words;
+    unsigned room = 4 + ring_values_max, words;
+    uint64_t *record = ring_reserve(watcher, room);
 
     if (!record)
         return;
-    words = 4 + ring_values(context, record + 4, ring_values_max);
-    record[0] = TRACE_WORD(TRACE_SUBMIT, words, handoff->hook, handoff->node);
-    record[1] = handoff->submitted;
-    record[2] = handoff->id;
+    trace_begin(record, TRACE_WORD(TRACE_SUBMIT, room, handoff->hook, handoff->node));
+    record[TRACE_AT_ID] = handoff->id;
     record[3] = (parent ? parent->id : 0) | (uint64_t)handoff->family << TRACE_FAMILY_SHIFT;
-    ring_commit(watcher, words);
+    words = 4 + ring_values(context, record + 4, ring_values_max);
+    if (words < room)
+        ring_shorten(watcher, record, record + words, record + room);
+    trace_commit(record, handoff->submitted);
 }
 
 struct context *watch_capture(struct thread *thread, struct context *context, unsigned family)
@@ -259,6 +267,38 @@ static void note_start(struct watcher *watcher, struct handoff *handoff, uint64_
         show(watcher);
 }
 
+/* A record for its end too, if it is the only run of this handoff in the thread and none is open already. */
+static void write_start(struct watcher *watcher, const struct handoff *handoff, uint64_t now)
+{
+    struct thread_trace *trace = &watcher->thread->trace;
+    uint64_t *record = ring_reserve(watcher, TRACE_RUN_WORDS);
+
+    if (!record)
+        return;
+    trace_begin(record, TRACE_RUN_HEAD);
+    record[TRACE_AT_ID] = handoff->id;
+    if (!trace->open)
+        trace->open = record;
+    else if (trace->open[TRACE_AT_ID] == handoff->id)
+        trace->open = NULL;
+    trace_commit(record, now);
+}
+
+static void write_end(struct watcher *watcher, const struct handoff *handoff, enum observed_end how)
+{
+    struct thread_trace *trace = &watcher->thread->trace;
+    uint64_t *open = trace->open;
+
+    if (open && open[TRACE_AT_ID] == handoff->id) {
+        trace->open = NULL;
+        if (how == ENDED_RETURN) {
+            open[TRACE_AT_END] = watch_ticks();
+            return;
+        }
+    }
+    ring_write(watcher, TRACE_WORD(TRACE_END, 3, how, 0), watch_ticks(), handoff->id);
+}
+
 void watch_run_start(struct thread *thread, const struct context *context)
 {
     struct watcher *watcher = watch(thread);
@@ -270,7 +310,8 @@ void watch_run_start(struct thread *thread, const struct context *context)
     now = watch_ticks();
     if (wants_runs)
         note_start(watcher, handoff, now);
-    ring_write(watcher, TRACE_WORD(TRACE_START, 3, handoff->runs, 0), now, handoff->id);
+    if (ring_is_on)
+        write_start(watcher, handoff, now);
     handoff->runs++;
     PROBE_3("start", handoff->id, handoff->family, handoff->node);
 }
@@ -282,7 +323,8 @@ note_end(struct watcher *watcher, const struct handoff *handoff, enum observed_e
         __atomic_store_n(&watcher->live->depth, watcher->live->depth - 1, __ATOMIC_RELEASE);
     if (watcher->published)
         show(watcher);
-    ring_write(watcher, TRACE_WORD(TRACE_END, 3, how, 0), watch_ticks(), handoff->id);
+    if (ring_is_on)
+        write_end(watcher, handoff, how);
     PROBE_3("end", handoff->id, handoff->family, how);
 }
 
@@ -396,6 +438,7 @@ bool watch_open(const struct config *config)
     wishes = (struct config_wishes){config->trace, config->trace_size, config->live};
     wants_counts = config->live || config->latency;
     wants_runs = wants_counts || config->stacks || publish_is_on;
+    wants_probes = config->probes;
     tally_keeps_last = named_count > 0;
     if (config->latency)
         latency_begin_hooks();
@@ -405,8 +448,8 @@ bool watch_open(const struct config *config)
 
 bool watch_is_for_trace_only(void)
 {
-    return ring_is_on && store_has_ticks && !wants_runs && !stacks_depth && ring_has_words_only &&
-           slots_key_count + context_before / 8 <= 16;
+    return ring_is_on && store_has_ticks && !wants_runs && !wants_probes && !stacks_depth &&
+           ring_has_words_only && slots_key_count + context_before / 8 <= 16;
 }
 
 void watch_stop(void)
@@ -428,6 +471,8 @@ void watch_fork_unlock(bool is_child)
         store_forget();
         latency_forget_hooks();
         watcher_self = NULL;
+        observer_generation = observer_generation % INT16_MAX + 1;
+        thread_self->trace = (struct thread_trace){0};
         atomic_fetch_add(&generation, 1);
     }
     watch_handoffs_fork_unlock(is_child && observer);

@@ -23,23 +23,24 @@ struct watched_site {
 
 /* What all handoffs of a call at the program's own beginning (`parent` 0), or in one node, have in common. */
 struct watched_place {
-    const void *site; /* NULL: no call of a hooked function */
-    uint32_t call /* hook_call.id */, parent;
+    const void *site;         /* NULL: no call of a hooked function */
+    uint64_t key;             /* OBSERVER_CALL, of hook_call.id; above 32 bits: the parent */
     struct handoff_from from; /* node 0: not known */
-    uint64_t head;            /* of the record in the trace, without its length */
+    uint64_t of;   /* the fourth word of the record in the trace, where there is no parent */
+    uint64_t head; /* of the record in the trace, with the length of the longest */
 };
 
 /* Of a thread block, stays with it; written by the thread that has the block. */
 struct watcher {
-    const struct thread *thread; /* whose it is */
+    struct thread *thread; /* whose it is */
     struct live_thread *live;
-    uint64_t *next, *end; /* room in the chunk for records, up to the next anchor */
+    const struct watched_place *last; /* of the latest call */
     struct trace_chunk *chunk, *oldest;
     uint64_t lost;
     uint64_t last_id;
     struct handoff *free, *spare;
     uint32_t free_count, tid;
-    bool is_busy; /* a record is being written: a signal handler's waits for nobody */
+    bool is_busy; /* in ring_more: a signal handler's record waits for nobody */
     uint32_t ring, sequence, generation;
     struct watched_site *sites; /* BATON_STACKS */
     void *handler_stack;        /* crash.c */

@@ -50,6 +50,7 @@ struct handoff *watch_more_handoffs(struct watcher *watcher)
         for (unsigned i = 0; i < WATCH_BATCH; i++) {
             first[i].next = i + 1 < WATCH_BATCH ? &first[i + 1] : NULL;
             first[i].own = observer_copy_at(copies + (number + i) * copy_size);
+            *observer_place(first[i].own) = &first[i];
         }
     }
     watcher->free = first;

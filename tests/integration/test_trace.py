@@ -147,6 +147,34 @@ def bounded():
     expect(len(rows) < 30000, f"{len(rows)} rows in 1 MiB")
 
 
+@test("threads that take over from those that have ended: each run is of the thread that ran it")
+def turns():
+    with tempfile.TemporaryDirectory(prefix="baton-test-") as folder:
+        path = Path(folder) / "a.trace"
+        done = plain(str(BATON), "trace", "-o", str(path), "--carry", "key:request_key", "--",
+                     find_program("trace_turns"), "turns").ok()
+        ran = dict(line.split() for line in done.out.splitlines())
+        rows = table(path)
+    expect(len(rows) == len(ran) == 32, f"{len(rows)} rows, {len(ran)} runs")
+    for row in rows:
+        request = str(int(row["key:request_key"], 16) - 0x10000)
+        expect(row["run_thread"] == ran[request], f"{request} ran in {ran[request]}: {row}")
+
+
+@test("a task that outlives the record of its beginning, which has made room: its end is written to no other's")
+def outlived():
+    folder, path = traced("trace_turns", "within", 30000, items="key:request_key", env={"BATON_TRACE_MIB": "1"})
+    with folder:
+        result = convert(path, "csv")
+        rows = list(csv.DictReader(io.StringIO(result.out)))
+    result.matches(r"\d{4,} records are missing", "err")
+    result.matches(r" 0 chunks are damaged", "err")
+    for row in rows:
+        expect(row["key:request_key"] in ("", "0x10001"), f"not a value of the program's: {row}")
+        if row["start_ns"] and row["end_ns"]:
+            expect(0 <= int(row["end_ns"]) - int(row["start_ns"]) < 60e9, f"times: {row}")
+
+
 @test("nothing handed over: a trace without rows; a file that is no trace, a damaged trace: said, no crash")
 def odd_files():
     with tempfile.TemporaryDirectory(prefix="baton-test-") as folder:

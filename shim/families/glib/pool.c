@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "context/fast.h"
+#include "context/trace.h"
 #include "base/lock.h"
 #include "families/fork.h"
 #include "families/handoff.h"
@@ -46,6 +47,25 @@ static GUARDED void run_item_slow(struct record *item, void *user_data, unsigned
     SCOPE_RUN(record.context, FRAME_OWNED, function(record.data, user_data));
 }
 
+/* The quick way where a trace is written. */
+static GUARDED void run_item_traced(struct record *item, void *user_data, unsigned kind)
+{
+    GUARDED_FRAME();
+    struct thread *thread = thread_self;
+    struct context *context;
+    uint64_t *record;
+    void *data;
+
+    if (unlikely(!record_is_near(thread, item) || !(context = item->context) ||
+                 !trace_may_run(thread, context, &record))) {
+        run_item_slow(item, user_data, kind);
+        return;
+    }
+    data = item->data;
+    record_free_near(thread);
+    SCOPE_RUN_TRACED(thread, context, record, FRAME_OWNED, kinds[kind].function(data, user_data));
+}
+
 /* The quick way where plain words are carried too. */
 static GUARDED void run_item_words(struct record *item, void *user_data, unsigned kind)
 {
@@ -56,7 +76,7 @@ static GUARDED void run_item_words(struct record *item, void *user_data, unsigne
 
     if (unlikely(!thread_is_words_only(thread) || !record_is_near(thread, item) ||
                  !(context = item->context))) {
-        run_item_slow(item, user_data, kind);
+        run_item_traced(item, user_data, kind);
         return;
     }
     data = item->data;
@@ -280,11 +300,39 @@ static int push_words(struct _GThreadPool *pool, void *data, struct _GError **er
     return REAL_KNOWN(g_thread_pool_push)(pool, record, error);
 }
 
+/* The same where a trace is written. The jump leads past what notes the call: it is noted here. Both are jumped to, so
+ * their caller is the program's. */
+static APART int push_noted(struct _GThreadPool *pool, void *data, struct _GError **error)
+{
+    hook_call.site = __builtin_return_address(0);
+    hook_call.id = HOOK_g_thread_pool_push;
+    return push_slow(pool, data, error, __builtin_return_address(0));
+}
+
+static int push_traced(struct _GThreadPool *pool, void *data, struct _GError **error)
+{
+    struct thread *thread = thread_self;
+    struct context *context;
+    struct record *record;
+
+    if (unlikely(!pool || !data || !pool_is_ours(pool) ||
+                 thread->records.next == thread->records.end ||
+                 !(context = trace_capture(FAMILY_GLIB_POOL, HOOK_g_thread_pool_push,
+                                           __builtin_return_address(0)))))
+        return push_noted(pool, data, error);
+    record = record_bump(thread);
+    record->data = data;
+    record->context = context;
+    return REAL_KNOWN(g_thread_pool_push)(pool, record, error);
+}
+
 int hook_g_thread_pool_push(struct _GThreadPool *pool, void *data, struct _GError **error)
 {
-    if (REAL_KNOWN(g_thread_pool_push) && !hooks_are_seen)
+    if (REAL_KNOWN(g_thread_pool_push) && (!hooks_are_seen || observer_traces))
         __atomic_store_n(&hook_enter[HOOK_g_thread_pool_push],
-                         (void *)(guard_is_for_words() ? push_words : push_plain),
+                         (void *)(observer_traces        ? push_traced
+                                  : guard_is_for_words() ? push_words
+                                                         : push_plain),
                          __ATOMIC_RELEASE);
     return push_slow(pool, data, error, __builtin_return_address(0));
 }

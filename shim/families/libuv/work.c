@@ -7,6 +7,7 @@
  */
 #include "context/fast.h"
 #include "context/thread.h"
+#include "context/trace.h"
 #include "interpose/inherit.h"
 #include "families/libuv/uv.h"
 
@@ -141,6 +142,41 @@ static GUARDED void run_after_word(struct uv_work_s *request, int status)
     }
     SCOPE_RUN_WORD(thread, context, FRAME_OWNED,
                    ((after_callback *)words->reserved[WORD_AFTER])(request, status));
+}
+
+/* The same where a trace is written. */
+static GUARDED void run_work_traced(struct uv_work_s *request)
+{
+    GUARDED_FRAME();
+    struct thread *thread = thread_self;
+    struct uv_request *words = (struct uv_request *)request;
+    struct context *context = words->reserved[WORD_CONTEXT];
+
+    uint64_t *record;
+
+    if (unlikely(!trace_may_run(thread, context, &record))) {
+        run_work_slow(request);
+        return;
+    }
+    SCOPE_RUN_TRACED(thread, context, record, 0,
+                     ((work_callback *)words->reserved[WORD_FUNCTION])(request));
+}
+
+static GUARDED void run_after_traced(struct uv_work_s *request, int status)
+{
+    GUARDED_FRAME();
+    struct thread *thread = thread_self;
+    struct uv_request *words = (struct uv_request *)request;
+    struct context *context = words->reserved[WORD_CONTEXT];
+
+    uint64_t *record;
+
+    if (unlikely(!trace_may_run(thread, context, &record))) {
+        run_after_slow(request, status);
+        return;
+    }
+    SCOPE_RUN_TRACED(thread, context, record, FRAME_OWNED,
+                     ((after_callback *)words->reserved[WORD_AFTER])(request, status));
 }
 
 /* Jumped to by the hooks, so its caller is theirs. */
@@ -310,10 +346,39 @@ static int queue_within_limits(struct uv_loop_s *loop, struct uv_work_s *request
     return queue_by_way(loop, request, work, after, run_work, run_after);
 }
 
+/* Where the jump leads past what notes the call: it is noted here. Both are jumped to, so their caller is the program's. */
+static APART int queue_noted(struct uv_loop_s *loop, struct uv_work_s *request, work_callback *work,
+                             after_callback *after)
+{
+    hook_call.site = __builtin_return_address(0);
+    hook_call.id = HOOK_uv_queue_work;
+    return queue_slow(loop, request, work, after);
+}
+
+static int queue_traced(struct uv_loop_s *loop, struct uv_work_s *request, work_callback *work,
+                        after_callback *after)
+{
+    struct uv_request *words = (struct uv_request *)request;
+    struct context *context;
+
+    if (unlikely(!work || !after))
+        return queue_noted(loop, request, work, after);
+    words->reserved[WORD_FUNCTION] = (void *)work; /* first: then no register has to keep them */
+    words->reserved[WORD_AFTER] = (void *)after;
+    __asm__("" ::: "memory");
+    context = trace_capture(FAMILY_UV_WORK, HOOK_uv_queue_work, __builtin_return_address(0));
+    if (unlikely(!context))
+        return queue_noted(loop, request, (work_callback *)words->reserved[WORD_FUNCTION],
+                           (after_callback *)words->reserved[WORD_AFTER]);
+    words->reserved[WORD_CONTEXT] = context;
+    return REAL_KNOWN(uv_queue_work)(loop, request, run_work_traced, run_after_traced);
+}
+
 /* Where the jump leads from the second call on. */
 static void *queue_now(void)
 {
-    return guard_is_for_words()       ? queue_for_words()
+    return observer_traces            ? (void *)queue_traced
+           : guard_is_for_words()     ? queue_for_words()
            : guard_is_for_word()      ? (void *)queue_with_word
            : context_attaches_by_ways ? (void *)queue_by_ways
            : context_captures_by_ways ? (void *)queue_within_limits
@@ -326,7 +391,7 @@ int hook_uv_queue_work(struct uv_loop_s *loop, struct uv_work_s *request, work_c
     /* Only the library that came with the program: a later one may be of another version. */
     if (!uv_has_words(__builtin_return_address(0)) || !REAL_KNOWN(uv_queue_work))
         return queue_any(loop, request, work, after);
-    if (!hooks_are_seen)
+    if (!hooks_are_seen || observer_traces)
         __atomic_store_n(&hook_enter[HOOK_uv_queue_work], queue_now(), __ATOMIC_RELEASE);
     return queue_slow(loop, request, work, after);
 }

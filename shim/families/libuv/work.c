@@ -233,27 +233,6 @@ static int queue_in_words(struct uv_loop_s *loop, struct uv_work_s *request, wor
     return REAL_KNOWN(uv_queue_work)(loop, request, run_work, run_after);
 }
 
-static int queue_by_ways(struct uv_loop_s *loop, struct uv_work_s *request, work_callback *work,
-                         after_callback *after);
-
-static int queue_with_word(struct uv_loop_s *loop, struct uv_work_s *request, work_callback *work,
-                           after_callback *after)
-{
-    struct uv_request *words = (struct uv_request *)request;
-    struct context *context;
-
-    if (unlikely(!work || !after))
-        return queue_slow(loop, request, work, after);
-    words->reserved[WORD_FUNCTION] = (void *)work; /* first: then no register has to keep them */
-    words->reserved[WORD_AFTER] = (void *)after;
-    __asm__("" ::: "memory");
-    if (unlikely(!(context = context_take_word(thread_self, FAMILY_UV_WORK))))
-        return queue_by_ways(loop, request, (work_callback *)words->reserved[WORD_FUNCTION],
-                             (after_callback *)words->reserved[WORD_AFTER]);
-    words->reserved[WORD_CONTEXT] = context;
-    return REAL_KNOWN(uv_queue_work)(loop, request, run_work_word, run_after_word);
-}
-
 static inline __attribute__((always_inline)) int
 queue_with_words(unsigned shape, struct uv_loop_s *loop, struct uv_work_s *request,
                  work_callback *work, after_callback *after, work_callback *run,
@@ -311,9 +290,12 @@ static void *queue_for_words(void)
     }
 }
 
-/* Where the few instructions in line never hold: their trampolines are the slow halves. */
+static int queue_by_ways(struct uv_loop_s *loop, struct uv_work_s *request, work_callback *work,
+                         after_callback *after);
+
+/* HAS_WORD: what is carried is one word that functions get and put; else the few instructions in line never hold. */
 static inline __attribute__((always_inline)) int
-queue_by_way(struct uv_loop_s *loop, struct uv_work_s *request, work_callback *work,
+queue_by_way(bool has_word, struct uv_loop_s *loop, struct uv_work_s *request, work_callback *work,
              after_callback *after, work_callback *run, after_callback *run_last)
 {
     struct uv_request *words = (struct uv_request *)request;
@@ -324,26 +306,36 @@ queue_by_way(struct uv_loop_s *loop, struct uv_work_s *request, work_callback *w
     words->reserved[WORD_FUNCTION] = (void *)work; /* first: then no register has to keep them */
     words->reserved[WORD_AFTER] = (void *)after;
     __asm__("" ::: "memory");
-    context = context_capture_slow(FAMILY_UV_WORK);
-    if (unlikely(!context))
-        return REAL_KNOWN(uv_queue_work)(loop, request,
-                                         (work_callback *)words->reserved[WORD_FUNCTION],
-                                         (after_callback *)words->reserved[WORD_AFTER]);
+    context = has_word ? context_take_word(thread_self, FAMILY_UV_WORK)
+                       : context_capture_slow(FAMILY_UV_WORK);
+    if (unlikely(!context)) {
+        work = (work_callback *)words->reserved[WORD_FUNCTION];
+        after = (after_callback *)words->reserved[WORD_AFTER];
+        return has_word ? queue_by_ways(loop, request, work, after)
+                        : REAL_KNOWN(uv_queue_work)(loop, request, work, after);
+    }
     words->reserved[WORD_CONTEXT] = context;
     return REAL_KNOWN(uv_queue_work)(loop, request, run, run_last);
 }
 
+static int queue_with_word(struct uv_loop_s *loop, struct uv_work_s *request, work_callback *work,
+                           after_callback *after)
+{
+    return queue_by_way(true, loop, request, work, after, run_work_word, run_after_word);
+}
+
+/* Their trampolines are the slow halves. */
 static int queue_by_ways(struct uv_loop_s *loop, struct uv_work_s *request, work_callback *work,
                          after_callback *after)
 {
-    return queue_by_way(loop, request, work, after, run_work_slow, run_after_slow);
+    return queue_by_way(false, loop, request, work, after, run_work_slow, run_after_slow);
 }
 
 /* The same where only captures need it. */
 static int queue_within_limits(struct uv_loop_s *loop, struct uv_work_s *request,
                                work_callback *work, after_callback *after)
 {
-    return queue_by_way(loop, request, work, after, run_work, run_after);
+    return queue_by_way(false, loop, request, work, after, run_work, run_after);
 }
 
 /* Where the jump leads past what notes the call: it is noted here. Both are jumped to, so their caller is the program's. */

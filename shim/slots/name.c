@@ -6,9 +6,10 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 
+#include "base/arch.h"
 #include "slots/slots.h"
-#include "base/sys.h"
 
 enum { NAME_SIZE = 16 };
 
@@ -37,41 +38,56 @@ static inline uint64_t behind_end(uint64_t half)
     return ends ? ~(((ends & -ends) >> 7) - 1) : 0;
 }
 
-/* Zeros after the end, so that two readings compare equal. False: it cannot be had. */
-static inline bool get_name(struct name *name)
+/* False: it cannot be had. */
+static inline bool ask(struct name *name)
 {
-    uint64_t behind;
+    return arch_kernel(SYS_prctl, PR_GET_NAME, (long)name, 0) == 0;
+}
 
-    *name = (struct name){{0}};
-    if (SYS_CALL(prctl, PR_GET_NAME, name, 0L, 0L, 0L) != 0)
-        return false;
-    behind = behind_end(name->half[0]);
+/* Zeros after the end, so that two readings compare equal. */
+static inline void clean(struct name *name)
+{
+    uint64_t behind = behind_end(name->half[0]);
+
     name->half[0] &= ~behind;
     name->half[1] &= behind ? 0 : ~behind_end(name->half[1]);
-    return true;
+}
+
+static inline bool are_equal(const struct name *one, const struct name *other)
+{
+    return one->half[0] == other->half[0] && one->half[1] == other->half[1];
 }
 
 static bool name_read(const struct slot *slot, void *value)
 {
     struct name name;
 
-    if (get_name(&name))
-        memcpy(value, &name, sizeof name);
+    if (ask(&name))
+        clean(&name);
+    else
+        name = (struct name){{0}};
+    memcpy(value, &name, sizeof name);
     return *(const char *)value != '\0';
 }
 
+/* Kernels leave nothing behind the end that they are known for: mostly what they give is equal as it is. */
 static bool name_same(const struct slot *slot, const void *value)
 {
     struct name name, wanted;
 
     memcpy(&wanted, value, sizeof wanted);
-    return get_name(&name) && name.half[0] == wanted.half[0] && name.half[1] == wanted.half[1];
+    if (!ask(&name))
+        return false;
+    if (__builtin_expect(are_equal(&name, &wanted), 1))
+        return true;
+    clean(&name);
+    return are_equal(&name, &wanted);
 }
 
 static void name_write(const struct slot *slot, void *value)
 {
     if (*(const char *)value)
-        (void)SYS_CALL(prctl, PR_SET_NAME, value, 0L, 0L, 0L);
+        (void)arch_kernel(SYS_prctl, PR_SET_NAME, (long)value, 0);
 }
 
 static const struct slot_form name_form = {

@@ -30,7 +30,7 @@ def pytest_addoption(parser):
     group.addoption("--loop", type=int, default=1, metavar="N", help="each test so many times")
     group.addoption("--suites-under", metavar="COMMAND", default="",
                     help="what runs the Check suites: valgrind, setarch -R ...")
-    group.addoption("--release", action="store_true", help="also what takes minutes: tests with the marker release")
+    group.addoption("--release", action="store_true", help="also what takes minutes (tests with the marker release), and programs under valgrind")
     group.addoption("--cpu", type=int, default=0, metavar="N",
                     help="the N files and tests that took most of a processor's time, whatever else the machine did")
     group.addoption("--promises", action="store_true", help="list the tests and their promises, run none")
@@ -127,6 +127,15 @@ def promise(item):
     return getattr(item, "promise", None) or getattr(getattr(item, "function", None), "promise", "")
 
 
+def is_for_now(item):
+    """What takes minutes is a release's, and programs under valgrind are where nobody asks for tests by name."""
+    option = item.config.option
+    if option.release:
+        return True
+    asked = option.pick or option.keyword or option.markexpr
+    return not item.get_closest_marker("release") and (asked or not item.get_closest_marker(needs.marker_of("valgrind")))
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config, items):
     wanted = re.compile(config.option.pick, re.I)
@@ -134,8 +143,7 @@ def pytest_collection_modifyitems(config, items):
     for item in items:
         text = f"{full_name(item)} {promise(item)}"
         item.extra_keyword_matches.update(re.findall(r"[\w.]+", text))
-        is_for_now = config.option.release or not item.get_closest_marker("release")
-        (picked if is_for_now and wanted.search(text) else others).append(item)
+        (picked if is_for_now(item) and wanted.search(text) else others).append(item)
     if others:
         config.hook.pytest_deselected(items=others)
     # What takes long is begun first, so that no processor waits at the end for another's last test.

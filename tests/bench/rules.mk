@@ -15,11 +15,17 @@ BENCH_BUILT        = $(BENCH_DRIVERS:%=$(BENCH)/drive_%) $(BENCH)/slow.so $(BENC
 BENCH_CC           = $(CC) -O2 -g -std=gnu11 -D_GNU_SOURCE $(WARN)
 
 # -fno-toplevel-reorder keeps the scattered words scattered and the row a row.
-$(BENCH)/drive_%: $(BENCH_SRC)/%.c $(BENCH_SRC)/drive.c $(BENCH_SRC)/slots.c $(wildcard $(BENCH_SRC)/*.h)
+BENCH_COMMON = $(BENCH)/drive.o $(BENCH)/slots.o
+$(BENCH_COMMON): $(BENCH)/%.o: $(BENCH_SRC)/%.c $(wildcard $(BENCH_SRC)/*.h)
+	@mkdir -p $(@D)
+	$(call say,BENCH,$@)
+	$(Q)$(BENCH_CC) -fno-toplevel-reorder -pthread -c -o $@ $<
+
+$(BENCH)/drive_%: $(BENCH_SRC)/%.c $(BENCH_COMMON) $(wildcard $(BENCH_SRC)/*.h)
 	@mkdir -p $(@D)
 	$(call say,BENCH,$@)
 	$(Q)$(BENCH_CC) -fno-toplevel-reorder $(BENCH_CFLAGS_$*) \
-	  -o $@ $< $(BENCH_SRC)/drive.c $(BENCH_SRC)/slots.c $(BENCH_LIBS_$*) -pthread -ldl -lm
+	  -o $@ $< $(BENCH_COMMON) $(BENCH_LIBS_$*) -pthread -ldl -lm
 
 $(BENCH)/libnamed.so: $(BENCH_SRC)/named_pool.c $(BENCH_SRC)/named_pool.h
 	@mkdir -p $(@D)

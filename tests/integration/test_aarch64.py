@@ -43,7 +43,7 @@ def make(wanted, environment):
                 env={**environment, "PKG_CONFIG_LIBDIR": "/nonexistent"}, limit=280)
 
 
-@test("aarch64: threads, coroutines, unwinding and hooks by pointers carry under qemu", timeout=600)
+@test("aarch64: threads, coroutines, unwinding and hooks by pointers carry under qemu", timeout=600, release=True)
 def carries():
     build()
     mine = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
@@ -57,7 +57,7 @@ def carries():
 HOOKS = "list_submit(kind=submit,obj=2);task_execute(kind=run,obj=1);call_submit(kind=call,fn=2,arg=3)"
 
 
-@test("aarch64: the object that baton run writes; functions inside of a program are refused", timeout=300)
+@test("aarch64: the object that baton run writes; functions inside of a program are refused", timeout=300, release=True)
 def by_name():
     build()
     # The planner asks the program's loader, which this machine cannot start by itself.

@@ -4,7 +4,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from compile import compiled
+from compile import by_clang, compiled, not_o2
 from harness import MACHINE, ROOT, carry, expect, plain, run, test, this_machine_only
 from needs import needs, unable
 
@@ -133,7 +133,7 @@ def by_name(way, mode):
 
 
 @test("a C++ pool inside the program, every level",
-      each=[(compiler, level) for compiler in ("g++", "clang++") for level in ("-O0", "-O1", "-O2", "-O3")])
+      each=[(compiler, level) for compiler in ("g++", "clang++") for level in ("-O0", "-O1", "-O2", "-O3")], release=not_o2)
 def std_function_inside(compiler, level):
     program = compiled("pool", level, "-std=c++14", "hooks_function.cc", compiler=compiler)
     plain(program).wrong()
@@ -142,7 +142,7 @@ def std_function_inside(compiler, level):
 
 
 @test("std::functions with results of every class; of a struct in memory the callback's own is argument 2",
-      each=[(compiler, level) for compiler in ("g++", "clang++") for level in ("-O0", "-O2")])
+      each=[(compiler, level) for compiler in ("g++", "clang++") for level in ("-O0", "-O2")], release=not_o2)
 def std_function_results(compiler, level):
     program = compiled("results", level, "-std=c++14", "hooks_results.cc", compiler=compiler)
     hooks = ("results_big(kind=stdfunction,obj=1,cbarg=2);results_text(kind=stdfunction,obj=1,cbarg=2);"
@@ -208,7 +208,7 @@ THPOOL_SOURCE = "/usr/share/cthreadpool/thpool.c"
 @needs("cthreadpool")
 @test("C-Thread-Pool compiled into a program, with and without symbols",
       each=[(compiler, level, pie) for compiler in ("gcc", "clang") for level in ("-O0", "-O1", "-O2", "-O3")
-            for pie in ("pie", "no-pie")])
+            for pie in ("pie", "no-pie")], release=not_o2)
 def thread_pool(compiler, level, pie):
     program = compiled("thpool", level, f"-{pie}", "-fPIE" if pie == "pie" else "-fno-pie",
                        "-I/usr/include/cthreadpool", "hooks_thpool.c", THPOOL_SOURCE, compiler=compiler)
@@ -228,7 +228,7 @@ def thread_pool(compiler, level, pie):
 
 
 @test("A2: tasks that throw, exit, are cancelled or jump out leave the worker its own values",
-      each=[(compiler, level) for compiler in ("g++", "clang++") for level in ("-O0", "-O2")])
+      each=[(compiler, level) for compiler in ("g++", "clang++") for level in ("-O0", "-O2")], release=not_o2)
 def ends(compiler, level):
     program = compiled("ends", level, "hooks_ends.cc", compiler=compiler)
     hooks = "item_submit(kind=submit,obj=2);item_run(kind=run,obj=1)"
@@ -238,7 +238,8 @@ def ends(compiler, level):
 
 
 @test("A2: the same for a callback, an object's field and a std::function; what a task leaves is destroyed once",
-      each=[(compiler, level, more) for compiler in ("g++", "clang++") for level in ("-O0", "-O2") for more in ("", ";fenv")])
+      each=[(compiler, level, more) for compiler in ("g++", "clang++") for level in ("-O0", "-O2") for more in ("", ";fenv")],
+      release=not_o2)
 def ends_of_all_kinds(compiler, level, more):
     program = compiled("ends_more", level, "-std=c++14", "hooks_ends_more.cc", compiler=compiler)
     hooks = "ends_call(kind=call,fn=1,arg=2);ends_field(kind=field,obj=1,off=8);ends_callable(kind=stdfunction,obj=1)"
@@ -384,7 +385,7 @@ FLAGS = {
 
 
 @test("prologues that compilers are told to make", each=[(compiler, flags) for compiler in ("gcc", "clang")
-                                                         for flags in FLAGS])
+                                                         for flags in FLAGS], release=by_clang)
 def prologues(compiler, flags):
     this_machine_only()
     program = whole("-O2", *FLAGS[flags], compiler=compiler)
@@ -443,7 +444,7 @@ INSIDE = {
 
 @test("static and hidden functions, in the program and in a library",
       each=[(compiler, kind, place) for compiler in ("gcc", "clang") for kind in INSIDE
-            for place in ("program", "library")])
+            for place in ("program", "library")], release=by_clang)
 def inside(compiler, kind, place):
     words = ["-O1", "-fno-inline", INSIDE[kind], "hooks_single.c"]
     if place == "library":

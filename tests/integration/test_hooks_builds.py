@@ -1,5 +1,5 @@
 """BATON_HOOKS and the ways in which programs are built: linkers, hardening, link-time optimisation."""
-from compile import compiled
+from compile import by_clang, compiled, not_o2
 from harness import ROOT, Failure, call, carry, plain, test, this_machine_only
 from needs import unable
 from test_hooks import HOOKS, KEY, hooked, library
@@ -45,7 +45,8 @@ LTO = [(compiler, level) for compiler in ("gcc", "clang") for level in ("-O0", "
 
 
 # (With the option unsafe it is right for all but clang from -O2 on, which leaves the callback out.)
-@test("link-time optimisation makes functions static: refused with the reason, or hooked and right", each=LTO)
+@test("link-time optimisation makes functions static: refused with the reason, or hooked and right", each=LTO,
+      release=not_o2)
 def optimised_at_link(compiler, level):
     program = build(compiler, level, "-flto")
     after = carry(KEY, program, "call", env={"BATON_HOOKS": HOOKS["call"]}, launched=True)
@@ -65,7 +66,8 @@ def check(*words):
 @test("hidden functions, whichever linker made them local", each=[(compiler, linker, place)
                                                                   for compiler in ("gcc", "clang")
                                                                   for linker in ("bfd", "gold", "lld")
-                                                                  for place in ("program", "library")])
+                                                                  for place in ("program", "library")],
+      release=by_clang)
 def hidden(compiler, linker, place):
     words = ["-O2", f"-fuse-ld={linker}", '-DPOOL=__attribute__((noinline,visibility("hidden")))', "hooks_single.c"]
     if place == "library":

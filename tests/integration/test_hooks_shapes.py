@@ -1,5 +1,5 @@
 """What C++ pools take: names of the source and patterns, pointers one further, lists, tasks in parts, numbers."""
-from compile import compiled
+from compile import compiled, not_o2
 from harness import carry, plain, run, test, ROOT
 
 TLS = "tls:request_id"
@@ -25,7 +25,8 @@ def shapes(compiler="g++", level="-O2"):
     return compiled("shapes", level, "-std=c++14", "hooks_shapes.cc", compiler=compiler)
 
 
-@test("each shape: plain wrong, carried right", each=[(mode, *build) for mode in HOOKS for build in BUILDS])
+@test("each shape: plain wrong, carried right", each=[(mode, *build) for mode in HOOKS for build in BUILDS],
+      release=not_o2)
 def shape(mode, compiler, level):
     program = shapes(compiler, level)
     plain(program, mode).wrong()

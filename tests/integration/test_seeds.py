@@ -1,4 +1,6 @@
 """The programs from which the project grew: stale pools, five universes, the leak, the web request."""
+import functools
+
 from harness import CARRIERS, ROOT, carry, idle, plain, test
 
 POOLS = [(kind, *pool) for kind in CARRIERS
@@ -53,10 +55,15 @@ def web_request(kind):
     after.says("right      400\norphaned     0\nstitched     0\n").clean()
 
 
+@functools.cache
+def asyncio_says(script):
+    return plain("python3", ROOT / "tests" / "programs" / script).ok().quiet()
+
+
 @test("C15, A1: five universes on one thread as libuv callbacks, GLib sources, coroutines: the lines of asyncio's",
       each=[(loop, kind) for loop in ("uv", "glib", "ucontext") for kind in CARRIERS])
 def universes_loop(loop, kind):
-    original = plain("python3", ROOT / "tests" / "programs" / "universes_loop.py").ok().quiet()
+    original = asyncio_says("universes_loop.py")
     for run in (plain, idle):
         if run("universes_loop", loop, kind).wrong().out == original.out:
             original.fail("the plain run prints what asyncio prints")

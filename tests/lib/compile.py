@@ -12,6 +12,16 @@ SOURCES = harness.ROOT / "tests" / "programs" / "parts"
 PLACE = harness.BUILD / "tests" / "compiled"
 
 
+def not_o2(*case):
+    """Of a matrix of compilers and levels: what only .ci/run has. Every run has -O2 of each compiler."""
+    return "-O2" not in case
+
+
+def by_clang(*case):
+    """Of a matrix of compilers and whatever else: what only .ci/run has. Every run has gcc's."""
+    return any(str(word).startswith("clang") for word in case)
+
+
 def compiled(name, *words, compiler="cc"):
     """The path of what `compiler WORDS -o NAME` makes; built once, and again when a source is newer.
     A word that names a file in tests/programs/parts is that file."""

@@ -91,19 +91,22 @@ def limit_passed(limit):
 def test(promise, each=None, timeout=None, release=False):
     """Make a function a test of pytest. `each`: run it once for every element (a tuple is spread over the
     first parameters; further ones are fixtures). `timeout`: seconds of an idle machine, if two minutes
-    are not enough. `release`: takes minutes, so that only .ci/run has it (--release)."""
+    are not enough. `release`: takes minutes, so that only .ci/run has it (--release); a function says of each element
+    whether it is such: compilers and levels that every run need not have once more."""
     def register(function):
-        values = [argument if isinstance(argument, tuple) else (argument,) for argument in each or ()]
+        values = arguments = [argument if isinstance(argument, tuple) else (argument,) for argument in each or ()]
         item = spread(function, max(map(len, values), default=0))
         item.promise = promise
         if each is not None:
             names = list(inspect.signature(item).parameters)[:item.count]
             if item.rest:
                 values = [value[:item.count - 1] + (value[item.count - 1:],) for value in values]
-            cases = [pytest.param(*value, id=" ".join(map(str, argument)) if isinstance(argument, tuple) else str(argument))
-                     for value, argument in zip(values, each)]
+            marks = [[pytest.mark.release] * bool(callable(release) and release(*given)) for given in arguments]
+            cases = [pytest.param(*value, marks=mark,
+                                  id=" ".join(map(str, argument)) if isinstance(argument, tuple) else str(argument))
+                     for value, argument, mark in zip(values, each, marks)]
             item = pytest.mark.parametrize(names, cases)(item)
-        item = pytest.mark.release(item) if release else item
+        item = pytest.mark.release(item) if release and not callable(release) else item
         return pytest.mark.timeout(timeout)(item) if timeout else item
     return register
 

@@ -336,10 +336,10 @@ lint: all  ## shellcheck, clang-format, cppcheck, layers, man pages, generated t
 format:  ## clang-format over the C files
 	$(Q)clang-format -i $(C_FILES)
 
-html:  ## build/html: the guide and the cookbook, for a browser
+html:  ## build/html: the guide, the cookbook and the limits, for a browser
 	@mkdir -p $(B)/html
 	$(Q)scripts/gen-docs --html guide > $(B)/html/guide.html
-	$(Q)scripts/gen-docs --html baton-cookbook.7 > $(B)/html/baton-cookbook.7.html
+	$(Q)for page in baton-cookbook.7 baton-limits.7; do scripts/gen-docs --html $$page > $(B)/html/$$page.html || exit 1; done
 
 docs:  ## rewrite the generated tables of README.md and scripts/man/guide.md
 	$(Q)scripts/gen-docs

@@ -150,11 +150,12 @@ def kubernetes():
             raise Failure("no report")
 
 
-@test("cookbook: it is a man page and a page for browsers, without a warning")
+@test("cookbook, limits: each is a man page and a page for browsers, without a warning")
 def pages():
-    if shutil.which("groff"):
-        plain("sh", "-c", f"{ROOT}/scripts/gen-docs --man baton-cookbook.7 | groff -man -Tutf8 -ww -z").ok().quiet()
-    for name in ("baton-cookbook.7", "guide"):
+    for name in ("baton-cookbook.7", "baton-limits.7"):
+        if shutil.which("groff"):
+            plain("sh", "-c", f"{ROOT}/scripts/gen-docs --man {name} | groff -man -Tutf8 -ww -z").ok().quiet()
+    for name in ("baton-cookbook.7", "baton-limits.7", "guide"):
         page = plain(ROOT / "scripts" / "gen-docs", "--html", name).ok().out
         for tag in ("pre", "p", "ul", "ol", "table", "h2", "code", "strong", "li"):
             opened, closed = len(re.findall(rf"<{tag}[ >]", page)), page.count(f"</{tag}>")

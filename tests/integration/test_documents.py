@@ -9,7 +9,7 @@ from pathlib import Path
 from harness import BUILD, ROOT, Failure, idle, plain, test
 from needs import needs, require
 
-PAGES = [*sorted(ROOT.glob("*.md")), ROOT / "scripts/man/guide.md", ROOT / "tests/RULES.md"]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "scripts/man").glob("*.md")), ROOT / "tests/RULES.md"]
 README = (ROOT / "README.md").read_text() + (ROOT / "scripts/man/guide.md").read_text()
 
 

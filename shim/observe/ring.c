@@ -227,6 +227,8 @@ static void plan_words(void)
         if (ring_values_max < 200)
             ring_values_max += 1 + (value->length + 8u) / 8;
         ring_has_words_only &= value->kind == TRACE_POINTER || value->kind == TRACE_NUMBER;
+        /* Where what is not found yet will lie is not known. */
+        ring_has_words_only &= value->is_key || slots[value->slot].state == SLOT_BOUND;
         if (!ring_has_words_only)
             continue;
         ring_words[count++] = (struct ring_word){
@@ -278,20 +280,26 @@ unsigned ring_values_any(const struct context *context, uint64_t *into, unsigned
 
     for (unsigned i = 0; i < shown_count; i++) {
         const struct shown *value = &shown[i];
+        const struct slot *slot = &slots[value->slot];
+        size_t at = value->is_key ? value->at
+                                  : slot->offset; /* it may have moved when it was found */
         uint64_t word = 0;
         const char *from;
         size_t length = value->length;
 
+        if (!value->is_key && slot->state != SLOT_BOUND)
+            continue;
+        if (!value->is_key && !slot->is_owned && value->kind != TRACE_STRING && length > slot->size)
+            length = slot->size;
         if (value->is_key)
-            word = (uintptr_t)context->key[value->at];
+            word = (uintptr_t)context->key[at];
         else
-            memcpy(&word, copied + value->at, value->length < 8 ? value->length : 8);
+            memcpy(&word, copied + at, length < 8 ? length : 8);
         if (!word && (value->is_key || value->kind != TRACE_BYTES))
             continue;
         if (value->kind == TRACE_POINTER || value->kind == TRACE_NUMBER) {
-            if (!value->is_key &&
-                memcmp(&word, (const char *)context_copied(context_empty) + value->at,
-                       length < sizeof word ? length : sizeof word) == 0)
+            if (!value->is_key && memcmp(&word, (const char *)context_copied(context_empty) + at,
+                                         length < sizeof word ? length : sizeof word) == 0)
                 continue; /* what a thread has that never set it */
             if (used + 2 > room)
                 break;
@@ -299,10 +307,9 @@ unsigned ring_values_any(const struct context *context, uint64_t *into, unsigned
             into[used++] = word;
             continue;
         }
-        from = value->is_key || value->kind == TRACE_STRING ||
-                       slots[value->slot].policy == POLICY_COPY
+        from = value->is_key || value->kind == TRACE_STRING || slot->policy == POLICY_COPY
                    ? (const char *)(uintptr_t)word
-                   : copied + value->at;
+                   : copied + at;
         if (!from)
             continue;
         if (value->kind == TRACE_STRING)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import patience
 from browser import browser
+from compile import compiled
 from harness import LIBRARY, PROGRAMS, ROOT, expect, find_program, plain, test
 from needs import require
 
@@ -34,6 +35,20 @@ def convert(path, form, *more):
 
 def table(path):
     return list(csv.DictReader(io.StringIO(convert(path, "csv").out)))
+
+
+@test("a trace has the values of a library that came later", each=("", "=number"))
+def late_values(shown):
+    item = "tls:late_word@liblate"
+    libraries = [compiled(f"lib{name}.so", "-shared", "-fPIC", f"-DSTART={start}", "late_word.c")
+                 for name, start in (("late", 0), ("other", 55))]
+    folder, path = traced("late_word", *libraries, items=item, env={"BATON_SHOW": item + shown} if shown else None)
+    with folder:
+        values = [row.get(item, "") for row in table(path)]
+    seen = [int(value, 10) if shown else int.from_bytes(bytes.fromhex(value.removeprefix("0x")), "little")
+            for value in values if value]
+    each = [1, 1, 2, 3, 7, 7, 4, 5] * 2 + [2, 3, 7, 7]
+    expect(seen == [number for number in each for _ in ("work", "after")], values)
 
 
 @test("a trace has every handoff: who, where, when, in what thread, with what values")

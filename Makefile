@@ -158,7 +158,7 @@ $(B)/libbaton-waits.so: $(WAITS_OBJ) $(B)/libbaton_core.a
 CLI_SRC := $(wildcard scripts/cli/*.c scripts/trace/*.c)
 CLI_OBJ := $(CLI_SRC:%.c=$(B)/%.o)
 JANSSON := $(filter /%,$(shell $(CC) -print-file-name=libjansson.a 2>/dev/null))
-CLI_OBJ := $(if $(JANSSON),$(CLI_OBJ),$(filter-out $(B)/scripts/cli/report_%.o,$(CLI_OBJ)))
+CLI_OBJ := $(if $(JANSSON),$(CLI_OBJ),$(filter-out $(B)/scripts/cli/report_%.o $(B)/scripts/cli/verdict%.o,$(CLI_OBJ)))
 $(B)/scripts/trace/html.o: scripts/trace/page.html
 $(CLI_OBJ): private BASE += -Iscripts -Iscripts/cli -Iscripts/trace -Iscripts/plan $(if $(JANSSON),-DHAVE_JANSSON)
 $(B)/baton-cli: $(CLI_OBJ) $(B)/scripts/plan/kept.o $(B)/libbaton_core.a

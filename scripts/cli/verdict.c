@@ -12,10 +12,7 @@
 
 #include "base/waits.h"
 #include "cli.h"
-#include "report.h"
-#include "verdict.h"
-
-enum { SAID_MAX = 3, TEXT_MAX = 2048 };
+#include "verdict_parts.h"
 
 struct sums {
     long long with_value, empty,
@@ -29,31 +26,6 @@ struct sums {
     const json_t
         *waited; /* where most threads waited and were woken, of all processes; NULL: not known */
 };
-
-/* What is not as it was asked for, a sentence each. */
-struct problems {
-    char *text;
-    size_t len, count;
-    const char *item; /* of the first; what to check */
-    bool is_hook;
-};
-
-/* 1,200 */
-static const char *grouped(long long number)
-{
-    static char buffers[4][32];
-    static unsigned next;
-    char digits[32], *out = buffers[next++ % 4], *to = out;
-    int len = snprintf(digits, sizeof digits, "%lld", number);
-
-    for (int i = 0; i < len; i++) {
-        if (i && (len - i) % 3 == 0 && digits[i - 1] != '-')
-            *to++ = ',';
-        *to++ = digits[i];
-    }
-    *to = '\0';
-    return out;
-}
 
 static const char *tasks(long long number)
 {
@@ -120,167 +92,11 @@ static void sum_reads(const struct reports *reports, struct sums *sums)
     }
 }
 
-static bool was_used(const json_t *report)
-{
-    return json_object_size(json_object_get(report, "families")) > 0;
-}
-
-static void __attribute__((format(printf, 4, 5)))
-add_problem(struct problems *problems, const char *item, bool is_hook, const char *format, ...)
-{
-    va_list args;
-    int len;
-
-    if (!problems->count++) {
-        problems->item = item;
-        problems->is_hook = is_hook;
-    }
-    if (problems->count > SAID_MAX || problems->len >= TEXT_MAX - 8)
-        return;
-    if (problems->count > 1)
-        problems->len += (size_t)sprintf(problems->text + problems->len, "; ");
-    va_start(args, format);
-    len = vsnprintf(problems->text + problems->len, TEXT_MAX - problems->len, format, args);
-    va_end(args);
-    problems->len += (size_t)len < TEXT_MAX - problems->len ? (size_t)len
-                                                            : TEXT_MAX - problems->len - 1;
-}
-
-/*
- * The element of that ITEM that came furthest, of all processes: a shell that starts the server has not what
- * the server has.
- */
-static const json_t *best_element(const struct reports *reports, const char *list, const char *item)
-{
-    const json_t *best = NULL;
-    int best_rank = -1;
-
-    for (size_t i = 0; i < reports->count; i++) {
-        size_t j;
-        json_t *element;
-
-        json_array_foreach(json_object_get(reports->at[i], list), j, element)
-        {
-            const char *state = report_text(element, "state");
-            bool is_there = !strcmp(state, "bound") || !strcmp(state, "hooked");
-            int rank = 4 * (is_there ? 2 + (report_number(element, "fired") > 0)
-                            : !strcmp(state, "unmatched") ? 0
-                                                          : 1) +
-                       2 * was_used(reports->at[i]) + !json_object_get(element, "empty");
-
-            if (!strcmp(report_text(element, "item"), item) && rank > best_rank) {
-                best = element;
-                best_rank = rank;
-            }
-        }
-    }
-    return best;
-}
-
-/* Is the hook one of a preset that `auto` chose, in any process? Not all that a library could hand over by is used. */
-static bool is_of_auto(const struct reports *reports, const json_t *element)
-{
-    const char *preset = report_text(element, "preset");
-
-    for (size_t i = 0; *preset && i < reports->count; i++) {
-        size_t j;
-        json_t *chosen;
-
-        json_array_foreach(json_object_get(reports->at[i], "chosen"), j, chosen)
-        {
-            const char *items = report_text(chosen, "items"), *at = strstr(items, "preset:");
-
-            if (at && !strcmp(at + strlen("preset:"), preset))
-                return true;
-        }
-    }
-    return false;
-}
-
-/*
- * A preset is asked for whole, and a program uses some of its library: a function that is not called, or not
- * there, is no fault when another of the preset has handed work over in any process.
- */
-static bool is_unused_part(const struct reports *reports, const json_t *element)
-{
-    const char *preset = report_text(element, "preset");
-
-    if (!*preset || report_number(element, "fired") ||
-        !strcmp(report_text(element, "state"), "refused"))
-        return false;
-    for (size_t i = 0; i < reports->count; i++) {
-        size_t j;
-        json_t *other;
-
-        json_array_foreach(json_object_get(reports->at[i], "hooks"), j, other)
-        {
-            if (!strcmp(report_text(other, "preset"), preset) && report_number(other, "fired"))
-                return true;
-        }
-    }
-    return false;
-}
-
-/* has_values: some items were seen by tasks, so that one which was not is worth a word of its own. */
-static void look_at_element(const json_t *element, bool is_hook, bool has_values,
-                            struct problems *problems)
-{
-    const char *item = report_text(element, "item"), *state = report_text(element, "state");
-    const char *reason = report_text(element, "reason"), *hint = report_text(element, "hint");
-
-    if (!strcmp(state, "unmatched"))
-        add_problem(problems, item, is_hook, "%s matched nothing: %s%s%s", clean(item),
-                    clean(reason), *hint ? "; " : "", clean(hint));
-    else if (!strcmp(state, "refused"))
-        add_problem(problems, item, is_hook, "%s was refused: %s", clean(item), clean(reason));
-    else if (is_hook && json_object_get(element, "fired") && !report_number(element, "fired"))
-        add_problem(problems, item, true, "%s %s", clean(item),
-                    *reason ? clean(reason) : "never fired");
-    else if (is_hook && *reason)
-        add_problem(problems, item, true, "%s: %s", clean(item), clean(reason));
-    else if (has_values && json_is_true(json_object_get(element, "empty")))
-        add_problem(problems, item, is_hook, "%s had no value where work was handed over",
-                    clean(item));
-    else if (has_values && json_is_true(json_object_get(element, "unread")))
-        add_problem(problems, item, is_hook, "no task read %s", clean(item));
-    else if (report_number(element, "failures"))
-        add_problem(problems, item, is_hook, "%s could not be copied or attached %s times",
-                    clean(item), grouped(report_number(element, "failures")));
-}
-
-/* Every item once, whichever processes have it. */
-static size_t look_at_list(const struct reports *reports, const char *list, bool has_values,
-                           struct problems *problems)
-{
-    json_t *seen = json_object();
-    size_t count;
-
-    for (size_t i = 0; i < reports->count; i++) {
-        size_t j;
-        json_t *element;
-
-        json_array_foreach(json_object_get(reports->at[i], list), j, element)
-        {
-            const char *item = report_text(element, "item");
-
-            if (json_object_get(seen, item) || json_object_set_new(seen, item, json_true()) != 0)
-                continue;
-            if (is_of_auto(reports, element) || is_unused_part(reports, element))
-                continue;
-            look_at_element(best_element(reports, list, item), list[0] == 'h', has_values,
-                            problems);
-        }
-    }
-    count = json_object_size(seen);
-    json_decref(seen);
-    return count;
-}
-
 /* The program that handed work over, or the first. */
 static const char *program_of(const struct reports *reports)
 {
     for (size_t i = 0; i < reports->count; i++) {
-        if (was_used(reports->at[i]))
+        if (report_was_used(reports->at[i]))
             return report_text(reports->at[i], "program");
     }
     return reports->count ? report_text(reports->at[0], "program") : "PROGRAM";
@@ -370,8 +186,8 @@ static char *say_partial(const struct sums *sums, const struct problems *problem
 {
     char more[64] = "", bare[128] = "", *ran = say_tasks(sums), *text;
 
-    if (problems->count > SAID_MAX)
-        snprintf(more, sizeof more, "; and %zu more", problems->count - SAID_MAX);
+    if (problems->count > PROBLEMS_SAID)
+        snprintf(more, sizeof more, "; and %zu more", problems->count - PROBLEMS_SAID);
     if (sums->bare)
         snprintf(bare, sizeof bare, "%s%s %s ran without a context (%s)",
                  problems->count ? "; " : "", grouped(sums->bare), tasks(sums->bare),
@@ -410,7 +226,7 @@ static char *name_of(const char *program, const char *typed)
 struct verdict verdict_of(const struct reports *reports, const char *typed)
 {
     struct sums sums = {0};
-    struct problems problems = {.text = allocated(calloc(1, TEXT_MAX))};
+    struct problems problems = {.text = allocated(calloc(1, PROBLEMS_TEXT))};
     char *name = name_of(program_of(reports), typed);
     struct verdict verdict;
     long long wrong = 0;
@@ -421,15 +237,15 @@ struct verdict verdict_of(const struct reports *reports, const char *typed)
         sums.has_auto |= json_object_get(reports->at[i], "chosen") != NULL;
     }
     sum_reads(reports, &sums);
-    sums.items = look_at_list(reports, "slots", sums.with_value > 0, &problems);
-    sums.hooks = look_at_list(reports, "hooks", sums.with_value > 0, &problems);
+    sums.items = problems_find(reports, "slots", sums.with_value > 0, &problems);
+    sums.hooks = problems_find(reports, "hooks", sums.with_value > 0, &problems);
     for (size_t i = 0; i < reports->count; i++) {
         if (report_number(reports->at[i], "wrong_settings") > wrong)
             wrong = report_number(reports->at[i], "wrong_settings");
     }
     for (size_t i = 0; i < reports->count; i++) {
         if (report_number(reports->at[i], "stacks_unseen") > 0) {
-            add_problem(
+            problems_add(
                 &problems, "ITEM", false,
                 "%s %s on stacks that the program switches by code of its own, which is not seen",
                 grouped(report_number(reports->at[i], "stacks_unseen")),
@@ -438,8 +254,8 @@ struct verdict verdict_of(const struct reports *reports, const char *typed)
         }
     }
     if (wrong)
-        add_problem(&problems, "ITEM", false, "%s %s wrong (said above)", grouped(wrong),
-                    wrong == 1 ? "setting is" : "settings are");
+        problems_add(&problems, "ITEM", false, "%s %s wrong (said above)", grouped(wrong),
+                     wrong == 1 ? "setting is" : "settings are");
     if (!sums.with_value || !sums.read) {
         verdict = (struct verdict){VERDICT_NOTHING, say_nothing(&sums, &problems, name)};
     } else if (problems.count || sums.bare) {

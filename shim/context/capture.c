@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "context/dangling.h"
 #include "context/draft.h"
 #include "context/fast.h"
 #include "context/front.h"
@@ -282,6 +283,27 @@ static APART struct context *capture_limited(unsigned family, uintptr_t sp)
     return likely(context != NULL) ? context : capture_any(family, sp);
 }
 
+/* Where every capture builds a context of its own (BATON_STRICT), and the thread runs in none. */
+static APART struct context *capture_strictly(unsigned family, uintptr_t sp)
+{
+    struct thread *thread = thread_self;
+    struct context *context;
+
+    if (unlikely(((uintptr_t)thread->attached | (uintptr_t)thread->runs | thread->building |
+                  thread->suppress) != 0 ||
+                 !guard_allows_short_ways() || !(context = context_build(thread, 1))))
+        return capture_any(family, sp);
+    if (unlikely(slot_counts_on))
+        slot_counts_add(thread, context, 1, 0);
+    if (likely(!(context->flags & CONTEXT_EMPTY))) {
+        thread->counts.carried[family]++;
+        return context;
+    }
+    thread->counts.empty[family]++;
+    context_put(context, 1);
+    return context_empty;
+}
+
 /* Where somebody watches, what context_try_capture is where nobody does. */
 static APART struct context *capture_observed(unsigned family, uintptr_t sp)
 {
@@ -302,6 +324,8 @@ void capture_choose(void)
         capture_way = capture_observed;
     else if (has_limits)
         capture_way = capture_limited;
+    else if (dangling_on)
+        capture_way = capture_strictly;
     else if (slots_have_copied)
         capture_way = slots_word.is_expected      ? capture_word
                       : atomic_load(&slots_moves) ? capture_by_moves

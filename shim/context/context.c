@@ -38,11 +38,14 @@ void context_init(uint32_t max_age_ms, uint32_t max_hops)
             true; /* so that it is known at every moment which contexts hold a value */
     moves_plan();
     policies_begin();
-    scope_is_words_only = slots_are_words && words_are_quick && !slots_always_build &&
-                          context_before == words_bytes && thread_reserve_front(context_before);
+    if (dangling_on)
+        dangling_plan();
+    scope_is_words_only = slots_are_words && words_are_quick && !slots_have_owned_keys &&
+                          (dangling_on || !slots_always_build) && context_before == words_bytes &&
+                          thread_reserve_front(context_before);
     scope_has_front = scope_is_words_only ||
                       (atomic_load(&slots_moves) && thread_reserve_front(context_before));
-    if (scope_is_words_only)
+    if (scope_is_words_only && !dangling_on)
         guard |= GUARD_WORDS;
     else if (slots_have_copied || slots_have_owned_keys)
         guard |= GUARD_COPIED;
@@ -52,7 +55,8 @@ void context_init(uint32_t max_age_ms, uint32_t max_hops)
     atomic_store(&context_keep_guard, guard | (slot_counts_on ? GUARD_COUNTED : 0u));
     atomic_store(&context_start_guard,
                  guard | (slot_counts_on || threads_are_cancelled ? GUARD_COUNTED : 0u));
-    atomic_store(&context_front_guard, scope_has_front ? guard ^ GUARD_COPIED : GUARD_OFF);
+    atomic_store(&context_front_guard,
+                 scope_has_front && !dangling_on ? guard ^ GUARD_COPIED : GUARD_OFF);
     atomic_store(&context_watched_guard, guard | GUARD_OBSERVED);
     capture_choose();
     scope_choose();

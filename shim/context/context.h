@@ -22,6 +22,8 @@
 
 #include "base/arch.h"
 
+#pragma GCC visibility push(hidden)
+
 #define likely(x) __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
 
@@ -515,5 +517,7 @@ extern bool context_is_forked; /* a child: it counts from zero, and may let go o
 
 void context_fork_lock(void);
 void context_fork_unlock(bool is_child);
+
+#pragma GCC visibility pop
 
 #endif

@@ -14,8 +14,10 @@
 #include "base/mem.h"
 #include "base/sys.h"
 #include "context/coroutine_list.h"
+#include "context/dangling.h"
 #include "context/internal.h"
 #include "context/observer.h"
+#include "context/strict.h"
 #include "context/thread.h"
 #include "slots/origin.h"
 #include "slots/slots.h"
@@ -121,6 +123,8 @@ void coroutine_unblock_signals(const uint64_t *before)
 
 static void load_state(struct coroutines *own, struct coroutine *to)
 {
+    if (dangling_on)
+        strict_switched(thread_self);
     own->current = to;
     thread_self->state = to->state;
 }
@@ -203,6 +207,8 @@ void coroutine_switch_slow(struct coroutines *own, struct coroutine *to)
         save_values(from);
     if (origins_on)
         origin_switched(thread);
+    if (dangling_on)
+        strict_switched(thread);
     if (from->front && thread_is_attached(thread))
         memcpy(from->front, thread_front(thread), context_before);
     if (observer && thread_is_attached(thread) && observer_handoff(thread->attached))

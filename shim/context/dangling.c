@@ -15,9 +15,9 @@
 
 #include "elf/elf.h"
 #include "base/lock.h"
-#include "base/log.h"
 #include "base/mem.h"
 #include "context/changed.h"
+#include "context/dangling_say.h"
 #include "context/internal.h"
 #include "context/observer.h"
 #include "context/pool/listed.h"
@@ -25,7 +25,7 @@
 #include "slots/slots.h"
 #include "base/sys.h"
 
-enum { BUCKETS = 1 << 14, SITES = 16, FRAMES = 24, PAGE = 4096, SAID_MAX = 64, LOOKED_AT = 8 };
+enum { BUCKETS = 1 << 14, SITES = 16, FRAMES = 24, PAGE = 4096, LOOKED_AT = 8 };
 enum { PAGES = 256, ASK_AGAIN = 1024 };
 enum { LATEST = 64 };
 #define SITE_UNKNOWN ((const void *)1)
@@ -39,26 +39,17 @@ struct holding {
     uint64_t sum; /* of its first bytes when it was handed over; 0: not looked at */
 };
 
-/* Behind each context. */
-struct holdings {
-    uint64_t born; /* 0: it is not handed over, or is gone */
-    const void *site;
-    uint32_t count, again;
-    struct holding list[];
-};
+_Static_assert((DANGLING_LEAST & (DANGLING_LEAST - 1)) == 0, "numbers have few bits");
 
 bool dangling_on;
-size_t dangling_bytes;
+size_t dangling_bytes, dangling_behind;
 
 static struct lock holdings_lock;
 static struct holding **buckets;
-static unsigned replaced[SLOTS_MAX], changed_in_place[SLOTS_MAX];
 
-static size_t behind; /* bytes of a context */
-
-static inline struct holdings *holdings_of(const struct context *context)
+static inline struct holding *list_of(struct dangling_holdings *holdings)
 {
-    return (struct holdings *)(void *)((char *)(uintptr_t)context + behind);
+    return (struct holding *)(void *)(holdings + 1);
 }
 
 static struct holding **bucket_of(const void *value)
@@ -71,17 +62,9 @@ bool dangling_start(void)
     buckets = mem_map(BUCKETS * sizeof(struct holding *));
     if (!buckets)
         return false;
-    behind = offsetof(struct context, key) + slots_key_count * sizeof(void *);
-    dangling_bytes = sizeof(struct holdings) + slots_count * sizeof(struct holding);
+    dangling_behind = offsetof(struct context, key) + slots_key_count * sizeof(void *);
+    dangling_bytes = sizeof(struct dangling_holdings) + slots_count * sizeof(struct holding);
     return true;
-}
-
-void dangling_begin(struct context *context)
-{
-    struct holdings *holdings = holdings_of(context);
-
-    holdings->count = holdings->again = 0;
-    holdings->site = NULL;
 }
 
 /* The innermost return address outside of this library. */
@@ -147,30 +130,15 @@ static const void *find_before(const struct holding *holding, uint64_t sum)
     return NULL;
 }
 
-static void say_changed(const struct slot *slot, const void *site)
-{
-    char place[256];
-
-    if (dangling_is_said(&changed_in_place[slot - slots], site))
-        return;
-    log_msg(
-        LOG_LEVEL_ERROR,
-        "BATON_CARRY=\"%s\": what it points to was changed in place, or freed and given out anew, "
-        "and handed over again while a handoff still holds it, handed over %s: all of them see "
-        "what it is now; where each is to see its own, copy it (copy=N), or carry what is in it "
-        "(an adapter, fn:)",
-        slot->item, dangling_place(site == SITE_UNKNOWN ? NULL : site, place, sizeof place));
-}
-
 static void add(struct context *context, const struct slot *slot, const void *value,
                 struct origin *origin)
 {
-    struct holdings *holdings = holdings_of(context);
+    struct dangling_holdings *holdings = dangling_holdings(context);
     const void *changed = NULL;
     uint64_t before;
-    struct holding *holding = &holdings->list[holdings->count++], **bucket = bucket_of(value);
+    struct holding *holding = &list_of(holdings)[holdings->count++], **bucket = bucket_of(value);
 
-    if (holding == holdings->list)
+    if (holding == list_of(holdings))
         holdings->site = find_site();
     holding->slot = slot;
     holding->value = value;
@@ -184,11 +152,9 @@ static void add(struct context *context, const struct slot *slot, const void *va
     *bucket = holding;
     if (holding->sum && (before = changed_note(slot, value, holding->sum)))
         changed = find_before(holding, before);
-    if (changed)
-        changed_in_place[slot - slots]++;
     lock_drop(&holdings_lock);
     if (changed)
-        say_changed(slot, changed);
+        dangling_say_changed(slot, changed == SITE_UNKNOWN ? NULL : changed);
 }
 
 void dangling_hold(struct context *context, const struct slot *slot, const void *value)
@@ -200,57 +166,96 @@ void dangling_hold(struct context *context, const struct slot *slot, const void 
 /* Whose value a task hands on that it was lent: the owner is whose it was before. */
 static struct origin *origin_of(const struct context *context, const struct slot *slot)
 {
-    const struct holdings *holdings = holdings_of(context);
+    struct dangling_holdings *holdings = dangling_holdings(context);
+    const struct holding *list = list_of(holdings);
     struct origin *origin = NULL;
 
     lock_take(&holdings_lock);
     for (size_t i = 0; i < holdings->count && !origin; i++) {
-        if (holdings->list[i].slot == slot && holdings->list[i].origin)
-            origin = origin_ref(holdings->list[i].origin);
+        if (list[i].slot == slot && list[i].origin)
+            origin = origin_ref(list[i].origin);
     }
     lock_drop(&holdings_lock);
     return origin;
 }
 
-void dangling_hold_copied(const struct thread *thread, struct context *context)
+static void hold_copied(const struct thread *thread, struct context *context,
+                        const struct context *over, const struct slot *slot)
+{
+    void *value = slot_word(slot, context_copied(context));
+    struct origin *origin;
+
+    if (origin_may_own_any(thread))
+        origin_seen(thread, slot, value);
+    if ((uintptr_t)value < DANGLING_LEAST || !is_address(value))
+        return;
+    origin =
+        over && slot_word(slot, context_copied(over)) == value
+            ? origin_of(over, slot)
+            : origin_get(slot, value, thread, slot->kind->place ? slot->kind->place(slot) : NULL);
+    add(context, slot, value, origin);
+}
+
+/* What the calling thread runs in, without what it has set there. */
+static const struct context *attached_to(const struct thread *thread)
 {
     struct context *over = thread->attached;
-    bool owns_any = origin_owns_any(thread);
 
     if (over && over->flags & CONTEXT_OVERLAY)
         over = over->base;
-    if (over)
-        over = observer_behind(over);
-    for (unsigned i = 0; i < slots_count; i++) {
-        const struct slot *slot = &slots[i];
-        struct origin *origin;
-        void *value;
+    return over ? observer_behind(over) : NULL;
+}
 
-        if (!slot_is_watched(slot))
-            continue;
-        value = slot_word(slot, context_copied(context));
-        if (owns_any)
-            origin_seen(thread, slot, value);
-        if ((uintptr_t)value < DANGLING_LEAST || !is_address(value))
-            continue;
-        origin = over && slot_word(slot, context_copied(over)) == value
-                     ? origin_of(over, slot)
-                     : origin_get(slot, value, thread,
-                                  slot->kind->place ? slot->kind->place(slot) : NULL);
-        add(context, slot, value, origin);
+/* What is bound at the start for good, and is looked at each time; where there is more, all slots are asked. */
+static struct word {
+    intptr_t from_end; /* of a block of values, where its context begins */
+    const struct slot *slot;
+} words[SLOTS_MAX];
+static unsigned words_count;
+
+void dangling_plan(void)
+{
+    for (unsigned i = 0; slots_are_words && i < slots_count; i++) {
+        if (slot_is_watched(&slots[i])) {
+            words[words_count].slot = &slots[i];
+            words[words_count++].from_end = (intptr_t)slots[i].offset - (intptr_t)context_before;
+        }
+    }
+}
+
+static APART void hold_any(const struct thread *thread, struct context *context)
+{
+    const struct context *over = attached_to(thread);
+
+    for (unsigned i = 0; i < (slots_are_words ? words_count : slots_count); i++) {
+        const struct slot *slot = slots_are_words ? words[i].slot : &slots[i];
+
+        if (slot_is_watched(slot))
+            hold_copied(thread, context, over, slot);
     }
     dangling_look();
 }
 
+void dangling_hold_copied(const struct thread *thread, struct context *context)
+{
+    uintptr_t bits = 0; /* of all values: one is no number if they together are none */
+
+    for (const struct word *word = words, *end = word + words_count; word < end; word++)
+        bits |= *(const uintptr_t *)(const void *)((const char *)context + word->from_end);
+    if (unlikely(bits >= DANGLING_LEAST || !slots_are_words ||
+                 atomic_load_explicit(&origins_were_listed, memory_order_relaxed)))
+        hold_any(thread, context);
+}
+
 uint32_t dangling_list(struct context *context, const struct context *over, uint64_t now)
 {
-    struct holdings *holdings = holdings_of(context);
-    const struct holdings *before;
+    struct dangling_holdings *holdings = dangling_holdings(context);
+    const struct dangling_holdings *before;
 
     if (!holdings->site && slots_calls.caller) /* no stack is looked at for that */
         holdings->site = slots_calls.caller();
     if (unlikely(over != NULL)) {
-        before = holdings_of(over);
+        before = dangling_holdings(over);
         if (holdings->site && before->site == holdings->site)
             holdings->again = before->again + 1;
     }
@@ -260,8 +265,8 @@ uint32_t dangling_list(struct context *context, const struct context *over, uint
 
 void dangling_succeeds(const struct context *context, struct context *next)
 {
-    const struct holdings *before = holdings_of(context);
-    struct holdings *holdings = holdings_of(next);
+    const struct dangling_holdings *before = dangling_holdings(context);
+    struct dangling_holdings *holdings = dangling_holdings(next);
 
     if (!before->born || !holdings->born)
         return;
@@ -269,12 +274,12 @@ void dangling_succeeds(const struct context *context, struct context *next)
     holdings->again = before->again;
     holdings->site = before->site;
     for (uint32_t i = 0; i < holdings->count; i++)
-        holdings->list[i].site = before->site;
+        list_of(holdings)[i].site = before->site;
 }
 
 const void *dangling_site(const struct context *context)
 {
-    return holdings_of(context)->site;
+    return dangling_holdings(context)->site;
 }
 
 struct listing {
@@ -286,7 +291,7 @@ static void visit_block(void *block, void *arg)
 {
     const struct context *context =
         (const struct context *)(const void *)((const char *)block + context_before);
-    const struct holdings *holdings = holdings_of(context);
+    const struct dangling_holdings *holdings = dangling_holdings(context);
     struct dangling_held held = {context, holdings->site,
                                  __atomic_load_n(&holdings->born, __ATOMIC_ACQUIRE)};
     const struct listing *listing = arg;
@@ -302,83 +307,23 @@ void dangling_each(void (*visit)(const struct dangling_held *held, void *arg), v
     listed_each(visit_block, &listing);
 }
 
-void dangling_let_go(struct context *context)
+void dangling_let_go_held(struct dangling_holdings *holdings)
 {
-    struct holdings *holdings = holdings_of(context);
+    struct holding *list = list_of(holdings);
 
-    if (slots_have_copied)
-        dangling_look();
-    holdings->born = 0;
-    if (!holdings->count)
-        return;
     lock_take(&holdings_lock);
     for (size_t i = 0; i < holdings->count; i++) {
-        struct holding *holding = &holdings->list[i];
+        struct holding *holding = &list[i];
 
         if ((*holding->link = holding->next))
             holding->next->link = holding->link;
     }
     lock_drop(&holdings_lock);
     for (size_t i = 0; i < holdings->count; i++) {
-        if (holdings->list[i].origin)
-            origin_put(holdings->list[i].origin);
+        if (list[i].origin)
+            origin_put(list[i].origin);
     }
     holdings->count = 0;
-}
-
-/* Once for every slot (or other reason) and place. The table is never full for long programs: then nothing more
- * is said. */
-bool dangling_is_said(const void *reason, const void *site)
-{
-    static struct {
-        const void *site, *reason;
-    } said[SAID_MAX];
-    static unsigned said_count;
-    bool is_known = false;
-
-    lock_take(&holdings_lock);
-    for (unsigned i = 0; i < said_count; i++)
-        is_known |= said[i].site == site && said[i].reason == reason;
-    if (!is_known && said_count < SAID_MAX) {
-        said[said_count].site = site;
-        said[said_count++].reason = reason;
-    } else {
-        is_known = true;
-    }
-    lock_drop(&holdings_lock);
-    return is_known;
-}
-
-const char *dangling_place(const void *site, char *place, size_t size)
-{
-    char function[128] = "";
-    uintptr_t start = 0, end;
-    struct elf_module module;
-
-    if (!site || !elf_module_at(site, &module))
-        fmt_buf(place, size, "at a place that is not known%s",
-                slots_calls.backtrace ? "" : " (libunwind.so.8 is not there)");
-    else if (elf_function_at(site, &start, &end, function, sizeof function))
-        fmt_buf(place, size, "in %s+0x%lx of %s", function,
-                (unsigned long)((uintptr_t)site - start), module.name);
-    else
-        fmt_buf(place, size, "at %s+0x%lx", module.name,
-                (unsigned long)((uintptr_t)site - module.base));
-    return place;
-}
-
-static void say(const struct slot *slot, const void *site, unsigned count, bool is_freed)
-{
-    char place[256];
-
-    log_msg(LOG_LEVEL_ERROR,
-            "BATON_CARRY=\"%s\": a value was %s while %u %s it, handed over %s: if its memory is "
-            "freed the task reads "
-            "what is not there; copy it (copy=N, string), clone=F,free=F, ref=F,unref=F, or drop "
-            "it (weak)",
-            slot->item, is_freed ? "set to NULL" : "replaced", count,
-            count == 1 ? "handoff still holds" : "handoffs still hold",
-            dangling_place(site, place, sizeof place));
 }
 
 void dangling_replaced(const struct slot *slot, const void *value, const void *by)
@@ -408,12 +353,11 @@ void dangling_replaced(const struct slot *slot, const void *value, const void *b
         }
         sites[i].count++;
     }
-    replaced[slot - slots] += sites_count > 0;
     lock_drop(&holdings_lock);
-    for (unsigned i = 0; i < sites_count; i++) {
-        if (!dangling_is_said(slot, sites[i].site))
-            say(slot, sites[i].site, sites[i].count, by == NULL);
-    }
+    if (sites_count)
+        dangling_note_replaced(slot);
+    for (unsigned i = 0; i < sites_count; i++)
+        dangling_say_replaced(slot, sites[i].site, sites[i].count, by == NULL);
     errno = saved_errno;
 }
 
@@ -431,7 +375,7 @@ static void forget_origin(struct origin *changed)
     lock_drop(&holdings_lock);
 }
 
-void dangling_look(void)
+void dangling_look_slow(void)
 {
     struct origin *changed;
 
@@ -443,22 +387,14 @@ void dangling_look(void)
     }
 }
 
-unsigned dangling_changed(const struct slot *slot)
-{
-    return changed_in_place[slot - slots];
-}
-
-unsigned dangling_count(const struct slot *slot)
-{
-    return replaced[slot - slots];
-}
-
 void dangling_fork_lock(void)
 {
     lock_take_for_fork(&holdings_lock);
+    dangling_say_fork_lock();
 }
 
 void dangling_fork_unlock(void)
 {
+    dangling_say_fork_unlock();
     lock_drop_after_fork(&holdings_lock);
 }

@@ -11,6 +11,8 @@
 #include "context/scope.h"
 #include "slots/slots.h"
 
+#pragma GCC visibility push(hidden)
+
 struct overlay_part;
 /* Set once, by context_make_empty: from a context on; what an overlay's bits take. */
 extern size_t context_bytes __attribute__((visibility("hidden")));
@@ -207,5 +209,7 @@ void scope_leave_above(struct thread *thread, size_t saved_used);
 extern bool scope_has_front, scope_is_words_only;
 int overlay_set_key(struct thread *thread, unsigned key, unsigned key_index, const void *value,
                     int (*real)(unsigned, const void *));
+
+#pragma GCC visibility pop
 
 #endif

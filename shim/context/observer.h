@@ -10,6 +10,8 @@
 
 #include "context/context.h"
 
+#pragma GCC visibility push(hidden)
+
 struct handoff; /* the watcher's, which begins with: */
 struct observed {
     uint64_t id;
@@ -97,5 +99,7 @@ static inline struct context *observer_behind(struct context *context)
 {
     return context->flags & CONTEXT_WATCHED ? context->base : context;
 }
+
+#pragma GCC visibility pop
 
 #endif

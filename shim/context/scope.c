@@ -31,7 +31,6 @@
 #include "slots/words.h"
 
 enum { ENTRIES_FIRST = 16, DESTRUCTOR_ROUNDS = 4 /* PTHREAD_DESTRUCTOR_ITERATIONS */ };
-enum { STRICT_BYTES = 256 };
 
 static bool grow(void **block, size_t *have, size_t want)
 {
@@ -85,15 +84,17 @@ static struct scope_entry *entry_push(struct thread *thread)
     return entry;
 }
 
-/* Where the first scope entry's values lie are still those of the thread's last attach. */
+/* Where the first scope entry's values lie are still those of the thread's last attach, or in front of its block. */
 static __attribute__((noinline)) void save_strictly(struct thread *thread, struct context *owned,
                                                     struct context *own, uint32_t epoch)
 {
     char before[STRICT_BYTES];
     size_t at = thread->saved_used, size = slots_bytes <= sizeof before ? slots_bytes : 0;
 
-    memcpy(before, thread->saved + at, size);
+    memcpy(before, scope_has_front ? (char *)thread_front(thread) : thread->saved + at, size);
     scope_save(thread, owned, own, epoch);
+    if (scope_has_front)
+        memcpy(thread_front(thread), thread->saved + at, slots_bytes);
     if (size)
         strict_attached(thread, before, thread->saved + at);
 }
@@ -293,6 +294,8 @@ static void entry_pop(struct thread *thread)
             slots_restore(thread_front(thread),
                           frame_mark & FRAME_THREAD ? context_copied(context) : NULL,
                           context->epoch);
+        if (origins_on)
+            origin_back(thread);
         thread->attached = NULL;
         thread->frame_mark = 0;
     }

@@ -14,6 +14,7 @@
 #include "context/lending.h"
 #include "context/observer.h"
 #include "context/scope.h"
+#include "context/strict_front.h"
 #include "context/thread.h"
 #include "context/trace.h"
 #include "slots/moves.h"
@@ -209,6 +210,14 @@ static APART struct thread *enter_by_lending(struct context *context, uintptr_t 
                                                               : enter_any(context, frame_mark);
 }
 
+static APART struct thread *enter_strictly(struct context *context, uintptr_t frame_mark)
+{
+    struct thread *thread = thread_self;
+
+    return likely(strict_front_enter(thread, context, frame_mark)) ? thread
+                                                                   : enter_any(context, frame_mark);
+}
+
 static APART struct thread *enter_by_calling_out(struct context *context, uintptr_t frame_mark)
 {
     return likely(enter_calling_out(thread_self, context, frame_mark))
@@ -365,6 +374,12 @@ static APART void leave_by_lending(uintptr_t sp)
         leave_here(sp);
 }
 
+static APART void leave_strictly(uintptr_t sp)
+{
+    if (unlikely(!strict_front_leave(thread_self, sp)))
+        leave_here(sp);
+}
+
 static APART void leave_by_calling_out(uintptr_t sp)
 {
     if (unlikely(!leave_calling_out(thread_self, sp)))
@@ -422,6 +437,9 @@ void scope_choose(void)
     } else if (observer) {
         enter_way = enter_watched;
         leave_way = leave_watched;
+    } else if (scope_is_words_only && dangling_on) {
+        enter_way = enter_strictly;
+        leave_way = leave_strictly;
     } else if (slots_have_owned_keys && !slots_have_copied && !origins_on && !dangling_on) {
         enter_way = enter_by_lending;
         leave_way = leave_by_lending;

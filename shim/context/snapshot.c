@@ -95,10 +95,10 @@ baton_build_personality(int version, int actions, uint64_t exception_class,
 
 ARCH_PERSONALITY(baton_build_personality);
 
-/* All that calls foreign code. True: some value is set. */
-static GUARDED bool read_values(struct thread *thread, struct context *context)
+/* True: some value is set. */
+static inline __attribute__((always_inline)) bool read_values_here(struct thread *thread,
+                                                                   struct context *context)
 {
-    GUARDED_FRAME_BY(baton_build_personality);
     bool is_set = false;
 
     for (unsigned key_index = 0; key_index < slots_key_count; key_index++) {
@@ -125,7 +125,9 @@ static GUARDED bool read_values(struct thread *thread, struct context *context)
         if (vars_end)
             context->flags |= CONTEXT_COUNTED;
     }
-    if (slots_have_copied)
+    if (slots_are_words)
+        is_set |= slots_read_words(context_copied(context));
+    else if (slots_have_copied)
         is_set |= slots_capture(context_copied(context), thread, borrowed_now(thread),
                                 borrowed_from(thread));
     if (dangling_on && slots_have_copied)
@@ -133,6 +135,20 @@ static GUARDED bool read_values(struct thread *thread, struct context *context)
     if (is_set && slots_have_owned)
         context->flags |=
             CONTEXT_COUNTED; /* let go at once: functions of the program's wait for it */
+    return is_set;
+}
+
+/* What calls foreign code. */
+static GUARDED bool read_values(struct thread *thread, struct context *context)
+{
+    GUARDED_FRAME_BY(baton_build_personality);
+    bool is_set;
+
+    thread->built = context;
+    thread->building = arch_sp();
+    is_set = read_values_here(thread, context);
+    thread->building = 0;
+    thread->built = NULL;
     return is_set;
 }
 
@@ -184,7 +200,7 @@ struct context *context_build(struct thread *thread, int64_t refs)
         context->key[key_index] = NULL;
         arch_forget(context->key[key_index]); /* few: no call of memset */
     }
-    if (slots_have_copied)
+    if (slots_have_copied && !slots_are_words) /* words are all written, and only they are read */
         memset(context_copied(context), 0, slots_bytes);
     if (unlikely(dangling_on))
         dangling_begin(context);
@@ -192,11 +208,9 @@ struct context *context_build(struct thread *thread, int64_t refs)
     if (unlikely(!atomic_load_explicit(&contexts_built, memory_order_acquire)))
         atomic_store(&contexts_built, 1);
     context->epoch = atomic_load(&slots_epoch);
-    thread->built = context;
-    thread->building = arch_sp();
-    is_set = read_values(thread, context);
-    thread->building = 0;
-    thread->built = NULL;
+    is_set = slots_have_owned_keys || (slots_have_copied && !slots_are_words)
+                 ? read_values(thread, context)
+                 : read_values_here(thread, context);
     if (slots_always_build)
         context->flags |= CONTEXT_ONCE;
     if (!is_set)

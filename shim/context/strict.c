@@ -17,17 +17,16 @@
 #include "base/sys.h"
 #include "elf/elf.h"
 #include "context/dangling.h"
+#include "context/fast.h"
 #include "context/internal.h"
 #include "context/observer.h"
 #include "context/thread.h"
 #include "slots/slots.h"
+#include "slots/words.h"
 
 enum { AGAIN = 1000, SITES = 16, RUNNING = 256, FRAMES = 16, SECOND = 1000000000 };
 enum { ENTRIES_READ = 128 }; /* larger blocks of scope entries are unmapped when they grow */
 enum { FIRST_LOOK = 1 << 22 };
-
-/* Of a thread that is no program's own: what it has done so far. */
-enum { WORKER_NOT = 0, WORKER = 1, WORKER_HAS_SET = 2 };
 
 static uint64_t old_ns, began_ticks, began_ns;
 static _Atomic uint64_t next_look = UINT64_MAX;
@@ -234,7 +233,7 @@ static bool is_main_thread(void)
 
 static __attribute__((noinline)) void look_at_keys(struct thread *thread)
 {
-    thread->worker = WORKER;
+    thread->worker &= ~(unsigned)WORKER_HAS_SET;
     if (is_main_thread())
         return;
     for (unsigned i = 0; i < slots_key_count; i++) {
@@ -245,20 +244,18 @@ static __attribute__((noinline)) void look_at_keys(struct thread *thread)
     }
 }
 
-void strict_gone(struct thread *thread)
+void strict_gone_slow(struct thread *thread)
 {
-    if (thread->attached)
-        return;
-    if (unlikely(thread->worker == WORKER_HAS_SET))
+    if (thread->worker & WORKER_HAS_SET)
         look_at_keys(thread);
-    else if (unlikely(thread->worker == WORKER_NOT && thread != &thread_unknown))
-        thread->worker = WORKER;
+    else if (thread != &thread_unknown)
+        thread->worker |= WORKER;
 }
 
 void strict_key_set(struct thread *thread)
 {
-    if (thread->worker == WORKER)
-        thread->worker = WORKER_HAS_SET;
+    if (thread->worker & WORKER)
+        thread->worker |= WORKER_HAS_SET;
 }
 
 static inline bool differ(const void *before, const void *now, const struct slot *slot)
@@ -272,8 +269,8 @@ static inline bool differ(const void *before, const void *now, const struct slot
 
 void strict_attached(struct thread *thread, const void *before, const void *now)
 {
-    if (thread->worker == WORKER_NOT) {
-        thread->worker = WORKER; /* from here on `before` is what the thread had */
+    if (!(thread->worker & WORKER_WORDS)) {
+        thread->worker |= WORKER | WORKER_WORDS; /* from here on `before` is what the thread had */
         return;
     }
     if (!memcmp(before, now, slots_bytes))
@@ -288,6 +285,25 @@ void strict_attached(struct thread *thread, const void *before, const void *now)
             !is_main_thread())
             say_dirty(slot);
     }
+}
+
+void strict_front_changed(struct thread *thread)
+{
+    char before[STRICT_BYTES], *front = thread_front(thread);
+
+    if (slots_bytes > sizeof before) {
+        words_save(front);
+        thread->worker |= WORKER | WORKER_WORDS;
+        return;
+    }
+    memcpy(before, front, slots_bytes);
+    words_save(front);
+    strict_attached(thread, before, front);
+}
+
+void strict_switched(struct thread *thread)
+{
+    thread->worker &= ~(unsigned)WORKER_WORDS;
 }
 
 /* ---- the interface ---- */

@@ -4,6 +4,8 @@
 
 #include "context/context.h"
 
+#pragma GCC visibility push(hidden)
+
 /* Makes our own key, with the real functions and thread_leave_at_exit; once, before any thread_enter. */
 void thread_init(int (*key_create)(unsigned *, void (*)(void *)),
                  int (*setspecific)(unsigned, const void *), void (*leave)(void *block));
@@ -59,5 +61,7 @@ void context_drop_lent(struct thread *thread);
 
 void thread_fork_lock(void);
 void thread_fork_unlock(bool is_child);
+
+#pragma GCC visibility pop
 
 #endif

@@ -13,6 +13,8 @@
 #include "context/context.h"
 #include "slots/variables_map.h"
 
+#pragma GCC visibility push(hidden)
+
 /* A context of the user's (struct baton_context of include/baton.h). Entered in one thread at most. */
 struct vars_context {
     _Atomic int64_t refs;
@@ -60,5 +62,7 @@ void vars_leave_holder(struct thread *thread, const struct context *holder);
 
 void vars_fork_lock(void);
 void vars_fork_unlock(void);
+
+#pragma GCC visibility pop
 
 #endif

@@ -69,12 +69,19 @@ void slots_note_words(const void *values)
     atomic_store_explicit(&slots_words_unseen, is_any_left, memory_order_relaxed);
 }
 
-bool slots_read(void *values)
+bool slots_read_words(void *values)
 {
     bool is_any_set = words_read(values, slots_initial);
 
     if (is_any_set && atomic_load_explicit(&slots_words_unseen, memory_order_relaxed))
         slots_note_words(values);
+    return is_any_set;
+}
+
+bool slots_read(void *values)
+{
+    bool is_any_set = slots_read_words(values);
+
     for (unsigned i = 0; i < slots_count; i++) {
         if (is_moved(&slots[i]) && slots[i].kind->read)
             is_any_set |= note_value(
@@ -122,9 +129,7 @@ bool slots_capture(void *values, const void *owner, const void *borrowed, const 
 
     if (!slots_have_owned)
         return slots_read(values);
-    is_any_set = words_read(values, slots_initial);
-    if (is_any_set && atomic_load_explicit(&slots_words_unseen, memory_order_relaxed))
-        slots_note_words(values);
+    is_any_set = slots_read_words(values);
     for (unsigned i = 0; i < slots_count; i++) {
         const struct slot *slot = &slots[i];
 

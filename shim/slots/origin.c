@@ -33,8 +33,9 @@ bool origins_on, origins_tell;
 
 static struct lock origins_lock;
 static struct origin *origins[BUCKETS];
-static struct origin *places, *next_place; /* listed ones that can be looked at; where to go on */
-static struct origin *_Atomic changed;     /* to be told, held once more for that */
+static struct origin *next_place; /* of origins_with_place: where to go on */
+struct origin *origins_with_place, *_Atomic origins_changed;
+atomic_bool origins_were_listed;
 
 /* A handler may have interrupted this thread while it has the lock: what it sets is noted for later. */
 static __thread struct {
@@ -67,8 +68,8 @@ static void end(struct origin *origin, enum origin_state state)
     }
     if (origins_tell && state == ORIGIN_CHANGED) {
         origin->held++;
-        origin->around = atomic_load_explicit(&changed, memory_order_relaxed);
-        atomic_store_explicit(&changed, origin, memory_order_relaxed);
+        origin->around = atomic_load_explicit(&origins_changed, memory_order_relaxed);
+        atomic_store_explicit(&origins_changed, origin, memory_order_relaxed);
     }
 }
 
@@ -168,14 +169,15 @@ static void list(struct origin *fresh)
 {
     struct origin **bucket = bucket_of(fresh->owner);
 
+    atomic_store_explicit(&origins_were_listed, true, memory_order_relaxed);
     fresh->next = *bucket;
     *bucket = fresh;
     if (!fresh->place)
         return;
-    if ((fresh->around = places))
-        places->link = &fresh->around;
-    fresh->link = &places;
-    places = fresh;
+    if ((fresh->around = origins_with_place))
+        origins_with_place->link = &fresh->around;
+    fresh->link = &origins_with_place;
+    origins_with_place = fresh;
 }
 
 struct origin *origin_get(const struct slot *slot, void *value, const void *owner,
@@ -250,11 +252,11 @@ const struct slot *origin_slot(const struct origin *origin)
 
 void origin_look_around(unsigned most)
 {
-    if (!__atomic_load_n(&places, __ATOMIC_RELAXED))
+    if (!__atomic_load_n(&origins_with_place, __ATOMIC_RELAXED))
         return;
     take();
-    for (unsigned i = 0; i < most && places; i++) {
-        struct origin *origin = next_place ? next_place : places;
+    for (unsigned i = 0; i < most && origins_with_place; i++) {
+        struct origin *origin = next_place ? next_place : origins_with_place;
 
         next_place = origin->around;
         look(origin);
@@ -266,12 +268,12 @@ struct origin *origin_changed(void)
 {
     struct origin *origin;
 
-    if (!atomic_load_explicit(&changed, memory_order_relaxed))
+    if (!atomic_load_explicit(&origins_changed, memory_order_relaxed))
         return NULL;
     take();
-    origin = atomic_load_explicit(&changed, memory_order_relaxed);
+    origin = atomic_load_explicit(&origins_changed, memory_order_relaxed);
     if (origin)
-        atomic_store_explicit(&changed, origin->around, memory_order_relaxed);
+        atomic_store_explicit(&origins_changed, origin->around, memory_order_relaxed);
     drop();
     return origin;
 }

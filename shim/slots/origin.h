@@ -10,7 +10,10 @@
 #ifndef BATON_SLOTS_ORIGIN_H
 #define BATON_SLOTS_ORIGIN_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
+
+#pragma GCC visibility push(hidden)
 
 struct slot;
 struct origin;
@@ -23,6 +26,10 @@ enum origin_state {
 
 extern bool origins_on;   /* set before any capture: somebody asks */
 extern bool origins_tell; /* and takes those that have changed (origin_changed) */
+extern atomic_bool origins_were_listed __attribute__((visibility("hidden")));
+/* Listed ones that can be looked at; those to be told, each held once more for that. */
+extern struct origin *origins_with_place __attribute__((visibility("hidden")));
+extern struct origin *_Atomic origins_changed __attribute__((visibility("hidden")));
 
 /* "This owner has this value": one reference; place: where it is kept, or NULL. NULL: no memory. */
 struct origin *origin_get(const struct slot *slot, void *value, const void *owner,
@@ -36,6 +43,14 @@ const struct slot *origin_slot(const struct origin *origin);
 /* ORIGIN_CHANGED: what the owner has instead. */
 const void *origin_after(const struct origin *origin);
 
+/* One that can be looked at is listed, or one has changed: otherwise the next two do nothing. */
+static inline bool origin_has_news(void)
+{
+    return atomic_load_explicit(&origins_were_listed, memory_order_relaxed) &&
+           (__atomic_load_n(&origins_with_place, __ATOMIC_RELAXED) ||
+            atomic_load_explicit(&origins_changed, memory_order_relaxed));
+}
+
 /* Looks at some that can be looked at, others each time. */
 void origin_look_around(unsigned most);
 /* One that has changed since the last call, and a reference to it; NULL: none. */
@@ -43,6 +58,13 @@ struct origin *origin_changed(void);
 
 /* Perhaps the owner has something listed here; only the owner may ask. */
 bool origin_owns_any(const void *owner);
+
+/* The same at once, in a process in which nothing was ever listed. */
+static inline bool origin_may_own_any(const void *owner)
+{
+    return atomic_load_explicit(&origins_were_listed, memory_order_relaxed) &&
+           origin_owns_any(owner);
+}
 
 /* The owner has `now`, and no other value that it had. */
 void origin_seen(const void *owner, const struct slot *slot, const void *now);
@@ -63,5 +85,7 @@ void origin_slot_gone(const struct slot *slot);
 void origin_forked(const void *thread);
 void origin_fork_lock(void);
 void origin_fork_unlock(void);
+
+#pragma GCC visibility pop
 
 #endif

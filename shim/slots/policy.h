@@ -24,6 +24,8 @@
 
 #include "slots/slots.h"
 
+#pragma GCC visibility push(hidden)
+
 /* Some slot is held: captures build, attaches lend. */
 extern bool slots_have_owned;
 
@@ -101,5 +103,7 @@ size_t policy_heap_bytes(void *value, size_t want);
 
 /* Exit has begun: functions of the program's are not called any more by policy_let_go. */
 void policies_end(void);
+
+#pragma GCC visibility pop
 
 #endif

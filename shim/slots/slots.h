@@ -27,6 +27,8 @@
 #include "base/config.h"
 #include "slots/form.h"
 
+#pragma GCC visibility push(hidden)
+
 enum {
     SLOTS_MAX = 250,
     SLOT_NO_KEY = 0xffff,
@@ -384,6 +386,8 @@ extern _Atomic uint32_t slots_epoch;
  */
 void slots_save(void *saved, uint32_t now);
 bool slots_read(void *values);
+/* The same where slots_are_words. */
+bool slots_read_words(void *values);
 bool slots_capture(void *values, const void *owner, const void *borrowed, const void *from);
 bool slots_same(const void *values);
 /* Where words are read without slots_read: notes which have a value, while some were never seen to have one. */
@@ -501,5 +505,7 @@ const char *slot_deny_function(const char *name, const char *module_name);
 /* Why what is at the address that a function answers must not be carried. NULL: it may. */
 const char *slot_deny_place(const char *name, const char *module_name);
 extern bool slots_force; /* BATON_FORCE */
+
+#pragma GCC visibility pop
 
 #endif

@@ -367,19 +367,30 @@ UNSANITIZED void words_save(void *saved)
         copy((char *)saved + runs[i].offset, tp + runs[i].place, runs[i].size);
 }
 
-bool words_read(void *values, const void *initial)
+static UNSANITIZED __attribute__((noinline)) bool read_runs(char *values, const char *initial)
 {
-    words_save(values);
-    for (unsigned i = 0; i < alone_count; i++) {
-        if (!initial || ALONE(values, i) != ALONE(initial, i))
-            return true;
-    }
+    char *tp = arch_tp();
+    bool differs = false;
+
     for (unsigned i = 0; i < runs_count; i++) {
-        if (!initial || !is_equal((const char *)values + runs[i].offset,
-                                  (const char *)initial + runs[i].offset, runs[i].size))
-            return true;
+        copy(values + runs[i].offset, tp + runs[i].place, runs[i].size);
+        differs |= !is_equal(values + runs[i].offset, initial + runs[i].offset, runs[i].size);
     }
-    return false;
+    return differs;
+}
+
+UNSANITIZED bool words_read(void *values, const void *initial)
+{
+    word differs = 0, *value = (word *)(void *)((char *)values + words_bytes);
+    const word *first = (const word *)(const void *)((const char *)initial + words_bytes);
+
+    for (const intptr_t *place = words_alone, *end = place + alone_count; place < end; place++) {
+        word now = ARCH_TP_WORD(*place);
+
+        differs |= now ^ *--first;
+        *--value = now;
+    }
+    return (runs_count && read_runs(values, initial)) || differs;
 }
 
 UNSANITIZED void words_exchange(const void *values, void *saved)

@@ -14,6 +14,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#pragma GCC visibility push(hidden)
+
 /* Plans for what slots_begin found; gives the slots their room, from offset 0 on; once, at start. */
 void words_init(void);
 
@@ -22,7 +24,7 @@ extern bool words_are_quick; /* words_move.h may be used for them */
 extern unsigned words_bytes; /* a multiple of 16 */
 
 /* As slots_read, slots_same, slots_write, slots_restore: of the static words only. */
-bool words_read(void *values, const void *initial);
+bool words_read(void *values, const void *initial); /* some value is not the initial one */
 bool words_same(const void *values);
 /* Saves what the thread has and writes `values`. */
 void words_exchange(const void *values, void *saved);
@@ -31,5 +33,7 @@ void words_write(const void *values);
 void words_restore(const void *saved);
 /* Only where the thread still has what was written (rule 13). */
 void words_restore_borrowed(const void *saved, const void *borrowed);
+
+#pragma GCC visibility pop
 
 #endif

@@ -315,3 +315,11 @@ def weak_unwatched(kind):
     after.slot_is(item, "refused")
     item = f"{PLUGIN_WEAK[kind]},weak"
     carry(item, "policy_unload", PLUGIN, "fn", "weak", launched=True).complains(item, "baton run").slot_is(item, "refused")
+
+
+@test("D16: a value that is held is each task's own, as it was when it was handed over, beside a word, too", each=("string", "copy=8"))
+def beside_word(policy):
+    one_worker = {"UV_THREADPOOL_SIZE": "1"}
+    plain("held_beside_word", env=one_worker).says("0 none\n0 none\n0 none\nown two\n")
+    after = carry(f"key:text_key,{policy};tls:request_word", "held_beside_word", env=one_worker)
+    after.says("1 one\n1 two\n1 two\nown two\n").clean()

@@ -10,6 +10,7 @@
 
 #include "base/arch.h"
 #include "base/config.h"
+#include "context/dangling.h"
 #include "context/fast.h"
 #include "context/pool/record.h"
 #include "context/scope.h"
@@ -27,6 +28,10 @@ static inline void core_start(char *carry)
 
     config_read(environment, &config);
     slots_parse(&config);
+#ifdef CORE_STRICT
+    if (dangling_start())
+        dangling_on = slots_watched = origins_on = origins_tell = true;
+#endif
     slots_begin();
     slots_calls.key_read = pthread_getspecific;
     slots_calls.key_write = pthread_setspecific;

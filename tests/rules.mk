@@ -29,8 +29,8 @@ unit: $(UNIT_BIN)  ## build the Check suites
 
 # Debian's pytest, by Debian's Python: another python3 may come first in PATH.
 PYTEST    ?= /usr/bin/python3 -m pytest
-# One more at a time than there are processors: some tests wait.
-TEST_JOBS ?= $(shell expr $$(nproc) + 1)
+# Two more at a time than there are processors: tests wait for a fifth of their time.
+TEST_JOBS ?= $(shell expr $$(nproc) + 2)
 test: all tests  ## run the tests: T=PATTERN picks by name or promise, TEST_ARGS="-x --lf" goes to pytest
 	$(Q)BATON_TEST_BUILD='$(B)' $(PYTEST) -q -n $(TEST_JOBS) $(if $(T),--pick='$(T)') $(TEST_ARGS)
 

@@ -8,6 +8,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -15,7 +16,16 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
+
+#if !__GLIBC_PREREQ(2, 35) /* which has none */
+#define epoll_pwait2 epoll_pwait_for
+static int epoll_pwait_for(int of, struct epoll_event *told, int most, const struct timespec *timeout, const sigset_t *mask)
+{
+    return epoll_pwait(of, told, most, timeout ? (int)(timeout->tv_sec * 1000) : -1, mask);
+}
+#endif
 
 enum { TASKS = 30, END = -1 };
 

@@ -10,9 +10,12 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+enum { FIRST = 64 };
+
 pthread_key_t request_key;
 static GThreadPool *pool;
 static int count;
+static gint done;
 
 static void leaf(intptr_t number)
 {
@@ -21,7 +24,7 @@ static void leaf(intptr_t number)
 
 static void within(void)
 {
-    for (intptr_t i = 2; i <= count; i++)
+    for (intptr_t i = FIRST + 1; i <= count; i++)
         g_thread_pool_push(pool, (gpointer)i, NULL);
 }
 
@@ -30,8 +33,9 @@ static void task(gpointer data, gpointer user)
     (void)user;
     if (!count)
         leaf((intptr_t)data);
-    else if ((intptr_t)data == 1)
+    else if ((intptr_t)data == FIRST)
         within();
+    g_atomic_int_inc(&done);
 }
 
 static void run(int first, int tasks)
@@ -41,6 +45,8 @@ static void run(int first, int tasks)
         pthread_setspecific(request_key, (void *)(0x10000 + i));
         g_thread_pool_push(pool, (gpointer)i, NULL);
     }
+    while (g_atomic_int_get(&done) < count) /* a pool that is being freed takes no more */
+        g_usleep(1000);
     g_thread_pool_free(pool, FALSE, TRUE);
 }
 
@@ -49,7 +55,7 @@ int main(int argc, char **argv)
     pthread_key_create(&request_key, NULL);
     if (argc > 2 && !strcmp(argv[1], "within")) {
         count = atoi(argv[2]);
-        run(1, 1);
+        run(1, FIRST); /* the last of them; its thread has run some before, most likely */
         return 0;
     }
     for (int turn = 0; turn < 4; turn++)

@@ -181,9 +181,9 @@ def late_plugin(item):
 def late_word():
     libraries = [compiled(f"lib{name}.so", "-shared", "-fPIC", f"-DSTART={start}", "late_word.c")
                  for name, start in (("late", 0), ("other", 55))]
-    plain("late_word", *libraries).wrong()
+    plain("late_library", *libraries).wrong()
     for items in ("tls:late_word@liblate", "key:no_such_key;tls:late_word@liblate", "tls:late_word@liblate;fenv"):
-        after = carry(items, "late_word", *libraries).ok().quiet()
+        after = carry(items, "late_library", *libraries).ok().quiet()
         after.says(" 1 1 2 3 7 7 4 5\n 1 1 2 3 7 7 4 5\n 2 3 7 7\n")
 
 

@@ -42,7 +42,7 @@ def late_values(shown):
     item = "tls:late_word@liblate"
     libraries = [compiled(f"lib{name}.so", "-shared", "-fPIC", f"-DSTART={start}", "late_word.c")
                  for name, start in (("late", 0), ("other", 55))]
-    folder, path = traced("late_word", *libraries, items=item, env={"BATON_SHOW": item + shown} if shown else None)
+    folder, path = traced("late_library", *libraries, items=item, env={"BATON_SHOW": item + shown} if shown else None)
     with folder:
         values = [row.get(item, "") for row in table(path)]
     seen = [int(value, 10) if shown else int.from_bytes(bytes.fromhex(value.removeprefix("0x")), "little")

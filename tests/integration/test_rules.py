@@ -385,7 +385,7 @@ def prototypes_complete():
     wanted = set(re.findall(r"^#define WANT_(\w+) 1", "\n".join(path.read_text() for path in programs), re.M))
     # A mangled name of C++ says its parameters' types itself, and is looked up by them.
     missing = {family for family, name in re.findall(r"^HOOK\((\w+),[^,]*, (\w+),", rows, re.M)
-               if not name.startswith("_Z")} - wanted
+               if not name.startswith("_Z")} - wanted - {"SANDBOX"}  # prctl, declared with "...": its five are taken as they come
     if missing:
         raise Failure(f"no prototypes program has WANT_ of {sorted(missing)}")
 

@@ -349,8 +349,7 @@ __attribute__((destructor)) static void destruct(void)
         if (is_over) /* a child without the thread that had started */
             return;
         is_over = true; /* too late for a start */
-        if (!is_read || atomic_load(&sandbox_is_shut) ||
-            (!config.report && log_level < LOG_LEVEL_WARN))
+        if (!is_read || sandbox_is_shut() || (!config.report && log_level < LOG_LEVEL_WARN))
             return;
         slots_begin(); /* so that it can be told what would have been found */
     }
@@ -363,7 +362,7 @@ __attribute__((destructor)) static void destruct(void)
     }
     if (is_active)
         guard_raise(GUARD_TEARDOWN);
-    if (atomic_load(&sandbox_is_shut)) { /* all that comes now asks the system for something */
+    if (sandbox_is_shut()) { /* all that comes now asks the system for something */
         live_stay();
         return;
     }

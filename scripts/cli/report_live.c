@@ -171,6 +171,15 @@ static void add_waited(const struct live_head *head, json_t *report)
 }
 
 /* The report; NULL: none, or of a child that has counted nothing. */
+static const char *how_it_ended(const struct live_head *head, bool runs)
+{
+    if (runs)
+        return "still running";
+    if (head->is_over == LIVE_FEARED)
+        return "ended in a sandbox, perhaps";
+    return head->is_over ? "ended in a sandbox" : "ended without exit";
+}
+
 static json_t *read_live(const char *path, bool *runs)
 {
     struct mapped mapped;
@@ -199,10 +208,7 @@ static json_t *read_live(const char *path, bool *runs)
 
         add_waited(mapped.head, report);
         json_object_set_new(report, "pid", json_integer(mapped.head->pid));
-        json_object_set_new(report, "ended",
-                            json_string(*runs                  ? "still running"
-                                        : mapped.head->is_over ? "ended in a sandbox"
-                                                               : "ended without exit"));
+        json_object_set_new(report, "ended", json_string(how_it_ended(mapped.head, *runs)));
         if (mapped.head->is_child && !counted) {
             json_decref(report);
             report = NULL;

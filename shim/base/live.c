@@ -239,7 +239,7 @@ bool live_fork_child(void *counters)
 
     if (!head)
         return true;
-    if (atomic_load(&sandbox_is_shut)) { /* the child is told of with its parent */
+    if (sandbox_is_shut()) { /* the child is told of with its parent */
         head = NULL;
         blocks_count = 0;
         live_is_on = false;
@@ -275,7 +275,7 @@ bool live_fork_child(void *counters)
 void live_stay(void)
 {
     if (head)
-        head->is_over = 1;
+        head->is_over = atomic_load(&sandbox_is_seen) ? LIVE_IN_SANDBOX : LIVE_FEARED;
 }
 
 void live_end(void)

@@ -36,8 +36,11 @@ struct live_head {
     _Atomic uint32_t pages; /* that are in use, or more */
     _Atomic uint32_t text;  /* which of the two texts is whole; its length stands in text_len */
     uint32_t text_len[2];
-    uint32_t is_over; /* exit was reached in a sandbox that forbids more than this word */
+    uint32_t is_over; /* exit was reached where no more than this word can be written: see below */
 };
+
+/* A sandbox forbids it, or may: new privileges were given up, and no filter shown. */
+enum { LIVE_IN_SANDBOX = 1, LIVE_FEARED };
 
 extern bool live_is_on;
 

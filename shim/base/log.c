@@ -308,7 +308,7 @@ int log_write(int fd, const char *text, size_t len)
     bool is_owned;
     int error;
 
-    if (atomic_load(&sandbox_is_shut))
+    if (sandbox_is_shut())
         return EPERM;
     if (log_is_remembered(fd) && !log_is_still(fd))
         return EBADF;

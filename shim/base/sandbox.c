@@ -3,7 +3,9 @@
  *
  * A program that enters one by prctl shows its filter, which is run here as the kernel runs it, with the calls that we
  * would make. One that gives up new privileges, as everybody without any must before, may enter one by a system call
- * that we do not see: until it shows a filter it is taken for shut in. A second filter can only forbid more.
+ * that we do not see: until it shows a filter after that it is taken for shut in. A second filter can only forbid more.
+ *
+ * Rule: threads and signal handlers note at the same time, so what a filter forbids is stored and never taken back.
  */
 #include "base/sandbox.h"
 
@@ -15,11 +17,9 @@
 #include "base/arch.h"
 #include "base/sys.h"
 
-_Atomic bool sandbox_is_shut;
+_Atomic bool sandbox_is_seen, sandbox_is_feared;
 
-static bool is_known; /* a filter was shown, or strict mode entered */
-
-/* Unsigned, as the kernel's: a shift beyond the width and a division by zero, which it refuses, give 0. */
+/* Unsigned, as the kernel's. Shifts take the lower bits of a number beyond the width, as the machines do. */
 static uint32_t compute(unsigned operation, uint32_t a, uint32_t b)
 {
     switch (operation) {
@@ -30,7 +30,7 @@ static uint32_t compute(unsigned operation, uint32_t a, uint32_t b)
     case BPF_MUL:
         return a * b;
     case BPF_DIV:
-        return b ? a / b : 0;
+        return b ? a / b : 0; /* not reached: sandbox_ask */
     case BPF_AND:
         return a & b;
     case BPF_OR:
@@ -38,9 +38,9 @@ static uint32_t compute(unsigned operation, uint32_t a, uint32_t b)
     case BPF_XOR:
         return a ^ b;
     case BPF_LSH:
-        return b < 32 ? a << b : 0;
+        return a << b % 32;
     case BPF_RSH:
-        return b < 32 ? a >> b : 0;
+        return a >> b % 32;
     default: /* BPF_NEG */
         return -a;
     }
@@ -100,6 +100,8 @@ uint32_t sandbox_ask(const struct sock_filter *filter, unsigned len,
             memory[step->k % BPF_MEMWORDS] = x;
             break;
         case BPF_ALU:
+            if (BPF_OP(step->code) == BPF_DIV && !operand) /* by X: ends the filter */
+                return SECCOMP_RET_KILL_THREAD;
             a = compute(BPF_OP(step->code), a, operand);
             break;
         case BPF_JMP:
@@ -150,7 +152,11 @@ static bool lets_us_through(const struct sock_fprog *program)
         {SYS_mmap, {0, 65536, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS}},
         {SYS_mmap, {0, 65536, PROT_READ, MAP_PRIVATE}},
         {SYS_munmap, {0, 65536}},
+        {SYS_read, {3}},
+        {SYS_faccessat, {(uint64_t)AT_FDCWD, 0, F_OK}},
+        {SYS_mincore, {0, 1}},
         {SYS_getpid, {0}},
+        {SYS_gettid, {0}},
         {SYS_geteuid, {0}},
         {SYS_futex, {0}},
     };
@@ -170,18 +176,11 @@ static bool lets_us_through(const struct sock_fprog *program)
 
 void sandbox_note(int option, unsigned long mode, const void *program)
 {
-    bool was_known = is_known;
-
-    if (option == PR_SET_NO_NEW_PRIVS) {
-        if (!was_known)
-            atomic_store(&sandbox_is_shut, true);
-        return;
-    }
+    if (option == PR_SET_NO_NEW_PRIVS)
+        atomic_store(&sandbox_is_feared, true);
     if (option != PR_SET_SECCOMP)
         return;
-    is_known = true;
-    if (mode != SECCOMP_MODE_FILTER || !lets_us_through(program))
-        atomic_store(&sandbox_is_shut, true);
-    else if (!was_known)
-        atomic_store(&sandbox_is_shut, false);
+    if (mode != SECCOMP_MODE_FILTER || !program || !lets_us_through(program))
+        atomic_store(&sandbox_is_seen, true);
+    atomic_store(&sandbox_is_feared, false);
 }

@@ -13,8 +13,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* A call that a report or a message makes might end the process. */
-extern _Atomic bool sandbox_is_shut __attribute__((visibility("hidden")));
+/* A call that a report or a message makes would end the process: it has shown that; it may, by what it has not shown. */
+extern _Atomic bool sandbox_is_seen __attribute__((visibility("hidden")));
+extern _Atomic bool sandbox_is_feared __attribute__((visibility("hidden")));
+
+static inline bool sandbox_is_shut(void)
+{
+    return atomic_load(&sandbox_is_seen) || atomic_load(&sandbox_is_feared);
+}
 
 /* The arguments of prctl. A filter that allows all that we call at exit, or fails it, is no sandbox to us. */
 void sandbox_note(int option, unsigned long mode, const void *program);

@@ -2,7 +2,7 @@
  * A thread is given work; then the program shuts itself in and ends, with a line that is not written out yet.
  *     sandbox_end HOW
  * HOW: strict (read, write, exit only), filter (write and exit, all else kills), unseen (the same by a call of its own),
- * fails (all else fails), wide (ptrace kills), twice (wide, then filter), none.
+ * fails (all else fails), wide (ptrace kills), twice (wide, then filter), again (wide, then unseen), none.
  */
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -71,12 +71,12 @@ int main(int argc, char **argv)
     pthread_join(thread, NULL);
     if (!strcmp(how, "strict"))
         error = prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT);
-    if (!strcmp(how, "wide") || !strcmp(how, "twice"))
+    if (!strcmp(how, "wide") || !strcmp(how, "twice") || !strcmp(how, "again"))
         error = enter_wide();
     if (!strcmp(how, "filter") || !strcmp(how, "twice"))
         error |= enter_narrow(SECCOMP_RET_KILL_PROCESS, 0);
-    if (!strcmp(how, "unseen"))
-        error = enter_narrow(SECCOMP_RET_KILL_PROCESS, 1);
+    if (!strcmp(how, "unseen") || !strcmp(how, "again"))
+        error |= enter_narrow(SECCOMP_RET_KILL_PROCESS, 1);
     if (!strcmp(how, "fails"))
         error = enter_narrow(SECCOMP_RET_ERRNO | 1, 0);
     if (error)

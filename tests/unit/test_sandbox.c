@@ -104,6 +104,27 @@ START_TEST(test_sandbox_asks_as_the_kernel_does)
 }
 END_TEST
 
+/* What was left out above is the same on all machines in the kernel's hands. */
+START_TEST(test_sandbox_divides_and_shifts_as_the_kernel_does)
+{
+    static const struct sock_filter divides[] = {
+        BPF_STMT(BPF_LD | BPF_IMM, 5),
+        BPF_STMT(BPF_ALU | BPF_DIV | BPF_X, 0),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    static const struct sock_filter shifts[] = {
+        BPF_STMT(BPF_LD | BPF_IMM, 5),
+        BPF_STMT(BPF_LDX | BPF_IMM, 33),
+        BPF_STMT(BPF_ALU | BPF_LSH | BPF_X, 0),
+        BPF_STMT(BPF_RET | BPF_A, 0),
+    };
+    struct seccomp_data call = {.nr = CALL, .arch = MACHINE};
+
+    ck_assert_uint_eq(sandbox_ask(divides, 3, &call), SECCOMP_RET_KILL_THREAD);
+    ck_assert_uint_eq(sandbox_ask(shifts, 4, &call), 10);
+}
+END_TEST
+
 static void show(uint32_t answer, unsigned number)
 {
     struct sock_filter filter[] = {
@@ -121,19 +142,19 @@ static void show(uint32_t answer, unsigned number)
 START_TEST(test_sandbox_is_shut_by_what_ends_the_process)
 {
     sandbox_note(PR_SET_NAME, 0, "name");
-    ck_assert(!sandbox_is_shut);
+    ck_assert(!sandbox_is_shut());
     sandbox_note(PR_SET_NO_NEW_PRIVS, 1, NULL); /* perhaps one that is not shown */
-    ck_assert(sandbox_is_shut);
+    ck_assert(sandbox_is_shut());
     show(SECCOMP_RET_KILL_PROCESS, SYS_ptrace);
-    ck_assert(!sandbox_is_shut);
-    sandbox_note(PR_SET_NO_NEW_PRIVS, 1, NULL);
-    ck_assert(!sandbox_is_shut);
+    ck_assert(!sandbox_is_shut());
+    sandbox_note(PR_SET_NO_NEW_PRIVS, 1, NULL); /* and another */
+    ck_assert(sandbox_is_shut());
     show(SECCOMP_RET_ERRNO | EPERM, SYS_openat);
-    ck_assert(!sandbox_is_shut);
+    ck_assert(!sandbox_is_shut());
     show(SECCOMP_RET_TRAP, SYS_openat);
-    ck_assert(sandbox_is_shut);
+    ck_assert(sandbox_is_shut());
     show(SECCOMP_RET_KILL_PROCESS, SYS_ptrace); /* the one before it stays */
-    ck_assert(sandbox_is_shut);
+    ck_assert(sandbox_is_shut());
 }
 END_TEST
 
@@ -142,6 +163,7 @@ int main(void)
     TCase *tests = tcase_create("sandbox");
 
     tcase_add_test(tests, test_sandbox_asks_as_the_kernel_does);
+    tcase_add_test(tests, test_sandbox_divides_and_shifts_as_the_kernel_does);
     tcase_add_test(tests, test_sandbox_is_shut_by_what_ends_the_process);
     return suite_run("sandbox", tests);
 }

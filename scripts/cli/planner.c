@@ -111,20 +111,23 @@ static char **environment(void)
     return copy;
 }
 
-/* By way of posix_spawn, which copies nothing of this process. Its number; 0: there is none. */
+/* By way of posix_spawn, which copies nothing of this process. Its number; 0: there is none, errno says why. */
 static pid_t spawn(char *const *arguments, int out, int errors)
 {
     posix_spawn_file_actions_t actions;
     pid_t child = 0;
+    int error = posix_spawn_file_actions_init(&actions);
 
-    if (posix_spawn_file_actions_init(&actions) != 0)
-        return 0;
-    if (posix_spawn_file_actions_adddup2(&actions, out, STDOUT_FILENO) != 0 ||
-        posix_spawn_file_actions_adddup2(&actions, errors, STDERR_FILENO) != 0 ||
-        posix_spawn(&child, arguments[0], &actions, NULL, arguments, environment()) != 0)
-        child = 0;
-    posix_spawn_file_actions_destroy(&actions);
-    return child;
+    if (!error) {
+        error = posix_spawn_file_actions_adddup2(&actions, out, STDOUT_FILENO);
+        if (!error)
+            error = posix_spawn_file_actions_adddup2(&actions, errors, STDERR_FILENO);
+        if (!error)
+            error = posix_spawn(&child, arguments[0], &actions, NULL, arguments, environment());
+        posix_spawn_file_actions_destroy(&actions);
+    }
+    errno = error;
+    return error ? 0 : child;
 }
 
 int planner_run(const char *verb, const char *program, const char *key, char **answer)
@@ -132,13 +135,14 @@ int planner_run(const char *verb, const char *program, const char *key, char **a
     char *planner = our_file("baton-plan");
     char *const arguments[] = {planner, (char *)(uintptr_t)verb, (char *)(uintptr_t)program,
                                (char *)(uintptr_t)key, NULL};
-    int ends[2], errors = memfd_create("baton-plan", MFD_CLOEXEC), status = 0;
+    int ends[2], errors = memfd_create("baton-plan", MFD_CLOEXEC), status = 0, error;
     pid_t child;
 
     *answer = NULL;
     if (access(planner, X_OK) != 0 || errors < 0 || pipe2(ends, O_CLOEXEC) != 0)
         return -1;
     child = spawn(arguments, ends[1], errors);
+    error = errno;
     close(ends[1]);
     if (child > 0)
         *answer = read_all(ends[0], program);
@@ -151,6 +155,7 @@ int planner_run(const char *verb, const char *program, const char *key, char **a
         say("baton-plan was ended by signal %d while it looked at %s: what it was to plan is not "
             "hooked",
             WTERMSIG(status), clean(program));
+    errno = error;
     return child > 0 && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 

@@ -336,7 +336,8 @@ bool modules_load(const char *program, bool is_quiet)
                     program, loader_shown(loader));
         return true;
     }
-    return list_libraries(loader, modules[0].path);
+    return list_libraries(loader, modules[0].path) ||
+           not_for_us(is_quiet, program, "the system's loader cannot be asked for its libraries");
 }
 
 int modules_each(int (*visit)(const struct elf_module *module, void *arg), void *arg)

@@ -55,6 +55,8 @@ void context_init(uint32_t max_age_ms, uint32_t max_hops)
     atomic_store(&context_keep_guard, guard | (slot_counts_on ? GUARD_COUNTED : 0u));
     atomic_store(&context_start_guard,
                  guard | (slot_counts_on || threads_are_cancelled ? GUARD_COUNTED : 0u));
+    if (threads_are_cancelled) /* said by another thread meanwhile */
+        atomic_fetch_or(&context_start_guard, GUARD_COUNTED);
     atomic_store(&context_front_guard,
                  scope_has_front && !dangling_on ? guard ^ GUARD_COPIED : GUARD_OFF);
     atomic_store(&context_watched_guard, guard | GUARD_OBSERVED);

@@ -42,6 +42,17 @@ def adapters():
         baton("check", "adapter:mpfr", PROGRAMS / "demo_mpfr").ok().says("found libmpfr")
 
 
+@test("check says why, when its helper or the loader cannot be started")
+def cannot_start(tmp_path):
+    for file in ("baton-cli", "libbaton.so"):
+        shutil.copy(ROOT / "build" / file, tmp_path)
+    helper = tmp_path / "baton-plan"
+    helper.write_bytes(b"no program")
+    helper.chmod(0o755)
+    plain(str(tmp_path / "baton-cli"), "check", "fenv", GLIB).exits(1).complains("baton-plan: cannot be run: Exec format error")
+    baton("check", "fenv", GLIB, env={"BATON_TEST_LOADER": "/nowhere"}).exits(1).complains("the system's loader cannot be asked")
+
+
 @test("check looks at what runs: behind a wrapper, behind a script; and says what cannot be")
 def looks_behind():
     baton("check", "key:request_key", "--", "timeout", "3000", GLIB).ok().says(f"timeout starts {GLIB}", "found in")

@@ -19,6 +19,8 @@ void reports_read(struct reports *reports, const char *file);
 /* report_live.c: processes that have not come to their exit. FILE.PID.live, for every PID: those that have ended are
  * told of in FILE and taken away, if TAKE says so. How many were added. */
 size_t reports_read_live(struct reports *reports, const char *file, bool take);
+/* Those that are there now belong to no run that follows: they are taken away, and not added. */
+void reports_note_live(const char *file);
 /* The process PID; ends the program when it has none. */
 void reports_read_now(struct reports *reports, const char *pid);
 void reports_add(struct reports *reports, json_t *report);

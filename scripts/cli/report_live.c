@@ -170,7 +170,6 @@ static void add_waited(const struct live_head *head, json_t *report)
     free(page);
 }
 
-/* The report; NULL: none, or of a child that has counted nothing. */
 static const char *how_it_ended(const struct live_head *head, bool runs)
 {
     if (runs)
@@ -180,7 +179,8 @@ static const char *how_it_ended(const struct live_head *head, bool runs)
     return head->is_over ? "ended in a sandbox" : "ended without exit";
 }
 
-static json_t *read_live(const char *path, bool *runs)
+/* The report; NULL: none, or of a child that has counted nothing. *PROCESS: which, in words that no other has. */
+static json_t *read_live(const char *path, bool *runs, char **process)
 {
     struct mapped mapped;
     json_t *report = NULL;
@@ -199,6 +199,7 @@ static json_t *read_live(const char *path, bool *runs)
         free(text);
     }
     *runs = is_running(mapped.head);
+    *process = joined("%d %llu", mapped.head->pid, (unsigned long long)mapped.head->start);
     if (report && !json_is_object(report)) {
         json_decref(report);
         report = NULL;
@@ -243,38 +244,75 @@ static bool append(const char *file, const json_t *report)
     return is_written;
 }
 
-size_t reports_read_live(struct reports *reports, const char *file, bool take)
+/* The processes whose files were there before a run. */
+static char **noted;
+static size_t noted_count;
+
+static bool is_noted(const char *process)
+{
+    for (size_t i = 0; i < noted_count; i++) {
+        if (!strcmp(noted[i], process))
+            return true;
+    }
+    return false;
+}
+
+static void note(char *process)
+{
+    noted = allocated(realloc(noted, (noted_count + 1) * sizeof *noted));
+    noted[noted_count++] = process;
+}
+
+/* Adds to REPORTS; NULL: notes which there are. */
+static void each_live(struct reports *reports, const char *file, bool take)
 {
     const char *slash = strrchr(file, '/'), *base = slash ? slash + 1 : file;
     char *folder = slash ? joined("%.*s", (int)(slash - file + 1), file) : joined("./");
     DIR *dir = opendir(folder);
     struct dirent *entry;
-    size_t before = reports->count;
 
     while (dir && (entry = readdir(dir))) {
-        char *path;
+        char *path, *process = NULL;
         json_t *report;
         bool runs = true;
 
         if (!is_live_of(entry->d_name, base))
             continue;
         path = joined("%s%s", folder, entry->d_name);
-        report = read_live(path, &runs);
-        if (report)
-            reports_add(reports, report);
+        report = read_live(path, &runs, &process);
         if (take && !runs && (!report || append(file, report)))
             unlink(path);
+        if (report && reports && !is_noted(process))
+            reports_add(reports, report);
+        else
+            json_decref(report);
+        if (process && !reports)
+            note(process);
+        else
+            free(process);
         free(path);
     }
     if (dir)
         closedir(dir);
     free(folder);
+}
+
+void reports_note_live(const char *file)
+{
+    each_live(NULL, file, false);
+}
+
+size_t reports_read_live(struct reports *reports, const char *file, bool take)
+{
+    size_t before = reports->count;
+
+    each_live(reports, file, take);
     return reports->count - before;
 }
 
 void reports_read_now(struct reports *reports, const char *pid)
 {
-    char line[4200], *path, *name;
+    char line[4200], *path, *name, *process = NULL;
     json_t *report = NULL;
     bool runs;
     FILE *in;
@@ -291,10 +329,11 @@ void reports_read_now(struct reports *reports, const char *pid)
         name = strchr(line, '/');
         if (name && strlen(name) > 5 &&
             !strcmp(name + strlen(name) - strlen(LIVE_SUFFIX), LIVE_SUFFIX))
-            report = read_live(name, &runs);
+            report = read_live(name, &runs, &process);
     }
     fclose(in);
     free(path);
+    free(process);
     if (!report)
         fail(EXIT_FAILED,
              "process %s has no live report: it was not started with --report FILE (or "

@@ -83,6 +83,7 @@ static bool begin(struct watched *watched)
     watched->file = allocated(strdup(watched->asked));
     watched->from = stat(watched->file, &status) == 0 && S_ISREG(status.st_mode) ? status.st_size
                                                                                  : 0;
+    reports_note_live(watched->file);
     return true;
 }
 

@@ -102,7 +102,7 @@ static void read_chunk(struct reading *reading, const struct trace_chunk *chunk)
         if (record[1]) /* else it was being written */
             add_event(reading, record, thread, record[1], false);
         if (record[1] && type == TRACE_START && words >= 4 && record[3])
-            add_event(reading, record, thread, record[3], true);
+            add_event(reading, record, thread, record[3] > record[1] ? record[3] : record[1], true);
         record += words;
     }
 }
@@ -126,18 +126,21 @@ static int by_time(const void *a, const void *b)
     return one->order < other->order ? -1 : 1;
 }
 
+/* Of one that was being written only half may be there. */
+static struct trace_anchor later_anchor(struct trace_anchor one, struct trace_anchor other)
+{
+    return other.ticks > one.ticks && other.ns >= one.ns ? other : one;
+}
+
 /* The two anchors that are furthest apart say how long a tick is. */
 static void set_clock(struct reading *reading, const struct trace_chunk **chunks, uint32_t count)
 {
     struct trace_anchor last = reading->trace->header->first;
 
     reading->first = last;
-    if (reading->trace->header->last.ticks > last.ticks)
-        last = reading->trace->header->last;
-    for (uint32_t i = 0; i < count; i++) {
-        if (chunks[i]->anchor.ticks > last.ticks)
-            last = chunks[i]->anchor;
-    }
+    last = later_anchor(last, reading->trace->header->last);
+    for (uint32_t i = 0; i < count; i++)
+        last = later_anchor(last, chunks[i]->anchor);
     reading->ns_per_tick = reading->trace->header->clock == TRACE_CLOCK_NS ? 1 : 0.4;
     if (last.ticks > reading->first.ticks && reading->trace->header->clock != TRACE_CLOCK_NS)
         reading->ns_per_tick = (double)(last.ns - reading->first.ns) /
@@ -272,15 +275,31 @@ static void take(struct trace *trace, const struct event *event)
     }
 }
 
+static bool is_within(uint64_t at, uint64_t length, size_t size)
+{
+    return at % sizeof(uint64_t) == 0 && at <= size && length <= size - at;
+}
+
+/* There are so many, each of a byte at least, and the last one ends. */
+static bool are_names(const struct trace_header *header)
+{
+    const char *names = (const char *)header + header->names_at;
+    const struct trace_names *counts = (const void *)names;
+    size_t used = header->names_used;
+
+    return used > sizeof *counts && used <= TRACE_NAMES && !names[used - 1] &&
+           counts->family_count <= used && counts->hook_count <= used && counts->slot_count <= used;
+}
+
 static bool is_trace(const struct trace_header *header, size_t size)
 {
     return size >= sizeof *header && !memcmp(header->magic, TRACE_MAGIC, 8) &&
-           header->version == TRACE_VERSION && header->names_at + TRACE_NAMES <= size &&
-           header->names_used <= TRACE_NAMES && header->names_used >= sizeof(struct trace_names) &&
-           header->stacks_at + TRACE_STACK_WORDS * 8 <= size &&
-           header->nodes_at + TRACE_NODES * sizeof(struct trace_node) <= size &&
-           header->modules_at + TRACE_MODULES * sizeof(struct trace_module) <= size &&
-           header->chunks_at + (uint64_t)header->chunk_count * TRACE_CHUNK <= size;
+           header->version == TRACE_VERSION && is_within(header->names_at, TRACE_NAMES, size) &&
+           is_within(header->stacks_at, TRACE_STACK_WORDS * 8, size) &&
+           is_within(header->nodes_at, TRACE_NODES * sizeof(struct trace_node), size) &&
+           is_within(header->modules_at, TRACE_MODULES * sizeof(struct trace_module), size) &&
+           is_within(header->chunks_at, (uint64_t)header->chunk_count * TRACE_CHUNK, size) &&
+           are_names(header);
 }
 
 void trace_read(struct trace *trace, const char *path)

@@ -209,7 +209,11 @@ def odd_files():
     folder, path = traced("trace_pool", 200, env={"BATON_TRACE_MIB": "1"})
     with folder:
         whole = path.read_bytes()
-        start = int.from_bytes(whole[88:96], "little")
+        for places in (2**64 - 65536).to_bytes(8, "little"), (1 << 40).to_bytes(8, "little"):
+            for at in range(48, 88, 8):  # where its parts are
+                path.write_bytes(whole[:at] + places + whole[at + 8:])
+                plain(str(BATON), "trace", "--convert", "csv", str(path)).exits(1).complains("not a trace")
+        start = int.from_bytes(whole[80:88], "little")  # of the first chunk
         for at in range(start + 80, start + 4000, 997):
             path.write_bytes(whole[:at] + b"\xff\x07\x00\xff" + whole[at + 4:])
             for form in ("csv", "otlp"):

@@ -56,6 +56,7 @@ static inline __attribute__((always_inline)) bool trace_reserve(struct thread *t
                                                                 uint64_t **record)
 {
     *record = arch_move_on(&thread->trace.next, TRACE_RUN_WORDS * sizeof **record);
+    arch_forget(thread->trace.end); /* the end that there is now, not before */
     return likely(*record + TRACE_RUN_WORDS <= thread->trace.end);
 }
 

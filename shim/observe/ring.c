@@ -34,14 +34,25 @@ static uint32_t chunk_number(const struct trace_chunk *chunk)
 
 /* Bytes of records: a ring has anchors at first, where time may be long and records few, then one a chunk. */
 enum { ANCHOR_FIRST = 1024, ANCHOR_SECOND = 4096 };
-enum { NAME_EVERY = 16 }; /* chunks: the thread may have got another */
+enum { ACROSS = 4 * TRACE_RUN_WORDS * 8 }; /* of runs, which are tried in several places */
+enum { NAME_EVERY = 16 };                  /* chunks: the thread may have got another */
+
+/*
+ * Where records of a chunk end. Between the instruction that reserves one and the question whether it ends before the
+ * end, a signal handler may have gone on to another chunk, whose end is asked for then: so behind each end there is
+ * room for what is reserved across it, here and by a handler that does the same.
+ */
+static char *chunk_end(struct trace_chunk *chunk)
+{
+    return (char *)chunk + TRACE_CHUNK - 2 * (4 + ring_values_max) * sizeof(uint64_t) - ACROSS;
+}
 
 /* From `from` on there is room for a record of `words`. */
 static uint64_t *set_anchor(struct watcher *watcher, uint64_t *from, unsigned words)
 {
     struct thread_trace *trace = &watcher->thread->trace;
     struct trace_chunk *chunk = watcher->chunk;
-    char *end = (char *)chunk + TRACE_CHUNK, *record = (char *)from;
+    char *end = chunk_end(chunk), *record = (char *)from;
     char *next = chunk->sequence > 1                      ? end
                  : record < (char *)chunk + ANCHOR_FIRST  ? (char *)chunk + ANCHOR_FIRST
                  : record < (char *)chunk + ANCHOR_SECOND ? (char *)chunk + ANCHOR_SECOND
@@ -79,7 +90,8 @@ static void begin_chunk(struct watcher *watcher, struct trace_chunk *chunk, bool
     chunk->ring = watcher->ring;
     chunk->sequence = ++watcher->sequence;
     chunk->tid = watcher->tid;
-    if (watcher->chunk && watcher->sequence % NAME_EVERY != 1)
+    if (watcher->chunk && watcher->chunk->tid == watcher->tid &&
+        watcher->sequence % NAME_EVERY != 1)
         memcpy(chunk->name, watcher->chunk->name, sizeof chunk->name);
     else
         (void)SYS_CALL(prctl, PR_GET_NAME, chunk->name, 0, 0, 0);
@@ -136,7 +148,8 @@ uint64_t *ring_more(struct watcher *watcher, unsigned words)
     atomic_signal_fence(memory_order_acq_rel);
     chunk = watcher->chunk;
     record = trace->next;
-    if (chunk && (uintptr_t)(record + words) - (uintptr_t)chunk <= TRACE_CHUNK)
+    if (chunk && (uintptr_t)(record + words) - (uintptr_t)chunk <=
+                     (uintptr_t)chunk_end(chunk) - (uintptr_t)chunk)
         record = set_anchor(watcher, record, words);
     else if (take_chunk(watcher)) /* the longest record always finds room in a fresh one */
         record = set_anchor(watcher, (uint64_t *)(void *)(watcher->chunk + 1), words);
@@ -287,8 +300,8 @@ unsigned ring_values_any(const struct context *context, uint64_t *into, unsigned
         const char *from;
         size_t length = value->length;
 
-        if (!value->is_key && slot->state != SLOT_BOUND)
-            continue;
+        if (!value->is_key && (slot->state != SLOT_BOUND || slot->since > context->epoch))
+            continue; /* the context may be older than what was found */
         if (!value->is_key && !slot->is_owned && value->kind != TRACE_STRING && length > slot->size)
             length = slot->size;
         if (value->is_key)

@@ -20,6 +20,7 @@ static inline uint64_t *ring_reserve(struct watcher *watcher, unsigned words)
     struct thread_trace *trace = &watcher->thread->trace;
     uint64_t *record = arch_move_on(&trace->next, words * sizeof *record);
 
+    arch_forget(trace->end); /* the end that there is now, not before */
     return likely(record + words <= trace->end) ? record : ring_more(watcher, words);
 }
 

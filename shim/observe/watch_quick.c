@@ -73,6 +73,7 @@ capture(struct thread *thread, struct context *context, uint64_t key, const void
                  !(place = place_of(watcher, key, site))))
         return NULL;
     record = arch_move_on(&thread->trace.next, submit_bytes);
+    arch_forget(thread->trace.end);
     reserved = (uint64_t *)(void *)((char *)record + submit_bytes);
     if (unlikely(reserved > thread->trace.end))
         return NULL;

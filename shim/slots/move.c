@@ -31,12 +31,25 @@ static bool is_moved_since(const struct slot *slot, uint32_t epoch)
     return is_moved(slot) && slot->since <= epoch;
 }
 
+/* The word of an owned slot in a block of values. */
+static void **word_at(const struct slot *slot, const void *values)
+{
+    return (void **)(uintptr_t)((const char *)values + slot->offset);
+}
+
+/* What a kind's own lend answered false to, or what was not lent yet: there is nothing to take back. */
+static char nothing_borrowed;
+
 void slots_save(void *saved, uint32_t now)
 {
     words_save(saved);
     for (unsigned i = 0; i < slots_count; i++) {
-        if (is_moved_since(&slots[i], now) && slots[i].kind->read)
+        if (!is_moved_since(&slots[i], now))
+            continue;
+        if (slots[i].kind->read)
             slots[i].kind->read(&slots[i], (char *)saved + slots[i].offset);
+        if (slots[i].is_owned) /* a function that lends one before it may leave */
+            *word_at(&slots[i], (char *)saved + slots_bytes) = &nothing_borrowed;
     }
 }
 
@@ -88,12 +101,6 @@ bool slots_read(void *values)
                 &slots[i], slots[i].kind->read(&slots[i], (char *)values + slots[i].offset));
     }
     return is_any_set;
-}
-
-/* The word of an owned slot in a block of values. */
-static void **word_at(const struct slot *slot, const void *values)
-{
-    return (void **)(uintptr_t)((const char *)values + slot->offset);
 }
 
 bool slot_is_set(const struct slot *slot, const void *values)
@@ -174,9 +181,6 @@ bool slots_same(const void *values)
     }
     return true;
 }
-
-/* What a kind's own lend answered false to: there is nothing to take back. */
-static char nothing_borrowed;
 
 static void lend(const struct slot *slot, void *owned, void **borrowed)
 {

@@ -73,6 +73,15 @@ def push_of_null():
         after.fail("more was said than GLib says")
 
 
+@test("A8: a push into a pool that is being freed is refused by GLib, told by GLib, and leaves nothing behind")
+def push_into_freed():
+    complaint = "g_thread_pool_push: assertion 'real->running' failed"
+    before = plain("glib_pool", "freed").wrong().complains(complaint)
+    after = pool("freed", tasks=2).complains(complaint)
+    if len(after.err.splitlines()) != len(before.err.splitlines()):
+        after.fail("more was said than GLib says")
+
+
 @test("A3: what a task sets is not there for the next task", each=CARRIERS)
 def nothing_left_for_the_next(kind):
     wrong_without("leave")

@@ -218,6 +218,29 @@ static void mode_no_wait(void)
         expect_run(i, i, 100 + i);
 }
 
+/* A pool that is being freed takes nothing: GLib complains and queues nothing, with and without an error to fill in. */
+static void mode_freed(void)
+{
+    GError *error = NULL;
+
+    hold(item_free, TRUE);
+    push(1, 101);
+    g_thread_pool_free(pool, FALSE, FALSE);
+    for (int i = 2; i <= 3; i++) {
+        set_current(100 + i);
+        expect("pushed", g_thread_pool_push(pool, &jobs[i], i == 2 ? NULL : &error), FALSE);
+    }
+    expect("an error", error != NULL, 0);
+    gate_open(&gate);
+    for (int ms = 0; ms < 5000 && !__atomic_load_n(&ran, __ATOMIC_ACQUIRE); ms++)
+        sleep_ms(1);
+    let_rest();
+    set_current(0);
+    expect("ran", ran, 1);
+    expect("freed", freed, 0);
+    expect_run(1, 1, 101);
+}
+
 static void shared(gboolean exclusive)
 {
     hold(NULL, exclusive);
@@ -291,11 +314,11 @@ static const struct {
     const char *name;
     void (*run)(void);
 } modes[] = {
-    {"sort", mode_sort},         {"unsort", mode_unsort},         {"front", mode_front},
-    {"twice", mode_twice},       {"drop", mode_drop},             {"drop_plain", mode_drop_plain},
-    {"wait", mode_wait},         {"no_wait", mode_no_wait},       {"shared", mode_shared},
-    {"null", mode_null},         {"exclusive", mode_exclusive},   {"leave", mode_leave},
-    {"numbers", mode_numbers},
+    {"sort", mode_sort},       {"unsort", mode_unsort},       {"front", mode_front},
+    {"twice", mode_twice},     {"drop", mode_drop},           {"drop_plain", mode_drop_plain},
+    {"wait", mode_wait},       {"no_wait", mode_no_wait},     {"shared", mode_shared},
+    {"null", mode_null},       {"exclusive", mode_exclusive}, {"leave", mode_leave},
+    {"numbers", mode_numbers}, {"freed", mode_freed},
 };
 
 int main(int argc, char **argv)

@@ -6,9 +6,9 @@
  * needs no look-up and the pool's public user_data stays the program's. What GLib hands to the
  * program is unwrapped again: here for item free functions, in pool_order.c for the order of the queue.
  *
- * Source of the behaviour: GLib 2.74.6, gthreadpool.c; 2.66.8 for pools without g_thread_pool_new_full. g_thread_pool_push that answers FALSE has
- * queued the item all the same (only a new thread failed), so nothing is ever taken back. The item
- * GUINT_TO_POINTER (1) is GLib's own, to wake workers up.
+ * Source of the behaviour: GLib 2.74.6, gthreadpool.c; 2.66.8 for pools without g_thread_pool_new_full. g_thread_pool_push that answers FALSE with
+ * an error has queued the item all the same: only a new thread failed. FALSE without one is a pool that is being freed:
+ * nothing is queued, and the record is taken back. The item GUINT_TO_POINTER (1) is GLib's own, to wake workers up.
  */
 #include <string.h>
 
@@ -116,13 +116,20 @@ static void drop_item(unsigned kind, void *item)
         kinds[kind].free_item(record.data);
 }
 
-/* In a section of their own: a pool is ours if its function lies there. */
-#define BANK __attribute__((section("baton_pool_bank")))
+/* In a section of their own: a pool is ours if its function lies there. The other section is named first, so that it
+ * comes first: what follows the bank would be ours. */
+__asm__(".pushsection baton_pool_freed,\"ax\",@progbits\n.popsection");
+#define BANK __attribute__((section("baton_pool_bank"), noinline))
+#define FREED __attribute__((section("baton_pool_freed")))
 #define TRAMPOLINE(n)                                             \
     BANK static GUARDED void run_##n(void *item, void *user_data) \
     {                                                             \
         GUARDED_FRAME();                                          \
         run_item(n, item, user_data);                             \
+    }                                                             \
+    FREED static void freed_##n(void *item, void *user_data)      \
+    {                                                             \
+        run_##n(item, user_data);                                 \
     }                                                             \
     static void drop_##n(void *item)                              \
     {                                                             \
@@ -132,9 +139,10 @@ static void drop_item(unsigned kind, void *item)
 /* clang-format off */
 EIGHT(TRAMPOLINE, 00) EIGHT(TRAMPOLINE, 01) EIGHT(TRAMPOLINE, 02) EIGHT(TRAMPOLINE, 03)
 EIGHT(TRAMPOLINE, 04) EIGHT(TRAMPOLINE, 05) EIGHT(TRAMPOLINE, 06) EIGHT(TRAMPOLINE, 07)
-#define ROW(n) case 0##n: return is_run ? (void *)run_##n : (void *)drop_##n;
+#define ROW(n) case 0##n: return way == RUN ? (void *)run_##n : way == DROP ? (void *)drop_##n : (void *)freed_##n;
 /* Not a table of pointers: the loader would have to write it at every start of every program. */
-static void *trampoline(unsigned kind, bool is_run)
+enum way { RUN, DROP, RUN_FREED };
+static void *trampoline(unsigned kind, enum way way)
 {
     switch (kind) {
         EIGHT(ROW, 00) EIGHT(ROW, 01) EIGHT(ROW, 02) EIGHT(ROW, 03)
@@ -190,7 +198,7 @@ static struct _GThreadPool *new_pool(const void *caller, pool_function *function
                                                                    : KINDS;
 
     if (kind < KINDS &&
-        (uintptr_t)trampoline(kind, true) - (uintptr_t)pool_bank_start >= POOL_BANK_SIZE)
+        (uintptr_t)trampoline(kind, RUN) - (uintptr_t)pool_bank_start >= POOL_BANK_SIZE)
         kind = KINDS;
     if (kind == KINDS) {
         if (function)
@@ -200,10 +208,10 @@ static struct _GThreadPool *new_pool(const void *caller, pool_function *function
         return real(function, user_data, free_item, max_threads, exclusive, error);
     }
     if (!real)
-        return plain((pool_function *)trampoline(kind, true), user_data, max_threads, exclusive,
+        return plain((pool_function *)trampoline(kind, RUN), user_data, max_threads, exclusive,
                      error);
-    return real((pool_function *)trampoline(kind, true), user_data,
-                (free_function *)trampoline(kind, false), max_threads, exclusive, error);
+    return real((pool_function *)trampoline(kind, RUN), user_data,
+                (free_function *)trampoline(kind, DROP), max_threads, exclusive, error);
 }
 
 struct _GThreadPool *hook_g_thread_pool_new(pool_function *function, void *user_data,
@@ -233,17 +241,45 @@ static __attribute__((noinline)) struct record *bare_record(void *data)
     return record;
 }
 
+static inline __attribute__((always_inline)) struct record *record_for(void *data)
+{
+    struct record *record = record_capture(FAMILY_GLIB_POOL, NULL, data);
+
+    return likely(record) ? record : bare_record(data);
+}
+
+/* No pool of ours; or one that is being freed: GLib takes nothing any more, and says so. */
+static APART int push_elsewhere(struct _GThreadPool *pool, void *data, struct _GError **error,
+                                const void *caller)
+{
+    void (*free_error)(struct _GError *);
+    struct _GError *own = NULL, **told = error;
+    struct record *record;
+    int is_pushed;
+
+    if (!pool || !data || !pool_is_freed(pool))
+        return REAL_FOR(g_thread_pool_push, caller)(pool, data, error);
+    free_error = (void (*)(struct _GError *))next_find_for("g_error_free", caller);
+    if (!told && free_error)
+        told = &own;
+    record = record_for(data);
+    is_pushed = REAL_FOR(g_thread_pool_push, caller)(pool, record, told);
+    if (!is_pushed && told && !*told) {
+        if (record->context)
+            context_rollback(FAMILY_GLIB_POOL, record->context);
+        record_free(record);
+    }
+    if (own)
+        free_error(own);
+    return is_pushed;
+}
+
 static __attribute__((noinline)) int push_slow(struct _GThreadPool *pool, void *data,
                                                struct _GError **error, const void *caller)
 {
-    struct record *record;
-
-    if (!pool || !data || !pool_is_ours(pool))
-        return REAL_FOR(g_thread_pool_push, caller)(pool, data, error);
-    record = record_capture(FAMILY_GLIB_POOL, NULL, data);
-    if (unlikely(!record))
-        record = bare_record(data);
-    return REAL_FOR(g_thread_pool_push, caller)(pool, record, error);
+    if (unlikely(!pool || !data || !pool_is_ours(pool)))
+        return push_elsewhere(pool, data, error, caller);
+    return REAL_FOR(g_thread_pool_push, caller)(pool, record_for(data), error);
 }
 
 /* By a thread that has inherited a context. */
@@ -354,12 +390,28 @@ static void take_discarded(struct _GThreadPool *pool, const void *caller)
     }
 }
 
+/* Its workers may read the function meanwhile: either one does for them. */
+static void mark_freed(struct _GThreadPool *pool)
+{
+    void *freed;
+    unsigned kind = 0;
+
+    while (kind < KINDS && (void *)pool->func != trampoline(kind, RUN))
+        kind++;
+    freed = trampoline(kind, RUN_FREED);
+    if ((uintptr_t)freed - (uintptr_t)pool_freed_start < POOL_FREED_SIZE &&
+        (uintptr_t)freed - (uintptr_t)pool_bank_start >= POOL_BANK_SIZE)
+        __atomic_store_n((void **)&pool->func, freed, __ATOMIC_RELAXED);
+}
+
 /* GLib frees what it discards through our drop functions, since 2.70. */
 void hook_g_thread_pool_free(struct _GThreadPool *pool, int is_immediate, int waits)
 {
-    if (is_immediate && pool && pool_is_ours(pool) &&
-        unlikely(is_without_full(__builtin_return_address(0))))
-        take_discarded(pool, __builtin_return_address(0));
+    if (pool && pool_is_ours(pool)) {
+        if (is_immediate && unlikely(is_without_full(__builtin_return_address(0))))
+            take_discarded(pool, __builtin_return_address(0));
+        mark_freed(pool);
+    }
     REAL(g_thread_pool_free)(pool, is_immediate, waits);
 }
 

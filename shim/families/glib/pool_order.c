@@ -40,7 +40,7 @@ void hook_g_thread_pool_set_sort_function(struct _GThreadPool *pool, compare_fun
 {
     struct sorting *sorting;
 
-    if (!pool || !pool_is_ours(pool) || !compare) {
+    if (!pool || (!pool_is_ours(pool) && !pool_is_freed(pool)) || !compare) {
         REAL(g_thread_pool_set_sort_function)(pool, compare, user_data);
         return;
     }

@@ -326,6 +326,7 @@ def otlp():
         for span in linked:
             parent = ids[span["links"][0]["spanId"]]
             expect(parent["traceId"] == span["traceId"] == span["links"][0]["traceId"], span)
+            expect(not parent["links"], f"its submitter was handed over by main: {span}")
         for span in spans:
             expect(len(span["traceId"]) == 32 and len(span["spanId"]) == 16, span)
             expect(int(span["startTimeUnixNano"]) <= int(span["endTimeUnixNano"]), span)

@@ -130,12 +130,46 @@ START_TEST(test_strict_front_sets_aside)
 }
 END_TEST
 
+START_TEST(test_strict_front_captures)
+{
+    strict_word = 0;
+    strict_pointer = NULL;
+    for (unsigned i = 0; i < 2; i++) /* the first makes the thread known */
+        ck_assert_ptr_eq(context_capture(FAMILY_UNIT), context_empty);
+    ck_assert_int_eq(core_alive(), 0);
+    strict_word = 5;
+    thread_self->suppress++;
+    ck_assert_ptr_eq(context_capture(FAMILY_UNIT), context_empty);
+    thread_self->suppress--;
+    ck_assert_int_eq(core_alive(), 0);
+}
+END_TEST
+
+START_TEST(test_strict_front_says_once_a_place)
+{
+    static const char reasons[2], sites[2];
+
+    for (unsigned i = 0; i < 8; i++)
+        ck_assert_int_eq(dangling_is_said(&reasons[i & 1], &sites[i >> 1 & 1]), i >= 4);
+}
+END_TEST
+
 static void *work(void *arg)
 {
     const char *how = arg;
-    struct context *own = context_capture(FAMILY_UNIT), *second = context_ref(own);
+    struct context *own, *second;
 
-    strict_word = 3;
+    if (*how == 'n') { /* as a thread before it, which has left its block */
+        pthread_t thread;
+
+        pthread_create(&thread, NULL, work, (void *)(uintptr_t) "clean");
+        pthread_join(thread, NULL);
+        strict_word = 4;
+    } else {
+        strict_word = 3;
+    }
+    own = captured_as(10, NULL);
+    second = context_ref(own);
     core_run(own, act, &(struct task){.seen = 0});
     if (*how == 'd')
         strict_word = 4;
@@ -151,7 +185,7 @@ static void *work(void *arg)
 /* A worker is dirty that has other values than it had at its last task; another stack's are no worker's. */
 START_TEST(test_strict_front_says_dirty)
 {
-    static const char *const ways[] = {"clean", "dirty", "switched"};
+    static const char *const ways[] = {"clean", "dirty", "switched", "new"};
     char said[512] = "";
     int pipes[2], usual = dup(STDERR_FILENO);
     pthread_t thread;
@@ -187,8 +221,10 @@ int main(void)
     core_start(carry);
     make_key();
     tcase_add_test(tests, test_strict_front_puts_back);
+    tcase_add_test(tests, test_strict_front_captures);
+    tcase_add_test(tests, test_strict_front_says_once_a_place);
     tcase_add_test(tests, test_strict_front_is_jumped_out_of);
     tcase_add_loop_test(tests, test_strict_front_sets_aside, 0, 2);
-    tcase_add_loop_test(tests, test_strict_front_says_dirty, 0, 3);
+    tcase_add_loop_test(tests, test_strict_front_says_dirty, 0, 4);
     return suite_run("strict_front", tests);
 }

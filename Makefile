@@ -238,7 +238,7 @@ check-static: all  ## layers, exports, imports, generated tables
 	$(Q)scripts/gen-docs --check
 
 LOOP ?= 10
-check-loop: setup  ## every test LOOP=10 times, and two minutes of soak
+check-loop: setup  ## the tests of make check LOOP=10 times, and two minutes of soak
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)$(MAKE) --no-print-directory test TEST_ARGS="--loop $(LOOP)"
 	$(Q)$(MAKE) --no-print-directory soak SECONDS=120
@@ -250,7 +250,7 @@ check-aarch64:  ## the tests once more on AArch64, under qemu (setup --full)
 	$(Q)mkdir -p build-aarch64
 	$(Q)PKG_CONFIG_LIBDIR=/nonexistent $(MAKE) -k --no-print-directory B=build-aarch64 CC=aarch64-linux-gnu-gcc \
 	  CXX=aarch64-linux-gnu-g++ build-aarch64/libbaton.so build-aarch64/baton-plan tests >build-aarch64/log 2>&1 || :
-	$(Q)BATON_TEST_MACHINE=aarch64 BATON_TEST_BUILD=build-aarch64 $(PYTEST) -q -n auto \
+	$(Q)BATON_TEST_MACHINE=aarch64 BATON_TEST_BUILD=build-aarch64 $(PYTEST) -q -n auto --release \
 	  --pick '^(hooks|pthread|ucontext|seeds|policies|rules|state|settings)\.(?!create_fails|late_plugin|prototypes)' $(TEST_ARGS)
 
 # ---- the core as unit tests under the sanitizers and valgrind ----------------------------------

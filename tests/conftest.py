@@ -132,7 +132,7 @@ def is_for_now(item):
     option = item.config.option
     if option.release:
         return True
-    asked = option.pick or option.keyword or option.markexpr
+    asked = option.pick or option.keyword or option.markexpr or any(".py" in name for name in item.config.args)
     return not item.get_closest_marker("release") and (asked or not item.get_closest_marker(needs.marker_of("valgrind")))
 
 

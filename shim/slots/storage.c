@@ -274,16 +274,6 @@ static void storage_resolve(struct slot *slot)
     slot_bound(slot, module.name, slot->tls.name ? slot->tls.name : "offset");
 }
 
-void storages_fork_lock(void)
-{
-    lock_take_for_fork(&storages_lock);
-}
-
-void storages_fork_unlock(void)
-{
-    lock_drop_after_fork(&storages_lock);
-}
-
 const struct slot_kind slot_kind_storage = {
     .form = &storage_form,
     .check = storage_check,

@@ -205,3 +205,13 @@ void storage_exchange(const struct slot *slot, void **state)
     }
     errno = saved_errno;
 }
+
+void storages_fork_lock(void)
+{
+    lock_take_for_fork(&storages_lock);
+}
+
+void storages_fork_unlock(void)
+{
+    lock_drop_after_fork(&storages_lock);
+}

@@ -391,7 +391,7 @@ def traced(quick):
     heading("What does a trace add to a handoff, beside tracepoints that are compiled in (ns of CPU)?")
     added, missing = tracing.rows(2 if quick else 5)
     for name, value in added.items():
-        print("%-34s %6.0f" % (name, value))
+        print("%-46s %6.0f" % (name, value))
     for why in missing:
         print("left out: " + why)
     return {name: round(value) for name, value in added.items()}

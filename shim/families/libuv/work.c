@@ -151,7 +151,6 @@ static GUARDED void run_work_traced(struct uv_work_s *request)
     struct thread *thread = thread_self;
     struct uv_request *words = (struct uv_request *)request;
     struct context *context = words->reserved[WORD_CONTEXT];
-
     uint64_t *record;
 
     if (unlikely(!trace_may_run(thread, context, &record))) {
@@ -168,7 +167,6 @@ static GUARDED void run_after_traced(struct uv_work_s *request, int status)
     struct thread *thread = thread_self;
     struct uv_request *words = (struct uv_request *)request;
     struct context *context = words->reserved[WORD_CONTEXT];
-
     uint64_t *record;
 
     if (unlikely(!trace_may_run(thread, context, &record))) {

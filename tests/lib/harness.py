@@ -319,6 +319,7 @@ def run(program, *args, preload=True, env=None, timeout=patience.LIMIT, stdin=""
     environment = {name: value for name, value in os.environ.items()
                    if not name.startswith(("BATON_", "LD_"))}
     environment["LC_ALL"] = "C"
+    environment.setdefault("PWD", os.getcwd())  # the shell of scripts/baton adds it where it is missing
     # Who is inlined where, and a debugger's door, cost a tenth of valgrind's start and show in no test.
     environment.setdefault("VALGRIND_OPTS", "--read-inline-info=no --vgdb=no")
     settings = {}

@@ -207,6 +207,8 @@ void scope_leave_above(struct thread *thread, size_t saved_used);
 /* Attaches are made without a scope entry where they can be: what they replace is in thread_front. Of plain words
  * (fast.h), where nothing else is copied; by the table of moves (front.h). */
 extern bool scope_has_front, scope_is_words_only;
+/* Leaves the innermost attach. */
+void scope_pop(struct thread *thread);
 int overlay_set_key(struct thread *thread, unsigned key, unsigned key_index, const void *value,
                     int (*real)(unsigned, const void *));
 

@@ -1,6 +1,6 @@
 /*
  * Attaching and detaching in all cases: nested attaches, copied slots, tasks that set a key, frames that
- * longjmp has jumped over, attaches that keep what a callback set, or last longer than a call.
+ * longjmp has jumped over, attaches that last longer than a call. Those that keep what a callback set: scope_keep.c.
  *
  * A *scope entry* is what to put back when an attach is left. They are kept off the stack, because
  * longjmp can leave the frame of an attach without telling anybody; the stack address of the frame
@@ -18,7 +18,6 @@
 #include "context/dangling.h"
 #include "context/observer.h"
 #include "context/internal.h"
-#include "context/slot_counts.h"
 #include "context/stack.h"
 #include "context/strict.h"
 #include "context/coroutine_list.h"
@@ -185,16 +184,6 @@ bool scope_enter_slow(struct context *context, uintptr_t frame_mark)
     return true;
 }
 
-bool scope_enter_keep(struct context *context, uintptr_t frame_mark)
-{
-    if (!scope_try_enter(thread_self, context, frame_mark) &&
-        !scope_enter_slow(context, frame_mark))
-        return false;
-    if (unlikely(slot_counts_on))
-        slot_counts_ran(thread_self, context);
-    return true;
-}
-
 /* The first key index from there on whose key has a destructor; slots_key_count or more: none. */
 static unsigned next_destroyed(unsigned key_index)
 {
@@ -247,8 +236,7 @@ static void destroy_set_values(struct thread *thread)
     }
 }
 
-/* Leaves the innermost attach. */
-static void entry_pop(struct thread *thread)
+void scope_pop(struct thread *thread)
 {
     struct context *attached = thread->attached;
     uintptr_t frame_mark = thread->frame_mark;
@@ -310,7 +298,7 @@ static void entry_pop(struct thread *thread)
 void scope_leave_slow(struct thread *thread, uintptr_t sp)
 {
     while (thread_is_attached(thread) && (thread->frame_mark & ~(uintptr_t)FRAME_FLAGS) <= sp)
-        entry_pop(thread);
+        scope_pop(thread);
 }
 
 uint32_t scope_top_entry(const struct thread *thread)
@@ -328,14 +316,14 @@ bool scope_leave_entry(struct thread *thread, uint32_t depth, uintptr_t frame_ma
     if ((found & ~(uintptr_t)FRAME_FLAGS) != frame_mark)
         return false;
     while (thread_is_attached(thread) && thread->depth >= depth)
-        entry_pop(thread);
+        scope_pop(thread);
     return true;
 }
 
 void scope_leave_above(struct thread *thread, size_t saved_used)
 {
     while (thread_is_attached(thread) && thread->depth && thread->saved_used > saved_used)
-        entry_pop(thread);
+        scope_pop(thread);
 }
 
 bool scope_leave_unwound(struct thread *thread, uintptr_t sp)
@@ -345,7 +333,7 @@ bool scope_leave_unwound(struct thread *thread, uintptr_t sp)
     vars_leave(thread, sp);
     while (thread_is_attached(thread) && (thread->frame_mark & ~(uintptr_t)FRAME_FLAGS) <= sp) {
         ends = (thread->frame_mark & FRAME_THREAD) != 0;
-        entry_pop(thread);
+        scope_pop(thread);
     }
     return ends;
 }
@@ -355,7 +343,7 @@ void scope_drop_stale(struct thread *thread, uintptr_t sp)
     while (thread_is_attached(thread) && (thread->frame_mark & ~(uintptr_t)FRAME_FLAGS) < sp &&
            stack_is_same(thread->frame_mark & ~(uintptr_t)FRAME_FLAGS, sp)) {
         thread->ending = ENDED_JUMPED;
-        entry_pop(thread);
+        scope_pop(thread);
         thread->ending = ENDED_RETURN;
     }
 }
@@ -390,70 +378,5 @@ void scope_leave_adopted(struct thread *thread)
         scope_drop_stale(thread, arch_sp());
     if (thread->attached &&
         (thread->frame_mark & FRAME_FLAGS & ~(uintptr_t)FRAME_SLOW) == FRAME_ADOPTED)
-        entry_pop(thread);
-}
-
-static bool is_kept(const struct context *attached, uintptr_t frame_mark,
-                    const struct context *context)
-{
-    const struct context *base = attached->flags & CONTEXT_OVERLAY ? attached->base : attached;
-
-    return (frame_mark & (FRAME_KEEP | FRAME_OWNED)) == FRAME_KEEP && (!context || base == context);
-}
-
-bool scope_keeps(struct thread *thread, const struct context *context, uintptr_t sp)
-{
-    if (thread_is_attached(thread))
-        scope_drop_stale(thread, sp + 1); /* that frame has not attached yet */
-    if (!thread_is_attached(thread))
-        return false;
-    if (is_kept(thread->attached, thread->frame_mark, context))
-        return true;
-    for (uint32_t i = thread->depth; i-- > 0;) {
-        const struct scope_entry *entry = &thread->entries[i];
-
-        if (entry->attached && is_kept(entry->attached, entry->frame_mark, context))
-            return true;
-    }
-    return false;
-}
-
-struct context *scope_leave_kept(struct thread *thread, uintptr_t sp)
-{
-    struct context *kept = NULL;
-
-    vars_leave(thread, sp);
-    while (thread_is_attached(thread) && (thread->frame_mark & ~(uintptr_t)FRAME_FLAGS) < sp)
-        entry_pop(thread);
-    if (thread_is_attached(thread) &&
-        (thread->frame_mark & ~(uintptr_t)FRAME_SLOW) == (sp | FRAME_KEEP)) {
-        kept = thread->attached->flags & CONTEXT_OVERLAY ? thread->attached->base
-                                                         : thread->attached;
-        entry_pop(thread);
-    }
-    return kept;
-}
-
-struct context *scope_leave_keep(struct thread *thread, uintptr_t sp, struct context *context)
-{
-    struct context *attached, *next = NULL;
-
-    /* First whatever the callback left above us, then look at what it made of our own. */
-    while (thread_is_attached(thread) && (thread->frame_mark & ~(uintptr_t)FRAME_FLAGS) < sp)
-        entry_pop(thread);
-    attached = thread->attached;
-    if (!attached || (thread->frame_mark & ~(uintptr_t)FRAME_FLAGS) != sp)
-        return context; /* already left: an exception passed, or a stale drop */
-    if (attached->flags & CONTEXT_OVERLAY ||
-        (slots_have_copied && (slots_always_build || !slots_same(context_copied(context)))))
-        next = context_visible(thread);
-    if (next && unlikely(dangling_on))
-        dangling_succeeds(observer_behind(context), next);
-    if (next && context->flags & (CONTEXT_WATCHED | CONTEXT_TAGGED))
-        next = observer->succeed(context, next);
-    entry_pop(thread);
-    if (!next)
-        return context;
-    context_release(context);
-    return next;
+        scope_pop(thread);
 }

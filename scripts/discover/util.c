@@ -76,6 +76,7 @@ const char *known_context(const char *library)
         {"libcustomlabels", "adapter:custom-labels"},
         {"libaprutil-1", "preset:apr_queue"},
         {"libgdal", "preset:gdal"},
+        {"libopenblas", "preset:openblas"},
         {"libgrpc", "preset:grpc"},
         {"libLLVM", "preset:llvm"},
         {"libPoco", "preset:poco"},

@@ -169,11 +169,17 @@ bool kinds_drop_done(struct named_hook *hook, struct thunk_frame *frame, const s
     return true;
 }
 
+/* Is it one of those that the item leaves alone? */
+static inline bool is_left_alone(const struct named_hook *hook, uintptr_t object)
+{
+    return hook->spec.unless &&
+           (*(const uint32_t *)(object + hook->spec.unless_at) & hook->spec.unless) != 0;
+}
+
 /* Each function that was seen in the field has a thunk, which knows it: an object that was copied is
  * found by no address, and still runs. */
-bool kinds_submit_field(struct named_hook *hook, struct thunk_frame *frame, bool is_slow)
+static inline bool submit_field(struct named_hook *hook, uintptr_t object, bool is_slow)
 {
-    uint64_t object = *frame_argument(frame, hook->spec.obj);
     struct table_key key = {object, 0, hook->spec.pair_id};
     void **field = (void **)(object + hook->spec.off);
     struct context *kept;
@@ -189,6 +195,8 @@ bool kinds_submit_field(struct named_hook *hook, struct thunk_frame *frame, bool
     }
     if (!kinds_is_address(object) || !*field)
         return kinds_had_nothing(hook);
+    if (is_left_alone(hook, object))
+        return true;
     if (hook->spec.has_data)
         key.object = *(const uint64_t *)(object + hook->spec.data);
     if (!key.object)
@@ -208,6 +216,25 @@ bool kinds_submit_field(struct named_hook *hook, struct thunk_frame *frame, bool
         return false;
     if (kept && index)
         *field = thunk_address(index, true);
+    return true;
+}
+
+bool kinds_submit_field(struct named_hook *hook, struct thunk_frame *frame, bool is_slow)
+{
+    uintptr_t object = *frame_argument(frame, hook->spec.obj);
+    unsigned i = 0;
+
+    if (likely(!hook->spec.has_next))
+        return submit_field(hook, object, is_slow);
+    if (!is_slow)
+        return false;
+    do {
+        submit_field(hook, object, true);
+        if (!kinds_is_address(object) ||
+            !atomic_load_explicit(&hook->is_right, memory_order_relaxed))
+            break;
+        object = *(const uintptr_t *)(object + hook->spec.next);
+    } while (object && ++i < LIST_MAX);
     return true;
 }
 

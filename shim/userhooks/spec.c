@@ -32,6 +32,7 @@ enum option {
     O_KEEP = 131072,
     O_SLOT = 262144,
     O_END = 524288,
+    O_UNLESS = 1048576,
 };
 
 struct kind_row {
@@ -54,8 +55,8 @@ static const struct kind_row kinds[] = {
      "item=N: what is put into the queue", "kind=get", NAMED_GET},
     {"get", O_ITEM, O_QUEUE | O_OK | O_PAIR | O_DATA | O_INT,
      "item=ret, ret2, N or *N: what is taken out of the queue", "kind=put", NAMED_PUT},
-    {"field", O_OBJ | O_OFF, O_CBARG | O_DATA, "obj=N and off=BYTES: where the function pointer is",
-     NULL, 0},
+    {"field", O_OBJ | O_OFF, O_CBARG | O_DATA | O_FIFO | O_NEXT | O_UNLESS,
+     "obj=N and off=BYTES: where the function pointer is", NULL, 0},
     {"stdfunction", O_OBJ, O_CBARG, "obj=N: the std::function", NULL, 0},
     {"drop", 0, O_ITEM | O_OBJ | O_QUEUE | O_OK | O_PAIR | O_DATA | O_INT, "", "kind=put",
      NAMED_PUT},
@@ -140,10 +141,22 @@ static bool read_slots(const char *text, uint8_t *slots, uint8_t *count)
     return true;
 }
 
+/* BYTES&MASK */
+static bool read_bits(char *text, struct named_spec *out)
+{
+    char *mask = strchr(text, '&');
+
+    if (!mask)
+        return false;
+    *mask++ = '\0';
+    return read_number(text, 1 << 20, &out->unless_at) && out->unless_at % sizeof(uint32_t) == 0 &&
+           read_number(mask, INT32_MAX, &out->unless) && out->unless;
+}
+
 static const char position_expected[] = "the position of an argument, from 1 to 6";
 
 /* One option; `value` is NULL when it has no '='. */
-static bool read_option(char *name, const char *value, struct named_spec *out, unsigned *seen,
+static bool read_option(char *name, char *value, struct named_spec *out, unsigned *seen,
                         struct spec_error *error)
 {
     static const struct {
@@ -152,8 +165,22 @@ static bool read_option(char *name, const char *value, struct named_spec *out, u
     } positions[] = {{"fn", O_FN},   {"arg", O_ARG},   {"cbarg", O_CBARG},
                      {"obj", O_OBJ}, {"from", O_FROM}, {"to", O_TO}};
     uint8_t *const places[] = {&out->fn, &out->arg, &out->cbarg, &out->obj, &out->obj, &out->to};
+    static const struct {
+        char name[8];
+        unsigned bit;
+    } words[] = {{"repeat", O_REPEAT}, {"fifo", O_FIFO}, {"front", O_FRONT}, {"int", O_INT},
+                 {"keep", O_KEEP},     {"outside", 0},   {"unsafe", 0}};
+    bool *const flags[] = {&out->is_repeating, &out->is_fifo,    &out->is_front, &out->is_narrow,
+                           &out->is_keeping,   &out->is_outside, &out->is_unsafe};
     uint32_t number;
 
+    for (unsigned i = 0; !value && i < sizeof flags / sizeof *flags; i++) {
+        if (strcmp(name, words[i].name) != 0)
+            continue;
+        *seen |= words[i].bit;
+        *flags[i] = true;
+        return true;
+    }
     for (unsigned i = 0; i < sizeof places / sizeof *places; i++) {
         if (strcmp(name, positions[i].name) != 0)
             continue;
@@ -161,31 +188,6 @@ static bool read_option(char *name, const char *value, struct named_spec *out, u
         return value && read_position(value, places[i])
                    ? true
                    : spec_fail(error, value ? value : name, position_expected);
-    }
-    if (!value && !strcmp(name, "repeat")) {
-        *seen |= O_REPEAT;
-        out->is_repeating = true;
-        return true;
-    }
-    if (!value && !strcmp(name, "fifo")) {
-        *seen |= O_FIFO;
-        out->is_fifo = true;
-        return true;
-    }
-    if (!value && !strcmp(name, "front")) {
-        *seen |= O_FRONT;
-        out->is_front = true;
-        return true;
-    }
-    if (!value && !strcmp(name, "int")) {
-        *seen |= O_INT;
-        out->is_narrow = true;
-        return true;
-    }
-    if (!value && !strcmp(name, "keep")) {
-        *seen |= O_KEEP;
-        out->is_keeping = true;
-        return true;
     }
     if (value && (!strcmp(name, "slot") || !strcmp(name, "end"))) {
         bool is_end = *name == 'e';
@@ -196,10 +198,6 @@ static bool read_option(char *name, const char *value, struct named_spec *out, u
                    ? true
                    : spec_fail(error, value,
                                "a slot of the vtable, from 0 to 223; at most four, as in 0+1");
-    }
-    if (!value && !strcmp(name, "outside")) {
-        out->is_outside = true;
-        return true;
     }
     if (value && !strcmp(name, "queue")) {
         *seen |= O_QUEUE;
@@ -215,10 +213,6 @@ static bool read_option(char *name, const char *value, struct named_spec *out, u
                          error, value,
                          "0, 1 or true: whether it answers zero or not when it was done, or a "
                          "bool");
-    }
-    if (!value && !strcmp(name, "unsafe")) {
-        out->is_unsafe = true;
-        return true;
     }
     if (value && !strcmp(name, "item")) {
         *seen |= O_ITEM;
@@ -247,6 +241,14 @@ static bool read_option(char *name, const char *value, struct named_spec *out, u
             return spec_fail(error, value, "a number of bytes, a multiple of 8");
         return true;
     }
+    if (value && !strcmp(name, "unless")) {
+        *seen |= O_UNLESS;
+        return read_bits(value, out)
+                   ? true
+                   : spec_fail(error, value,
+                               "BYTES&MASK: where 32 bits are, a multiple of 4, and which of them, "
+                               "as in 16&32768");
+    }
     if (value && !strcmp(name, "pair")) {
         *seen |= O_PAIR;
         out->pair = value;
@@ -272,8 +274,7 @@ static bool read_option(char *name, const char *value, struct named_spec *out, u
     return spec_fail(
         error, name,
         "kind, fn, arg, cbarg, repeat, obj, fifo, front, item, queue, ok, off, data, next, "
-        "int, from, "
-        "to, keep, slot, end, pair, stack, how, outside or unsafe");
+        "unless, int, from, to, keep, slot, end, pair, stack, how, outside or unsafe");
 }
 
 static const char kinds_expected[] =
@@ -292,7 +293,7 @@ static bool read_kind(const char *text, enum named_kind *into)
 
 /* The names of the options so far. False: this one was among them. */
 struct given {
-    const char *names[24];
+    const char *names[32];
     size_t count;
 };
 
@@ -369,7 +370,7 @@ bool spec_parse(char *text, struct named_spec *out, struct spec_error *error)
                          "item=N or obj=N: what is dropped, or queue=N: all that is in it");
     if (seen & O_OBJ && seen & (O_ITEM | O_QUEUE))
         return spec_fail(error, open + 1, "obj=N of a submit, or item=N and queue=N of a queue");
-    if (out->has_next && (out->ok || out->has_data))
+    if (out->has_next && out->kind != NAMED_FIELD && (out->ok || out->has_data))
         return spec_fail(error, open + 1, "next=BYTES without ok and data");
     out->is_fifo |= out->ends_count; /* it is known when one is gone, so none can be left over */
     out->is_object = out->kind == NAMED_DROP && seen & O_OBJ;

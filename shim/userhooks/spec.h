@@ -70,7 +70,7 @@ struct named_spec {
     /* field: the callback gets what the object holds at `data`, not the object; else: that is what is in
      * flight, found one pointer further */
     bool has_data;
-    bool has_next;   /* submit, put: a list, linked at `next`; each of them is handed over */
+    bool has_next;   /* submit, put, field: a list, linked at `next`; each of them is handed over */
     bool is_narrow;  /* what is in flight is named by a number of 32 bits; relay: at `obj` */
     bool is_object;  /* drop: of a submit, not of a queue */
     bool is_keeping; /* relay: what it was known by stays good too */
@@ -78,7 +78,9 @@ struct named_spec {
     uint8_t slots[NAMED_SLOTS], ends[NAMED_SLOTS]; /* virtual: run by these, and gone with those */
     uint8_t slots_count, ends_count;
     uint32_t data, next;
-    uint32_t off;      /* field */
+    uint32_t off; /* field */
+    uint32_t unless_at,
+        unless;        /* field: not where the object has one of these bits there; 0: always */
     const char *pair;  /* as written; "" when none is */
     uint32_t pair_id;  /* the same number for all items of one pair */
     struct slot *slot; /* set */

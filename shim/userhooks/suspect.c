@@ -11,7 +11,7 @@
 #include "elf/elf.h"
 #include "userhooks/function.h"
 
-enum { LEAST_ADDRESS = 65536 };
+enum { LEAST_ADDRESS = 65536, LIST_LOOKED = 64 /* of one call */ };
 
 /* Where malloc's first heap is. Of addresses in no module: those of code that was made are far from there. */
 static bool is_on_heap(const void *address)
@@ -75,17 +75,38 @@ bool named_has_function(struct named_hook *hook, const void *address)
     return is_code(address) ? found_right(hook) : found_wrong(hook, FAULT_FUNCTION);
 }
 
+static bool has_field_at(struct named_hook *hook, uintptr_t object)
+{
+    const struct named_spec *spec = &hook->spec;
+
+    return suspect_is_object(object, sizeof(void *)) &&
+           suspect_is_object(object + spec->off, sizeof(void *)) &&
+           (!spec->has_data || suspect_is_object(object + spec->data, sizeof(void *))) &&
+           (!spec->has_next || suspect_is_object(object + spec->next, sizeof(void *))) &&
+           (!spec->unless ||
+            sys_is_readable((const void *)(object + spec->unless_at), sizeof(uint32_t)));
+}
+
+/* A whole list, where it is one: nothing is known of what lies at `next` before a second object was there. */
 bool named_has_field(struct named_hook *hook, uintptr_t object)
 {
-    void *const *field = (void *const *)(object + hook->spec.off);
+    unsigned count = 0;
 
-    if (!suspect_is_object(object, sizeof(void *)) ||
-        !suspect_is_object((uintptr_t)field, sizeof(void *)) ||
-        (hook->spec.has_data && !suspect_is_object(object + hook->spec.data, sizeof(void *))))
-        return found_wrong(hook, FAULT_OBJECT);
-    if (!*field)
-        return true; /* as good as any, and nothing will be done */
-    return is_code(*field) ? found_right(hook) : found_wrong(hook, FAULT_FIELD);
+    for (; object && count < LIST_LOOKED; count++) {
+        const void *field;
+
+        if (!has_field_at(hook, object))
+            return found_wrong(hook, FAULT_OBJECT);
+        field = *(void *const *)(object + hook->spec.off);
+        if (!field)
+            return true; /* as good as any, and nothing will be done */
+        if (!is_code(field))
+            return found_wrong(hook, FAULT_FIELD);
+        if (!hook->spec.has_next)
+            return found_right(hook);
+        object = *(const uintptr_t *)(object + hook->spec.next);
+    }
+    return count > 1 ? found_right(hook) : true;
 }
 
 bool named_has_callable(struct named_hook *hook, uintptr_t object)

@@ -8,6 +8,7 @@ DROP = "_ZN4TaskD*Ev(kind=drop,obj=1)"
 HOOKS = {
     "unique": f"Pool::submit(std::unique_ptr<Task>)(kind=submit,obj=2,data=0);{RUN}",
     "list": f"Pool::submit_all(kind=submit,obj=2,next=24);{RUN}",
+    "pieces": "Piece::hand(kind=field,obj=2,off=0,data=16,next=24,unless=32&4,fifo)",
     "refuse": f"Pool::try_submit(kind=submit,obj=2,ok=true);{RUN}",
     "parts": "Pool::submit(Task*)(kind=virtual,obj=2,slot=2+3,end=0+1)",
     "twice": "_ZN4Pool6submitEP4Task(kind=virtual,obj=2,slot=2,end=0+1)",

@@ -104,6 +104,13 @@ def no_object(value):
     after.complains(VALUES[value])
 
 
+@test("a list of objects with functions is looked through before anything of it is changed")
+def no_list():
+    mine = values("post", hooks=["value_post(kind=field,obj=1,off=16,data=8,next=16)"]).ok().reported()["hooks"][0]
+    if mine["reason"] != NO_OBJECT or mine["carried"]:
+        raise AssertionError(f"the reason is {mine['reason']!r}, carried {mine['carried']}")
+
+
 @test("nor once the hook was right, which then is not accused", each=[value for value in VALUES if VALUES[value] == EMPTY])
 def error_later(value):
     after = values("good", value, hooks=READ + HAND)
@@ -115,6 +122,7 @@ def error_later(value):
 # The words, and the hook: calls with nothing, and what had not run when the program ended.
 RIGHT = {
     "post": ("none post", "value_post(kind=field,obj=1,off=16,data=8)"),
+    "list": ("none post", "value_post(kind=field,obj=1,off=16,data=8,next=8)"),
     "run": ("hand hand2 run", "value_run(kind=run,obj=1,pair=s)"),
 }
 

@@ -1,4 +1,5 @@
 // promise: items of BATON_HOOKS mean what the manual says, and a wrong one is told where it is wrong
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -59,6 +60,9 @@ START_TEST(test_spec_items)
     ck_assert(spec.item_at == ITEM_ARGUMENT && spec.obj == 6);
     spec = parse("post(kind=field,obj=2,off=24,data=16)");
     ck_assert(spec.off == 24 && spec.has_data && spec.data == 16);
+    spec = parse("go(kind=field,obj=2,off=0,data=24,next=64,unless=160&32768,fifo)");
+    ck_assert(spec.has_next && spec.next == 64 && spec.is_fifo && spec.unless_at == 160 &&
+              spec.unless == 32768);
 }
 END_TEST
 
@@ -104,6 +108,15 @@ START_TEST(test_spec_wrong)
     expect_wrong("f(kind=put,item=ret)", 2, "what is put");
     expect_wrong("f(kind=run,obj=1,fifo)", 2, "options of this kind");
     expect_wrong("f(kind=field,obj=1,off=2)", 23, "multiple of 8");
+    for (const char *const *bits =
+             (const char *const[]){"", "4", "&4", "4&", "4&0", "2&1", "4&x", NULL};
+         *bits; bits++) {
+        char item[64];
+
+        snprintf(item, sizeof item, "f(kind=field,obj=1,off=8,unless=%s)", *bits);
+        expect_wrong(item, 32, "BYTES&MASK");
+    }
+    expect_wrong("f(kind=submit,obj=1,unless=4&1)", 2, "options of this kind");
     expect_wrong("(kind=run,obj=1)", 0, "name of a function");
 }
 END_TEST

@@ -1,6 +1,6 @@
 // What pools of C++ programs take: smart pointers, linked lists, tasks in two parts, work that may be refused, numbers
 // that become objects. The context is a __thread variable; a task compares it with what its submitter had.
-// hooks_shapes MODE...: unique, list, refuse, parts, twice, number, packaged, moved
+// hooks_shapes MODE...: unique, list, pieces, refuse, parts, twice, number, packaged, moved
 #include <atomic>
 #include <condition_variable>
 #include <cstdio>
@@ -180,6 +180,61 @@ void Timers::deliver(Event *event)
     look(event->id);
 }
 
+// A job in pieces, handed over as a list: each is called with the job; one of another form with a number.
+struct Job {
+    long wanted;
+    std::atomic<int> left;
+};
+struct Piece {
+    void (*run)(Job *);
+    long own;
+    Job *job;
+    Piece *next;
+    unsigned form; // 4: called with its number
+
+    static void look_at(Job *job)
+    {
+        look(job->wanted);
+        job->left--;
+    }
+    static void take_number(Job *number)
+    {
+        ran++;
+        wrong += (long)number != 77;
+    }
+    APART static void hand(Line<Piece *> *line, Piece *first);
+};
+void Piece::hand(Line<Piece *> *line, Piece *first)
+{
+    for (; first; first = first->next)
+        line->add(first);
+}
+
+static void pieces()
+{
+    Line<Piece *> line;
+    std::thread worker([&] {
+        for (Piece *piece; line.take(piece);)
+            piece->run(piece->form & 4 ? (Job *)piece->own : piece->job);
+    });
+
+    for (long i = 1; i <= 200; i++) {
+        Job job = {i, {3}};
+        Piece all[4];
+
+        for (int k = 0; k < 4; k++)
+            all[k] = {k == 2 ? Piece::take_number : Piece::look_at, 77, &job, k < 3 ? &all[k + 1] : nullptr, k == 2 ? 6u : 2u};
+        request_id = i;
+        Piece::hand(&line, all);
+        request_id = -1;
+        while (job.left)
+            std::this_thread::yield();
+    }
+    request_id = 0;
+    line.end();
+    worker.join();
+}
+
 static void packaged()
 {
     Line<std::shared_ptr<std::packaged_task<long()>>> line;
@@ -210,6 +265,8 @@ static void run_mode(const char *mode)
 {
     if (!strcmp(mode, "packaged"))
         return packaged();
+    if (!strcmp(mode, "pieces"))
+        return pieces();
     if (!strcmp(mode, "number")) {
         Timers timers;
 

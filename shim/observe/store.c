@@ -121,6 +121,8 @@ static bool open_trace_map(const char *file, unsigned megabytes)
         }
     }
     header = store_map(fd, trace_size);
+    if (header && file)
+        store_want_large_pages(header, trace_size);
     store_open_tables();
     atomic_store(&chunks_ready, SIZE_MAX);
     if (header && file && store_populate(header, tables)) {

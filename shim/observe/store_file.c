@@ -11,7 +11,7 @@
 #include "base/sys.h"
 #include "observe/store_parts.h"
 
-enum { PAGE = 4096 };
+enum { PAGE = 4096, LARGE_PAGE = 2 << 20 };
 enum { MADVISE_POPULATE_WRITE = 23 }; /* newer than glibc's headers may be */
 
 struct trace_header *store_trace;
@@ -34,6 +34,17 @@ bool store_populate(void *start, size_t size)
         result = SYS_CALL(madvise, first, (long)(end - first), MADVISE_POPULATE_WRITE);
     while (result == -EINTR || result == -EAGAIN);
     return result == 0;
+}
+
+void store_want_large_pages(void *start, size_t size)
+{
+    uintptr_t first = (uintptr_t)start + LARGE_PAGE;
+
+    if ((uintptr_t)start % LARGE_PAGE != 0 || size <= LARGE_PAGE)
+        return;
+    /* What is read ahead of a small page would stand where a large one shall. */
+    (void)SYS_CALL(madvise, start, (long)LARGE_PAGE, MADV_RANDOM);
+    (void)SYS_CALL(madvise, first, (long)(size - LARGE_PAGE), MADV_HUGEPAGE);
 }
 
 int store_open_trace(const char *pattern, char *path, size_t size)

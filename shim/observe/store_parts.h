@@ -13,6 +13,9 @@
 void *store_map(int fd, size_t size);
 /* As outfile_reserve, for what is mapped, with no file open any more (Linux 5.14). */
 bool store_populate(void *start, size_t size);
+/* Of a file that is mapped: a first touch gets 2 MiB ready instead of 4 KiB, where the file system can. Not of the first
+ * 2 MiB, which is all that most processes need. */
+void store_want_large_pages(void *start, size_t size);
 /* %p is the process. A file that a living process writes to is its: then the name gets our number. `path`, of
  * `size` bytes: the name in the end. Negative: it cannot be had. */
 int store_open_trace(const char *pattern, char *path, size_t size);

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import tempfile
@@ -141,6 +142,7 @@ def killed():
         try:
             process.stdout.readline()
             time.sleep(0.05)
+            maps = Path(f"/proc/{process.pid}/smaps").read_text()
         finally:
             os.kill(process.pid, signal.SIGKILL)
             process.wait()
@@ -148,6 +150,12 @@ def killed():
         rows = table(path)
     expect(len(rows) == 500 and all(row["ended"] in ("returned", "running") for row in rows), f"{len(rows)} rows")
     expect(sum(row["ended"] == "returned" for row in rows) >= 498, "runs that had ended are missing")
+    # Where the kernel has put it at a multiple of 2 MiB, large pages are wanted behind the first.
+    first = re.search(rf"^(\w+)-\w+ rw-s 00000000 .*{path}\n", maps, re.M)
+    expect(first, f"the trace is not mapped: {maps}")
+    second = re.search(rf"^\w+-\w+ rw-s 00200000 .*{path}\n(?:\w+:.*\n)*?VmFlags: (.*)", maps, re.M)
+    if int(first[1], 16) % (2 << 20) == 0 and Path("/sys/kernel/mm/transparent_hugepage").exists():
+        expect(second and " hg " in f" {second[1]} ", f"no large pages are asked for: {maps}")
 
 
 @test("a trace is bounded: the oldest records make room, and are counted")

@@ -256,13 +256,14 @@ static double timed_batch(void)
 
 static void measure_cpu(int set)
 {
-    double *ns = calloc(options.batches, sizeof(*ns));
+    double *ns = calloc(options.batches, sizeof(*ns)), sum = 0;
 
     for (size_t i = 0; i < options.batches; i++)
-        ns[i] = timed_batch();
+        sum += ns[i] = timed_batch();
     qsort(ns, options.batches, sizeof(*ns), by_size);
     report_start(set);
-    printf(" best=%.2f median=%.2f", ns[0], ns[options.batches / 2]);
+    printf(" best=%.2f median=%.2f mean=%.2f", ns[0], ns[options.batches / 2],
+           sum / (double)options.batches);
     free(ns);
 }
 

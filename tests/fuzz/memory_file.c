@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sanitizer/asan_interface.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -36,6 +37,7 @@ static struct {
 static struct {
     char *at;
     size_t size;
+    bool is_free; /* kept for the next of its size, and forbidden until then */
 } maps[MAPS];
 
 int __real_open(const char *path, int flags, ...);
@@ -128,19 +130,38 @@ static ssize_t file_read(int fd, void *into, size_t size, size_t at)
     return (ssize_t)size;
 }
 
+static size_t pages_of(size_t size)
+{
+    return (size + PAGE - 1) / PAGE;
+}
+
+/* One that was given back is taken again: a new one would be filled, and its pages made, at every run. */
+static char *map_again(size_t i, size_t size)
+{
+    maps[i].is_free = false;
+    maps[i].size = size;
+    __asan_unpoison_memory_region(maps[i].at, size);
+    return memset(maps[i].at, 0, size);
+}
+
 /* NULL: none of ours. */
 static char *map_small(size_t size)
 {
-    size_t i = 0;
+    size_t place = MAPS;
     void *memory;
 
-    while (i < MAPS && maps[i].at)
-        i++;
-    if (i == MAPS || size > SMALL || posix_memalign(&memory, PAGE, size))
+    for (size_t i = MAPS; i--;) {
+        if (maps[i].is_free && pages_of(maps[i].size) == pages_of(size))
+            return map_again(i, size);
+        if (!maps[i].at || (maps[i].is_free && place == MAPS))
+            place = i;
+    }
+    if (place == MAPS || size > SMALL || posix_memalign(&memory, PAGE, pages_of(size) * PAGE))
         return NULL;
-    maps[i].at = memset(memory, 0, size);
-    maps[i].size = size;
-    return memory;
+    free(maps[place].at);
+    maps[place].at = memory;
+    __asan_poison_memory_region(memory, pages_of(size) * PAGE);
+    return map_again(place, size);
 }
 
 static void *map_file(int fd, size_t size, size_t from)
@@ -161,18 +182,13 @@ static void *map_file(int fd, size_t size, size_t from)
 static void *map_over(char *at, size_t size, int fd, size_t from)
 {
     for (size_t i = 0; i < MAPS; i++) {
-        if (maps[i].at && at >= maps[i].at && at < maps[i].at + maps[i].size &&
+        if (maps[i].at && !maps[i].is_free && at >= maps[i].at && at < maps[i].at + maps[i].size &&
             size > (size_t)(maps[i].at + maps[i].size - at))
             size = (size_t)(maps[i].at + maps[i].size - at);
     }
     memset(at, 0, size);
     file_read(fd, at, size, from);
     return at;
-}
-
-static size_t pages_of(size_t size)
-{
-    return (size + PAGE - 1) / PAGE;
 }
 
 static bool unmap(void *at, size_t size)
@@ -182,12 +198,12 @@ static bool unmap(void *at, size_t size)
             return true;
     }
     for (size_t i = 0; i < MAPS; i++) {
-        if (maps[i].at != at || !at)
+        if (maps[i].at != at || !at || maps[i].is_free)
             continue;
         if (pages_of(maps[i].size) != pages_of(size))
             abort(); /* the rest would stay mapped, or others' be gone */
-        maps[i].at = NULL;
-        free(at);
+        maps[i].is_free = true;
+        __asan_poison_memory_region(at, pages_of(size) * PAGE);
         return true;
     }
     return false;

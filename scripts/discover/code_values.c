@@ -30,12 +30,12 @@ static const struct relocation *relocation_at(const struct reading *r, uintptr_t
 static void add_relocations(struct reading *r, uintptr_t table, size_t size)
 {
     const struct elf_module *elf = r->elf;
+    size_t room = elf_module_room(elf, elf->base + table);
 
+    size = size < room ? size : room;
     for (size_t at = 0; at + sizeof(Elf64_Rela) <= size; at += sizeof(Elf64_Rela)) {
         Elf64_Rela row;
 
-        if (!elf_module_holds(elf, elf->base + table + at, sizeof row))
-            return;
         memcpy(&row, (const void *)(elf->base + table + at), sizeof row);
         r->relocations = grown(r->relocations, r->relocations_count, sizeof *r->relocations);
         r->relocations[r->relocations_count++] =

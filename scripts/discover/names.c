@@ -50,17 +50,16 @@ static void add_frames(struct names *names)
     for (size_t i = 0; i < elf->phnum; i++) {
         uintptr_t at = elf->base + elf->phdr[i].p_vaddr;
         const unsigned char *header = (const unsigned char *)at;
-        uint32_t count;
+        uint32_t count, room;
 
         if (elf->phdr[i].p_type != PT_GNU_EH_FRAME || !elf_module_holds(elf, at, 12) ||
             header[0] != 1 || header[1] != 0x1b || header[2] != 0x03 || header[3] != 0x3b)
             continue;
         memcpy(&count, header + 8, 4);
-        for (uint32_t row = 0; row < count; row++) {
+        room = (uint32_t)(elf_module_room(elf, at + 12) / 8);
+        for (uint32_t row = 0; row < count && row < room; row++) {
             int32_t start;
 
-            if (!elf_module_holds(elf, at + 12 + (uintptr_t)row * 8, 8))
-                break;
             memcpy(&start, header + 12 + (size_t)row * 8, 4);
             add_function(names, NULL, elf->phdr[i].p_vaddr + (uintptr_t)(intptr_t)start, 0, false);
         }

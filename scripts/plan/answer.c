@@ -95,7 +95,7 @@ static void see_folders(const char *folders, const char *separators, const struc
 
 static void see_run_paths(const struct elf_module *module)
 {
-    for (const elf_dyn *entry = module->dynamic; entry && entry->d_tag != DT_NULL; entry++) {
+    for (const elf_dyn *entry = module->dynamic; elf_dynamic_is(module, entry); entry++) {
         if ((entry->d_tag == DT_RPATH || entry->d_tag == DT_RUNPATH) &&
             entry->d_un.d_val < module->dynstr_len)
             see_folders(module->dynstr + entry->d_un.d_val, ":", module);

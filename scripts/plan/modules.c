@@ -147,6 +147,7 @@ static bool map_module(const char *path)
     module->memory = memory;
     module->memory_len = high - low;
     elf_module_fill(&info, modules_count == 0, &module->elf);
+    elf_module_trim(&module->elf);
     module->elf.path = module->path;
     module->elf.name = strrchr(module->path, '/') ? strrchr(module->path, '/') + 1 : module->path;
     modules_count++;

@@ -215,7 +215,7 @@ static bool visit_relocations(const struct module *module, visit_relocation *vis
     for (unsigned table = 0; table < 2; table++) {
         uintptr_t start = (uintptr_t)tables[table];
 
-        if (!elf_module_holds(elf, start, sizes[table]))
+        if (elf_module_room(elf, start) < sizes[table])
             continue;
         for (size_t i = 0; i < sizes[table] / sizeof(ElfW(Rela)); i++) {
             if (visit(module, &tables[table][i], arg))

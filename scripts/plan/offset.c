@@ -21,7 +21,7 @@ static const unsigned char *frame_rows(const struct elf_module *elf, uintptr_t *
             memcmp(header, "\x01\x1b\x03\x3b", 4) != 0)
             continue;
         memcpy(count, header + 8, 4);
-        if (!elf_module_holds(elf, at + 12, (size_t)*count * 8))
+        if (elf_module_room(elf, at + 12) / 8 < *count)
             return NULL;
         *header_address = at;
         return header + 12;

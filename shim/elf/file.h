@@ -27,6 +27,7 @@ struct elf_file {
     size_t len;
     size_t at; /* where in the file the data begins */
     bool has_symtab;
+    unsigned looked_at;              /* sections, of those that are worth it */
     struct elf_table symtab, dynsym; /* count 0: there is none */
     const elf_phdr *phdr;            /* may stand unaligned: compare as bytes */
     size_t phnum;
@@ -60,6 +61,12 @@ static inline bool elf_module_holds(const struct elf_module *m, uintptr_t addres
 {
     return address >= m->lo && address < m->hi && len <= m->hi - address;
 }
+
+/* How much of the file there is from ADDRESS on, in one segment. A segment may go on with zeros, and between two lies
+ * nothing: gigabytes, if a file says so that no loader has checked. */
+size_t elf_module_room(const struct elf_module *m, uintptr_t address);
+/* Of a module that no loader has checked: a table of which the file has not all counts as none. */
+void elf_module_trim(struct elf_module *m);
 
 /* Is there an entry at D, in the module and before the end of its list? Not every file has an end. */
 static inline bool elf_dynamic_is(const struct elf_module *m, const elf_dyn *d)

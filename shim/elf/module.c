@@ -166,13 +166,18 @@ bool elf_module_mentions(const struct elf_module *module, const char *beginning)
     return false;
 }
 
+/* No linker writes as many headers of notes, and each may name the same megabyte. */
+enum { NOTES_ENOUGH = 16 };
+
 const uint8_t *elf_module_build_id(const struct elf_module *module, size_t *len)
 {
+    unsigned notes = 0;
+
     for (size_t i = 0; i < module->phnum; i++) {
         const elf_phdr *p = &module->phdr[i];
         const uint8_t *id;
 
-        if (p->p_type == PT_NOTE &&
+        if (p->p_type == PT_NOTE && notes++ < NOTES_ENOUGH &&
             elf_module_holds(module, module->base + p->p_vaddr, p->p_filesz) &&
             (id = elf_note_build_id((const void *)(module->base + p->p_vaddr), p->p_filesz, len)))
             return id;
@@ -197,12 +202,13 @@ bool elf_module_has_code(const struct elf_module *module, uintptr_t address, siz
 bool elf_module_is_go(const struct elf_module *module)
 {
     enum { GO_BUILD_ID = 4 };
+    unsigned notes = 0;
     size_t len;
 
     for (size_t i = 0; i < module->phnum; i++) {
         const elf_phdr *p = &module->phdr[i];
 
-        if (p->p_type == PT_NOTE &&
+        if (p->p_type == PT_NOTE && notes++ < NOTES_ENOUGH &&
             elf_module_holds(module, module->base + p->p_vaddr, p->p_filesz) &&
             elf_note((const void *)(module->base + p->p_vaddr), p->p_filesz, "Go", GO_BUILD_ID,
                      &len))

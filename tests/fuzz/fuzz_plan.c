@@ -23,6 +23,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         memset(&symbol, 0, sizeof symbol);
         (void)elf_find_symbol(&module->elf, "main", NULL, ELF_FUNC, &symbol);
         (void)modules_imports(module, "puts");
+        (void)modules_is_in_table(module, module->elf.lo);
+        (void)offset_find(module, "program+0x1000", &symbol);
+        (void)elf_module_is_go(&module->elf);
         (void)modules_exports(module, "puts");
         (void)modules_checks_calls(module);
         (void)modules_clones(module, "main", 0, buf, sizeof buf);

@@ -7,7 +7,8 @@ FUZZ_FLAGS  = -std=gnu11 -g -O1 -fno-omit-frame-pointer -fno-strict-aliasing -D_
               -Ishim -Iinclude -Iscripts/plan $(if $(ZYDIS),-DHAVE_ZYDIS) -fsanitize=address,undefined \
               -fno-sanitize-recover=undefined -fno-sanitize=alignment,function,nonnull-attribute,pointer-overflow -w
 FUZZ_OBJ    = $(filter-out $(FUZZ_B)/shim/base/string.o,$(patsubst $(B)/%,$(FUZZ_B)/%,$(filter $(B)/shim/base/% $(B)/shim/elf/% \
-              $(B)/shim/slots/% $(B)/shim/userhooks/spec%,$(CORE)))) $(FUZZ_B)/scripts/plan/modules.o $(FUZZ_B)/scripts/plan/modules_ask.o
+              $(B)/shim/slots/% $(B)/shim/userhooks/spec%,$(CORE)))) $(FUZZ_B)/scripts/plan/modules.o $(FUZZ_B)/scripts/plan/modules_ask.o \
+              $(FUZZ_B)/scripts/plan/offset.o
 # Files in memory, instead of one written for each run.
 FUZZ_FILES  = $(FUZZ_B)/tests/fuzz/memory_file.o
 comma      := ,

@@ -833,6 +833,53 @@ START_TEST(test_elf_keeps_errno)
 }
 END_TEST
 
+/* The segment that PLACE is in has 64 bytes more in the file, and goes on with zeros. */
+static void cut_behind(const struct elf_module *module, elf_phdr *phdr, const void *place)
+{
+    memcpy(phdr, module->phdr, module->phnum * sizeof *phdr);
+    for (size_t i = 0; i < module->phnum; i++) {
+        uintptr_t offset = (uintptr_t)place - (module->base + phdr[i].p_vaddr);
+
+        if (phdr[i].p_type == PT_LOAD && offset < phdr[i].p_filesz)
+            phdr[i].p_filesz = offset + 64;
+    }
+}
+
+START_TEST(test_elf_tables_of_an_unchecked_file_end_where_the_file_does)
+{
+    elf_phdr phdr[64];
+    struct elf_module module, cut;
+    struct elf_symbol symbol;
+
+    ck_assert(elf_module_find("libc", &module) && module.phnum <= 64);
+    cut = module;
+    elf_module_trim(&cut);
+    ck_assert(!memcmp(&cut, &module, sizeof cut));
+    ck_assert(elf_dynsym_find(&cut, "malloc", NULL, ELF_FUNC, &symbol));
+    cut.phdr = phdr;
+    cut_behind(&module, phdr, module.dynsym);
+    ck_assert_uint_eq(elf_module_room(&cut, (uintptr_t)module.dynsym), 64);
+    ck_assert_uint_eq(elf_module_room(&cut, (uintptr_t)module.dynsym + 64), 0);
+    elf_module_trim(&cut);
+    ck_assert(!cut.dynsym && !elf_dynsym_find(&cut, "malloc", NULL, ELF_FUNC, &symbol));
+    cut = module;
+    cut.phdr = phdr;
+    cut_behind(&module, phdr, module.dynstr);
+    elf_module_trim(&cut);
+    ck_assert(!cut.dynsym && !cut.dynstr_len && !cut.soname);
+    cut = module;
+    cut.phdr = phdr;
+    cut_behind(&module, phdr, module.versym);
+    elf_module_trim(&cut);
+    ck_assert(!cut.versym);
+    cut = module;
+    cut.phdr = phdr;
+    cut_behind(&module, phdr, module.gnu_hash ? module.gnu_hash : module.sysv_hash);
+    elf_module_trim(&cut);
+    ck_assert(!(module.gnu_hash ? cut.gnu_hash : cut.sysv_hash));
+}
+END_TEST
+
 /* A page that the loader has not made read-only yet belongs to a module that it still relocates. */
 START_TEST(test_elf_pointer_of_a_module_that_is_being_relocated)
 {
@@ -894,6 +941,7 @@ int main(void)
     tcase_add_test(tc, test_elf_notes_of_any_bytes_are_read_within_their_end);
     tcase_add_test(tc, test_elf_notes_are_looked_through_for_a_megabyte);
     tcase_add_test(tc, test_elf_no_file_and_other_files_are_refused);
+    tcase_add_test(tc, test_elf_tables_of_an_unchecked_file_end_where_the_file_does);
     tcase_add_test(tc, test_elf_pointer_of_a_module_that_is_being_relocated);
     tcase_add_test(tc, test_elf_keeps_errno);
     return suite_run("elf", tc);

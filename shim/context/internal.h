@@ -141,8 +141,10 @@ static inline bool guard_allows_short_ways(void)
              ~(uintptr_t)(GUARD_COPIED | GUARD_EPOCH));
 }
 
-/* A private copy of an attached context; NULL: no memory. Freed by overlay_free. */
+/* A private copy of an attached context, its held keys empty; NULL: no memory. Freed by overlay_free. */
 struct context *overlay_new(struct context *base);
+/* Lends them, once it is attached: functions of the program's are called, which may leave. */
+void overlay_lend(struct context *own);
 void overlay_free(struct context *own);
 /* Makes one that is free, and is like no context, an empty one. */
 void overlay_clean(struct context *own);

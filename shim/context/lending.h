@@ -8,7 +8,8 @@
  *
  * Rules: what cannot be done so has changed nothing. While the overlay waits, all that its borrowed values are is such
  * copies, nothing is set in it, and its flags are CONTEXT_OVERLAY. Policy functions are foreign code: they may set a
- * key, hand work over, or attach.
+ * key, hand work over, or attach; or leave by throw, jump, or with the thread: so the attach is there before the first of
+ * them is called, and is left like one whose task does so.
  */
 #ifndef BATON_CONTEXT_LENDING_H
 #define BATON_CONTEXT_LENDING_H
@@ -65,8 +66,10 @@ static inline void lending_lend(struct context *context, struct context *own, ui
     void **borrowed = context_borrowed(own);
 
     if (policies_held_count != slots_key_count) {
-        for (unsigned key_index = 0; key_index < slots_key_count; key_index++)
-            own->key[key_index] = context->key[key_index];
+        for (unsigned key_index = 0; key_index < slots_key_count; key_index++) {
+            if (!context_key_is_owned(key_index))
+                own->key[key_index] = context->key[key_index];
+        }
     }
     for (const struct policy_held *held = policies_held, *end = held + policies_held_count;
          held < end; held++) {
@@ -99,9 +102,11 @@ static inline bool lending_enter(struct thread *thread, struct context *context,
     own->hops = context->hops;
     own->born_ms = context->born_ms;
     own->base = context;
-    lending_lend(context, own, frame_mark);
     thread->frame_mark = frame_mark | FRAME_SLOW;
     SCOPE_ATTACH(thread, own);
+    lending_lend(context, own, frame_mark);
+    if (unlikely(thread->attached != own)) /* what those functions have attached, and left */
+        scope_leave_slow(thread, (frame_mark & ~(uintptr_t)FRAME_FLAGS) - 1);
     return true;
 }
 

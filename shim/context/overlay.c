@@ -50,12 +50,21 @@ struct context *overlay_new(struct context *base)
     for (unsigned key_index = 0; key_index < slots_key_count; key_index++) {
         if (base->epoch < key_bindings[key_index].since)
             own->key[key_index] = NULL;
-        if (context_key_is_owned(key_index)) {
-            own->key[key_index] = policy_lend(context_key_slot(key_index), own->key[key_index]);
-            context_borrowed(own)[key_index] = own->key[key_index];
-        }
+        if (context_key_is_owned(key_index))
+            own->key[key_index] = NULL; /* until overlay_lend */
     }
     return own;
+}
+
+void overlay_lend(struct context *own)
+{
+    const struct context *base = own->base;
+
+    for (unsigned key_index = 0; key_index < slots_key_count; key_index++) {
+        if (context_key_is_owned(key_index) && base->epoch >= key_bindings[key_index].since)
+            own->key[key_index] = context_borrowed(own)[key_index] =
+                policy_lend(context_key_slot(key_index), base->key[key_index]);
+    }
 }
 
 void overlay_clean(struct context *own)

@@ -22,6 +22,7 @@
 #include "context/strict.h"
 #include "context/coroutine_list.h"
 #include "context/thread.h"
+#include "context/unwind.h"
 #include "context/values.h"
 #include "context/variables.h"
 #include "slots/origin.h"
@@ -111,12 +112,44 @@ static void drop_moving(struct thread *thread, uintptr_t frame_mark)
     }
 }
 
+personality_routine baton_lend_personality;
+
+/* The attach is there. Of a thread's own, or a repeating callback, the frame that made it knows more of what to do. */
+__attribute__((used, visibility("hidden"))) int
+baton_lend_personality(int version, int actions, uint64_t exception_class,
+                       struct _Unwind_Exception *exception, struct _Unwind_Context *unwinding)
+{
+    struct thread *thread = thread_self;
+
+    if (actions & UNWIND_CLEANUP_PHASE && thread_is_attached(thread) &&
+        !(thread->frame_mark & FRAME_THREAD) &&
+        (thread->frame_mark & FRAME_ADOPTED) != FRAME_KEEP) {
+        thread->ending = actions & UNWIND_FORCED ? ENDED_CANCELLED : ENDED_EXCEPTION;
+        scope_pop(thread);
+        thread->ending = ENDED_RETURN;
+    }
+    return UNWIND_CONTINUE;
+}
+
+ARCH_PERSONALITY(baton_lend_personality);
+
+static GUARDED void lend_keys(struct thread *thread, struct context *own)
+{
+    GUARDED_FRAME_BY(baton_lend_personality);
+    uintptr_t frame_mark = thread->frame_mark & ~(uintptr_t)FRAME_FLAGS;
+
+    overlay_lend(own);
+    if (thread->attached != own) /* what those functions have attached, and left */
+        scope_leave_slow(thread, frame_mark - 1);
+}
+
 bool scope_enter_slow(struct context *context, uintptr_t frame_mark)
 {
     struct thread *thread = frame_mark & FRAME_THREAD ? thread_begin() : thread_enter();
     uintptr_t guard = atomic_load_explicit(&context_guard, memory_order_acquire);
     struct context *attached = context;
     struct scope_entry *entry;
+    size_t saved_at;
     uint32_t epoch;
 
     if (!thread || guard & (GUARD_TEARDOWN | GUARD_OFF))
@@ -136,10 +169,8 @@ bool scope_enter_slow(struct context *context, uintptr_t frame_mark)
     }
     entry = entry_push(thread);
     if (!entry) {
-        if (attached != context) {
-            overlay_reclaim(attached, false);
+        if (attached != context)
             overlay_free(attached);
-        }
         return false;
     }
     entry->epoch = epoch;
@@ -168,11 +199,12 @@ bool scope_enter_slow(struct context *context, uintptr_t frame_mark)
     thread->depth++;
     thread->attached = attached;
     thread->frame_mark = frame_mark | FRAME_SLOW;
+    saved_at = entry->saved_at;
     if (slots_are_words && !slots_watched)
-        words_exchange(context_copied(context), thread->saved + entry->saved_at);
-    else if (slots_have_copied) {
-        size_t saved_at = entry->saved_at;
-
+        words_exchange(context_copied(context), thread->saved + saved_at);
+    if (attached != context && slots_have_owned_keys)
+        lend_keys(thread, attached);
+    if (slots_have_copied && (!slots_are_words || slots_watched)) {
         if (origins_on)
             slots_set_aside(thread, thread->saved + saved_at, epoch);
         scope_write(thread, context, saved_at, epoch);

@@ -387,10 +387,13 @@ unsigned policies_held_count;
 
 void policies_begin(void)
 {
-    for (unsigned i = 0; slots_have_owned_keys && i < slots_count; i++) {
-        if (slots[i].is_owned && slots[i].key_index != SLOT_NO_KEY)
+    for (unsigned i = 0; slots_have_owned_keys && i < 2 * slots_count; i++) {
+        const struct slot *slot = &slots[i % slots_count];
+        bool calls_out = slot->policy == POLICY_CLONE || slot->policy == POLICY_REF;
+
+        if (slot->is_owned && slot->key_index != SLOT_NO_KEY && calls_out == (i >= slots_count))
             policies_held[policies_held_count++] =
-                (struct policy_held){&slots[i], slots[i].key_index, slots[i].policy};
+                (struct policy_held){slot, slot->key_index, slot->policy};
     }
 }
 

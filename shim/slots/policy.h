@@ -67,7 +67,8 @@ void *policy_lend(const struct slot *slot, void *owned);
 void policy_take_back(const struct slot *slot, void *borrowed);
 void policy_let_go(const struct slot *slot, void *owned);
 
-/* Keys that are held, in the order of their items; once their key indexes are known (policies_begin). */
+/* Keys that are held, those last whose functions are the program's: these see no copy that another task was lent. Once
+ * their key indexes are known (policies_begin). */
 struct policy_held {
     const struct slot *slot;
     uint32_t key_index;

@@ -113,6 +113,20 @@ def setter_leaves(how, what):
         .ok().quiet().clean(records=7 if what == "timer" else 0).says("wrong 0\n")  # timers that nobody closes
 
 
+@test("E23: a clone or ref function that throws, jumps away or ends its thread where a handoff begins leaves no mark",
+      each=[(how, what) for how in ("throw", "longjmp", "exit") for what in ("timer", "work")])
+def lending_leaves(how, what):
+    plain("lend_leaves", how, what).wrong()
+    lent, clone, ref = "clone=lent_clone,free=lent_free", "clone=left_clone,free=lent_free", "ref=left_ref,unref=left_unref"
+    many = [(f"key:lent_key,{lent};key:left_key,{clone}",), (f"key:lent_key,{lent};key:left_key,{ref}", "later"),
+            (f"key:lent_key,{lent};key:left_key,{ref};tls:left_word", "later")]
+    if how != "longjmp":  # a thread-local variable is put back at the next handoff only
+        many.append((f"tls:left_word,{clone};tls:lent_word,{lent}", "words"))
+    for items, *more in many:
+        carry(items, "lend_leaves", how, what, *more) \
+            .ok().quiet().clean(records=1).says("wrong 0, left 0 and 0\n")  # a timer that nobody closes
+
+
 @test("E24: a child forked in a task has its context and works on", each=CARRIERS)
 def fork_in_a_task(kind):
     plain("fork_in_task", kind).wrong()

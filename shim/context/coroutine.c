@@ -123,8 +123,6 @@ void coroutine_unblock_signals(const uint64_t *before)
 
 static void load_state(struct coroutines *own, struct coroutine *to)
 {
-    if (dangling_on)
-        strict_switched(thread_self);
     own->current = to;
     thread_self->state = to->state;
 }

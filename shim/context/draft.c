@@ -74,8 +74,7 @@ void draft_note(struct thread *thread, unsigned key_index, void *value)
         thread->snapshot.is_torn = true;
         return;
     }
-    if (!draft_may_be(snapshot) || key_bindings[key_index].destructor ||
-        snapshot->epoch != atomic_load_explicit(&slots_epoch, memory_order_relaxed)) {
+    if (!draft_may_be(snapshot) || key_bindings[key_index].destructor) {
         context_drop_snapshot(thread);
         return;
     }
@@ -129,7 +128,7 @@ struct context *draft_end(struct thread *thread)
     struct context *draft = thread->snapshot.draft;
 
     draft_settle(thread);
-    thread->snapshot.refs = thread->snapshot.from = thread->snapshot.stale_refs;
+    thread->snapshot.refs = thread->snapshot.stale_refs; /* `from` is both together already */
     thread->snapshot.stale_refs = 0;
     atomic_signal_fence(memory_order_seq_cst);
     thread->snapshot.draft = NO_DRAFT;

@@ -50,7 +50,6 @@ static inline struct context *draft_take(struct thread *thread, unsigned family)
         return NULL;
     if (unlikely(thread->snapshot.has_news || !draft->key[thread->snapshot.witness]))
         draft_settle(thread);
-    thread->snapshot.from = thread->snapshot.stale_refs;
     thread->snapshot.refs = thread->snapshot.stale_refs - 1;
     thread->snapshot.stale_refs = 0;
     atomic_signal_fence(memory_order_seq_cst);

@@ -4,13 +4,18 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include "context/coroutine.h"
+#include "context/internal.h"
 #include "context/pool/blocks.h"
+#include "context/slot_counts.h"
 #include "context/variables.h"
 #include "core.h"
 #include "suite.h"
 
-enum { KEYS = 70, ROUNDS = 12 };
+enum { KEYS = 68, ROUNDS = 12 };
 
 /* The items name them by number, so that they are made in order. */
 static pthread_key_t keys[KEYS];
@@ -158,9 +163,227 @@ START_TEST(test_draft_is_nothing_for_a_signal_handler)
 }
 END_TEST
 
+/* On another stack it is not known what the thread itself is in. */
+START_TEST(test_draft_stays_with_the_thread_s_own_stack)
+{
+    static char stack[4096];
+    struct coroutines *own = coroutine_own_slow();
+    struct coroutine *other = coroutine_new((uintptr_t)stack, sizeof stack, NULL, NULL, 0);
+    struct context *context;
+    unsigned round = 2;
+
+    ck_assert_ptr_nonnull(other);
+    set_all(1);
+    context_release(context_capture(FAMILY_UNIT));
+    set_all(round);
+    ck_assert(snapshot_is_draft(&thread_self->snapshot));
+    coroutine_switch_slow(own, other);
+    context = context_capture(FAMILY_UNIT);
+    ck_assert(snapshot_is_draft(&thread_self->snapshot));
+    ck_assert_ptr_ne(context, thread_self->snapshot.context);
+    coroutine_switch_slow(own, &own->main_stack);
+    core_run(context, look_for, &round);
+    core_run(context_capture(FAMILY_UNIT), look_for, &round);
+    coroutine_end(own, other, &own->main_stack);
+    empty_all();
+    ck_assert_int_eq(core_alive(), 0);
+}
+END_TEST
+
+START_TEST(test_draft_is_not_handed_out_once_the_end_has_begun)
+{
+    pid_t child;
+    int status;
+
+    core_set(keys[0], number(1));
+    context_release(context_capture(FAMILY_UNIT));
+    core_set(keys[0], number(2));
+    child = fork();
+    if (child == 0) {
+        guard_raise(GUARD_TEARDOWN);
+        _exit(context_capture(FAMILY_UNIT) != NULL);
+    }
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert_int_eq(status, 0);
+    empty_all();
+    ck_assert_int_eq(core_alive(), 0);
+}
+END_TEST
+
+/* ---- what is counted of them ---- */
+
+static pthread_key_t late_key;
+
+START_TEST(test_draft_tells_that_a_key_had_a_value)
+{
+    unsigned key_index = key_index_of[late_key] - 1u;
+
+    core_set(keys[0], number(1));
+    context_release(context_capture(FAMILY_UNIT));
+    ck_assert_uint_eq(keys_had_value[key_index], 0);
+    core_set(late_key, number(2));
+    context_release(context_capture(FAMILY_UNIT));
+    ck_assert_uint_eq(keys_had_value[key_index], 1);
+    core_set(late_key, NULL);
+    empty_all();
+    ck_assert_int_eq(core_alive(), 0);
+}
+END_TEST
+
+static uint64_t captured_of(pthread_key_t key)
+{
+    struct slot_count sums[SLOTS_MAX] = {{0, 0}};
+
+    slot_counts_sum(sums);
+    for (unsigned i = 0; i < slots_count; i++) {
+        if (slots[i].key_index == key_index_of[key] - 1u)
+            return sums[i].captured;
+    }
+    ck_abort_msg("no such slot");
+}
+
+/* Handoffs by slot, whoever has the snapshot meanwhile, and whether its draft was handed out quickly, slowly or not at all. */
+START_TEST(test_draft_counts_each_handoff_once)
+{
+    struct context *held, *more[5];
+    uint64_t before, count = 0;
+
+    core_set(keys[0], number(1));
+    before = captured_of(keys[0]);
+    for (unsigned round = 0; round < 6; round++) {
+        held = context_capture(FAMILY_UNIT);
+        for (unsigned i = 0; i < 5; i++)
+            more[i] = context_capture(FAMILY_UNIT);
+        count += 6;
+        for (unsigned i = 0; i < 5; i++)
+            context_release(more[i]);
+        if (round & 1)
+            context_release(held);
+        ck_assert_uint_eq(captured_of(keys[0]) - before, count);
+        core_set(keys[0], number(2 + round)); /* a draft: its own memory, or a copy */
+        ck_assert_uint_eq(captured_of(keys[0]) - before, count);
+        if (round % 3 == 2)
+            guard_note_stale();
+        context_release(context_capture(FAMILY_UNIT));
+        ck_assert_uint_eq(captured_of(keys[0]) - before, ++count);
+        core_set(keys[0], number(10 + round));
+        if (round == 4)
+            context_drop_snapshot(thread_self);
+        if (!(round & 1))
+            context_release(held);
+    }
+    ck_assert_int_eq(core_alive(), 0);
+    ck_assert_uint_eq(captured_of(keys[0]) - before, count);
+    empty_all();
+}
+END_TEST
+
 /* ---- tasks ---- */
 
 static struct context *from_task[3];
+
+static void hand_over(void *unused)
+{
+    (void)unused;
+    from_task[0] = context_capture(FAMILY_UNIT);
+}
+
+START_TEST(test_draft_is_not_a_task_s)
+{
+    struct context *context;
+    unsigned first = 1, second = 2;
+
+    set_all(first);
+    context = context_capture(FAMILY_UNIT);
+    set_all(second);
+    core_run(context, hand_over, NULL);
+    core_run(context_capture(FAMILY_UNIT), look_for, &second);
+    core_run(from_task[0], look_for, &first);
+    empty_all();
+    ck_assert_int_eq(core_alive(), 0);
+}
+END_TEST
+
+static pthread_key_t
+    newcomer_key; /* made before any other is made again: one goes by their number */
+
+/* Contexts say by their epoch which keys they know: what has a value of a new one is no older than that. */
+START_TEST(test_draft_of_before_a_key_is_another_after_it)
+{
+    struct context *context;
+
+    core_set(keys[0], number(1));
+    context_release(context_capture(FAMILY_UNIT));
+    core_set(keys[0], number(2));
+    ck_assert_int_eq(core_key_create(&newcomer_key, NULL), 0);
+    core_set(newcomer_key, number(3));
+    context = context_capture(FAMILY_UNIT);
+    ck_assert_uint_eq(context->epoch, slots_epoch);
+    core_run(context, hand_over, NULL);
+    ck_assert_ptr_eq(from_task[0]->key[key_index_of[newcomer_key] - 1], number(3));
+    context_release(from_task[0]);
+    core_set(newcomer_key, NULL);
+    empty_all();
+    ck_assert_int_eq(core_alive(), 0);
+}
+END_TEST
+
+static void set_all_to(void *round)
+{
+    set_all(*(unsigned *)round);
+}
+
+static void run_one_that_sets(void *context)
+{
+    unsigned first = 1, third = 3;
+
+    look_for(&first);
+    core_run(context, set_all_to, &third);
+    look_for(&first);
+    ck_assert_ptr_nonnull(thread_self->attached);
+}
+
+/* A task that has set keys is left for the one around it, not for none. */
+START_TEST(test_task_within_a_task_leaves_that_as_it_was)
+{
+    struct context *context;
+    unsigned second = 2;
+
+    set_all(1);
+    context = context_capture(FAMILY_UNIT);
+    set_all(second);
+    core_run(context, run_one_that_sets, context_capture(FAMILY_UNIT));
+    look_for(&second);
+    empty_all();
+    ck_assert_int_eq(core_alive(), 0);
+}
+END_TEST
+
+static jmp_buf out_of_a_run;
+
+static void leave_a_run(void *entered)
+{
+    set_all(3);
+    if (!setjmp(out_of_a_run)) {
+        ck_assert_int_eq(vars_enter(entered, arch_sp()), VARS_RUN_OK);
+        longjmp(out_of_a_run, 1);
+    }
+}
+
+START_TEST(test_task_that_has_set_keys_leaves_its_runs_too)
+{
+    struct vars_context *entered = vars_context_new(NULL);
+
+    set_all(1);
+    core_run(context_capture(FAMILY_UNIT), leave_a_run, entered);
+    ck_assert_ptr_null(thread_self->runs);
+    ck_assert_int_eq(atomic_load(&entered->is_entered), 0);
+    ck_assert_int_eq(atomic_load(&entered->refs), 1);
+    vars_context_unref(entered);
+    empty_all();
+    ck_assert_int_eq(core_alive(), 0);
+}
+END_TEST
 
 static void set_and_hand_over(void *unused)
 {
@@ -480,15 +703,21 @@ static __attribute__((noinline)) void begin(void)
     at += (size_t)snprintf(carry, sizeof carry, "BATON_CARRY=key:remade_key");
     for (unsigned k = 0; k < KEYS; k++)
         at += (size_t)snprintf(carry + at, sizeof carry - at, ";key:n=%u", k + 2);
+    snprintf(carry + at, sizeof carry - at, ";key:n=%u;key:n=%u", KEYS + 2, KEYS + 3);
+    slot_counts_begin();
     core_start(carry);
     ck_assert_int_eq(core_key_create(&remade_key, NULL), 0);
     for (unsigned k = 0; k < KEYS; k++)
         ck_assert_int_eq(core_key_create(&keys[k], NULL), 0);
-    slots_resolve();
-    ck_assert_uint_eq(slots_key_count, KEYS + 1);
+    ck_assert_int_eq(core_key_create(&late_key, NULL), 0);
+    do
+        slots_resolve();
+    while (slots_stale); /* nobody waits for newcomer_key */
+    ck_assert_uint_eq(slots_key_count, KEYS + 3);
     for (unsigned k = 0; k < KEYS; k++)
         ck_assert_uint_ne(key_index_of[keys[k]], 0);
     ck_assert_uint_ne(key_index_of[remade_key], 0);
+    ck_assert_uint_ne(key_index_of[late_key], 0);
 }
 
 int main(void)
@@ -497,11 +726,19 @@ int main(void)
 
     tcase_set_timeout(tests, 60);
     tcase_add_unchecked_fixture(tests, begin, NULL);
+    tcase_add_test(tests, test_draft_of_before_a_key_is_another_after_it);
     tcase_add_test(tests, test_draft_hands_over_each_round_as_it_was);
     tcase_add_test(tests, test_draft_that_has_lost_its_values_is_empty);
     tcase_add_test(tests, test_draft_of_an_empty_one_has_what_was_set_since);
     tcase_add_test(tests, test_draft_has_nothing_that_the_c_library_refused);
     tcase_add_test(tests, test_draft_is_nothing_for_a_signal_handler);
+    tcase_add_test(tests, test_draft_stays_with_the_thread_s_own_stack);
+    tcase_add_test(tests, test_draft_is_not_handed_out_once_the_end_has_begun);
+    tcase_add_test(tests, test_draft_tells_that_a_key_had_a_value);
+    tcase_add_test(tests, test_draft_counts_each_handoff_once);
+    tcase_add_test(tests, test_draft_is_not_a_task_s);
+    tcase_add_test(tests, test_task_within_a_task_leaves_that_as_it_was);
+    tcase_add_test(tests, test_task_that_has_set_keys_leaves_its_runs_too);
     tcase_add_test(tests, test_task_hands_over_what_it_has_set_so_far);
     tcase_add_test(tests, test_task_leaves_the_draft_of_its_thread_alone);
     tcase_add_test(tests, test_task_that_jumps_out_takes_its_values_along);

@@ -1,16 +1,19 @@
 // promise: BATON_STRICT takes the short way for plain words too: they are a task's for its time, and what is wrong is told
+#include <semaphore.h>
 #include <setjmp.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <unistd.h>
 
 #define CORE_STRICT 1
+#include "context/coroutine.h"
+#include "context/internal.h"
 #include "context/strict.h"
 #include "core.h"
 #include "suite.h"
 
 pthread_key_t work_key;
-__thread long strict_word;
+__thread long strict_word, strict_second;
 __thread void *strict_pointer;
 static long objects[3];
 
@@ -130,6 +133,43 @@ START_TEST(test_strict_front_sets_aside)
 }
 END_TEST
 
+static sem_t handed_over, looked_at;
+
+static void *replace(void *held)
+{
+    strict_pointer = &objects[0];
+    *(struct context **)held = context_capture(FAMILY_UNIT);
+    strict_pointer = &objects[1];
+    sem_post(&handed_over);
+    sem_wait(&looked_at);
+    return NULL;
+}
+
+static void count(void *dangling)
+{
+    *(unsigned *)dangling = dangling_count(slot_of("strict_pointer"));
+}
+
+/* What another thread has replaced meanwhile is told when a task starts, not when something ends at last. */
+START_TEST(test_strict_front_looks_around)
+{
+    struct context *other = captured_as(1, NULL), *held;
+    unsigned before, inside = 0;
+    pthread_t thread;
+
+    sem_init(&handed_over, 0, 0);
+    sem_init(&looked_at, 0, 0);
+    count(&before);
+    pthread_create(&thread, NULL, replace, &held);
+    sem_wait(&handed_over);
+    core_run(other, count, &inside);
+    sem_post(&looked_at);
+    pthread_join(thread, NULL);
+    context_release(held);
+    ck_assert_uint_eq(inside, before + 1);
+}
+END_TEST
+
 START_TEST(test_strict_front_captures)
 {
     strict_word = 0;
@@ -154,10 +194,18 @@ START_TEST(test_strict_front_says_once_a_place)
 }
 END_TEST
 
+static void act_slowly(void *unused)
+{
+    ck_assert_uint_eq(thread_self->depth, 1);
+    strict_second = 77;
+}
+
 static void *work(void *arg)
 {
+    static char stack[4096];
     const char *how = arg;
     struct context *own, *second;
+    struct coroutine *other;
 
     if (*how == 'n') { /* as a thread before it, which has left its block */
         pthread_t thread;
@@ -168,14 +216,24 @@ static void *work(void *arg)
     } else {
         strict_word = 3;
     }
+    if (*how == 'r')
+        strict_second = 4;
     own = captured_as(10, NULL);
     second = context_ref(own);
     core_run(own, act, &(struct task){.seen = 0});
     if (*how == 'd')
         strict_word = 4;
     if (*how == 's') {
-        strict_switched(thread_self);
+        other = coroutine_new((uintptr_t)stack, sizeof stack, NULL, NULL, 0);
+        coroutine_switch_slow(coroutine_own_slow(), other);
         strict_word = 4;
+    }
+    if (*how == 'r') { /* the long way, with the initial value, which is as good as none */
+        context_ref(second);
+        strict_second = 0;
+        guard_note_stale();
+        core_run(second, act_slowly, NULL);
+        strict_second = 4;
     }
     core_run(second, act, &(struct task){.seen = 0});
     thread_leave(thread_self);
@@ -185,7 +243,8 @@ static void *work(void *arg)
 /* A worker is dirty that has other values than it had at its last task; another stack's are no worker's. */
 START_TEST(test_strict_front_says_dirty)
 {
-    static const char *const ways[] = {"clean", "dirty", "switched", "new"};
+    const char *word = _i == 2 ? "strict_second" : "strict_word"; /* each is said once */
+    static const char *const ways[] = {"clean", "dirty", "renewed", "switched", "new"};
     char said[512] = "";
     int pipes[2], usual = dup(STDERR_FILENO);
     pthread_t thread;
@@ -198,8 +257,8 @@ START_TEST(test_strict_front_says_dirty)
     ck_assert_int_eq(dup2(usual, STDERR_FILENO), STDERR_FILENO);
     ck_assert_int_ge(write(pipes[1], ".", 1), 1);
     ck_assert_int_ge(read(pipes[0], said, sizeof said - 1), 1);
-    ck_assert_int_eq(strstr(said, "strict_word@main\": a worker thread has a value") != NULL,
-                     _i == 1);
+    ck_assert_int_eq(strstr(said, word) && strstr(said, "a worker thread has a value"),
+                     _i == 1 || _i == 2);
     close(usual);
     close(pipes[0]);
     close(pipes[1]);
@@ -215,16 +274,18 @@ make_key(void) /* who calls is whose key it is: not the C library */
 
 int main(void)
 {
-    static char carry[] = "BATON_CARRY=key:work_key;tls:strict_word@main;tls:strict_pointer@main";
+    static char carry[] = "BATON_CARRY=key:work_key;tls:strict_word@main;tls:strict_second@main;"
+                          "tls:strict_pointer@main";
     TCase *tests = tcase_create("strict_front");
 
     core_start(carry);
     make_key();
     tcase_add_test(tests, test_strict_front_puts_back);
     tcase_add_test(tests, test_strict_front_captures);
+    tcase_add_test(tests, test_strict_front_looks_around);
     tcase_add_test(tests, test_strict_front_says_once_a_place);
     tcase_add_test(tests, test_strict_front_is_jumped_out_of);
     tcase_add_loop_test(tests, test_strict_front_sets_aside, 0, 2);
-    tcase_add_loop_test(tests, test_strict_front_says_dirty, 0, 4);
+    tcase_add_loop_test(tests, test_strict_front_says_dirty, 0, 5);
     return suite_run("strict_front", tests);
 }

@@ -26,6 +26,7 @@
 #include "base/sys.h"
 #include "context/context.h"
 #include "context/dangling.h"
+#include "context/gone.h"
 #include "context/strict.h"
 #include "context/thread.h"
 #include "families/posix/notification.h"
@@ -105,6 +106,7 @@ static void start_carrying(void)
     know_keys();
     inherit_init(config.inherit, &config.pools, &config.preset_pools, &config.own);
     thread_init(slots_calls.key_create, slots_calls.key_write, thread_leave_at_exit);
+    gone_begin(atomic_load(&start_process));
     context_init((uint32_t)((config.max_age_ns + 999999) / 1000000), config.max_hops);
     thread_prepare();
 }
@@ -354,6 +356,8 @@ __attribute__((destructor)) static void destruct(void)
         slots_begin(); /* so that it can be told what would have been found */
     }
     policies_end();
+    if (is_active && !sandbox_is_shut())
+        (void)gone_look();
     if (is_active && thread_self != &thread_unknown) {
         named_let_go();
         notifications_stop();

@@ -145,6 +145,12 @@ static inline __attribute__((always_inline)) char *arch_tp(void)
     return tp;
 }
 
+/* The thread's number in the kernel; 0: nobody knows. glibc keeps it below the thread pointer, in each version elsewhere. */
+static inline __attribute__((always_inline)) int arch_tid(void)
+{
+    return 0;
+}
+
 /* Where glibc keeps the thread's table of blocks (elf/tls.c; tcbhead_t). */
 static inline __attribute__((always_inline)) const uintptr_t *arch_tls_table(void)
 {

@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "context/coroutine_list.h"
 #include "context/dangling.h"
+#include "context/gone.h"
 #include "context/internal.h"
 #include "context/pool/blocks.h"
 #include "context/pool/listed.h"
@@ -109,6 +110,8 @@ void context_fork_unlock(bool is_child)
     values_fork_unlock(is_child);
     coroutine_list_fork_unlock();
     thread_fork_unlock(is_child);
+    if (is_child)
+        gone_forked();
     slots_fork_unlock();
     dangling_fork_unlock();
     vars_fork_unlock();

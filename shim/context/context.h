@@ -240,9 +240,10 @@ struct thread {
     struct thread_blocks blocks;
     struct thread_contexts contexts;
     struct thread_variables variables;
-    bool is_reported;              /* the counters are in the live report */
-    bool is_read;                  /* reads.c */
-    uint8_t worker;                /* strict.c */
+    bool is_reported;    /* the counters are in the live report */
+    bool is_read;        /* reads.c */
+    uint8_t worker;      /* strict.c */
+    _Atomic int32_t tid; /* in the kernel, of the thread that has the block; 0: none (gone.c) */
     struct coroutines *coroutines; /* its stacks, once it has switched */
     struct context *spare_overlay; /* of an overlay that is no more: for the thread's next */
     struct context *lending; /* the overlay that lends (lending.h), while it is not attached */
@@ -281,6 +282,13 @@ extern struct thread thread_unknown;
 
 /* The calling thread's block, taken from the registry if need be; NULL when there is no memory. */
 struct thread *thread_enter(void);
+/* The calling thread has taken the block: an ordinary store. */
+static inline __attribute__((always_inline)) void thread_take(struct thread *thread)
+{
+    atomic_store_explicit(&thread->tid, arch_tid(), memory_order_relaxed);
+    thread_self = thread;
+}
+
 /* Gives back what the thread caches and its block; called at the end of threads that we started. */
 void thread_leave(struct thread *thread);
 /* The same of one that has nothing attached, where nothing is copied. */

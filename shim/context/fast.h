@@ -216,7 +216,7 @@ start_try_capture(struct thread *self, unsigned family, void *function, void *da
 /* START_RUN (families/handoff.h) where the trampoline itself has seen that the attach is a fast one. */
 #define START_RUN_FAST(thread, CALL)                                                          \
     do {                                                                                      \
-        thread_self = (thread);                                                               \
+        thread_take(thread);                                                                  \
         (thread)->records.freed++;                                                            \
         SCOPE_RUN_PLAIN((thread), (thread)->start.context, FRAME_OWNED | FRAME_THREAD, CALL); \
         thread_leave_plain(thread);                                                           \

@@ -15,11 +15,8 @@
 #include "context/variables.h"
 #include "slots/origin.h"
 
-/* The end of a thread that did more than run. */
-static __attribute__((noinline)) void thread_let_go(struct thread *thread)
+void thread_let_go_of_caches(struct thread *thread)
 {
-    scope_leave_slow(thread, UINTPTR_MAX & ~(uintptr_t)FRAME_FLAGS);
-    coroutine_thread_ends(thread);
     context_drop_snapshot(thread);
     context_flush_batch(thread);
     context_flush_releases(thread);
@@ -43,6 +40,14 @@ static __attribute__((noinline)) void thread_let_go(struct thread *thread)
     context_drop_snapshot(thread); /* the free functions may have handed over */
     blocks_flush(thread);
     thread_give_spares(thread);
+}
+
+/* The end of a thread that did more than run. */
+static __attribute__((noinline)) void thread_let_go(struct thread *thread)
+{
+    scope_leave_slow(thread, UINTPTR_MAX & ~(uintptr_t)FRAME_FLAGS);
+    coroutine_thread_ends(thread);
+    thread_let_go_of_caches(thread);
     thread_give_back(thread);
 }
 

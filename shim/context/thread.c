@@ -42,6 +42,7 @@ enum { BLOCKS_BATCH = 8 };
 
 static struct lock registry_lock;
 static struct thread *registry_all;
+static _Atomic uint32_t registry_count;
 static struct thread *_Atomic registry_free;
 
 /* In front of each block, for thread_front; the block stays where a line of the cache begins. */
@@ -135,6 +136,7 @@ static struct thread *thread_new(void)
     }
     thread->next_all = registry_all;
     registry_all = thread;
+    atomic_fetch_add_explicit(&registry_count, 1, memory_order_relaxed);
     lock_drop(&registry_lock);
     return thread;
 }
@@ -166,9 +168,40 @@ static struct thread *thread_find(struct thread **rest)
     return thread;
 }
 
+/* ---- threads that ended without a word ---- */
+
+enum { LOOK_FIRST = 64 };
+static _Atomic uint32_t look_at = LOOK_FIRST;
+static uint32_t (*count_living)(void);
+
+void thread_look_by(uint32_t (*look)(void))
+{
+    count_living = look;
+}
+
+/* Where there would be more blocks than ever: whether all of their threads live. Next when there are twice as many as do. */
+static void look_for_gone(void)
+{
+    uint32_t living, all = atomic_load_explicit(&registry_count, memory_order_relaxed);
+    int saved_errno = errno;
+
+    atomic_store_explicit(&look_at, UINT32_MAX, memory_order_relaxed); /* one at a time */
+    living = count_living ? count_living() : all;
+    atomic_store_explicit(&look_at, living * 2 > LOOK_FIRST ? living * 2 : LOOK_FIRST,
+                          memory_order_relaxed);
+    errno = saved_errno;
+}
+
 struct thread *thread_spare_slow(struct thread *creator)
 {
-    return creator == &thread_unknown ? NULL : thread_find(&creator->spare);
+    if (creator == &thread_unknown)
+        return NULL;
+    if (unlikely(atomic_load_explicit(&registry_count, memory_order_relaxed) >= look_at) &&
+        !atomic_load_explicit(&registry_free, memory_order_relaxed))
+        look_for_gone();
+    if (unlikely(creator->spare)) /* what foreign code has left in there has come from here */
+        return thread_spare(creator);
+    return thread_find(&creator->spare);
 }
 
 /* ---- threads that are cancelled ---- */
@@ -215,11 +248,11 @@ struct thread *thread_begin(void)
     look_for_cancel();
     thread->spare = rest;
     thread->worker = 0;
-    thread_self = thread;
+    thread_take(thread);
     return thread;
 }
 
-static void thread_push(struct thread *thread)
+void thread_push(struct thread *thread)
 {
     struct thread *next = atomic_load_explicit(&registry_free, memory_order_relaxed);
 
@@ -242,6 +275,7 @@ void thread_give_spares(struct thread *thread)
 void thread_give_back(struct thread *thread)
 {
     thread_self = &thread_unknown;
+    atomic_store_explicit(&thread->tid, 0, memory_order_relaxed);
     thread_push(thread);
 }
 
@@ -273,7 +307,10 @@ void thread_fork_unlock(bool is_child)
         if (thread_self != &thread_unknown) {
             thread_self->next_all = thread_self->spare = NULL;
             registry_all = thread_self;
+            thread_take(thread_self);
         }
+        registry_count = registry_all != NULL;
+        look_at = LOOK_FIRST;
         if (live_fork_child(thread_self->is_reported ? &thread_self->counts : NULL) &&
             thread_self !=
                 &thread_unknown) /* what the parent has handed over is the parent's to tell */

@@ -18,7 +18,13 @@ void thread_will_exit(void);
  * library is opened later: it is not there yet when we hear of it.
  */
 extern bool threads_are_cancelled __attribute__((visibility("hidden")));
-/* Nobody has the block any more; nor its spare ones. */
+/* Lets go of what threads have that ended without a word (gone.c), and says how many others have a block. */
+void thread_look_by(uint32_t (*look)(void));
+/* All that a thread keeps which has nothing attached; of the calling thread, or of one that is no more. */
+void thread_let_go_of_caches(struct thread *thread);
+/* Nobody has the block any more: it waits for its next thread. */
+void thread_push(struct thread *thread);
+/* The calling thread has the block no more; nor its spare ones. */
 void thread_give_back(struct thread *thread);
 void thread_give_spares(struct thread *thread);
 

@@ -103,7 +103,7 @@ int start_rollback(enum family family, struct thread *thread, int error);
  */
 #define START_RUN(thread, CALL)                                               \
     do {                                                                      \
-        thread_self = (thread);                                               \
+        thread_take(thread);                                                  \
         (thread)->records.freed++;                                            \
         if (unlikely(slot_counts_on))                                         \
             slot_counts_ran((thread), (thread)->start.context);               \

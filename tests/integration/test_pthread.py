@@ -35,6 +35,15 @@ def ends_unseen(*mode):
     carry("key:request_key", "thread_unseen_ends", *mode).same_as(before).clean()
 
 
+RAW = [(mode, "key") for mode in ("joined", "detached", "own", "pool", "owner")] + [("own", "tls")]
+
+
+@test("B13, B14: threads that end by a system call of their own, of which nobody hears, keep nothing", each=RAW)
+def ends_raw(mode, kind):
+    plain("thread_raw_ends", mode, kind).wrong().says("0 of ")
+    carry(CARRIERS[kind], "thread_raw_ends", mode, kind).ok().quiet().clean().says("destroy")
+
+
 @test("B13: the same where a library that is opened later cancels them", each=(("now",), ("now", "deep")))
 def ends_unseen_of_plugins(_, *deep):
     plugin = PROGRAMS / "plugin_cancels.so"

@@ -1,0 +1,122 @@
+/*
+ * Threads that have ended by a system call of their own (SYS_exit). The C library has nothing to do with such an end: no
+ * key is destroyed, no frame is unwound, and its descriptor may be unmapped or another thread's by the time that anybody
+ * looks. So nothing of the thread is read but its block, which is ours, and whether it lives is asked of the kernel by the
+ * number that the thread itself has left in the block.
+ *
+ * Rules: what is in doubt stays as it is. Nothing of the thread's own memory is touched: values that were lent to its
+ * thread-local words have gone with it. What it has set itself is nobody's, as ever at such an end: no destructor runs.
+ * A value that waited for the thread as its last holder is destroyed by whoever looks.
+ */
+#include "context/gone.h"
+
+#include "base/sandbox.h"
+#include "base/sys.h"
+#include "context/coroutine.h"
+#include "context/internal.h"
+#include "context/thread.h"
+#include "slots/policy.h"
+
+static _Atomic int process; /* 0: the first look in a child will know */
+static atomic_bool is_looking;
+
+void gone_begin(int number)
+{
+    atomic_store(&process, number);
+    thread_look_by(gone_look);
+}
+
+void gone_forked(void)
+{
+    atomic_store(&process, 0);
+    atomic_store(&is_looking, false);
+}
+
+/*
+ * A child that was made without the handlers of fork has the numbers of its parent's threads, none of which lives in it;
+ * so has one that shares our memory (vfork). And whether a number is where we think that it is.
+ */
+static bool may_look(int here)
+{
+    int expected = 0;
+
+    if (!atomic_compare_exchange_strong(&process, &expected, here) && expected != here)
+        return false;
+    return arch_tid() && arch_tid() == (int)syscall(SYS_gettid);
+}
+
+/* It has ended between two things that belong together, by a signal handler that has interrupted us; or on another stack. */
+static bool is_torn(const struct thread *dead)
+{
+    const struct coroutines *own = dead->coroutines;
+
+    return dead->moving || dead->building || dead->runs || dead->snapshot.is_begun ||
+           (own && (own->current != &own->main_stack || own->main_stack.away)) ||
+           atomic_load(&dead->flushes.begun) != atomic_load(&dead->flushes.done);
+}
+
+/* As entry_pop (scope.c), of one whose values nobody can see any more. */
+static void drop_attach(struct thread *dead)
+{
+    struct context *attached = dead->attached;
+    struct context *own = attached->flags & CONTEXT_OVERLAY ? attached : NULL;
+    struct context *context = own ? own->base : attached;
+    uintptr_t frame_mark = dead->frame_mark;
+
+    if (own && slots_have_owned_keys)
+        overlay_reclaim(own, (frame_mark & FRAME_THREAD) != 0);
+    if (dead->depth) {
+        const struct scope_entry *entry = &dead->entries[--dead->depth];
+
+        if (entry->saved_at != SIZE_MAX)
+            dead->saved_used = entry->saved_at;
+        dead->attached = entry->attached;
+        dead->frame_mark = entry->frame_mark;
+    } else {
+        dead->attached = NULL;
+        dead->frame_mark = 0;
+    }
+    if (own)
+        overlay_free(own);
+    if (frame_mark & FRAME_OWNED)
+        context_release(context);
+}
+
+struct look {
+    int process;
+    uint32_t living;
+};
+
+static void visit(struct thread *thread, void *arg)
+{
+    struct look *look = arg;
+    int32_t tid = atomic_load_explicit(&thread->tid, memory_order_acquire);
+
+    if (!tid)
+        return;
+    /* The block may have been given back, and taken by the next, since its number was read. */
+    if (thread == thread_self || SYS_CALL(tgkill, look->process, tid, 0) != -ESRCH ||
+        !atomic_compare_exchange_strong(&thread->tid, &tid, 0)) {
+        look->living++;
+        return;
+    }
+    if (is_torn(thread))
+        return;
+    thread->trace.of = TRACE_OF_NOBODY;
+    while (thread_is_attached(thread))
+        drop_attach(thread);
+    coroutine_thread_ends(thread);
+    thread_let_go_of_caches(thread);
+    thread_push(thread);
+}
+
+uint32_t gone_look(void)
+{
+    struct look look = {sys_getpid(), 0};
+
+    if (sandbox_is_shut() || !may_look(look.process) || atomic_exchange(&is_looking, true))
+        return UINT32_MAX / 4;
+    thread_each(visit, &look);
+    atomic_store(&is_looking, false);
+    return look.living;
+}

@@ -158,6 +158,14 @@ void answer_key(const char *program, char *key);
 /* The status of `baton-plan object` as it was and its output without the end of line; -1: it has to be asked. */
 int answer_find(const char *key, char **object);
 
+/* ---- crash_report.c ---- */
+
+/* Prints TEXT, which is changed, with names as the source has them and places in the source; the report's list of
+ * modules too if HAS_MODULES. */
+void crash_report_print(char *text, bool has_modules);
+/* The same of a file, "-": standard input. */
+void crash_report_file(const char *path);
+
 /* ---- preload.c ---- */
 
 /* The path of a library of ours that lies beside us; ends the program when it cannot be preloaded. */

@@ -140,6 +140,7 @@ bool dwarf_item(const struct signature *signature, const char *function, char *b
 int verb_static(const char *program, bool is_json);
 /* baton check asks: 1, and the reason, if the function at ADDRESS does not fit ROLE in an item. */
 int verb_fits(const char *path, const char *address, const char *role, const char *size);
+int verb_lines(void);
 int verb_judge(const char *facts, bool is_json, const char *conf);
 
 /* ---- util.c ---- */

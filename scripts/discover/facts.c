@@ -150,28 +150,33 @@ const char *facts_name(const struct place *place)
     return buffer;
 }
 
-/* As the source has it, short enough for a line. */
-const char *facts_shown(const struct place *place)
+char *facts_demangled(const char *name)
 {
     typedef char *demangler(const char *mangled, char *buffer, size_t *length, int *status);
-    enum { SHOWN = 100 };
     static demangler *demangle;
     static bool has_looked;
-    static char buffers[4][SHOWN + 8];
-    static unsigned next;
-    const char *name = facts_name(place);
-    char *buffer = buffers[next++ % 4], *text;
     int status;
 
     if (strncmp(name, "_Z", 2) != 0)
-        return name;
+        return NULL;
     if (!has_looked) {
         void *library = dlopen("libstdc++.so.6", RTLD_LAZY | RTLD_LOCAL);
 
         demangle = library ? (demangler *)(uintptr_t)dlsym(library, "__cxa_demangle") : NULL;
         has_looked = true;
     }
-    text = demangle ? demangle(name, NULL, NULL, &status) : NULL;
+    return demangle ? demangle(name, NULL, NULL, &status) : NULL;
+}
+
+/* As the source has it, short enough for a line. */
+const char *facts_shown(const struct place *place)
+{
+    enum { SHOWN = 100 };
+    static char buffers[4][SHOWN + 8];
+    static unsigned next;
+    const char *name = facts_name(place);
+    char *buffer = buffers[next++ % 4], *text = facts_demangled(name);
+
     if (!text)
         return name;
     snprintf(buffer, sizeof buffers[0], "%.*s%s", SHOWN, text, strlen(text) > SHOWN ? "..." : "");

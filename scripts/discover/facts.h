@@ -30,6 +30,8 @@ bool facts_is_runtime(const struct names *names);
 /* A library that is the program's malloc. */
 bool facts_is_allocator(const struct names *names);
 const char *facts_name(const struct place *place);
+/* As the source has it; the caller frees it. NULL: it is no such name. */
+char *facts_demangled(const char *name);
 /* For a reader: demangled. */
 const char *facts_shown(const struct place *place);
 /* Is a function of that name in this stack? */

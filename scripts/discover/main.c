@@ -4,6 +4,7 @@
  *
  *   baton-discover static PROGRAM text|json
  *   baton-discover fits FILE ADDRESS ROLE SIZE           is the function there what an item takes it for?
+ *   baton-discover lines                                 where in the source addresses are (lines.c)
  *   baton-discover judge FACTS text|json [FILE.conf]     FACTS: a file, or a folder with one a process
  */
 #include <dirent.h>
@@ -153,11 +154,12 @@ int main(int argc, char **argv)
     size_t len = 0;
     bool is_static = argc == 4 && !strcmp(argv[1], "static");
     bool is_fits = argc == 6 && !strcmp(argv[1], "fits");
+    bool is_lines = argc == 2 && !strcmp(argv[1], "lines");
     bool is_judge = (argc == 4 || argc == 5) && !strcmp(argv[1], "judge");
     int status;
 
     log_level = -1;
-    if (!is_static && !is_judge && !is_fits) {
+    if (!is_static && !is_judge && !is_fits && !is_lines) {
         fprintf(
             stderr,
             "usage: baton-discover static PROGRAM text|json, baton-discover judge FACTS text|json "
@@ -166,7 +168,8 @@ int main(int argc, char **argv)
     }
     begin_progress();
     kept = stdout = allocated(open_memstream(&text, &len));
-    status = is_fits ? verb_fits(argv[2], argv[3], argv[4], argv[5])
+    status = is_fits    ? verb_fits(argv[2], argv[3], argv[4], argv[5])
+             : is_lines ? verb_lines()
              : is_static
                  ? verb_static(argv[2], !strcmp(argv[3], "json"))
                  : verb_judge(argv[2], !strcmp(argv[3], "json"), argc == 5 ? argv[4] : NULL);

@@ -21,14 +21,16 @@
 #include "base/log.h"
 #include "base/outfile.h"
 #include "base/sys.h"
+#include "base/text.h"
 #include "elf/elf.h"
 #include "interpose/hooks.h"
 #include "observe/stacks.h"
+#include "observe/store_parts.h"
 #include "observe/unwinder.h"
 #include "observe/watch.h"
 #include "userhooks/named.h"
 
-enum { STACK_SIZE = 128 * 1024, FRAMES = 64, CHAIN = 32, SECONDS = 2 };
+enum { STACK_SIZE = 128 * 1024, FRAMES = 64, CHAIN = 32, SECONDS = 2, MODULES = 32 };
 
 static const int signals[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT};
 static const char names[][8] = {"SIGSEGV", "SIGBUS", "SIGILL", "SIGFPE", "SIGABRT"};
@@ -42,6 +44,10 @@ static int out_fd = 2;
 static time_t give_up;
 static void *resume[5]; /* __builtin_setjmp: where to go on when the report itself faults */
 static bool can_resume;
+
+/* Those that frames were in: their files are said at the end, for who reads the report elsewhere. */
+static struct elf_module modules[MODULES];
+static unsigned modules_count;
 
 static int number_of(int signal)
 {
@@ -72,6 +78,39 @@ static void put(const char *format, ...)
     (void)log_write(out_fd, line, (size_t)len < sizeof line ? (size_t)len : sizeof line - 1);
 }
 
+static void note_module(const struct elf_module *module)
+{
+    for (unsigned i = 0; i < modules_count; i++) {
+        if (modules[i].base == module->base && modules[i].phdr == module->phdr)
+            return;
+    }
+    if (modules_count < MODULES)
+        modules[modules_count++] = *module;
+}
+
+static void put_modules(void)
+{
+    char path[300], id[2 * 32 + 1];
+
+    if (modules_count)
+        put("  modules\n");
+    for (unsigned i = 0; i < modules_count; i++) {
+        size_t len = 0;
+        const uint8_t *bytes = elf_module_build_id(&modules[i], &len);
+
+        if (modules[i].is_main)
+            store_name_program(path, sizeof path);
+        else
+            fmt_buf(path, sizeof path, "%s", modules[i].path);
+        text_clean(path, strlen(path));
+        len = bytes && len <= 32 ? len : 0;
+        for (size_t byte = 0; byte < len; byte++)
+            fmt_buf(id + 2 * byte, 3, "%02x", bytes[byte]);
+        id[2 * len] = '\0';
+        put("    %s build-id %s\n", path, len ? id : "none");
+    }
+}
+
 /* is_call: a return address, which may be the first behind the function that called. */
 static void put_frame(unsigned number, const void *address, bool is_call)
 {
@@ -80,9 +119,12 @@ static void put_frame(unsigned number, const void *address, bool is_call)
     struct elf_module module;
     char name[200];
 
-    if (!elf_module_at(at, &module))
+    if (!elf_module_at(at, &module)) {
         put("    #%u %p\n", number, address);
-    else if (now_seconds() < give_up && elf_function_at(at, &start, &end, name, sizeof name))
+        return;
+    }
+    note_module(&module);
+    if (now_seconds() < give_up && elf_function_at(at, &start, &end, name, sizeof name))
         put("    #%u %s+0x%lx (%s+0x%lx)\n", number, name,
             (unsigned long)((uintptr_t)address - start), module.name,
             (unsigned long)((uintptr_t)address - module.base));
@@ -174,6 +216,12 @@ static void part_chain(void *context)
     put_chain();
 }
 
+static void part_modules(void *context)
+{
+    (void)context;
+    put_modules();
+}
+
 static void report(int number, const siginfo_t *info, void *context)
 {
     char name[16] = "";
@@ -192,6 +240,7 @@ static void report(int number, const siginfo_t *info, void *context)
         put("baton: %s in thread %d \"%s\"\n", names[number], (int)SYS_CALL(gettid, 0), name);
     put_part(part_stack, context);
     put_part(part_chain, context);
+    put_part(part_modules, context);
 }
 
 /* The fault happens again under what was there before; what was sent is sent again. */

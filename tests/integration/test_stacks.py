@@ -1,5 +1,6 @@
 """Where the work came from: the crash report (BATON_STACKS), baton stacks, the gdb command."""
 import os
+import random
 import re
 import subprocess
 import tempfile
@@ -7,13 +8,15 @@ import time
 from pathlib import Path
 
 from harness import LIBRARY, PROGRAMS, ROOT, call, expect, find_program, plain, run, test
-from needs import needs
+from needs import missing, needs
 from patience import Patience
 
 BATON = ROOT / "scripts" / "baton"
 ENV = {"BATON_STACKS": "8"}
 CHAIN = (r"#0 crash_here\S* \(crash.*\n(    .*\n)+  submitted by thread \d+, g_thread_pool_push:\n    #0 second_submit\S* "
          r".*\n    #1 _ZL4task(.*\n)+?  submitted by\n    #0 first_submit\S* .*\n    #1 main\S* ")
+
+AT = r" at \S*crash\.cc:\d+"
 
 
 @test("a crash says where its work came from, back to main; then the program ends as it would have",
@@ -73,13 +76,67 @@ def outside():
     try:
         result = when_it_waits(process)
         result.ok().matches(r"thread \d+\n  submitted by\n    #0 second_submit(.*\n)+  submitted by\n    #0 first_submit.*\n"
-                            r"    #1 main")
+                            r"    #1 main\S+ \(crash\+0x\w+\)" + ("" if missing(["libdw"]) else AT))
         expect(process.poll() is None, "the process has ended")
     finally:
         process.kill()
         process.wait()
     plain(str(BATON), "stacks", str(os.getpid())).exits(1).complains("keeps no stacks")
-    plain(str(BATON), "stacks", "x").exits(2)
+    plain(str(BATON), "stacks", "/no/such/file").exits(1).complains("No such file")
+    plain(str(BATON), "stacks", "-1").exits(2)
+    plain(str(BATON), "stacks").exits(2)
+
+
+def told(text, folder):
+    """What `baton stacks` makes of a report."""
+    path = Path(folder) / "report"
+    path.write_text(text)
+    return plain(str(BATON), "stacks", str(path)).ok().quiet()
+
+
+@needs("binutils", "libdw")
+@test("baton stacks FILE: a crash report with names as the source has them, and its lines, from the debug file too")
+def lines():
+    report = run("crash", "segv", env=ENV).exits(-11).err
+    own, = re.findall(r"^    (/.*/crash) build-id (\w+)$", report, re.M)
+    wanted = (r"#0 crash_here\S+ \(crash\+0x\w+\)" + AT + r"\n    #1 task\(void\*, void\*\)\+0x\w+ \(crash\+0x\w+\)" + AT +
+              r"\n(.*\n)+?  submitted by\n    #0 first_submit\S+ \(crash\+0x\w+\)" + AT + r"\n    #1 main\S+ \S+" + AT)
+    with tempfile.TemporaryDirectory(prefix="baton-test-") as folder:
+        told(report, folder).matches(wanted)
+        logged = told("other\n" + re.sub("^", "Nov 30 12:00:00 host crash[7]: ", report, flags=re.M), folder)
+        expect(len(re.findall(AT, logged.out)) >= 5 and "task(void*, void*)" in logged.out, logged.out)
+        if own[1] != "none":  # another file stands there by now
+            expect(not re.search(AT, told(report.replace(own[1], own[1][::-1]), folder).out), "lines of another file")
+        other, debug = f"{folder}/crash", f"{folder}/crash.debug"
+        call(["objcopy", "--only-keep-debug", own[0], debug])
+        call(["objcopy", "--strip-debug", f"--add-gnu-debuglink={debug}", own[0], other])
+        told(report.replace(own[0], other), folder).matches(wanted)
+        Path(debug).unlink()
+        expect(not re.search(AT, told(report.replace(own[0], other), folder).out), "lines without debug information")
+
+
+@test("baton stacks FILE: damaged reports, names that a terminal would obey, modules that are no files: no harm")
+def hostile():
+    report = run("crash", "segv", env=ENV).exits(-11).err
+    chance = random.Random(16)
+    with tempfile.TemporaryDirectory(prefix="baton-test-") as folder:
+        os.mkfifo(f"{folder}/fifo")
+        (Path(folder) / "text").write_text("no ELF file")
+        paths = ("/dev/zero", "/dev/tty", "/proc/self/mem", f"{folder}/fifo", f"{folder}/text", f"{folder}/gone", "/", folder)
+        made_up = "".join(f"    #{i} _ZN\x1b[2J{i}+0x1 ({Path(path).name}+0x{i})\n    #{i} {Path(path).name}+0xffffffffffffffff\n"
+                          for i, path in enumerate(paths))
+        made_up += "  modules\n" + "".join(f"    {path} build-id {'none' if i % 2 else '00ff'}\n"
+                                          for i, path in enumerate(paths))
+        result = told(made_up + "baton: SIG\n#\n#1\n#1 \n#1 (\n#1 ()\n#1 +0x (+0x1)\n#1 _Z+0x1 (a+0x)\n", folder)
+        expect("\x1b" not in result.out and " at " not in result.out, result.out)
+        text = ""
+        for _ in range(40):
+            damaged = bytearray(report, "latin-1")
+            for _ in range(8):
+                damaged[chance.randrange(len(damaged))] = chance.randrange(1, 127)
+            text += damaged.decode("latin-1")[:chance.randrange(len(report))] + "\n"
+        result = told(text, folder)
+        expect(len(result.out) >= len(text) / 2 and not re.search(r"[\x00-\x08\x0b-\x1f]", result.out), "not cleaned")
 
 
 @needs("gdb")

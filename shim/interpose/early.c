@@ -285,20 +285,27 @@ static bool list_modules(struct tables *self)
     return is_in_front;
 }
 
-/* Two pointers at a time: this is done at every start, also where there is nothing to do. */
+/*
+ * Two pointers at a time: this is done at every start, also where there is nothing to do. The compiler must not know what
+ * they are: a constant of two addresses would lie in memory whose relocations are not applied yet (gcc 14 makes one).
+ */
 static void fill_table(void)
 {
     typedef uintptr_t pair
         __attribute__((vector_size(2 * sizeof(uintptr_t)), aligned(8), may_alias));
-    pair stubs = {(uintptr_t)hook_stubs, (uintptr_t)hook_stubs + HOOK_STRIDE};
     const pair step = {2 * HOOK_STRIDE, 2 * HOOK_STRIDE};
+    uintptr_t first = (uintptr_t)hook_stubs;
+    pair stubs;
     unsigned i = 0;
+
+    arch_forget(first);
+    stubs = (pair){first, first + HOOK_STRIDE};
 
 #pragma GCC unroll 8
     for (; i + 2 <= HOOK_COUNT; i += 2, stubs += step)
         *(pair *)(void *)&hook_enter[i] = stubs;
     if (i < HOOK_COUNT)
-        hook_enter[i] = (char *)(uintptr_t)hook_stubs + (size_t)i * HOOK_STRIDE;
+        hook_enter[i] = (char *)first + (size_t)i * HOOK_STRIDE;
 }
 
 __attribute__((used)) static bool (*begin(void))(void)

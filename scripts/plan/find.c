@@ -159,10 +159,6 @@ void decide(const struct named_spec *spec, const struct module *only, struct dec
                where->elf.name);
         return;
     }
-    if (spec->kind == NAMED_STDFUNCTION && strstr(spec->function, "NSt3__1")) {
-        refuse(out, "this is libc++'s std::function; only libstdc++'s is known");
-        return;
-    }
     switch (spec->how) {
     case HOW_GOT:
         out->row.by = HOW_GOT;

@@ -14,6 +14,7 @@
 #include "base/mem.h"
 #include "interpose/hooks.h"
 #include "userhooks/core.h"
+#include "userhooks/function_libcxx.h"
 #include "userhooks/tally.h"
 #include "base/sys.h"
 
@@ -77,6 +78,26 @@ bool function_is_at(uintptr_t place)
            ((const struct function_node *)node)->mark == NODE_MARK;
 }
 
+/* As named_has_function. An absl::AnyInvocable has the same four words, and another manager. */
+static bool has_callable(struct named_hook *hook, uintptr_t object)
+{
+    const struct std_function *function = (const struct std_function *)object;
+    bool is_libcxx = libcxx_is_function(hook, object);
+
+    if (is_libcxx && !libcxx_begin(hook))
+        return false;
+    if (!is_libcxx && (!suspect_is_object(object, sizeof *function) ||
+                       (function->manager && !(suspect_is_code((const void *)function->manager) &&
+                                               suspect_is_code(function->invoker))) ||
+                       function_takes(hook, "12AnyInvocable"))) {
+        named_found_fault(hook, FAULT_CALLABLE);
+        return false;
+    }
+    if (is_libcxx || function->manager)
+        atomic_store_explicit(&hook->is_right, true, memory_order_relaxed);
+    return true;
+}
+
 void function_submit(struct named_hook *hook, struct std_function *function)
 {
     struct context *context, *old;
@@ -89,8 +110,12 @@ void function_submit(struct named_hook *hook, struct std_function *function)
         return;
     }
     if (!atomic_load_explicit(&hook->is_right, memory_order_relaxed) &&
-        !named_has_callable(hook, (uintptr_t)function))
+        !has_callable(hook, (uintptr_t)function))
         return;
+    if (atomic_load_explicit(&hook->libcxx, memory_order_relaxed)) {
+        libcxx_submit(hook, (struct libcxx_function *)(void *)function);
+        return;
+    }
     if (!function->manager) {
         named_unmet(hook);
         return;

@@ -11,6 +11,7 @@
 #include "context/thread.h"
 #include "families/handoff.h"
 #include "userhooks/function.h"
+#include "userhooks/function_libcxx.h"
 #include "userhooks/tally.h"
 
 /* ---- kind=call ---- */
@@ -187,13 +188,15 @@ void *kinds_run_repeat(struct named_hook *hook, struct thunk_frame *frame, struc
 
 /* ---- kind=stdfunction ---- */
 
-/* Its argument, which points to what points to the node; 0: there is none like that. Slow. */
+/* Its argument, which points to what points to the node, or to one of libc++; 0: there is none like that. Slow. */
 static unsigned find_node(const struct named_hook *hook, struct thunk_frame *frame)
 {
-    if (function_is_at(*frame_argument(frame, hook->spec.cbarg)))
+    bool (*is_ours)(uintptr_t) = hook->libcxx ? libcxx_is_node : function_is_at;
+
+    if (is_ours(*frame_argument(frame, hook->spec.cbarg)))
         return hook->spec.cbarg;
     for (unsigned position = 1; position <= NAMED_ARGUMENTS; position++) {
-        if (function_is_at(*frame_argument(frame, position)))
+        if (is_ours(*frame_argument(frame, position)))
             return position;
     }
     return 0;
@@ -220,6 +223,13 @@ void *kinds_run_function(struct named_hook *hook, struct thunk_frame *frame, str
             return kinds_run_nothing(hook, wrap);
     }
     place = frame_argument(frame, position);
+    if (unlikely(atomic_load_explicit(&hook->libcxx, memory_order_relaxed) != NULL)) {
+        struct libcxx_node *held = *(struct libcxx_node **)place;
+
+        *place = (uint64_t)held->object;
+        kinds_enter(wrap, libcxx_context(held));
+        return libcxx_virtual((void *)*place, LIBCXX_CALL);
+    }
     node = **(struct function_node ***)place;
     *place = (uint64_t)&node->any;
     kinds_enter(wrap, function_context(node));

@@ -190,8 +190,6 @@ static const char *refusal(const struct named_spec *spec)
 {
     if (is_own_hook(spec->function))
         return "baton hooks this function itself";
-    if (spec->kind == NAMED_STDFUNCTION && strstr(spec->function, "NSt3__1"))
-        return "this is libc++'s std::function; only libstdc++'s is known";
     return NULL;
 }
 

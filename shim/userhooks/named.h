@@ -42,11 +42,13 @@ struct named_hook {
         missing_record; /* 1 + where a callback's record was found instead of at cbarg; 1: nowhere */
     atomic_bool has_run_again; /* a callback that was to run once */
     atomic_uint fault;         /* the first of enum named_fault */
-    atomic_bool is_right;      /* a call of it had what its positions name */
-    atomic_bool has_place;     /* a callback of it had what is ours where cbarg= says */
-    atomic_bool has_met;       /* a callback of it met what was handed over */
-    atomic_bool has_missed;    /* or did not */
-    _Atomic uint64_t unmet;    /* calls and callbacks that had nothing where its item says */
+    _Atomic(void *const *)
+        libcxx;             /* stdfunction of libc++: the vtable of its nodes; NULL: of libstdc++ */
+    atomic_bool is_right;   /* a call of it had what its positions name */
+    atomic_bool has_place;  /* a callback of it had what is ours where cbarg= says */
+    atomic_bool has_met;    /* a callback of it met what was handed over */
+    atomic_bool has_missed; /* or did not */
+    _Atomic uint64_t unmet; /* calls and callbacks that had nothing where its item says */
 };
 extern struct named_hook *named_hooks;
 extern unsigned named_count;
@@ -126,12 +128,13 @@ void named_found_fault(struct named_hook *hook, enum named_fault fault);
  */
 bool named_has_function(struct named_hook *hook, const void *address);
 bool named_has_field(struct named_hook *hook, uintptr_t object);
-bool named_has_callable(struct named_hook *hook, uintptr_t object);
 /* These are said, and for the caller to count: may a pointer be read there? And all of the list, of MOST at most? */
 bool named_has_pointer(struct named_hook *hook, uintptr_t place);
 bool named_has_list(struct named_hook *hook, uintptr_t object, unsigned most);
-/* May SIZE bytes there be an object's, and be read? */
+/* May SIZE bytes there be an object's, and be read? Text's, which may begin anywhere? Is it code? */
 bool suspect_is_object(uintptr_t object, size_t size);
+bool suspect_is_text(uintptr_t text, size_t size);
+bool suspect_is_code(const void *address);
 
 /* A callback of the hook's own met what was handed over, or did not. Quick. */
 static inline void named_met(struct named_hook *hook)

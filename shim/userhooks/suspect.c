@@ -9,7 +9,7 @@
 
 #include "base/sys.h"
 #include "elf/elf.h"
-#include "userhooks/function.h"
+#include "userhooks/named.h"
 
 enum { LEAST_ADDRESS = 65536, LIST_LOOKED = 64 /* of one call */ };
 
@@ -19,7 +19,7 @@ static bool is_on_heap(const void *address)
     return (uintptr_t)sbrk(0) - (uintptr_t)address < (uintptr_t)1 << 40;
 }
 
-static bool is_code(const void *address)
+bool suspect_is_code(const void *address)
 {
     struct elf_module module;
 
@@ -34,6 +34,11 @@ bool suspect_is_object(uintptr_t object, size_t size)
 {
     return object >= LEAST_ADDRESS && object % sizeof(void *) == 0 &&
            sys_is_readable((const void *)object, size);
+}
+
+bool suspect_is_text(uintptr_t text, size_t size)
+{
+    return text >= LEAST_ADDRESS && sys_is_readable((const void *)text, size);
 }
 
 static bool found_right(struct named_hook *hook)
@@ -72,7 +77,7 @@ bool named_has_list(struct named_hook *hook, uintptr_t object, unsigned most)
 
 bool named_has_function(struct named_hook *hook, const void *address)
 {
-    return is_code(address) ? found_right(hook) : found_wrong(hook, FAULT_FUNCTION);
+    return suspect_is_code(address) ? found_right(hook) : found_wrong(hook, FAULT_FUNCTION);
 }
 
 static bool has_field_at(struct named_hook *hook, uintptr_t object)
@@ -100,21 +105,11 @@ bool named_has_field(struct named_hook *hook, uintptr_t object)
         field = *(void *const *)(object + hook->spec.off);
         if (!field)
             return true; /* as good as any, and nothing will be done */
-        if (!is_code(field))
+        if (!suspect_is_code(field))
             return found_wrong(hook, FAULT_FIELD);
         if (!hook->spec.has_next)
             return found_right(hook);
         object = *(const uintptr_t *)(object + hook->spec.next);
     }
     return count > 1 ? found_right(hook) : true;
-}
-
-bool named_has_callable(struct named_hook *hook, uintptr_t object)
-{
-    const struct std_function *function = (const struct std_function *)object;
-
-    if (!suspect_is_object(object, sizeof *function) ||
-        (function->manager && !is_code((const void *)function->manager)))
-        return found_wrong(hook, FAULT_CALLABLE);
-    return function->manager ? found_right(hook) : true;
 }

@@ -141,6 +141,26 @@ def std_function_inside(compiler, level):
     hooked(after, by="patch").says("ran 303 wrong 0 left 0 alive 0")
 
 
+LIBCXX_HOOKS = {  # the hooks, and what it says
+    "function": ("_ZN4Pool6submitENSt3__18function*(kind=stdfunction,obj=2);Pool::submit_ref(kind=stdfunction,obj=2)",
+                 "ran 303 wrong 0 left 0 alive 0"),
+    "results": ("results_big(kind=stdfunction,obj=1,cbarg=2);results_text(kind=stdfunction,obj=1,cbarg=2);"
+                "results_long(kind=stdfunction,obj=1)", "ran 150 wrong 0"),
+}
+
+
+@needs("libc++")
+@test("std::function of libc++: in its room and not, copied, thrown out of, every class of result; without RTTI where names say it",
+      each=[("function", "-O2", "-fno-rtti"), *((mode, level) for mode in LIBCXX_HOOKS for level in ("-O0", "-O2"))],
+      release=not_o2)
+def std_function_libcxx(mode, level, *words):
+    program = compiled(mode, level, "-std=c++14", "-stdlib=libc++", *words, f"hooks_{mode}.cc", compiler="clang++")
+    plain(program).wrong()
+    hooks, said = LIBCXX_HOOKS[mode]
+    after = carry(KEY, program, env={"BATON_HOOKS": hooks}, launched=True).ok().quiet().clean()
+    hooked(after, by="patch").says(said)
+
+
 @test("std::functions with results of every class; of a struct in memory the callback's own is argument 2",
       each=[(compiler, level) for compiler in ("g++", "clang++") for level in ("-O0", "-O2")], release=not_o2)
 def std_function_results(compiler, level):

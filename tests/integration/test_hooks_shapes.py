@@ -41,6 +41,13 @@ def shape(mode, compiler, level):
             after.fail(f"{hook['item']} is {hook['state']}, fired {hook['fired']}: {hook['reason']}")
 
 
+@test("an AnyInvocable is taken for no std::function, whose words it has")
+def any_invocable():
+    env = {"BATON_HOOKS": "Executor::run(kind=stdfunction,obj=1)"}
+    hook = carry(TLS, shapes(), "any", env=env, launched=True).ok().says("ran 1 wrong 0").reported()["hooks"][0]
+    assert hook["fired"] == 1 and not hook["carried"] and "is no std::function" in hook["reason"], hook
+
+
 @test("a name of the source that may mean several is refused, with those that it may mean")
 def ambiguous():
     program = shapes()

@@ -1,6 +1,6 @@
 // What pools of C++ programs take: smart pointers, linked lists, tasks in two parts, work that may be refused, numbers
 // that become objects. The context is a __thread variable; a task compares it with what its submitter had.
-// hooks_shapes MODE...: unique, list, pieces, refuse, parts, twice, number, packaged, moved
+// hooks_shapes MODE...: unique, list, pieces, refuse, parts, twice, number, packaged, any, moved
 #include <atomic>
 #include <condition_variable>
 #include <cstdio>
@@ -235,6 +235,32 @@ static void pieces()
     worker.join();
 }
 
+// Words as a std::function has, of another meaning; only the name says so.
+namespace absl
+{
+template <class Signature> struct AnyInvocable {
+    void *state[2];
+    void (*manager)(bool is_end, void *from, void *to);
+    void (*invoker)(void *state);
+};
+} // namespace absl
+
+struct Executor {
+    APART static void run(absl::AnyInvocable<void()> &work);
+};
+void Executor::run(absl::AnyInvocable<void()> &work)
+{
+    work.invoker(work.state);
+    work.manager(true, work.state, work.state);
+}
+
+static void any_invocable()
+{
+    absl::AnyInvocable<void()> work = {{}, [](bool, void *, void *) {}, [](void *) { ran++; }};
+
+    Executor::run(work);
+}
+
 static void packaged()
 {
     Line<std::shared_ptr<std::packaged_task<long()>>> line;
@@ -265,6 +291,8 @@ static void run_mode(const char *mode)
 {
     if (!strcmp(mode, "packaged"))
         return packaged();
+    if (!strcmp(mode, "any"))
+        return any_invocable();
     if (!strcmp(mode, "pieces"))
         return pieces();
     if (!strcmp(mode, "number")) {

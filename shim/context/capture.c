@@ -4,6 +4,7 @@
  * Rules: nothing here allocates from the program, prints, or changes errno; slot functions (getters)
  * are foreign code and are called with no lock held.
  */
+#include <errno.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -15,6 +16,7 @@
 #include "context/observer.h"
 #include "context/slot_counts.h"
 #include "context/thread.h"
+#include "context/unwind.h"
 #include "context/variables.h"
 #include "slots/moves.h"
 #include "slots/policy.h"
@@ -111,26 +113,6 @@ static inline struct context *take_moving(struct thread *thread, unsigned family
         return NULL;
     if (likely(moves->is_one_word) ? !moves_same_word(moves, snapshot)
                                    : !moves_same(moves, context_copied(snapshot)))
-        return NULL;
-    thread->snapshot.refs--;
-    thread->snapshot.tally[family]++;
-    return snapshot;
-}
-
-/* The same where getters are the user's. */
-static inline struct context *take_calling_out(struct thread *thread, unsigned family)
-{
-    struct context *snapshot = thread->snapshot.context;
-    const struct slot_moves *moves;
-
-    if (thread->attached || thread->snapshot.refs <= 0 ||
-        !(moves = moves_of(&slots_moves_out, snapshot->epoch)) || thread->suppress ||
-        thread->runs || thread->building || !guard_allows_short_ways() ||
-        snapshot->epoch != atomic_load_explicit(&slots_epoch, memory_order_relaxed) ||
-        !coroutine_is_main_stack(thread))
-        return NULL;
-    if (!context_is_unchanged(thread, moves, snapshot) || snapshot != thread->snapshot.context ||
-        thread->snapshot.refs <= 0)
         return NULL;
     thread->snapshot.refs--;
     thread->snapshot.tally[family]++;
@@ -254,11 +236,31 @@ static APART struct context *capture_word(unsigned family, uintptr_t sp)
     return likely(context != NULL) ? context : capture_by_moves(family, sp);
 }
 
-static APART struct context *capture_calling_out(unsigned family, uintptr_t sp)
+/* Where getters are the program's, which may hand over, attach, and leave. */
+static GUARDED struct context *capture_calling_out(unsigned family, uintptr_t sp)
 {
-    struct context *context = take_calling_out(thread_self, family);
+    GUARDED_FRAME_BY(baton_build_personality);
+    struct thread *thread = thread_self;
+    struct context *snapshot = thread->snapshot.context;
+    const struct slot_moves *moves = atomic_load_explicit(&slots_moves_out, memory_order_acquire);
+    int saved_errno;
+    bool is_same;
 
-    return likely(context != NULL) ? context : capture_any(family, sp);
+    if (unlikely(!front_is_free(thread) ||
+                 ((uintptr_t)thread->runs | thread->building | thread->suppress) != 0 ||
+                 thread->snapshot.refs <= 0 || !front_is_right(moves, snapshot->epoch) ||
+                 !coroutine_is_main_stack(thread)))
+        return capture_any(family, sp);
+    saved_errno = errno;
+    thread->building = arch_sp();
+    is_same = moves_same_out(moves, snapshot);
+    thread->building = 0;
+    errno = saved_errno;
+    if (unlikely(!is_same || snapshot != thread->snapshot.context || thread->snapshot.refs <= 0))
+        return capture_any(family, sp);
+    thread->snapshot.refs--;
+    thread->snapshot.tally[family]++;
+    return snapshot;
 }
 
 static APART struct context *capture_held(unsigned family, uintptr_t sp)

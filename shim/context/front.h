@@ -20,6 +20,12 @@ static inline bool front_is_right(const struct slot_moves *moves, uint32_t epoch
            atomic_load_explicit(&slots_epoch, memory_order_acquire) == epoch;
 }
 
+/* The thread has nothing attached, and nothing but copied slots is in the way of the fast paths. */
+static inline bool front_is_free(const struct thread *thread)
+{
+    return thread_is_word_only(thread);
+}
+
 static inline bool front_may_enter(const struct thread *thread, const struct context *context,
                                    uintptr_t frame_mark, const struct slot_moves *moves)
 {

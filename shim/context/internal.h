@@ -90,10 +90,6 @@ extern _Atomic uint32_t contexts_built; /* not 0 once there was a context */
 enum { REFS_BATCH = 4096 };             /* references taken at once for a thread's snapshot */
 /* Makes it the thread's, which has REFS_BATCH references and the cache's own. */
 void context_keep_snapshot(struct thread *thread, struct context *snapshot);
-struct slot_moves;
-/* Are the calling thread's copied slots what the snapshot has of them? Calls getters, which may leave. */
-bool context_is_unchanged(struct thread *thread, const struct slot_moves *moves,
-                          const struct context *snapshot);
 /* The same of held keys, whose values' bytes may have changed. */
 bool context_keys_same(const struct thread *thread, const struct context *context);
 /* A context of what the calling thread sees now, with `refs` references; NULL: no memory. */
@@ -191,13 +187,16 @@ enum { SAVED_ENTRIES = 4 }; /* there is room for, where an attach begins */
 void scope_save(struct thread *thread, struct context *owned, struct context *own, uint32_t epoch);
 void scope_write(struct thread *thread, struct context *context, size_t saved_at, uint32_t epoch);
 void scope_put_back(struct thread *thread, size_t saved_at, const void *borrowed, uint32_t epoch);
-/* The same by the table of moves. In: the whole attach, its scope entry too, where there is room for it and the thread is
- * in none of these; out: of the innermost. */
-/* False: a getter has left an attach behind, which scope_enter_slow must leave first. */
-bool scope_move_in(struct thread *thread, struct context *context, uintptr_t frame_mark,
-                   const struct slot_moves *moves);
-void scope_move_out(struct thread *thread, const struct context *context, size_t saved_at,
-                    const struct slot_moves *moves);
+/*
+ * The same by the table of moves: the whole attach, with a scope entry, where there is room for it and the thread is in none
+ * of these; and the leaving of such a one that is innermost. False: it is for scope_enter_slow (a getter may have left
+ * an attach behind), for scope_leave_slow.
+ */
+bool scope_move_in(struct thread *thread, struct context *context, uintptr_t frame_mark);
+bool scope_move_out(struct thread *thread, uintptr_t sp);
+/* Puts back what the innermost attach, which has no scope entry, has in front of the thread's block; the thread has nothing
+ * attached then. Left: its reference and its overlay `own` (may be NULL) go. */
+void scope_put_back_front(struct thread *thread, struct context *context, struct context *own);
 /* One of them was left: nothing of it stays. */
 void scope_abandon(struct thread *thread);
 /*

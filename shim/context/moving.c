@@ -6,7 +6,10 @@
  * Rules: thread.saved does not move meanwhile (entry_push), so attaches inside make do with the room that there is; the
  * outermost of them is the one that is known.
  */
+#include <errno.h>
+
 #include "context/coroutine.h"
+#include "context/front.h"
 #include "context/internal.h"
 #include "context/thread.h"
 #include "context/unwind.h"
@@ -98,30 +101,52 @@ GUARDED void scope_put_back(struct thread *thread, size_t saved_at, const void *
     end(thread, is_known);
 }
 
+GUARDED void scope_put_back_front(struct thread *thread, struct context *context,
+                                  struct context *own)
+{
+    GUARDED_FRAME_BY(baton_move_personality);
+    bool is_known = begin(thread, arch_sp(), thread->saved_used,
+                          thread->frame_mark & FRAME_OWNED ? context : NULL, own);
+
+    thread->attached = NULL; /* a setter that leaves is not called again */
+    thread->frame_mark = 0;
+    slots_restore(thread_front(thread), NULL, context->epoch);
+    end(thread, is_known);
+}
+
 /* Where the saved values that begin there end. */
 static inline char *saved_end(const struct thread *thread, size_t saved_at)
 {
     return thread->saved + saved_at + context_before;
 }
 
-GUARDED bool scope_move_in(struct thread *thread, struct context *context, uintptr_t frame_mark,
-                           const struct slot_moves *moves)
+static inline bool may_move_in(const struct thread *thread, const struct context *context,
+                               uintptr_t frame_mark, const struct slot_moves *moves)
+{
+    return moves && front_is_right(moves, context->epoch) && guard_allows_short_ways() &&
+           !(frame_mark & FRAME_THREAD) && thread->depth < thread->entries_max &&
+           !(thread->attached && thread->frame_mark <= frame_mark) && !thread->moving &&
+           thread->saved_used + SAVED_ENTRIES * slots_saved_bytes <= thread->saved_max;
+}
+
+GUARDED bool scope_move_in(struct thread *thread, struct context *context, uintptr_t frame_mark)
 {
     GUARDED_FRAME_BY(baton_move_personality);
+    const struct slot_moves *moves = atomic_load_explicit(&slots_moves_out, memory_order_acquire);
     size_t at = thread->saved_used;
+    int saved_errno = errno;
     struct scope_entry *entry;
 
+    if (!may_move_in(thread, context, frame_mark, moves))
+        return false;
     begin(thread, arch_sp(), at, frame_mark & FRAME_OWNED ? context : NULL, NULL);
     thread->saved_used = at + slots_saved_bytes;
-    if (moves->is_one_word)
-        moves_save_word(moves, saved_end(thread, at));
-    else
-        moves_save(moves, thread->saved + at);
+    moves_save_out(moves, saved_end(thread, at));
+    thread->entered = NULL; /* from here on the attach has it */
     if (unlikely(thread->saved_used > at + slots_saved_bytes)) {
-        thread->entered = NULL;
+        errno = saved_errno;
         return false;
     }
-    thread->entered = NULL; /* from here on the attach has it */
     thread->moving_from = thread->saved_used = at + slots_saved_bytes;
     entry = &thread->entries[thread->depth++];
     entry->attached = thread->attached;
@@ -130,23 +155,42 @@ GUARDED bool scope_move_in(struct thread *thread, struct context *context, uintp
     entry->epoch = context->epoch;
     thread->attached = context;
     thread->frame_mark = frame_mark | FRAME_SLOW;
-    if (moves->is_one_word)
-        moves_write_word(moves, context, saved_end(thread, at));
-    else
-        moves_write(moves, context_copied(context), thread->saved + at);
+    moves_write_out(moves, context, saved_end(thread, at));
     thread->moving = 0;
+    errno = saved_errno;
     return true;
 }
 
-GUARDED void scope_move_out(struct thread *thread, const struct context *context, size_t saved_at,
-                            const struct slot_moves *moves)
+GUARDED bool scope_move_out(struct thread *thread, uintptr_t sp)
 {
     GUARDED_FRAME_BY(baton_move_personality);
-    bool is_known = begin(thread, arch_sp(), saved_at, NULL, NULL);
+    struct scope_entry *entry;
+    struct context *context = thread->attached;
+    const struct slot_moves *moves;
+    uintptr_t frame_mark = thread->frame_mark;
+    int saved_errno = errno;
+    size_t saved_at;
+    bool is_known;
 
-    if (moves->is_one_word)
-        moves_put_back_word(moves, context, saved_end(thread, saved_at));
-    else
-        moves_put_back(moves, context_copied(context), thread->saved + saved_at);
+    if (!thread->depth || (frame_mark & ~(uintptr_t)FRAME_OWNED) != (sp | FRAME_SLOW) ||
+        !thread_is_attached(thread) ||
+        context->flags & (CONTEXT_OVERLAY | CONTEXT_WATCHED | CONTEXT_TAGGED))
+        return false;
+    entry = &thread->entries[thread->depth - 1];
+    if (entry->saved_at == SIZE_MAX ||
+        !(moves = moves_of(&slots_moves_out, (uint32_t)entry->epoch)) || !guard_allows_short_ways())
+        return false;
+    saved_at = entry->saved_at;
+    is_known = begin(thread, arch_sp(), saved_at, NULL, NULL);
+    entry->saved_at = SIZE_MAX; /* a setter that leaves is not called again */
+    moves_put_back_out(moves, context, saved_end(thread, saved_at));
     end(thread, is_known);
+    errno = saved_errno;
+    entry = &thread->entries[--thread->depth]; /* foreign code ran: it may have moved */
+    thread->saved_used = saved_at;
+    thread->attached = entry->attached;
+    thread->frame_mark = entry->frame_mark;
+    if (frame_mark & FRAME_OWNED)
+        context_release_on(thread, context);
+    return true;
 }

@@ -25,6 +25,7 @@
 #include "context/unwind.h"
 #include "context/values.h"
 #include "context/variables.h"
+#include "slots/moves.h"
 #include "slots/origin.h"
 #include "slots/policy.h"
 #include "slots/slots.h"
@@ -310,7 +311,10 @@ void scope_pop(struct thread *thread)
         thread->frame_mark = entry->frame_mark;
         thread->depth--;
     } else {
-        if (scope_has_front) /* of the context's epoch, or no attach in front would have been made */
+        if (scope_has_front && slots_moves_out)
+            scope_put_back_front(thread, context, own);
+        else if (
+            scope_has_front) /* of the context's epoch, or no attach in front would have been made */
             slots_restore(thread_front(thread),
                           frame_mark & FRAME_THREAD ? context_copied(context) : NULL,
                           context->epoch);

@@ -9,6 +9,7 @@
 #include "context/dangling.h"
 #include "context/fast.h"
 #include "context/front.h"
+#include "context/front_out.h"
 #include "base/log.h"
 #include "context/internal.h"
 #include "context/lending.h"
@@ -17,26 +18,11 @@
 #include "context/strict_front.h"
 #include "context/thread.h"
 #include "context/trace.h"
+#include "context/unwind.h"
 #include "slots/moves.h"
 #include "slots/origin.h"
 #include "slots/slots.h"
 #include "slots/words.h"
-
-/* enter_moving where getters and setters are the user's. */
-static APART bool enter_calling_out(struct thread *thread, struct context *context,
-                                    uintptr_t frame_mark)
-{
-    const struct slot_moves *moves = moves_of(&slots_moves_out, context->epoch);
-
-    if (!moves || context->epoch != atomic_load_explicit(&slots_epoch, memory_order_acquire) ||
-        atomic_load_explicit(&context_guard, memory_order_acquire) &
-            ~(uintptr_t)(GUARD_COPIED | GUARD_EPOCH) ||
-        frame_mark & FRAME_THREAD || thread->depth >= thread->entries_max ||
-        (thread->attached && thread->frame_mark <= frame_mark) || thread->moving ||
-        thread->saved_used + SAVED_ENTRIES * slots_saved_bytes > thread->saved_max)
-        return false;
-    return scope_move_in(thread, context, frame_mark, moves);
-}
 
 /*
  * scope_enter_slow by the table, where there is room for what is replaced: it makes a scope entry like any
@@ -66,36 +52,6 @@ static inline bool enter_moving(struct thread *thread, struct context *context,
     thread->attached = context;
     thread->frame_mark = frame_mark | FRAME_SLOW;
     moves_write(moves, context_copied(context), thread->saved + at);
-    return true;
-}
-
-static APART bool leave_calling_out(struct thread *thread, uintptr_t sp)
-{
-    struct scope_entry *entry;
-    struct context *context = thread->attached;
-    const struct slot_moves *moves;
-    uintptr_t frame_mark = thread->frame_mark;
-    size_t saved_at;
-
-    if (!thread->depth || (frame_mark & ~(uintptr_t)FRAME_OWNED) != (sp | FRAME_SLOW) ||
-        !thread_is_attached(thread) ||
-        context->flags & (CONTEXT_OVERLAY | CONTEXT_WATCHED | CONTEXT_TAGGED))
-        return false;
-    entry = &thread->entries[thread->depth - 1];
-    if (entry->saved_at == SIZE_MAX || !(moves = moves_of(&slots_moves_out, entry->epoch)) ||
-        atomic_load_explicit(&context_guard, memory_order_acquire) &
-            ~(uintptr_t)(GUARD_COPIED | GUARD_EPOCH))
-        return false;
-    saved_at = entry->saved_at;
-
-    entry->saved_at = SIZE_MAX; /* a setter that leaves is not called again */
-    scope_move_out(thread, context, saved_at, moves);
-    entry = &thread->entries[--thread->depth]; /* foreign code ran: it may have moved */
-    thread->saved_used = saved_at;
-    thread->attached = entry->attached;
-    thread->frame_mark = entry->frame_mark;
-    if (frame_mark & FRAME_OWNED)
-        context_release_on(thread, context);
     return true;
 }
 
@@ -143,7 +99,7 @@ static APART struct thread *enter_any(struct context *context, uintptr_t frame_m
         scope_nest(thread, context, frame_mark);
         return thread;
     }
-    if ((slots_moves_out && enter_calling_out(thread, context, frame_mark)) ||
+    if ((slots_moves_out && scope_move_in(thread, context, frame_mark)) ||
         scope_enter_slow(context, frame_mark))
         return thread_self;
     atomic_store_explicit(&has_failed, true, memory_order_relaxed);
@@ -218,11 +174,13 @@ static APART struct thread *enter_strictly(struct context *context, uintptr_t fr
                                                                    : enter_any(context, frame_mark);
 }
 
-static APART struct thread *enter_by_calling_out(struct context *context, uintptr_t frame_mark)
+static GUARDED struct thread *enter_by_calling_out(struct context *context, uintptr_t frame_mark)
 {
-    return likely(enter_calling_out(thread_self, context, frame_mark))
-               ? thread_self
-               : enter_any(context, frame_mark);
+    GUARDED_FRAME_BY(baton_move_personality);
+    struct thread *thread = thread_self;
+
+    return likely(front_out_enter(thread, context, frame_mark)) ? thread
+                                                                : enter_any(context, frame_mark);
 }
 
 static APART struct thread *enter_watched(struct context *context, uintptr_t frame_mark)
@@ -323,7 +281,7 @@ static APART void leave_here(uintptr_t sp)
             context_release_on(thread, context);
         return;
     }
-    if (slots_moves_out && leave_calling_out(thread, sp))
+    if (slots_moves_out && scope_move_out(thread, sp))
         return;
     look_for_frame(thread, sp);
     scope_leave_slow(thread, sp);
@@ -380,9 +338,11 @@ static APART void leave_strictly(uintptr_t sp)
         leave_here(sp);
 }
 
-static APART void leave_by_calling_out(uintptr_t sp)
+static GUARDED void leave_by_calling_out(uintptr_t sp)
 {
-    if (unlikely(!leave_calling_out(thread_self, sp)))
+    GUARDED_FRAME_BY(baton_move_personality);
+
+    if (unlikely(!front_out_leave(thread_self, sp)))
         leave_here(sp);
 }
 

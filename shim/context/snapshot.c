@@ -20,7 +20,6 @@
 #include "context/unwind.h"
 #include "context/values.h"
 #include "context/variables.h"
-#include "slots/moves.h"
 #include "slots/origin.h"
 #include "slots/policy.h"
 #include "slots/slots.h"
@@ -169,19 +168,6 @@ static bool is_right(const struct thread *thread, const struct context *context)
 {
     return !(slots_have_copied && !slots_same(context_copied(context))) &&
            !(slots_have_owned_keys && !context_keys_same(thread, context));
-}
-
-GUARDED bool context_is_unchanged(struct thread *thread, const struct slot_moves *moves,
-                                  const struct context *snapshot)
-{
-    GUARDED_FRAME_BY(baton_build_personality);
-    bool is_same;
-
-    thread->building = arch_sp(); /* a getter may hand over */
-    is_same = moves->is_one_word ? moves_same_word(moves, snapshot)
-                                 : moves_same(moves, context_copied(snapshot));
-    thread->building = 0;
-    return is_same;
 }
 
 /*

@@ -191,6 +191,13 @@ static void fn_put(const struct slot *slot, uint64_t word)
     fn_write(slot, &word);
 }
 
+static bool fn_pair(const struct slot *slot, struct slot_pair *pair)
+{
+    pair->get = (uint64_t(*)(void))slot->fn.function[FN_GET];
+    pair->set = (void (*)(uint64_t))slot->fn.function[FN_SET];
+    return !slot->fn.is_filled && slot->policy != POLICY_MOVE;
+}
+
 static void fn_release(const struct slot *slot, void *value)
 {
     uintptr_t word = __atomic_exchange_n((uintptr_t *)value, 0, __ATOMIC_ACQ_REL);
@@ -246,6 +253,7 @@ const struct slot_kind slot_kind_fn = {
     .same = fn_same,
     .get = fn_get,
     .put = fn_put,
+    .pair = fn_pair,
     .release = fn_release,
 };
 

@@ -134,6 +134,11 @@ void moves_plan(void)
             .size = slot->size};
     }
     moves->is_one_word = moves->count == 1 && moves->list[0].get && !words_are_any;
+    moves->pair = (struct slot_pair){NULL, NULL};
+    if (moves->is_one_word && moves->list[0].from_end == SLOT_WORD_FROM_END &&
+        moves->list[0].slot->kind->pair &&
+        !moves->list[0].slot->kind->pair(moves->list[0].slot, &moves->pair))
+        moves->pair = (struct slot_pair){NULL, NULL};
     if (is_out) { /* what hot paths have in line does not call out */
         atomic_store_explicit(&slots_word.epoch, 0, memory_order_release);
         old = atomic_load(&slots_moves_out);

@@ -33,6 +33,8 @@ struct slot_moves {
     _Atomic uint32_t epoch; /* slots_epoch when it was looked at */
     uint32_t count;
     bool is_one_word; /* there is one, moved in a register, and no static word */
+    struct slot_pair
+        pair; /* its functions, where it is the program's own two, and at SLOT_WORD_FROM_END; NULL */
     struct slot_move list[];
 };
 
@@ -184,6 +186,50 @@ static inline bool moves_same(const struct slot_moves *moves, const char *values
             return false;
     }
     return true;
+}
+
+/* ---- where some function is the program's: a pair is called as it is, and who calls these keeps errno ---- */
+
+/* A block of values, by where it ends. */
+static inline char *moves_block(const void *block_end)
+{
+    return (char *)(uintptr_t)block_end - slots_block_bytes();
+}
+
+static inline bool moves_same_out(const struct slot_moves *moves, const void *values_end)
+{
+    return moves->pair.get ? moves->pair.get() == *slot_word_at(values_end)
+                           : moves_same(moves, moves_block(values_end));
+}
+
+static inline void moves_save_out(const struct slot_moves *moves, void *saved_end)
+{
+    if (moves->pair.get)
+        *slot_word_at(saved_end) = moves->pair.get();
+    else
+        moves_save(moves, moves_block(saved_end));
+}
+
+static inline void moves_write_out(const struct slot_moves *moves, const void *values_end,
+                                   const void *saved_end)
+{
+    if (!moves->pair.get)
+        moves_write(moves, moves_block(values_end), moves_block(saved_end));
+    else if (*slot_word_at(values_end) != *slot_word_at(saved_end))
+        moves->pair.set(*slot_word_at(values_end));
+}
+
+static inline void moves_put_back_out(const struct slot_moves *moves, const void *values_end,
+                                      const void *saved_end)
+{
+    if (!moves->pair.get) {
+        moves_put_back(moves, moves_block(values_end), moves_block(saved_end));
+    } else {
+        uint64_t was = *slot_word_at(saved_end);
+
+        if (was != *slot_word_at(values_end) || was != moves->pair.get())
+            moves->pair.set(was);
+    }
 }
 
 #endif

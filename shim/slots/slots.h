@@ -75,6 +75,11 @@ enum { SLOT_MEANT_MAX = 3 };
  * What a kind of slot is and knows how to do: the whole contract. Calls: any thread, no lock held, must
  * keep errno. What may be NULL or false is so for most kinds.
  */
+struct slot_pair {
+    uint64_t (*get)(void);
+    void (*set)(uint64_t word);
+};
+
 struct slot_kind {
     /* ---- the item ---- */
 
@@ -137,6 +142,10 @@ struct slot_kind {
     void (*put)(const struct slot *slot, uint64_t word);
     /* With these, may be NULL: a function that does as get when it is given NULL, as put does; or NULL. */
     uint64_t (*(*direct)(const struct slot *slot))(const struct slot *slot);
+
+    /* With these, may be NULL: the program's own functions, where get and put call them, keep errno, and do nothing
+     * else. False: there is more to it. */
+    bool (*pair)(const struct slot *slot, struct slot_pair *pair);
 
     /* Copied slots, may be NULL: lets go of what read made, and zeroes it. */
     void (*release)(const struct slot *slot, void *value);

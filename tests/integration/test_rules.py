@@ -105,12 +105,13 @@ def getter_leaves_later(how):
         .ok().quiet().clean().says("wrong 0 of 12")
 
 
-@test("E23: a setter that throws, jumps away or ends its thread while values are put back leaves no mark",
-      each=[(how, what) for how in ("throw", "longjmp", "exit") for what in ("timer", "work")])
-def setter_leaves(how, what):
-    plain("setter_leaves", how, what).wrong()
-    carry("fn:get=leaves_get,set=leaves_set;key:leaves_key", "setter_leaves", how, what) \
-        .ok().quiet().clean(records=7 if what == "timer" else 0).says("wrong 0\n")  # timers that nobody closes
+@test("E23: a setter that throws, jumps away or ends its thread while values are put back leaves no mark, nor a getter before",
+      each=[(how, *what) for how in ("throw", "longjmp", "exit")
+            for what in (("timer",), ("work",), ("work", "own"), ("work", "get"))])
+def setter_leaves(how, *what):
+    plain("setter_leaves", how, *what).wrong()
+    carry("fn:get=leaves_get,set=leaves_set;key:leaves_key", "setter_leaves", how, *what) \
+        .ok().quiet().clean(records=7 if what == ("timer",) else 0).says("wrong 0\n")  # timers that nobody closes
 
 
 @test("E23: a clone or ref function that throws, jumps away or ends its thread where a handoff begins leaves no mark",

@@ -1,7 +1,7 @@
-// A setter that throws, jumps away or ends its thread while values are put back after a task: what comes after carries as ever.
+// A setter that throws, jumps away or ends its thread while values are put back after a task, or a getter before one: what comes after carries as ever.
 // libs: libuv
 // flags: -rdynamic
-// usage: setter_leaves throw|longjmp|exit timer|work; items: fn:get=leaves_get,set=leaves_set ; key:leaves_key
+// usage: setter_leaves throw|longjmp|exit timer|work [own|get]: the task that is left so has set a key; the getter leaves; items: fn:get=leaves_get,set=leaves_set ; key:leaves_key
 #include <csetjmp>
 #include <cstdio>
 #include <cstring>
@@ -12,12 +12,25 @@
 static thread_local long value;
 static thread_local uv_loop_t *loop;
 static const char *how, *what;
-static bool leaves;
+static bool leaves, gets, sets_own;
 static jmp_buf out;
 pthread_key_t leaves_key;
 
+static void leave()
+{
+    if (!strcmp(how, "throw"))
+        throw std::runtime_error("left");
+    if (!strcmp(how, "longjmp"))
+        longjmp(out, 1);
+    pthread_exit(nullptr);
+}
+
 extern "C" long leaves_get(void)
 {
+    if (gets && loop) {
+        gets = false;
+        leave();
+    }
     return value;
 }
 
@@ -27,15 +40,11 @@ extern "C" void leaves_set(long now)
     if (!leaves)
         return;
     leaves = false;
-    if (!strcmp(how, "throw"))
-        throw std::runtime_error("left");
-    if (!strcmp(how, "longjmp"))
-        longjmp(out, 1);
-    pthread_exit(nullptr);
+    leave();
 }
 
 static long saw_value, saw_key;
-static bool arms;
+static bool arms, gets_first;
 
 // From here on the next set is the one that puts back.
 static void look()
@@ -43,6 +52,8 @@ static void look()
     saw_value = value;
     saw_key = (long)pthread_getspecific(leaves_key);
     value = 77;
+    if (sets_own)
+        pthread_setspecific(leaves_key, (void *)78);
     leaves = arms;
     arms = false;
 }
@@ -84,8 +95,13 @@ static __attribute__((noinline)) void turn()
 static void *owner(void *arg)
 {
     loop = static_cast<uv_loop_t *>(arg);
+    if (!strcmp(what, "work")) { // the thread's first is another way in
+        submit(4);
+        turn();
+    }
     submit(5);
-    arms = true;
+    arms = !gets_first;
+    gets = gets_first;
     if (!setjmp(out)) {
         try {
             turn();
@@ -97,12 +113,14 @@ static void *owner(void *arg)
 
 static uv_loop_t first, second;
 
-int main(int, char **argv)
+int main(int argc, char **argv)
 {
     int wrong = 0;
     pthread_t thread;
     how = argv[1];
     what = argv[2];
+    sets_own = argc > 3 && !strcmp(argv[3], "own");
+    gets_first = argc > 3 && !sets_own;
     pthread_key_create(&leaves_key, nullptr);
     uv_loop_init(&first);
     uv_loop_init(&second);
@@ -112,7 +130,7 @@ int main(int, char **argv)
         pthread_create(&thread, nullptr, owner, &first);
         pthread_join(thread, nullptr);
     }
-    wrong += leaves || arms; // it has left
+    wrong += leaves || arms || gets; // it has left
     wrong += !strcmp(how, "exit") ? 0 : value != 1;
     loop = &second;
     for (long i = 0; i < 6; i++) {

@@ -11,7 +11,21 @@ void moving_set(void *value);
 void *moving_get_second(void);
 void moving_set_second(void *value);
 
-static __thread uintptr_t first, second;
+static __thread uintptr_t first;
+#ifdef ONE_PAIR
+#define second first
+#define ITEMS "BATON_CARRY=fn:get=moving_get,set=moving_set"
+#else
+static __thread uintptr_t second;
+#define ITEMS \
+    "BATON_CARRY=fn:get=moving_get,set=moving_set;fn:get=moving_get_second,set=moving_set_second"
+#endif
+static void set_both(uintptr_t value)
+{
+    first = value;
+    second = value;
+}
+
 static __thread unsigned leave_in;     /* calls until the getter or setter leaves; 0: it does not */
 static __thread unsigned attach_in;    /* or attaches */
 static __thread unsigned adopt_in;     /* or leaves an attach behind */
@@ -80,9 +94,9 @@ static __attribute__((noinline)) struct context *captured(uintptr_t value)
 {
     struct context *context;
 
-    first = second = value;
+    set_both(value);
     context = context_capture(FAMILY_UNIT);
-    first = second = 1000;
+    set_both(1000);
     return context;
 }
 
@@ -94,7 +108,7 @@ static void is_right(void)
     ck_assert_int_eq(seen[1], 5);
     ck_assert_int_eq(first, 1000);
     ck_assert_int_eq(second, 1000);
-    first = second = 0;
+    set_both(0);
     ck_assert_int_eq(thread_self->saved_used, 0);
     ck_assert_int_eq(thread_self->depth, 0);
     ck_assert_int_eq(core_alive(), 0);
@@ -181,7 +195,7 @@ static void nest(void *call)
 START_TEST(test_moving_attaches)
 {
     is_right();
-    first = second = 77;
+    set_both(77);
     inner = context_capture(FAMILY_UNIT);
     inner_seen = inner_wrong = 0;
     nest((void *)((uintptr_t)_i + 200 * 8));
@@ -207,7 +221,7 @@ static void adopts(void *depth)
 START_TEST(test_moving_adopts)
 {
     is_right();
-    first = second = 77;
+    set_both(77);
     inner = context_capture(FAMILY_UNIT);
     for (uintptr_t depth = 0; depth < 70; depth++)
         adopts((void *)depth);
@@ -220,8 +234,7 @@ int main(void)
 {
     TCase *tc = tcase_create("moving");
 
-    core_start("BATON_CARRY=fn:get=moving_get,set=moving_set;fn:get=moving_get_second,set=moving_"
-               "set_second");
+    core_start(ITEMS);
     tcase_set_timeout(tc, 60);
     tcase_add_loop_test(tc, test_moving_jumps, 1, 4);
     tcase_add_loop_test(tc, test_moving_ends_its_thread, 1, 4);

@@ -49,15 +49,15 @@ static struct thread *_Atomic registry_free;
 static size_t front_size;
 
 static pthread_key_t leave_key;
-static bool has_leave_key;
+bool thread_ends_are_seen;
 static int (*real_setspecific)(pthread_key_t key, const void *value);
 
 void thread_init(int (*key_create)(pthread_key_t *, void (*)(void *)),
                  int (*setspecific)(pthread_key_t, const void *), void (*leave)(void *block))
 {
     real_setspecific = setspecific;
-    /* Keys from 32 on make setspecific allocate from the program's heap: then rather leak a block. */
-    has_leave_key = key_create(&leave_key, leave) == 0 && leave_key < 32;
+    /* Keys from 32 on make setspecific allocate from the program's heap: then whoever starts a thread looks after it. */
+    thread_ends_are_seen = key_create(&leave_key, leave) == 0 && leave_key < 32;
 }
 
 struct thread *thread_enter(void)
@@ -66,7 +66,7 @@ struct thread *thread_enter(void)
         return thread_self;
     if (!thread_begin())
         return NULL;
-    if (has_leave_key) {
+    if (thread_ends_are_seen) {
         int saved_errno = errno;
 
         real_setspecific(leave_key, thread_self);
@@ -81,7 +81,7 @@ struct thread *thread_enter(void)
  */
 void thread_will_exit(void)
 {
-    if (thread_self != &thread_unknown && has_leave_key)
+    if (thread_self != &thread_unknown && thread_ends_are_seen)
         real_setspecific(leave_key, thread_self);
 }
 

@@ -10,6 +10,11 @@
 void thread_init(int (*key_create)(unsigned *, void (*)(void *)),
                  int (*setspecific)(unsigned, const void *), void (*leave)(void *block));
 void thread_leave_at_exit(void *block);
+/*
+ * That key tells of every thread's end. It does not where the program had taken 32 keys before us: then a thread that does
+ * not inherit is started with a frame of ours, too (families/posix/pthread.c), which calls thread_leave.
+ */
+extern bool thread_ends_are_seen __attribute__((visibility("hidden")));
 /* The calling thread is about to end by pthread_exit: its block goes back whether or not our frames are unwound. */
 void thread_will_exit(void);
 /*

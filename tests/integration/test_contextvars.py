@@ -27,6 +27,14 @@ def everywhere(mode):
     loaded("contextvars", mode).ok()
 
 
+@test("F26: a thread that begins with nothing ends its values, however many keys the program has taken before",
+      each=("few", "many"))
+def many_keys(mode):
+    plain("many_keys", mode).ok().quiet()
+    after = run("many_keys", mode, env={**REPORT, "BATON_INHERIT": "none"}).ok()
+    after.matches(r'"contexts_alive":0,"records_alive":0,"values_alive":0', "err")
+
+
 @test("F26: contexts, runs, handoffs: with the library; without it the program still runs", each=ONLY_LOADED)
 def contexts(mode):
     plain("contextvars", mode).wrong().quiet()

@@ -10,6 +10,7 @@
 
 #include "context/fast.h"
 #include "context/thread.h"
+#include "context/unwind.h"
 #include "families/handoff.h"
 #include "interpose/inherit.h"
 
@@ -57,6 +58,93 @@ static GUARDED int run_c11_thread(void *arg)
     return result;
 }
 
+/* ---- threads that do not inherit, where no key tells of their end ---- */
+
+struct unseen {
+    void *function, *arg;
+};
+
+personality_routine baton_unseen_personality;
+
+__attribute__((used, visibility("hidden"))) int
+baton_unseen_personality(int version, int actions, uint64_t exception_class,
+                         struct _Unwind_Exception *exception, struct _Unwind_Context *unwinding)
+{
+    if (actions & UNWIND_CLEANUP_PHASE)
+        thread_leave(thread_self);
+    return UNWIND_CONTINUE;
+}
+
+ARCH_PERSONALITY(baton_unseen_personality);
+
+static struct unseen unseen_take(struct unseen *unseen)
+{
+    struct unseen taken = *unseen;
+
+    mem_free(unseen, sizeof *unseen);
+    return taken;
+}
+
+static GUARDED void *run_unseen(void *arg)
+{
+    GUARDED_FRAME_BY(baton_unseen_personality);
+    struct unseen unseen = unseen_take(arg);
+    void *result = ((start_routine *)unseen.function)(unseen.arg);
+
+    thread_leave(thread_self);
+    return result;
+}
+
+static GUARDED int run_unseen_c11(void *arg)
+{
+    GUARDED_FRAME_BY(baton_unseen_personality);
+    struct unseen unseen = unseen_take(arg);
+    int result = ((int (*)(void *))unseen.function)(unseen.arg);
+
+    thread_leave(thread_self);
+    return result;
+}
+
+/* NULL: nothing has to be done for it, or cannot. */
+static struct unseen *unseen_new(void *function, void *arg)
+{
+    struct unseen *unseen = likely(thread_ends_are_seen) || !function ? NULL
+                                                                      : mem_alloc(sizeof *unseen);
+
+    if (unseen)
+        *unseen = (struct unseen){function, arg};
+    return unseen;
+}
+
+static int create_bare(unsigned long *thread, const union pthread_attr_t *attributes,
+                       start_routine *start, void *arg)
+{
+    struct unseen *unseen = unseen_new((void *)start, arg);
+    int error;
+
+    if (likely(!unseen))
+        return REAL(pthread_create)(thread, attributes, start, arg);
+    error = REAL(pthread_create)(thread, attributes, run_unseen, unseen);
+    if (error)
+        mem_free(unseen, sizeof *unseen);
+    return error;
+}
+
+static int create_bare_c11(unsigned long *thread, int (*start)(void *), void *arg)
+{
+    struct unseen *unseen = unseen_new((void *)start, arg);
+    int error;
+
+    if (likely(!unseen))
+        return REAL(thrd_create)(thread, start, arg);
+    error = REAL(thrd_create)(thread, run_unseen_c11, unseen);
+    if (error)
+        mem_free(unseen, sizeof *unseen);
+    return error;
+}
+
+/* ---- the hooks ---- */
+
 static __attribute__((noinline)) int create_slow(unsigned long *thread,
                                                  const union pthread_attr_t *attributes,
                                                  start_routine *start, void *arg,
@@ -67,7 +155,7 @@ static __attribute__((noinline)) int create_slow(unsigned long *thread,
 
     if (!start || !thread_inherits(caller) ||
         !(started = start_capture(FAMILY_PTHREAD, (void *)start, arg)))
-        return REAL(pthread_create)(thread, attributes, start, arg);
+        return create_bare(thread, attributes, start, arg);
     error = REAL(pthread_create)(thread, attributes, run_thread, started);
     return error ? start_rollback(FAMILY_PTHREAD, started, error) : 0;
 }
@@ -95,7 +183,7 @@ static __attribute__((noinline)) int create_c11_slow(unsigned long *thread, int 
 
     if (!start || !creator_inherits(caller) ||
         !(started = start_capture(FAMILY_PTHREAD, (void *)start, arg)))
-        return REAL(thrd_create)(thread, start, arg);
+        return create_bare_c11(thread, start, arg);
     error = REAL(thrd_create)(thread, run_c11_thread, started);
     return error ? start_rollback(FAMILY_PTHREAD, started, error) : 0;
 }

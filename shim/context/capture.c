@@ -158,7 +158,7 @@ static inline struct context *take_held(struct thread *thread, unsigned family)
 
     if (unlikely(((uintptr_t)thread->attached | (uintptr_t)thread->runs | thread->building |
                   thread->suppress) != 0 ||
-                 thread->snapshot.refs <= 0 || slots_always_build || !guard_allows_short_ways() ||
+                 thread->snapshot.refs <= 0 || !guard_allows_short_ways() ||
                  snapshot->epoch != atomic_load_explicit(&slots_epoch, memory_order_relaxed) ||
                  !coroutine_is_main_stack(thread) || !held_are_same(snapshot)))
         return NULL;
@@ -263,13 +263,6 @@ static GUARDED struct context *capture_calling_out(unsigned family, uintptr_t sp
     return snapshot;
 }
 
-static APART struct context *capture_held(unsigned family, uintptr_t sp)
-{
-    struct context *context = take_held(thread_self, family);
-
-    return likely(context != NULL) ? context : capture_any(family, sp);
-}
-
 /* The same where values change between handoffs, and nothing else is in the way. */
 static APART struct context *capture_changed(unsigned family, uintptr_t sp)
 {
@@ -285,8 +278,9 @@ static APART struct context *capture_limited(unsigned family, uintptr_t sp)
     return likely(context != NULL) ? context : capture_any(family, sp);
 }
 
-/* Where every capture builds a context of its own (BATON_STRICT), and the thread runs in none. */
-static APART struct context *capture_strictly(unsigned family, uintptr_t sp)
+/* Where every capture builds a context of its own (BATON_STRICT, values that no two captures share), and the thread runs in
+ * none. */
+static APART struct context *capture_built(unsigned family, uintptr_t sp)
 {
     struct thread *thread = thread_self;
     struct context *context;
@@ -304,6 +298,18 @@ static APART struct context *capture_strictly(unsigned family, uintptr_t sp)
     thread->counts.empty[family]++;
     context_put(context, 1);
     return context_empty;
+}
+
+/* Of held keys: as long as captures can share what is held. */
+static APART struct context *capture_held(unsigned family, uintptr_t sp)
+{
+    struct context *context;
+
+    if (unlikely(slots_always_build)) /* or from now on: a leak checker was loaded */
+        return capture_built(family, sp);
+    context = take_held(thread_self, family);
+
+    return likely(context != NULL) ? context : capture_any(family, sp);
 }
 
 /* Where somebody watches, what context_try_capture is where nobody does. */
@@ -327,7 +333,7 @@ void capture_choose(void)
     else if (has_limits)
         capture_way = capture_limited;
     else if (dangling_on)
-        capture_way = capture_strictly;
+        capture_way = capture_built;
     else if (slots_have_copied)
         capture_way = slots_word.is_expected      ? capture_word
                       : atomic_load(&slots_moves) ? capture_by_moves

@@ -19,7 +19,7 @@ atomic_bool reads_have_variables, contexts_looked_at;
 struct context *context_empty;
 size_t context_before, context_bytes;
 const uint64_t context_no_draft[sizeof(struct context) / sizeof(uint64_t) + SLOTS_MAX];
-unsigned context_bits;
+unsigned context_bits, context_borrowed_at;
 
 void guard_raise(uintptr_t bits)
 {

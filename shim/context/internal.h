@@ -17,6 +17,8 @@ struct overlay_part;
 /* Set once, by context_make_empty: from a context on; what an overlay's bits take. */
 extern size_t context_bytes __attribute__((visibility("hidden")));
 extern unsigned context_bits __attribute__((visibility("hidden")));
+/* Of an overlay: so many words behind its keys begins what was borrowed (context_borrowed). */
+extern unsigned context_borrowed_at __attribute__((visibility("hidden")));
 
 static inline struct overlay_part *context_overlay_part(const struct context *context)
 {
@@ -111,7 +113,7 @@ struct overlay_part {
 /* What the task borrowed in each key index (policy.h); only where slots_have_owned_keys. */
 static inline void **context_borrowed(const struct context *own)
 {
-    return (void **)(void *)(context_overlay_part(own)->set + context_bits);
+    return (void **)(uintptr_t)own->key + context_borrowed_at;
 }
 
 /* The key index's key was made again when the task still had what it borrowed: it is baton's to end. */

@@ -61,31 +61,39 @@ static inline void *lending_lend_one(const struct policy_held *held, struct cont
     return policy_lend_again(held->slot, owned, kept);
 }
 
-static inline void lending_lend(struct context *context, struct context *own, uintptr_t frame_mark)
+static inline __attribute__((always_inline)) void lending_lend(enum policies_mix mix,
+                                                               struct context *context,
+                                                               struct context *own,
+                                                               uintptr_t frame_mark)
 {
-    void **borrowed = context_borrowed(own);
-
-    if (policies_held_count != slots_key_count) {
-        for (unsigned key_index = 0; key_index < slots_key_count; key_index++) {
-            if (!context_key_is_owned(key_index))
-                own->key[key_index] = context->key[key_index];
-        }
-    }
-    for (const struct policy_held *held = policies_held, *end = held + policies_held_count;
-         held < end; held++) {
+    for (const struct policy_held *held = policies_held; held->slot; held++) {
         size_t key_index = held->key_index;
         void *value = context->key[key_index];
 
-        if (unlikely(held->policy != POLICY_REF))
-            value = lending_lend_one(held, context, borrowed[key_index], frame_mark);
+        if (mix == POLICIES_COPIES)
+            value = policy_lend_copy(held->slot, value, context_borrowed(own)[key_index]);
+        else if (mix != POLICIES_REFS && held->policy != POLICY_REF)
+            value = lending_lend_one(held, context, context_borrowed(own)[key_index], frame_mark);
         else if (value)
             policy_call(held->slot->policy_function[0], value);
-        own->key[key_index] = borrowed[key_index] = value;
+        own->key[key_index] = context_borrowed(own)[key_index] = value;
     }
 }
 
-static inline bool lending_enter(struct thread *thread, struct context *context,
-                                 uintptr_t frame_mark)
+/* Keys that are not held. */
+static inline void lending_copy_others(const struct context *context, struct context *own)
+{
+    for (unsigned key_index = 0; key_index < slots_key_count; key_index++) {
+        if (!context_key_is_owned(key_index))
+            own->key[key_index] = context->key[key_index];
+    }
+}
+
+/* mix: of what is held (policies_mix). */
+static inline __attribute__((always_inline)) bool lending_enter(enum policies_mix mix,
+                                                                struct thread *thread,
+                                                                struct context *context,
+                                                                uintptr_t frame_mark)
 {
     struct context *own = thread->lending;
 
@@ -102,31 +110,30 @@ static inline bool lending_enter(struct thread *thread, struct context *context,
     own->hops = context->hops;
     own->born_ms = context->born_ms;
     own->base = context;
+    if (unlikely(policies_held_count != slots_key_count))
+        lending_copy_others(context, own);
     thread->frame_mark = frame_mark | FRAME_SLOW;
     SCOPE_ATTACH(thread, own);
-    lending_lend(context, own, frame_mark);
+    lending_lend(mix, context, own, frame_mark);
     if (unlikely(thread->attached != own)) /* what those functions have attached, and left */
         scope_leave_slow(thread, (frame_mark & ~(uintptr_t)FRAME_FLAGS) - 1);
     return true;
 }
 
 /* Takes back what it lent, but for the copies that it keeps. True: functions of the program's were called. */
-static inline bool lending_take_back(struct context *own)
+static inline __attribute__((always_inline)) bool lending_take_back(enum policies_mix mix,
+                                                                    struct context *own)
 {
-    void **borrowed = context_borrowed(own);
     bool has_called = false;
 
-    for (const struct policy_held *held = policies_held, *end = held + policies_held_count;
-         held < end; held++) {
+    for (const struct policy_held *held = policies_held; held->slot; held++) {
         size_t key_index = held->key_index;
-        void *lent = borrowed[key_index];
+        void *lent = context_borrowed(own)[key_index];
 
-        if (!lent || policy_may_keep(held->policy))
+        if (!lent || (mix != POLICIES_REFS && policy_may_keep(held->policy)))
             continue;
-        own->key[key_index] = borrowed[key_index] = NULL;
-        if (likely(held->policy == POLICY_REF))
-            policy_call(held->slot->policy_function[1], lent);
-        else if (held->policy == POLICY_CLONE) /* apart: the compiler saves registers otherwise */
+        own->key[key_index] = context_borrowed(own)[key_index] = NULL;
+        if (mix == POLICIES_REFS || held->policy == POLICY_REF || held->policy == POLICY_CLONE)
             policy_call(held->slot->policy_function[1], lent);
         else
             policy_take_back(held->slot, lent);
@@ -135,25 +142,27 @@ static inline bool lending_take_back(struct context *own)
     return has_called;
 }
 
-static inline bool lending_leave(struct thread *thread, uintptr_t sp)
+static inline __attribute__((always_inline)) bool lending_leave(enum policies_mix mix,
+                                                                struct thread *thread, uintptr_t sp)
 {
-    uintptr_t frame_mark = thread->frame_mark;
     struct context *own = thread->attached;
+    uintptr_t is_owned;
 
-    if (unlikely((thread->depth | ((frame_mark & ~(uintptr_t)FRAME_OWNED) ^ (sp | FRAME_SLOW))) !=
-                     0 ||
+    if (unlikely((thread->depth |
+                  ((thread->frame_mark & ~(uintptr_t)FRAME_OWNED) ^ (sp | FRAME_SLOW))) != 0 ||
                  !thread_is_attached(thread) || !lending_is_untouched(thread, own) ||
                  own->base->flags & (CONTEXT_WATCHED | CONTEXT_TAGGED)))
         return false;
     /* A function of the program's that took a value back has set something, or handed over. */
-    if (lending_take_back(own) &&
+    if (mix != POLICIES_COPIES && lending_take_back(mix, own) &&
         unlikely(thread->attached != own || !lending_is_untouched(thread, own)))
         return false;
+    is_owned = thread->frame_mark & FRAME_OWNED;
     own->flags = CONTEXT_OVERLAY;
     thread->attached = NULL;
     thread->frame_mark = 0;
     thread->lending = own;
-    if (frame_mark & FRAME_OWNED)
+    if (is_owned)
         context_release_on(thread, own->base);
     return true;
 }

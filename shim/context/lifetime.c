@@ -92,6 +92,10 @@ bool context_make_empty(void)
     context_before = slots_block_bytes();
     context_bits = (slots_key_count + 63) / 64 * (slots_have_owned_keys ? 2 : 1);
     context_bytes = offsetof(struct context, key) + (slots_key_count + 1) / 2 * sizeof(pair);
+    context_borrowed_at =
+        (unsigned)((context_bytes - offsetof(struct context, key) + sizeof(struct overlay_part)) /
+                   sizeof(void *)) +
+        context_bits;
     if (dangling_on)
         listed_begin(bytes_of(false));
     blocks_begin(bytes_of(false));
@@ -131,7 +135,7 @@ static APART void free_any(struct context *context)
         dangling_let_go(context);
         strict_gone(thread_self);
     }
-    if (slots_owns_values)
+    if (slots_owns_values && slots_have_copied)
         slots_release(context_copied(context));
     vars_unref(context->vars);
     context_note_gone(thread_self);

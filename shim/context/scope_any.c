@@ -162,8 +162,27 @@ static APART struct thread *enter_by_lending(struct context *context, uintptr_t 
 {
     struct thread *thread = thread_self;
 
-    return likely(lending_enter(thread, context, frame_mark)) ? thread
-                                                              : enter_any(context, frame_mark);
+    return likely(lending_enter(POLICIES_MIXED, thread, context, frame_mark))
+               ? thread
+               : enter_any(context, frame_mark);
+}
+
+static APART struct thread *enter_by_copy(struct context *context, uintptr_t frame_mark)
+{
+    struct thread *thread = thread_self;
+
+    return likely(lending_enter(POLICIES_COPIES, thread, context, frame_mark))
+               ? thread
+               : enter_any(context, frame_mark);
+}
+
+static APART struct thread *enter_by_reference(struct context *context, uintptr_t frame_mark)
+{
+    struct thread *thread = thread_self;
+
+    return likely(lending_enter(POLICIES_REFS, thread, context, frame_mark))
+               ? thread
+               : enter_any(context, frame_mark);
 }
 
 static APART struct thread *enter_strictly(struct context *context, uintptr_t frame_mark)
@@ -328,7 +347,22 @@ static APART void leave_by_word(uintptr_t sp)
 
 static APART void leave_by_lending(uintptr_t sp)
 {
-    if (unlikely(!lending_leave(thread_self, sp)))
+    if (unlikely(!lending_leave(POLICIES_MIXED, thread_self, sp)))
+        leave_here(sp);
+}
+
+/* A leak checker that came later wants them back. */
+static APART void leave_by_copy(uintptr_t sp)
+{
+    if (unlikely(slots_always_build))
+        leave_by_lending(sp);
+    else if (unlikely(!lending_leave(POLICIES_COPIES, thread_self, sp)))
+        leave_here(sp);
+}
+
+static APART void leave_by_reference(uintptr_t sp)
+{
+    if (unlikely(!lending_leave(POLICIES_REFS, thread_self, sp)))
         leave_here(sp);
 }
 
@@ -401,8 +435,14 @@ void scope_choose(void)
         enter_way = enter_strictly;
         leave_way = leave_strictly;
     } else if (slots_have_owned_keys && !slots_have_copied && !origins_on && !dangling_on) {
-        enter_way = enter_by_lending;
-        leave_way = leave_by_lending;
+        enum policies_mix mix = policies_mix();
+
+        enter_way = mix == POLICIES_REFS     ? enter_by_reference
+                    : mix == POLICIES_COPIES ? enter_by_copy
+                                             : enter_by_lending;
+        leave_way = mix == POLICIES_REFS     ? leave_by_reference
+                    : mix == POLICIES_COPIES ? leave_by_copy
+                                             : leave_by_lending;
     }
     context_attaches_by_ways = enter_way != enter_any || slots_have_copied;
 }

@@ -47,13 +47,14 @@ typedef uint64_t __attribute__((vector_size(32), aligned(1), may_alias)) wide;
 /* Of how many bytes it can say that they are the same: all but the last few, or fewer than that. */
 UNCHECKED ARCH_WIDE static size_t count_same(const char *one, const char *other, size_t size)
 {
-    enum { STEP = 4 * sizeof(wide) };
+    enum { STEP = 8 * sizeof(wide) };
     size_t at = 0;
 
     for (; size - at >= STEP; at += STEP) {
         const wide *a = (const wide *)(const void *)(one + at),
                    *b = (const wide *)(const void *)(other + at);
-        wide odd = (a[0] ^ b[0]) | (a[1] ^ b[1]) | (a[2] ^ b[2]) | (a[3] ^ b[3]);
+        wide odd = (a[0] ^ b[0]) | (a[1] ^ b[1]) | (a[2] ^ b[2]) | (a[3] ^ b[3]) | (a[4] ^ b[4]) |
+                   (a[5] ^ b[5]) | (a[6] ^ b[6]) | (a[7] ^ b[7]);
 
         if (!ARCH_WIDE_IS_ZERO(odd))
             break;

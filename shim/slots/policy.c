@@ -372,17 +372,21 @@ static bool is_lendable(const struct slot *slot, const void *owned, void *kept)
            bytes_are_same(owned, kept, size);
 }
 
-void *policy_lend_copy(const struct slot *slot, void *owned, void *kept)
+static APART void *lend_in_place_of(const struct slot *slot, void *owned, void *kept)
 {
-    if (kept) {
-        if (owned && is_lendable(slot, owned, kept))
-            return kept;
+    if (kept)
         end(slot, kept);
-    }
     return policy_lend(slot, owned);
 }
 
-struct policy_held policies_held[SLOTS_MAX];
+void *policy_lend_copy(const struct slot *slot, void *owned, void *kept)
+{
+    if (kept && owned && is_lendable(slot, owned, kept))
+        return kept;
+    return lend_in_place_of(slot, owned, kept);
+}
+
+struct policy_held policies_held[SLOTS_MAX + 1];
 unsigned policies_held_count;
 
 void policies_begin(void)
@@ -395,6 +399,17 @@ void policies_begin(void)
             policies_held[policies_held_count++] =
                 (struct policy_held){slot, slot->key_index, slot->policy};
     }
+}
+
+enum policies_mix policies_mix(void)
+{
+    bool are_refs = true, are_copies = true;
+
+    for (const struct policy_held *held = policies_held; held->slot; held++) {
+        are_refs &= held->policy == POLICY_REF;
+        are_copies &= held->policy == POLICY_COPY || held->policy == POLICY_STRING;
+    }
+    return are_refs ? POLICIES_REFS : are_copies ? POLICIES_COPIES : POLICIES_MIXED;
 }
 
 void policy_take_back(const struct slot *slot, void *borrowed)

@@ -74,9 +74,13 @@ struct policy_held {
     uint32_t key_index;
     enum slot_policy policy; /* the slot's */
 };
-extern struct policy_held policies_held[SLOTS_MAX] __attribute__((visibility("hidden")));
+extern struct policy_held policies_held[SLOTS_MAX + 1] /* the last has no slot */
+    __attribute__((visibility("hidden")));
 extern unsigned policies_held_count __attribute__((visibility("hidden")));
 void policies_begin(void); /* once */
+/* What they have in common: who moves them knows what is left out. */
+enum policies_mix { POLICIES_MIXED, POLICIES_REFS, POLICIES_COPIES /* of bytes or strings */ };
+enum policies_mix policies_mix(void);
 
 /* May what is lent be kept, for the next to be lent it (policy_lend_again)? Not what functions of the program's make, and
  * nothing that a leak checker would take for lost. */

@@ -318,10 +318,11 @@ void baton_activate(void)
 
 __attribute__((constructor)) static void construct(int argc, char **argv, char **environment)
 {
-    int saved_errno = errno;
+    int saved_errno;
 
     if (early_is_idle())
-        return;
+        return; /* the C library's errno is asked for by a function that would have to be found */
+    saved_errno = errno;
     if (!is_started && claim_start()) {
         is_plain = !config_is_any(environment);
         if (!is_plain && !is_started) {

@@ -19,13 +19,10 @@
 
 enum { SCAN_MAX = 16384, PAGE = 4096 };
 
-extern void *__libc_stack_end; /* ld.so: where the main thread's stack began */
-
 /* How far up the stack may be read: its end if that is known, else the rest of the page. */
 static uintptr_t readable_up_to(uintptr_t sp)
 {
-    uintptr_t end = (sp | (PAGE - 1)) + 1,
-              ends[2] = {(uintptr_t)__libc_stack_end, (uintptr_t)arch_tp()};
+    uintptr_t end = (sp | (PAGE - 1)) + 1, ends[2] = {elf_stack_end(), (uintptr_t)arch_tp()};
 
     /* A thread's own block lies at the end of a stack that the C library has made. */
     for (unsigned i = 0; i < 2; i++) {

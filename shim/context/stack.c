@@ -15,8 +15,7 @@
 #include "base/arch.h"
 #include "base/sys.h"
 #include "context/coroutine.h"
-
-extern void *__libc_stack_end; /* ld.so: where the main thread's stack began */
+#include "elf/elf.h"
 
 /* Large threads' stacks are at most some hundred MiB; further apart is never one stack. */
 #define STACK_MAX ((uintptr_t)1 << 30)
@@ -59,6 +58,5 @@ bool stack_is_same(uintptr_t one, uintptr_t other)
     }
     /* The C library puts a thread's block right above the stack that it made; the first thread's stack is the
      * kernel's. Which of them this is cannot be asked: a child of fork may go on on either. */
-    return reaches(low, high, (uintptr_t)arch_tp()) ||
-           reaches(low, high, (uintptr_t)__libc_stack_end);
+    return reaches(low, high, (uintptr_t)arch_tp()) || reaches(low, high, elf_stack_end());
 }

@@ -89,6 +89,9 @@ int elf_each_startup(int (*visit)(const struct elf_module *module, void *arg), v
  * with the program. NULL: it was opened later, or is not loaded at all. */
 extern const struct link_map *elf_startup_last __attribute__((visibility("hidden")));
 
+/* Where the first thread's stack begins, 0: not known. Waits for nobody; from signal handlers too. */
+uintptr_t elf_stack_end(void);
+
 /* This library. */
 bool elf_module_is_ours(const struct elf_module *module);
 

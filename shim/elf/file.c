@@ -7,7 +7,6 @@
  */
 #include "elf/file.h"
 
-#include <errno.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -241,7 +240,7 @@ static bool elf_file_is_module(const struct elf_file *f, const struct elf_module
 bool elf_file_open_module(const struct elf_module *module, struct elf_file *out)
 {
     /* Under `ld.so PROGRAM` the first is the loader itself. */
-    const char *paths[] = {module->path, module->is_main ? program_invocation_name : NULL};
+    const char *paths[] = {module->path, module->is_main ? elf_program_path() : NULL};
 
     memset(out, 0, sizeof *out);
     for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {

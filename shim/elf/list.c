@@ -79,14 +79,48 @@ static uint64_t elf_hash_name(const char *name)
     return hash;
 }
 
+/*
+ * __libc_stack_end of the loader, by its map. A reference to it would be looked for by the loader, at every start, also of
+ * a program that carries nothing. Threads that come at the same time write the same.
+ */
+static uintptr_t stack_end;
+
+static uintptr_t elf_note_stack_end(const struct elf_module *loader)
+{
+    struct elf_symbol symbol;
+    uintptr_t end = 0;
+
+    if (elf_dynsym_find(loader, "__libc_stack_end", NULL, ELF_OBJECT, &symbol))
+        end = *(const uintptr_t *)symbol.value;
+    __atomic_store_n(&stack_end, end, __ATOMIC_RELAXED);
+    return end;
+}
+
+uintptr_t elf_stack_end(void)
+{
+    uintptr_t end = __atomic_load_n(&stack_end, __ATOMIC_RELAXED);
+
+    for (const struct link_map *map = end ? NULL : _r_debug.r_map; map; map = map->l_next) {
+        struct elf_module module;
+
+        if (!map->l_addr || map->l_addr != _r_debug.r_ldbase)
+            continue;
+        elf_module_of_map(map, &module);
+        return elf_note_stack_end(&module);
+    }
+    return end;
+}
+
 static int elf_visit_loaded(const struct elf_module *module, void *arg)
 {
     struct elf_loaded_list *list = arg;
 
     if (list->count == list->max)
         return 1;
-    if (module->base == _r_debug.r_ldbase && module->base)
+    if (module->base == _r_debug.r_ldbase && module->base) {
         elf_lock_note(&list->lock, module);
+        elf_note_stack_end(module);
+    }
     if (list->count < STARTUP_KNOWN)
         elf_startup_list[list->count] = *module;
     list->at[list->count++] = (struct elf_loaded){
@@ -203,8 +237,10 @@ static int elf_visit_complete(struct dl_phdr_info *info, size_t size, void *arg)
         module->tls_modid = info->dlpi_tls_modid;
     else
         return completion->i >= completion->count;
-    if (module->base == _r_debug.r_ldbase && module->base)
+    if (module->base == _r_debug.r_ldbase && module->base) {
         elf_lock_note(&completion->lock, module);
+        elf_note_stack_end(module);
+    }
     return completion->i >= completion->count;
 }
 

@@ -60,11 +60,9 @@ static bool heap_find(void)
 }
 
 /* The end of the calling thread's stack: glibc puts the thread's block right above it. */
-extern void *__libc_stack_end;
-
 static uintptr_t stack_end(uintptr_t sp)
 {
-    uintptr_t block = (uintptr_t)arch_tp(), first = (uintptr_t)__libc_stack_end;
+    uintptr_t block = (uintptr_t)arch_tp(), first = elf_stack_end();
     const uintptr_t widest = (uintptr_t)1 << 30;
 
     if (block > sp && block - sp < widest)

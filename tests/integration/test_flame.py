@@ -71,6 +71,8 @@ def by_perf(program):
         stacks = folded(samples, trace)
     seen = {who: sum(count for stack, count in stacks.items() if re.search(who, stack) and ";spin" in stack)
             for who in ("serve_short", "serve_long", "")}
+    # A busy machine takes fewer samples, of both alike: those that there are stand under who asked, three to one.
     if not 0 < seen["serve_short"] < seen["serve_long"] or \
-            seen[""] - seen["serve_short"] - seen["serve_long"] > seen[""] / 2:
+            (seen[""] >= 100 and not 1.5 < seen["serve_long"] / seen["serve_short"] < 6) or \
+            seen[""] - seen["serve_short"] - seen["serve_long"] > seen[""] / 5:
         raise AssertionError(f"{seen}")

@@ -85,20 +85,35 @@ static bool is_made_in(uint32_t key, const struct place *maker)
     return false;
 }
 
-/* "#N", or "" where this one is all that the function makes. */
+/*
+ * "#N", or "" where this one is all that the function makes. As shim/slots/key_by.c counts: from the first again when
+ * all that it had made were deleted, as they are at exit, when there is no next.
+ */
 static const char *which_of(uint32_t key, const struct place *maker)
 {
     static char text[16];
-    uint32_t count = facts->keys < DISCOVER_KEYS ? facts->keys : DISCOVER_KEYS, before = 0, all = 0;
+    uint32_t count = facts->keys < DISCOVER_KEYS ? facts->keys : DISCOVER_KEYS;
+    uint32_t made = 0, most = 0, which = 1;
+    bool is_its[DISCOVER_KEYS];
 
     for (uint32_t i = 0; i < count; i++) {
-        if (facts->key[i].is_deleted || !is_made_in(i, maker))
+        bool is_any = false;
+
+        is_its[i] = is_made_in(i, maker);
+        if (!is_its[i])
             continue;
-        before += i < key;
-        all++;
+        for (uint32_t j = 0; j < i; j++) {
+            uint32_t deleted = facts->key[j].deleted_after;
+
+            is_any |= is_its[j] && (!deleted || deleted > i);
+        }
+        made = is_any ? made + 1 : 1;
+        most = most < made ? made : most;
+        if (i == key)
+            which = made;
     }
-    snprintf(text, sizeof text, "#%u", before + 1);
-    return all > 1 ? text : "";
+    snprintf(text, sizeof text, "#%u", which);
+    return most > 1 ? text : "";
 }
 
 static bool is_of_glib(const struct place *place)

@@ -66,7 +66,8 @@ struct discover_key {
     uint64_t variable, destructor;
     uint64_t
         holder; /* a word of a module that points to the variable; 0: none, or not looked for */
-    uint32_t is_deleted, is_storage; /* is_storage: no key, a QThreadStorage */
+    uint32_t deleted_after; /* how many keys had been made when it was deleted; 0: it was not */
+    uint32_t is_storage;    /* no key, a QThreadStorage */
 };
 
 struct discover_stack {

@@ -40,7 +40,7 @@ void key_gone(unsigned number)
                          : 0;
 
     if (index)
-        page->key[index - 1].is_deleted = 1;
+        page->key[index - 1].deleted_after = __atomic_load_n(&page->keys, __ATOMIC_RELAXED);
 }
 
 /* What this thread did with a key, on the list of those that were touched; NULL: not noted. */

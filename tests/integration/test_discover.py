@@ -171,6 +171,16 @@ def behind_gprivate(how):
               re.search(r"^main\+0x.*$", found.read_text(), re.M)[0], "--", program).ok().quiet().says("right 40 wrong 0")
 
 
+@test("discover numbers the keys of one function as a run does, also where all are deleted at exit")
+def keys_of_one_function():
+    program = PROGRAMS / "discover_keys_by"
+    plain(program).exits(1).says("right 0 wrong 40")
+    said = baton("discover", "--", program).ok().out
+    expect(set(re.findall(r"key:by=make_key[#0-9]*", said)) == {"key:by=make_key#1", "key:by=make_key#2"}, said)
+    baton("run", "--carry", "key:by=make_key#2", "--hook", "pool_submit(kind=call,fn=1,arg=2)", "--",
+          program).ok().says("right 40 wrong 0")
+
+
 @test("discover names a QThreadStorage with what copies it, and not one that counts; stripped it says what is to be known",
       each=("symbols", "stripped"))
 @looks_again

@@ -429,6 +429,39 @@ START_TEST(test_ends_child_has_the_references_of_its_thread)
 }
 END_TEST
 
+/* By a thread that nobody knows: it is counted where a child must not look. */
+static void *let_go(void *context)
+{
+    ck_assert_ptr_eq(thread_self, &thread_unknown);
+    context_put(context, 1);
+    return NULL;
+}
+
+START_TEST(test_ends_child_counts_no_context_of_its_parent)
+{
+    struct context *context;
+    pthread_t thread;
+    int status;
+    pid_t child;
+
+    core_set(plain_key, values);
+    context = context_capture(FAMILY_UNIT);
+    context_drop_snapshot(thread_self);
+    pthread_create(&thread, NULL, let_go, context);
+    pthread_join(thread, NULL);
+    core_set(plain_key, NULL);
+    ck_assert_int_eq(core_alive(), 0);
+    ck_assert_int_ne(atomic_load(&context_alive), 0);
+    context_fork_lock();
+    child = fork();
+    context_fork_unlock(child == 0);
+    if (!child)
+        _exit(context_count_alive() != 0);
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert_int_eq(status, 0);
+}
+END_TEST
+
 static struct context *in_its_place;
 
 /* A batch that is used up still names what nobody else has any more. */
@@ -475,6 +508,7 @@ int main(void)
     tcase_add_checked_fixture(tests, set_up, NULL);
     /* First: once a key has been made again nothing is lent, also in one process (CK_FORK=no). */
     tcase_add_test(tests, test_ends_child_has_the_references_of_its_thread);
+    tcase_add_test(tests, test_ends_child_counts_no_context_of_its_parent);
     tcase_add_test(tests, test_ends_batch_that_is_used_up_is_counted_as_what_it_was);
     tcase_add_test(tests,
                    test_ends_thread_whose_free_function_hands_over_leaves_nothing_to_the_next);

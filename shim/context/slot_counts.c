@@ -20,7 +20,7 @@ static struct slot_count *counts_of(const struct thread *thread)
 
 static bool has_value(const struct slot *slot, const struct context *context)
 {
-    if (slot->state != SLOT_BOUND || slot->since > context->epoch)
+    if ((slot->state != SLOT_BOUND && !slot->was_bound) || slot->since > context->epoch)
         return false;
     if (slot->key_index != SLOT_NO_KEY)
         return context->key[slot->key_index] != NULL;

@@ -235,6 +235,7 @@ static void add_slots(struct text *text, struct totals *totals)
     add(text, ",\"slots\":[");
     for (unsigned i = 0; i < slots_count; i++) {
         const struct slot *slot = &slots[i];
+        enum slot_state state = has_time && slot_is_done(slot) ? SLOT_BOUND : slot->state;
         const char *remark = slot->state != SLOT_BOUND ? slot->reason : slot->note;
         char hint[384];
 
@@ -244,11 +245,11 @@ static void add_slots(struct text *text, struct totals *totals)
         is_first = false;
         add_string(text, slot->item);
         add(text, ",\"kind\":\"%s\",\"state\":\"%s\",\"where\":", slot->kind->form->name,
-            states[slot->state]);
+            states[state]);
         add_string(text, slot->where);
         add(text, ",\"reason\":");
         add_string(text, remark ? remark : "");
-        if (has_time && slot->state == SLOT_WAITING && slot_hint(slot, hint, sizeof hint)) {
+        if (has_time && state == SLOT_WAITING && slot_hint(slot, hint, sizeof hint)) {
             add(text, ",\"hint\":");
             add_string(text, hint);
         }
@@ -256,7 +257,7 @@ static void add_slots(struct text *text, struct totals *totals)
             add(text, ",\"empty\":true");
         if (has_time && reads_missed(slot))
             add(text, ",\"unread\":true");
-        if (handoffs && slot->state == SLOT_BOUND)
+        if (handoffs && state == SLOT_BOUND)
             add_counts(text, &totals->slots[i], handoffs);
         if (slot->failures)
             add(text, ",\"failures\":%u", (unsigned)slot->failures);

@@ -76,7 +76,7 @@ void slots_say_unmatched(void)
     if (log_level < LOG_LEVEL_WARN)
         return;
     for (unsigned i = 0; i < slots_count; i++) {
-        if (slots[i].state == SLOT_WAITING && !slots[i].is_dormant)
+        if (slots[i].state == SLOT_WAITING && !slots[i].is_dormant && !slot_is_done(&slots[i]))
             slot_say_unmatched(&slots[i], LOG_LEVEL_WARN);
         else if (slots[i].state == SLOT_BOUND && slots[i].is_note_said)
             log_msg(LOG_LEVEL_WARN, "BATON_CARRY=\"%s\": %s", slots[i].item, slots[i].note);

@@ -203,6 +203,7 @@ static void unbind(unsigned key_index, const char *reason)
     __atomic_store_n(&key_index_of[binding->key], 0, __ATOMIC_RELEASE);
     __atomic_store_n(&binding->is_bound, false, __ATOMIC_RELEASE);
     atomic_fetch_add(&slots_epoch, 1);
+    slot->was_bound = true;
     slot->state = SLOT_WAITING;
     slot->reason = reason;
     if (slot->policy == POLICY_WEAK)

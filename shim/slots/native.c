@@ -39,6 +39,7 @@ void native_unbind(const char *(*is_gone)(const struct slot *slot, const void *a
         if (!reason)
             continue;
         slot->reason = reason;
+        slot->was_bound = true;
         slot->state = SLOT_WAITING;
         atomic_fetch_add(&slots_epoch, 1);
         if (slots_calls.changed)

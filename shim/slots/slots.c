@@ -27,15 +27,21 @@ struct slots_calls slots_calls;
 
 _Atomic uint8_t keys_had_value[SLOTS_MAX];
 
+static bool slot_had_value(const struct slot *slot)
+{
+    return slot->had_value || (slot->key_index != SLOT_NO_KEY && keys_had_value[slot->key_index]);
+}
+
 bool slot_was_empty(const struct slot *slot)
 {
-    bool had_value = slot->had_value;
-
     if (slot->state != SLOT_BOUND || slot->known || slot->kind->is_everywhere)
         return false;
-    if (slot->key_index != SLOT_NO_KEY)
-        had_value |= keys_had_value[slot->key_index];
-    return !had_value;
+    return !slot_had_value(slot);
+}
+
+bool slot_is_done(const struct slot *slot)
+{
+    return slot->state == SLOT_WAITING && slot->was_bound && slot_had_value(slot);
 }
 
 void slot_bound(struct slot *slot, const char *module, const char *symbol)

@@ -186,7 +186,8 @@ struct slot {
     const char *note;       /* bound: what the user should know; NULL: nothing */
     bool is_note_said;      /* at exit, too: the user may have meant something else */
     _Atomic bool had_value; /* copied: some context had a value of it (keys: keys_had_value) */
-    char where[96];         /* once bound: module and symbol, for the report */
+    bool was_bound; /* waiting: to what is gone by now: a deleted key, an unloaded library */
+    char where[96]; /* once bound: module and symbol, for the report */
 
     struct known *known; /* `auto` named it; NULL: the user did */
     bool is_dormant;     /* what it is for is not in the process yet: not looked for, not told of */
@@ -329,6 +330,10 @@ bool slot_hint(const struct slot *slot, char *buf, size_t n);
 /* It was there all the time, and no context that was made had a value of it: nothing of it was carried. Not of what
  * `auto` has chosen, nor of state that every thread has. Asked when handoffs were seen. */
 bool slot_was_empty(const struct slot *slot);
+
+/* It was carried, and is no more: a program that deletes its key, or closes its plugin, when it is done. Such an item
+ * has matched something. */
+bool slot_is_done(const struct slot *slot);
 
 /* Says which items have matched nothing, and what they may have meant. At exit, when asked for. */
 void slots_say_unmatched(void);

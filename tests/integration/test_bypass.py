@@ -179,6 +179,8 @@ def native_plugins():
         after = carry("key:plugin_key@one.so,native;key:plugin_key@two.so,native", "plugin_host", *paths).clean()
         after.says(*(f"{name}.so: thread sees {value} 0, pool sees {value} 0" for name, value in
                      (("one", 110), ("two", 120), ("one", 310), ("two", 320))))
+        for name in ("one", "two"):  # both are gone at the end, and were carried
+            after.slot_is(f"key:plugin_key@{name}.so,native", "bound")
 
 
 @test("native: a key with a destructor is refused, weak too; BATON_FORCE=1 carries it")

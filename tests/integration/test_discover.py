@@ -177,7 +177,7 @@ def keys_of_one_function():
     plain(program).exits(1).says("right 0 wrong 40")
     said = baton("discover", "--", program).ok().out
     expect(set(re.findall(r"key:by=make_key[#0-9]*", said)) == {"key:by=make_key#1", "key:by=make_key#2"}, said)
-    baton("run", "--carry", "key:by=make_key#2", "--hook", "pool_submit(kind=call,fn=1,arg=2)", "--",
+    baton("run", "--require", "--carry", "key:by=make_key#2", "--hook", "pool_submit(kind=call,fn=1,arg=2)", "--",
           program).ok().says("right 40 wrong 0")
 
 

@@ -313,6 +313,23 @@ def bound_and_empty(tmp_path):
         expect(empty == [item], f"{empty}")
 
 
+@test("an item that was carried and whose key the program deletes when it is done counts as bound; one that never had a value does not",
+      each=("", ",native"))
+def deleted_at_the_end(option):
+    item, other = f"key:by=make_key#2{option}", "key:by=make_key#1"
+    how = "--require", "--hook", "pool_submit(kind=call,fn=1,arg=2)", "--carry"
+    saw = "40 tasks ran with their submitter's values"
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder, "report")
+        baton("run", *how, item, "--report", report, "--verdict", "--", PROGRAMS / "discover_keys_by").ok().complains(f"ok: {saw}")
+        slot, = json.loads(report.read_text().splitlines()[-1])["slots"]
+        expect((slot["state"], slot["reason"]) == ("bound", "its key was deleted"), f"{slot}")
+        expect(slot["counts"]["captured"] == slot["counts"]["attached"] == 40, f"{slot}")
+    baton("run", *how, f"{item};{other}", "--", PROGRAMS / "discover_keys_by").exits(65).complains(
+        f"PARTIAL: {saw}, but {other} matched nothing: its key was deleted")
+    carry(item, "discover_keys_by", env={"BATON_WARN": "on", "BATON_HOOKS": how[2]}).ok().quiet()
+
+
 SOME_READ = r"""
 #include <pthread.h>
 #include <stdio.h>

@@ -55,8 +55,6 @@
 
 enum { EXIT_STRICT = 64, EXIT_REQUIRE = 65, WAIT_TRIES = 1024 };
 
-extern char **environ;
-
 /* What crtbegin would define: we link without start files, which bring code that we do not need. */
 extern void *__dso_handle __attribute__((visibility("hidden")));
 void *__dso_handle = &__dso_handle;
@@ -64,9 +62,10 @@ void *__dso_handle = &__dso_handle;
 static struct config config;
 static _Atomic int is_active; /* something is carried */
 static bool is_started, is_over;
-static bool is_read;    /* the settings; the thread that has the claim may read and write it */
-static bool is_plain;   /* there are none */
-static bool is_watched; /* somebody wants to see the handoffs */
+static bool is_read;        /* the settings; the thread that has the claim may read and write it */
+static bool is_plain;       /* there are none */
+static bool is_watched;     /* somebody wants to see the handoffs */
+static bool is_constructed; /* the C library is: it was before us */
 static _Atomic(const void *) start_claim; /* thread pointer of the thread that reads or starts */
 static atomic_int start_process;          /* of the thread that had it last, or has it */
 static atomic_int activator;              /* process that activates */
@@ -201,8 +200,8 @@ static void require_all(void)
  */
 static void start_libraries(void)
 {
-    slots_may_not_open = !environ;
-    if (!environ)
+    slots_may_not_open = !is_constructed && !elf_environment();
+    if (slots_may_not_open)
         return;
     if (is_watched)
         stacks_start(config.stacks);
@@ -279,9 +278,11 @@ bool baton_start(char **environment)
     if (__atomic_load_n(&is_started, __ATOMIC_ACQUIRE))
         return true;
     deferred_apply(); /* by include/baton.h, or what baton run has made, in a program that carries nothing */
+    if (is_over)
+        return false;
     if (!environment)
-        environment = environ;
-    if (!environment || is_over)
+        environment = elf_environment();
+    if (!environment)
         return false;
     if (!claim_patiently())
         return false;
@@ -320,6 +321,7 @@ __attribute__((constructor)) static void construct(int argc, char **argv, char *
 {
     int saved_errno;
 
+    is_constructed = true;
     if (early_is_idle())
         return; /* the C library's errno is asked for by a function that would have to be found */
     saved_errno = errno;

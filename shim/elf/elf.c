@@ -207,6 +207,14 @@ void *elf_lookup_global(const char *name, const struct elf_module *skip, struct 
     return elf_symbol_address(&g.symbol);
 }
 
+/* Not linked to: a name that is bound costs the start of every program a search. */
+char **elf_environment(void)
+{
+    char ***variable = elf_lookup_global("environ", NULL, NULL, NULL);
+
+    return variable ? *variable : NULL;
+}
+
 const char *elf_open_error(void)
 {
     /* Not linked to: older C libraries have it in a library of its own. */

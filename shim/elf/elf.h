@@ -160,6 +160,9 @@ void *elf_linked_after(const void *address, const char *name);
  * of that name itself. */
 void *elf_linked_next(const void *address, const char *name);
 
+/* The C library's environ; NULL: there is none yet, or the program took it away. Looked for at each call. */
+char **elf_environment(void);
+
 /* What the loader says about the last dlopen that failed; a text in any case. */
 const char *elf_open_error(void);
 

@@ -208,14 +208,20 @@ __asm__(".pushsection .text\n .p2align 4\n .globl hook_askers\n .hidden hook_ask
 
 /* ---- the names themselves ---- */
 
+/* What is filled at every start is filled two words at a time. */
+typedef uintptr_t pair
+    __attribute__((vector_size(2 * sizeof(uintptr_t)), aligned(sizeof(uintptr_t)), may_alias));
+
 /* What others of ours are linked to: include/baton.h, and the object that baton run writes. */
 static void hide_names(void)
 {
     static const char kept[][sizeof "baton_named_bank"] = {"baton_api", "baton_named_bank"};
     enum { BITS = 8 * sizeof(ElfW(Addr)) };
 
-    for (uint32_t i = 0; i < early_names.bloom_count; i++)
-        early_names.bloom[i] = 0;
+    early_names.bloom[0] = 0; /* there may be one only: their number is a power of two */
+#pragma GCC unroll 8
+    for (uint32_t i = 0; i + 2 <= early_names.bloom_count; i += 2)
+        *(pair *)(void *)&early_names.bloom[i] = (pair){0, 0};
     for (unsigned i = 0; i < sizeof kept / sizeof kept[0]; i++) {
         uint32_t hash = early_hash(kept[i]);
 
@@ -286,13 +292,11 @@ static bool list_modules(struct tables *self)
 }
 
 /*
- * Two pointers at a time: this is done at every start, also where there is nothing to do. The compiler must not know what
- * they are: a constant of two addresses would lie in memory whose relocations are not applied yet (gcc 14 makes one).
+ * Done at every start, also where there is nothing to do. The compiler must not know what the pointers
+ * are: a constant of two addresses would lie in memory whose relocations are not applied yet (gcc 14 makes one).
  */
 static void fill_table(void)
 {
-    typedef uintptr_t pair
-        __attribute__((vector_size(2 * sizeof(uintptr_t)), aligned(8), may_alias));
     const pair step = {2 * HOOK_STRIDE, 2 * HOOK_STRIDE};
     uintptr_t first = (uintptr_t)hook_stubs;
     pair stubs;

@@ -73,6 +73,23 @@ static bool is_compilers(const char *name)
            (name[1] == 'I' || (name[1] == '_' && (name[2] == 'c' || name[2] == 'g')));
 }
 
+static bool is_weak(const elf_sym *symbol)
+{
+    return symbol->st_info >> 4 == STB_WEAK;
+}
+
+/* Few are weak, or could be ours by their first letter; this loop goes over all, at every start. Where the table
+ * says nothing of its length, what follows it is no symbol. */
+static __attribute__((noinline)) const elf_sym *
+next_candidate(const elf_sym *symbol, const elf_sym *end, const char *strings, size_t strings_len)
+{
+    for (; symbol < end; symbol++) {
+        if (symbol->st_name < strings_len && (is_weak(symbol) || strings[symbol->st_name] == 'b'))
+            break;
+    }
+    return symbol;
+}
+
 bool early_look_at_references(const struct tables *t, const struct tables *self)
 {
     const elf_sym *end;
@@ -82,17 +99,16 @@ bool early_look_at_references(const struct tables *t, const struct tables *self)
     if (!t->symbols || !strings)
         return false;
     end = t->symbols + early_references_end(t->symbols, strings, t->gnu, t->sysv);
-    for (const elf_sym *symbol = t->symbols + 1; symbol < end; symbol++) {
+    for (const elf_sym *symbol = t->symbols;
+         (symbol = next_candidate(symbol + 1, end, strings, t->strings_len)) < end;) {
         const char *name = strings + symbol->st_name;
         uint32_t hash, own;
 
-        /* Where the table says nothing of its length, what follows it is no symbol. */
-        if (symbol->st_name >= t->strings_len ||
-            (symbol->st_info >> 4 != STB_WEAK && name[0] != 'b') || symbol->st_shndx != SHN_UNDEF)
+        if (symbol->st_shndx != SHN_UNDEF)
             continue;
         if (name[0] == 'b' && early_is_same(name, "baton_api"))
             uses_api = true;
-        if (symbol->st_info >> 4 != STB_WEAK || is_compilers(name))
+        if (!is_weak(symbol) || is_compilers(name))
             continue;
         hash = early_hash(name);
         own = early_find_defined(self, name, hash);

@@ -15,6 +15,7 @@
  * Tried with LLVM 14: all callbacks are delivered ("always").
  */
 #include "base/lock.h"
+#include "elf/elf.h"
 #include "families/handoff.h"
 
 enum { SET_ALWAYS = 5 };
@@ -242,13 +243,11 @@ static void finalize(union data *tool)
 
 static struct ompt_start_tool_result_t result = {initialize, finalize, {0}};
 
-extern char **environ;
-
 static bool user_has_tools(void)
 {
     static const char name[] = "OMP_TOOL_LIBRARIES=";
 
-    for (char **entry = environ; entry && *entry; entry++) {
+    for (char **entry = elf_environment(); entry && *entry; entry++) {
         unsigned i = 0;
 
         while (name[i] && (*entry)[i] == name[i])

@@ -52,6 +52,16 @@ def ends_unseen_of_plugins(_, *deep):
     carry("key:plugin_key", "late_plugin", plugin, *deep, env={"BATON_INHERIT": "all"}).same_as(before).clean()
 
 
+@test("B13: the same of threads that were started before the first library with pthread_cancel was opened", each=("key", "tls", "owned"))
+def ends_cancelled_late(kind):
+    words = "thread_cancelled_late", PROGRAMS / "plugin_cancels.so", kind
+    before = plain(*words).wrong().says("0 of 8 saw it")
+    idle(*words).same_as(before)
+    after = carry(CARRIERS.get(kind, "key:request_key"), *words).ok().quiet().clean().says("8 of 8 saw it\n")
+    if kind == "owned" and after.out.count("destroyed a value\n") != before.out.count("destroyed a value\n"):
+        after.fail("values are kept")
+
+
 @test("B14: a thread cancelled before it runs leaves nothing behind")
 def cancelled_before_start():
     carry(OWNED, "thread_ends", "cancel_first").ok().quiet().clean()

@@ -1,6 +1,7 @@
 /*
  * What libbaton-waits.so (shim/waits/) writes to, and what of it a report has. That library is found by the name of its
- * one variable, once, where a report was asked for; no other program pays for it.
+ * one variable, once, where a report was asked for; no other program pays for it. Nor is it lent anything on valgrind, which
+ * would complain of words of the stack that it looks at for who called.
  */
 #include "observe/waited.h"
 
@@ -65,7 +66,7 @@ static void begin_page(void *page)
 
 void waited_begin(void)
 {
-    struct listing listing = {live_room(), 0};
+    struct listing listing = {arch_is_on_valgrind() ? NULL : live_room(), 0};
 
     noted = listing.page ? elf_lookup_global("baton_waits_page", NULL, NULL, NULL) : NULL;
     if (!noted)

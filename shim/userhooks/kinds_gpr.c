@@ -169,13 +169,6 @@ bool kinds_drop_done(struct named_hook *hook, struct thunk_frame *frame, const s
     return true;
 }
 
-/* Is it one of those that the item leaves alone? */
-static inline bool is_left_alone(const struct named_hook *hook, uintptr_t object)
-{
-    return hook->spec.unless &&
-           (*(const uint32_t *)(object + hook->spec.unless_at) & hook->spec.unless) != 0;
-}
-
 /* Each function that was seen in the field has a thunk, which knows it: an object that was copied is
  * found by no address, and still runs. */
 static inline bool submit_field(struct named_hook *hook, uintptr_t object, bool is_slow)
@@ -193,10 +186,12 @@ static inline bool submit_field(struct named_hook *hook, uintptr_t object, bool 
         if (!named_has_field(hook, object))
             return true;
     }
-    if (!kinds_is_address(object) || !*field)
+    if (!kinds_is_address(object))
         return kinds_had_nothing(hook);
-    if (is_left_alone(hook, object))
+    if (named_leaves_alone(hook, object)) /* nobody knows what its field is */
         return true;
+    if (!*field)
+        return kinds_had_nothing(hook);
     if (hook->spec.has_data)
         key.object = *(const uint64_t *)(object + hook->spec.data);
     if (!key.object)

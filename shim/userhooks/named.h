@@ -136,6 +136,13 @@ bool suspect_is_object(uintptr_t object, size_t size);
 bool suspect_is_text(uintptr_t text, size_t size);
 bool suspect_is_code(const void *address);
 
+/* kind=field: is it one of those objects that the item leaves alone? */
+static inline bool named_leaves_alone(const struct named_hook *hook, uintptr_t object)
+{
+    return hook->spec.unless &&
+           (*(const uint32_t *)(object + hook->spec.unless_at) & hook->spec.unless) != 0;
+}
+
 /* A callback of the hook's own met what was handed over, or did not. Quick. */
 static inline void named_met(struct named_hook *hook)
 {

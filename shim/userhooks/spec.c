@@ -72,7 +72,7 @@ static const struct kind_row kinds[] = {
 
 static bool read_number(const char *text, uint32_t max, uint32_t *into)
 {
-    uint32_t value = 0;
+    uint64_t value = 0;
 
     if (!*text)
         return false;
@@ -83,7 +83,7 @@ static bool read_number(const char *text, uint32_t max, uint32_t *into)
         if (value > max)
             return false;
     }
-    *into = value;
+    *into = (uint32_t)value;
     return true;
 }
 
@@ -150,7 +150,7 @@ static bool read_bits(char *text, struct named_spec *out)
         return false;
     *mask++ = '\0';
     return read_number(text, 1 << 20, &out->unless_at) && out->unless_at % sizeof(uint32_t) == 0 &&
-           read_number(mask, INT32_MAX, &out->unless) && out->unless;
+           read_number(mask, UINT32_MAX, &out->unless) && out->unless;
 }
 
 static const char position_expected[] = "the position of an argument, from 1 to 6";

@@ -92,10 +92,13 @@ static bool has_field_at(struct named_hook *hook, uintptr_t object)
             sys_is_readable((const void *)(object + spec->unless_at), sizeof(uint32_t)));
 }
 
-/* A whole list, where it is one: nothing is known of what lies at `next` before a second object was there. */
+/*
+ * A whole list, where it is one: nothing is known of what lies at `next` before a second object was there. Nor of the
+ * field of an object that is left alone, which may hold anything.
+ */
 bool named_has_field(struct named_hook *hook, uintptr_t object)
 {
-    unsigned count = 0;
+    unsigned count = 0, functions = 0;
 
     for (; object && count < LIST_LOOKED; count++) {
         const void *field;
@@ -103,13 +106,16 @@ bool named_has_field(struct named_hook *hook, uintptr_t object)
         if (!has_field_at(hook, object))
             return found_wrong(hook, FAULT_OBJECT);
         field = *(void *const *)(object + hook->spec.off);
-        if (!field)
-            return true; /* as good as any, and nothing will be done */
-        if (!suspect_is_code(field))
-            return found_wrong(hook, FAULT_FIELD);
+        if (!named_leaves_alone(hook, object)) {
+            if (!field)
+                return true; /* as good as any, and nothing will be done */
+            if (!suspect_is_code(field))
+                return found_wrong(hook, FAULT_FIELD);
+            functions++;
+        }
         if (!hook->spec.has_next)
-            return found_right(hook);
+            return functions ? found_right(hook) : true;
         object = *(const uintptr_t *)(object + hook->spec.next);
     }
-    return count > 1 ? found_right(hook) : true;
+    return functions && count > 1 ? found_right(hook) : true;
 }

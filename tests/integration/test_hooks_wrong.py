@@ -111,6 +111,13 @@ def no_list():
         raise AssertionError(f"the reason is {mine['reason']!r}, carried {mine['carried']}")
 
 
+@test("what an item leaves alone is no fault of it, whatever its field holds", each=(0, 16))
+def left_alone(off):
+    hook = values("post", hooks=[f"value_post(kind=field,obj=1,off={off},unless=8&4294967295)"]).ok().reported()["hooks"][0]
+    if hook["reason"] or hook.get("unmet") or hook["carried"] or hook["fired"] != 1:
+        raise AssertionError(hook)
+
+
 @test("nor once the hook was right, which then is not accused", each=[value for value in VALUES if VALUES[value] == EMPTY])
 def error_later(value):
     after = values("good", value, hooks=READ + HAND)

@@ -1,6 +1,8 @@
 """Every family's program under valgrind's memcheck: nothing of ours is used after its end."""
 
-from harness import CARRIERS, PROGRAMS, ROOT, carry, find_program, plain, test
+import subprocess
+
+from harness import CARRIERS, PROGRAMS, ROOT, carry, find_program, plain, run, test
 from needs import needs
 
 # For each program the modes where memory goes early, late or in another thread. Left out: sigevent's lookup and
@@ -47,6 +49,59 @@ def memcheck(name):
     if after.code == 9:
         after.fail("valgrind complains")
     after.ok().says(*(f"{mode}: exit 0\n" for mode in MODES[name]))
+
+
+# Calls a condition as a C++ run time does for a program, from a frame with words that nobody has written.
+RUNTIME = """#include <pthread.h>
+void cxx_wait(pthread_cond_t *cond, pthread_mutex_t *lock) { char room[256]; __asm__ volatile("" :: "r"(room) : "memory");
+    pthread_cond_wait(cond, lock); __asm__ volatile("" :: "r"(room) : "memory"); }
+"""
+POOL = """#include <pthread.h>
+#include <sched.h>
+pthread_mutex_t lock; pthread_cond_t cond; int waits, is_there; pthread_key_t key;
+void cxx_wait(pthread_cond_t *cond, pthread_mutex_t *lock);
+__attribute__((noinline)) void submit(void (*run)(void *), void *arg) { __asm__ volatile("nop; nop; nop; nop; nop; nop; nop; nop" :: "r"(run), "r"(arg) : "memory"); }
+static void task(void *arg) { (void)arg; }
+static void *work(void *arg)
+{
+    pthread_mutex_lock(&lock);
+    waits = 1;
+    while (!is_there)
+        cxx_wait(&cond, &lock);
+    pthread_mutex_unlock(&lock);
+    return arg;
+}
+int main(void)
+{
+    pthread_t thread;
+    pthread_key_create(&key, 0);
+    pthread_setspecific(key, &key);
+    submit(task, 0);
+    pthread_create(&thread, 0, work, 0);
+    pthread_mutex_lock(&lock);
+    while (!waits) {
+        pthread_mutex_unlock(&lock);
+        sched_yield();
+        pthread_mutex_lock(&lock);
+    }
+    is_there = 1;
+    pthread_cond_signal(&cond);
+    pthread_mutex_unlock(&lock);
+    return pthread_join(thread, 0);
+}
+"""
+
+
+@needs("gcc", "valgrind")
+@test("a program under valgrind is told nothing that is not its own: whose threads wait, what a hook was given", timeout=60)
+def complains_of_nothing(tmp_path):
+    runtime, program = tmp_path / "libc++.so.1", tmp_path / "pool"
+    for source, *options in ((RUNTIME, "-shared", "-fPIC", "-o", runtime), (POOL, "-pthread", "-rdynamic", "-o", program, runtime)):
+        subprocess.run(["gcc", "-O1", "-w", "-xc", "-", "-xnone", *options], input=source, text=True, check=True)
+    after = run(ROOT / "scripts/baton", "run", "--verdict", "--carry", "key:key", "--hook", "submit(kind=call,fn=1,arg=2)", "--",
+                "valgrind", program, preload=False, timeout=50)
+    after.complains("ERROR SUMMARY: 0 errors")
+    assert "sigprocmask" not in after.err and "not hooked" not in after.err, after.err
 
 
 SUPPRESSIONS = ROOT / "scripts" / "valgrind" / "baton.supp"

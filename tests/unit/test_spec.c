@@ -63,6 +63,7 @@ START_TEST(test_spec_items)
     spec = parse("go(kind=field,obj=2,off=0,data=24,next=64,unless=160&32768,fifo)");
     ck_assert(spec.has_next && spec.next == 64 && spec.is_fifo && spec.unless_at == 160 &&
               spec.unless == 32768);
+    ck_assert_uint_eq(parse("go(kind=field,obj=2,off=0,unless=4&2147483648)").unless, 1U << 31);
 }
 END_TEST
 
@@ -109,7 +110,7 @@ START_TEST(test_spec_wrong)
     expect_wrong("f(kind=run,obj=1,fifo)", 2, "options of this kind");
     expect_wrong("f(kind=field,obj=1,off=2)", 23, "multiple of 8");
     for (const char *const *bits =
-             (const char *const[]){"", "4", "&4", "4&", "4&0", "2&1", "4&x", NULL};
+             (const char *const[]){"", "4", "&4", "4&", "4&0", "2&1", "4&x", "4&4294967296", NULL};
          *bits; bits++) {
         char item[64];
 

@@ -2,7 +2,7 @@
 #ifndef BATON_BASE_ARCH_X86_64_H
 #define BATON_BASE_ARCH_X86_64_H
 
-#include <cpuid.h>
+#include <cpuid.h> /* gcc 10: not guarded, so nobody who includes this one includes it, too */
 #include <elf.h>
 #include <linux/audit.h>
 #include <stdbool.h>

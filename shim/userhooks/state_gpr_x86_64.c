@@ -1,6 +1,4 @@
 /* Which vector registers this processor and system have, for thunk_slowly. */
-#include <cpuid.h>
-
 #include "userhooks/core.h"
 
 /* x87, SSE, AVX, AVX-512, PKRU is not saved; AMX tiles are nothing that we could touch. */

@@ -3,6 +3,7 @@
 broke.
 
     check.py             every row of budgets.json that has a limit
+    check.py --only NAME those with NAME in their name, start-up and bytes included
     check.py --prove     only that a slower shim is caught: a second preload in front of baton that
                          does a malloc, a locked instruction, a system call, a lock and a look-up
                          per submit
@@ -93,9 +94,35 @@ def prove(budgets):
     return problems, missed
 
 
+def pick(budgets, name):
+    """The rows with NAME in their names, of every kind; upper and lower case are the same."""
+    return {key: [row for row in rows if name.lower() in row["name"].lower()]
+            if key in ("rows", "startup", "bytes") else rows for key, rows in budgets.items()}
+
+
+def check_picked(budgets, name):
+    budgets = pick(budgets, name)
+    rows, problems = 0, []
+    for has_rows, check in ((budgets["rows"], check_rows), (budgets["bytes"], check_bytes),
+                            (budgets["startup"], check_startup)):
+        if has_rows:
+            counted, broken = check(budgets)[:2]
+            rows += counted
+            problems += broken
+    if not rows:
+        print("bench-check: no budget has %r in its name: see tests/bench/budgets.json" % name)
+        return 2
+    print("\n".join("over budget: " + line for line in problems) if problems
+          else "each is within its budget")
+    print("bench-check: %d budgets, %d broken" % (rows, len(problems)))
+    return 1 if problems else 0
+
+
 def main():
     began = time.monotonic()
     budgets = instr.load_budgets()
+    if "--only" in sys.argv[1:-1]:
+        return check_picked(budgets, sys.argv[sys.argv.index("--only") + 1])
     problems, missed = prove(budgets)
     if missed:
         print("bench-check: a slowed handoff is not caught by: " + ", ".join(missed))

@@ -90,5 +90,5 @@ bench-build: $(B)/libbaton.so $(BENCH_BUILT) $(BENCH)/startup
 bench: bench-build $(BENCH)/crowd $(BENCH)/variables
 	$(Q)B=$(B) python3 -B tests/bench/bench.py $(if $(SAVE),--save) $(if $(ONLY),--only $(ONLY))
 
-bench-check: bench-build  ## the budgets: instructions, mallocs and bytes of a handoff
-	$(Q)B=$(B) python3 -B tests/bench/check.py
+bench-check: bench-build  ## the budgets: instructions, mallocs and bytes of a handoff; T=NAME: rows with NAME in their name
+	$(Q)B=$(B) python3 -B tests/bench/check.py $(if $(and $(T),$(filter command,$(origin T))),--only '$(T)')

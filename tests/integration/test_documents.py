@@ -156,3 +156,12 @@ def limits_grow():
                 found.append(f"{path.name}: alarm({word})")
     if found or seen < 50:
         raise Failure(f"limits that do not grow: {' '.join(found) or 'no call was found'}")
+
+
+@test("make bench-check T=NAME counts the rows that have NAME in their names, and refuses one that none has")
+def picks_budgets():
+    require("this machine")
+    words = "import sys; sys.path.insert(0, 'tests/bench'); import check, instr; every = instr.load_budgets(); " \
+            "some = check.pick(every, 'START of'); print(some['startup'] == every['startup'], some['rows'])"
+    plain("python3", "-B", "-c", words, cwd=ROOT).ok().says("True []")
+    plain("python3", "-B", "tests/bench/check.py", "--only", "no such row", cwd=ROOT).exits(2).says("no budget has")

@@ -36,7 +36,7 @@ PROGRAMS_OF = {
     "fsgid": ("known_fsuid",), "spdlog": ("known_spdlog",), "cuda": ("known_cuda",),
 }
 # What hands over, of entries whose preset has its own test (test_presets.py).
-POOLS = {"gdal-pool", "grpc", "qt", "llvm", "poco", "nginx"}
+POOLS = {"gdal-pool", "grpc", "qt", "llvm", "poco", "nginx", "openblas"}
 
 
 @needs(of=lambda name: ("root",) if name in ("fsuid", "fsgid") else ())

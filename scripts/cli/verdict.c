@@ -111,7 +111,7 @@ static void sum_waited(const json_t *report, struct sums *sums)
         sums->waited = waited;
 }
 
-/* Who waits is a pool, of which nobody has told us. */
+/* The waiting threads are a pool's, of which nobody has told us. */
 static char *say_pool(const struct sums *sums)
 {
     long long threads = sums->waited ? report_number(sums->waited, "threads") : 0;

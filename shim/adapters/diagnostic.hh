@@ -52,7 +52,7 @@ struct diagnostic_adapter {
     struct snapshot;
 
     /* Lent to a task: in exchange, what its thread had before. */
-    struct loan {
+    struct borrowed {
         Contexts contexts;
         snapshot *of;
     };
@@ -61,7 +61,7 @@ struct diagnostic_adapter {
     struct snapshot {
         const Contexts contexts;
         std::atomic<long> references{1};
-        std::atomic<loan *> spare{nullptr}; /* a copy that is as `contexts` */
+        std::atomic<borrowed *> spare{nullptr}; /* a copy that is as `contexts` */
 
         explicit snapshot(const Place &now) : contexts{*now.nested, *now.mapped}
         {
@@ -132,14 +132,14 @@ struct diagnostic_adapter {
     static enum baton_adapter_result attach(void *captured, void **attached)
     {
         snapshot *of = static_cast<snapshot *>(captured);
-        loan *made = nullptr;
+        borrowed *made = nullptr;
         try {
             Place now;
 
             if (of)
                 made = of->spare.exchange(nullptr);
             if (!made)
-                made = of ? new loan{of->contexts, of} : new loan{Contexts(), nullptr};
+                made = of ? new borrowed{of->contexts, of} : new borrowed{Contexts(), nullptr};
             if (find(of != nullptr, now))
                 now.swap(made->contexts);
         } catch (...) {
@@ -150,11 +150,11 @@ struct diagnostic_adapter {
         return BATON_ADAPTER_OK;
     }
 
-    /* Ends a loan that is whole again: it serves the next attach if the task has changed nothing. */
-    static void end(loan *made)
+    /* Ends what is whole again: it serves the next attach if the task has changed nothing. */
+    static void end(borrowed *made)
     {
         Place returned{&made->contexts.nested, &made->contexts.mapped};
-        loan *none = nullptr;
+        borrowed *none = nullptr;
 
         if (!made->of || !are_equal(made->of->contexts, returned) ||
             !made->of->spare.compare_exchange_strong(none, made))
@@ -163,7 +163,7 @@ struct diagnostic_adapter {
 
     static void detach(void *attached)
     {
-        loan *made = static_cast<loan *>(attached);
+        borrowed *made = static_cast<borrowed *>(attached);
         try {
             Place now;
 
@@ -177,7 +177,7 @@ struct diagnostic_adapter {
 
     static void detach_at_end(void *attached)
     {
-        loan *made = static_cast<loan *>(attached);
+        borrowed *made = static_cast<borrowed *>(attached);
         try {
             Place now;
 

@@ -192,7 +192,7 @@ static inline __attribute__((always_inline)) char *arch_tp(void)
 
 /*
  * The thread's number in the kernel, from where glibc has kept it since 2.11 (struct pthread, tid; libthread_db reads it
- * there, too). Who relies on it asks the kernel once whether it is that.
+ * there, too). Code that relies on it asks the kernel once whether it is that.
  */
 static inline __attribute__((always_inline)) int arch_tid(void)
 {

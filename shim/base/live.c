@@ -228,7 +228,7 @@ static void lend_again(struct live_head *parents)
 }
 
 /*
- * The page is shared with the parent, who counts on in it. The first page of the new file takes its place, or
+ * The page is shared with the parent, which goes on counting in it. The first page of the new file takes its place, or
  * at least memory of our own.
  */
 bool live_fork_child(void *counters)

@@ -1,6 +1,6 @@
 /*
  * Eventfds and pipes, by which threads wake each other: what a descriptor is, its copies, and the calls that read and
- * write it. Who polls a descriptor reads it then, and is told by that.
+ * write it. A thread that polls a descriptor reads it then, and is told by that.
  */
 #include <fcntl.h>
 #include <sys/eventfd.h>

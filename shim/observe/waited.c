@@ -17,7 +17,7 @@ _Static_assert(sizeof(struct waits_page) <= LIVE_ROOM, "it has to fit into the f
 
 static struct waits_page *_Atomic *noted; /* where that library looks for its page */
 
-/* Who calls from there calls for somebody else. */
+/* A caller from there calls for somebody else. */
 static bool is_runtime(const char *name)
 {
     static const char *const names[] = {

@@ -78,7 +78,7 @@ extern struct policy_held policies_held[SLOTS_MAX + 1] /* the last has no slot *
     __attribute__((visibility("hidden")));
 extern unsigned policies_held_count __attribute__((visibility("hidden")));
 void policies_begin(void); /* once */
-/* What they have in common: who moves them knows what is left out. */
+/* What they have in common: whoever moves them knows what is left out. */
 enum policies_mix { POLICIES_MIXED, POLICIES_REFS, POLICIES_COPIES /* of bytes or strings */ };
 enum policies_mix policies_mix(void);
 

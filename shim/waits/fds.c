@@ -229,7 +229,7 @@ EXPORTED int epoll_pwait(int epoll, struct epoll_event *events, int most, int ti
     return NEXT(epoll_pwait)(epoll, events, most, timeout_ms, mask);
 }
 
-/* A C library of before 2.35 has none; who asks for it and gets ours asks the system. */
+/* A C library of before 2.35 has none; a program that asks for it and gets ours asks the system. */
 EXPORTED int epoll_pwait2(int epoll, struct epoll_event *events, int most,
                           const struct timespec *timeout, const sigset_t *mask)
 {

@@ -387,8 +387,8 @@ def count_program(argv, variables):
     folder = tempfile.mkdtemp(prefix="bench-")
     try:
         out = os.path.join(folder, "out")
-        env = environment(False, "")
-        env.update(variables)
+        # Every start looks through its environment: a small one, the same on all machines.
+        env = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", **variables}
         call(["valgrind", "--tool=callgrind", "--vgdb=no", "--callgrind-out-file=" + out] + argv, env)
         with open(out) as file:
             for line in file:

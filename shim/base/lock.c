@@ -6,7 +6,8 @@
  * and asks the kernel for that futex: this lends the holder its priority until lock_free gives `boost` up.
  * Whether the lock is held stands in `held` alone: what goes wrong with the lending (the kernel refuses it, a holder
  * has not seen it) costs the time of its limit and nothing else. A thread that waits for long
- * asks, without a look at whether it is a real-time thread: a sandbox may kill at that question, and there are few that know plain futexes only.
+ * asks, without a look at whether it is a real-time thread: a sandbox may kill at that question, and there are few
+ * that know plain futexes only.
  */
 #include "base/clock.h"
 #include "base/lock.h"

@@ -30,7 +30,8 @@ SRC_S   := $(wildcard shim/*/*_$(ARCH).S shim/*/*/*_$(ARCH).S)
 WAITS_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard shim/waits/*.c))
 OBJ     := $(SRC_C:%.c=$(B)/%.o) $(SRC_S:%.S=$(B)/%.o)
 # The unit suites link the lower rooms only: the rooms above take over pthread_create and its like.
-CORE    := $(filter $(B)/shim/base/% $(B)/shim/elf/% $(B)/shim/slots/% $(B)/shim/context/% $(B)/shim/userhooks/spec%.o $(B)/shim/interpose/vtable.o,$(OBJ))
+CORE    := $(filter $(B)/shim/base/% $(B)/shim/elf/% $(B)/shim/slots/% $(B)/shim/context/% $(B)/shim/userhooks/spec%.o $(B)/shim/interpose/vtable.o \
+           $(B)/shim/observe/store%.o,$(OBJ))
 
 .DEFAULT_GOAL := all
 .PHONY: all

@@ -3,8 +3,10 @@
  *
  * Field numbers of perfetto/protos/perfetto/trace (perfetto_trace.proto), which are its published schema:
  *   Trace.packet 1
- *   TracePacket: timestamp 8, trusted_packet_sequence_id 10, track_event 11, sequence_flags 13,
+ *   TracePacket: clock_snapshot 6, timestamp 8, trusted_packet_sequence_id 10, track_event 11, sequence_flags 13,
  *     timestamp_clock_id 58, track_descriptor 60
+ *   ClockSnapshot: clocks 1 (clock_id 1, timestamp 2), primary_trace_clock 2
+ *     clocks: REALTIME 1, MONOTONIC 3
  *   TrackDescriptor: uuid 1, name 2, process 3, thread 4, parent_uuid 5
  *     ProcessDescriptor: pid 1, process_name 6;  ThreadDescriptor: pid 1, tid 2, thread_name 5
  *   TrackEvent: debug_annotations 4, type 9, track_uuid 11, categories 22, name 23,
@@ -20,7 +22,8 @@
 #include "cli.h"
 #include "trace.h"
 
-enum { SLICE_BEGIN = 1, SLICE_END = 2, INSTANT = 3, CLOCK_MONOTONIC_ID = 3, SEQUENCE = 1 };
+enum { SLICE_BEGIN = 1, SLICE_END = 2, INSTANT = 3, SEQUENCE = 1 };
+enum { REALTIME = 1, MONOTONIC = 3 };
 
 struct message {
     unsigned char *bytes;
@@ -92,6 +95,24 @@ static void flush(FILE *out)
     put_message(&whole, 1, &packet);
     fwrite(whole.bytes, 1, whole.len, out);
     whole.len = 0;
+}
+
+static void put_clock(unsigned clock, uint64_t ns)
+{
+    put_number(&inner, 1, clock);
+    put_number(&inner, 2, ns);
+    put_message(&part, 1, &inner);
+}
+
+/* A reader drops events on a clock that it cannot bring to the trace's, which is BOOTTIME unless this says another. */
+static void put_clocks(const struct trace *trace, FILE *out)
+{
+    put_clock(MONOTONIC, trace->header->first.ns);
+    put_clock(REALTIME, trace->header->real_ns);
+    put_number(&part, 2, MONOTONIC);
+    put_number(&packet, 10, SEQUENCE);
+    put_message(&packet, 6, &part);
+    flush(out);
 }
 
 static void put_tracks(const struct trace *trace, FILE *out)
@@ -189,7 +210,7 @@ static void put_event(const struct trace *trace, const struct item *item, FILE *
     put_number(&packet, 8, item->ns);
     put_number(&packet, 10, SEQUENCE);
     put_message(&packet, 11, &part);
-    put_number(&packet, 58, CLOCK_MONOTONIC_ID);
+    put_number(&packet, 58, MONOTONIC);
     flush(out);
 }
 
@@ -199,6 +220,7 @@ void write_perfetto(const struct trace *trace, FILE *out)
         calloc(2 * (size_t)trace->handoff_count + 2 * (size_t)trace->run_count + 1, sizeof *items));
     size_t count = 0;
 
+    put_clocks(trace, out);
     put_tracks(trace, out);
     for (uint32_t i = 0; i < trace->handoff_count; i++) {
         if (trace->handoffs[i].submit_ns)

@@ -211,7 +211,6 @@ static bool open_live_map(bool is_live)
 
 bool store_open(const char *file, unsigned megabytes, bool is_live)
 {
-    store_has_ticks = arch_has_ticks();
     if (!store_make_tables())
         return false;
     return (open_trace_map(file, megabytes) || (file && open_trace_map(NULL, 0))) &&

@@ -15,8 +15,8 @@ extern struct handoff *store_handoffs __attribute__((visibility("hidden")));
 
 /* Now, on the trace's clock. */
 uint64_t store_ticks_slow(void);
-extern bool store_has_ticks
-    __attribute__((visibility("hidden"))); /* the processor's own counter, else CLOCK_MONOTONIC */
+/* That clock: the processor's own counter, else CLOCK_MONOTONIC. Who opens the store has chosen it before. */
+extern bool store_has_ticks __attribute__((visibility("hidden")));
 struct trace_anchor store_anchor(void);
 
 /*

@@ -435,6 +435,7 @@ bool watch_is_wanted(const struct config *config)
 
 bool watch_open(const struct config *config)
 {
+    store_has_ticks = arch_has_ticks();
     wishes = (struct config_wishes){config->trace, config->trace_size, config->live};
     wants_counts = config->live || config->latency;
     wants_runs = wants_counts || config->stacks || publish_is_on;

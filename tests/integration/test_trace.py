@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import struct
 import subprocess
 import tempfile
 import time
@@ -15,7 +16,7 @@ import patience
 from browser import browser
 from compile import compiled
 from harness import LIBRARY, PROGRAMS, ROOT, expect, find_program, plain, test
-from needs import require
+from needs import unable
 
 BATON = ROOT / "scripts" / "baton"
 ITEMS = "key:request_key;tls:request_number"
@@ -248,74 +249,127 @@ def chrome():
                    s["args"]["id"] == str(end["id"]) for s in slices), f"the arrow ends in no run: {end}")
 
 
-def perfetto_messages():
-    """The messages of perfetto_trace.proto that we write, by its field numbers."""
-    require("protobuf")
-    from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
-    field = descriptor_pb2.FieldDescriptorProto
-    kinds = {"u64": field.TYPE_UINT64, "u32": field.TYPE_UINT32, "i32": field.TYPE_INT32, "s": field.TYPE_STRING,
-             "f64": field.TYPE_FIXED64}
-    schema = {
-        "Trace": {"packet": (1, "*TracePacket")},
-        "TracePacket": {"timestamp": (8, "u64"), "trusted_packet_sequence_id": (10, "u32"),
-                        "track_event": (11, "TrackEvent"), "sequence_flags": (13, "u32"),
-                        "timestamp_clock_id": (58, "u32"), "track_descriptor": (60, "TrackDescriptor")},
-        "TrackDescriptor": {"uuid": (1, "u64"), "name": (2, "s"), "process": (3, "ProcessDescriptor"),
-                            "thread": (4, "ThreadDescriptor"), "parent_uuid": (5, "u64")},
-        "ProcessDescriptor": {"pid": (1, "i32"), "process_name": (6, "s")},
-        "ThreadDescriptor": {"pid": (1, "i32"), "tid": (2, "i32"), "thread_name": (5, "s")},
-        "TrackEvent": {"debug_annotations": (4, "*DebugAnnotation"), "type": (9, "i32"), "track_uuid": (11, "u64"),
-                       "categories": (22, "*s"), "name": (23, "s"), "flow_ids": (47, "*f64"),
-                       "terminating_flow_ids": (48, "*f64")},
-        "DebugAnnotation": {"uint_value": (3, "u64"), "string_value": (6, "s"), "name": (10, "s")},
-    }
-    file = descriptor_pb2.FileDescriptorProto(name="p.proto", package="p", syntax="proto2")
-    for name, fields in schema.items():
-        message = file.message_type.add(name=name)
-        for label, (number, kind) in fields.items():
-            many, kind = kind.startswith("*"), kind.lstrip("*")
-            entry = message.field.add(name=label, number=number,
-                                      label=field.LABEL_REPEATED if many else field.LABEL_OPTIONAL)
-            if kind in kinds:
-                entry.type = kinds[kind]
-            else:
-                entry.type, entry.type_name = field.TYPE_MESSAGE, f".p.{kind}"
-    pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)
-    factory = message_factory.MessageFactory(pool)
-    return factory.GetPrototype(pool.FindMessageTypeByName("p.Trace"))
+# What we write of Perfetto's published schema (protos/perfetto/trace, as it was in 2026): numbers and types.
+PERFETTO = {
+    "Trace": {1: ("packet", "TracePacket")},
+    "TracePacket": {6: ("clock_snapshot", "ClockSnapshot"), 8: ("timestamp", "uint64"),
+                    10: ("trusted_packet_sequence_id", "uint32"), 11: ("track_event", "TrackEvent"),
+                    13: ("sequence_flags", "uint32"), 58: ("timestamp_clock_id", "uint32"),
+                    60: ("track_descriptor", "TrackDescriptor")},
+    "ClockSnapshot": {1: ("clocks", "Clock"), 2: ("primary_trace_clock", "BuiltinClock")},
+    "Clock": {1: ("clock_id", "uint32"), 2: ("timestamp", "uint64")},
+    "TrackDescriptor": {1: ("uuid", "uint64"), 3: ("process", "ProcessDescriptor"), 4: ("thread", "ThreadDescriptor"),
+                        5: ("parent_uuid", "uint64")},
+    "ProcessDescriptor": {1: ("pid", "int32"), 6: ("process_name", "string")},
+    "ThreadDescriptor": {1: ("pid", "int32"), 2: ("tid", "int32"), 5: ("thread_name", "string")},
+    "TrackEvent": {4: ("debug_annotations", "DebugAnnotation"), 9: ("type", "Type"), 11: ("track_uuid", "uint64"),
+                   22: ("categories", "string"), 23: ("name", "string"), 47: ("flow_ids", "fixed64"),
+                   48: ("terminating_flow_ids", "fixed64")},
+    "DebugAnnotation": {3: ("uint_value", "uint64"), 6: ("string_value", "string"), 10: ("name", "string")},
+}
+REPEATED = {"packet", "clocks", "debug_annotations", "categories", "flow_ids", "terminating_flow_ids"}
+VARINTS = {"uint64": 64, "uint32": 32, "int32": 31, "Type": 3, "BuiltinClock": 6}  # and how many bits they may have
 
 
-@test("Perfetto's protobuf: decodes by the published field numbers, nothing unknown; tracks, slices, flows, values")
+def varint(data, at):
+    value = shift = 0
+    while True:
+        value |= (data[at] & 127) << shift
+        at, shift = at + 1, shift + 7
+        if data[at - 1] < 128:
+            return value, at
+
+
+def perfetto_message(data, kind):
+    """Its fields by name, each a list; nothing that is not in PERFETTO, or of another type."""
+    fields, at = collections.defaultdict(list), 0
+    while at < len(data):
+        key, at = varint(data, at)
+        expect(key >> 3 in PERFETTO[kind], f"{kind} has no field {key >> 3}")
+        name, of = PERFETTO[kind][key >> 3]
+        wire = 0 if of in VARINTS else 1 if of == "fixed64" else 2
+        expect(key & 7 == wire, f"{kind}.{name} is a {of}, not of wire type {key & 7}")
+        if wire == 0:
+            value, at = varint(data, at)
+            expect(value < 1 << VARINTS[of], f"{kind}.{name} is no {of}: {value}")
+        elif wire == 1:
+            value, at = int.from_bytes(data[at:at + 8], "little"), at + 8
+        else:
+            length, at = varint(data, at)
+            value, at = data[at:at + length], at + length
+            value = value.decode() if of == "string" else perfetto_message(value, of)
+        expect(name in REPEATED or name not in fields, f"{kind}.{name} stands twice")
+        fields[name].append(value)
+    expect(at == len(data), f"{kind} is cut off")
+    return fields
+
+
+@test("Perfetto's protobuf: nothing but fields of the published schema; clocks, tracks, slices, flows, values")
 def perfetto():
-    Trace = perfetto_messages()
     folder, path = traced("trace_pool", 100)
     with folder:
         out = Path(folder.name) / "a.pftrace"
         convert(path, "perfetto", "-o", str(out))
-        trace = Trace.FromString(out.read_bytes())
-    tracks, open_slices = {}, collections.Counter()
+        packets = perfetto_message(out.read_bytes(), "Trace")["packet"]
+    clocks, tracks, open_slices = {}, {}, collections.Counter()
     submitted, ended = {}, {}
-    from google.protobuf import unknown_fields
-    for packet in trace.packet:
-        for message in (packet, packet.track_event, packet.track_descriptor):
-            expect(len(unknown_fields.UnknownFieldSet(message)) == 0, f"unknown fields in {message}")
-        if packet.HasField("track_descriptor"):
-            tracks[packet.track_descriptor.uuid] = packet.track_descriptor
+    for packet in packets:
+        expect(packet["trusted_packet_sequence_id"] == [1], packet)
+        if packet["clock_snapshot"]:
+            snapshot = packet["clock_snapshot"][0]
+            clocks = {clock["clock_id"][0]: clock["timestamp"][0] for clock in snapshot["clocks"]}
+            expect(clocks.keys() == {1, 3} and snapshot["primary_trace_clock"] == [3], snapshot)
+            expect(abs(clocks[1] / 1e9 - time.time()) < 600, f"not the time of day: {clocks}")
             continue
-        event = packet.track_event
-        expect(event.track_uuid in tracks and packet.trusted_packet_sequence_id, "an event of no track")
-        open_slices[event.track_uuid] += {1: 1, 2: -1, 3: 0}[event.type]
-        expect(open_slices[event.track_uuid] >= 0, "a slice ends that has not begun")
-        if event.type == 3:
-            submitted[event.flow_ids[0]] = packet.timestamp, event
-        elif event.type == 1:
-            ended[event.terminating_flow_ids[0]] = packet.timestamp
+        if packet["track_descriptor"]:
+            track = packet["track_descriptor"][0]
+            tracks[track["uuid"][0]] = track
+            expect(("parent_uuid" in track) == ("thread" in track), track)
+            expect(track["parent_uuid"] == [] or track["parent_uuid"][0] in tracks, track)
+            continue
+        event, flow = packet["track_event"][0], packet["track_event"][0]["flow_ids"]
+        # Readers drop what is on a clock that no snapshot has.
+        expect(packet["timestamp_clock_id"] == [3] and packet["timestamp"][0] >= clocks[3], packet)
+        track, kind = event["track_uuid"][0], event["type"][0]
+        expect(track in tracks, "an event of no track")
+        open_slices[track] += {1: 1, 2: -1, 3: 0}[kind]
+        expect(open_slices[track] >= 0, "a slice ends that has not begun")
+        if kind == 3:
+            submitted[flow[0]] = packet["timestamp"][0], event
+        elif kind == 1:
+            ended[event["terminating_flow_ids"][0]] = packet["timestamp"][0]
     expect(not any(open_slices.values()), f"slices that do not end: {open_slices}")
     expect(len(submitted) == 125 and submitted.keys() == ended.keys(), f"{len(submitted)} and {len(ended)} flows")
     expect(all(submitted[flow][0] <= ended[flow] for flow in ended), "an arrow that goes back in time")
-    values = {note.name: note.uint_value for note in submitted[min(submitted)][1].debug_annotations}
-    expect(values["tls:request_number"] == 5001, values)
+    values = {note["name"][0]: note["uint_value"] for note in submitted[min(submitted)][1]["debug_annotations"]}
+    expect(values["tls:request_number"] == [5001], values)
+
+
+@test("times of a trace are nanoseconds of CLOCK_MONOTONIC, by the processor's counter and by the kernel's clock",
+      each=("processor", "kernel"))
+def clocks(clock):
+    with tempfile.TemporaryDirectory(prefix="baton-test-") as folder:
+        path = Path(folder) / "a.trace"
+        made = plain(str(PROGRAMS.parent / "unit" / "test_trace_clock"), clock, str(path))
+        if made.code == 77:
+            unable("this processor's counter of time does not count evenly")
+        made.ok()
+        noted = [tuple(map(int, line.split())) for line in made.out.splitlines()]
+        begin, clock_word = path.read_bytes()[:144], {"processor": 1, "kernel": 2}[clock]
+        out = Path(folder) / "a.pftrace"
+        convert(path, "perfetto", "-o", str(out))
+        packets = perfetto_message(out.read_bytes(), "Trace")["packet"]
+        times = [packet["timestamp"][0] for packet in packets if packet["track_event"]]
+    word, = struct.unpack_from("=I", begin, 20)
+    ticks, ns, last_ticks, last_ns = struct.unpack_from("=QQ88xQQ", begin, 24)
+    expect(word == clock_word, f"the file's clock is {word}")
+    expect(len(times) == len(noted) == 3 and ns <= noted[0][0] and noted[-1][2] <= last_ns, f"{times} {noted}")
+    for got, (before, noted_ticks, after) in zip(times, noted):
+        if clock == "kernel":
+            expect(got == noted_ticks and before <= got <= after, f"{got}: noted {before} to {after}")
+        else:
+            expect(abs(got - ns - (noted_ticks - ticks) * (last_ns - ns) // (last_ticks - ticks)) <= 1,
+                   f"{got}: {noted_ticks} ticks, from {ticks} at {ns} to {last_ticks} at {last_ns}")
 
 
 @test("OTLP/JSON: a run is a span, linked to who handed over; a slot may be the trace id")

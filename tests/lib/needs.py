@@ -14,7 +14,6 @@ import os
 import re
 import shutil
 import subprocess
-from importlib.util import find_spec
 from pathlib import Path
 
 import harness
@@ -82,7 +81,6 @@ NEEDS = {  # name: whether it is here, and what is said if not
     "cross": (tools("aarch64-linux-gnu-gcc", "aarch64-linux-gnu-g++", "qemu-aarch64"),
               "the compilers and the emulator of aarch64 are not installed"),
     "chromium": (tools("chromedriver", "chromium"), "chromium and chromium-driver are not installed"),
-    "protobuf": (lambda: find_spec("google") and find_spec("google.protobuf"), "python3-protobuf is not installed"),
     "python3": (Path("/usr/bin/python3").exists, "Debian's Python is not installed"),
     "libasan.so": (lambda: runtime("libasan.so"), "AddressSanitizer's library is not installed"),
     "libubsan.so": (lambda: runtime("libubsan.so"), "UndefinedBehaviorSanitizer's library is not installed"),

@@ -9,9 +9,12 @@
 static const char *path;
 static long *(*word_at)(void);
 static long seen;
+static GMutex pushed; /* the main thread's until all tasks are handed over */
 
 static void work(gpointer data, gpointer user_data)
 {
+    g_mutex_lock(&pushed);
+    g_mutex_unlock(&pushed);
     if (word_at) {
         seen = *word_at();
         return;
@@ -27,8 +30,10 @@ int main(int argc, char **argv)
 {
     path = argv[1];
     GThreadPool *pool = g_thread_pool_new(work, NULL, 1, TRUE, NULL);
+    g_mutex_lock(&pushed);
     for (int i = 0; i < 2; i++)
         g_thread_pool_push(pool, pool, NULL);
+    g_mutex_unlock(&pushed);
     g_thread_pool_free(pool, FALSE, TRUE);
     expect("a task of before sees", seen, 42);
     return verdict();

@@ -28,6 +28,10 @@ FUNCTIONS(one, 0)
 FUNCTIONS(two, 1)
 FUNCTIONS(three, 2)
 
+__attribute__((noinline, used)) void three_free(void *value)
+{
+}
+
 static void work(gpointer data, gpointer user_data)
 {
     if (length < sizeof(order) - 1)

@@ -25,7 +25,7 @@ def ends_c11(mode):
     carry(OWNED, "thread_ends", mode, "c11").ok().quiet().clean().carried("pthread", exactly=3)
 
 
-UNSEEN = [(mode, *own) for mode in ("exit", "c11", "coroutine", "cancel") for own in ((), ("own",))]
+UNSEEN = [(mode, *own) for mode in ("exit", "c11", "coroutine", "cancel") for own in ((), ("own",), ("owner",))]
 
 
 @test("B13: the same where nobody unwinds its frames: nothing stays borrowed, what it set is destroyed as ever", each=UNSEEN)

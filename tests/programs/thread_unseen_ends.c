@@ -1,5 +1,5 @@
 // However a thread ends of which nobody unwinds the frames, its values are destroyed as ever and nothing is left.
-// usage: thread_unseen_ends exit|c11|cancel|coroutine [own]   own: the thread has set a value
+// usage: thread_unseen_ends exit|c11|cancel|coroutine [own|owner]   own: the thread has set a value; owner: who started it ends
 // flags: -fno-asynchronous-unwind-tables -fno-unwind-tables -fno-exceptions
 #include "carrier.h"
 #include <ucontext.h>
@@ -58,14 +58,11 @@ static void *run_coroutine(void *stack)
     return NULL;
 }
 
-int main(int argc, char **argv)
-{
-    const char *mode = argc > 1 ? argv[1] : "exit";
+static const char *mode = "exit";
 
-    is_own = argc > 2;
-    setvbuf(stdout, NULL, _IONBF, 0);
-    pthread_key_create(&request_key, gone);
-    pthread_setspecific(request_key, "M");
+static void *start_them(void *value)
+{
+    pthread_setspecific(request_key, value);
     for (int i = 0; i < 3; i++) {
         void *stack = malloc(65536);
         pthread_t thread;
@@ -91,5 +88,25 @@ int main(int argc, char **argv)
         free(stack);
         printf("%d joined\n", result);
     }
-    pthread_exit(NULL);
+    return NULL;
+}
+
+int main(int argc, char **argv)
+{
+    const char *who = argc > 2 ? argv[2] : "";
+    pthread_t owner;
+
+    if (argc > 1)
+        mode = argv[1];
+    is_own = !strcmp(who, "own");
+    setvbuf(stdout, NULL, _IONBF, 0);
+    pthread_key_create(&request_key, gone);
+    if (strcmp(who, "owner") != 0) {
+        start_them("M");
+        pthread_exit(NULL);
+    }
+    pthread_create(&owner, NULL, start_them, "O"); /* its value is shown to those that it starts */
+    pthread_join(owner, NULL);
+    printf("the owner has ended\n");
+    return 0;
 }

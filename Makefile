@@ -325,13 +325,14 @@ SHELL_FILES = $(wildcard scripts/baton scripts/setup scripts/demo scripts/gen-do
 C_FILES     = $(wildcard scripts/*/*.[ch] shim/*.[ch] shim/*/*.[ch] shim/*/*/*.[ch] include/*.h tests/unit/*.[ch])
 
 .PHONY: lint format docs
-lint: all  ## shellcheck, clang-format, cppcheck, layers, man pages, generated tables
+lint: all  ## shellcheck, clang-format, cppcheck, layers, man pages, generated tables, mutants that fit
 	$(Q)scripts/setup --lint
 	$(Q)shellcheck $(SHELL_FILES)
 	$(Q)clang-format --dry-run --Werror $(C_FILES)
 	$(Q)cppcheck --suppress=syntaxError --suppress=preprocessorErrorDirective --suppress=unknownMacro --suppress=invalidLifetime --suppress=autoVariables --suppress=internalAstError -q --error-exitcode=1 --inline-suppr --suppress=ctuuninitvar --suppress=returnDanglingLifetime \
 	  -Ishim -Iinclude -D_GNU_SOURCE -D__x86_64__ -DBATON_VERSION='""' $(SRC_C)
 	$(Q)$(MAKE) --no-print-directory check-static
+	$(Q)said=$$(scripts/mutants --check 2>&1) || { echo "$$said"; false; }
 	$(Q)for page in $(MAN_PAGES); do scripts/gen-docs --man $$page | groff -man -Tutf8 -ww -z || exit 1; done
 
 format:  ## clang-format over the C files

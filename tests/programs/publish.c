@@ -5,11 +5,13 @@
 #define _GNU_SOURCE
 #include <glib.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <unistd.h>
 
-/* What a thread is at: 0: nothing, or nothing sure. By thread number, for readers outside. */
+/* What a thread is at: 0: nothing sure; AT_REST: no task. By thread number, for readers outside. */
+#define AT_REST UINT64_MAX
 struct truth {
     volatile uint64_t tid, number;
 } truths[64];
@@ -33,6 +35,39 @@ static void task(gpointer data, gpointer user)
     g_atomic_int_add(&queued, -1);
 }
 
+/* A worker that sleeps is in no task: a task only counts. Stopped by a reader it does not count as sleeping. */
+static bool sleeps(uint64_t tid)
+{
+    char file[64], line[256] = "", *state;
+    FILE *stat;
+
+    snprintf(file, sizeof file, "/proc/self/task/%llu/stat", (unsigned long long)tid);
+    stat = fopen(file, "r");
+    if (stat && fgets(line, sizeof line, stat))
+        line[sizeof line - 1] = '\0';
+    if (stat)
+        fclose(stat);
+    state = strrchr(line, ')');
+    return state && state[1] && state[2] == 'S';
+}
+
+/* All workers have nothing to do for a moment, and say so. */
+static void rest(void)
+{
+    int workers = g_atomic_int_get(&used);
+
+    while (g_atomic_int_get(&queued) > 0)
+        g_usleep(200);
+    for (int i = 0; i < workers; i++)
+        while (!sleeps(truths[i].tid))
+            g_usleep(200);
+    for (int i = 0; i < workers; i++)
+        truths[i].number = AT_REST;
+    g_usleep(2000);
+    for (int i = 0; i < workers; i++)
+        truths[i].number = 0;
+}
+
 int main(void)
 {
     GThreadPool *pool = g_thread_pool_new(task, NULL, 3, TRUE, NULL);
@@ -48,5 +83,7 @@ int main(void)
         request_number = i;
         g_atomic_int_inc(&queued);
         g_thread_pool_push(pool, (gpointer)i, NULL);
+        if (i % 300 == 0)
+            rest();
     }
 }

@@ -18,9 +18,10 @@
 #include <unistd.h>
 
 enum { THREADS = 3 };
+#define AT_REST UINT64_MAX
 
 static pid_t pid;
-static uint64_t seen, none, wrong, idle;
+static uint64_t seen, none, wrong, idle, rests, left;
 
 static void die(const char *why)
 {
@@ -133,7 +134,10 @@ static void look_at(pid_t tid, uint64_t truth_at, uint64_t descriptor_at)
                     wrong++;
         }
     }
-    if (!truth.number)
+    if (truth.number == AT_REST) {
+        rests++;
+        left += record && bytes[24] == 1; /* what its last task had */
+    } else if (!truth.number)
         idle++; /* on the way in or out: whatever is there */
     else if (!number)
         none++;
@@ -199,7 +203,8 @@ int main(int argc, char **argv)
             get(truths, running, sizeof running);
         } while (!memcmp(running, at_rest, sizeof running)); /* until one is at something else */
     }
-    printf("seen %" PRIu64 " none %" PRIu64 " wrong %" PRIu64 " idle %" PRIu64 "\n", seen, none,
-           wrong, idle);
-    return wrong || none || seen < (uint64_t)samples / 20;
+    printf("seen %" PRIu64 " none %" PRIu64 " wrong %" PRIu64 " idle %" PRIu64 " at rest %" PRIu64
+           " of which with a task's %" PRIu64 "\n",
+           seen, none, wrong, idle, rests, left);
+    return wrong || none || left || !rests || seen < (uint64_t)samples / 20;
 }

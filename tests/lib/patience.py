@@ -19,10 +19,11 @@ LOOK = 0.25            # seconds between two looks at the load
 def share():
     """The part of a processor that a program gets at this moment."""
     try:
-        with open("/proc/loadavg", encoding="ascii") as file:
+        # As bytes: a codec may be in the middle of being imported where a signal's handler asks.
+        with open("/proc/loadavg", "rb") as file:
             words = file.read().split()
         # This program runs while it asks; the average knows of those that wait for a disk, too.
-        runnable = max(int(words[3].partition("/")[0]), float(words[0]))
+        runnable = max(int(words[3].partition(b"/")[0]), float(words[0]))
     except (OSError, ValueError, IndexError):
         return 1.0
     return min(1.0, len(os.sched_getaffinity(0)) / max(runnable, 1.0))

@@ -105,7 +105,7 @@ static void start_carrying(void)
     know_keys();
     inherit_init(config.inherit, &config.pools, &config.preset_pools, &config.own);
     thread_init(slots_calls.key_create, slots_calls.key_write, thread_leave_at_exit);
-    gone_begin(atomic_load(&start_process));
+    gone_begin();
     context_init((uint32_t)((config.max_age_ns + 999999) / 1000000), config.max_hops);
     thread_prepare();
 }

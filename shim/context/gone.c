@@ -2,13 +2,16 @@
  * Threads that have ended by a system call of their own (SYS_exit). The C library has nothing to do with such an end: no
  * key is destroyed, no frame is unwound, and its descriptor may be unmapped or another thread's by the time that anybody
  * looks. So nothing of the thread is read but its block, which is ours, and whether it lives is asked of the kernel by the
- * number that the thread itself has left in the block.
+ * number that the thread itself has left in the block: in the one call that a program with threads cannot do without,
+ * a futex that says who has it.
  *
  * Rules: what is in doubt stays as it is. Nothing of the thread's own memory is touched: values that were lent to its
  * thread-local words have gone with it. What it has set itself is nobody's, as ever at such an end: no destructor runs.
  * A value that waited for the thread as its last holder is destroyed by whoever looks.
  */
 #include "context/gone.h"
+
+#include <linux/futex.h>
 
 #include "base/sandbox.h"
 #include "base/sys.h"
@@ -17,32 +20,34 @@
 #include "context/thread.h"
 #include "slots/policy.h"
 
-static _Atomic int process; /* 0: the first look in a child will know */
 static atomic_bool is_looking;
 
-void gone_begin(int number)
+void gone_begin(void)
 {
-    atomic_store(&process, number);
     thread_look_by(gone_look);
 }
 
 void gone_forked(void)
 {
-    atomic_store(&process, 0);
     atomic_store(&is_looking, false);
+}
+
+/* Tries to take a lock that the thread of that number has: -ESRCH when there is none, -EDEADLK when it is the caller. */
+static long ask_for(int32_t tid)
+{
+    uint32_t lock = (uint32_t)tid;
+
+    return SYS_CALL(futex, &lock, FUTEX_TRYLOCK_PI_PRIVATE, 0L, NULL, NULL, 0L);
 }
 
 /*
  * A child that was made without the handlers of fork has the numbers of its parent's threads, none of which lives in it;
- * so has one that shares our memory (vfork). And whether a number is where we think that it is.
+ * so has one that shares our memory (vfork): there the caller's own number is another one than the C library has noted.
+ * And whether a number is where we think that it is.
  */
-static bool may_look(int here)
+static bool may_look(void)
 {
-    int expected = 0;
-
-    if (!atomic_compare_exchange_strong(&process, &expected, here) && expected != here)
-        return false;
-    return arch_tid() && arch_tid() == (int)syscall(SYS_gettid);
+    return arch_tid() && ask_for(arch_tid()) == -EDEADLK;
 }
 
 /* It has ended between two things that belong together, by a signal handler that has interrupted us; or on another stack. */
@@ -82,22 +87,17 @@ static void drop_attach(struct thread *dead)
         context_release(context);
 }
 
-struct look {
-    int process;
-    uint32_t living;
-};
-
 static void visit(struct thread *thread, void *arg)
 {
-    struct look *look = arg;
+    uint32_t *living = arg;
     int32_t tid = atomic_load_explicit(&thread->tid, memory_order_acquire);
 
     if (!tid)
         return;
     /* The block may have been given back, and taken by the next, since its number was read. */
-    if (thread == thread_self || SYS_CALL(tgkill, look->process, tid, 0) != -ESRCH ||
+    if (thread == thread_self || ask_for(tid) != -ESRCH ||
         !atomic_compare_exchange_strong(&thread->tid, &tid, 0)) {
-        look->living++;
+        ++*living;
         return;
     }
     if (is_torn(thread))
@@ -112,11 +112,11 @@ static void visit(struct thread *thread, void *arg)
 
 uint32_t gone_look(void)
 {
-    struct look look = {sys_getpid(), 0};
+    uint32_t living = 0;
 
-    if (sandbox_is_shut() || !may_look(look.process) || atomic_exchange(&is_looking, true))
+    if (sandbox_is_shut() || !may_look() || atomic_exchange(&is_looking, true))
         return UINT32_MAX / 4;
-    thread_each(visit, &look);
+    thread_each(visit, &living);
     atomic_store(&is_looking, false);
-    return look.living;
+    return living;
 }

@@ -6,8 +6,8 @@
 
 #pragma GCC visibility push(hidden)
 
-/* Once, in the process of that number; in a child of fork, before it has a second thread. */
-void gone_begin(int process);
+/* Once; in a child of fork, before it has a second thread. */
+void gone_begin(void);
 void gone_forked(void);
 
 /*

@@ -52,6 +52,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         snprintf(setting, sizeof setting, "BATON_CONFIG=%s", path);
         envp[count++] = setting;
     } else {
+        memory_file_put(path, "", 0); /* it may be named here, too: not the file of the run before */
         for (size_t at = 0; at < size && count < ENTRIES; at += strlen(text + at) + 1)
             envp[count++] = text + at;
     }

@@ -197,7 +197,8 @@ $(B)/adapters/%.so: shim/adapters/%.cc $(ADAPTER_H) $(B)/flags
 	  $(CXX) $(CPPFLAGS) -std=c++17 $(ADAPTER_FLAGS) $(CFLAGS) $(LDFLAGS) $< -o $@; \
 	else rm -f $@; printf '  %-7s %s (no headers)\n' LEFT $<; fi
 
-# The codecs of the standard types, for each standard library that is here to build with; libc++ is clang's.
+# The codecs of the standard types, for each standard library that is here to build with; libc++ is clang's. Whether
+# it is here is tried by linking: a machine can have libc++'s headers and not the libc++abi that is linked with it.
 CODECS       := $(B)/codecs/libstdc++.so $(B)/codecs/libc++.so
 CODEC_FLAGS   = -std=c++17 -shared -fPIC -O2 -g -fvisibility=hidden -fvisibility-inlines-hidden -Iinclude -Wall -Wextra
 $(B)/codecs/libstdc++.so: private CODEC_CXX = $(CXX)
@@ -207,9 +208,9 @@ codecs: $(CODECS)
 $(CODECS): shim/codecs/standard.cc include/baton_codec.h $(B)/flags
 	@mkdir -p $(@D)
 	$(call say,CODEC,$@)
-	$(Q)if printf '#include <map>\n' | $(CODEC_CXX) -E -x c++ - >/dev/null 2>&1; then \
+	$(Q)if printf '#include <map>\n' | $(CODEC_CXX) -shared -fPIC -x c++ - -o $@.tried >/dev/null 2>&1; then \
 	  $(CODEC_CXX) $(CODEC_FLAGS) $< -o $@; \
-	else rm -f $@; printf '  %-7s %s (no headers)\n' LEFT $@; fi
+	else rm -f $@; printf '  %-7s %s (not here to build with)\n' LEFT $@; fi; rm -f $@.tried
 
 # What the benchmarks need is installed before they are built.
 bench: setup  ## measure against the peers and the saved run: tables, JSON, plots

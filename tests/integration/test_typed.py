@@ -103,3 +103,16 @@ def refused(item, reason):
 @test("G28: baton check refuses an object as the run does")
 def check_agrees():
     assert "refused: a C++ object with a constructor or destructor: bytes cannot be shared" in check(STRING)
+
+
+@test("a codec whose library is here by halves, headers and nothing to link with, is left out: the build goes on")
+def left_out():
+    with tempfile.TemporaryDirectory() as folder:
+        halves = os.path.join(folder, "clang++")
+        with open(halves, "w") as file:
+            file.write('#!/bin/sh\ncase " $* " in *" -E "*|*" --version "*) exit 0 ;; esac\necho cannot find -lc++abi >&2\nexit 1\n')
+        os.chmod(halves, 0o755)
+        codec = f"{folder}/build/codecs/libc++.so"
+        made = plain("make", "-s", "-C", ROOT, f"B={folder}/build", codec, env={"PATH": f"{folder}:{os.environ['PATH']}"}).ok()
+        made.says("LEFT", "codecs/libc++.so (not here to build with)")
+        assert os.listdir(f"{folder}/build/codecs") == [], os.listdir(f"{folder}/build/codecs")

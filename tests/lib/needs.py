@@ -39,10 +39,10 @@ def library(name):
         ["/sbin/ldconfig", "-p"], capture_output=True, text=True, check=False).stdout, re.M)), None)
 
 
-def includes(*command):
-    """Whether a compiler finds the first header that comes with a library."""
-    return shutil.which(command[0]) and subprocess.run([*command, "-E", "-x", "c++", "-"], input="#include <map>\n", text=True,
-                                                       capture_output=True, check=False).returncode == 0
+def links(*command):
+    """Whether a compiler finds a standard library: its headers, and all that is linked with it."""
+    return shutil.which(command[0]) and subprocess.run([*command, "-shared", "-fPIC", "-x", "c++", "-", "-o", os.devnull], input="#include <map>\n",
+                                                       text=True, capture_output=True, check=False).returncode == 0
 
 
 def is_linked(program, name):
@@ -57,7 +57,7 @@ NEEDS = {  # name: whether it is here, and what is said if not
     "clang++": (tools("clang++"), "clang++ is not installed"),
     "musl-gcc": (tools("musl-gcc"), "musl-tools are not installed"),
     "lld": (tools("ld.lld-14"), "lld is not installed"),
-    "libc++": (lambda: includes("clang++", "-stdlib=libc++"), "libc++-dev is not installed"),
+    "libc++": (lambda: links("clang++", "-stdlib=libc++"), "libc++-dev or libc++abi-dev is not installed"),
     "rustc": (tools("rustc"), "rustc is not installed"),
     "go": (lambda: shutil.which("go") and not harness.MACHINE, "Go is not installed"),
     "gdb": (tools("gdb", "gcore"), "gdb is not installed"),

@@ -44,7 +44,7 @@ SECONDS ?= 3600
 soak: all tests  ## a hundred million handoffs of all families, or SECONDS=3600 of them; T='storm uv_work'
 	$(Q)BATON_TEST_BUILD='$(B)' /usr/bin/python3 tests/lib/soak.py --seconds $(SECONDS) $(T)
 
-versions: all  ## the library on Debian 11 and 13, as it is and built there (root; half an hour); T='11 sid'
+versions: all  ## the tests on Debian 11, 13 and sid, with the library built there and with this one (root; two hours); T='--pick=uv 13'
 	$(Q)scripts/versions $(T)
 
 # What `make demo` runs.

@@ -186,6 +186,32 @@ def setup_is_quiet():
             .complains("no apt-get here", "libuv1-dev")
 
 
+@needs("root")
+@test("scripts/setup: takes a package by its name in the release, names what the release has not, and then calls no apt")
+def setup_of_releases():
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        for tool in ("sh", "awk", "sed", "cat", "tr", "sort", "env", "id", "mktemp", "tail", "rm"):
+            os.symlink(shutil.which(tool), place / tool)
+        fakes = {"dpkg-query": "cat $0.list", "apt-get": f"echo $* >>{place}/calls",
+                 # Every package but two, one of them under its other name.
+                 "apt-cache": 'for name in "$@"; do case $name in libldap-dev | libuv1-dev | madison) ;; *) echo "$name | 1";; esac; done'}
+        for name, script in fakes.items():
+            (place / name).write_text(f"#!/bin/sh\n{script}\n")
+            (place / name).chmod(0o755)
+        there = place / "dpkg-query.list"
+        there.touch()
+        setup = str(ROOT / "scripts/setup")
+        plain(setup, env={"PATH": folder}).ok().quiet().says("this release has no libuv1-dev\n", " libldap2-dev ")
+        update, install = (place / "calls").read_text().splitlines()
+        names = install.partition("--no-install-recommends ")[2].split()
+        expect(update.endswith(" update") and {"gcc", "libldap2-dev"} <= set(names), install)
+        expect(not {"libldap-dev", "libuv1-dev"} & set(names) and not any("|" in name for name in names), install)
+        there.write_text("".join(f"{name} installed\n" for name in names))
+        expect(plain(setup, env={"PATH": folder}).ok().quiet().out == "", "what is not to be had is said once")
+        expect(len((place / "calls").read_text().splitlines()) == 2, "apt-get is called although nothing can be installed")
+
+
 @test("the sources keep their layers, the library its exports and imports, the README its tables")
 def keeps_its_plan():
     plain(str(ROOT / "scripts/check-layers"), str(LIBRARY)).ok().quiet()

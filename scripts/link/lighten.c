@@ -5,9 +5,10 @@
  *
  * A program that carries nothing runs next to nothing of the library, and should not pay for the rest.
  * - The loader would adjust every pointer in the library's tables: the relative relocations move out of the part
- *   of the table that it is told of. Their number stands under a tag that no loader knows
- *   (BATON_DT_DEFERRED), and the library applies them when it needs them (interpose/deferred.c). Those of
+ *   of the table that it is told of. Where and how many they are is written into the library (struct deferred_list),
+ *   which applies them when it needs them (interpose/deferred.c). Those of
  *   constructors, of destructors and of what each thread gets a copy of stay: the loader reads these.
+ * - Of the offsets of thread-local variables the loader is left one to find: the library works out the others from it.
  * - It would compare each version of the C library that a function of it is said to have. One is left, the
  *   newest: where that is, all are. The others' functions are found by their names alone, which leads to the oldest
  *   that the C library has of one; scripts/check-layers sees to it that they have one only.
@@ -114,35 +115,84 @@ static int is_read_early(Elf64_Dyn *entries, size_t count, uint64_t address)
     return 0;
 }
 
-static void defer_pointers(const char *name, Elf64_Dyn *entries, size_t count)
+/* Where the library keeps what has been put out of sight. */
+static struct deferred_list *list_of(const char *name)
+{
+    const Elf64_Ehdr *header = (const void *)file;
+    const Elf64_Shdr *sections = (const void *)(file + header->e_shoff), *names;
+
+    if (!header->e_shoff || header->e_shoff > size - header->e_shnum * sizeof *sections ||
+        header->e_shstrndx >= header->e_shnum)
+        give_up(name, "it has no sections");
+    names = &sections[header->e_shstrndx];
+    for (unsigned i = 0; i < header->e_shnum; i++) {
+        if (sections[i].sh_name < names->sh_size && names->sh_offset + names->sh_size <= size &&
+            !strcmp((const char *)file + names->sh_offset + sections[i].sh_name,
+                    DEFERRED_SECTION) &&
+            sections[i].sh_size == sizeof(struct deferred_list))
+            return at(sections[i].sh_addr, sizeof(struct deferred_list));
+    }
+    return NULL;
+}
+
+/* The offset of a variable of the library's own: no symbol says whose. */
+static int is_own_thread_offset(const Elf64_Rela *r)
+{
+    const Elf64_Ehdr *header = (const void *)file;
+
+    return r->r_info == (header->e_machine == EM_X86_64    ? R_X86_64_TPOFF64
+                         : header->e_machine == EM_AARCH64 ? R_AARCH64_TLS_TPREL
+                                                           : 0) &&
+           r->r_info;
+}
+
+static void defer(const char *name, Elf64_Dyn *entries, size_t count)
 {
     Elf64_Dyn *rela = find(entries, count, DT_RELA), *length = find(entries, count, DT_RELASZ),
-              *relative = find(entries, count, DT_RELACOUNT),
-              *spare = find(entries, count, DT_NULL);
-    Elf64_Rela *table, *kept;
-    size_t deferred = 0, all, staying = 0;
+              *relative = find(entries, count, DT_RELACOUNT);
+    struct deferred_list *list = list_of(name);
+    Elf64_Rela *table, *sorted, *next;
+    size_t all, total;
 
-    if (!rela || !length || !relative || !spare || spare + 1 >= entries + count ||
-        spare[1].d_tag != DT_NULL)
+    if (!rela || !length || !relative || !list)
         give_up(name, "its dynamic section is not as expected");
     all = relative->d_un.d_val;
+    total = length->d_un.d_val / sizeof *table;
     table = at(rela->d_un.d_ptr, length->d_un.d_val);
-    kept = calloc(all + 1, sizeof *kept);
-    if (!table || !kept || all > length->d_un.d_val / sizeof *table)
+    next = sorted = calloc(total + 1, sizeof *sorted);
+    if (!table || !sorted || all > total || rela->d_un.d_ptr > UINT32_MAX)
         give_up(name, "its relocations are not as expected");
+    list->at = (uint32_t)rela->d_un.d_ptr;
+    for (size_t i = 0; i < all; i++) {
+        if (!is_read_early(entries, count, table[i].r_offset))
+            *next++ = table[i];
+    }
+    list->relative = (uint32_t)(next - sorted);
+    for (size_t i = all; i < total; i++) {
+        if (!is_own_thread_offset(&table[i]))
+            continue;
+        if (list->thread_known)
+            *next++ = table[i];
+        list->thread_known = list->thread_known ? list->thread_known : (uint32_t)table[i].r_offset;
+    }
+    list->thread = (uint32_t)(next - sorted) - list->relative;
     for (size_t i = 0; i < all; i++) {
         if (is_read_early(entries, count, table[i].r_offset))
-            kept[staying++] = table[i];
-        else
-            table[deferred++] = table[i];
+            *next++ = table[i];
     }
-    memcpy(table + deferred, kept, staying * sizeof *kept);
-    free(kept);
-    rela->d_un.d_ptr += deferred * sizeof *table;
-    length->d_un.d_val -= deferred * sizeof *table;
-    relative->d_un.d_val = staying;
-    spare->d_tag = BATON_DT_DEFERRED;
-    spare->d_un.d_val = deferred;
+    for (size_t i = all; i < total; i++) {
+        int is_own = is_own_thread_offset(&table[i]);
+
+        if (is_own && table[i].r_offset == list->thread_known)
+            list->thread_known_adds = (uint32_t)table[i].r_addend;
+        if (!is_own || table[i].r_offset == list->thread_known)
+            *next++ = table[i];
+    }
+    memcpy(table, sorted, total * sizeof *sorted);
+    free(sorted);
+    rela->d_un.d_ptr += (list->relative + list->thread) * sizeof *table;
+    length->d_un.d_val -= (list->relative + list->thread) * sizeof *table;
+    relative->d_un.d_val -= list->relative;
 }
 
 static const char *text(const char *name, Elf64_Dyn *entries, size_t count, uint64_t offset)
@@ -233,14 +283,16 @@ static void leave_one_version(const char *name, Elf64_Dyn *entries, size_t count
     newest->vna_next = 0;
 }
 
-/* Its tag becomes one that nobody looks for. */
 static void leave_out_loader(const char *name, Elf64_Dyn *entries, size_t count)
 {
+    size_t kept = 0;
+
     for (size_t i = 0; i < count; i++) {
-        if (entries[i].d_tag == DT_NEEDED &&
-            !strncmp(text(name, entries, count, entries[i].d_un.d_val), "ld-linux", 8))
-            entries[i].d_tag = BATON_DT_LOADER;
+        if (entries[i].d_tag != DT_NEEDED ||
+            strncmp(text(name, entries, count, entries[i].d_un.d_val), "ld-linux", 8) != 0)
+            entries[kept++] = entries[i];
     }
+    memset(entries + kept, 0, (count - kept) * sizeof *entries); /* DT_NULL */
 }
 
 int main(int argc, char **argv)
@@ -260,7 +312,7 @@ int main(int argc, char **argv)
         give_up(argv[1], "it has no dynamic section");
     leave_one_version(argv[1], entries, count);
     leave_out_loader(argv[1], entries, count);
-    defer_pointers(argv[1], entries, count);
+    defer(argv[1], entries, count);
     snprintf(new_name, sizeof new_name, "%s.light", argv[1]);
     out = fopen(new_name, "wb");
     if (!out || fwrite(file, 1, size, out) != size || fclose(out) || chmod(new_name, 0755) ||

@@ -13,38 +13,48 @@
 #include "base/arch.h"
 #include "interpose/early_tables.h"
 
-extern ElfW(Dyn) _DYNAMIC[] __attribute__((visibility("hidden")));
+extern const struct deferred_list deferred_list;
+const struct deferred_list deferred_list
+    __attribute__((section(DEFERRED_SECTION), visibility("hidden"), used)) = {0};
 
 static ARCH_WRITTEN_EARLY bool is_applied;
 
-struct deferred {
-    const ElfW(Rela) * first, *end;
-};
-
-static struct deferred find(ElfW(Addr) base)
+/* As it is in the file, and not as the compiler knows it. */
+static inline const struct deferred_list *list(void)
 {
-    const ElfW(Rela) *shown = NULL;
-    size_t count = 0;
+    const struct deferred_list *now = &deferred_list;
 
-    for (const ElfW(Dyn) *d = _DYNAMIC; d->d_tag != DT_NULL; d++) {
-        /* The loader may have added where we are. */
-        if (d->d_tag == DT_RELA)
-            shown = (const void *)(d->d_un.d_ptr < base ? d->d_un.d_ptr + base : d->d_un.d_ptr);
-        else if (d->d_tag == BATON_DT_DEFERRED)
-            count = d->d_un.d_val;
-    }
-    return (struct deferred){shown ? shown - count : NULL, shown};
+    arch_forget(now);
+    return now;
+}
+
+static inline const ElfW(Rela) * first(ElfW(Addr) base)
+{
+    return (const ElfW(Rela) *)(base + list()->at);
+}
+
+void deferred_apply_thread(void)
+{
+    const ElfW(Addr) base = (ElfW(Addr)) & __ehdr_start;
+    const struct deferred_list *all = list();
+    const ElfW(Rela) *r = first(base) + all->relative, *end = r + all->thread;
+    ElfW(Addr) start;
+
+    if (r == end)
+        return;
+    start = *(const ElfW(Addr) *)(base + all->thread_known) - all->thread_known_adds;
+    for (; r < end; r++)
+        *(ElfW(Addr) *)(base + r->r_offset) = start + (ElfW(Addr))r->r_addend;
 }
 
 void deferred_apply(void)
 {
     const ElfW(Addr) base = (ElfW(Addr)) & __ehdr_start;
-    struct deferred all;
+    const ElfW(Rela) *r = first(base), *end = r + list()->relative;
 
     if (__atomic_load_n(&is_applied, __ATOMIC_ACQUIRE))
         return;
-    all = find(base);
-    for (const ElfW(Rela) *r = all.first; r < all.end; r++) {
+    for (; r < end; r++) {
         ElfW(Addr) *place = (ElfW(Addr) *)(base + r->r_offset), linked = (ElfW(Addr))r->r_addend,
                    now = __atomic_load_n(place, __ATOMIC_RELAXED);
 
@@ -55,16 +65,29 @@ void deferred_apply(void)
     __atomic_store_n(&is_applied, true, __ATOMIC_RELEASE);
 }
 
+static inline void apply(ElfW(Addr) base, const ElfW(Rela) * r)
+{
+    *(ElfW(Addr) *)(base + r->r_offset) = base + (ElfW(Addr))r->r_addend;
+}
+
 void deferred_apply_first(void)
 {
     const ElfW(Addr) base = (ElfW(Addr)) & __ehdr_start;
-    struct deferred all;
+    const ElfW(Rela) *r = first(base), *end = r + list()->relative;
 
     if (is_applied)
         return;
-    all = find(base);
-#pragma GCC unroll 4
-    for (const ElfW(Rela) *r = all.first; r < all.end; r++)
-        *(ElfW(Addr) *)(base + r->r_offset) = base + (ElfW(Addr))r->r_addend;
+    for (; end - r >= 8; r += 8) {
+        apply(base, r);
+        apply(base, r + 1);
+        apply(base, r + 2);
+        apply(base, r + 3);
+        apply(base, r + 4);
+        apply(base, r + 5);
+        apply(base, r + 6);
+        apply(base, r + 7);
+    }
+    for (; r < end; r++)
+        apply(base, r);
     is_applied = true;
 }

@@ -2,13 +2,24 @@
 #ifndef BATON_INTERPOSE_DEFERRED_H
 #define BATON_INTERPOSE_DEFERRED_H
 
-/* Of the dynamic section, put there by scripts/link/lighten.c: how many relative relocations stand in front of
- * those that the loader sees; and what was its own name. Among the values for an operating system's own use;
- * loaders pass over what they do not know. */
-#define BATON_DT_DEFERRED 0x6261746e
-#define BATON_DT_LOADER 0x6261746f
+#include <stdint.h>
 
-/* Makes them right, once. Before anything that is reached from outside looks at such a table: while the loader
+/*
+ * Which these are, written by scripts/link/lighten.c, which finds it by its section: none are put out of sight where
+ * it has not run. They stay where the linker put them, in front of those that the loader sees: first relative ones,
+ * then offsets from the thread pointer, which differ from the one that the loader fills in by what they add.
+ */
+#define DEFERRED_SECTION "baton_deferred"
+struct deferred_list {
+    uint32_t at; /* from the start of the library, like all of these */
+    uint32_t relative, thread;
+    uint32_t thread_known, thread_known_adds;
+};
+
+/* The offsets of thread-local variables: first of all, while the loader relocates us; it has filled in the known one. */
+void deferred_apply_thread(void) __attribute__((visibility("hidden")));
+
+/* Makes the pointers right, once. Before anything that is reached from outside looks at such a table: while the loader
  * relocates us, at the first call of a hook, and at include/baton.h's. Calls nobody; async-signal-safe. */
 void deferred_apply(void) __attribute__((visibility("hidden")));
 

@@ -67,13 +67,14 @@ static void count_own_names(const struct tables *self)
 static const long *stack_end(void)
 {
     static const char name[] = "__libc_stack_end";
+    const uint32_t hash = early_hash_of(name);
 
     for (unsigned i = 0; i < early_count; i++) {
         const struct tables *t = early_module(i);
         uint32_t symbol;
 
         if (t->map->l_addr == _r_debug.r_ldbase &&
-            (symbol = early_find_defined(t, name, early_hash(name))) != 0)
+            (symbol = early_find_defined(t, name, hash)) != 0)
             return *(const long **)(t->map->l_addr + t->symbols[symbol].st_value);
     }
     return NULL;
@@ -215,20 +216,18 @@ typedef uintptr_t pair
 /* What others of ours are linked to: include/baton.h, and the object that baton run writes. */
 static void hide_names(void)
 {
-    static const char kept[][sizeof "baton_named_bank"] = {"baton_api", "baton_named_bank"};
+    static const char api[] = "baton_api", bank[] = "baton_named_bank";
+    const uint32_t kept[] = {early_hash_of(api), early_hash_of(bank)};
     enum { BITS = 8 * sizeof(ElfW(Addr)) };
 
     early_names.bloom[0] = 0; /* there may be one only: their number is a power of two */
 #pragma GCC unroll 8
     for (uint32_t i = 0; i + 2 <= early_names.bloom_count; i += 2)
         *(pair *)(void *)&early_names.bloom[i] = (pair){0, 0};
-    for (unsigned i = 0; i < sizeof kept / sizeof kept[0]; i++) {
-        uint32_t hash = early_hash(kept[i]);
-
-        early_names.bloom[hash / BITS & (early_names.bloom_count - 1)] |=
-            (ElfW(Addr))1 << hash % BITS | (ElfW(Addr))1
-                                               << (hash >> early_names.bloom_shift) % BITS;
-    }
+    for (unsigned i = 0; i < sizeof kept / sizeof kept[0]; i++)
+        early_names.bloom[kept[i] / BITS & (early_names.bloom_count - 1)] |=
+            (ElfW(Addr))1 << kept[i] % BITS | (ElfW(Addr))1
+                                                  << (kept[i] >> early_names.bloom_shift) % BITS;
 }
 
 /*
@@ -237,20 +236,29 @@ static void hide_names(void)
  */
 static void make_names_ask(void)
 {
-    static const uint64_t own = UINT64_C(1) << FAMILY_PTHREAD | UINT64_C(1) << FAMILY_KEYS |
-                                UINT64_C(1) << FAMILY_LOADER | UINT64_C(1) << FAMILY_LOOKUP |
-                                UINT64_C(1) << FAMILY_UCONTEXT | UINT64_C(1) << FAMILY_SANDBOX;
-    static const unsigned char is_own[HOOK_COUNT + 1] = {
-#define HOOK(family, ret, name, params) own >> FAMILY_##family & 1,
+#define IS_OWN(family)                                                                     \
+    ((family) == FAMILY_PTHREAD || (family) == FAMILY_KEYS || (family) == FAMILY_LOADER || \
+     (family) == FAMILY_LOOKUP || (family) == FAMILY_SANDBOX || (family) == FAMILY_UCONTEXT)
+#define HOOK(family, ret, name, params) +IS_OWN(FAMILY_##family)
+    enum {
+        OWN = 0
+#include "interpose/hooks.def"
+    };
+#undef HOOK
+#define HOOK(family, ret, name, params)                                                \
+    _Static_assert(IS_OWN(FAMILY_##family) == ((unsigned)HOOK_##name < (unsigned)OWN), \
+                   #name ": what the C library has stands first in hooks.def");
 #include "interpose/hooks.def"
 #undef HOOK
-        1};
-
-    const ElfW(Addr) to_asker = (ElfW(Addr))hook_askers - (ElfW(Addr))hook_exports;
+    /* One comparison a symbol: each start that carries passes hundreds of them. */
+    const ElfW(Addr) first = (ElfW(Addr))(hook_exports + (size_t)OWN * HOOK_STRIDE) - (ElfW(Addr)) &
+                             __ehdr_start,
+                     length = (ElfW(Addr))(HOOK_COUNT - OWN) * HOOK_STRIDE,
+                     to_asker = (ElfW(Addr))hook_askers - (ElfW(Addr))hook_exports;
     elf_sym *end = early_names.symbols + early_names.end;
 
     for (elf_sym *symbol = early_names.symbols + early_names.first; symbol < end; symbol++) {
-        if (is_own[early_row(symbol)])
+        if (symbol->st_value - first >= length)
             continue;
         symbol->st_info |= STT_FUNC ^ STT_GNU_IFUNC; /* a function it is */
         symbol->st_value += to_asker;
@@ -297,19 +305,27 @@ static bool list_modules(struct tables *self)
  */
 static void fill_table(void)
 {
-    const pair step = {2 * HOOK_STRIDE, 2 * HOOK_STRIDE};
+    enum { STRIDE = HOOK_STRIDE, AT_ONCE = 8 };
+    const pair next = {2 * STRIDE, 2 * STRIDE}, step = {AT_ONCE * STRIDE, AT_ONCE * STRIDE};
     uintptr_t first = (uintptr_t)hook_stubs;
-    pair stubs;
+    pair a, b, c, d; /* each counted up by itself: two instructions a pair */
     unsigned i = 0;
 
     arch_forget(first);
-    stubs = (pair){first, first + HOOK_STRIDE};
-
-#pragma GCC unroll 8
-    for (; i + 2 <= HOOK_COUNT; i += 2, stubs += step)
-        *(pair *)(void *)&hook_enter[i] = stubs;
-    if (i < HOOK_COUNT)
-        hook_enter[i] = (char *)first + (size_t)i * HOOK_STRIDE;
+    a = (pair){first, first + STRIDE};
+    b = a + next;
+    c = b + next;
+    d = c + next;
+#pragma GCC unroll 4
+    for (; i + AT_ONCE <= HOOK_COUNT; i += AT_ONCE) {
+        *(pair *)(void *)&hook_enter[i] = a;
+        *(pair *)(void *)&hook_enter[i + 2] = b;
+        *(pair *)(void *)&hook_enter[i + 4] = c;
+        *(pair *)(void *)&hook_enter[i + 6] = d;
+        a += step, b += step, c += step, d += step;
+    }
+    for (; i < HOOK_COUNT; i++)
+        hook_enter[i] = (char *)first + (size_t)i * STRIDE;
 }
 
 __attribute__((used)) static bool (*begin(void))(void)
@@ -317,6 +333,7 @@ __attribute__((used)) static bool (*begin(void))(void)
     struct tables self = {.gnu = NULL};
     bool is_used;
 
+    deferred_apply_thread();
     fill_table();
     if (!list_modules(&self) || !self.gnu) {
         deferred_apply();

@@ -83,8 +83,11 @@ static bool is_weak(const elf_sym *symbol)
 static __attribute__((noinline)) const elf_sym *
 next_candidate(const elf_sym *symbol, const elf_sym *end, const char *strings, size_t strings_len)
 {
+    enum { STRONG_END = STB_WEAK << 4 }; /* of st_info: weak, and what only GNU has, come behind */
+
     for (; symbol < end; symbol++) {
-        if (symbol->st_name < strings_len && (is_weak(symbol) || strings[symbol->st_name] == 'b'))
+        if (symbol->st_info >= STRONG_END ||
+            (symbol->st_name < strings_len && strings[symbol->st_name] == 'b'))
             break;
     }
     return symbol;
@@ -104,7 +107,7 @@ bool early_look_at_references(const struct tables *t, const struct tables *self)
         const char *name = strings + symbol->st_name;
         uint32_t hash, own;
 
-        if (symbol->st_shndx != SHN_UNDEF)
+        if (symbol->st_shndx != SHN_UNDEF || symbol->st_name >= t->strings_len)
             continue;
         if (name[0] == 'b' && early_is_same(name, "baton_api"))
             uses_api = true;

@@ -18,27 +18,29 @@ void early_read_tables(const struct link_map *map, struct tables *t)
     t->strings = NULL;
     t->strings_len = 0;
     t->gnu = t->sysv = NULL;
-    for (const ElfW(Dyn) *d = map->l_ld; d && d->d_tag != DT_NULL; d++) {
-        ElfW(Addr) value = d->d_un.d_ptr;
+    if (!map->l_ld)
+        return;
+    for (const ElfW(Dyn) *d = map->l_ld; d->d_tag != DT_NULL; d++) {
         const void *pointer;
 
         if ((uint64_t)d->d_tag - DT_HASH > DT_STRSZ - DT_HASH && d->d_tag != DT_GNU_HASH)
             continue; /* what most are */
         /* Relocated where they lie, but for the kernel's own. */
-        pointer = (const void *)(value < map->l_addr ? value + map->l_addr : value);
-        if (d->d_tag == DT_SYMTAB)
-            t->symbols = pointer;
+        pointer = (const void *)(d->d_un.d_ptr < map->l_addr ? d->d_un.d_ptr + map->l_addr
+                                                             : d->d_un.d_ptr);
+        if (d->d_tag == DT_GNU_HASH)
+            t->gnu = pointer;
         else if (d->d_tag == DT_STRTAB)
             t->strings = pointer;
-        else if (d->d_tag == DT_STRSZ)
-            t->strings_len = value;
-        else if (d->d_tag == DT_GNU_HASH)
-            t->gnu = pointer;
+        else if (d->d_tag == DT_SYMTAB)
+            t->symbols = pointer;
         else if (d->d_tag == DT_HASH)
             t->sysv = pointer;
+        else if (d->d_tag == DT_STRSZ)
+            t->strings_len = d->d_un.d_val;
         else
             continue;
-        if (t->gnu && t->symbols && t->strings && t->strings_len)
+        if (t->strings_len && t->gnu && t->symbols && t->strings)
             return; /* the other table is for those that have not this one */
     }
 }

@@ -61,6 +61,15 @@ static inline uint32_t early_hash(const char *name)
     return hash;
 }
 
+/* The same of a name that the compiler knows, which then works it out. */
+#define early_hash_of(name)                                                                      \
+    ({                                                                                           \
+        uint32_t hash_of = 5381;                                                                 \
+        _Pragma("GCC unroll 32") for (size_t hash_at = 0; hash_at < sizeof(name) - 1; hash_at++) \
+            hash_of = hash_of * 33 + (unsigned char)(name)[hash_at];                             \
+        hash_of;                                                                                 \
+    })
+
 /* The row of a symbol of ours, HOOK_COUNT: it is none's. */
 static inline unsigned early_row(const elf_sym *symbol)
 {

@@ -34,6 +34,7 @@ PROGRAMS_OF = {
     "fenv": ("thread_state", "fenv", "return"), "gdal": ("known_gdal",), "libxml2": ("known_libxml2",),
     "hdf5": ("known_hdf5",), "cups": ("known_cups",), "gss-krb5": ("known_gss",), "fsuid": ("known_fsuid",),
     "fsgid": ("known_fsuid",), "spdlog": ("known_spdlog",), "cuda": ("known_cuda",),
+    "opentelemetry-cpp": ("known_opentelemetry",),
 }
 # What hands over, of entries whose preset has its own test (test_presets.py).
 POOLS = {"gdal-pool", "grpc", "qt", "llvm", "poco", "nginx", "openblas"}

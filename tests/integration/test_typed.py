@@ -4,7 +4,8 @@ import shutil
 import subprocess
 import tempfile
 
-from harness import PROGRAMS, ROOT, call, carry, find_program, idle, plain, test
+from compile import compiled
+from harness import BUILD, PROGRAMS, ROOT, call, carry, find_program, idle, plain, test
 from needs import needs, unable
 
 COMPILERS = [path for path in ("/usr/bin/rustc", shutil.which("rustc")) if path and os.path.exists(path)]
@@ -103,6 +104,32 @@ def refused(item, reason):
 @test("G28: baton check refuses an object as the run does")
 def check_agrees():
     assert "refused: a C++ object with a constructor or destructor: bytes cannot be shared" in check(STRING)
+
+
+OPENTELEMETRY = "tls:_ZZN13opentelemetry2v17context25ThreadLocalContextStorage8GetStackEvE6stack_,codec="
+
+
+@needs("valgrind")
+@test("D16: with OpenTelemetry's stack of contexts valgrind has nothing to say")
+def opentelemetry_valgrind():
+    carry(f"{OPENTELEMETRY}{BUILD}/codecs/opentelemetry.so", "valgrind", "-q", "--error-exitcode=9", "--leak-check=full",
+          "--errors-for-leak-kinds=definite", find_program("known_opentelemetry"), timeout=60).ok().clean()
+
+
+@test("D16: where OpenTelemetry's contexts are std::shared_ptr, auto leaves them, its codec copies none and says so, and carries "
+      "them when built with the program's headers")
+def opentelemetry_standard():
+    words = ("-std=c++17", "-O2", "-DOPENTELEMETRY_STL_VERSION=2017")
+    flags = subprocess.run(["pkg-config", "--cflags", "--libs", "glib-2.0"], capture_output=True, text=True).stdout.split()
+    program = compiled("opentelemetry", *words, ROOT / "tests/programs/known_opentelemetry.cc", *flags, compiler="c++")
+    plain(program).wrong()
+    carry("auto", program).wrong()
+    after = carry(f"{OPENTELEMETRY}{BUILD}/codecs/opentelemetry.so", program).wrong().clean()
+    failures = after.slot(f"{OPENTELEMETRY}{BUILD}/codecs/opentelemetry.so")["failures"]
+    assert failures > 10, failures
+    own = compiled("own.so", *words, "-DOPENTELEMETRY_HEADERS", "-shared", "-fPIC", "-I", ROOT / "include",
+                   ROOT / "shim/adapters/codecs/opentelemetry.cc", compiler="c++")
+    carry(f"{OPENTELEMETRY}{own}", program).ok().quiet().clean()
 
 
 @test("a codec whose library is here by halves, headers and nothing to link with, is left out: the build goes on")

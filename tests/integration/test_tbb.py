@@ -17,6 +17,7 @@ MODES = {
     "suspend": "task::suspend and resume",
     "stale": "who has no value sees none",
 }
+OPENCV = {"loops": "cv::parallel_for_, loops in loops"}
 
 
 @test("A1, A3, A8: tasks of oneTBB", each=[(mode, kind) for mode in MODES for kind in ("key", "tls")])
@@ -30,6 +31,13 @@ def modes(mode, kind):
 def carriers(kind):
     plain("tbb", "nested", kind).wrong()
     carry(CARRIERS[kind], "tbb", "nested", kind).ok().quiet().clean().carried("tbb")
+
+
+@test("A1, A3: OpenCV's loops, which run on oneTBB", each=[(mode, kind) for mode in OPENCV for kind in ("key", "tls")])
+def opencv(_, kind):
+    for run in (plain, idle):
+        run("opencv", kind).wrong()
+    carry(CARRIERS[kind], "opencv", kind).ok().quiet().clean().carried("tbb")
 
 
 @test("G30: a oneTBB that has not been tried, or a task that looks otherwise, is left alone and said",

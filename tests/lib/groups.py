@@ -8,6 +8,7 @@ TESTS = Path(__file__).resolve().parent.parent
 # Library, test file, its tables of modes.
 FAMILIES = [
     ("oneTBB", "test_tbb.py", ("MODES",)),
+    ("OpenCV, where its loops run on oneTBB", "test_tbb.py", ("OPENCV",)),
     ("Qt 5 and 6", "test_qt.py", ("MODES",)),
     ("Qt 6", "test_qt.py", ("SIX",)),
     ("Boost.Context, Coroutine2, Fiber", "test_boost_context.py", ("MODES",)),

@@ -23,7 +23,12 @@ static void pool()
         Work work(i);
 
         request_id = i;
-        pool.start(work);
+        if (i % 3 == 0)
+            pool.start(work);
+        else if (i % 3 == 1)
+            pool.start(work, "named");
+        else
+            pool.startWithPriority(Poco::Thread::PRIO_NORMAL, work);
         pool.joinAll();
     }
     request_id = 0;
@@ -49,7 +54,10 @@ static void notifications()
     });
     for (long i = 1; i <= 200; i++) {
         request_id = i;
-        queue.enqueueNotification(new Notice(i));
+        if (i % 2)
+            queue.enqueueNotification(new Notice(i));
+        else
+            queue.enqueueUrgentNotification(new Notice(i));
     }
     wait_for(200);
     queue.wakeUpAll();

@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 
 from compile import compiled
-from harness import CARRIERS, PROGRAMS, ROOT, Failure, carry, idle, names_of_tests, plain, test
+from harness import CARRIERS, LIBRARY, PROGRAMS, ROOT, Failure, carry, idle, names_of_tests, plain, test
 
 KEY = CARRIERS["key"]
 OWNED = "key:owned_key"
@@ -114,6 +114,13 @@ def setter_leaves(how, *what):
     plain("setter_leaves", how, *what).wrong()
     carry("fn:get=leaves_get,set=leaves_set;key:leaves_key", "setter_leaves", how, *what) \
         .ok().quiet().clean(records=7 if what == ("timer",) else 0).says("wrong 0\n")  # timers that nobody closes
+
+
+@test("E23: the same with a libuv that baton does not know: what attaches next may have its frame at the very place",
+      each=("throw", "longjmp", "exit"))
+def setter_leaves_unknown(how):
+    carry("fn:get=leaves_get,set=leaves_set;key:leaves_key", "setter_leaves", how, "work", env={"LD_PRELOAD": f"{LIBRARY}:{PROGRAMS / 'uv_unknown.so'}"}) \
+        .ok().quiet().clean().says("wrong 0\n")
 
 
 @test("E23: a clone or ref function that throws, jumps away or ends its thread where a handoff begins leaves no mark",

@@ -8,7 +8,8 @@
 
 #include "discover/hooks.h"
 
-enum { FDS = 4096, IS_EVENTFD = 1u << 31 };
+enum { FDS = 4096 };
+#define IS_EVENTFD (1u << 31)
 
 /* What a descriptor is: 0: nothing that wakes anybody; else a number that the two ends have in common. */
 static uint32_t wakers[FDS], wakers_made;

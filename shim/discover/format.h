@@ -65,7 +65,7 @@ struct discover_key {
     uint32_t number, stack; /* stack: of the thread that made it */
     uint64_t variable, destructor;
     uint64_t
-        holder; /* a word of a module that points to the variable; 0: none, or not looked for */
+        holder; /* a word of a module that points to the variable, or holds the key; 0: none, or not looked for */
     uint32_t deleted_after; /* how many keys had been made when it was deleted; 0: it was not */
     uint32_t is_storage;    /* no key, a QThreadStorage */
 };

@@ -78,9 +78,10 @@ void key_got(unsigned number, void *value, const void *from)
 
 struct search {
     uintptr_t wanted, found;
+    unsigned count; /* of such words; the first is told */
 };
 
-/* Whoever makes keys on the heap (GPrivate does) points to them from a variable. */
+/* Whoever makes keys on the heap (GPrivate did) points to them from a variable. */
 static int search_module(struct dl_phdr_info *info, size_t size, void *arg)
 {
     struct search *search = arg;
@@ -92,32 +93,45 @@ static int search_module(struct dl_phdr_info *info, size_t size, void *arg)
         if (p->p_type != PT_LOAD || !(p->p_flags & PF_W))
             continue;
         for (uintptr_t at = (start + 7) & ~(uintptr_t)7; at + 8 <= start + p->p_memsz; at += 8) {
-            if (*(const volatile uintptr_t *)at == search->wanted) {
+            if (*(const volatile uintptr_t *)at == search->wanted && !search->count++)
                 search->found = at;
-                return 1;
-            }
         }
     }
     return 0;
 }
 
-static bool is_in_module(uintptr_t address)
+static const struct discover_module *module_of(uintptr_t address)
 {
     for (uint32_t i = 0; i < page->modules; i++) {
         if (address >= page->module[i].lo && address < page->module[i].hi)
-            return true;
+            return &page->module[i];
     }
-    return false;
+    return NULL;
+}
+
+static bool is_made_by_glib(const struct discover_key *key)
+{
+    const struct discover_module *maker = module_of(page->stack[key->stack].frames[0]);
+
+    return maker && strstr(maker->path, "/libglib-2.0.so");
 }
 
 static void search_holder(uint32_t index)
 {
-    struct search search = {.wanted = page->key[index].variable};
+    struct discover_key *key = &page->key[index];
+    struct search search = {.wanted = key->variable};
 
-    if (is_in_module(search.wanted))
+    if (module_of(search.wanted))
         return;
     dl_iterate_phdr(search_module, &search);
-    page->key[index].holder = search.found;
+    /* GPrivate of later versions of GLib holds the key itself, below ones. */
+    if (!search.count && is_made_by_glib(key)) {
+        search.wanted = (uintptr_t)UINT32_MAX << 32 | key->number;
+        dl_iterate_phdr(search_module, &search);
+        if (search.count > 1)
+            search.found = 0;
+    }
+    key->holder = search.found;
 }
 
 void key_set(unsigned number, const void *value, const void *from)

@@ -4,7 +4,7 @@
  * A key is a number made at run time; what the user can name is the variable that it is stored in, or the function
  * that makes it (key_by.c). So creation is watched: a key whose variable is the named one is bound at once. One
  * that is stored later (through a local variable) is found by reading the named variable, if the key that it
- * holds was made by the same module; one on the heap by the variable that points to it (GPrivate). Numbers are used again after pthread_key_delete, hence slot->since.
+ * holds was made by the same module; one on the heap by the variable that points to it, or holds it among ones (GPrivate). Numbers are used again after pthread_key_delete, hence slot->since.
  *
  * Rules: creation and deletion may run in any thread and before our constructor; one short lock, no
  * foreign code under it. key_index_of is read without a lock by every pthread_getspecific.
@@ -335,11 +335,24 @@ __attribute__((no_sanitize("address", "thread"))) static uintptr_t cell_at(uintp
     return *(const volatile uintptr_t *)variable;
 }
 
-/* GLib's GPrivate, and others that make keys on the heap: the variable points to where the key was put. KEYS_MAX: it
- * points to none. */
+/* A word of ones with the key in its lower half: GPrivate of later versions of GLib, which make it in a local variable. */
+static pthread_key_t key_in(uintptr_t cell)
+{
+    pthread_key_t key = (pthread_key_t)cell;
+    struct elf_module module;
+
+    if (cell >> 32 != UINT32_MAX || key >= KEYS_MAX || !known_keys[key].is_live ||
+        elf_module_at(known_keys[key].variable, &module))
+        return KEYS_MAX;
+    return key;
+}
+
+/* GLib's GPrivate, and others that make keys on the heap: the variable points to where the key was put, or holds it.
+ * KEYS_MAX: neither. */
 static pthread_key_t key_behind(const struct slot *slot)
 {
     struct elf_module module;
+    pthread_key_t in;
     uintptr_t cell;
 
     if (slot->key.variable % sizeof cell != 0 ||
@@ -348,6 +361,9 @@ static pthread_key_t key_behind(const struct slot *slot)
     cell = cell_at(slot->key.variable);
     if (!cell)
         return KEYS_MAX;
+    in = key_in(cell);
+    if (in < KEYS_MAX)
+        return in;
     for (pthread_key_t key = 0; key < KEYS_MAX; key++) {
         if (known_keys[key].is_live && (uintptr_t)known_keys[key].variable == cell &&
             !elf_module_at((const void *)cell, &module))

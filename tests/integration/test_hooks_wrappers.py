@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import uuid
 from pathlib import Path
 
 from compile import compiled
@@ -69,7 +70,7 @@ def also(name):
 
 @test("a plan is made once for a program and its libraries, and again for other settings")
 def made_once():
-    name = f"once_{os.getpid()}"
+    name = f"once_{uuid.uuid4().hex}"
     carry(KEY, program(), "call", env=also(name)).ok()
     first = plans(name)
     assert len(first) == 1, first
@@ -81,7 +82,7 @@ def made_once():
 
 @test("a plan that somebody else could have written, or that is damaged, is not used")
 def not_trusted():
-    name = f"trusted_{os.getpid()}"
+    name = f"trusted_{uuid.uuid4().hex}"
     env = also(name)
     carry(KEY, program(), "call", env=env).ok()
     (plan,) = plans(name)
@@ -101,7 +102,7 @@ def no_planner():
         alone = Path(folder, "libbaton.so")
         shutil.copy(LIBRARY, alone)
         environment = {"BATON_CARRY": KEY, "LD_PRELOAD": str(alone), "PATH": os.environ["PATH"],
-                       "BATON_HOOKS": HOOKS["BATON_HOOKS"] + f";alone_{os.getpid()}(kind=call,fn=1,arg=2)"}
+                       "BATON_HOOKS": HOOKS["BATON_HOOKS"] + f";alone_{uuid.uuid4().hex}(kind=call,fn=1,arg=2)"}
         done = call([program(), "call"], env=environment)
         assert done.stderr.count("\n") == 1 and "baton-plan" in done.stderr, done.stderr
 
@@ -110,5 +111,5 @@ def no_planner():
 def unseen():
     watcher = ["/usr/bin/python3", "-c", "import os, signal; print(sorted(os.listdir('/proc/self/fd')), signal.sigpending())\n"
                "try: os.wait()\nexcept ChildProcessError: print('no child')"]
-    env = {"BATON_HOOKS": f"nobody_{os.getpid()}(kind=call,fn=1,arg=2)"}
+    env = {"BATON_HOOKS": f"nobody_{uuid.uuid4().hex}(kind=call,fn=1,arg=2)"}
     carry("key:n=1", *watcher, env=env).ok().quiet().same_output_as(plain(*watcher))

@@ -47,7 +47,8 @@ def not_known_in_place(mode):
 
 
 def library(folder, name, size, room):
-    text = f".data\n.globl object\n.type object, @object\n.size object, {size}\nobject: .zero {room}\n"
+    text = f".data\n.globl object\n.type object, @object\n.size object, {size}\nobject: .zero {room}\n" \
+           ".section .note.GNU-stack,\"\",@progbits\n"  # without it, it asks for a stack to run code on, and newer loaders refuse that
     made = os.path.join(folder, name)
     subprocess.run(["gcc", "-shared", "-nostdlib", "-x", "assembler", "-", "-o", made], input=text, text=True, check=True)
     return made

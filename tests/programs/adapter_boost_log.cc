@@ -1,7 +1,7 @@
 // Boost.Log's thread attributes of the request are the task's, also inside of somebody's scoped attribute.
 // libs: glib-2.0
 // flags: -DBOOST_LOG_DYN_LINK
-// link: -lboost_log -lboost_thread -lboost_system
+// link: -lboost_log -lboost_thread
 #define COROUTINES_SHARE /* the adapter has no exchange */
 #include "adapter.h"
 #include <boost/log/attributes/constant.hpp>

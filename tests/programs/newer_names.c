@@ -1,4 +1,4 @@
-// Functions of newer libraries than are installed, as a library that came later has them (newer_names.so).
+// Functions of newer libraries than may be installed, as a library that came later has them (newer_names.so).
 // libs: glib-2.0 libuv
 // link: -ldl
 // usage: newer_names LIBRARY [CARRIER]
@@ -41,8 +41,10 @@ int main(int argc, char **argv)
     expect("connected", connect(&request, &pipe, "name", 4, 0, on_connected), 0);
     set_current(9);
     fire();
-    for (int i = 0; i < 5000 && saw_once == -1; i++) {
+    // Where the installed libraries have them, their own loops run what they were given.
+    for (int i = 0; i < 5000 && (saw_once == -1 || saw_connected == -1); i++) {
         g_main_context_iteration(NULL, FALSE);
+        uv_run(uv_default_loop(), UV_RUN_NOWAIT);
         sleep_ms(1);
     }
     expect("timeout sees", saw_once, 101);

@@ -14,13 +14,15 @@ extern __typeof__(pthread_key_create) __pthread_key_create;
 extern __typeof__(pthread_getspecific) __pthread_getspecific;
 extern __typeof__(pthread_setspecific) __pthread_setspecific;
 
-/* What families/libuv/uv.h knows of the library's structures. */
+/* What families/libuv/uv.h knows of the structures of the versions whose words it uses (interpose/versions.def). */
+#if UV_VERSION_HEX >= 0x012c00 && UV_VERSION_HEX <= 0x012cff
 _Static_assert(offsetof(uv_req_t, data) == 0 && offsetof(uv_req_t, reserved) == 16 &&
                    sizeof(((uv_req_t *)0)->reserved) == 48,
                "uv_req_t has changed");
 _Static_assert(offsetof(uv_handle_t, data) == 0 && offsetof(uv_handle_t, loop) == 8 &&
                    offsetof(uv_handle_t, u) == 48 && sizeof(((uv_handle_t *)0)->u) == 32,
                "uv_handle_t has changed");
+#endif
 
 /* uv_stat_t has no tag: a row cannot name it. */
 struct uv_stat_t;

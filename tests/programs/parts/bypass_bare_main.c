@@ -1,4 +1,5 @@
 /* Two plugins by bare name, from a library with a search path of its own; 100 tasks read by them. */
+#define _GNU_SOURCE
 #include <dlfcn.h>
 #include <pthread.h>
 #include <stdio.h>

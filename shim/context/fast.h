@@ -145,18 +145,24 @@ static inline __attribute__((always_inline)) void scope_put_back_word(struct thr
 
 /* ---- sets of carried keys ---- */
 
+/* Where a context has the value of a key, by its key index and one: the word before the first is `base`. */
+static inline __attribute__((always_inline)) void **key_at(struct context *context, size_t number)
+{
+    return (void **)(void *)&context->base + number;
+}
+
 /*
  * On a thread that has nothing attached: true, and its draft (draft.h) has the value, if the C library cannot refuse it,
  * because the thread has one of this key already. Keys with destructors never have a value in a draft.
  */
-static inline __attribute__((always_inline)) bool
-set_try_draft(struct thread *thread, unsigned key_index, const void *value)
+static inline __attribute__((always_inline)) bool set_try_draft(struct thread *thread,
+                                                                size_t number, const void *value)
 {
     struct context *draft = thread->snapshot.draft;
 
-    if (unlikely(thread->attached || !draft->key[key_index]))
+    if (unlikely(thread->attached || !*key_at(draft, number)))
         return false;
-    draft->key[key_index] = (void *)(uintptr_t)value;
+    *key_at(draft, number) = (void *)(uintptr_t)value;
     return true;
 }
 
@@ -171,27 +177,28 @@ static inline __attribute__((always_inline)) bool set_is_open(const struct threa
                       atomic_load_explicit(&slots_epoch, memory_order_acquire));
 }
 
-static inline __attribute__((always_inline)) bool
-set_try_overlay(struct thread *thread, unsigned key_index, const void *value)
-{
-    if (!set_is_open(thread, CONTEXT_OPEN))
-        return false;
-    thread->attached->key[key_index] = (void *)(uintptr_t)value;
-    return true;
-}
+/* As context_set_key, of the key index number - 1: its arguments are where the hooks have them. */
+int context_set_number(unsigned key, const void *value, int (*real)(unsigned, const void *),
+                       size_t number);
+/* In a thread of the program's that has set one already: what it sets is its own, and its overlay's. */
+int context_set_open(unsigned key, const void *value, int (*real)(unsigned, const void *),
+                     void **place);
 
-/* context_set_key, first by the ways above. */
-static inline __attribute__((always_inline)) int set_carried(unsigned key, unsigned key_index,
-                                                             const void *value,
-                                                             int (*real)(unsigned, const void *))
+/* context_set_number, first by the ways above. */
+static inline __attribute__((always_inline)) int
+set_carried(unsigned key, size_t number, const void *value, int (*real)(unsigned, const void *))
 {
     struct thread *thread = thread_self;
 
-    if (likely(set_try_draft(thread, key_index, value)))
+    if (likely(set_try_draft(thread, number, value)))
         return real(key, value);
-    if (likely(set_try_overlay(thread, key_index, value)))
+    if (likely(set_is_open(thread, CONTEXT_OPEN))) {
+        *key_at(thread->attached, number) = (void *)(uintptr_t)value;
         return 0;
-    return context_set_key(key, key_index, value, real);
+    }
+    if (likely(set_is_open(thread, CONTEXT_OPEN_THREAD)))
+        return context_set_open(key, value, real, key_at(thread->attached, number));
+    return context_set_number(key, value, real, number);
 }
 
 /* ---- threads that the program starts ---- */

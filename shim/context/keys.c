@@ -33,7 +33,7 @@ static APART int set_key_any(unsigned key, unsigned key_index, const void *value
 {
     int error;
 
-    if (thread_is_attached(thread))
+    if (thread_is_attached(thread) && unlikely((thread->frame_mark & ~(uintptr_t)FRAME_FLAGS) < sp))
         scope_drop_stale(thread, sp);
     if (!thread_is_attached(thread)) {
         void *old = dangling_on ? slots_calls.key_read(key) : NULL;
@@ -53,27 +53,31 @@ static APART int set_key_any(unsigned key, unsigned key_index, const void *value
     return overlay_set_key(thread, key, key_index, value, real);
 }
 
-/* In a thread of the program's that has set one already: what it sets is its own, and its overlay's. */
-static APART int set_open(unsigned key, unsigned key_index, const void *value,
-                          int (*real)(unsigned, const void *), struct context *own)
+int context_set_open(unsigned key, const void *value, int (*real)(unsigned, const void *),
+                     void **place)
 {
     int error = real(key, value);
 
     if (error == 0)
-        own->key[key_index] = (void *)(uintptr_t)value;
+        *place = (void *)(uintptr_t)value;
     return error;
+}
+
+int context_set_number(unsigned key, const void *value, int (*real)(unsigned, const void *),
+                       size_t number)
+{
+    struct thread *thread = thread_self;
+    unsigned key_index = (unsigned)number - 1;
+
+    if (likely(!thread->attached && !origins_on && !dangling_on))
+        return draft_set_key(thread, key, key_index, value, real);
+    return set_key_any(key, key_index, value, real, thread, (uintptr_t)__builtin_dwarf_cfa());
 }
 
 int context_set_key(unsigned key, unsigned key_index, const void *value,
                     int (*real)(unsigned, const void *))
 {
-    struct thread *thread = thread_self;
-
-    if (set_is_open(thread, CONTEXT_OPEN_THREAD))
-        return set_open(key, key_index, value, real, thread->attached);
-    if (likely(!thread->attached && !origins_on && !dangling_on))
-        return draft_set_key(thread, key, key_index, value, real);
-    return set_key_any(key, key_index, value, real, thread, (uintptr_t)__builtin_dwarf_cfa());
+    return set_carried(key, (size_t)key_index + 1, value, real);
 }
 
 /*

@@ -20,6 +20,7 @@
 #include "context/thread.h"
 #include "context/values.h"
 #include "context/variables.h"
+#include "slots/bytes.h"
 #include "slots/policy.h"
 #include "slots/slots.h"
 
@@ -58,31 +59,87 @@ void context_give_back(struct context *context, bool is_overlay)
 
 /* Two words at once; of our memcpy's callers some may touch no vector register. */
 typedef uint64_t __attribute__((vector_size(16), aligned(8), may_alias)) pair;
-enum { PAIRS = 16 };
+enum { PAIRS = 16, WIDE_LEAST = 256 };
+_Static_assert(PAIRS * sizeof(pair) == WIDE_LEAST, "what is many for one is many for the other");
 _Static_assert((offsetof(struct context, key) - offsetof(struct context, flags)) % sizeof(pair) ==
                    0,
                "a context is copied in pairs");
 
-void context_copy_values(struct context *to, const struct context *from)
+static inline void copy_copied(struct context *to, const struct context *from)
 {
-    pair *out = (pair *)(void *)&to->flags, *end;
+    if (unlikely(context_before != 0))
+        memcpy(context_copied(to), context_copied(from), context_before);
+}
+
+#ifdef ARCH_WIDE
+typedef uint64_t __attribute__((vector_size(32), aligned(8), may_alias)) wide;
+
+static APART ARCH_WIDE void copy_wide(struct context *to, const struct context *from)
+{
+    char *out = (char *)to + context_bytes;
+    const char *in = (const char *)from + context_bytes;
+    ptrdiff_t at = (ptrdiff_t)offsetof(struct context, flags) - (ptrdiff_t)context_bytes;
+
+    do {
+#pragma GCC unroll 8
+        for (ptrdiff_t i = 0; i < WIDE_LEAST; i += (ptrdiff_t)sizeof(wide))
+            *(wide *)(void *)(out + at + i) = *(const wide *)(const void *)(in + at + i);
+        at += WIDE_LEAST;
+        __asm__("" : "+r"(at)); /* one register is counted with, and both are found by it */
+    } while (at <= -WIDE_LEAST);
+    for (; at <= -(ptrdiff_t)sizeof(wide); at += (ptrdiff_t)sizeof(wide)) {
+        *(wide *)(void *)(out + at) = *(const wide *)(const void *)(in + at);
+        __asm__("" : "+r"(at));
+    }
+    if (at)
+        *(pair *)(void *)(out + at) = *(const pair *)(const void *)(in + at);
+    copy_copied(to, from);
+}
+#endif
+
+static APART void copy_many(struct context *to, const struct context *from)
+{
+    pair *out = (pair *)(void *)&to->flags, *end = (pair *)(void *)((char *)to + context_bytes);
     const pair *in = (const pair *)(const void *)&from->flags;
 
-    end = (pair *)(void *)((char *)to + context_bytes);
-    while ((size_t)(end - out) >= PAIRS) {
+#ifdef ARCH_WIDE
+    if (bytes_are_wide()) {
+        copy_wide(to, from);
+        return;
+    }
+#endif
+    for (; end - out >= PAIRS; out += PAIRS, in += PAIRS) {
 #pragma GCC unroll 16
         for (unsigned i = 0; i < PAIRS; i++)
             out[i] = in[i];
-        out += PAIRS;
-        in += PAIRS;
     }
-    while (out < end) {
+    for (; out < end; out++) {
         *out = *in++;
-        arch_forget(*out); /* no call of memcpy */
-        out++;
+        arch_forget(*out);
     }
-    if (unlikely(context_before != 0))
-        memcpy(context_copied(to), context_copied(from), context_before);
+    copy_copied(to, from);
+}
+
+void context_copy_values(struct context *to, const struct context *from)
+{
+    pair *out = (pair *)(void *)&to->flags, *end = (pair *)(void *)((char *)to + context_bytes);
+    const pair *in = (const pair *)(const void *)&from->flags;
+
+    if (end - out >= PAIRS) {
+#ifdef ARCH_WIDE
+        if (likely(atomic_load_explicit(&bytes_width, memory_order_relaxed) == BYTES_WIDE)) {
+            copy_wide(to, from);
+            return;
+        }
+#endif
+        copy_many(to, from);
+        return;
+    }
+    for (; out < end; out++) {
+        *out = *in++;
+        arch_forget(*out);
+    }
+    copy_copied(to, from);
 }
 
 bool context_make_empty(void)

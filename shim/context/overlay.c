@@ -42,7 +42,8 @@ struct context *overlay_new(struct context *base)
     atomic_store_explicit(&own->refs, 0, memory_order_relaxed);
     context_copy_values(own, base);
     own->flags = CONTEXT_OVERLAY;
-    vars_ref(own->vars);
+    if (own->vars)
+        vars_ref(own->vars);
     own->base = base;
     own->epoch = atomic_load_explicit(&slots_epoch, memory_order_acquire);
     if (base->epoch >= own->epoch && !slots_have_owned_keys)
@@ -77,20 +78,23 @@ void overlay_clean(struct context *own)
 void overlay_free(struct context *own)
 {
     struct overlay_part *part = context_overlay_part(own);
+    struct thread *thread;
 
     if (part->task_snapshot)
         context_release(part->task_snapshot);
     own->flags = 0; /* not one that lending.h has emptied */
     if (origins_on)
         origin_gone(own);
-    vars_unref(own->vars);
-    if (thread_self->batch.attached == own)
-        thread_self->batch.attached = NULL; /* the next one may lie at its place */
+    if (own->vars)
+        vars_unref(own->vars);
+    thread = thread_self;
+    if (thread->batch.attached == own)
+        thread->batch.attached = NULL; /* the next one may lie at its place */
     /* A thread whose tasks set keys needs one a task: it stays with the block, as its scope entries do. */
-    if (thread_self->spare_overlay || thread_self == &thread_unknown)
+    if (thread->spare_overlay || thread == &thread_unknown)
         context_give_back(own, true);
     else
-        thread_self->spare_overlay = own;
+        thread->spare_overlay = own;
 }
 
 void context_drop_lent(struct thread *thread)
@@ -212,7 +216,8 @@ int overlay_set_key(struct thread *thread, unsigned key, unsigned key_index, con
             return error;
     }
     part = context_overlay_part(over);
-    context_drop_task_snapshot(over);
+    if (part->task_snapshot)
+        context_drop_task_snapshot(over);
     if (origins_on)
         origin_seen(over, context_key_slot(key_index), value);
     if (dangling_on && part->set[key_index / 64] >> key_index % 64 & 1 &&

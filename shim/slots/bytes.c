@@ -47,33 +47,31 @@ typedef uint64_t __attribute__((vector_size(32), aligned(1), may_alias)) wide;
 /* Of how many bytes it can say that they are the same: all but the last few, or fewer than that. */
 UNCHECKED ARCH_WIDE static size_t count_same(const char *one, const char *other, size_t size)
 {
-    enum { STEP = 8 * sizeof(wide) };
+    enum { EACH = 16, STEP = EACH * sizeof(wide) };
     size_t at = 0;
 
     for (; size - at >= STEP; at += STEP) {
         const wide *a = (const wide *)(const void *)(one + at),
                    *b = (const wide *)(const void *)(other + at);
-        wide odd = (a[0] ^ b[0]) | (a[1] ^ b[1]) | (a[2] ^ b[2]) | (a[3] ^ b[3]) | (a[4] ^ b[4]) |
-                   (a[5] ^ b[5]) | (a[6] ^ b[6]) | (a[7] ^ b[7]);
+        wide odd = a[0] ^ b[0];
 
+#pragma GCC unroll 16
+        for (unsigned i = 1; i < EACH; i++)
+            odd |= a[i] ^ b[i];
         if (!ARCH_WIDE_IS_ZERO(odd))
             break;
     }
     return at;
 }
 
-/* 0: not asked yet. */
-static bool is_wide(void)
-{
-    enum { YES = 1, NO };
-    static _Atomic int known;
-    int answer = atomic_load_explicit(&known, memory_order_relaxed);
+_Atomic enum bytes_width bytes_width;
 
-    if (!answer) {
-        answer = arch_is_wide() ? YES : NO;
-        atomic_store_explicit(&known, answer, memory_order_relaxed);
-    }
-    return answer == YES;
+bool bytes_ask_width(void)
+{
+    enum bytes_width width = arch_is_wide() ? BYTES_WIDE : BYTES_NARROW;
+
+    atomic_store_explicit(&bytes_width, width, memory_order_relaxed);
+    return width == BYTES_WIDE;
 }
 #endif
 
@@ -85,7 +83,7 @@ UNCHECKED bool bytes_are_same(const char *one, const char *other, size_t size)
 #ifdef ARCH_WIDE
     enum { LARGE = 512 };
 
-    if (size >= LARGE && is_wide()) {
+    if (size >= LARGE && bytes_are_wide()) {
         size_t same = count_same(one, other, size);
 
         one += same;

@@ -74,7 +74,7 @@ static inline int core_set(pthread_key_t key, const void *value)
 {
     unsigned key_index = key_index_of[key];
 
-    return key_index ? set_carried(key, key_index - 1, value, pthread_setspecific)
+    return key_index ? set_carried(key, key_index, value, pthread_setspecific)
                      : pthread_setspecific(key, value);
 }
 

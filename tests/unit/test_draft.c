@@ -134,9 +134,9 @@ START_TEST(test_draft_has_nothing_that_the_c_library_refused)
 
     core_set(keys[0], number(1));
     context_release(context_capture(FAMILY_UNIT));
-    ck_assert_int_eq(set_carried(keys[1], key_index_of[keys[1]] - 1u, number(9), refuse), ENOMEM);
+    ck_assert_int_eq(set_carried(keys[1], key_index_of[keys[1]], number(9), refuse), ENOMEM);
     core_set(keys[0], number(2));
-    ck_assert_int_eq(set_carried(keys[1], key_index_of[keys[1]] - 1u, number(9), refuse), ENOMEM);
+    ck_assert_int_eq(set_carried(keys[1], key_index_of[keys[1]], number(9), refuse), ENOMEM);
     context = context_capture(FAMILY_UNIT);
     ck_assert_ptr_null(context->key[key_index_of[keys[1]] - 1]);
     ck_assert_ptr_eq(context->key[key_index_of[keys[0]] - 1], number(2));
@@ -524,7 +524,7 @@ static void set_own(void *unused)
         if (value_in(9, i) != value_in(1, i))
             ck_assert_ptr_eq(pthread_getspecific(keys[i]), value_in(9, i));
     }
-    ck_assert_int_eq(set_carried(keys[2], k, number(1), refuse), ENOMEM);
+    ck_assert_int_eq(set_carried(keys[2], k + 1u, number(1), refuse), ENOMEM);
     ck_assert_ptr_eq(core_get(keys[2]), value_in(9, 2));
 }
 

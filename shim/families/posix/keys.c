@@ -79,9 +79,10 @@ GETSPECIFIC(tss_get)
 
 static inline int set(unsigned key, const void *value, int (*real)(unsigned, const void *))
 {
-    unsigned key_index = key < KEYS_MAX ? key_index_of[key] : 0;
+    size_t number = likely(key < KEYS_MAX) ? key_index_of[key] : 0; /* key index and one */
 
-    return likely(!key_index) ? real(key, value) : set_carried(key, key_index - 1, value, real);
+    __asm__("" : "+r"(number)); /* or its low byte is looked at once more, elsewhere */
+    return likely(!number) ? real(key, value) : set_carried(key, number, value, real);
 }
 
 int hook_pthread_setspecific(unsigned key, const void *value)

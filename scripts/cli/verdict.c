@@ -126,7 +126,7 @@ static char *say_pool(const struct sums *sums)
                   threads == 1 ? "was" : "were", clean(report_text(sums->waited, "from")));
 }
 
-static char *say_nothing(const struct sums *sums, const struct problems *problems,
+static char *say_nothing(const struct sums *sums, const struct problems *problems, const char *pool,
                          const char *program)
 {
     if (!sums->items && sums->has_auto)
@@ -151,8 +151,8 @@ static char *say_nothing(const struct sums *sums, const struct problems *problem
                       "one, and nothing was handed to a thread by a way that baton knows%s%s; %s: "
                       "baton discover -- %s",
                       grouped(sums->empty), sums->empty == 1 ? "thread was" : "threads were",
-                      problems->count ? "; " : "", problems->count ? problems->text : "",
-                      say_pool(sums), program);
+                      problems->count ? "; " : "", problems->count ? problems->text : "", pool,
+                      program);
     if (sums->empty)
         return joined(
             "NOTHING CARRIED: %s %s handed over, but no item had a value where that was done%s%s; "
@@ -164,8 +164,8 @@ static char *say_nothing(const struct sums *sums, const struct problems *problem
                       grouped(sums->bare), tasks(sums->bare), clean(sums->why));
     if (sums->waited)
         return joined("NOTHING CARRIED: no handoff was seen%s%s; %s: baton discover -- %s",
-                      problems->count ? "; " : "", problems->count ? problems->text : "",
-                      say_pool(sums), program);
+                      problems->count ? "; " : "", problems->count ? problems->text : "", pool,
+                      program);
     return joined("NOTHING CARRIED: no handoff was seen%s%s: the program hands nothing over, or by "
                   "a queue of its "
                   "own; which: baton discover -- %s",
@@ -257,7 +257,10 @@ struct verdict verdict_of(const struct reports *reports, const char *typed)
         problems_add(&problems, "ITEM", false, "%s %s wrong (said above)", grouped(wrong),
                      wrong == 1 ? "setting is" : "settings are");
     if (!sums.with_value || !sums.read) {
-        verdict = (struct verdict){VERDICT_NOTHING, say_nothing(&sums, &problems, name)};
+        char *pool = say_pool(&sums);
+
+        verdict = (struct verdict){VERDICT_NOTHING, say_nothing(&sums, &problems, pool, name)};
+        free(pool);
     } else if (problems.count || sums.bare) {
         verdict = (struct verdict){VERDICT_PARTIAL, say_partial(&sums, &problems, name)};
     } else {

@@ -97,6 +97,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (!*live)
         begin();
     if (*data & 1) {
+        memory_file_put(file, "", 0); /* not the file of the run before */
         write_live(data + 1, size - 1);
         reports_read_live(&reports, file, false);
     } else {

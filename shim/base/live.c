@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "base/leftover.h"
 #include "base/log.h"
 #include "base/outfile.h"
 #include "base/sandbox.h"
@@ -76,7 +77,21 @@ static struct live_head *map_file(uint32_t count)
     memcpy((void *)result, &layout, sizeof layout);
     ((struct live_head *)result)->pid = (int)SYS_CALL(getpid, 0);
     ((struct live_head *)result)->start = start_time();
+    ((struct live_head *)result)->pid_namespace = leftover_namespace();
     return (struct live_head *)result;
+}
+
+/* Each is of 700 kB, and a server that is killed by whoever restarts it would leave one a time. */
+static void remove_old(void)
+{
+    static const struct leftover_kind kind = {LIVE_MAGIC, offsetof(struct live_head, pid),
+                                              offsetof(struct live_head, pid_namespace)};
+    char folder[PATH_SIZE], prefix[PATH_SIZE];
+    const char *base = strrchr(file, '/') + 1;
+
+    fmt_buf(folder, sizeof folder, "%.*s", (int)(base - file), file);
+    fmt_buf(prefix, sizeof prefix, "%s.", base);
+    leftover_remove(folder, prefix, &kind, LEFTOVER_KEPT);
 }
 
 void live_begin(const char *target, const struct live_head *wanted)
@@ -101,6 +116,7 @@ void live_begin(const char *target, const struct live_head *wanted)
     memcpy(layout.magic, LIVE_MAGIC, sizeof layout.magic);
     layout.pages_at = LIVE_HEAD + 2 * LIVE_TEXT;
     mapped = layout.pages_at + (size_t)LIVE_PAGES * page_size();
+    remove_old();
     head = map_file(LIVE_PAGES);
     live_is_on = head != NULL;
 }

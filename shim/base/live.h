@@ -1,7 +1,8 @@
 /*
  * The live report: a file beside that of BATON_REPORT, mapped while the process runs, so that what was
  * counted is there at any moment and after any end, SIGKILL too. `baton report` reads it (struct live_head
- * is the format); it goes when the process writes its report at exit.
+ * is the format); it goes when the process writes its report at exit. Of processes that a signal has ended the last
+ * LEFTOVER_KEPT stay, until they are taken up or more have come (base/leftover.h).
  *
  * Counters are written where they are: a thread's block ends with them (context/thread.c), and that page is
  * one of the file's. Nothing else of a thread is in it.
@@ -37,6 +38,7 @@ struct live_head {
     _Atomic uint32_t text;  /* which of the two texts is whole; its length stands in text_len */
     uint32_t text_len[2];
     uint32_t is_over; /* exit was reached where no more than this word can be written: see below */
+    uint32_t pid_namespace; /* base/leftover.h */
 };
 
 /* A sandbox forbids it, or may: new privileges were given up, and no filter shown. */

@@ -92,7 +92,7 @@ struct live_header {
     uint64_t threads_at, handoffs_at;
     _Atomic uint32_t threads_used, handoffs_used;
     uint32_t family_count;
-    uint32_t reserved;
+    uint32_t pid_namespace; /* base/leftover.h */
     char program[256];
     char families[LIVE_FAMILIES][16];
 };

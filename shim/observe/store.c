@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/arch.h"
+#include "base/leftover.h"
 #include "base/lock.h"
 #include "base/log.h"
 #include "base/outfile.h"
@@ -22,6 +23,8 @@
 #include "userhooks/named.h"
 
 enum { HANDOFFS_GROW = 4096, CHUNKS_GROW = 16 }; /* that are got ready at a time */
+/* Of the live page, where the system gets no more ready later. */
+enum { LIVE_THREADS_RESERVED = 256, LIVE_HANDOFFS_RESERVED = 1 << 16 };
 
 struct live_header *store_live;
 struct handoff *store_handoffs;
@@ -29,7 +32,10 @@ bool store_has_ticks;
 
 static size_t trace_size, live_size;
 static _Atomic size_t chunks_ready; /* may be touched */
-static int live_fd = -1;
+static bool live_is_file;
+/* Of the page, what there may be, and whether each is got ready before it is touched: a full disk would be SIGBUS. */
+static uint32_t threads_most = LIVE_THREADS, handoffs_most = LIVE_HANDOFFS;
+static bool live_grows;
 static struct lock room_lock;
 
 /* ---- the clock ---- */
@@ -167,27 +173,60 @@ static void live_path(char *path, size_t size)
     fmt_buf(path, size, "/dev/shm/baton-%d.live", (int)SYS_CALL(getpid, 0));
 }
 
+static struct live_header *map_live_file(size_t handoffs_at)
+{
+    static const struct leftover_kind kind = {LIVE_PAGE_MAGIC, offsetof(struct live_header, pid),
+                                              offsetof(struct live_header, pid_namespace)};
+    static bool is_clean;
+    struct live_header *header = NULL;
+    char path[64];
+    int fd;
+
+    if (!is_clean) /* not by each child */
+        leftover_remove("/dev/shm", "baton-", &kind, 0);
+    is_clean = true;
+    live_path(path, sizeof path);
+    (void)SYS_CALL(unlinkat, AT_FDCWD, path, 0); /* of an earlier process of this number */
+    fd = sys_open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
+    if (fd >= 0 && SYS_CALL(ftruncate, fd, (long)live_size) == 0)
+        header = store_map(fd, live_size);
+    live_grows = header && store_populate(header, LIVE_HEADER);
+    if (header && !live_grows) { /* Linux before 5.14: all that there will be, at once */
+        threads_most = LIVE_THREADS_RESERVED;
+        handoffs_most = LIVE_HANDOFFS_RESERVED;
+        if (!outfile_reserve(fd, 0, LIVE_HEADER + (size_t)threads_most * LIVE_THREAD_SIZE) ||
+            !outfile_reserve(fd, handoffs_at, handoffs_most * sizeof(struct handoff))) {
+            sys_unmap(header, live_size);
+            header = NULL;
+        }
+    }
+    if (fd >= 0)
+        sys_close(fd);
+    if (header)
+        return header;
+    log_msg(LOG_LEVEL_ERROR, "BATON_LIVE: %s cannot be written", path);
+    if (fd >= 0)
+        (void)SYS_CALL(unlinkat, AT_FDCWD, path, 0);
+    return NULL;
+}
+
 static bool open_live_map(bool is_live)
 {
     size_t handoffs_at = LIVE_HEADER + (size_t)LIVE_THREADS * LIVE_THREAD_SIZE;
     struct live_header *header;
     struct trace_anchor anchor = store_anchor();
-    char path[64];
 
     live_size = handoffs_at + (size_t)LIVE_HANDOFFS * sizeof(struct handoff);
-    if (is_live) {
-        live_path(path, sizeof path);
-        (void)SYS_CALL(unlinkat, AT_FDCWD, path, 0); /* of an earlier process of this number */
-        live_fd = sys_open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
-        if (live_fd < 0 || SYS_CALL(ftruncate, live_fd, (long)live_size) < 0 ||
-            !outfile_reserve(live_fd, 0, LIVE_HEADER)) {
-            log_msg(LOG_LEVEL_ERROR, "BATON_LIVE: %s cannot be written", path);
-            if (live_fd >= 0)
-                sys_close(live_fd);
-            live_fd = -1;
-        }
+    threads_most = LIVE_THREADS;
+    handoffs_most = LIVE_HANDOFFS;
+    live_grows = false;
+    header = is_live ? map_live_file(handoffs_at) : NULL;
+    live_is_file = header != NULL;
+    if (!header) {
+        threads_most = LIVE_THREADS;
+        handoffs_most = LIVE_HANDOFFS;
+        header = store_map(-1, live_size);
     }
-    header = store_map(live_fd, live_size);
     if (!header)
         return false;
     header->version = 1;
@@ -197,6 +236,7 @@ static bool open_live_map(bool is_live)
     header->real_ns = clock_ns(CLOCK_REALTIME);
     header->clock = store_has_ticks ? TRACE_CLOCK_TICKS : TRACE_CLOCK_NS;
     header->is_alive = 1;
+    header->pid_namespace = live_is_file ? leftover_namespace() : 0;
     header->threads_at = LIVE_HEADER;
     header->handoffs_at = handoffs_at;
     header->family_count = FAMILY_COUNT;
@@ -219,9 +259,7 @@ bool store_open(const char *file, unsigned megabytes, bool is_live)
 
 void store_forget(void)
 {
-    if (live_fd >= 0)
-        sys_close(live_fd);
-    live_fd = -1;
+    live_is_file = false;
     store_trace = NULL;
     store_live = NULL;
     store_handoffs = NULL;
@@ -236,7 +274,7 @@ void store_close(void)
         return;
     store_live->is_alive = 0;
     store_trace->last = store_anchor();
-    if (live_fd >= 0) {
+    if (live_is_file) {
         live_path(path, sizeof path);
         (void)SYS_CALL(unlinkat, AT_FDCWD, path, 0);
     }
@@ -290,11 +328,10 @@ uint32_t store_reserve_handoffs(uint32_t count)
     first = atomic_load(&store_live->handoffs_used);
     if (first == 0)
         reserved = 0;
-    if (first + count > LIVE_HANDOFFS) {
+    if (first + count > handoffs_most) {
         first = UINT32_MAX;
-    } else if (live_fd >= 0 && first + count > reserved) {
-        if (outfile_reserve(live_fd, store_live->handoffs_at + reserved * sizeof(struct handoff),
-                            HANDOFFS_GROW * sizeof(struct handoff)))
+    } else if (live_grows && first + count > reserved) {
+        if (store_populate(store_handoffs + reserved, HANDOFFS_GROW * sizeof(struct handoff)))
             reserved += HANDOFFS_GROW;
         else
             first = UINT32_MAX;
@@ -311,11 +348,11 @@ struct live_thread *store_thread(void)
     size_t at;
 
     do {
-        if (number >= LIVE_THREADS)
+        if (number >= threads_most)
             return NULL;
     } while (!atomic_compare_exchange_weak(&store_live->threads_used, &number, number + 1));
     at = store_live->threads_at + (size_t)number * LIVE_THREAD_SIZE;
-    if (live_fd >= 0 && !outfile_reserve(live_fd, at, LIVE_THREAD_SIZE))
+    if (live_grows && !store_populate((char *)store_live + at, LIVE_THREAD_SIZE))
         return NULL;
     return (struct live_thread *)(void *)((char *)store_live + at);
 }

@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "base/outfile.h"
+#include "base/sandbox.h"
 #include "base/sys.h"
 #include "observe/store_parts.h"
 
@@ -30,6 +31,8 @@ bool store_populate(void *start, size_t size)
     uintptr_t end = ((uintptr_t)start + size + PAGE - 1) & ~(uintptr_t)(PAGE - 1);
     long result;
 
+    if (sandbox_is_shut())
+        return false;
     do
         result = SYS_CALL(madvise, first, (long)(end - first), MADVISE_POPULATE_WRITE);
     while (result == -EINTR || result == -EAGAIN);

@@ -194,6 +194,7 @@ SETTINGS = {
     "adapter": {"BATON_CARRY": "adapter:mpfr"},
     "state": {"BATON_CARRY": "locale;fenv;name;ioprio"},
     "report": {"BATON_REPORT": "/dev/null", "BATON_LOG": "debug"},
+    "watched": {"BATON_CARRY": "key:request_key", "BATON_LIVE": "on", "BATON_LATENCY": "on"},
 }
 
 

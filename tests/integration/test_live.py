@@ -55,6 +55,34 @@ def full_disk(tmp_path):
     on_disk("2m", tmp_path, BATON, *words).complains("waited at").says("right 0 wrong 8")
 
 
+@test("of killed processes the last reports stay, sixteen beside the one that is added; a living one's, and what only has such a "
+      "name, stay as well")
+def does_not_pile_up(tmp_path):
+    this_machine_only()
+    report = tmp_path / "counts.json"
+    env = {"BATON_CARRY": ITEM, "BATON_REPORT": report}
+    others = [tmp_path / "counts.json.99999.live", tmp_path / "counts.json.x.live", tmp_path / "counts.jsonx.99998.live"]
+    for other in others:
+        other.write_text("somebody's" * 100)
+    living = subprocess.Popen([find_program("live_report"), "wait"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                              env={**os.environ, "LD_PRELOAD": str(LIBRARY), **{name: str(value) for name, value in env.items()}})
+    try:
+        living.stdout.readline()
+        last = []
+        for _ in range(19):
+            before = set(tmp_path.iterdir())
+            run("live_report", "kill", env=env).exits(-9)
+            last += set(tmp_path.iterdir()) - before
+        left = set(tmp_path.iterdir()) - set(others) - {tmp_path / f"counts.json.{living.pid}.live"}
+        expect(left == set(last[-17:]), f"left: {len(left)}, not the last 17 of {len(last)}")
+        expect((tmp_path / f"counts.json.{living.pid}.live").exists(), "that of the living process has gone")
+        expect(all(other.exists() for other in others), "a file that is none of ours has gone")
+    finally:
+        living.kill()
+        living.communicate()
+    baton("report", "--verdict", report).ok().says(f"ok: {7 * 18} tasks ran with")
+
+
 @test("baton run puts what a killed process had counted into the report, and leaves nothing else")
 def folded_in():
     this_machine_only()

@@ -96,6 +96,25 @@ def gone():
     expect(not [path for path in mine if not Path(f"/proc/{path.stem.split('-')[1]}").exists()], f"left behind: {mine}")
 
 
+@test("the page of a killed process goes when the next one begins its own; the page takes no descriptor of the program's")
+def gone_after_a_signal():
+    env = {**os.environ, "LD_PRELOAD": str(LIBRARY), "BATON_CARRY": "key:request_key", "BATON_LIVE": "on"}
+    process = subprocess.Popen([find_program("trace_pool"), "40", "wait"], env=env, stdout=subprocess.PIPE)
+    page = Path(f"/dev/shm/baton-{process.pid}.live")
+    try:
+        process.stdout.readline()
+        carry("key:request_key", "trace_pool", 50, env={"BATON_LIVE": "on"}).ok().clean()
+        expect(page.exists(), "that of a living process has gone")
+        files = [os.readlink(file) for file in Path(f"/proc/{process.pid}/fd").iterdir()]
+        expect(str(page) not in files, files)
+    finally:
+        process.kill()
+        process.communicate()
+    expect(page.exists(), "nothing was left")
+    carry("key:request_key", "trace_pool", 50, env={"BATON_LIVE": "on"}).ok().clean()
+    expect(not page.exists(), "it is still there")
+
+
 @test("the report has the time between handing over and running, by family")
 def latency():
     report = carry("key:request_key", "trace_pool", 200, env={"BATON_LATENCY": "on"}).ok().clean().reported()

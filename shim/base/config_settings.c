@@ -100,10 +100,82 @@ size_t config_list_number(size_t setting)
     return number;
 }
 
-/* What outfile.c will make of it. */
-static bool config_check_target(struct config *out, const struct place *p)
+static bool config_is(const struct place *p, const char *word)
 {
+    char upper[8];
+
+    if (strlen(word) != p->len)
+        return false;
+    for (size_t i = 0; i <= p->len; i++)
+        upper[i] = (char)(word[i] >= 'a' && word[i] <= 'z' ? word[i] - 32 : word[i]);
     for (size_t i = 0; i < p->len; i++) {
+        if ((p->text[i] >= 'a' && p->text[i] <= 'z' ? p->text[i] - 32 : p->text[i]) != upper[i])
+            return false;
+    }
+    return true;
+}
+
+/* on, yes, 1: by who takes the setting for a switch. */
+static bool config_is_switch(const struct place *p)
+{
+    static const char words[][6] = {"on", "off", "yes", "no", "true", "false", "0", "1"};
+
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        if (config_is(p, words[i]))
+            return true;
+    }
+    return false;
+}
+
+/* What would be a file in the program's folder, of a name that nobody means. */
+static bool config_is_no_file(struct config *out, const struct place *p, bool has_streams)
+{
+    bool is_out = config_is(p, "stdout") || config_is(p, "-"), is_err = config_is(p, "stderr");
+    int len = (int)p->len;
+
+    if (config_is_switch(p))
+        config_expect(out, p, 0, "expected the path of a file; one of this name is ./%.*s", len,
+                      p->text);
+    else if ((is_out || is_err) && !has_streams)
+        config_expect(out, p, 0,
+                      "expected the path of a file, for it is not text; one of this name is ./%.*s",
+                      len, p->text);
+    else if ((is_out || is_err) && memcmp(p->text, is_out ? "stdout" : "stderr", p->len) != 0)
+        config_expect(out, p, 0, "expected %s? A file of this name is ./%.*s",
+                      is_out ? "stdout" : "stderr", len, p->text);
+    else if (p->len > 1 && !memcmp(p->text, "~/", 2))
+        config_expect(out, p, 0, "expected a path without ~, which no shell has replaced here");
+    else if (p->len > 6 && !memcmp(p->text, "file:/", 6))
+        config_expect(out, p, 0, "expected a path, without file:");
+    else
+        return false;
+    return true;
+}
+
+/* A shell's number of the process, which it has not replaced. */
+static bool config_has_shells_pid(const struct place *p, size_t at)
+{
+    static const char *const texts[] = {"$$", "$PID", "${PID}"};
+
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        size_t len = strlen(texts[i]);
+
+        if (p->len - at >= len && !memcmp(p->text + at, texts[i], len))
+            return true;
+    }
+    return false;
+}
+
+/* What outfile.c will make of it. */
+static bool config_check_target(struct config *out, const struct place *p, bool has_streams)
+{
+    if (config_is_no_file(out, p, has_streams))
+        return false;
+    for (size_t i = 0; i < p->len; i++) {
+        if (config_has_shells_pid(p, i)) {
+            config_expect(out, p, i, "expected %%p for the process id");
+            return false;
+        }
         if (p->text[i] != '%')
             continue;
         i++;
@@ -116,6 +188,20 @@ static bool config_check_target(struct config *out, const struct place *p)
         return true;
     config_expect(out, p, 0, "expected the path of a file, this is too long for one");
     return false;
+}
+
+/* None of them is what elf_module_match compares. */
+static void config_check_modules(struct config *out, const struct config_list *list)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        const struct config_item *item = &list->items[i];
+        struct place place = {.text = (char *)item->text, .len = item->len};
+        size_t at = strcspn(item->text, "/*?=:");
+
+        if (item->text[at] || config_is_switch(&place))
+            config_item_error(out, item, item->text[at] ? at : 0,
+                              "expected the beginning of a library's file name, as in libcurl");
+    }
 }
 
 void config_parse(struct reader *r, size_t setting, struct place *p, void *into)
@@ -131,15 +217,23 @@ void config_parse(struct reader *r, size_t setting, struct place *p, void *into)
         break;
     case KIND_COUNT:
         config_parse_count(r->out, p, into);
+        if (setting == SETTING_trace_size && !*(uint32_t *)into) {
+            config_expect(r->out, p, 0, "expected at least 1: a trace needs room");
+            *(uint32_t *)into = 1;
+        }
         break;
     case KIND_SECONDS:
         config_parse_seconds(r->out, p, into);
         break;
     case KIND_TARGET:
-        if (!config_check_target(r->out, p))
+        if (!config_check_target(r->out, p, setting != SETTING_trace))
             break;
-        /* fall through */
+        p->text[p->len] = '\0';
+        *(const char **)into = p->text;
+        break;
     case KIND_PATH:
+        if (setting == SETTING_crash && config_is_no_file(r->out, p, true))
+            break;
         p->text[p->len] = '\0';
         *(const char **)into = p->text;
         break;
@@ -147,6 +241,8 @@ void config_parse(struct reader *r, size_t setting, struct place *p, void *into)
     case KIND_NAMES:
         config_parse_list(r->out, p, s->kind == KIND_LIST ? ";" : ",;",
                           r->items + config_list_number(setting) * r->item_max, r->item_max, into);
+        if (setting == SETTING_own || setting == SETTING_pools)
+            config_check_modules(r->out, into);
         break;
     }
 }

@@ -224,6 +224,13 @@ static bool family_is_named(enum family family, const struct config_item *item)
            (!strncmp(item->text, name, item->len) && name[item->len] == '.');
 }
 
+/* glib, glib. and glib.*, where there are glib.pool and others. */
+static bool is_all_of(const char *name, const char *family, size_t stem)
+{
+    return !strncmp(name, family, stem) &&
+           (!name[stem] || !strcmp(name + stem, ".") || !strcmp(name + stem, ".*"));
+}
+
 static void family_unknown(struct config *config, const struct config_item *item)
 {
     unsigned best = item->len < 16 ? item->len / 3 + 1 : 0;
@@ -237,11 +244,12 @@ static void family_unknown(struct config *config, const struct config_item *item
         size_t stem = strcspn(family_names[family], ".");
         unsigned distance = config_name_distance(name, family_names[family]);
 
-        if (name[stem] == '\0' && !strncmp(name, family_names[family], stem)) {
-            config_item_error(config, item, 0, "no such family of handoffs, expected %s?", name);
+        if (is_all_of(name, family_names[family], stem) ||
+            (!strncmp(name, "lib", 3) && is_all_of(name + 3, family_names[family], stem))) {
+            config_item_error(config, item, 0, "no such family of handoffs, expected %.*s?",
+                              (int)stem, family_names[family]);
             return;
         }
-
         if (distance < best) {
             best = distance;
             nearest = family_names[family];

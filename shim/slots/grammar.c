@@ -187,12 +187,13 @@ static const char *colon_of(const struct slot_form *form)
     return form->shape == SHAPE_ALONE ? "" : ":";
 }
 
-/* "key:, tls: ... or adapter:" */
+/* "auto, key:, tls: ... or adapter:" */
 static void list_kinds(char *buf, size_t n)
 {
+    fmt_buf(buf, n, "auto");
     for (unsigned i = 0; i < SLOT_KINDS; i++) {
-        const char *before = !i ? "" : i + 1 < SLOT_KINDS ? ", " : " or ";
-        size_t used = i ? strlen(buf) : 0;
+        const char *before = i + 1 < SLOT_KINDS ? ", " : " or ";
+        size_t used = strlen(buf);
 
         fmt_buf(buf + used, n - used, "%s%s%s", before, slot_kinds[i]->form->name,
                 colon_of(slot_kinds[i]->form));
@@ -209,7 +210,15 @@ static bool unknown_kind(const char *text, size_t len, struct slot_error *error)
         fmt_buf(hint, sizeof hint, "adapter:%s, for it is an adapter", text);
         return form_bad(error, text, hint);
     }
+    for (unsigned i = 0; i < 5; i++) {
+        if (i == 4 && !(to_lower(text[i]) >= 'a' && to_lower(text[i]) <= 'z'))
+            return form_bad(error, text, "auto, an item of its own: it takes no more");
+        if (i < 4 && to_lower(text[i]) != "auto"[i])
+            break;
+    }
     list_kinds(kinds, sizeof kinds);
+    if (memchr(text, '=', len)) /* key=NAME */
+        len = strcspn(text, "=");
     for (unsigned i = 0; i < SLOT_KINDS && len && len < sizeof word; i++) {
         const struct slot_form *form = slot_kinds[i]->form;
 

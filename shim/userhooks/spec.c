@@ -310,7 +310,8 @@ static bool note_option(struct given *given, const char *name)
 
 bool spec_parse(char *text, struct named_spec *out, struct spec_error *error)
 {
-    char *open = strrchr(text, '('), *close, *option; /* names of C++ have some of their own */
+    char *open = strrchr(text, '('), *close, *option,
+         *next_item; /* names of C++ have some of their own */
     struct given given = {.count = 0};
     unsigned seen = 0;
     bool has_kind = false;
@@ -318,7 +319,8 @@ bool spec_parse(char *text, struct named_spec *out, struct spec_error *error)
     out->pair = "";
     out->stack = NAMED_STACK;
     if (!open)
-        return spec_fail(error, text + strlen(text), "(kind=...) after the name of the function");
+        return spec_fail(error, text + strlen(text),
+                         "(kind=...) after the name of the function, or preset:NAME");
     close = strchr(open, ')');
     if (!close)
         return spec_fail(error, text + strlen(text), "a closing )");
@@ -327,6 +329,9 @@ bool spec_parse(char *text, struct named_spec *out, struct spec_error *error)
     if (close[-1] == ',')
         return spec_fail(error, close, "an option after the comma, or no comma");
     *open = *close = '\0';
+    next_item = strstr(text, "),");
+    if (next_item && strstr(text, "(kind="))
+        return spec_fail(error, next_item + 1, "a ';' between items");
     if (!spec_read_name(text, out, error))
         return false;
     for (option = open + 1; option < close;) {

@@ -85,7 +85,7 @@ BINDING      = -Wl,-z,lazy -Wl,-z,norelro
 LAYOUT       = -Wl,-z,noseparate-code -Wl,-T,$(B)/layout.ld
 LAYOUT_KNOWN = $(shell $(CC) $(LDFLAGS) $(BINDING) -shared -nostdlib $(LAYOUT) -o /dev/null -x c /dev/null 2>/dev/null && echo yes)
 # The objects that every start runs, in that order: their code lies together, and so does what they write to.
-START_TEXT := init interpose/early interpose/early_tables interpose/early_references interpose/deferred base/string base/config \
+START_TEXT := init interpose/early interpose/early_tables interpose/early_references interpose/deferred base/string base/auxv base/config \
               base/config_settings base/config_file base/config_parse interpose/hooks slots/parse slots/grammar \
               slots/form slots/kinds slots/slots slots/resolve slots/names slots/policy slots/key slots/key_item slots/key_by \
               slots/key_guard slots/native slots/tls slots/fn slots/locale slots/fenv \

@@ -168,6 +168,14 @@ static void defer(const char *name, Elf64_Dyn *entries, size_t count)
             *next++ = table[i];
     }
     list->relative = (uint32_t)(next - sorted);
+    /* What each is to be, but for where the library will lie: then one addition puts it right. */
+    for (size_t i = 0; i < list->relative; i++) {
+        void *place = at(sorted[i].r_offset, sizeof(uint64_t));
+
+        if (!place)
+            give_up(name, "a pointer of it lies nowhere in the file");
+        memcpy(place, &sorted[i].r_addend, sizeof(uint64_t));
+    }
     for (size_t i = all; i < total; i++) {
         if (!is_own_thread_offset(&table[i]))
             continue;

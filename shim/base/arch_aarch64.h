@@ -4,6 +4,7 @@
 
 #include <elf.h>
 #include <linux/audit.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <ucontext.h>
@@ -158,6 +159,13 @@ static inline __attribute__((always_inline)) const uintptr_t *arch_tls_table(voi
 }
 
 /* The eight bytes at an offset from the thread pointer, of any alignment. */
+/* What glibc's pthread_self answers, and where the thread's number stands behind it. */
+static inline const char *arch_thread(void)
+{
+    return (const char *)pthread_self();
+}
+enum { ARCH_THREAD_NUMBER = 0xd0 };
+
 typedef uint64_t arch_tp_word __attribute__((aligned(1), may_alias));
 #define ARCH_TP_WORD(offset) (*(arch_tp_word *)(void *)(arch_tp() + (offset)))
 

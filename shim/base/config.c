@@ -6,11 +6,12 @@
  * locale (isdigit). One mapping holds every text, so that the program may do what it likes with
  * its environment. An empty value is the same as none.
  */
+#include "base/arch.h"
+#include "base/auxv.h"
 #include "base/config.h"
 
 #include <stdatomic.h>
 #include <string.h>
-#include <sys/auxv.h>
 
 #include "base/config_reader.h"
 #include "base/log.h"
@@ -22,7 +23,7 @@ static char *config_value(char *entry, size_t *name_len)
     char *equals;
 
     if (*entry != *CONFIG_PREFIX || strncmp(entry, CONFIG_PREFIX, CONFIG_PREFIX_LEN) != 0 ||
-        strncmp(entry, CONFIG_PREFIX "TEST_", 11) == 0)
+        (entry[CONFIG_PREFIX_LEN] == 'T' && strncmp(entry, CONFIG_PREFIX "TEST_", 11) == 0))
         return NULL;
     equals = strchr(entry, '=');
     *name_len = equals ? (size_t)(equals - entry) : 0;
@@ -60,17 +61,21 @@ static void config_read_entry(struct reader *r, char *entry)
     config_take(r, setting, &p);
 }
 
+static APART void config_set_default(struct reader *r, size_t i)
+{
+    char text[sizeof config_settings[i].def];
+    struct place p = {
+        .name = config_settings[i].name, .text = text, .len = config_settings[i].def_len};
+
+    memcpy(text, config_settings[i].def, sizeof text);
+    config_parse(r, i, &p, (char *)r->out + config_settings[i].offset);
+}
+
 static void config_set_defaults(struct reader *r)
 {
     for (size_t i = 0; i < SETTING_COUNT; i++) {
-        char text[64];
-        struct place p = {
-            .name = config_settings[i].name, .text = text, .len = strlen(config_settings[i].def)};
-
-        if (!p.len)
-            continue; /* the zeroes are right */
-        memcpy(text, config_settings[i].def, p.len + 1);
-        config_parse(r, i, &p, (char *)r->out + config_settings[i].offset);
+        if (config_settings[i].def[0]) /* else the zeroes are right */
+            config_set_default(r, i);
     }
 }
 
@@ -180,7 +185,7 @@ void config_read_as(bool is_secure, char **envp, struct config *out)
 
 void config_read(char **envp, struct config *out)
 {
-    config_read_as(getauxval(AT_SECURE) != 0, envp, out);
+    config_read_as(auxv_get(AT_SECURE) != 0, envp, out);
     if (out->is_secure)
         config_scrub(envp);
 }

@@ -271,10 +271,12 @@ wrong:
         config_expect(c, p, at, "expected a number of seconds, as in 30 or 0.5");
 }
 
-/* The end of the piece that begins at AT. */
+/* The end of the piece that begins at AT: at one of one or two separators. */
 static size_t config_piece_end(const struct place *p, const char *separators, size_t at)
 {
-    while (at < p->len && !strchr(separators, p->text[at]))
+    char one = separators[0], other = separators[1] ? separators[1] : one;
+
+    while (at < p->len && p->text[at] && p->text[at] != one && p->text[at] != other)
         at++;
     return at;
 }
@@ -291,31 +293,27 @@ static struct place config_piece(const struct place *p, size_t at, size_t end)
 }
 
 /* "$ITEMS;" is what shells make; any other gap is a forgotten item. */
-static void config_say_gap(struct config *c, const struct place *p, const char *separators)
-{
-    for (size_t at = 0, end; at <= p->len; at = end + 1) {
-        end = config_piece_end(p, separators, at);
-        if (config_piece(p, at, end).len || (end == p->len && at && *separators == ';'))
-            continue;
-        config_expect(c, p, at, "expected %s here, or no '%c'",
-                      *separators == ';' ? "an item" : "a name",
-                      end < p->len ? p->text[end] : p->text[at - 1]);
-        return;
-    }
-}
-
 void config_parse_list(struct config *c, const struct place *p, const char *separators,
                        struct config_item *buffer, size_t capacity, struct config_list *into)
 {
-    config_say_gap(c, p, separators);
-    for (size_t at = 0, end; at < p->len; at = end + 1) {
+    size_t first = into->count;
+    bool is_said = false;
+    char behind = '\0';
+
+    /* A message shows the whole text: it is cut into pieces afterwards. */
+    for (size_t at = 0, end; at <= p->len; at = end + 1) {
         struct place item;
 
         end = config_piece_end(p, separators, at);
         item = config_piece(p, at, end);
+        behind = end < p->len ? p->text[end] : behind;
+        if (!item.len && !is_said && (end < p->len || !at || *separators != ';')) {
+            config_expect(c, p, at, "expected %s here, or no '%c'",
+                          *separators == ';' ? "an item" : "a name", behind);
+            is_said = true;
+        }
         if (!item.len || into->count >= capacity)
             continue;
-        item.text[item.len] = '\0';
         buffer[into->count++] = (struct config_item){.text = item.text,
                                                      .name = p->name,
                                                      .file = p->file,
@@ -324,4 +322,6 @@ void config_parse_list(struct config *c, const struct place *p, const char *sepa
                                                      .column = item.column};
         into->items = buffer;
     }
+    for (; first < into->count; first++)
+        p->text[buffer[first].text - p->text + (ptrdiff_t)buffer[first].len] = '\0';
 }

@@ -27,6 +27,7 @@ struct setting {
     char help[96];
     enum setting_kind kind;
     uint16_t offset; /* in struct config */
+    uint8_t def_len;
     bool is_secure_ok;
 };
 

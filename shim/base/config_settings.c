@@ -22,7 +22,7 @@
 
 const struct setting config_settings[SETTING_COUNT] = {
 #define ROW(field, name, kind, words, def, secure_ok, help) \
-    {name, words, def, help, kind, offsetof(struct config, field), secure_ok},
+    {name, words, def, help, kind, offsetof(struct config, field), sizeof(def) - 1, secure_ok},
 #define ROW_EXPANDED(...) ROW(__VA_ARGS__)
 #define SETTING(field, name, type, def, secure_ok, help) \
     ROW_EXPANDED(field, name, CONFIG_ROW_##type, def, secure_ok, help)

@@ -44,15 +44,17 @@ uint32_t lock_self_slow(void)
 {
     enum { FIRST = 0x40, LAST = 0x400 };
     static atomic_bool is_looked_for;
-    const char *thread = (const char *)(uintptr_t)pthread_self();
+    const char *thread = arch_thread();
     const uint32_t *at, *end;
     uint32_t number;
     int found = 0;
 
     if (!atomic_exchange(&is_looked_for, true)) {
         number = (uint32_t)SYS_CALL(gettid, 0L);
-        at = (const uint32_t *)(const void *)(thread + FIRST);
+        at = (const uint32_t *)(const void *)(thread + ARCH_THREAD_NUMBER);
         end = (const uint32_t *)(const void *)(thread + LAST);
+        if (*at != number) /* where it is in most */
+            at = (const uint32_t *)(const void *)(thread + FIRST);
         while (at < end && *at != number)
             at++;
         if (at < end)

@@ -42,8 +42,32 @@ void *memcpy(void *restrict to, const void *restrict from, size_t size)
         *(word *)(void *)out = *(const word *)(const void *)in;
         KEEP_LOOP();
     }
+    if (size && out - (char *)to >= (ptrdiff_t)sizeof(word)) { /* the last word, some of it again */
+        *(word *)(void *)(out + size - sizeof(word)) =
+            *(const word *)(const void *)(in + size - sizeof(word));
+        return to;
+    }
     while (size--) {
         *out++ = *in++;
+        KEEP_LOOP();
+    }
+    return to;
+}
+
+void *memmove(void *to, const void *from, size_t size)
+{
+    char *out = to;
+    const char *in = from;
+
+    if ((uintptr_t)out - (uintptr_t)in < size) { /* upwards, into what is still to be read */
+        while (size--) {
+            out[size] = in[size];
+            KEEP_LOOP();
+        }
+        return to;
+    }
+    for (; size; size--, out++, in++) {
+        *out = *in;
         KEEP_LOOP();
     }
     return to;
@@ -81,6 +105,14 @@ int memcmp(const void *one, const void *other, size_t size)
 {
     const unsigned char *a = one, *b = other;
 
+    for (; size >= sizeof(words); size -= sizeof(words), a += sizeof(words), b += sizeof(words)) {
+        const words *x = (const words *)(const void *)a, *y = (const words *)(const void *)b;
+
+        if ((x->at[0] ^ y->at[0]) | (x->at[1] ^ y->at[1]) | (x->at[2] ^ y->at[2]) |
+            (x->at[3] ^ y->at[3]))
+            break;
+        KEEP_LOOP();
+    }
     for (; size >= sizeof(word); size -= sizeof(word), a += sizeof(word), b += sizeof(word)) {
         if (*(const word *)(const void *)a != *(const word *)(const void *)b)
             break;
@@ -122,11 +154,17 @@ size_t strlen(const char *text)
 {
     const char *end = text;
 
-    while (*end) {
-        end++;
+    for (;; end += 4) { /* one behind the other: nothing behind the end may be read */
+        if (!end[0])
+            return (size_t)(end - text);
+        if (!end[1])
+            return (size_t)(end + 1 - text);
+        if (!end[2])
+            return (size_t)(end + 2 - text);
+        if (!end[3])
+            return (size_t)(end + 3 - text);
         KEEP_LOOP();
     }
-    return (size_t)(end - text);
 }
 
 size_t strnlen(const char *text, size_t max)
@@ -160,9 +198,11 @@ int strncmp(const char *one, const char *other, size_t max)
 char *(strchr)(const char *text, int c)
 {
     for (;; text++) {
-        if (*text == (char)c)
+        char here = *text;
+
+        if (here == (char)c)
             return (char *)(uintptr_t)text;
-        if (!*text)
+        if (!here)
             return NULL;
         KEEP_LOOP();
     }
@@ -173,9 +213,11 @@ char *(strrchr)(const char *text, int c)
     const char *last = NULL;
 
     for (;; text++) {
-        if (*text == (char)c)
+        char here = *text;
+
+        if (here == (char)c)
             last = text;
-        if (!*text)
+        if (!here)
             return (char *)(uintptr_t)last;
         KEEP_LOOP();
     }
@@ -185,9 +227,50 @@ size_t strcspn(const char *text, const char *stops)
 {
     size_t len = 0;
 
-    while (text[len] && !strchr(stops, text[len]))
+    if (stops[0] && !stops[1]) {
+        const char *end = text;
+
+        for (char stop = stops[0], here; (here = *end) != '\0' && here != stop; end++)
+            KEEP_LOOP();
+        return (size_t)(end - text);
+    }
+    for (; text[len]; len++) {
+        for (const char *stop = stops; *stop; stop++) {
+            if (text[len] == *stop)
+                return len;
+            KEEP_LOOP();
+        }
+    }
+    return len;
+}
+
+size_t strspn(const char *text, const char *kept)
+{
+    size_t len = 0;
+
+    while (text[len] && strchr(kept, text[len]))
         len++;
     return len;
+}
+
+char *(strpbrk)(const char *text, const char *stops)
+{
+    text += strcspn(text, stops);
+    return *text ? (char *)(uintptr_t)text : NULL;
+}
+
+char *(strstr)(const char *text, const char *part)
+{
+    size_t len = strlen(part);
+
+    if (!len)
+        return (char *)(uintptr_t)text;
+    for (; *text; text++) {
+        if (*text == *part && strncmp(text, part, len) == 0)
+            return (char *)(uintptr_t)text;
+        KEEP_LOOP();
+    }
+    return NULL;
 }
 
 char *strcpy(char *restrict to, const char *restrict from)

@@ -58,8 +58,8 @@ void deferred_apply(void)
         ElfW(Addr) *place = (ElfW(Addr) *)(base + r->r_offset), linked = (ElfW(Addr))r->r_addend,
                    now = __atomic_load_n(place, __ATOMIC_RELAXED);
 
-        /* The linker writes nothing there, or where it thinks that we are. */
-        if (!now || now == linked)
+        /* As it is in the file. */
+        if (now == linked)
             __atomic_store_n(place, base + linked, __ATOMIC_RELAXED);
     }
     __atomic_store_n(&is_applied, true, __ATOMIC_RELEASE);
@@ -67,7 +67,7 @@ void deferred_apply(void)
 
 static inline void apply(ElfW(Addr) base, const ElfW(Rela) * r)
 {
-    *(ElfW(Addr) *)(base + r->r_offset) = base + (ElfW(Addr))r->r_addend;
+    *(ElfW(Addr) *)(base + r->r_offset) += base; /* lighten.c has put there what it adds */
 }
 
 void deferred_apply_first(void)

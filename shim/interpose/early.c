@@ -15,6 +15,7 @@
 #include "interpose/early.h"
 
 #include "base/arch.h"
+#include "base/auxv.h"
 #include "elf/elf.h"
 #include "interpose/arch.h"
 #include "interpose/deferred.h"
@@ -89,6 +90,7 @@ static bool is_configured(void)
 
     if (!stack)
         return true;
+    auxv_stack = stack;
     environment = (char **)(uintptr_t)(stack + 1 + stack[0] + 1);
     for (; *environment; environment++) {
         const char *entry = *environment;
@@ -234,6 +236,15 @@ static void hide_names(void)
  * From now on the loader asks us of what we export of other libraries. What the C library has it has
  * always, and tools look those up by what they are.
  */
+static inline void make_ask(elf_sym *symbol, ElfW(Addr) first, ElfW(Addr) length,
+                            ElfW(Addr) to_asker)
+{
+    if (symbol->st_value - first < length) {
+        symbol->st_info |= STT_FUNC ^ STT_GNU_IFUNC; /* a function it is */
+        symbol->st_value += to_asker;
+    }
+}
+
 static void make_names_ask(void)
 {
 #define IS_OWN(family)                                                                     \
@@ -255,14 +266,17 @@ static void make_names_ask(void)
                              __ehdr_start,
                      length = (ElfW(Addr))(HOOK_COUNT - OWN) * HOOK_STRIDE,
                      to_asker = (ElfW(Addr))hook_askers - (ElfW(Addr))hook_exports;
-    elf_sym *end = early_names.symbols + early_names.end;
+    elf_sym *symbol = early_names.symbols + early_names.first,
+            *end = early_names.symbols + early_names.end;
 
-    for (elf_sym *symbol = early_names.symbols + early_names.first; symbol < end; symbol++) {
-        if (symbol->st_value - first >= length)
-            continue;
-        symbol->st_info |= STT_FUNC ^ STT_GNU_IFUNC; /* a function it is */
-        symbol->st_value += to_asker;
+    for (; end - symbol >= 4; symbol += 4) {
+        make_ask(&symbol[0], first, length, to_asker);
+        make_ask(&symbol[1], first, length, to_asker);
+        make_ask(&symbol[2], first, length, to_asker);
+        make_ask(&symbol[3], first, length, to_asker);
     }
+    for (; symbol < end; symbol++)
+        make_ask(symbol, first, length, to_asker);
 }
 
 static bool idle(void)

@@ -280,7 +280,7 @@ static void arm(void)
     struct sigaction ours = {.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER}, present;
 
     ours.sa_sigaction = handle;
-    sigemptyset(&ours.sa_mask);
+    memset(&ours.sa_mask, 0, sizeof ours.sa_mask);
     for (int i = 0; i < SIGNALS; i++) {
         if (sigaction(signals[i], NULL, &present) != 0 ||
             (present.sa_flags & SA_SIGINFO && present.sa_sigaction == handle) ||

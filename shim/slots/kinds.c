@@ -13,7 +13,8 @@ const struct slot_kind *slot_kind_find(const char *name, size_t len)
     for (unsigned i = 0; i < SLOT_KINDS; i++) {
         const struct slot_form *form = slot_kinds[i]->form;
 
-        if (len < sizeof form->name && !form->name[len] && !memcmp(form->name, name, len))
+        if (*form->name == *name && len < sizeof form->name && !form->name[len] &&
+            !memcmp(form->name, name, len))
             return slot_kinds[i];
     }
     return NULL;

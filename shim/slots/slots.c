@@ -44,11 +44,23 @@ bool slot_is_done(const struct slot *slot)
     return slot->state == SLOT_WAITING && slot->was_bound && slot_had_value(slot);
 }
 
+/* Behind what stands there up to AT, as far as there is room. */
+static size_t add_text(char *into, size_t size, size_t at, const char *text)
+{
+    while (*text && at + 1 < size)
+        into[at++] = *text++;
+    into[at] = '\0';
+    return at;
+}
+
 void slot_bound(struct slot *slot, const char *module, const char *symbol)
 {
     int saved_errno = errno;
+    size_t at;
 
-    fmt_buf(slot->where, sizeof slot->where, "%s in %s", symbol, module);
+    at = add_text(slot->where, sizeof slot->where, 0, symbol);
+    at = add_text(slot->where, sizeof slot->where, at, " in ");
+    add_text(slot->where, sizeof slot->where, at, module);
     log_msg(LOG_LEVEL_DEBUG, "%s: found %s", slot->item, slot->where);
     /* In this order: a thread that sees the new epoch sees the slot bound. */
     slot->since = atomic_load(&slots_epoch) + 1;

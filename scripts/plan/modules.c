@@ -164,7 +164,7 @@ bool modules_open_symbols(const struct module *module, struct elf_file *out)
         *out = own;
         return true;
     }
-    is_there = elf_file_open_debug(&module->elf, &own, out);
+    is_there = elf_file_open_debug(&module->elf, &own, NULL, out);
     elf_file_close(&own);
     if (is_there && out->symtab.count)
         return true;

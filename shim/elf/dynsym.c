@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/auxv.h>
 
+#include "base/arch.h"
 #include "elf/file.h"
 
 #define VERSYM_HIDDEN 0x8000
@@ -45,6 +46,8 @@ struct elf_wanted {
     const struct elf_module *module;
     const char *name, *version;
     unsigned want;
+    uint32_t hash;
+    size_t len;
 };
 
 static bool elf_dynsym_fits(const struct elf_wanted *w, size_t index)
@@ -60,7 +63,9 @@ static bool elf_dynsym_fits(const struct elf_wanted *w, size_t index)
         !(elf_symbol_kind(sym->st_info) & w->want) ||
         (bind != STB_GLOBAL && bind != STB_WEAK && bind != STB_GNU_UNIQUE))
         return false;
-    if (strcmp(m->dynstr + sym->st_name, w->name) != 0)
+    /* The table ends with a terminator: so far it may be read. */
+    if (m->dynstr_len - sym->st_name <= w->len ||
+        memcmp(m->dynstr + sym->st_name, w->name, w->len + 1) != 0)
         return false;
     if (!m->versym)
         return true;
@@ -70,24 +75,30 @@ static bool elf_dynsym_fits(const struct elf_wanted *w, size_t index)
                       : !(m->versym[index] & VERSYM_HIDDEN);
 }
 
+/* Most modules have not the name: then no more than this is looked at. */
+static inline bool elf_may_have(const struct elf_module *m, uint32_t hash)
+{
+    const uint32_t *header = m->gnu_hash;
+    uint32_t bucket_count = header[0], bloom_count = header[2];
+    const ElfW(Addr) *bloom = (const void *)(header + 4);
+    ElfW(Addr) word;
+    enum { BITS = 8 * sizeof word };
+
+    if (!bucket_count || !bloom_count ||
+        bloom_count * sizeof *bloom + bucket_count * 4ul > m->hi - (uintptr_t)bloom)
+        return false;
+    word = bloom[hash / BITS & (bloom_count - 1)];
+    return word >> (hash % BITS) & word >> ((hash >> (header[3] & 31)) % BITS) & 1;
+}
+
 static size_t elf_lookup_gnu(const struct elf_wanted *w)
 {
     const struct elf_module *m = w->module;
     const uint32_t *header = m->gnu_hash;
-    uint32_t bucket_count = header[0], first = header[1], bloom_count = header[2], hash = 5381;
+    uint32_t bucket_count = header[0], first = header[1], bloom_count = header[2], hash = w->hash;
     const ElfW(Addr) *bloom = (const void *)(header + 4);
     const uint32_t *buckets, *chain;
-    ElfW(Addr) word;
-    unsigned bits = 8 * sizeof word;
 
-    for (const char *c = w->name; *c; c++)
-        hash = hash * 33 + (unsigned char)*c;
-    if (!bucket_count || !bloom_count ||
-        bloom_count * sizeof *bloom + bucket_count * 4ul > m->hi - (uintptr_t)bloom)
-        return 0;
-    word = bloom[hash / bits & (bloom_count - 1)];
-    if (!(word >> (hash % bits) & word >> ((hash >> (header[3] & 31)) % bits) & 1))
-        return 0;
     buckets = (const void *)(bloom + bloom_count);
     chain = buckets + bucket_count;
     for (size_t i = buckets[hash % bucket_count]; i >= first && i; i++) {
@@ -123,15 +134,28 @@ static size_t elf_lookup_sysv(const struct elf_wanted *w)
     return 0;
 }
 
+uint32_t elf_name_hash(const char *name)
+{
+    uint32_t hash = 5381;
+
+    for (; *name; name++)
+        hash = hash * 33 + (unsigned char)*name;
+    return hash;
+}
+
 bool elf_dynsym_find(const struct elf_module *module, const char *name, const char *version,
                      unsigned want, struct elf_symbol *out)
 {
-    struct elf_wanted w = {module, name, version, want};
+    return elf_dynsym_find_hashed(module, name, elf_name_hash(name), version, want, out);
+}
+
+static APART bool elf_dynsym_take(const struct elf_module *module, const char *name, uint32_t hash,
+                                  const char *version, unsigned want, struct elf_symbol *out)
+{
+    struct elf_wanted w = {module, name, version, want, hash, strlen(name)};
     const elf_sym *sym;
     size_t index = 0;
 
-    if (!module->dynsym)
-        return false;
     if (module->gnu_hash)
         index = elf_lookup_gnu(&w);
     else if (module->sysv_hash)
@@ -143,6 +167,14 @@ bool elf_dynsym_find(const struct elf_module *module, const char *name, const ch
                            ELF_FROM_DYNSYM, out);
 }
 
+bool elf_dynsym_find_hashed(const struct elf_module *module, const char *name, uint32_t hash,
+                            const char *version, unsigned want, struct elf_symbol *out)
+{
+    if (!module->dynsym || (module->gnu_hash && !elf_may_have(module, hash)))
+        return false;
+    return elf_dynsym_take(module, name, hash, version, want, out);
+}
+
 /* aarch64 gives resolvers the processor's features so; elsewhere the arguments are not looked at. */
 struct elf_ifunc_argument {
     unsigned long size, hwcap, hwcap2;
@@ -150,20 +182,27 @@ struct elf_ifunc_argument {
 
 void *elf_symbol_address(const struct elf_symbol *symbol)
 {
-    struct elf_ifunc_argument argument = {sizeof argument, getauxval(AT_HWCAP),
-                                          getauxval(AT_HWCAP2)};
     void *(*resolve)(unsigned long, const struct elf_ifunc_argument *) = (void *)symbol->value;
+    struct elf_ifunc_argument argument = {.size = sizeof argument};
 
     if (!symbol->is_ifunc)
         return (void *)symbol->value;
+    argument.hwcap = getauxval(AT_HWCAP);
+    argument.hwcap2 = getauxval(AT_HWCAP2);
     return resolve(argument.hwcap | 1ul << 62, &argument);
 }
 
 void *elf_dynsym(const struct elf_module *module, const char *name)
 {
+    return elf_dynsym_hashed(module, name, elf_name_hash(name));
+}
+
+void *elf_dynsym_hashed(const struct elf_module *module, const char *name, uint32_t hash)
+{
     struct elf_symbol symbol;
 
-    if (!elf_dynsym_find(module, name, NULL, ELF_FUNC | ELF_OBJECT | ELF_NOTYPE, &symbol))
+    if (!elf_dynsym_find_hashed(module, name, hash, NULL, ELF_FUNC | ELF_OBJECT | ELF_NOTYPE,
+                                &symbol))
         return NULL;
     return elf_symbol_address(&symbol);
 }

@@ -6,7 +6,6 @@
 #include "elf/elf.h"
 
 #include <string.h>
-#include <sys/auxv.h>
 
 #include "elf/file.h"
 
@@ -166,6 +165,7 @@ void *elf_linked_next(const void *address, const char *name)
 
 struct elf_global {
     const char *name;
+    uint32_t hash;
     const elf_phdr *skip;
     struct elf_module module;
     struct elf_symbol symbol;
@@ -180,7 +180,8 @@ static int elf_visit_global(const struct elf_module *module, void *arg)
     struct elf_symbol symbol;
 
     if (module->phdr == g->skip || module->lo == g->vdso ||
-        !elf_dynsym_find(module, g->name, NULL, ELF_FUNC | ELF_OBJECT | ELF_NOTYPE, &symbol))
+        !elf_dynsym_find_hashed(module, g->name, g->hash, NULL, ELF_FUNC | ELF_OBJECT | ELF_NOTYPE,
+                                &symbol))
         return 0;
     if (!g->count++) {
         g->module = *module;
@@ -193,11 +194,15 @@ void *elf_lookup_global(const char *name, const struct elf_module *skip, struct 
                         unsigned *count)
 {
     struct elf_global g = {.name = name,
+                           .hash = elf_name_hash(name),
                            .skip = skip ? skip->phdr : NULL,
-                           .vdso = getauxval(AT_SYSINFO_EHDR),
+                           .vdso = elf_vdso(),
                            .wants_count = count};
 
-    elf_each_module(elf_visit_global, &g);
+    /* What came with the program comes first, and can be asked without the loader. */
+    if (count || !__atomic_load_n(&elf_startup_known, __ATOMIC_ACQUIRE) ||
+        !elf_each_startup(elf_visit_global, &g))
+        elf_each_module(elf_visit_global, &g);
     if (count)
         *count = g.count;
     if (!g.count)

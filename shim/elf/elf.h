@@ -140,12 +140,18 @@ struct elf_symbol {
 bool elf_dynsym_find(const struct elf_module *module, const char *name, const char *version,
                      unsigned want, struct elf_symbol *out);
 
+/* The same with elf_name_hash(NAME), for who asks many modules. */
+bool elf_dynsym_find_hashed(const struct elf_module *module, const char *name, uint32_t hash,
+                            const char *version, unsigned want, struct elf_symbol *out);
+uint32_t elf_name_hash(const char *name);
+
 /* Does the module take a symbol of that name from another one? */
 bool elf_dynsym_imports(const struct elf_module *module, const char *name);
 
 /* The address of an exported function or object, NULL when there is none. Indirect functions are
  * resolved, which calls the module. */
 void *elf_dynsym(const struct elf_module *module, const char *name);
+void *elf_dynsym_hashed(const struct elf_module *module, const char *name, uint32_t hash);
 
 /* The first definition in load order outside of SKIP (may be NULL: nothing is left out). FOUND and
  * COUNT (the number of modules that define it) may be NULL. */
@@ -180,6 +186,7 @@ struct elf_query {
     const char *file;        /* of a static symbol: "count.c"; NULL: any */
     unsigned want;           /* bits of enum elf_want */
     struct elf_symbol found; /* set by the search; matches == 0: not found */
+    uint32_t hash;           /* of the name; 0: it is worked out */
 };
 
 /* Look for N names at once: exported ones first, then .symtab of the file, then, when the file is

@@ -60,20 +60,32 @@ static void elf_file_take_table(const struct elf_file *f, const elf_ehdr *header
 
 static void elf_file_take_debug_link(struct elf_file *f, const char *data, size_t len)
 {
-    size_t name_len = strnlen(data, len), crc_at = (name_len + 4) & ~(size_t)3;
+    const char *end = data, *limit = data + len;
+    size_t name_len, crc_at;
 
-    if (!name_len || crc_at > len || len - crc_at < 4 || memchr(data, '/', name_len))
+    while (end < limit && *end && *end != '/')
+        end++;
+    name_len = (size_t)(end - data);
+    crc_at = (name_len + 4) & ~(size_t)3;
+    if (!name_len || crc_at > len || len - crc_at < 4 || *end)
         return;
     f->debug_link = data;
     memcpy(&f->debug_link_crc, data + crc_at, 4);
 }
 
+/* The names of sections; NULL: there are none. */
+struct elf_names_of_sections {
+    const char *text;
+    size_t len;
+};
+
 static void elf_file_take_section(struct elf_file *f, const elf_ehdr *header,
-                                  const elf_shdr *section, const elf_shdr *section_names)
+                                  const elf_shdr *section,
+                                  const struct elf_names_of_sections *names)
 {
     static const char link_name[] = ".gnu_debuglink";
     enum { ENOUGH = 256 }; /* no linker writes as many, and each may name the whole file */
-    const char *data, *name;
+    const char *data;
 
     if ((section->sh_type == SHT_SYMTAB || section->sh_type == SHT_DYNSYM ||
          section->sh_type == SHT_NOTE) &&
@@ -92,11 +104,9 @@ static void elf_file_take_section(struct elf_file *f, const elf_ehdr *header,
             f->build_id = elf_note_build_id(data, section->sh_size, &f->build_id_len);
         break;
     case SHT_PROGBITS:
-        if (section_names->sh_size < sizeof link_name ||
-            section->sh_name > section_names->sh_size - sizeof link_name)
+        if (names->len < sizeof link_name || section->sh_name > names->len - sizeof link_name)
             break;
-        name = elf_file_range(f, section_names->sh_offset, section_names->sh_size);
-        if (name && memcmp(name + section->sh_name, link_name, sizeof link_name) == 0 &&
+        if (memcmp(names->text + section->sh_name, link_name, sizeof link_name) == 0 &&
             (data = elf_file_range(f, section->sh_offset, section->sh_size)))
             elf_file_take_debug_link(f, data, section->sh_size);
         break;
@@ -115,7 +125,9 @@ static bool elf_file_is_native(const elf_ehdr *header)
 
 static void elf_file_take_sections(struct elf_file *f, const elf_ehdr *header)
 {
-    elf_shdr section, names;
+    struct elf_names_of_sections names = {NULL, 0};
+    const elf_file_shdr *table;
+    elf_shdr section;
     size_t count, names_index;
 
     /* Many sections: their number and the index of their names stand in section 0. */
@@ -123,10 +135,24 @@ static void elf_file_take_sections(struct elf_file *f, const elf_ehdr *header)
         return;
     count = header->e_shnum ? header->e_shnum : section.sh_size;
     names_index = header->e_shstrndx == SHN_XINDEX ? section.sh_link : header->e_shstrndx;
-    if (!elf_file_section(f, header, names_index, &names))
-        memset(&names, 0, sizeof names);
-    for (size_t i = 1; i < count && elf_file_section(f, header, i, &section); i++)
+    if (elf_file_section(f, header, names_index, &section) &&
+        (names.text = elf_file_range(f, section.sh_offset, section.sh_size)))
+        names.len = section.sh_size;
+    if (count > f->len / sizeof section || /* else one look tells of all that they can be read */
+        !(table = elf_file_range(f, header->e_shoff, count * sizeof section)))
+        table = NULL;
+    for (size_t i = 1; i < count; i++) {
+        unsigned type;
+
+        if (!table && !elf_file_section(f, header, i, &section))
+            break;
+        type = table ? table[i].sh_type : section.sh_type;
+        if (type != SHT_PROGBITS && type != SHT_SYMTAB && type != SHT_DYNSYM && type != SHT_NOTE)
+            continue;
+        if (table)
+            memcpy(&section, &table[i], sizeof section);
         elf_file_take_section(f, header, &section, &names);
+    }
 }
 
 bool elf_file_parse(const void *data, size_t len, struct elf_file *out)
@@ -155,7 +181,6 @@ bool elf_file_open(const char *path, struct elf_file *out)
     void *data = NULL;
     long size = 0;
 
-    memset(out, 0, sizeof *out);
     if (fd >= 0) {
         size = sys_file_size(fd);
         if (size > 0)
@@ -287,7 +312,7 @@ static bool elf_debug_is_there(void)
 static __attribute__((noinline)) bool elf_file_open_build_id(const uint8_t *id, size_t id_len,
                                                              struct elf_file *out)
 {
-    char path[512];
+    char path[512], *at;
     static const char digits[] = "0123456789abcdef";
     static const char below[] = "/.build-id/";
     size_t n = strlen(elf_debug_root);
@@ -300,13 +325,14 @@ static __attribute__((noinline)) bool elf_file_open_build_id(const uint8_t *id, 
     n += sizeof below - 1;
     if (n + 2 * id_len + sizeof "/.debug" > sizeof path)
         return false;
-    for (size_t i = 0; i < id_len; i++) {
-        path[n++] = digits[id[i] >> 4];
-        path[n++] = digits[id[i] & 15];
+    at = path + n;
+    for (size_t i = 0; i < id_len; i++, at += 2) {
+        at[0] = digits[id[i] >> 4];
+        at[1] = digits[id[i] & 15];
         if (i == 0)
-            path[n++] = '/';
+            *(at++ + 2) = '/';
     }
-    memcpy(path + n, ".debug", sizeof ".debug");
+    memcpy(at, ".debug", sizeof ".debug");
     if (!elf_file_open(path, out))
         return false;
     if (out->build_id && out->build_id_len == id_len && memcmp(out->build_id, id, id_len) == 0)
@@ -315,38 +341,67 @@ static __attribute__((noinline)) bool elf_file_open_build_id(const uint8_t *id, 
     return false;
 }
 
+/* PATH: the root, the folder of FOLDER_LEN bytes, room behind it. */
+static void elf_folder_look(struct elf_folder *last, char *path, size_t root_len, size_t folder_len)
+{
+    char *folder = path + root_len, *end = folder + folder_len;
+
+    if (last->len == folder_len && memcmp(last->path, folder, folder_len) == 0)
+        return;
+    last->len = 0;
+    if (folder_len > sizeof last->path)
+        return;
+    memcpy(last->path, folder, folder_len);
+    last->len = folder_len;
+    memcpy(end, ".debug", sizeof ".debug");
+    last->has_own = SYS_CALL(faccessat, AT_FDCWD, folder, F_OK) == 0;
+    *end = '\0';
+    last->has_root = elf_debug_is_there() && SYS_CALL(faccessat, AT_FDCWD, path, F_OK) == 0;
+}
+
 /* Names are looked for on the smallest stack that a thread may have (16 KiB): no PATH_MAX here, and
  * out of line, so that the frames do not add up. A longer path is one that is not found. */
-static __attribute__((noinline)) bool elf_file_open_link(const struct elf_module *m,
-                                                         const struct elf_file *f,
-                                                         const uint8_t *id, size_t id_len,
-                                                         struct elf_file *out)
+static __attribute__((noinline)) bool
+elf_file_open_link(const struct elf_module *m, const struct elf_file *f, const uint8_t *id,
+                   size_t id_len, struct elf_folder *last, struct elf_file *out)
 {
+    static const char below[] = ".debug/";
     char path[1024], own[1024];
     const char *folder = m->path, *slash;
+    size_t root_len, folder_len, link_size;
     long n;
 
-    if (m->is_main && (n = sys_readlink(m->path, own, sizeof own - 1)) > 0) {
-        own[n] = '\0';
+    if (m->is_main && (n = sys_readlink(m->path, own, sizeof own - 1)) > 0)
         folder = own;
-    }
-    if (!(slash = strrchr(folder, '/')))
+    else
+        n = (long)strlen(folder);
+    for (slash = folder + n; slash > folder && slash[-1] != '/';)
+        slash--;
+    folder_len = (size_t)(slash - folder);
+    if (!folder_len)
         return false;
+    /* One after the other: the root, the folder, the link, which is written anew where the folder has .debug/ behind it. */
+    root_len = strlen(elf_debug_root) + 1;
+    link_size = strlen(f->debug_link) + 1;
+    if (root_len + folder_len + sizeof below - 1 + link_size > sizeof path)
+        return false;
+    memcpy(path, elf_debug_root, root_len - 1);
+    path[root_len - 1] = '/';
+    memcpy(path + root_len, folder, folder_len);
+    if (last)
+        elf_folder_look(last, path, root_len, folder_len);
     for (unsigned i = 0; i < 3; i++) { /* beside it, in .debug/, and below the root of them all */
-        const char *root = i == 2 ? elf_debug_root : "", *sub = i == 1 ? ".debug/" : "";
-        const char *parts[] = {root, i == 2 ? "/" : "", folder, sub, f->debug_link};
-        size_t len[] = {strlen(root), i == 2, (size_t)(slash + 1 - folder), strlen(sub),
-                        strlen(f->debug_link)};
-        size_t used = 0;
+        char *end = path + root_len + folder_len;
 
-        if (i == 2 && !elf_debug_is_there())
-            break;
-        if (len[0] + len[1] + len[2] + len[3] + len[4] >= sizeof path)
+        if (last && last->len ? (i == 1 && !last->has_own) || (i == 2 && !last->has_root)
+                              : i == 2 && !elf_debug_is_there())
             continue;
-        for (unsigned part = 0; part < 5; used += len[part++])
-            memcpy(path + used, parts[part], len[part]);
-        path[used] = '\0';
-        if (!elf_file_open(path, out))
+        if (i == 1) {
+            memcpy(end, below, sizeof below - 1);
+            end += sizeof below - 1;
+        }
+        memcpy(end, f->debug_link, link_size);
+        if (!elf_file_open(i == 2 ? path : path + root_len, out))
             continue;
         if (out->build_id && id
                 ? out->build_id_len == id_len && memcmp(out->build_id, id, id_len) == 0
@@ -358,15 +413,15 @@ static __attribute__((noinline)) bool elf_file_open_link(const struct elf_module
 }
 
 bool elf_file_open_debug(const struct elf_module *module, const struct elf_file *file,
-                         struct elf_file *out)
+                         struct elf_folder *last, struct elf_file *out)
 {
     size_t id_len;
     const uint8_t *id = elf_module_build_id(module, &id_len);
-    bool is_open = id && elf_debug_is_there() && elf_file_open_build_id(id, id_len, out);
+    bool is_open;
 
-    if (!is_open)
-        memset(out, 0, sizeof *out);
+    memset(out, 0, sizeof *out);
+    is_open = id && elf_debug_is_there() && elf_file_open_build_id(id, id_len, out);
     if (!is_open && file->debug_link)
-        is_open = elf_file_open_link(module, file, id, id_len, out);
+        is_open = elf_file_open_link(module, file, id, id_len, last, out);
     return is_open;
 }

@@ -13,6 +13,7 @@
 /* Entries of a file stand wherever the file says. */
 typedef ElfW(Ehdr) elf_ehdr;
 typedef ElfW(Shdr) elf_shdr;
+typedef elf_shdr elf_file_shdr __attribute__((aligned(1)));
 typedef elf_sym elf_file_sym __attribute__((aligned(1)));
 
 struct elf_table {
@@ -49,9 +50,21 @@ void elf_file_close(struct elf_file *file);
  * must stay where it is. */
 bool elf_file_open_module(const struct elf_module *module, struct elf_file *out);
 
-/* Open the separate debug file of MODULE, whose own file is FILE (may be one that did not open). */
+/* Whether the folder that was looked at last has a place for debug files: most modules lie in one. Of one search: folders
+ * are made meanwhile. */
+struct elf_folder {
+    char path[128];
+    size_t len; /* 0: nothing is known */
+    bool has_own, has_root;
+};
+
+/* Open the separate debug file of MODULE, whose own file is FILE (may be one that did not open). LAST may be NULL. */
 bool elf_file_open_debug(const struct elf_module *module, const struct elf_file *file,
-                         struct elf_file *out);
+                         struct elf_folder *last, struct elf_file *out);
+
+/* elf_find_symbols for one module after the other. */
+size_t elf_find_symbols_after(const struct elf_module *module, struct elf_query *queries, size_t n,
+                              struct elf_folder *last);
 
 /* What the first note of that kind holds in a run of notes, NULL: none. OWNER: at most three letters. */
 const uint8_t *elf_note(const void *notes, size_t len, const char *owner, uint32_t type,
@@ -109,6 +122,8 @@ const elf_phdr *elf_own_headers(void);
 
 /* One module by the loader's list for debuggers: nobody is asked, so there is no tls_modid. */
 void elf_module_of_map(const struct link_map *map, struct elf_module *out);
+/* The kernel's own functions, which no name means; 0: it has none. */
+uintptr_t elf_vdso(void);
 /* Asks the system for the program's own path. */
 void elf_know_program(void);
 

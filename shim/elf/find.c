@@ -177,7 +177,8 @@ static size_t elf_pending(struct elf_query *queries, size_t n, bool has_tls, str
     return pending;
 }
 
-static void elf_find_in_files(const struct elf_module *m, struct elf_query *queries, size_t n)
+static void elf_find_in_files(const struct elf_module *m, struct elf_query *queries, size_t n,
+                              struct elf_folder *last)
 {
     struct elf_query *pending[BATCH_MAX];
     struct elf_file file, debug;
@@ -188,7 +189,7 @@ static void elf_find_in_files(const struct elf_module *m, struct elf_query *quer
     elf_file_open_module(m, &file);
     if (file.symtab.count)
         elf_scan(m, &file.symtab, ELF_FROM_SYMTAB, pending, count);
-    else if (elf_file_open_debug(m, &file, &debug)) {
+    else if (elf_file_open_debug(m, &file, last, &debug)) {
         elf_scan(m, &debug.symtab, ELF_FROM_DEBUG, pending, count);
         elf_file_close(&debug);
     }
@@ -197,17 +198,25 @@ static void elf_find_in_files(const struct elf_module *m, struct elf_query *quer
 
 size_t elf_find_symbols(const struct elf_module *module, struct elf_query *queries, size_t n)
 {
+    return elf_find_symbols_after(module, queries, n, NULL);
+}
+
+size_t elf_find_symbols_after(const struct elf_module *module, struct elf_query *queries, size_t n,
+                              struct elf_folder *last)
+{
     size_t found = 0;
 
     for (size_t i = 0; i < n; i++) {
         struct elf_query *q = &queries[i];
 
         memset(&q->found, 0, sizeof q->found);
-        if (!q->file && elf_dynsym_find(module, q->name, NULL, q->want, &q->found))
+        if (!q->file &&
+            elf_dynsym_find_hashed(module, q->name, q->hash ? q->hash : elf_name_hash(q->name),
+                                   NULL, q->want, &q->found))
             elf_follow_copy(module, q);
     }
     for (size_t i = 0; i < n; i += BATCH_MAX)
-        elf_find_in_files(module, queries + i, n - i < BATCH_MAX ? n - i : BATCH_MAX);
+        elf_find_in_files(module, queries + i, n - i < BATCH_MAX ? n - i : BATCH_MAX, last);
     for (size_t i = 0; i < n; i++)
         found += queries[i].found.matches > 0;
     return found;
@@ -245,7 +254,7 @@ static void elf_each_table(const struct elf_module *m, elf_table_visit *visit, v
         visit(m, &file.symtab, ELF_FROM_SYMTAB, arg);
     else {
         visit(m, &dynsym, ELF_FROM_DYNSYM, arg);
-        if (elf_file_open_debug(m, &file, &debug)) {
+        if (elf_file_open_debug(m, &file, NULL, &debug)) {
             visit(m, &debug.symtab, ELF_FROM_DEBUG, arg);
             elf_file_close(&debug);
         }

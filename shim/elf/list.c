@@ -3,12 +3,12 @@
  * Promise: what came with the program stays where it is; it is noted at the first look, and from then on
  * found without the loader and its lock, which a forked child may find held (walk.c).
  */
+#include "base/auxv.h"
 #include "base/arch.h"
 #include "base/clock.h"
 #include "elf/elf.h"
 
 #include <string.h>
-#include <sys/auxv.h>
 
 #include "elf/file.h"
 #include "base/sys.h"
@@ -244,10 +244,20 @@ static int elf_visit_complete(struct dl_phdr_info *info, size_t size, void *arg)
     return completion->i >= completion->count;
 }
 
+uintptr_t elf_vdso(void)
+{
+    static uintptr_t vdso =
+        1; /* not asked for yet; threads that come at the same time write the same */
+
+    if (__atomic_load_n(&vdso, __ATOMIC_RELAXED) == 1)
+        __atomic_store_n(&vdso, auxv_get(AT_SYSINFO_EHDR), __ATOMIC_RELAXED);
+    return __atomic_load_n(&vdso, __ATOMIC_RELAXED);
+}
+
 /* The kernel's page with the time, as everybody else reads it. */
 static void elf_find_clock(void)
 {
-    const elf_ehdr *header = (const elf_ehdr *)getauxval(AT_SYSINFO_EHDR);
+    const elf_ehdr *header = (const elf_ehdr *)elf_vdso();
     struct dl_phdr_info info = {.dlpi_addr = (uintptr_t)header, .dlpi_name = ""};
     struct elf_module module;
     struct elf_symbol symbol;

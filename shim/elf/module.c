@@ -6,16 +6,18 @@
 #include "elf/elf.h"
 
 #include <string.h>
-#include <sys/auxv.h>
 
 #include "elf/file.h"
+#include "base/auxv.h"
 #include "base/sys.h"
 
 static const char *elf_base_name(const char *path)
 {
-    const char *slash = strrchr(path, '/');
+    const char *name = path + strlen(path);
 
-    return slash ? slash + 1 : path;
+    while (name > path && name[-1] != '/')
+        name--;
+    return name;
 }
 
 static char program_path[4096];
@@ -25,7 +27,7 @@ static bool program_is_known;
  * the same. */
 void elf_know_program(void)
 {
-    const char *started = (const char *)getauxval(AT_EXECFN); /* the loader has put it right */
+    const char *started = NULL;
     char found[sizeof program_path];
     long n;
 
@@ -34,8 +36,9 @@ void elf_know_program(void)
     n = sys_readlink("/proc/self/exe", found, sizeof found - 1);
     found[n > 0 ? n : 0] = '\0';
     /* Under `ld.so PROGRAM` that is the loader. */
-    if ((n <= 0 || (!strncmp(elf_base_name(found), "ld-", 3) && strstr(found, ".so"))) && started &&
-        strlen(started) < sizeof found)
+    if (n <= 0 || (!strncmp(elf_base_name(found), "ld-", 3) && strstr(found, ".so")))
+        started = (const char *)auxv_get(AT_EXECFN); /* the loader has put it right */
+    if (started && strlen(started) < sizeof found)
         memcpy(found, started, strlen(started) + 1);
     memcpy(program_path, found, strlen(found) + 1);
     __atomic_store_n(&program_is_known, true, __ATOMIC_RELEASE);
@@ -47,7 +50,7 @@ const char *elf_program_path(void)
 
     if (__atomic_load_n(&program_is_known, __ATOMIC_ACQUIRE))
         return program_path;
-    started = (const char *)getauxval(AT_EXECFN); /* too early, or nobody was to be asked */
+    started = (const char *)auxv_get(AT_EXECFN); /* too early, or nobody was to be asked */
     return started ? started : "";
 }
 
@@ -62,9 +65,15 @@ static const void *elf_dynamic_pointer(const struct elf_module *m, uintptr_t val
 
 static void elf_read_dynamic(struct elf_module *m)
 {
+    const elf_dyn *end = m->dynamic + (m->hi - (uintptr_t)m->dynamic) / sizeof *end;
+    const unsigned wanted = 1u << DT_SYMTAB | 1u << DT_STRTAB | 1u << DT_STRSZ | 1u << DT_HASH |
+                            1u << DT_SONAME;
     size_t soname = 0;
 
-    for (const elf_dyn *d = m->dynamic; elf_dynamic_is(m, d); d++) {
+    for (const elf_dyn *d = m->dynamic; d < end && d->d_tag != DT_NULL; d++) {
+        if (d->d_tag != DT_GNU_HASH && d->d_tag != DT_VERSYM &&
+            ((uint64_t)d->d_tag > DT_SONAME || !(wanted >> d->d_tag & 1)))
+            continue; /* what most are */
         switch (d->d_tag) {
         case DT_SYMTAB:
             m->dynsym = elf_dynamic_pointer(m, d->d_un.d_ptr, sizeof *m->dynsym);
@@ -314,7 +323,7 @@ void elf_module_of_map(const struct link_map *map, struct elf_module *out)
         elf_module_of_header(map, elf_object_header(map), out);
         return;
     }
-    info.dlpi_phdr = (const elf_phdr *)getauxval(AT_PHDR);
-    info.dlpi_phnum = (elf_half)getauxval(AT_PHNUM);
+    info.dlpi_phdr = (const elf_phdr *)auxv_get(AT_PHDR);
+    info.dlpi_phnum = (elf_half)auxv_get(AT_PHNUM);
     elf_module_fill(&info, true, out);
 }

@@ -8,7 +8,6 @@
 #include "elf/elf.h"
 
 #include <string.h>
-#include <sys/auxv.h>
 
 #include "base/config.h"
 #include "elf/file.h"
@@ -19,6 +18,7 @@ struct elf_sweep {
     size_t n, index, skip, found;
     const elf_phdr *self;
     uintptr_t vdso, loader;
+    struct elf_folder last;
 };
 
 /* Static names of the C library and the loader are nobody's context, and on a machine with their
@@ -57,7 +57,8 @@ static int elf_sweep_exported(const struct elf_module *module, void *arg)
         struct elf_query query = s->query;
 
         if (!s->query.file && elf_is_wanted(s, module) &&
-            elf_dynsym_find(module, query.name, NULL, query.want, &query.found) &&
+            elf_dynsym_find_hashed(module, query.name, query.hash, NULL, query.want,
+                                   &query.found) &&
             elf_find_symbols(module, &query, 1))
             elf_take_found(sweep, s, &query, module);
     }
@@ -85,7 +86,7 @@ static int elf_sweep_files(const struct elf_module *module, void *arg)
             of[n] = at;
             batch[n++] = sweep->searches[at].query;
         }
-        if (!n || !elf_find_symbols(module, batch, n))
+        if (!n || !elf_find_symbols_after(module, batch, n, &sweep->last))
             continue;
         for (size_t i = 0; i < n; i++)
             if (batch[i].found.matches)
@@ -98,8 +99,8 @@ static void elf_sweep_prepare(struct elf_sweep *sweep)
 {
     /* Linked into a test program we are not a library of our own. */
     sweep->self = elf_own_headers();
-    sweep->vdso = getauxval(AT_SYSINFO_EHDR);
-    sweep->loader = getauxval(AT_BASE);
+    sweep->vdso = elf_vdso();
+    sweep->loader = _r_debug.r_ldbase;
 }
 
 static int elf_visit_counts(struct dl_phdr_info *info, size_t size, void *arg)
@@ -151,6 +152,8 @@ size_t elf_search_modules(struct elf_search *searches, size_t n, struct elf_seen
     before = sweep.found = elf_count_found(searches, n, has_unloaded);
     sweep.skip = seen && !has_unloaded ? seen->count : 0;
     now.count = sweep.skip;
+    for (size_t i = 0; i < n; i++)
+        searches[i].query.hash = elf_name_hash(searches[i].query.name);
     if (before < n) {
         elf_sweep_prepare(&sweep);
         elf_each_module(elf_sweep_exported, &sweep);

@@ -17,9 +17,9 @@
 #include <sched.h>
 #include <stdatomic.h>
 #include <string.h>
-#include <sys/auxv.h>
 
 #include "elf/file.h"
+#include "base/auxv.h"
 #include "base/lock.h"
 #include "base/sys.h"
 
@@ -41,23 +41,38 @@ static int lock_word(const int *word)
     return __atomic_load_n(word, __ATOMIC_ACQUIRE);
 }
 
+/* Hundreds of words are looked at, at every start: has any mutex of the next sixteen that owner? */
+enum { AT_ONCE = 16 };
+static inline bool is_any_of(const char *at, int owner)
+{
+#define OWNER(i) \
+    (((const pthread_mutex_t *)(const void *)(at + (i) * sizeof(void *)))->__data.__owner == owner)
+    return OWNER(0) || OWNER(1) || OWNER(2) || OWNER(3) || OWNER(4) || OWNER(5) || OWNER(6) ||
+           OWNER(7) || OWNER(8) || OWNER(9) || OWNER(10) || OWNER(11) || OWNER(12) || OWNER(13) ||
+           OWNER(14) || OWNER(15);
+#undef OWNER
+}
+
 /* Inside dl_iterate_phdr. */
 void elf_lock_note(struct elf_lock_search *search, const struct elf_module *loader)
 {
     struct elf_symbol global;
     size_t end;
+    int self;
 
     if (!elf_dynsym_find(loader, "_rtld_global", NULL, ELF_OBJECT, &global) ||
         global.size < sizeof(pthread_mutex_t))
         return;
     end = global.size - sizeof(pthread_mutex_t) + 1;
-    search->thread = (int)syscall(SYS_gettid);
-    /* Hundreds of words, at every start. */
-#pragma GCC unroll 8
+    self = search->thread = (int)syscall(SYS_gettid);
     for (size_t at = 0; at < end; at += sizeof(void *)) {
         pthread_mutex_t *mutex = (pthread_mutex_t *)(global.value + at);
 
-        if (mutex->__data.__owner != search->thread)
+        if (at + AT_ONCE * sizeof(void *) <= end && !is_any_of((const char *)mutex, self)) {
+            at += (AT_ONCE - 1) * sizeof(void *);
+            continue;
+        }
+        if (mutex->__data.__owner != self)
             continue;
         if (search->count < ELF_LOCK_CANDIDATES &&
             (mutex->__data.__lock == 1 || mutex->__data.__lock == 2) && mutex->__data.__count &&
@@ -196,7 +211,7 @@ bool elf_startup_info(size_t i, struct dl_phdr_info *out)
 
 static bool is_mapped(const void *address)
 {
-    uintptr_t in_page = (uintptr_t)address & (getauxval(AT_PAGESZ) - 1);
+    uintptr_t in_page = (uintptr_t)address & (auxv_get(AT_PAGESZ) - 1);
     unsigned char resident;
 
     return SYS_CALL(mincore, (uintptr_t)address - in_page, 1L, &resident) == 0;

@@ -11,6 +11,7 @@
  * brought, once it is back, and those whose handle the program has. Their constructors have run by then.
  */
 #include "interpose/bypass.h"
+#include "interpose/early_tables.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -240,24 +241,30 @@ static bool is_bound_to_itself(const struct elf_module *module)
     return false;
 }
 
+static const char *const store_names[] = {"pthread_getspecific", "pthread_setspecific", "tss_get",
+                                          "tss_set"};
+enum { STORE_NAMES = sizeof store_names / sizeof store_names[0] };
+struct store_search {
+    uint32_t hashes[STORE_NAMES];
+    bool is_behind;
+};
+
 /* In front of us a module's functions are everybody's; behind us they are its own if it says so. */
 static int visit_definer(const struct elf_module *module, void *arg)
 {
-    static const char *const names[] = {"pthread_getspecific", "pthread_setspecific", "tss_get",
-                                        "tss_set"};
-    bool *is_behind = arg;
+    struct store_search *search = arg;
 
     if ((uintptr_t)&is_indexed >= module->lo && (uintptr_t)&is_indexed < module->hi) {
-        *is_behind = true;
+        search->is_behind = true;
         return 0;
     }
-    if (*is_behind && !is_bound_to_itself(module))
+    if (search->is_behind && !is_bound_to_itself(module))
         return 0;
-    for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++) {
-        if (elf_dynsym(module, names[i])) {
+    for (unsigned i = 0; i < STORE_NAMES; i++) {
+        if (elf_dynsym_hashed(module, store_names[i], search->hashes[i])) {
             log_msg(LOG_LEVEL_INFO,
                     "%s has its own %s: keys without a destructor are set in the C library's store",
-                    module->name, names[i]);
+                    module->name, store_names[i]);
             return 1;
         }
     }
@@ -266,9 +273,11 @@ static int visit_definer(const struct elf_module *module, void *arg)
 
 bool bypass_makes_keys_native(void)
 {
-    bool is_behind = false;
+    struct store_search search = {.hashes = {early_hash_of("pthread_getspecific"),
+                                             early_hash_of("pthread_setspecific"),
+                                             early_hash_of("tss_get"), early_hash_of("tss_set")}};
 
-    return elf_each_startup(visit_definer, &is_behind);
+    return elf_each_startup(visit_definer, &search);
 }
 
 /* ---- keys that nobody carries ---- */

@@ -17,6 +17,7 @@ enum { CACHE_SIZE = 256, NEEDED_MAX = 128 };
 
 struct startup_search {
     const char *name;
+    uint32_t hash;
     uintptr_t self;
     bool is_after; /* our own module has been passed */
     void *before, *after;
@@ -39,17 +40,18 @@ static int visit_startup(const struct elf_module *module, void *arg)
     if (is_generated(module))
         return 0;
     if (search->is_after) {
-        search->after = elf_dynsym(module, search->name);
+        search->after = elf_dynsym_hashed(module, search->name, search->hash);
         return search->after != NULL;
     }
     if (!search->before)
-        search->before = elf_dynsym(module, search->name);
+        search->before = elf_dynsym_hashed(module, search->name, search->hash);
     return 0;
 }
 
 void *next_find_startup(const char *name)
 {
-    struct startup_search search = {.name = name, .self = (uintptr_t)next_find_startup};
+    struct startup_search search = {
+        .name = name, .hash = elf_name_hash(name), .self = (uintptr_t)next_find_startup};
 
     elf_each_startup(visit_startup, &search);
     return search.after ? search.after : search.before;

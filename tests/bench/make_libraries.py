@@ -1,5 +1,7 @@
 #!/usr/bin/env python3
-"""Writes and builds the crowd: make_libraries.py FOLDER LIBRARIES SYMBOLS_EACH."""
+"""Writes and builds the crowd: make_libraries.py FOLDER LIBRARIES SYMBOLS_EACH [stripped].
+
+stripped: as a distribution ships them, with the name of a debug file that is not installed."""
 
 import os
 import subprocess
@@ -18,6 +20,7 @@ def source(library, symbols):
 
 def main():
     folder, libraries, symbols = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+    is_stripped = sys.argv[4:] == ["stripped"]
     os.makedirs(folder, exist_ok=True)
     for number in range(libraries):
         path = os.path.join(folder, "libbench%03d" % number)
@@ -26,6 +29,10 @@ def main():
         subprocess.run(["cc", "-shared", "-nostdlib", "-Wl,-soname,libbench%03d.so" % number,
                         "-o", path + ".so", path + ".s"], check=True)
         os.unlink(path + ".s")
+        if is_stripped:
+            subprocess.run(["objcopy", "--only-keep-debug", path + ".so", path + ".debug"], check=True)
+            subprocess.run(["objcopy", "--strip-all", "--add-gnu-debuglink=" + path + ".debug", path + ".so"], check=True)
+            os.unlink(path + ".debug")
     with open(os.path.join(folder, "made"), "w") as file:
         file.write("%d %d\n" % (libraries, symbols))
 

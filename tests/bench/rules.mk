@@ -11,7 +11,7 @@ BENCH_CFLAGS_gomp  = -fopenmp
 BENCH_DRIVERS     := uv glib gio gomp pthread event ucontext reader named
 BENCH_LIBS_named   = -L$(BENCH) -lnamed -Wl,-rpath,'$$ORIGIN'
 BENCH_BUILT        = $(BENCH_DRIVERS:%=$(BENCH)/drive_%) $(BENCH)/slow.so $(BENCH)/late.so $(BENCH)/least.so $(BENCH)/empty.so \
-  $(BENCH)/trivial.so
+  $(BENCH)/trivial.so $(BENCH)/many
 BENCH_CC           = $(CC) -O2 -g -std=gnu11 -D_GNU_SOURCE $(WARN)
 
 # -fno-toplevel-reorder keeps the scattered words scattered and the row a row.
@@ -77,6 +77,16 @@ $(BENCH)/crowd: $(BENCH_SRC)/crowd.c $(BENCH_SRC)/slots.c $(BENCH)/libs/made
 	$(call say,BENCH,$@)
 	$(Q)$(BENCH_CC) -fno-toplevel-reorder -o $@ $(BENCH_SRC)/crowd.c $(BENCH_SRC)/slots.c \
 	  -Wl,--no-as-needed $(BENCH)/libs/*.so -Wl,-rpath,$(abspath $(BENCH)/libs) -pthread
+
+# As many libraries as ffmpeg has, small and stripped.
+$(BENCH)/many.libs/made: tests/bench/make_libraries.py
+	$(call say,BENCH,$(@D))
+	$(Q)python3 $< $(@D) 215 40 stripped
+
+$(BENCH)/many: $(BENCH)/many.libs/made
+	$(call say,BENCH,$@)
+	$(Q)echo 'int main(void) { return 0; }' | $(CC) -O2 -o $@ -x c - -x none -Wl,--no-as-needed $(BENCH)/many.libs/*.so \
+	  -Wl,-rpath,$(abspath $(BENCH)/many.libs)
 
 $(BENCH)/variables: tests/programs/contextvars_cost.c include/baton.h
 	@mkdir -p $(@D)

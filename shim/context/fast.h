@@ -119,19 +119,22 @@ context_take_word(struct thread *thread, unsigned family)
         return NULL;
     thread->snapshot.refs--;
     thread->snapshot.tally[family]++;
+    if (!thread->snapshot.context)
+        __builtin_unreachable();
     return thread->snapshot.context;
 }
 
-/* What was there goes in front of the thread's block; `mark` is how the attach is known. */
-#define SCOPE_ENTER_WORD(thread, context, mark)                     \
-    do {                                                            \
-        uint64_t now_ = slots_word.get(slots_word.arg);             \
-                                                                    \
-        *slot_word_at(thread) = now_;                               \
-        mark;                                                       \
-        SCOPE_ATTACH(thread, context);                              \
-        if (unlikely(now_ != *slot_word_at(context)))               \
-            slots_word.put(slots_word.arg, *slot_word_at(context)); \
+/* What was there goes in front of the thread's block; `mark` is how the attach is known. The context is looked for last. */
+#define SCOPE_ENTER_WORD(thread, what, mark)                         \
+    do {                                                             \
+        uint64_t now_ = slots_word.get(slots_word.arg);              \
+        struct context *entered_ = (what);                           \
+                                                                     \
+        *slot_word_at(thread) = now_;                                \
+        mark;                                                        \
+        SCOPE_ATTACH(thread, entered_);                              \
+        if (unlikely(now_ != *slot_word_at(entered_)))               \
+            slots_word.put(slots_word.arg, *slot_word_at(entered_)); \
     } while (0)
 
 /* What was not written, and is as it was, is not written back. */
@@ -261,19 +264,18 @@ start_try_capture(struct thread *self, unsigned family, void *function, void *da
     } while (0)
 
 /* The same where one word is got and put by functions; it was asked whether it is right for the context, too. */
-#define SCOPE_RUN_WORD(self, what, flags, CALL)                                                  \
-    do {                                                                                         \
-        struct thread *word_thread_ = (self);                                                    \
-        struct context *moved_ = (what);                                                         \
-                                                                                                 \
-        SCOPE_ENTER_WORD(word_thread_, moved_, arch_sp_store(&word_thread_->frame_mark, flags)); \
-        CALL;                                                                                    \
-        if (likely(arch_sp_is(&word_thread_->frame_mark, flags))) {                              \
-            scope_put_back_word(word_thread_);                                                   \
-            SCOPE_LEFT(word_thread_, flags);                                                     \
-        } else {                                                                                 \
-            scope_leave_here(arch_sp());                                                         \
-        }                                                                                        \
+#define SCOPE_RUN_WORD(self, what, flags, CALL)                                                \
+    do {                                                                                       \
+        struct thread *word_thread_ = (self);                                                  \
+                                                                                               \
+        SCOPE_ENTER_WORD(word_thread_, what, arch_sp_store(&word_thread_->frame_mark, flags)); \
+        CALL;                                                                                  \
+        if (likely(arch_sp_is(&word_thread_->frame_mark, flags))) {                            \
+            scope_put_back_word(word_thread_);                                                 \
+            SCOPE_LEFT(word_thread_, flags);                                                   \
+        } else {                                                                               \
+            scope_leave_here(arch_sp());                                                       \
+        }                                                                                      \
     } while (0)
 
 /*

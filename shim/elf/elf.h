@@ -251,14 +251,18 @@ size_t elf_tls_generation(size_t modid);
 
 /* dtv_t of glibc: two words an entry, of which the first is the block or -1; the entry of no module counts what was
  * loaded and unloaded when the table was last looked at. */
-static inline __attribute__((always_inline)) void *elf_tls_peek(size_t modid, size_t offset,
-                                                                size_t generation)
+enum { ELF_TLS_ENTRY = 2 };
+
+/* ENTRY: ELF_TLS_ENTRY times the module's identifier. */
+static inline __attribute__((always_inline)) char *elf_tls_peek(size_t entry, size_t generation)
 {
     const uintptr_t *table = arch_tls_table();
+    uintptr_t block;
 
-    if (__builtin_expect(table[0] >= generation && table[2 * modid] != UINTPTR_MAX, 1))
-        return (void *)(table[2 * modid] + offset);
-    return NULL;
+    if (__builtin_expect(table[0] < generation, 0))
+        return NULL;
+    block = table[entry];
+    return __builtin_expect(block - 1 < UINTPTR_MAX - 1, 1) ? (char *)block : NULL;
 }
 
 /* The same as an offset from the thread pointer, good for every thread. False: the module came by

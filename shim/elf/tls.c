@@ -33,7 +33,7 @@ size_t elf_tls_generation(size_t modid)
     const uintptr_t *table = arch_tls_table();
 
     /* In front of it stands how many modules it has room for. */
-    if (!table || !block || table[-2] < modid || table[2 * modid] != block)
+    if (!table || !block || table[-2] < modid || table[ELF_TLS_ENTRY * modid] != block)
         return SIZE_MAX;
     return table[0];
 }

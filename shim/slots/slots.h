@@ -228,7 +228,7 @@ struct slot {
             const char *name, *module, *file; /* module, file may be NULL; name NULL: by offset */
             struct slot_name id;              /* when name is not NULL */
             size_t module_id, tls_offset;
-            size_t generation; /* where it is not is_fixed: elf_tls_generation */
+            size_t entry, generation; /* where it is not is_fixed: elf_tls_peek */
             union {
                 struct typed *typed;          /* with a codec: typed.c */
                 struct storage_item *storage; /* of qt: items, storage.c */

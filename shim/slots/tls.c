@@ -193,6 +193,7 @@ static bool tls_bind(struct slot *slot, const struct elf_module *module, size_t 
         slot->offset += LATE_TLS_SIZE + SLOT_WORD_FROM_END;
     slot->size = (uint32_t)size;
     slot->tls.module_id = module->tls_modid;
+    slot->tls.entry = ELF_TLS_ENTRY * module->tls_modid;
     slot->tls.tls_offset = offset;
     slot->is_fixed = elf_tls_tp_offset(module, offset, &slot->tp_offset);
     return true;
@@ -282,9 +283,9 @@ static APART char *tls_fixed(const struct slot *slot)
 /* Of fixed ones no generation is trusted. */
 static inline char *tls_at(const struct slot *slot)
 {
-    char *at = elf_tls_peek(slot->tls.module_id, slot->tls.tls_offset, slot->tls.generation);
+    char *block = elf_tls_peek(slot->tls.entry, slot->tls.generation);
 
-    return at ? at : tls_fixed(slot);
+    return block ? block + slot->tls.tls_offset : tls_fixed(slot);
 }
 
 /* Most are one word: no function of the C library's is called for that. */
@@ -317,17 +318,39 @@ static bool tls_same(const struct slot *slot, const void *value)
     return memcmp(tls_at(slot), value, slot->size) == 0;
 }
 
-static uint64_t tls_get(const struct slot *slot)
+static APART uint64_t get_fixed(const struct slot *slot)
 {
     uint64_t word;
 
-    memcpy(&word, tls_at(slot), sizeof word);
+    memcpy(&word, tls_fixed(slot), sizeof word);
+    return word;
+}
+
+static APART void put_fixed(const struct slot *slot, uint64_t word)
+{
+    memcpy(tls_fixed(slot), &word, sizeof word);
+}
+
+/* What is not had quickly is another function's, so that these have no frame. */
+static uint64_t tls_get(const struct slot *slot)
+{
+    const char *block = elf_tls_peek(slot->tls.entry, slot->tls.generation);
+    uint64_t word;
+
+    if (__builtin_expect(!block, 0))
+        return get_fixed(slot);
+    memcpy(&word, block + slot->tls.tls_offset, sizeof word);
     return word;
 }
 
 static void tls_put(const struct slot *slot, uint64_t word)
 {
-    memcpy(tls_at(slot), &word, sizeof word);
+    char *block = elf_tls_peek(slot->tls.entry, slot->tls.generation);
+
+    if (__builtin_expect(!block, 0))
+        put_fixed(slot, word);
+    else
+        memcpy(block + slot->tls.tls_offset, &word, sizeof word);
 }
 
 static void *const *tls_place(const struct slot *slot)

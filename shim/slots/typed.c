@@ -207,6 +207,7 @@ const char *typed_bind(struct slot *slot, const struct elf_module *module,
     else
         typed->guard_offset = guard.value;
     slot->tls.module_id = module->tls_modid;
+    slot->tls.entry = ELF_TLS_ENTRY * module->tls_modid;
     slot->tls.tls_offset = symbol->value;
     slot->is_fixed = elf_tls_tp_offset(module, symbol->value, &slot->tp_offset);
     return NULL;

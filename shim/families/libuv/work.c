@@ -134,13 +134,13 @@ static GUARDED void run_after_word(struct uv_work_s *request, int status)
     GUARDED_FRAME();
     struct thread *thread = thread_self;
     struct uv_request *words = (struct uv_request *)request;
-    struct context *context = words->reserved[WORD_CONTEXT];
 
-    if (unlikely(!thread_is_word_only(thread) || !slot_word_is_right(context->epoch))) {
+    if (unlikely(!thread_is_word_only(thread) ||
+                 !slot_word_is_right(((struct context *)words->reserved[WORD_CONTEXT])->epoch))) {
         run_after_slow(request, status);
         return;
     }
-    SCOPE_RUN_WORD(thread, context, FRAME_OWNED,
+    SCOPE_RUN_WORD(thread, words->reserved[WORD_CONTEXT], FRAME_OWNED,
                    ((after_callback *)words->reserved[WORD_AFTER])(request, status));
 }
 

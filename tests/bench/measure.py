@@ -25,7 +25,7 @@ BENCH = os.path.join(BUILD, "bench")
 SHIM = os.environ.get("BENCH_SHIM", os.path.join(BUILD, "libbaton.so"))
 
 DRIVERS = {
-    "uv.work": "uv", "uv.requeue": "uv", "uv.request": "uv", "uv.timer": "uv",
+    "uv.work": "uv", "uv.requeue": "uv", "uv.request": "uv", "uv.write": "uv", "uv.timer": "uv",
     "glib.pool": "glib", "glib.idle": "glib", "glib.timeout": "glib",
     "gio.task": "gio", "gio.thread": "gio",
     "gomp.parallel": "gomp", "gomp.task": "gomp", "gomp.undeferred": "gomp",
@@ -50,7 +50,7 @@ NAMED = {
 
 # The function that hands over: a way whose function is not in hooks.def is not carried, yet.
 FUNCTIONS = {
-    "uv.work": "uv_queue_work", "uv.requeue": "uv_queue_work", "uv.request": "uv_fs_stat",
+    "uv.work": "uv_queue_work", "uv.requeue": "uv_queue_work", "uv.request": "uv_fs_stat", "uv.write": "uv_write",
     "uv.timer": "uv_timer_start",
     "glib.pool": "g_thread_pool_push", "glib.idle": "g_idle_add", "glib.timeout": "g_timeout_add",
     "gio.task": "g_object_new", "gio.thread": "g_object_new",

@@ -1,5 +1,5 @@
 /*
- * libuv: work for its pool of one thread; a file-system request and a timer with their callbacks.
+ * libuv: work for its pool of one thread; a file-system request, a timer, and a write to a socket with their callbacks.
  * The thread that serves the requests waits until all are queued, and has ended them all before
  * the loop runs: so nothing but the loop's own work is left to chance.
  */
@@ -7,6 +7,7 @@
 
 #include <semaphore.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -17,6 +18,9 @@ static uv_fs_t *requests;
 static uv_timer_t *timers;
 static uv_work_t first_work, last_work;
 static sem_t all_queued, all_served;
+static uv_write_t *writes;
+static uv_pipe_t stream;
+static int other_end;
 static size_t in_flight;
 
 static void setup(size_t count)
@@ -48,6 +52,18 @@ static void setup_timer(size_t count)
     timers = calloc(2 * count, sizeof(*timers));
     for (size_t i = 0; i < 2 * count; i++)
         uv_timer_init(&loop, &timers[i]);
+}
+
+static void setup_write(size_t count)
+{
+    int ends[2];
+
+    setup(count);
+    writes = calloc(2 * count, sizeof(*writes));
+    if (socketpair(AF_UNIX, SOCK_STREAM, 0, ends) || uv_pipe_init(&loop, &stream, 0) ||
+        uv_pipe_open(&stream, ends[0]))
+        abort();
+    other_end = ends[1];
 }
 
 static void run_gate(uv_work_t *work)
@@ -130,6 +146,29 @@ static void finish_requests(void)
     finish();
 }
 
+static void on_written(uv_write_t *write, int status)
+{
+    (void)status;
+    drive_task((size_t)(write - writes));
+}
+
+static void submit_write(size_t index)
+{
+    static char byte;
+    uv_buf_t buffer = uv_buf_init(&byte, 1);
+
+    uv_write(&writes[index], (uv_stream_t *)&stream, &buffer, 1, on_written);
+}
+
+static void finish_writes(void)
+{
+    char bytes[4096];
+
+    finish();
+    if (read(other_end, bytes, sizeof bytes) <= 0)
+        abort();
+}
+
 static void on_timer(uv_timer_t *timer)
 {
     drive_task((size_t)(timer - timers));
@@ -152,6 +191,11 @@ const struct way drive_ways[] = {
      .setup = setup_request,
      .submit = submit_request,
      .finish = finish_requests,
+     .is_same_thread = true},
+    {.name = "uv.write",
+     .setup = setup_write,
+     .submit = submit_write,
+     .finish = finish_writes,
      .is_same_thread = true},
     {.name = "uv.timer",
      .setup = setup_timer,

@@ -25,7 +25,8 @@ static APART struct context *copy(struct thread *thread, struct context *snapsho
         return NULL;
     }
     context_copy_values(draft, snapshot);
-    vars_ref(draft->vars);
+    if (draft->vars)
+        vars_ref(draft->vars);
     atomic_store_explicit(&draft->refs, REFS_BATCH + 1, memory_order_relaxed);
     flush_begin(thread);
     context_note_made(thread);
@@ -90,9 +91,10 @@ void draft_note(struct thread *thread, unsigned key_index, void *value)
     }
 }
 
-int draft_set_key(struct thread *thread, unsigned key, unsigned key_index, const void *value,
-                  int (*real)(unsigned, const void *))
+int draft_set_key(unsigned key, const void *value, int (*real)(unsigned, const void *),
+                  size_t number, struct thread *thread)
 {
+    unsigned key_index = (unsigned)number - 1;
     int error = real(key, value);
     const struct context *snapshot = thread->snapshot.context;
 

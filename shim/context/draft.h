@@ -26,9 +26,9 @@ static inline bool draft_may_be(const struct context *snapshot)
  */
 struct context *draft_begin(struct thread *thread);
 
-/* The thread, which has nothing attached, sets a key, where nobody else wants to know: as context_set_key. */
-int draft_set_key(struct thread *thread, unsigned key, unsigned key_index, const void *value,
-                  int (*real)(unsigned, const void *));
+/* The thread, which has nothing attached, sets a key, where nobody else wants to know: as context_set_number. */
+int draft_set_key(unsigned key, const void *value, int (*real)(unsigned, const void *),
+                  size_t number, struct thread *thread);
 /* The thread, which has a snapshot with another value of this key index, has set it, and the C library has it. */
 void draft_note(struct thread *thread, unsigned key_index, void *value);
 

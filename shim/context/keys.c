@@ -27,10 +27,10 @@ static void note_slots_changed(bool may_have_values)
     moves_plan();
 }
 
-static APART int set_key_any(unsigned key, unsigned key_index, const void *value,
-                             int (*real)(unsigned, const void *), struct thread *thread,
-                             uintptr_t sp)
+static APART int set_key_any(unsigned key, const void *value, int (*real)(unsigned, const void *),
+                             size_t number, struct thread *thread, uintptr_t sp)
 {
+    unsigned key_index = (unsigned)number - 1;
     int error;
 
     if (thread_is_attached(thread) && unlikely((thread->frame_mark & ~(uintptr_t)FRAME_FLAGS) < sp))
@@ -67,11 +67,10 @@ int context_set_number(unsigned key, const void *value, int (*real)(unsigned, co
                        size_t number)
 {
     struct thread *thread = thread_self;
-    unsigned key_index = (unsigned)number - 1;
 
     if (likely(!thread->attached && !origins_on && !dangling_on))
-        return draft_set_key(thread, key, key_index, value, real);
-    return set_key_any(key, key_index, value, real, thread, (uintptr_t)__builtin_dwarf_cfa());
+        return draft_set_key(key, value, real, number, thread);
+    return set_key_any(key, value, real, number, thread, (uintptr_t)__builtin_dwarf_cfa());
 }
 
 int context_set_key(unsigned key, unsigned key_index, const void *value,

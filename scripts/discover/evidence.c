@@ -54,7 +54,9 @@ const char *evidence_lacks(const struct seen *seen, bool is_key, bool is_pool, u
                    "cache is";
         return NULL;
     }
-    if (seen->tasks && seen->changed * 4 > seen->tasks)
+    if (!seen->tasks)
+        return "no task was seen";
+    if (seen->changed * 4 > seen->tasks)
         return "workers write it themselves";
     *rank = 5;
     return NULL;

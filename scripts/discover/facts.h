@@ -69,6 +69,7 @@ struct channel {
     uint32_t workers[VALUES_MAX], workers_count;
     bool is_pool;        /* the waiting thread goes on to call functions that it was given */
     bool is_pythons;     /* Python's own code waits or wakes there */
+    bool is_guess;       /* nobody was seen waiting: it stands only if something is context there */
     bool has_first;      /* the program's first thread waited there */
     bool is_answer;      /* a worker tells a waiting thread what it has done */
     const char *family;  /* that hooks it already; NULL */

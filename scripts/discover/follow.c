@@ -8,32 +8,13 @@
 #include <string.h>
 
 #include "facts.h"
+#include "wakings.h"
 
-enum { OBJECTS = 1 << 12, WORDS = 1 << 16 };
+enum { WORDS = 1 << 16 };
 
 struct channel channels[CHANNELS_MAX];
 unsigned channels_count;
 bool is_worker[DISCOVER_THREADS];
-
-/* The last wake of an object. */
-struct waking {
-    uint64_t object;
-    uint32_t by, thread, stack;
-    uint64_t *values;        /* of all subjects */
-    unsigned char *sets;     /* of keys, discover_key_flags since the wake before */
-    struct channel *channel; /* the last that it has opened */
-    bool is_told;            /* somebody was woken by it */
-};
-
-/* What is known of each thread on the way. */
-struct thread_state {
-    uint64_t *values;        /* of all subjects, now */
-    unsigned char *touched;  /* discover_key_flags since its last event */
-    unsigned char *in_task;  /* since it was woken */
-    uint64_t *at_start;      /* of the task */
-    struct channel *channel; /* of the task; NULL: it is in none */
-    uint32_t waits_on, waits_stack;
-};
 
 struct word {
     uint32_t thread, module;
@@ -41,8 +22,7 @@ struct word {
     bool is_used;
 };
 
-static struct waking wakings[OBJECTS];
-static struct thread_state states[DISCOVER_THREADS];
+struct thread_state states[DISCOVER_THREADS];
 static struct word *words;
 
 /* ---- words ---- */
@@ -137,45 +117,23 @@ static void note_key(const struct discover_event *event)
 
 /* ---- handoffs ---- */
 
-static struct waking *waking_of(uint64_t object, uint32_t by, bool is_made)
-{
-    uint64_t hash = (object + by) * UINT64_C(0x9e3779b97f4a7c15) >> 52;
-
-    for (unsigned tries = 0; tries < 64; tries++) {
-        struct waking *waking = &wakings[(hash + tries) % OBJECTS];
-
-        if (waking->values && waking->object == object && waking->by == by)
-            return waking;
-        if (!waking->values && is_made) {
-            waking->object = object;
-            waking->by = by;
-            waking->values = allocated(calloc(subjects_count + 1, 8));
-            waking->sets = allocated(calloc(subjects_count + 1, 1));
-            return waking;
-        }
-        if (!waking->values)
-            return NULL;
-    }
-    return NULL;
-}
-
-static struct place place_in(uint32_t stack, uint32_t frame)
+struct place place_in(uint32_t stack, uint32_t frame)
 {
     return stack < DISCOVER_STACKS && frame < facts->stack[stack].count
                ? facts_place(facts->stack[stack].frames[frame], true)
                : (struct place){NULL, NULL, 0};
 }
 
-static bool same_place(const struct place *one, const struct place *other)
+bool same_place(const struct place *one, const struct place *other)
 {
     return one->names == other->names &&
            (one->function || other->function ? one->function == other->function
                                              : one->address == other->address);
 }
 
-static struct channel *channel_of(const struct waking *waking, uint32_t waiter_stack, uint32_t by)
+struct channel *channel_of(const struct wake *wake, uint32_t waiter_stack, uint32_t by)
 {
-    struct place waker = place_in(waking->stack, facts_inner(waking->stack));
+    struct place waker = place_in(wake->stack, facts_inner(wake->stack));
     struct place waiter = place_in(waiter_stack, facts_inner(waiter_stack));
     struct channel *channel;
 
@@ -191,7 +149,7 @@ static struct channel *channel_of(const struct waking *waking, uint32_t waiter_s
     channel = &channels[channels_count++];
     channel->waker = waker;
     channel->waiter = waiter;
-    channel->waker_stack = waking->stack;
+    channel->waker_stack = wake->stack;
     channel->waiter_stack = waiter_stack;
     channel->by = by;
     channel->seen = allocated(calloc(subjects_count + 1, sizeof *channel->seen));
@@ -243,27 +201,26 @@ static bool is_near_stack(uint64_t value, uint32_t thread)
 }
 
 /* What the waking thread held, on its way; WORKER: the one that was woken, NULL: none that is known. */
-static void tell(struct channel *channel, const struct waking *waking,
-                 const struct thread_state *worker)
+void tell(struct channel *channel, const struct wake *wake, const struct thread_state *worker)
 {
     channel->pairs++;
     for (unsigned i = 0; i < subjects_count; i++) {
         struct seen *seen = &channel->seen[i];
-        bool is_there = worker && waking->values[i] == worker->values[i];
+        bool is_there = worker && wake->values[i] == worker->values[i];
 
         for (unsigned j = 0; !worker && j < channel->workers_count; j++)
-            is_there |= waking->values[i] == states[channel->workers[j]].values[i];
+            is_there |= wake->values[i] == states[channel->workers[j]].values[i];
         seen->pairs++;
         seen->differs += !is_there;
         seen->worker_own += worker && worker->values[i];
-        add_value(seen, waking->values[i], waking->thread);
-        if (waking->sets[i] & KEY_SET) {
-            if (waking->sets[i] & KEY_GOT_FIRST)
+        add_value(seen, wake->values[i], wake->thread);
+        if (wake->sets[i] & KEY_SET) {
+            if (wake->sets[i] & KEY_GOT_FIRST)
                 seen->set_looking++;
             else
                 seen->set_blindly++;
         }
-        seen->in_stack += is_near_stack(waking->values[i], waking->thread);
+        seen->in_stack += is_near_stack(wake->values[i], wake->thread);
     }
 }
 
@@ -277,7 +234,7 @@ static void begin_task(uint32_t thread, struct channel *channel)
 }
 
 /* A busy worker takes work without having waited: such a wake is told when the
- * next one comes. */
+ * next one comes, or, where nobody was ever seen to wait for it, when somebody is. */
 static void note_wake(const struct discover_event *event, uint32_t by)
 {
     struct thread_state *state = &states[event->thread];
@@ -285,15 +242,17 @@ static void note_wake(const struct discover_event *event, uint32_t by)
     struct channel *task = state->channel;
 
     if (waking) {
-        struct place waker = place_in(waking->stack, facts_inner(waking->stack));
+        struct place waker = place_in(waking->last.stack, facts_inner(waking->last.stack));
 
-        if (waking->channel && !waking->is_told && same_place(&waker, &waking->channel->waker))
-            tell(waking->channel, waking, NULL);
-        waking->thread = event->thread;
-        waking->stack = event->stack;
+        if (!waking->channel)
+            waking_keep(waking);
+        else if (!waking->is_told && same_place(&waker, &waking->channel->waker))
+            tell(waking->channel, &waking->last, NULL);
+        waking->last.thread = event->thread;
+        waking->last.stack = event->stack;
         waking->is_told = false;
-        memcpy(waking->values, state->values, subjects_count * 8);
-        memcpy(waking->sets, state->touched, subjects_count);
+        memcpy(waking->last.values, state->values, subjects_count * 8);
+        memcpy(waking->last.sets, state->touched, subjects_count);
     }
     memset(state->touched, 0, subjects_count);
     /* A worker that tells that it is done may go on with the next task. */
@@ -303,7 +262,7 @@ static void note_wake(const struct discover_event *event, uint32_t by)
     }
 }
 
-static void note_worker(struct channel *channel, uint32_t thread)
+void note_worker(struct channel *channel, uint32_t thread)
 {
     is_worker[thread] |= channel->is_pool;
     for (unsigned i = 0; i < channel->workers_count; i++) {
@@ -317,20 +276,21 @@ static void note_worker(struct channel *channel, uint32_t thread)
 static void note_woken(const struct discover_event *event, uint32_t waiter_stack, uint32_t by)
 {
     struct waking *waking = waking_of(event->object, by, false);
-    struct channel *channel;
+    struct channel *channel, *before;
 
     end_task(event->thread);
-    if (!waking || waking->thread == event->thread || event->value)
+    if (!waking || waking->last.thread == event->thread || event->value)
         return;
-    channel = channel_of(waking, waiter_stack, by);
+    channel = channel_of(&waking->last, waiter_stack, by);
     if (!channel)
         return;
     waking->channel = channel;
     waking->is_told = true;
     channel->has_first |= event->thread == 0;
     note_worker(channel, event->thread);
-    tell(channel, waking, &states[event->thread]);
-    begin_task(event->thread, channel);
+    before = waking_tell_kept(waking, event->thread, waiter_stack);
+    tell(channel, &waking->last, &states[event->thread]);
+    begin_task(event->thread, before && before->pairs > channel->pairs ? before : channel);
 }
 
 static bool begin_state(uint32_t thread)
@@ -381,6 +341,7 @@ void follow(void)
             end_task(event->thread);
             memset(state->touched, 0, subjects_count);
             state->waits_stack = event->stack;
+            wakings_note_wait(event, state);
             break;
         case DISCOVER_WOKEN:
             note_woken(event, state->waits_stack ? state->waits_stack : event->stack, event->flags);
@@ -388,6 +349,8 @@ void follow(void)
         case DISCOVER_START:
             note_woken(&(struct discover_event){.thread = event->thread, .object = event->object},
                        event->stack, BY_THREAD);
+            state->start_stack = event->stack;
+            state->start_channel = state->channel;
             break;
         case DISCOVER_END:
             end_task(event->thread);
@@ -398,4 +361,5 @@ void follow(void)
     }
     for (uint32_t i = 0; i < DISCOVER_THREADS; i++)
         end_task(i);
+    wakings_of_the_busy();
 }

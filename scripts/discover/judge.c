@@ -162,6 +162,22 @@ static void judge_by_evidence(struct subject *subject, unsigned number, bool *is
         subject->verdict = identity && identity->pairs > found->pairs ? identity_why : NULL;
 }
 
+/* A way that was guessed, on which nothing is context, is none: those who never waited do something else. */
+static void drop_guesses(void)
+{
+    for (unsigned i = 0; i < channels_count; i++) {
+        struct channel *channel = &channels[i];
+        bool is_used = false;
+        unsigned rank;
+
+        for (unsigned j = 0; channel->is_guess && j < subjects_count; j++)
+            is_used |=
+                subjects[j].is_context &&
+                !evidence_lacks(&channel->seen[j], !subjects[j].variable, channel->is_pool, &rank);
+        channel->is_pool &= !channel->is_guess || is_used;
+    }
+}
+
 void judge(void)
 {
     for (unsigned i = 0; i < subjects_count; i++) {
@@ -194,4 +210,5 @@ void judge(void)
         if (subject->is_context && subject->variable && !code_is_known())
             subject->note = "whether tasks read it is not known: baton was built without Zydis";
     }
+    drop_guesses();
 }

@@ -151,8 +151,10 @@ static void begin_thread(const struct starting *starting)
     const void *routine = starting->start ? (const void *)starting->start
                                           : (const void *)starting->start_c11;
 
+    /* A place in it, as return addresses are. */
     if (recorder_begin(starting->creator, routine))
-        record_event(DISCOVER_START, BY_THREAD, starting->number, (uintptr_t)routine, routine);
+        record_event(DISCOVER_START, BY_THREAD, starting->number, (uintptr_t)routine,
+                     (const char *)routine + 1);
 }
 
 static void end_thread(void *unused)

@@ -205,6 +205,33 @@ def plugin_of_qt():
         baton("discover", "-o", found, "--", *program).ok().says(before.out)
 
 
+@test("discover finds the two also where a single worker never waits, or is woken once for all there is, as beside load",
+      each=("never", "once"))
+def busy_worker(waits):
+    with tempfile.TemporaryDirectory() as folder:
+        program, found = Path(folder, "busy"), Path(folder, "found.conf")
+        subprocess.run(["gcc", "-O2", "-w", f"-DBUSY={1 if waits == 'never' else 2}", "-pthread",
+                        ROOT / "tests/programs/discover_pool.c", "-o", program], check=True)
+        data, left = found_in(program)
+        expect(data["carry"] == ["tls:current_request", "key:tenant_key"], data)
+        expect(data["hooks"] == ["pool_submit(kind=call,fn=1,arg=2)"], data)
+        expect(("main", "worker", "a thread's start") in {(way["from"], way["to"], way["by"]) for way in data["handoffs"]}, data)
+        expect(len(left) >= 8, left)
+        baton("discover", "-o", found, "--", program).ok().says("right 0 wrong 40")
+        baton("run", "--config", found, "--", program).ok().quiet().says("right 40 wrong 0")
+
+
+@test("discover: threads that never wait are nobody's workers where nothing is context, as those that spin")
+def no_workers_of_spinners():
+    with tempfile.TemporaryDirectory() as folder:
+        program = Path(folder, "busy")
+        subprocess.run(["gcc", "-O2", "-w", "-DBUSY=1", "-DNO_CONTEXT", "-pthread",
+                        ROOT / "tests/programs/discover_pool.c", "-o", program], check=True)
+        data, _ = found_in(program)
+        expect(not data["carry"] and not data["hooks"], data)
+        expect(not any(way["is_pool"] for way in data["handoffs"] if way["by"] != "a thread's start"), data)
+
+
 @needs("gcc", "x86-64")
 @test("discover finds the function that hands over also where it leaves by a jump, so that no stack has it", each=SYMBOLS[::2])
 @looks_again

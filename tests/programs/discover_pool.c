@@ -2,12 +2,27 @@
 // per thread is not. Says how many tasks saw their request.
 // usage: discover_pool [REQUESTS [SIGNAL]], by which it ends itself then
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "rest.h"
+
+/* -DBUSY=1: one worker, which looks for work when all has been handed over, and never waits; 2: that is woken once, and
+ * has all of it then, as it may come beside load. */
+#ifndef BUSY
+#define BUSY 0
+#endif
+enum { WORKERS = BUSY ? 1 : 2 };
+static int is_all_there;
+
+static void await_all(void)
+{
+    while (!__atomic_load_n(&is_all_there, __ATOMIC_ACQUIRE))
+        sched_yield();
+}
 
 /* ---- the pool ---- */
 
@@ -41,6 +56,8 @@ __attribute__((noinline)) void pool_submit(void (*run)(void *arg), void *arg)
 
 static void *worker(void *unused)
 {
+    if (BUSY == 1)
+        await_all();
     pthread_mutex_lock(&lock);
     for (;;) {
         while (!first_job && !is_closed)
@@ -67,8 +84,10 @@ static pthread_key_t tenant_key;
 
 __attribute__((noinline)) static void context_set(long request)
 {
+#ifndef NO_CONTEXT
     current_request = request;
     pthread_setspecific(tenant_key, (void *)(request * 10));
+#endif
 }
 
 __attribute__((noinline)) static long log_request(void)
@@ -169,12 +188,16 @@ static int right, wrong;
 static void task(void *arg)
 {
     long request = (long)arg;
+    if (BUSY == 2)
+        await_all();
     work(request);
     long logged = log_request(), tenant = log_tenant();
     if (logged == request && tenant == request * 10)
         right++;
     else
         wrong++;
+    if (BUSY)
+        return;
     pthread_mutex_lock(&lock);
     is_done = 1;
     pthread_cond_signal(&finished);
@@ -186,34 +209,38 @@ static void serve(long request)
     work(request);
     context_set(request);
     pool_submit(task, (void *)request);
-    pthread_mutex_lock(&lock);
-    while (!is_done)
-        pthread_cond_wait(&finished, &lock);
-    is_done = 0;
-    pthread_mutex_unlock(&lock);
+    if (!BUSY) {
+        pthread_mutex_lock(&lock);
+        while (!is_done)
+            pthread_cond_wait(&finished, &lock);
+        is_done = 0;
+        pthread_mutex_unlock(&lock);
+    }
     context_set(0);
 }
 
 int main(int argc, char **argv)
 {
     int requests = argc > 1 ? atoi(argv[1]) : 40;
-    pthread_t threads[2];
+    pthread_t threads[WORKERS];
 
     pthread_key_create(&tenant_key, NULL);
     pthread_key_create(&buffer_key, free);
     pthread_key_create(&count_key, NULL);
-    for (int i = 0; i < 2; i++)
+    for (int i = 0; i < WORKERS; i++)
         pthread_create(&threads[i], NULL, worker, NULL);
-    let_rest(); /* both wait for work before there is any */
+    if (BUSY != 1)
+        let_rest(); /* they wait for work before there is any */
     for (long request = 1; request <= requests; request++)
         serve(request);
+    __atomic_store_n(&is_all_there, 1, __ATOMIC_RELEASE);
     if (argc > 2)
         raise(atoi(argv[2]));
     pthread_mutex_lock(&lock);
     is_closed = 1;
     pthread_cond_broadcast(&wanted);
     pthread_mutex_unlock(&lock);
-    for (int i = 0; i < 2; i++)
+    for (int i = 0; i < WORKERS; i++)
         pthread_join(threads[i], NULL);
     printf("right %d wrong %d\n", right, wrong);
     fprintf(stderr, "%s", calls > 1000000 ? "many calls\n" : "");

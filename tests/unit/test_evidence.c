@@ -95,6 +95,9 @@ START_TEST(test_evidence_of_what_tasks_do_with_a_key)
     seen.set_first = 2;
     lacks(&seen, true, "tasks set it before they read it");
     lacks(&seen, false, NULL); /* a variable's are not seen */
+    seen.tasks = 0;
+    lacks(&seen, false,
+          "no task was seen"); /* whether it would be the worker's own, nobody knows */
 }
 END_TEST
 

@@ -133,6 +133,10 @@ static char *say_nothing(const struct sums *sums, const struct problems *problem
         return joined("NOTHING CARRIED: auto knows no library of the program; what else it has: "
                       "baton discover -- %s",
                       program);
+    if (!sums->items && sums->hooks)
+        return joined("NOTHING CARRIED: hooks are named, and no item that they would carry "
+                      "(BATON_CARRY); what there is to carry: baton discover -- %s",
+                      program);
     if (!sums->items)
         return joined(
             "NOTHING CARRIED: nothing was asked for; what there is to carry: baton discover -- %s",

@@ -36,6 +36,8 @@ def gives_a_verdict():
     verdict("fenv", "sh", "-c", "kill -KILL $$").exits(-9).complains("ended by signal 9")
     baton("run", "--verdict", "true").complains("nothing was asked for")
     pool = PROGRAMS / "discover_pool"
+    baton("run", "--verdict", "--hook", "pool_submit(kind=call,fn=1,arg=2)", "--", pool).complains(
+        f"hooks are named, and no item that they would carry (BATON_CARRY); what there is to carry: baton discover -- {pool}\n")
     verdict("key:tenant_key", pool).complains("NOTHING CARRIED: no task saw a value: 2 threads were started before",
                                               "likely a pool of the program's own; which function", f": baton discover -- {pool}\n")
     # Status 65 only where the program itself says that all is well, and only if not everything was carried.

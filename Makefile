@@ -92,8 +92,8 @@ START_TEXT := init interpose/early interpose/early_tables interpose/early_refere
               elf/elf elf/module elf/list elf/dynsym elf/search elf/find elf/file base/log base/clock base/lock base/mem \
               context/context context/thread fork slots/known slots/words slots/moves slots/folder interpose/inherit \
               interpose/loader userhooks/spec_known
-START_DATA := $(patsubst $(B)/shim/%.o,%,$(filter $(B)/shim/base/% $(B)/shim/elf/%,$(OBJ))) slots/slots slots/resolve slots/names slots/origin \
-              slots/adapter slots/parse slots/moves slots/words context/thread context/guard context/capture interpose/early_tables interpose/hooks \
+START_DATA := context/pool/blocks $(patsubst $(B)/shim/%.o,%,$(filter $(B)/shim/base/% $(B)/shim/elf/%,$(OBJ))) slots/slots slots/resolve slots/names slots/origin \
+              slots/adapter slots/grammar slots/parse slots/moves slots/words context/thread context/guard context/capture interpose/early_tables interpose/hooks \
               interpose/inherit families/registration observe/report fork init
 $(if $(filter-out $(patsubst $(B)/shim/%.o,%,$(OBJ)),$(START_TEXT) $(START_DATA)),$(error Makefile: START_TEXT or \
   START_DATA names what is no object: $(filter-out $(patsubst $(B)/shim/%.o,%,$(OBJ)),$(START_TEXT) $(START_DATA))))

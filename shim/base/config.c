@@ -80,7 +80,7 @@ static void config_set_defaults(struct reader *r)
 }
 
 /* What most need: a mapping costs more than reading the settings. */
-static _Alignas(16) char small_memory[1024];
+static _Alignas(16) char small_memory[2048];
 static atomic_flag small_is_used = ATOMIC_FLAG_INIT;
 
 /* In one piece: the texts, the items, room for the texts again. */

@@ -192,7 +192,8 @@ void elf_fork_open(bool is_child)
 /* ---- walking ---- */
 
 unsigned long long elf_last_loaded, elf_last_unloaded;
-struct elf_module elf_startup_list[STARTUP_KNOWN];
+/* Those of a small program lie in one page. */
+_Alignas(2048) struct elf_module elf_startup_list[STARTUP_KNOWN];
 size_t elf_startup_known;
 
 bool elf_startup_info(size_t i, struct dl_phdr_info *out)

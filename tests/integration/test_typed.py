@@ -18,7 +18,7 @@ def symbol(program, *parts):
 
 
 @needs("rustc")
-@test("D20: a thread_local of Rust with a Drop is refused, a plain number is carried", each=sorted(set(COMPILERS)) or ["rustc"])
+@test("D20: a thread_local of Rust with a Drop is refused, a plain number is carried, one that might have is by force", each=sorted(set(COMPILERS)) or ["rustc"])
 def rust_drop(compiler):
     with tempfile.TemporaryDirectory() as folder:
         program = os.path.join(folder, "program")
@@ -32,6 +32,9 @@ def rust_drop(compiler):
         assert "several variables" in both, both
         assert "several variables" in check("tls:*rust_drop*", program) and ": found in" in check(short[0], program)
         result = carry(f"{name};{number}", program).ok().clean().slot_is(name, "refused").slot_is(number, "bound")
+        later = "tls:*rust_drop*5LATER*"  # a number beside a state, which might have a Drop
+        assert "may have a Drop" in carry(later, program).slot_is(later, "refused").slot(later)["reason"]
+        carry(f"{later};{short[0]}", program, env={"BATON_FORCE": "on"}).ok().clean().says("thread sees 807\n")
         result.says("thread sees 7\n", "main has a name that is too long for a word\n").never_says("thread sees 0")
 
 

@@ -136,6 +136,12 @@ static void mode_remove(void)
     g_async_queue_unlock(queue);
     expect("item", g_async_queue_pop(queue) == &items[0], 1);
     expect("sees", current(), 101);
+    push(queue, &items[0], 104); /* and what went in with them is nobody's */
+    push(queue, &items[1], 105);
+    for (int i = 0; i < 2; i++) {
+        expect("item", g_async_queue_pop(queue) == &items[i], 1);
+        expect("sees", current(), 104 + i);
+    }
     expect("empty", g_async_queue_try_pop(queue) == NULL, 1);
     g_async_queue_unref(queue);
 }

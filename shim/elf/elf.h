@@ -89,6 +89,12 @@ int elf_each_startup(int (*visit)(const struct elf_module *module, void *arg), v
  * with the program. NULL: it was opened later, or is not loaded at all. */
 extern const struct link_map *elf_startup_last __attribute__((visibility("hidden")));
 
+/* dl_iterate_phdr of the C library, whoever else has one (interpose/early.c). NULL: nobody looked, the first in the
+ * program's scope has to do. */
+typedef int elf_loader_walker(int (*callback)(struct dl_phdr_info *info, size_t size, void *arg),
+                              void *arg);
+extern elf_loader_walker *elf_loader_walk __attribute__((visibility("hidden")));
+
 /* Where the first thread's stack begins, 0: not known. Waits for nobody; from signal handlers too. */
 uintptr_t elf_stack_end(void);
 

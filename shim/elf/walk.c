@@ -19,6 +19,7 @@
 #include <string.h>
 
 #include "elf/file.h"
+#include "base/arch.h"
 #include "base/auxv.h"
 #include "base/lock.h"
 #include "base/sys.h"
@@ -191,6 +192,8 @@ void elf_fork_open(bool is_child)
 
 /* ---- walking ---- */
 
+ARCH_WRITTEN_EARLY elf_loader_walker *elf_loader_walk;
+
 unsigned long long elf_last_loaded, elf_last_unloaded;
 /* Those of a small program lie in one page. */
 _Alignas(2048) struct elf_module elf_startup_list[STARTUP_KNOWN];
@@ -266,7 +269,10 @@ int elf_iterate(int (*callback)(struct dl_phdr_info *info, size_t size, void *ar
 
     if (!elf_walk_begin())
         return walk_what_is_left(callback, arg);
-    answer = dl_iterate_phdr(callback, arg);
+    if (elf_loader_walk)
+        answer = elf_loader_walk(callback, arg);
+    else /* called and not pointed to: the loader looks for it when it is called, not at each start */
+        answer = dl_iterate_phdr(callback, arg);
     elf_walk_end();
     return answer;
 }

@@ -81,6 +81,36 @@ static const long *stack_end(void)
     return NULL;
 }
 
+/*
+ * The C library's own dl_iterate_phdr, which is asked before others' constructors have run: a sanitizer's runtime has one of
+ * that name, too, which ends the process when it is called before its turn. The C library stands behind it.
+ */
+static void find_walker(void)
+{
+    static const char name[] = "dl_iterate_phdr", library[] = "libc.so.";
+    uint32_t hash = early_hash(name);
+
+    for (unsigned i = early_count; i-- > 0;) {
+        const struct tables *t = early_module(i);
+        const char *at, *base = t->map->l_name;
+        uint32_t symbol = early_find_defined(t, name, hash);
+
+        if (!symbol)
+            continue;
+        for (at = base; *at; at++) {
+            if (*at == '/')
+                base = at + 1;
+        }
+        for (at = library; *at && *at == *base; at++)
+            base++;
+        if (!*at) {
+            elf_loader_walk =
+                (elf_loader_walker *)(t->map->l_addr + t->symbols[symbol].st_value);
+            return;
+        }
+    }
+}
+
 /* Is there any setting? As config.c has it: BATON_TEST_ is the tests' own. */
 static bool is_configured(void)
 {
@@ -359,8 +389,11 @@ __attribute__((used)) static bool (*begin(void))(void)
         is_used |= early_look_at_references(early_module(i), &self);
     if (is_used || !early_names.is_writable)
         deferred_apply_first();
-    if (is_used && baton_relocated)
-        baton_relocated();
+    if (is_used) {
+        find_walker();
+        if (baton_relocated)
+            baton_relocated();
+    }
     if (!early_names.is_writable) {
         count_own_names(&self);
         return not_idle;

@@ -15,12 +15,13 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parent / "lib"))
+sys.path[:0] = [str(Path(__file__).resolve().parent / room) for room in ("lib", "integration")]
 import harness  # noqa: E402
 import needs  # noqa: E402
 import patience  # noqa: E402
 
 SUITE_LIMIT = 600
+IS_OLD = not hasattr(pytest, "version_tuple")  # before 7.0 a path is py.path's and has other names
 
 
 def pytest_addoption(parser):
@@ -40,6 +41,7 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "needs(names, programs): skipped where one of them is not (tests/lib/needs.py)")
     for name, (_, why) in needs.NEEDS.items():
         config.addinivalue_line("markers", f"{needs.marker_of(name)}: skipped where {why}")
+    limit_by_patience(config)
     config.option.collectonly = config.option.collectonly or config.option.promises
     if harness.MACHINE and not hasattr(config, "workerinput"):  # tests that call strip mean its programs' one
         config.baton_tools = tempfile.TemporaryDirectory()
@@ -64,10 +66,16 @@ def pytest_generate_tests(metafunc):
         metafunc.parametrize("turn_of_loop", range(turns), ids=[f"turn {n + 1}" for n in range(turns)])
 
 
-def pytest_collect_file(parent, file_path):
-    if file_path.suffix == ".c" and file_path.name.startswith("test_"):
-        return SuiteFile.from_parent(parent, path=file_path)
-    return None
+def is_suite(name):
+    return name.startswith("test_") and name.endswith(".c")
+
+
+if IS_OLD:
+    def pytest_collect_file(path, parent):
+        return SuiteFile.from_parent(parent, fspath=path) if is_suite(path.basename) else None
+else:
+    def pytest_collect_file(file_path, parent):
+        return SuiteFile.from_parent(parent, path=file_path) if is_suite(file_path.name) else None
 
 
 def pytest_itemcollected(item):
@@ -85,7 +93,7 @@ class SuiteFile(pytest.File):
     def collect(self):
         turns = self.config.option.loop
         for turn in range(turns):
-            yield Suite.from_parent(self, name=self.path.stem + (f"[turn {turn + 1}]" if turns > 1 else ""))
+            yield Suite.from_parent(self, name=place_of(self).stem + (f"[turn {turn + 1}]" if turns > 1 else ""))
 
 
 class Suite(pytest.Item):
@@ -93,9 +101,9 @@ class Suite(pytest.Item):
 
     def runtest(self):
         harness.this_machine_only()
-        program = harness.BUILD / "tests" / "unit" / self.path.stem
+        program = harness.BUILD / "tests" / "unit" / place_of(self).stem
         if not program.exists():
-            harness.skip(f"{self.path.stem} was not built here")
+            harness.skip(f"{program.name} was not built here")
         # Check's own limits are seconds of the clock.
         environment = {**os.environ, "CK_VERBOSITY": "normal", "CK_TIMEOUT_MULTIPLIER": "60"}
         try:
@@ -114,13 +122,17 @@ class Suite(pytest.Item):
         return str(excinfo.value) if excinfo.errisinstance(harness.Failure) else super().repr_failure(excinfo)
 
     def reportinfo(self):
-        return self.path, 0, f"unit.{self.name}"
+        return self.fspath if IS_OLD else self.path, 0, f"unit.{self.name}"
+
+
+def place_of(item):
+    return Path(item.fspath) if IS_OLD else item.path
 
 
 def full_name(item):
     """room.test[case], as RULES.md and T= say it."""
-    room = item.path.stem if item.path.suffix == ".c" else item.path.stem.removeprefix("test_")
-    return f"unit.{item.name}" if item.path.suffix == ".c" else f"{room}.{item.name}"
+    place = place_of(item)
+    return f"unit.{item.name}" if place.suffix == ".c" else f"{re.sub('^test_', '', place.stem)}.{item.name}"
 
 
 def promise(item):
@@ -166,6 +178,7 @@ def pytest_collection_finish(session):
 
 # ---- limits --------------------------------------------------------------------------------------
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_timeout_set_timer(item, settings):
     """pytest-timeout's seconds, from the mark or the ini file, as seconds of an idle machine."""
     import pytest_timeout
@@ -184,6 +197,13 @@ def pytest_timeout_set_timer(item, settings):
 
     item.cancel_timeout = cancel
     return True
+
+
+def limit_by_patience(config):
+    """pytest-timeout before 2.0 asks nobody who sets the timer."""
+    plugin = config.pluginmanager.get_plugin("timeout")
+    if plugin and not hasattr(config.hook, "pytest_timeout_set_timer"):
+        plugin.timeout_setup = lambda item: pytest_timeout_set_timer(item, plugin.get_params(item))
 
 
 # ---- what is told --------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 """BATON_HOOKS whose positions name something else: noticed, counted, said; nothing of the program's is changed, or jumped to."""
 from compile import compiled
-from harness import run, test
+from harness import expect, run, test
 from test_hooks_shapes import shapes
 
 KEY, TLS = "key:request_key", "tls:request_id"
@@ -63,7 +63,8 @@ def wrong(what):
     after = run(program(), *words.split(), env=env, launched=True).says("ran" if words else "wrong")
     if after.code not in (0, 1):  # as the program answers that it was right, or wrong
         after.fail("it did not end as it should")
-    for hook, (item, why) in zip(after.reported()["hooks"], hooks, strict=True):
+    expect(len(after.reported()["hooks"]) == len(hooks), "each hook is to be reported")
+    for hook, (item, why) in zip(after.reported()["hooks"], hooks):
         if why not in hook["reason"] or bool(why) != bool(hook["reason"]):
             after.fail(f"expected of {item} the reason {why!r}")
         if why.endswith("handed over") and why != NEVER_MET and not hook.get("unmet"):

@@ -284,6 +284,13 @@ class Result:
         return self
 
 
+def not_built(path):
+    """Why a program is not there: tests/lib/build-program has noted it."""
+    with contextlib.suppress(OSError):
+        return f"{path.name} was not built here: it needs {path.with_name(path.name + '.left').read_text().strip()}"
+    return f"{path.name} was not built here"
+
+
 def find_program(program):
     """A program of ours by its name, anything else by PATH or path."""
     program = str(program)
@@ -291,7 +298,7 @@ def find_program(program):
     if "/" not in program and ours.exists():
         return str(ours)
     if "/" not in program and any((ROOT / "tests" / "programs").glob(program + ".c*")):
-        skip(f"{program} was not built here")
+        skip(not_built(ours))
     return program
 
 

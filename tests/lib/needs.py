@@ -111,7 +111,7 @@ def missing(names=(), programs=(), adapters=()):
             return why
     built = [harness.PROGRAMS / program for program in programs]
     built += [harness.BUILD / "adapters" / f"{adapter}.so" for adapter in adapters]
-    return next((f"{path.name} was not built here" for path in built if not path.exists()), None)
+    return next((harness.not_built(path) for path in built if not path.exists()), None)
 
 
 def marker_of(name):

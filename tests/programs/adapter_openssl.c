@@ -1,5 +1,5 @@
 // OpenSSL's default library context of the request is the task's, and nobody else's.
-// libs: libcrypto glib-2.0
+// libs: libcrypto >= 3.0 glib-2.0
 #include "adapter.h"
 #include <openssl/crypto.h>
 

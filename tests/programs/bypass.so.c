@@ -1,4 +1,5 @@
 // A plugin with a reader and a writer of the host's key, handoffs of its own, as its host may load it past others.
+#define _GNU_SOURCE // RTLD_DEFAULT, RTLD_NEXT, before glibc 2.36
 #include <dlfcn.h>
 #include <pthread.h>
 #include <stddef.h>

@@ -1,5 +1,5 @@
 // Target regions that nobody waits for: on the host they are tasks, each sees what its maker saw.
-// flags: -fopenmp
+// flags: -fopenmp -foffload=disable
 // parts: parts/gomp_target_see.c
 // usage: gomp_target MODE [CARRIER]; a mode is one promise, named in the table at the end
 #include "carrier.h"

@@ -4,6 +4,7 @@
  * HOW: strict (read, write, exit only), filter (what these calls themselves need), memory (RLIMIT_AS).
  * CALL: jump, key, get, set, symbol, wake; thread and task (filter and memory only): a thread says what it sees.
  */
+#define _GNU_SOURCE // RTLD_DEFAULT, RTLD_NEXT, before glibc 2.36
 #include <dlfcn.h>
 #include <errno.h>
 #include <linux/filter.h>

@@ -1,5 +1,6 @@
 // Preloaded: where the first argument has commas, main runs for each word that ends with one, each in a child of the one
 // process, and the worst exit is the program's. Valgrind, which is dear to start, is started once for modes of a program.
+#define _GNU_SOURCE // RTLD_DEFAULT, RTLD_NEXT, before glibc 2.36
 #include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -2,6 +2,7 @@
 // libs: glib-2.0 libuv
 // link: -ldl
 // usage: newer_names LIBRARY [CARRIER]
+#define _GNU_SOURCE // RTLD_DEFAULT, RTLD_NEXT, before glibc 2.36
 #include "carrier.h"
 #include <dlfcn.h>
 #include <glib.h>

@@ -3,7 +3,7 @@
 // usage: policies KIND POLICY EVENT... [kind=KIND EVENT...]...
 // KIND: key, owned (a key with a destructor), tls, fn, swap. POLICY: copy, string, clone, ref, weak. EVENT: see owner and task_body.
 #include "carrier.h"
-#include <glib.h>
+#include "older_glib.h"
 
 enum { LIVE = 0x11fe, DEAD = 0xdead };
 
@@ -173,9 +173,19 @@ static void task_body(void)
     }
 }
 
+/* When the worker of the pool ends it has thrown away what waited: older versions of GLib tell nobody of each. */
+static pthread_key_t worker_key;
+static int worker_ended;
+
+static void worker_ends(void *mark)
+{
+    __atomic_store_n((int *)mark, 1, __ATOMIC_RELEASE);
+}
+
 static void work(gpointer data, gpointer pool)
 {
     if (data == &gate) {
+        pthread_setspecific(worker_key, &worker_ended);
         gate_wait(&gate); /* keeps the worker until the owner is done */
         task_after = number_of(get());
         return;
@@ -193,11 +203,9 @@ static void *thread(void *arg)
 static GThreadPool *pool;
 static pthread_t child;
 
-static int discarded;
-
 static void discard(gpointer data)
 {
-    __atomic_store_n(&discarded, 1, __ATOMIC_RELEASE);
+    expect("discarded", data == &child, TRUE);
 }
 
 static void finish_tasks(void)
@@ -237,7 +245,7 @@ static void *owner(void *arg)
         /* The worker stands at the gate until the pool knows that the queue is to be thrown away. */
         g_thread_pool_free(pool, TRUE, FALSE);
         gate_open(&gate);
-        while (!__atomic_load_n(&discarded, __ATOMIC_ACQUIRE))
+        while (!__atomic_load_n(&worker_ended, __ATOMIC_ACQUIRE))
             sleep_ms(1);
         pool = NULL;
     } else if (is("unchanged") || (is("task-exits") && !strcmp(policy, "weak"))) {
@@ -262,9 +270,10 @@ static void run(void)
     pthread_t thread;
     void *left;
     gate = (struct gate)GATE_CLOSED;
-    task_saw = task_after = -1, discarded = 0;
+    task_saw = task_after = -1, worker_ended = 0;
     pthread_key_create(&item_key, NULL);
     pthread_key_create(&item_owned, destroy);
+    pthread_key_create(&worker_key, worker_ends);
     pool = g_thread_pool_new_full(work, NULL, discard, 1, TRUE, NULL);
     if (!is("task-exits")) {
         g_thread_pool_push(pool, &gate, NULL);
@@ -281,6 +290,7 @@ static void run(void)
     if (strcmp(policy, "copy") != 0)
         expect("live", live, 0);
     expect("ended twice", end_errors, 0);
+    pthread_key_delete(worker_key);
     if (!is("owner-deletes-key") || strcmp(kind, "key") != 0)
         pthread_key_delete(item_key);
     if (!is("owner-deletes-key") || strcmp(kind, "owned") != 0)

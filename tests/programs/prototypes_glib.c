@@ -29,9 +29,11 @@ _Static_assert(offsetof(GSourceCallbackFuncs, ref) == 0 && offsetof(GSourceCallb
                    offsetof(GSourceCallbackFuncs, get) == 16 && sizeof(GSourceCallbackFuncs) == 24,
                "GSourceCallbackFuncs has changed");
 
-#if !GLIB_CHECK_VERSION(2, 78, 0)
+/* Of GLib 2.70, 2.74 and 2.78: an older header has none, a newer one the same. */
+extern GThreadPool *g_thread_pool_new_full(GFunc, gpointer, GDestroyNotify, gint, gboolean, GError **);
+extern guint g_idle_add_once(void (*)(gpointer), gpointer);
+extern guint g_timeout_add_once(guint, void (*)(gpointer), gpointer);
 extern guint g_timeout_add_seconds_once(guint, void (*)(gpointer), gpointer);
-#endif
 
 #define WANT_GLIB_THREAD 1
 #define WANT_GLIB_POOL 1

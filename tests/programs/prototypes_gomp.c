@@ -14,7 +14,13 @@
 #define GOMP_parallel_loop_nonmonotonic_runtime __builtin_GOMP_parallel_loop_nonmonotonic_runtime
 #define GOMP_parallel_loop_maybe_nonmonotonic_runtime __builtin_GOMP_parallel_loop_maybe_nonmonotonic_runtime
 #define GOMP_teams_reg __builtin_GOMP_teams_reg
+#if __GNUC__ > 10 /* before, it had one argument less: no event to wait for */
 #define GOMP_task __builtin_GOMP_task
+#else
+typedef void gomp_task(void (*)(void *), void *, void (*)(void *, void *), long, long, _Bool, unsigned, void *, int);
+_Static_assert(__builtin_types_compatible_p(__typeof__(__builtin_GOMP_task), gomp_task), "GOMP_task is another one");
+void GOMP_task(void (*)(void *), void *, void (*)(void *, void *), long, long, _Bool, unsigned, void *, int, void *);
+#endif
 #define GOMP_taskloop __builtin_GOMP_taskloop
 #define GOMP_taskloop_ull __builtin_GOMP_taskloop_ull
 

@@ -90,7 +90,10 @@ struct Pointers {
     static long get() { return request.hasLocalData() ? request.localData()->number : 0; }
     static void set(long n)
     {
-        request.setLocalData(n ? new Request{n, ""} : nullptr);
+        Request *made = n ? new Request() : nullptr; /* gcc 10 fills no array in new Request{n, ""} */
+        if (made)
+            made->number = n;
+        request.setLocalData(made);
     }
 };
 

@@ -1,6 +1,6 @@
 // oneTBB: bodies and tasks see the value of who started them, and what a task leaves is nobody's.
 // usage: tbb MODE [CARRIER]; a mode is one promise, named in the table at the end
-// libs: tbb
+// libs: tbb >= 2021
 // std: c++20
 #include "carrier.h"
 #include <algorithm>

@@ -274,6 +274,7 @@ static void run(void)
     pthread_key_create(&item_key, NULL);
     pthread_key_create(&item_owned, destroy);
     pthread_key_create(&worker_key, worker_ends);
+    g_thread_pool_set_max_idle_time(1); /* it ends at once, and not in 15 seconds */
     pool = g_thread_pool_new_full(work, NULL, discard, 1, TRUE, NULL);
     if (!is("task-exits")) {
         g_thread_pool_push(pool, &gate, NULL);

@@ -83,6 +83,34 @@ static bool is_starting(void)
     return (claim && claim != arch_tp()) || (atomic_load(&activator) && !is_active);
 }
 
+/*
+ * Before glibc 2.34 keys are libpthread's, which a program without threads has not: there is none to be had, until a
+ * library brings it.
+ */
+static int late_key_create(pthread_key_t *key, void (*destructor)(void *))
+{
+    __typeof__(&late_key_create) create =
+        (__typeof__(&late_key_create))next_find_for("pthread_key_create", NULL);
+
+    return create ? create(key, destructor) : EAGAIN;
+}
+
+static void *late_key_read(pthread_key_t key)
+{
+    __typeof__(&late_key_read) read =
+        (__typeof__(&late_key_read))next_find_for("pthread_getspecific", NULL);
+
+    return read ? read(key) : NULL;
+}
+
+static int late_key_write(pthread_key_t key, const void *value)
+{
+    __typeof__(&late_key_write) write =
+        (__typeof__(&late_key_write))next_find_for("pthread_setspecific", NULL);
+
+    return write ? write(key, value) : EINVAL;
+}
+
 /* Slots that are bound at once keep what they need to know of each thread in a key. */
 static void know_keys(void)
 {
@@ -93,6 +121,11 @@ static void know_keys(void)
         (int (*)(pthread_key_t, const void *))next_find_startup("pthread_setspecific");
     slots_calls.key_create =
         (int (*)(pthread_key_t *, void (*)(void *)))next_find_startup("pthread_key_create");
+    if (!slots_calls.key_create) {
+        slots_calls.key_read = late_key_read;
+        slots_calls.key_write = late_key_write;
+        slots_calls.key_create = late_key_create;
+    }
 }
 
 /* Everything that only a program that carries something needs. */

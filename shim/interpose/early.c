@@ -81,33 +81,36 @@ static const long *stack_end(void)
     return NULL;
 }
 
+/* Before glibc 2.34: what threads need is in libpthread, which did not come with this program. */
+static bool is_without_threads;
+
 /*
  * The C library's own dl_iterate_phdr, which is asked before others' constructors have run: a sanitizer's runtime has one of
- * that name, too, which ends the process when it is called before its turn. The C library stands behind it.
+ * that name, too, which ends the process when it is called before its turn. The C library stands behind it. A hash is told
+ * from all others of the C library's, so that no name is compared a byte at a time.
  */
-static void find_walker(void)
+static void look_at_libc(void)
 {
-    static const char name[] = "dl_iterate_phdr", library[] = "libc.so.";
-    uint32_t hash = early_hash(name);
+    static const char name[] = "dl_iterate_phdr", key[] = "pthread_key_create",
+                      library[] = "libc.so.";
+    const uint32_t hash = early_hash_of(name), key_hash = early_hash_of(key);
 
     for (unsigned i = early_count; i-- > 0;) {
         const struct tables *t = early_module(i);
-        const char *at, *base = t->map->l_name;
-        uint32_t symbol = early_find_defined(t, name, hash);
+        const ElfW(Dyn) *soname = t->map->l_ld;
+        uint32_t symbol = early_find_defined(t, NULL, hash);
 
-        if (!symbol)
+        if (!symbol || __builtin_memcmp(t->strings + t->symbols[symbol].st_name, name, sizeof name))
             continue;
-        for (at = base; *at; at++) {
-            if (*at == '/')
-                base = at + 1;
-        }
-        for (at = library; *at && *at == *base; at++)
-            base++;
-        if (!*at) {
-            elf_loader_walk =
-                (elf_loader_walker *)(t->map->l_addr + t->symbols[symbol].st_value);
-            return;
-        }
+        while (soname->d_tag != DT_SONAME && soname->d_tag != DT_NULL)
+            soname++;
+        if (soname->d_tag == DT_NULL ||
+            __builtin_memcmp(t->strings + soname->d_un.d_val, library, sizeof library - 1) != 0)
+            continue;
+        elf_loader_walk = (elf_loader_walker *)(t->map->l_addr + t->symbols[symbol].st_value);
+        is_without_threads =
+            !early_find_defined(t, NULL, key_hash) && !early_is_anybodys(key, key_hash);
+        return;
     }
 }
 
@@ -264,7 +267,8 @@ static void hide_names(void)
 
 /*
  * From now on the loader asks us of what we export of other libraries. What the C library has it has
- * always, and tools look those up by what they are.
+ * always, and tools look those up by what they are; but where that has no threads (before glibc 2.34) every program of C++
+ * would believe that there are some, and call what is not there.
  */
 static inline void make_ask(elf_sym *symbol, ElfW(Addr) first, ElfW(Addr) length,
                             ElfW(Addr) to_asker)
@@ -292,9 +296,10 @@ static void make_names_ask(void)
 #include "interpose/hooks.def"
 #undef HOOK
     /* One comparison a symbol: each start that carries passes hundreds of them. */
-    const ElfW(Addr) first = (ElfW(Addr))(hook_exports + (size_t)OWN * HOOK_STRIDE) - (ElfW(Addr)) &
+    const size_t row = is_without_threads ? 0 : OWN;
+    const ElfW(Addr) first = (ElfW(Addr))(hook_exports + row * HOOK_STRIDE) - (ElfW(Addr)) &
                              __ehdr_start,
-                     length = (ElfW(Addr))(HOOK_COUNT - OWN) * HOOK_STRIDE,
+                     length = (ElfW(Addr))(HOOK_COUNT - row) * HOOK_STRIDE,
                      to_asker = (ElfW(Addr))hook_askers - (ElfW(Addr))hook_exports;
     elf_sym *symbol = early_names.symbols + early_names.first,
             *end = early_names.symbols + early_names.end;
@@ -390,7 +395,7 @@ __attribute__((used)) static bool (*begin(void))(void)
     if (is_used || !early_names.is_writable)
         deferred_apply_first();
     if (is_used) {
-        find_walker();
+        look_at_libc();
         if (baton_relocated)
             baton_relocated();
     }

@@ -71,7 +71,7 @@ uint32_t early_find_defined(const struct tables *t, const char *name, uint32_t h
         return 0;
     if (!header) { /* an old library: its chains take the other hash, which nobody has at hand */
         for (i = 1; t->sysv && i < t->sysv[1]; i++) {
-            if (t->symbols[i].st_shndx != SHN_UNDEF &&
+            if (t->symbols[i].st_shndx != SHN_UNDEF && name &&
                 early_is_same(t->strings + t->symbols[i].st_name, name))
                 return i;
         }
@@ -86,7 +86,7 @@ uint32_t early_find_defined(const struct tables *t, const char *name, uint32_t h
         uint32_t link = buckets[header[0] + i - header[1]];
 
         if ((link | 1) == (hash | 1) && t->symbols[i].st_shndx != SHN_UNDEF &&
-            early_is_same(t->strings + t->symbols[i].st_name, name))
+            (!name || early_is_same(t->strings + t->symbols[i].st_name, name)))
             return i;
         if (link & 1)
             break;

@@ -40,7 +40,7 @@ EARLY void early_read_tables(const struct link_map *map, struct tables *t);
 /* Up to where a module's undefined symbols stand: in front of those that are hashed. */
 EARLY size_t early_references_end(const elf_sym *symbols, const char *strings, const uint32_t *gnu,
                                   const uint32_t *sysv);
-/* The defined symbol of that name; 0: none. */
+/* The defined symbol of that name; 0: none. Without a name: the first whose name has that hash. */
 EARLY uint32_t early_find_defined(const struct tables *t, const char *name, uint32_t hash);
 /* Has any of those modules one? */
 EARLY bool early_is_anybodys(const char *name, uint32_t hash);

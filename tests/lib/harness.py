@@ -62,6 +62,8 @@ MACHINE = os.environ.get("BATON_TEST_MACHINE", "")
 SYSROOT = os.environ.get("BATON_TEST_SYSROOT", f"/usr/{MACHINE}-linux-gnu")
 # qemu makes no child that ends without a signal, so the library cannot start its planner there, and says so.
 UNPLANNED = b"baton: BATON_HOOKS: baton-plan could not be started: functions inside of a module, and calls of constructors, are not seen\n"
+# What is said of a function inside of a module where the build found no Zydis.
+WITHOUT_ZYDIS = "baton was built without Zydis"
 
 
 class Failure(AssertionError):
@@ -75,7 +77,7 @@ def expect(condition, why):
 
 def skip(why):
     """This machine cannot show it."""
-    raise pytest.skip.Exception(why, _use_item_location=True)
+    raise pytest.skip.Exception(why, **({"_use_item_location": True} if hasattr(pytest, "version_tuple") else {}))
 
 
 def this_machine_only():
@@ -367,6 +369,8 @@ def run(program, *args, preload=True, env=None, timeout=patience.LIMIT, stdin=""
                     err.decode(errors="replace"), report, time.monotonic() - started)
     if late:
         result.fail(str(late))
+    if WITHOUT_ZYDIS in result.err or WITHOUT_ZYDIS in json.dumps(report):
+        skip("tried here: baton-plan was built without Zydis, so it patches no code (libzydis-dev)")
     return result
 
 

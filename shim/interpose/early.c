@@ -108,8 +108,8 @@ static void look_at_libc(void)
             __builtin_memcmp(t->strings + soname->d_un.d_val, library, sizeof library - 1) != 0)
             continue;
         elf_loader_walk = (elf_loader_walker *)(t->map->l_addr + t->symbols[symbol].st_value);
-        is_without_threads =
-            !early_find_defined(t, NULL, key_hash) && !early_is_anybodys(key, key_hash);
+        is_without_threads = !early_find_defined(t, NULL, key_hash) &&
+                             !early_is_anybodys(key, key_hash);
         return;
     }
 }
@@ -228,8 +228,11 @@ __attribute__((used, visibility("hidden"))) void *names_ask(unsigned row);
 void *names_ask(unsigned row)
 {
     enum hook_id id = (enum hook_id)row;
+    unsigned family = hook_infos[id].family;
 
-    return early_is_startup(id) || (early_is_there(id) && !is_asked_in_vain(hooks_name(id)))
+    /* We open libraries ourselves, with or without libdl (hooks_real_for). */
+    return family == FAMILY_LOADER || family == FAMILY_LOOKUP || early_is_startup(id) ||
+                   (early_is_there(id) && !is_asked_in_vain(hooks_name(id)))
                ? (void *)(uintptr_t)(hook_exports + (size_t)row * HOOK_STRIDE)
                : NULL;
 }
@@ -297,10 +300,10 @@ static void make_names_ask(void)
 #undef HOOK
     /* One comparison a symbol: each start that carries passes hundreds of them. */
     const size_t row = is_without_threads ? 0 : OWN;
-    const ElfW(Addr) first = (ElfW(Addr))(hook_exports + row * HOOK_STRIDE) - (ElfW(Addr)) &
-                             __ehdr_start,
-                     length = (ElfW(Addr))(HOOK_COUNT - row) * HOOK_STRIDE,
-                     to_asker = (ElfW(Addr))hook_askers - (ElfW(Addr))hook_exports;
+    const ElfW(Addr)
+        first = (ElfW(Addr))(hook_exports + row * HOOK_STRIDE) - (ElfW(Addr)) & __ehdr_start,
+        length = (ElfW(Addr))(HOOK_COUNT - row) * HOOK_STRIDE,
+        to_asker = (ElfW(Addr))hook_askers - (ElfW(Addr))hook_exports;
     elf_sym *symbol = early_names.symbols + early_names.first,
             *end = early_names.symbols + early_names.end;
 

@@ -179,8 +179,12 @@ void hooks_wake(enum hook_id id)
 static void *hook_decide(enum hook_id id)
 {
     void *real = find_startup(id);
+    unsigned family = hook_infos[id].family;
     void *enter;
 
+    if (!real && (family == FAMILY_KEYS || family == FAMILY_PTHREAD))
+        real =
+            next_find_for(hooks_name(id), NULL); /* libpthread's, which stays, before glibc 2.34 */
     if (!real)
         return hooks_real_for(id, NULL) == (void *)missing_function ? NULL : hook_body(id);
     __atomic_store_n(&hook_real[id], real, __ATOMIC_SEQ_CST);

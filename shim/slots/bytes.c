@@ -75,21 +75,11 @@ bool bytes_ask_width(void)
 }
 #endif
 
-UNCHECKED bool bytes_are_same(const char *one, const char *other, size_t size)
+UNCHECKED static inline __attribute__((always_inline)) bool
+rest_is_same(const char *one, const char *other, const char *end)
 {
     enum { STEP = 4 * sizeof(block) };
-    const char *end = one + size;
 
-#ifdef ARCH_WIDE
-    enum { LARGE = 512 };
-
-    if (size >= LARGE && bytes_are_wide()) {
-        size_t same = count_same(one, other, size);
-
-        one += same;
-        other += same;
-    }
-#endif
     for (; (size_t)(end - one) >= STEP; one += STEP, other += STEP) {
         block odd = differences(one, other, 0) | differences(one, other, 1) |
                     differences(one, other, 2) | differences(one, other, 3);
@@ -106,4 +96,25 @@ UNCHECKED bool bytes_are_same(const char *one, const char *other, size_t size)
             return false;
     }
     return true;
+}
+
+#ifdef ARCH_WIDE
+/* Apart, so that few bytes keep no registers for it. */
+UNCHECKED static APART bool many_are_same(const char *one, const char *other, size_t size)
+{
+    size_t same = bytes_are_wide() ? count_same(one, other, size) : 0;
+
+    return rest_is_same(one + same, other + same, one + size);
+}
+#endif
+
+UNCHECKED bool bytes_are_same(const char *one, const char *other, size_t size)
+{
+#ifdef ARCH_WIDE
+    enum { LARGE = 512 };
+
+    if (size >= LARGE)
+        return many_are_same(one, other, size);
+#endif
+    return rest_is_same(one, other, one + size);
 }

@@ -30,8 +30,7 @@ static unsigned char pattern(size_t at)
 /* `from` differs from `to` in all that is to be copied, and behind it. */
 static void copy_one(size_t bytes)
 {
-    unsigned char *from = aligned_alloc(16, bytes + BEHIND),
-                  *to = aligned_alloc(16, bytes + BEHIND);
+    unsigned char *from = malloc(bytes + BEHIND), *to = malloc(bytes + BEHIND);
     int64_t refs;
 
     memset(to, MARK, bytes + BEHIND);

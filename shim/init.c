@@ -274,6 +274,8 @@ static void start_buffers(void)
         slots_setters_known = true;
         slots_resolve();
     }
+    if (config.report || config.warn || log_level >= LOG_LEVEL_WARN)
+        slots_gather_hints();
     __atomic_store_n(&is_started, true, __ATOMIC_RELEASE);
 }
 

@@ -17,7 +17,7 @@
 #include "context/thread.h"
 #include "base/sys.h"
 
-enum { WAIT_MS = 200, CACHES = 3 };
+enum { WAIT_MS = 200, CACHES = 3, FEW = 128 };
 
 struct cached {
     const struct context *context;
@@ -92,9 +92,11 @@ int64_t context_count_made(void)
 static int64_t count_once(const struct counting *now)
 {
     struct counting counting = {.buffer = now->caches * 2 + CACHES};
+    struct cached few[FEW] = {0}; /* at exit nothing is asked of the system, if that can be */
+    bool is_few = counting.buffer <= FEW;
     int64_t alive = context_count_made();
 
-    counting.table = mem_map(counting.buffer * sizeof *counting.table);
+    counting.table = is_few ? few : mem_map(counting.buffer * sizeof *counting.table);
     if (!counting.table)
         return alive;
     thread_each(visit_caches, &counting);
@@ -104,7 +106,8 @@ static int64_t count_once(const struct counting *now)
         if (cached->context && atomic_load(&cached->context->refs) <= cached->references)
             alive--;
     }
-    mem_unmap(counting.table, counting.buffer * sizeof *counting.table);
+    if (!is_few)
+        mem_unmap(counting.table, counting.buffer * sizeof *counting.table);
     return alive;
 }
 

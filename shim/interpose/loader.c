@@ -55,6 +55,7 @@ static void note_opening(const char *file, int mode)
         early_is_mixed = true;
     if (!(mode & RTLD_NOLOAD))
         guard_note_cancel();
+    slots_hints_stale = true;
     slots_look_again();
     if (loader_opened_hook)
         loader_opened_hook();

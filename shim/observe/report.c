@@ -381,6 +381,21 @@ static void tell_live(void)
     mem_unmap(text.start, text.capacity);
 }
 
+/* What the report at exit is written with; where there was no memory, or no report_begin, it is asked for then. */
+static struct totals *ready_totals;
+static struct text ready_text;
+
+static void get_ready(void)
+{
+    enum { AN_ITEM = 2048 };
+
+    if (ready_text.start)
+        return;
+    ready_text.capacity = TEXT_FIRST + (slots_count + named_count) * (size_t)AN_ITEM;
+    ready_text.start = mem_map(ready_text.capacity);
+    ready_totals = mem_map(sizeof *ready_totals);
+}
+
 void report_begin(const char *target)
 {
     struct live_head head = {
@@ -393,6 +408,7 @@ void report_begin(const char *target)
         .read_at = offsetof(struct thread, counts.read) - offsetof(struct thread, counts.carried),
     };
 
+    get_ready();
     slot_counts_begin();
     if (report_has_reads)
         reads_begin();
@@ -424,9 +440,13 @@ bool report_can_be_written(const char *target)
 void report_write(const char *target)
 {
     int saved_errno = errno;
-    struct totals *totals = mem_map(sizeof *totals);
-    struct text text = {mem_map(TEXT_FIRST), 0, TEXT_FIRST, false};
     int error, fd = outfile_open(target, 0);
+    struct totals *totals;
+    struct text text;
+
+    get_ready();
+    totals = ready_totals;
+    text = ready_text;
 
     if (fd < 0)
         outfile_complain("BATON_REPORT", target, -fd);
@@ -466,9 +486,5 @@ void report_write(const char *target)
     }
     if (fd >= 0)
         outfile_close(fd);
-    if (text.start)
-        mem_unmap(text.start, text.capacity);
-    if (totals)
-        mem_unmap(totals, sizeof *totals);
     errno = saved_errno;
 }

@@ -1,10 +1,12 @@
 /*
  * Items that matched nothing: said, and what may have been meant: the same name as another kind of thing, or
- * the nearest name. Slow: for messages and the report, at start and exit.
+ * the nearest name. Slow: for messages and the report. Files are read for it, so it is gathered at the start and after
+ * libraries were opened, and kept for the exit.
  */
 #include <string.h>
 
 #include "base/log.h"
+#include "base/mem.h"
 #include "elf/elf.h"
 #include "slots/slots.h"
 
@@ -38,7 +40,7 @@ static bool other_kind(const struct slot *slot, const struct slot_meant *meant, 
     return true;
 }
 
-bool slot_hint(const struct slot *slot, char *buf, size_t n)
+static bool look(const struct slot *slot, char *buf, size_t n)
 {
     struct slot_meant meant[SLOT_MEANT_MAX];
     unsigned count = slot->kind->names ? slot->kind->names(slot, meant) : 0;
@@ -60,6 +62,52 @@ bool slot_hint(const struct slot *slot, char *buf, size_t n)
         return true;
     }
     return false;
+}
+
+enum { GATHERED_MOST = 8 }; /* times: a program may open hundreds of plugins */
+
+bool slots_hints_wanted, slots_hints_stale;
+
+static bool is_found(const struct slot *slot)
+{
+    struct slot_meant meant[SLOT_MEANT_MAX];
+    unsigned count = slot->kind->names ? slot->kind->names(slot, meant) : 0;
+    struct elf_search search;
+
+    for (unsigned i = 0; i < count; i++) {
+        if (!slot_name_find(meant[i].id, &search))
+            return false;
+    }
+    return true;
+}
+
+void slots_gather_hints(void)
+{
+    static unsigned times;
+    char hint[384];
+    bool has_looked = false;
+
+    slots_hints_wanted = true;
+    slots_hints_stale = false;
+    for (unsigned i = 0; i < slots_count && times < GATHERED_MOST; i++) {
+        struct slot *slot = &slots[i];
+
+        if (slot->state != SLOT_WAITING || slot->is_dormant || slot->hint || is_found(slot))
+            continue;
+        has_looked = true;
+        if (look(slot, hint, sizeof hint) && (slot->hint = mem_alloc(strlen(hint) + 1)))
+            strcpy(slot->hint, hint);
+    }
+    times += has_looked;
+}
+
+bool slot_hint(const struct slot *slot, char *buf, size_t n)
+{
+    if (!slots_hints_wanted)
+        return look(slot, buf, n);
+    if (slot->hint && !is_found(slot))
+        fmt_buf(buf, n, "%s", slot->hint);
+    return slot->hint && !is_found(slot);
 }
 
 static void slot_say_unmatched(const struct slot *slot, enum log_level level)

@@ -86,6 +86,8 @@ void slots_resolve(void)
             late_slot(slot);
     }
     slots_stale = is_waiting && slots_tries && --slots_tries;
+    if (is_waiting && slots_hints_wanted && slots_hints_stale)
+        slots_gather_hints();
     lock_drop(&resolve_lock);
     errno = saved_errno;
 }

@@ -179,12 +179,13 @@ struct slot {
     const struct slot_kind *kind;
     const char *item; /* as the user wrote it */
     enum slot_state state;
-    bool has_offset;        /* offset is assigned */
-    bool is_fixed;          /* bytes at tp_offset from the thread pointer in every thread */
-    bool is_static_word;    /* moved by words.c */
-    const char *reason;     /* why refused, or why still waiting; static text */
-    const char *note;       /* bound: what the user should know; NULL: nothing */
-    bool is_note_said;      /* at exit, too: the user may have meant something else */
+    bool has_offset;     /* offset is assigned */
+    bool is_fixed;       /* bytes at tp_offset from the thread pointer in every thread */
+    bool is_static_word; /* moved by words.c */
+    const char *reason;  /* why refused, or why still waiting; static text */
+    const char *note;    /* bound: what the user should know; NULL: nothing */
+    char *hint;        /* what may have been meant, once that has been looked for; NULL: no idea */
+    bool is_note_said; /* at exit, too: the user may have meant something else */
     _Atomic bool had_value; /* copied: some context had a value of it (keys: keys_had_value) */
     bool was_bound; /* waiting: to what is gone by now: a deleted key, an unloaded library */
     char where[96]; /* once bound: module and symbol, for the report */
@@ -324,8 +325,13 @@ void slot_wake(struct slot *slot);
 /* Is there an adapter of that name beside the library? For messages about items that are wrong. */
 bool slot_adapter_exists(const char *name);
 
-/* What may have been meant by an item that matched nothing, as a part of a sentence. False: no idea. Slow. */
+/* What may have been meant by an item that matched nothing, as a part of a sentence. False: no idea. Slow, unless it was
+ * gathered before. */
 bool slot_hint(const struct slot *slot, char *buf, size_t n);
+
+/* From now on hints are gathered where items are looked for, and at exit nothing is. */
+void slots_gather_hints(void);
+extern bool slots_hints_wanted, slots_hints_stale; /* stale: a library was opened since */
 
 /* It was there all the time, and no context that was made had a value of it: nothing of it was carried. Not of what
  * `auto` has chosen, nor of state that every thread has. Asked when handoffs were seen. */

@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 
 from compile import compiled
-from harness import CARRIERS, PROGRAMS, ROOT, carry, expect, idle, plain, test
+from harness import CARRIERS, LIBRARY, PROGRAMS, ROOT, carry, expect, idle, plain, test
 from needs import needs, unable
 from test_launcher import baton
 
@@ -59,6 +59,20 @@ def ends_in_a_sandbox(how, tmp_path):
         after = idle("sandbox_end", how, env=settings)
         expect(after.code == before.code and after.out.split()[-2:] == ["it", "ends"], after.literal())
         expect(bool(after.err) == (how in ("wide", "none")), after.literal() + after.err)
+
+
+@needs("strace")
+@test("E21: at exit nothing is looked for, opened or allocated, but for the report itself", each=("key:request_key", "key:request_ky;tls:request_wrd"))
+def exit_asks_little(items, tmp_path):
+    trace, report = tmp_path / "calls", tmp_path / "counts"
+    plain("strace", "-f", "-o", trace, "-E", f"LD_PRELOAD={LIBRARY}", "-E", f"BATON_CARRY={items}", "-E", f"BATON_REPORT={report}",
+          "-E", "BATON_LOG=warn", PROGRAMS / "sandbox_end", "none").ok()
+    calls = trace.read_text().splitlines()
+    ended = max(i for i, line in enumerate(calls) if " exit(0)" in line)
+    asked = [line for line in calls[ended:] if re.search(r" (open\w*|readlink\w*|mmap|brk|pread64|newfstatat|faccessat)\(", line)]
+    expect(len(asked) == 1 and str(report) in asked[0], asked)
+    if "request_ky" in items:
+        expect("the nearest is request_key@main" in report.read_text(), report.read_text())
 
 
 @test("a run by baton run has its report, and its verdict, where the program ends in a sandbox", each=("filter", "unseen"))

@@ -41,8 +41,6 @@ bool form_check_name(const char *at, size_t len, const char *form, struct slot_e
         return form_bad(error, at, form);
     if (len > NAME_LONGEST)
         return form_bad(error, at, "a name of at most 4095 bytes");
-    if (form_is_digit(*at))
-        return form_bad(error, at, "a name as the linker has it, which begins with no digit");
     for (size_t i = 0, n; i < len; i += n) {
         n = 1;
         if (form_is_plain(at[i]))
@@ -67,6 +65,8 @@ bool form_check_symbol(const char *at, size_t len, const char *form, struct slot
 {
     const char *module = memchr(at, '@', len), *end = at + len;
 
+    if (len && form_is_digit(*at))
+        return form_bad(error, at, "a name as the linker has it, which begins with no digit");
     if (!form_check_name(at, module ? (size_t)(module - at) : len, form, error))
         return false;
     if (!module)

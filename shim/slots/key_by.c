@@ -27,7 +27,7 @@ bool key_by_check(const char *at, size_t len, struct slot_error *error)
         return form_check_symbol(at, len, form, error);
     if (module && module < hash)
         return form_bad(error, hash, "#N before @MODULE, as in by=make_key#2@main");
-    if (!form_check_name(at, (size_t)(hash - at), form, error))
+    if (!form_check_symbol(at, (size_t)(hash - at), form, error))
         return false;
     for (const char *digit = hash + 1; digit < (module ? module : end); digit++) {
         if (!form_is_digit(*digit) || value > KEYS_MAX)

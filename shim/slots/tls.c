@@ -47,6 +47,8 @@ static bool check_pattern(const char *at, size_t len, struct slot_error *error)
 
     if (!memchr(at, '*', (size_t)(end - at)))
         return form_check_symbol(at, len, tls_form.item, error);
+    if (form_is_digit(*at))
+        return form_check_symbol(at, len, tls_form.item, error);
     if (strspn(at, "*") >= (size_t)(end - at))
         return form_bad(error, at, "more of a name than '*'");
     for (const char *piece = at; piece < end; piece++) {

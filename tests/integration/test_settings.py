@@ -69,6 +69,13 @@ MISSING = [
 ]
 
 
+@test("E22: a module's name and the part of a name after a * may begin with a digit", each=[
+    "tls:request_id@7z.so", "tls:*5state*", "key:7z+0x4010", "tls:3proxy+0x10:8", "key:by=made#2@7z.so"])
+def begins_with_a_digit(item):
+    slot = carry(item, "race", "clean", "key", env={"BATON_STRICT": "on"}).slot(item)
+    assert slot["state"] in ("unmatched", "waiting"), slot
+
+
 @test("E22: BATON_STRICT=require ends the program with 65 before main when a name is not there", each=MISSING)
 def required(variable, item, why):
     run("stale_pool_glib", env={"BATON_CARRY": KEY, variable: item, "BATON_STRICT": "on"}).says("task 5")

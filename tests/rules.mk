@@ -28,7 +28,8 @@ $(B)/tests/unit/%: tests/unit/%.c $(B)/libbaton_core.a
 unit: $(UNIT_BIN)  ## build the Check suites
 
 # Debian's pytest, by Debian's Python: another python3 may come first in PATH.
-PYTEST    ?= /usr/bin/python3 -m pytest
+# Before release 7 it does not look for .pytest.ini by itself.
+PYTEST    ?= /usr/bin/python3 -m pytest -c .pytest.ini --rootdir=.
 # Two more at a time than there are processors: tests wait for a fifth of their time.
 TEST_JOBS ?= $(shell expr $$(nproc) + 2)
 test: all tests  ## run the tests: T=PATTERN picks by name or promise, TEST_ARGS="-x --lf" goes to pytest

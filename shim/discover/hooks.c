@@ -16,12 +16,19 @@
 #include "base/sys.h"
 #include "discover/hooks.h"
 
+/* Volatile: the compiler is told that dlsym calls none of ours. */
+static __thread volatile int is_looking;
+
 /* The next definition. pthread_cond_* have an older version with another layout. */
 void *discover_next(const char *name, const char *version)
 {
-    void *found = version ? dlvsym(RTLD_NEXT, name, version) : NULL;
+    void *found;
 
-    return found ? found : dlsym(RTLD_NEXT, name);
+    is_looking++;
+    found = version ? dlvsym(RTLD_NEXT, name, version) : NULL;
+    found = found ? found : dlsym(RTLD_NEXT, name);
+    is_looking--;
+    return found;
 }
 
 /* Where there is an older one; elsewhere no version has this name, and there is one only. */
@@ -250,7 +257,13 @@ extern int __pthread_key_create(pthread_key_t *key, void (*destructor)(void *));
 
 EXPORTED int __pthread_key_create(pthread_key_t *key, void (*destructor)(void *))
 {
-    int result = NEXT(pthread_key_create, NULL)(key, destructor);
+    int result;
+
+    /* Before glibc 2.34 the first dlsym makes a key for its errors, by this name, and would wait for itself. Without one it
+     * keeps them in a place of its own. */
+    if (is_looking)
+        return EAGAIN;
+    result = NEXT(pthread_key_create, NULL)(key, destructor);
 
     if (result == 0)
         key_made(*key, key, (const void *)destructor, FROM);

@@ -38,6 +38,10 @@ unsigned thunk_take(struct named_hook *hook, enum thunk_role role, void *origina
         else if (left && atomic_load(&thunks[left].original) == gone)
             index = left;
         if (index) {
+            if (role == THUNK_FUNCTION) /* another copy of it, maybe of another version */
+                atomic_store(&hook->belief, BELIEF_EACH);
+            atomic_store(&thunks[index].is_right, false);
+            atomic_store(&thunks[index].fault, FAULT_NONE);
             thunks[index].hook = hook;
             thunks[index].role = role;
             atomic_store(&thunks[index].original, original);

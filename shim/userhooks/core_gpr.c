@@ -57,7 +57,7 @@ static void *enter_function(struct thunk *thunk, struct thunk_frame *frame, stru
     case NAMED_STDFUNCTION:
         is_done = is_slow;
         if (is_slow)
-            function_submit(hook, (struct std_function *)*frame_argument(frame, hook->spec.obj));
+            function_submit(thunk, (struct std_function *)*frame_argument(frame, hook->spec.obj));
         break;
     case NAMED_RUN:
         is_done = !wrap || kinds_run_object(hook, frame, wrap, is_slow);

@@ -9,9 +9,12 @@
 #include "userhooks/function.h"
 
 #include <sched.h>
+#include <string.h>
 
 #include "base/lock.h"
 #include "base/mem.h"
+#include "base/sandbox.h"
+#include "elf/elf.h"
 #include "interpose/hooks.h"
 #include "userhooks/core.h"
 #include "userhooks/function_libcxx.h"
@@ -78,28 +81,52 @@ bool function_is_at(uintptr_t place)
            ((const struct function_node *)node)->mark == NODE_MARK;
 }
 
-/* As named_has_function. An absl::AnyInvocable has the same four words, and another manager. */
-static bool has_callable(struct named_hook *hook, uintptr_t object)
+/* Managers have a name in common, where they have one: two functions of a struct of the program's own have others. */
+static bool is_manager(const void *address)
 {
-    const struct std_function *function = (const struct std_function *)object;
-    bool is_libcxx = libcxx_is_function(hook, object);
+    struct elf_symbol symbol;
+    char name[ELF_FULL];
 
-    if (is_libcxx && !libcxx_begin(hook))
-        return false;
-    if (!is_libcxx && (!suspect_is_object(object, sizeof *function) ||
-                       (function->manager && !(suspect_is_code((const void *)function->manager) &&
-                                               suspect_is_code(function->invoker))) ||
-                       function_takes(hook, "12AnyInvocable"))) {
-        named_found_fault(hook, FAULT_CALLABLE);
+    return suspect_is_code(address) &&
+           (sandbox_is_shut() || !elf_symbol_at(address, ELF_FUNC, &symbol, name, sizeof name) ||
+            symbol.value != (uintptr_t)address || address == (const void *)manage ||
+            strstr(name, "_manager"));
+}
+
+/* As named_has_function. An absl::AnyInvocable has the same four words, and another manager. */
+static bool has_callable(struct thunk *thunk, uintptr_t object)
+{
+    struct named_hook *hook = thunk->hook;
+    const struct std_function *function = (const struct std_function *)object;
+    bool is_libcxx;
+
+    if (atomic_load(&thunk->fault)) { /* its type stays */
+        named_unmet(hook);
         return false;
     }
+    is_libcxx = libcxx_is_function(thunk, object);
+    if (is_libcxx && !atomic_load(&hook->is_gnu) && !libcxx_begin(hook))
+        return false;
+    /* The item's callbacks run through one thunk, which knows those of one standard library. */
+    if ((is_libcxx && atomic_load(&hook->is_gnu)) ||
+        (!is_libcxx &&
+         (atomic_load(&hook->libcxx) || !suspect_is_object(object, sizeof *function) ||
+          (function->manager &&
+           !(is_manager((const void *)function->manager) && suspect_is_code(function->invoker))) ||
+          function_takes(thunk, "12AnyInvocable")))) {
+        named_found_fault(thunk, FAULT_CALLABLE);
+        return false;
+    }
+    if (!is_libcxx && function->manager)
+        atomic_store(&hook->is_gnu, true);
     if (is_libcxx || function->manager)
-        atomic_store_explicit(&hook->is_right, true, memory_order_relaxed);
+        named_found_right(hook, thunk);
     return true;
 }
 
-void function_submit(struct named_hook *hook, struct std_function *function)
+void function_submit(struct thunk *thunk, struct std_function *function)
 {
+    struct named_hook *hook = thunk->hook;
     struct context *context, *old;
     struct function_node *node;
 
@@ -109,8 +136,7 @@ void function_submit(struct named_hook *hook, struct std_function *function)
         named_unmet(hook);
         return;
     }
-    if (!atomic_load_explicit(&hook->is_right, memory_order_relaxed) &&
-        !has_callable(hook, (uintptr_t)function))
+    if (!named_is_right(hook, thunk) && !has_callable(thunk, (uintptr_t)function))
         return;
     if (atomic_load_explicit(&hook->libcxx, memory_order_relaxed)) {
         libcxx_submit(hook, (struct libcxx_function *)(void *)function);

@@ -25,7 +25,7 @@ enum { NODE_MARK = 0x6e6f6465 };
 bool function_is_at(uintptr_t place);
 
 /* Slow. */
-void function_submit(struct named_hook *hook, struct std_function *function);
+void function_submit(struct thunk *thunk, struct std_function *function);
 
 /* A reference to the node's context. */
 static inline struct context *function_context(struct function_node *node)

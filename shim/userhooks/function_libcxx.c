@@ -152,19 +152,22 @@ static bool has_type_of_libcxx(const void *type)
     return !strncmp(name, begin, sizeof begin - 1);
 }
 
-bool function_takes(const struct named_hook *hook, const char *type)
+bool function_takes(const struct thunk *thunk, const char *type)
 {
-    bool is_so = strstr(hook->spec.function, type) != NULL;
+    bool is_so = thunk->name && strstr(thunk->name, type) != NULL;
 
+    if (thunk->name)
+        return is_so;
+    is_so = strstr(thunk->hook->spec.function, type) != NULL; /* another copy of one of them */
     for (unsigned i = 0; !is_so && i < thunks_rows_end; i++)
-        is_so = thunks[i].hook == hook && thunks[i].name && strstr(thunks[i].name, type);
+        is_so = thunks[i].hook == thunk->hook && thunks[i].name && strstr(thunks[i].name, type);
     return is_so;
 }
 
-bool libcxx_is_function(const struct named_hook *hook, uintptr_t place)
+bool libcxx_is_function(const struct thunk *thunk, uintptr_t place)
 {
     const struct libcxx_function *function = (const struct libcxx_function *)place;
-    bool is_named_so = function_takes(hook, "NSt3__1");
+    bool is_named_so = function_takes(thunk, "NSt3__1");
     const struct vtable *vtable;
     struct elf_module module;
 

@@ -38,10 +38,10 @@ static inline void *libcxx_virtual(const void *object, enum libcxx_slot slot)
     return (*(void *const *const *)object)[slot];
 }
 
-/* Does the name of a function that the hook stands for have this, as the linker knows it? */
-bool function_takes(const struct named_hook *hook, const char *type);
+/* Does the function's name have this, as the linker knows it? */
+bool function_takes(const struct thunk *thunk, const char *type);
 /* Is it a std::function of libc++ that is not empty? Nothing is read that may not be. Slow. */
-bool libcxx_is_function(const struct named_hook *hook, uintptr_t place);
+bool libcxx_is_function(const struct thunk *thunk, uintptr_t place);
 /* False: there is no memory for it. Slow. */
 bool libcxx_begin(struct named_hook *hook);
 /* Does a value that anybody may have made up point to a node? Slow. */

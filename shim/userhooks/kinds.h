@@ -42,10 +42,10 @@ static inline bool kinds_is_address(uintptr_t value)
     return value - NO_ADDRESS < -2 * (uintptr_t)NO_ADDRESS && value % sizeof(void *) == 0;
 }
 
-static inline void kinds_found_right(struct named_hook *hook)
+/* The function that is called. */
+static inline struct thunk *kinds_thunk(const struct thunk_frame *frame)
 {
-    if (unlikely(!atomic_load_explicit(&hook->is_right, memory_order_relaxed)))
-        atomic_store_explicit(&hook->is_right, true, memory_order_relaxed);
+    return &thunks[frame->index];
 }
 
 /* Kinds that hand something over count a call that has nothing by themselves. */
@@ -58,20 +58,20 @@ static inline void kinds_count_wrong(struct named_hook *hook, uintptr_t object)
         named_unmet(hook);
 }
 
-/* What lies OFFSET bytes behind what the program gave; 0 where nothing can. It is looked at until the hook was right,
+/* What lies OFFSET bytes behind what the program gave; 0 where nothing can. It is looked at until the function was right,
  * which the caller says. False: call again with is_slow. */
-static inline bool kinds_read(struct named_hook *hook, uintptr_t object, uint32_t offset,
-                              bool is_slow, uintptr_t *value)
+static inline bool kinds_read(struct named_hook *hook, struct thunk *thunk, uintptr_t object,
+                              uint32_t offset, bool is_slow, uintptr_t *value)
 {
     *value = 0;
     if (!kinds_is_address(object)) {
         kinds_count_wrong(hook, object);
         return true;
     }
-    if (unlikely(!atomic_load_explicit(&hook->is_right, memory_order_relaxed))) {
+    if (unlikely(!named_is_right(hook, thunk))) {
         if (!is_slow)
             return false;
-        if (!named_has_pointer(hook, object + offset)) {
+        if (!named_has_pointer(thunk, object + offset)) {
             kinds_count_wrong(hook, object);
             return true;
         }
@@ -82,25 +82,25 @@ static inline bool kinds_read(struct named_hook *hook, uintptr_t object, uint32_
 
 /* What is in flight is known by: the object, or what is found one pointer further; 0: by nothing. False: call again
  * with is_slow. */
-static inline bool kinds_find_key(struct named_hook *hook, uintptr_t object, bool is_slow,
-                                  uintptr_t *key)
+static inline bool kinds_find_key(struct named_hook *hook, struct thunk *thunk, uintptr_t object,
+                                  bool is_slow, uintptr_t *key)
 {
     if (unlikely(hook->spec.has_data) &&
-        !kinds_read(hook, object, hook->spec.data, is_slow, &object))
+        !kinds_read(hook, thunk, object, hook->spec.data, is_slow, &object))
         return false;
     *key = unlikely(hook->spec.is_narrow) ? (uint32_t)object : object;
     return true;
 }
 
-/* The same where the hook is right once that could be read. */
-static inline bool kinds_key(struct named_hook *hook, uintptr_t object, bool is_slow,
-                             uintptr_t *key)
+/* The same where the function is right once that could be read. */
+static inline bool kinds_key(struct named_hook *hook, struct thunk *thunk, uintptr_t object,
+                             bool is_slow, uintptr_t *key)
 {
     if (unlikely(hook->spec.has_data)) {
-        if (!kinds_find_key(hook, object, is_slow, key))
+        if (!kinds_find_key(hook, thunk, object, is_slow, key))
             return false;
         if (*key)
-            kinds_found_right(hook);
+            named_found_right(hook, thunk);
         return true;
     }
     *key = unlikely(hook->spec.is_narrow) ? (uint32_t)object : object;

@@ -29,10 +29,10 @@ bool kinds_submit_call(struct named_hook *hook, struct thunk_frame *frame, struc
         return true;
     if (!*fn)
         return kinds_had_nothing(hook);
-    if (unlikely(!atomic_load_explicit(&hook->is_right, memory_order_relaxed))) {
+    if (unlikely(!named_is_right(hook, kinds_thunk(frame)))) {
         if (!is_slow)
             return false;
-        if (!named_has_function(hook, (void *)*fn))
+        if (!named_has_function(kinds_thunk(frame), (void *)*fn))
             return true;
     }
     if (!is_slow && (hook->spec.is_repeating || !kinds_capture_is_fast(thread) ||

@@ -61,7 +61,8 @@ static inline uintptr_t queue_of(const struct named_hook *hook, struct thunk_fra
 enum { LIST_MAX = 4096 }; /* of one call; a list that goes round ends there */
 
 /* Each of a list waits by itself. What is done of it already is replaced when it is done again. */
-static bool submit_list(struct named_hook *hook, uintptr_t object, uintptr_t queue, bool is_slow)
+static bool submit_list(struct named_hook *hook, struct thunk *thunk, uintptr_t object,
+                        uintptr_t queue, bool is_slow)
 {
     struct context *kept;
 
@@ -69,8 +70,7 @@ static bool submit_list(struct named_hook *hook, uintptr_t object, uintptr_t que
         return false;
     if (!kinds_is_address(object))
         return kinds_had_nothing(hook);
-    if (!atomic_load_explicit(&hook->is_right, memory_order_relaxed) &&
-        !named_has_list(hook, object, LIST_MAX))
+    if (!named_is_right(hook, thunk) && !named_has_list(thunk, object, LIST_MAX))
         return kinds_had_nothing(hook);
     for (unsigned i = 0; kinds_is_address(object) && i < LIST_MAX; i++) {
         struct table_key key = {object, queue, hook->spec.pair_id};
@@ -87,12 +87,13 @@ bool kinds_submit_object(struct named_hook *hook, struct thunk_frame *frame, str
     struct table_key key = {0, queue_of(hook, frame), hook->spec.pair_id};
     struct context *kept;
 
-    if (!kinds_key(hook, *frame_argument(frame, hook->spec.obj), is_slow, &key.object))
+    if (!kinds_key(hook, kinds_thunk(frame), *frame_argument(frame, hook->spec.obj), is_slow,
+                   &key.object))
         return false;
     if (!key.object)
         return kinds_had_nothing(hook);
     if (unlikely(hook->spec.has_next))
-        return submit_list(hook, key.object, key.queue, is_slow);
+        return submit_list(hook, kinds_thunk(frame), key.object, key.queue, is_slow);
     if (!kinds_keep(hook, &key, is_slow, &kept))
         return false;
     if (wrap) {
@@ -138,7 +139,8 @@ bool kinds_drop(struct named_hook *hook, struct thunk_frame *frame, struct wrap 
 
     if (!wrap && !is_slow)
         return false;
-    if (hook->spec.obj && !kinds_key(hook, *frame_argument(frame, hook->spec.obj), is_slow, &item))
+    if (hook->spec.obj && !kinds_key(hook, kinds_thunk(frame),
+                                     *frame_argument(frame, hook->spec.obj), is_slow, &item))
         return false;
     if (wrap) {
         wrap->theirs[0] = item;
@@ -161,9 +163,9 @@ bool kinds_drop_done(struct named_hook *hook, struct thunk_frame *frame, const s
     if (hook->spec.queue_at == ITEM_RESULT)
         queue = *frame_result(frame, false);
     else if (hook->spec.queue_at == ITEM_POINTED) {
-        kinds_read(hook, wrap->theirs[1], 0, true, &queue);
+        kinds_read(hook, wrap->thunk, wrap->theirs[1], 0, true, &queue);
         if (queue)
-            kinds_found_right(hook);
+            named_found_right(hook, wrap->thunk);
     }
     queue_call(hook, queue, wrap->theirs[0]);
     return true;
@@ -171,7 +173,8 @@ bool kinds_drop_done(struct named_hook *hook, struct thunk_frame *frame, const s
 
 /* Each function that was seen in the field has a thunk, which knows it: an object that was copied is
  * found by no address, and still runs. */
-static inline bool submit_field(struct named_hook *hook, uintptr_t object, bool is_slow)
+static inline bool submit_field(struct named_hook *hook, struct thunk *thunk, uintptr_t object,
+                                bool is_slow)
 {
     struct table_key key = {object, 0, hook->spec.pair_id};
     void **field = (void **)(object + hook->spec.off);
@@ -180,10 +183,10 @@ static inline bool submit_field(struct named_hook *hook, uintptr_t object, bool 
 
     if (!object)
         return kinds_had_nothing(hook);
-    if (unlikely(!atomic_load_explicit(&hook->is_right, memory_order_relaxed))) {
+    if (unlikely(!named_is_right(hook, thunk))) {
         if (!is_slow)
             return false;
-        if (!named_has_field(hook, object))
+        if (!named_has_field(thunk, object))
             return true;
     }
     if (!kinds_is_address(object))
@@ -220,13 +223,12 @@ bool kinds_submit_field(struct named_hook *hook, struct thunk_frame *frame, bool
     unsigned i = 0;
 
     if (likely(!hook->spec.has_next))
-        return submit_field(hook, object, is_slow);
+        return submit_field(hook, kinds_thunk(frame), object, is_slow);
     if (!is_slow)
         return false;
     do {
-        submit_field(hook, object, true);
-        if (!kinds_is_address(object) ||
-            !atomic_load_explicit(&hook->is_right, memory_order_relaxed))
+        submit_field(hook, kinds_thunk(frame), object, true);
+        if (!kinds_is_address(object) || !named_is_right(hook, kinds_thunk(frame)))
             break;
         object = *(const uintptr_t *)(object + hook->spec.next);
     } while (object && ++i < LIST_MAX);
@@ -268,7 +270,8 @@ bool kinds_run_object(struct named_hook *hook, struct thunk_frame *frame, struct
 
     if (!is_slow && !kinds_attach_is_fast(thread_self, wrap))
         return false;
-    if (!kinds_key(hook, *frame_argument(frame, hook->spec.obj), is_slow, &key.object))
+    if (!kinds_key(hook, kinds_thunk(frame), *frame_argument(frame, hook->spec.obj), is_slow,
+                   &key.object))
         return false;
     context = key.object ? table_take(&key) : NULL;
     if (!context) {
@@ -325,15 +328,15 @@ bool kinds_adopt(struct named_hook *hook, struct thunk_frame *frame, const struc
         given = *frame_result(frame, hook->spec.item_at == ITEM_RESULT2);
         break;
     case ITEM_POINTED:
-        if (!kinds_read(hook, wrap->theirs[0], 0, is_slow, &given))
+        if (!kinds_read(hook, wrap->thunk, wrap->theirs[0], 0, is_slow, &given))
             return false;
         if (given && !hook->spec.has_data)
-            kinds_found_right(hook);
+            named_found_right(hook, wrap->thunk);
         break;
     default:
         given = wrap->theirs[0];
     }
-    if (!kinds_key(hook, given, is_slow, &key.object))
+    if (!kinds_key(hook, wrap->thunk, given, is_slow, &key.object))
         return false;
     context = key.object ? table_take(&key) : NULL;
     if (!context)

@@ -41,15 +41,18 @@ struct named_hook {
     atomic_uint
         missing_record; /* 1 + where a callback's record was found instead of at cbarg; 1: nowhere */
     atomic_bool has_run_again; /* a callback that was to run once */
-    atomic_uint fault;         /* the first of enum named_fault */
     _Atomic(void *const *)
         libcxx;             /* stdfunction of libc++: the vtable of its nodes; NULL: of libstdc++ */
-    atomic_bool is_right;   /* a call of it had what its positions name */
+    atomic_bool is_gnu;     /* stdfunction: one of libstdc++ was met */
+    _Atomic uint8_t belief; /* enum named_belief */
     atomic_bool has_place;  /* a callback of it had what is ours where cbarg= says */
     atomic_bool has_met;    /* a callback of it met what was handed over */
     atomic_bool has_missed; /* or did not */
     _Atomic uint64_t unmet; /* calls and callbacks that had nothing where its item says */
 };
+/* Whether calls of it had what its positions name: none yet, one did of the only function that it stands for, or each of
+ * its functions is believed by itself (struct thunk, is_right). */
+enum named_belief { BELIEF_NONE, BELIEF_ITEM, BELIEF_EACH };
 extern struct named_hook *named_hooks;
 extern unsigned named_count;
 
@@ -73,8 +76,10 @@ struct thunk {
     bool is_refused;
     bool
         is_open; /* row, by symbol: its library is not there yet, the caller decides which copy is meant */
-    bool is_wanted; /* row: to be looked for among the pointers */
-    uint16_t next;  /* row: of the same hash; 0: the last */
+    bool is_wanted;        /* row: to be looked for among the pointers */
+    uint16_t next;         /* row: of the same hash; 0: the last */
+    atomic_bool is_right;  /* a call of it had what its item's positions name */
+    _Atomic uint8_t fault; /* the first of enum named_fault */
 };
 extern struct thunk thunks[THUNKS];
 extern _Atomic unsigned thunks_used; /* the next one to give out */
@@ -118,23 +123,40 @@ enum named_fault {
     FAULT_VIRTUAL,
     FAULT_POINTER
 };
-/* Says it once; the other counts, too. Slow. */
-void named_say_fault(struct named_hook *hook, enum named_fault fault);
-void named_found_fault(struct named_hook *hook, enum named_fault fault);
+/* Says it once a function; the other counts, too. Slow. */
+void named_say_fault(struct thunk *thunk, enum named_fault fault);
+void named_found_fault(struct thunk *thunk, enum named_fault fault);
 
 /*
- * The positions of an item are believed once a call had what they name: until then it is looked at, with nothing
- * read that may not be (suspect.c). Slow; false: it was said, and nothing may be changed.
+ * The positions of an item are believed of a function once a call of it had what they name: until then it is looked at,
+ * with nothing read that may not be (suspect.c). Slow; false: it was said, and nothing may be changed.
  */
-bool named_has_function(struct named_hook *hook, const void *address);
-bool named_has_field(struct named_hook *hook, uintptr_t object);
+bool named_has_function(struct thunk *thunk, const void *address);
+bool named_has_field(struct thunk *thunk, uintptr_t object);
 /* These are said, and for the caller to count: may a pointer be read there? And all of the list, of MOST at most? */
-bool named_has_pointer(struct named_hook *hook, uintptr_t place);
-bool named_has_list(struct named_hook *hook, uintptr_t object, unsigned most);
+bool named_has_pointer(struct thunk *thunk, uintptr_t place);
+bool named_has_list(struct thunk *thunk, uintptr_t object, unsigned most);
 /* May SIZE bytes there be an object's, and be read? Text's, which may begin anywhere? Is it code? */
 bool suspect_is_object(uintptr_t object, size_t size);
 bool suspect_is_text(uintptr_t text, size_t size);
 bool suspect_is_code(const void *address);
+
+/* Overloads that one pattern names have their arguments at other places. Quick where the item has one function. */
+static inline bool named_is_right(const struct named_hook *hook, const struct thunk *thunk)
+{
+    return likely(atomic_load_explicit(&hook->belief, memory_order_relaxed) == BELIEF_ITEM) ||
+           atomic_load_explicit(&thunk->is_right, memory_order_relaxed);
+}
+
+static inline void named_found_right(struct named_hook *hook, struct thunk *thunk)
+{
+    uint8_t none = BELIEF_NONE;
+
+    if (named_is_right(hook, thunk))
+        return;
+    atomic_store_explicit(&thunk->is_right, true, memory_order_relaxed);
+    atomic_compare_exchange_strong(&hook->belief, &none, BELIEF_ITEM);
+}
 
 /* kind=field: is it one of those objects that the item leaves alone? */
 static inline bool named_leaves_alone(const struct named_hook *hook, uintptr_t object)

@@ -55,7 +55,8 @@ void named_add_row(unsigned row, struct named_hook *hook, const char *name)
     thunk->hook = hook;
     thunk->role = THUNK_FUNCTION;
     thunk->is_wanted = hook->spec.how == HOW_AUTO || hook->spec.how == HOW_GOT;
-    hook->functions++;
+    if (hook->functions++)
+        atomic_store(&hook->belief, BELIEF_EACH);
     if (hook->spec.kind == NAMED_SET)
         return; /* only a patch sees every call of a setter */
     while (*place)

@@ -51,18 +51,36 @@ static const char callback_never_met[] =
 
 bool named_is_strict;
 
-void named_say_fault(struct named_hook *hook, enum named_fault fault)
+void named_say_fault(struct thunk *thunk, enum named_fault fault)
 {
-    unsigned none = FAULT_NONE;
+    bool is_named = thunk->name && thunk->hook->functions > 1;
+    struct named_hook *hook = thunk->hook;
+    uint8_t none = FAULT_NONE;
 
-    if (atomic_compare_exchange_strong(&hook->fault, &none, fault))
-        log_msg(LOG_LEVEL_ERROR, "BATON_HOOKS=\"%s\": %s", hook->spec.item, faults[fault]);
+    if (!atomic_compare_exchange_strong(&thunk->fault, &none, (uint8_t)fault))
+        return;
+    log_msg(LOG_LEVEL_ERROR, "BATON_HOOKS=\"%s\": %s%s%s", hook->spec.item,
+            is_named ? thunk->name : "", is_named ? ": " : "", faults[fault]);
 }
 
-void named_found_fault(struct named_hook *hook, enum named_fault fault)
+void named_found_fault(struct thunk *thunk, enum named_fault fault)
 {
-    named_unmet(hook);
-    named_say_fault(hook, fault);
+    named_unmet(thunk->hook);
+    named_say_fault(thunk, fault);
+}
+
+/* Of the first of its functions that has none of what the item names; NULL: there is none like that. */
+static const char *fault_of(const struct named_hook *hook)
+{
+    unsigned used = atomic_load(&thunks_used);
+
+    for (unsigned i = 0; i < used; i++) {
+        unsigned fault = atomic_load(&thunks[i].fault);
+
+        if (fault && thunks[i].hook == hook && !named_is_right(hook, &thunks[i]))
+            return faults[fault];
+    }
+    return NULL;
 }
 
 /* What was handed over by the hooks that go with it: by all of those of these kinds. */
@@ -121,6 +139,7 @@ void named_ran_again(struct named_hook *hook)
 const char *named_reason(const struct named_hook *hook)
 {
     struct named_tally sum;
+    const char *why;
 
     if (hook->state == HOOK_REFUSED)
         return hook->reason;
@@ -134,12 +153,12 @@ const char *named_reason(const struct named_hook *hook)
         return atomic_load(&hook->missing_record) == 1 ? record_nowhere : record_elsewhere;
     if (atomic_load(&hook->has_run_again))
         return run_again;
-    if (atomic_load(&hook->fault) && !atomic_load(&hook->is_right))
-        return faults[atomic_load(&hook->fault)];
+    why = fault_of(hook);
+    if (why)
+        return why;
     tally_sum(hook, &sum);
     if (sum.fired) {
-        const char *why = met_nothing(hook, &sum);
-
+        why = met_nothing(hook, &sum);
         return why ? why : "";
     }
     return hook->by == HOW_GOT

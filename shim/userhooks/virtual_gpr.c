@@ -50,19 +50,19 @@ static void **find_shadow(struct named_virtual *shadows, void **real, bool is_sl
 }
 
 /* Slow, until there was one: what obj= names has a vtable in which the slots may be read. */
-static bool has_virtual(struct named_hook *hook, uintptr_t object)
+static bool has_virtual(struct thunk *thunk, uintptr_t object)
 {
+    const struct vtable_set *set = &thunk->hook->shadows->set;
     void *const *vtable;
 
     if (!suspect_is_object(object, sizeof(void *))) {
-        named_found_fault(hook, FAULT_OBJECT);
+        named_found_fault(thunk, FAULT_OBJECT);
         return false;
     }
     vtable = *(void *const **)object;
-    for (unsigned i = 0; i < hook->shadows->set.count; i++) {
-        if (!suspect_is_object((uintptr_t)(vtable + hook->shadows->set.replaced[i].slot),
-                               sizeof(void *))) {
-            named_found_fault(hook, FAULT_VIRTUAL);
+    for (unsigned i = 0; i < set->count; i++) {
+        if (!suspect_is_object((uintptr_t)(vtable + set->replaced[i].slot), sizeof(void *))) {
+            named_found_fault(thunk, FAULT_VIRTUAL);
             return false;
         }
     }
@@ -91,14 +91,15 @@ bool kinds_submit_virtual(struct named_hook *hook, struct thunk_frame *frame, st
 
     if (!shadows)
         return true;
-    if (!kinds_find_key(hook, *frame_argument(frame, hook->spec.obj), is_slow, &key.object))
+    if (!kinds_find_key(hook, kinds_thunk(frame), *frame_argument(frame, hook->spec.obj), is_slow,
+                        &key.object))
         return false;
     if (!key.object)
         return kinds_had_nothing(hook);
-    if (unlikely(!atomic_load_explicit(&hook->is_right, memory_order_relaxed))) {
+    if (unlikely(!named_is_right(hook, kinds_thunk(frame)))) {
         if (!is_slow)
             return false;
-        if (!has_virtual(hook, key.object))
+        if (!has_virtual(kinds_thunk(frame), key.object))
             return true;
     }
     real = kinds_is_address(key.object) ? *(void ***)key.object : NULL;
@@ -108,7 +109,7 @@ bool kinds_submit_virtual(struct named_hook *hook, struct thunk_frame *frame, st
     if (!shadow) {
         if (is_slow) {
             context_count_bare(FAMILY_NAMED, BARE_ERROR);
-            named_found_fault(hook, FAULT_VIRTUAL);
+            named_found_fault(kinds_thunk(frame), FAULT_VIRTUAL);
         }
         return is_slow;
     }
@@ -116,7 +117,7 @@ bool kinds_submit_virtual(struct named_hook *hook, struct thunk_frame *frame, st
         return false;
     if (kept && shadow != real)
         *(void ***)key.object = shadow;
-    kinds_found_right(hook);
+    named_found_right(hook, kinds_thunk(frame));
     if (wrap) {
         wrap->ours[0] = (uint64_t)kept;
         wrap->theirs[0] = key.object;
@@ -195,7 +196,8 @@ bool kinds_relay(struct named_hook *hook, struct thunk_frame *frame, bool is_slo
     struct table_key to = {*frame_argument(frame, hook->spec.to), 0, hook->spec.pair_id};
     struct context *context, *old;
 
-    if (!kinds_key(hook, *frame_argument(frame, hook->spec.obj), is_slow, &from.object))
+    if (!kinds_key(hook, kinds_thunk(frame), *frame_argument(frame, hook->spec.obj), is_slow,
+                   &from.object))
         return false;
     if (!from.object || !to.object)
         return kinds_had_nothing(hook);

@@ -142,3 +142,38 @@ def not_yet(what):
     mine = after.ok().reported()["hooks"][0]
     if mine["reason"] or not mine["fired"]:
         after.fail(f"a reason is given: {mine['reason']!r}, or it never fired")
+
+
+def overloads():
+    return compiled("overloads", "-O1", "-std=c++14", "hooks_overloads.cc", compiler="g++")
+
+
+# The words, the hook, how many tasks are wrong although hooked, and what is told of which function.
+SUBMIT = "Pool::submit*(kind=call,fn=1,arg=2)"
+NUMBER, POINTER = "_ZN4Pool6submitEiPFvPvES0_", "_ZN4Pool6submitEPvPFvS0_E"
+OVERLOADS = {
+    "number": ("first number first", SUBMIT, 3, NUMBER, NO_FUNCTION),
+    "stack": ("first stack", SUBMIT, 3, POINTER, NO_FUNCTION),
+    "map": ("map first", SUBMIT, 3, POINTER, NO_FUNCTION),
+    "function": ("function other", "Other::submit*(kind=stdfunction,obj=1)", 0, "_ZN5Other6submitEP5Looks", NO_CALLABLE),
+}
+
+
+@test("of functions that one pattern names each is believed by itself: what is elsewhere in one is said of it, and left alone",
+      each=OVERLOADS)
+def other_places(what):
+    words, hook, wrong, name, why = OVERLOADS[what]
+    env = {"BATON_CARRY": KEY, "BATON_HOOKS": hook, "BATON_STRICT": "on"}
+    after = run(overloads(), *words.split(), env=env, launched=True).ok().says(f"{wrong} wrong of")
+    after.complains(f'BATON_HOOKS="{hook}": {name}: {why}')
+    mine = after.reported()["hooks"][0]
+    if mine["reason"] != why or mine["carried"] < 3:
+        after.fail(f"the reason is {mine['reason']!r}, carried {mine['carried']}")
+
+
+@test("what only looks like a std::function is not taken for one", each=("looks", "data"))
+def looks_like(what):
+    env = {"BATON_CARRY": KEY, "BATON_HOOKS": f"{what}_submit(Looks*)(kind=stdfunction,obj=1)".replace("Looks", what.title())}
+    after = run(overloads(), what, env=env, launched=True).ok().says("of 3, 3 called").complains(NO_CALLABLE)
+    mine = after.reported()["hooks"][0]
+    expect(mine["carried"] == 0 and mine["unmet"] == 3, f"{mine}")

@@ -257,6 +257,7 @@ struct thread {
     size_t moving_from;              /* saved_used if it is left by its getters and setters */
     struct context *entered;         /* whose reference goes then, NULL: none */
     struct context *entered_overlay; /* and what goes with it */
+    struct context *waiting; /* the same of an attach that waits for what is put back before it */
     void *_Atomic guests[THREAD_GUESTS];
     struct thread_trace trace;
     struct thread_flushes flushes;

@@ -66,9 +66,12 @@ static inline __attribute__((always_inline)) bool front_out_leave(struct thread 
     was = *slot_word_at(thread);
     if (was != *slot_word_at(context) || was != moves->pair.get())
         moves->pair.set(was);
-    thread->moving = 0;
-    if (unlikely(thread->attached != NULL)) /* it adopts */
+    if (unlikely(thread->attached != NULL)) { /* it adopts: once more, without that */
         scope_leave_above(thread, thread->moving_from);
+        moves->pair.set(*slot_word_at(thread));
+        scope_leave_above(thread, thread->moving_from);
+    }
+    thread->moving = 0;
     errno = saved_errno;
     if (likely(thread->entered != NULL)) {
         thread->entered = NULL;

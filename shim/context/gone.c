@@ -73,7 +73,7 @@ static void drop_attach(struct thread *dead)
     if (dead->depth) {
         const struct scope_entry *entry = &dead->entries[--dead->depth];
 
-        if (entry->saved_at != SIZE_MAX)
+        if (entry->saved_at < SAVED_PUT_BACK)
             dead->saved_used = entry->saved_at;
         dead->attached = entry->attached;
         dead->frame_mark = entry->frame_mark;

@@ -196,9 +196,16 @@ void scope_put_back(struct thread *thread, size_t saved_at, const void *borrowed
  */
 bool scope_move_in(struct thread *thread, struct context *context, uintptr_t frame_mark);
 bool scope_move_out(struct thread *thread, uintptr_t sp);
-/* Puts back what the innermost attach, which has no scope entry, has in front of the thread's block; the thread has nothing
- * attached then. Left: its reference and its overlay `own` (may be NULL) go. */
+/*
+ * Puts back what the innermost attach, of `context`, which has no scope entry, has in front of the thread's block; the thread
+ * has nothing attached then. Left: its reference and its overlay `own` (may be NULL) go.
+ */
 void scope_put_back_front(struct thread *thread, struct context *context, struct context *own);
+/*
+ * scope_entry.saved_at while it is put back: what a setter finds attached is left by who called the setter, and by nobody
+ * else, and if the setter is left, not put back again.
+ */
+#define SAVED_PUT_BACK (SIZE_MAX - 1)
 /* One of them was left: nothing of it stays. */
 void scope_abandon(struct thread *thread);
 /*
@@ -212,6 +219,14 @@ void scope_leave_above(struct thread *thread, size_t saved_used);
 extern bool scope_has_front, scope_is_words_only;
 /* Leaves the innermost attach. */
 void scope_pop(struct thread *thread);
+
+/* What is attached innermost is what a setter puts back that runs now. */
+static inline bool scope_is_put_back(const struct thread *thread)
+{
+    return unlikely(thread->moving) && thread->depth &&
+           thread->entries[thread->depth - 1].saved_at == SAVED_PUT_BACK &&
+           arch_sp() < thread->moving;
+}
 int overlay_set_key(struct thread *thread, unsigned key, unsigned key_index, const void *value,
                     int (*real)(unsigned, const void *));
 

@@ -18,10 +18,11 @@
 
 void scope_abandon(struct thread *thread)
 {
-    struct context *context = thread->entered, *own = thread->entered_overlay;
+    struct context *context = thread->entered, *own = thread->entered_overlay,
+                   *waiting = thread->waiting;
 
     thread->moving = 0;
-    thread->entered = thread->entered_overlay = NULL;
+    thread->entered = thread->entered_overlay = thread->waiting = NULL;
     if (thread->saved_used > thread->moving_from)
         thread->saved_used = thread->moving_from;
     if (own) {
@@ -30,6 +31,8 @@ void scope_abandon(struct thread *thread)
     }
     if (context)
         context_release(context);
+    if (waiting)
+        context_release(waiting);
 }
 
 personality_routine baton_move_personality;
@@ -170,23 +173,29 @@ GUARDED bool scope_move_out(struct thread *thread, uintptr_t sp)
     uintptr_t frame_mark = thread->frame_mark;
     int saved_errno = errno;
     size_t saved_at;
-    bool is_known;
+    uint32_t depth = thread->depth;
 
-    if (!thread->depth || (frame_mark & ~(uintptr_t)FRAME_OWNED) != (sp | FRAME_SLOW) ||
+    if (!depth || (frame_mark & ~(uintptr_t)FRAME_OWNED) != (sp | FRAME_SLOW) ||
         !thread_is_attached(thread) ||
         context->flags & (CONTEXT_OVERLAY | CONTEXT_WATCHED | CONTEXT_TAGGED))
         return false;
-    entry = &thread->entries[thread->depth - 1];
-    if (entry->saved_at == SIZE_MAX ||
+    entry = &thread->entries[depth - 1];
+    saved_at = entry->saved_at;
+    if (saved_at >= SAVED_PUT_BACK || thread->moving ||
         !(moves = moves_of(&slots_moves_out, (uint32_t)entry->epoch)) || !guard_allows_short_ways())
         return false;
-    saved_at = entry->saved_at;
-    is_known = begin(thread, arch_sp(), saved_at, NULL, NULL);
-    entry->saved_at = SIZE_MAX; /* a setter that leaves is not called again */
+    begin(thread, arch_sp(), saved_at, NULL, NULL);
+    entry->saved_at = SAVED_PUT_BACK;
     moves_put_back_out(moves, context, saved_end(thread, saved_at));
-    end(thread, is_known);
+    thread->moving = 0;
     errno = saved_errno;
-    entry = &thread->entries[--thread->depth]; /* foreign code ran: it may have moved */
+    entry = &thread->entries[depth - 1]; /* foreign code ran: it may have moved */
+    if (unlikely(thread->depth != depth)) {
+        entry->saved_at =
+            saved_at; /* a setter has left an attach behind: once more, without that */
+        return false;
+    }
+    thread->depth--;
     thread->saved_used = saved_at;
     thread->attached = entry->attached;
     thread->frame_mark = entry->frame_mark;

@@ -114,6 +114,19 @@ static void drop_moving(struct thread *thread, uintptr_t frame_mark)
     }
 }
 
+/* A setter may leave from here: what is to be attached is let go then. */
+static __attribute__((noinline)) void drop_stale_for(struct thread *thread, uintptr_t frame_mark,
+                                                     struct context *context)
+{
+    bool is_known = slots_have_copied && !thread->moving && frame_mark & FRAME_OWNED;
+
+    if (is_known)
+        thread->waiting = context;
+    scope_drop_stale(thread, frame_mark & ~(uintptr_t)FRAME_FLAGS);
+    if (is_known)
+        thread->waiting = NULL;
+}
+
 personality_routine baton_lend_personality;
 
 /* The attach is there. Of a thread's own, or a repeating callback, the frame that made it knows more of what to do. */
@@ -156,10 +169,10 @@ bool scope_enter_slow(struct context *context, uintptr_t frame_mark)
 
     if (!thread || guard & (GUARD_TEARDOWN | GUARD_OFF))
         return false;
-    if (thread->attached)
-        scope_drop_stale(thread, frame_mark & ~(uintptr_t)FRAME_FLAGS);
     if (unlikely(thread->moving))
         drop_moving(thread, frame_mark);
+    if (thread->attached && (thread->frame_mark | FRAME_FLAGS) < frame_mark)
+        drop_stale_for(thread, frame_mark, context);
     if (guard & GUARD_STALE)
         context_look_again();
     epoch = atomic_load_explicit(&slots_epoch, memory_order_acquire);
@@ -270,6 +283,40 @@ static void destroy_set_values(struct thread *thread)
     }
 }
 
+/* What setters have left behind on top of the attach whose values they put back (they adopt). */
+static void leave_deeper(struct thread *thread, uint32_t depth)
+{
+    while (thread->depth > depth)
+        scope_pop(thread);
+}
+
+/* What was put back was read under what a setter has left behind: once more, without that. */
+static __attribute__((noinline, cold)) void put_back_again(struct thread *thread, uint32_t depth,
+                                                           size_t saved_at, const void *borrowed)
+{
+    leave_deeper(thread, depth);
+    scope_put_back(thread, saved_at, borrowed, (uint32_t)thread->entries[depth - 1].epoch);
+    leave_deeper(thread, depth);
+}
+
+/* The same of an attach that has no scope entry: what is left behind on top of nothing gets it as what is below. */
+static __attribute__((noinline)) void put_back_front(struct thread *thread, struct context *context,
+                                                     struct context *own)
+{
+    uintptr_t frame_mark = thread->frame_mark;
+
+    for (bool once_more = true;; once_more = false) {
+        scope_put_back_front(thread, context, own);
+        if (likely(!thread->depth))
+            return;
+        thread->entries[0].attached = own ? own : context;
+        thread->entries[0].frame_mark = frame_mark;
+        leave_deeper(thread, 0);
+        if (!once_more)
+            return;
+    }
+}
+
 void scope_pop(struct thread *thread)
 {
     struct context *attached = thread->attached;
@@ -296,13 +343,15 @@ void scope_pop(struct thread *thread)
     if (thread->depth) {
         struct scope_entry *entry = &thread->entries[thread->depth - 1];
 
-        if (entry->saved_at != SIZE_MAX) {
+        if (entry->saved_at < SAVED_PUT_BACK) {
+            const void *borrowed = frame_mark & FRAME_THREAD ? context_copied(context) : NULL;
             size_t saved_at = entry->saved_at;
+            uint32_t depth = thread->depth;
 
-            entry->saved_at = SIZE_MAX; /* a setter that leaves is not called again */
-            scope_put_back(thread, saved_at,
-                           frame_mark & FRAME_THREAD ? context_copied(context) : NULL,
-                           entry->epoch);
+            entry->saved_at = SAVED_PUT_BACK;
+            scope_put_back(thread, saved_at, borrowed, (uint32_t)entry->epoch);
+            if (unlikely(thread->depth != depth))
+                put_back_again(thread, depth, saved_at, borrowed);
             if (origins_on)
                 origin_back(thread);
             thread->saved_used = saved_at;
@@ -313,7 +362,7 @@ void scope_pop(struct thread *thread)
         thread->depth--;
     } else {
         if (scope_has_front && slots_moves_out)
-            scope_put_back_front(thread, context, own);
+            put_back_front(thread, context, own);
         else if (
             scope_has_front) /* of the context's epoch, or no attach in front would have been made */
             slots_restore(thread_front(thread),
@@ -334,7 +383,8 @@ void scope_pop(struct thread *thread)
 
 void scope_leave_slow(struct thread *thread, uintptr_t sp)
 {
-    while (thread_is_attached(thread) && (thread->frame_mark & ~(uintptr_t)FRAME_FLAGS) <= sp)
+    while (thread_is_attached(thread) && (thread->frame_mark & ~(uintptr_t)FRAME_FLAGS) <= sp &&
+           !scope_is_put_back(thread))
         scope_pop(thread);
 }
 
@@ -352,14 +402,15 @@ bool scope_leave_entry(struct thread *thread, uint32_t depth, uintptr_t frame_ma
     found = thread->depth == depth ? thread->frame_mark : thread->entries[depth].frame_mark;
     if ((found & ~(uintptr_t)FRAME_FLAGS) != frame_mark)
         return false;
-    while (thread_is_attached(thread) && thread->depth >= depth)
+    while (thread_is_attached(thread) && thread->depth >= depth && !scope_is_put_back(thread))
         scope_pop(thread);
     return true;
 }
 
 void scope_leave_above(struct thread *thread, size_t saved_used)
 {
-    while (thread_is_attached(thread) && thread->depth && thread->saved_used > saved_used)
+    while (thread_is_attached(thread) && thread->depth && thread->saved_used > saved_used &&
+           !scope_is_put_back(thread))
         scope_pop(thread);
 }
 
@@ -368,7 +419,8 @@ bool scope_leave_unwound(struct thread *thread, uintptr_t sp)
     bool ends = false;
 
     vars_leave(thread, sp);
-    while (thread_is_attached(thread) && (thread->frame_mark & ~(uintptr_t)FRAME_FLAGS) <= sp) {
+    while (thread_is_attached(thread) && (thread->frame_mark & ~(uintptr_t)FRAME_FLAGS) <= sp &&
+           !scope_is_put_back(thread)) {
         ends = (thread->frame_mark & FRAME_THREAD) != 0;
         scope_pop(thread);
     }
@@ -378,7 +430,8 @@ bool scope_leave_unwound(struct thread *thread, uintptr_t sp)
 void scope_drop_stale(struct thread *thread, uintptr_t sp)
 {
     while (thread_is_attached(thread) && (thread->frame_mark & ~(uintptr_t)FRAME_FLAGS) < sp &&
-           stack_is_same(thread->frame_mark & ~(uintptr_t)FRAME_FLAGS, sp)) {
+           stack_is_same(thread->frame_mark & ~(uintptr_t)FRAME_FLAGS, sp) &&
+           !scope_is_put_back(thread)) {
         thread->ending = ENDED_JUMPED;
         scope_pop(thread);
         thread->ending = ENDED_RETURN;
@@ -413,7 +466,7 @@ void scope_leave_adopted(struct thread *thread)
 {
     if (thread->attached)
         scope_drop_stale(thread, arch_sp());
-    if (thread->attached &&
+    if (thread->attached && !scope_is_put_back(thread) &&
         (thread->frame_mark & FRAME_FLAGS & ~(uintptr_t)FRAME_SLOW) == FRAME_ADOPTED)
         scope_pop(thread);
 }

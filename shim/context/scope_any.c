@@ -68,7 +68,7 @@ static inline bool leave_moving(struct thread *thread, uintptr_t sp)
         context->flags & (CONTEXT_OVERLAY | CONTEXT_WATCHED | CONTEXT_TAGGED))
         return false;
     entry = &thread->entries[thread->depth - 1];
-    if (entry->saved_at == SIZE_MAX || !(moves = moves_at(entry->epoch)) ||
+    if (entry->saved_at >= SAVED_PUT_BACK || !(moves = moves_at(entry->epoch)) ||
         !guard_allows_short_ways())
         return false;
     moves_restore(moves, thread->saved + entry->saved_at);
@@ -302,7 +302,11 @@ static APART void leave_here(uintptr_t sp)
     }
     if (slots_moves_out && scope_move_out(thread, sp))
         return;
-    look_for_frame(thread, sp);
+    if (likely((frame_mark & ~(uintptr_t)FRAME_OWNED) == (sp | FRAME_SLOW) &&
+               thread_is_attached(thread)))
+        scope_pop(thread);
+    else
+        look_for_frame(thread, sp);
     scope_leave_slow(thread, sp);
 }
 

@@ -52,7 +52,8 @@ struct context *scope_leave_kept(struct thread *thread, uintptr_t sp)
     struct context *kept = NULL;
 
     vars_leave(thread, sp);
-    while (thread_is_attached(thread) && (thread->frame_mark & ~(uintptr_t)FRAME_FLAGS) < sp)
+    while (thread_is_attached(thread) && (thread->frame_mark & ~(uintptr_t)FRAME_FLAGS) < sp &&
+           !scope_is_put_back(thread))
         scope_pop(thread);
     if (thread_is_attached(thread) &&
         (thread->frame_mark & ~(uintptr_t)FRAME_SLOW) == (sp | FRAME_KEEP)) {
@@ -68,7 +69,8 @@ struct context *scope_leave_keep(struct thread *thread, uintptr_t sp, struct con
     struct context *attached, *next = NULL;
 
     /* First whatever the callback left above us, then look at what it made of our own. */
-    while (thread_is_attached(thread) && (thread->frame_mark & ~(uintptr_t)FRAME_FLAGS) < sp)
+    while (thread_is_attached(thread) && (thread->frame_mark & ~(uintptr_t)FRAME_FLAGS) < sp &&
+           !scope_is_put_back(thread))
         scope_pop(thread);
     attached = thread->attached;
     if (!attached || (thread->frame_mark & ~(uintptr_t)FRAME_FLAGS) != sp)

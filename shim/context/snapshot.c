@@ -55,7 +55,7 @@ static const void *borrowed_now(const struct thread *thread)
 {
     const struct scope_entry *entry = thread->depth ? &thread->entries[thread->depth - 1] : NULL;
 
-    return slots_have_owned && entry && entry->saved_at != SIZE_MAX
+    return slots_have_owned && entry && entry->saved_at < SAVED_PUT_BACK
                ? thread->saved + entry->saved_at + slots_bytes
                : NULL;
 }
@@ -163,11 +163,29 @@ bool context_keys_same(const struct thread *thread, const struct context *contex
     return true;
 }
 
-/* Neither the copied slots nor what the values of held keys point to. */
-static bool is_right(const struct thread *thread, const struct context *context)
+/* Calls foreign code, which may hand over: not out of what is being compared, which that might let go. */
+static GUARDED bool compare(struct thread *thread, const struct context *context)
 {
-    return !(slots_have_copied && !slots_same(context_copied(context))) &&
-           !(slots_have_owned_keys && !context_keys_same(thread, context));
+    GUARDED_FRAME_BY(baton_build_personality);
+    bool is_same;
+
+    thread->building = arch_sp();
+    is_same = slots_same(context_copied(context)) &&
+              (!slots_have_owned_keys || context_keys_same(thread, context));
+    thread->building = 0;
+    return is_same;
+}
+
+/* Neither the copied slots have changed nor what the values of held keys point to. */
+static bool is_right(struct thread *thread, const struct context *context)
+{
+    if (slots_have_copied) {
+        if (!words_same(context_copied(context)))
+            return false;
+        if (!slots_are_words)
+            return compare(thread, context);
+    }
+    return !(slots_have_owned_keys && !context_keys_same(thread, context));
 }
 
 /*

@@ -26,11 +26,13 @@ static void set_both(uintptr_t value)
     second = value;
 }
 
-static __thread unsigned leave_in;     /* calls until the getter or setter leaves; 0: it does not */
-static __thread unsigned attach_in;    /* or attaches */
-static __thread unsigned adopt_in;     /* or leaves an attach behind */
-static __thread jmp_buf *leave_to;     /* NULL: it ends the thread */
-static __thread struct context *inner; /* what it attaches */
+static __thread unsigned leave_in;  /* calls until the getter or setter leaves; 0: it does not */
+static __thread unsigned attach_in; /* or attaches */
+static __thread unsigned adopt_in;  /* or leaves an attach behind */
+static __thread unsigned jump_in;   /* or attaches, and jumps out of that */
+static __thread unsigned hand_in;   /* or, and from then on each, hands over */
+static __thread jmp_buf *leave_to;  /* NULL: it ends the thread */
+static struct context *inner;       /* what it attaches */
 static unsigned inner_seen, inner_wrong;
 
 static void see_inner(void *unused)
@@ -47,11 +49,54 @@ static void attach_deep(void *depth)
         see_inner(NULL);
 }
 
+static __attribute__((noinline)) bool release_one(void)
+{
+    struct context *context = context_capture(FAMILY_UNIT);
+
+    if (context)
+        context_release(context);
+    return context != NULL;
+}
+
+static void jump_out(void *out)
+{
+    longjmp(*(jmp_buf *)out, 1);
+}
+
+static void jump_inside(void)
+{
+    jmp_buf out;
+
+    if (!setjmp(out))
+        core_run(context_ref(inner), jump_out, &out);
+}
+
+static unsigned handed; /* with a context: not in a getter that is asked for a handoff */
+
+static void hand_over(void)
+{
+    static __thread bool is_handing;
+
+    if (is_handing)
+        return;
+    is_handing = true;
+    handed += release_one();
+    is_handing = false;
+}
+
 static void come_by(void)
 {
+    if (hand_in == 1)
+        hand_over();
+    else if (hand_in)
+        hand_in--;
+    if (jump_in && --jump_in == 0)
+        jump_inside();
     if (leave_in && --leave_in == 0) {
-        if (leave_to)
+        if (leave_to) {
+            context_abandon(thread_self); /* as the hook of longjmp does */
             longjmp(*leave_to, 1);
+        }
         pthread_exit(NULL);
     }
     if (attach_in && --attach_in == 0)
@@ -112,11 +157,6 @@ static void is_right(void)
     ck_assert_int_eq(thread_self->saved_used, 0);
     ck_assert_int_eq(thread_self->depth, 0);
     ck_assert_int_eq(core_alive(), 0);
-}
-
-static __attribute__((noinline)) void release_one(void)
-{
-    context_release(context_capture(FAMILY_UNIT));
 }
 
 /* Which of the calls of getter and setter leaves: 1 reads what is replaced, 2 writes, 3 puts back. */
@@ -230,6 +270,136 @@ START_TEST(test_moving_adopts)
 }
 END_TEST
 
+/* Attaches within each other, deep in the stack, which longjmp leaves. */
+struct left {
+    jmp_buf out;
+    unsigned rest;
+};
+
+static void attach_and_leave(void *data)
+{
+    struct left *left = data;
+
+    if (left->rest-- == 0)
+        longjmp(left->out, 1);
+    core_run(captured(500 + left->rest), attach_and_leave, left);
+}
+
+static __attribute__((noinline)) void leave_deep(unsigned attaches)
+{
+    struct left left = {.rest = attaches};
+    char deep[16384];
+
+    __asm__ volatile("" : : "r"(deep) : "memory");
+    if (!setjmp(left.out))
+        attach_and_leave(&left);
+}
+
+enum { HANDS_OVER, ATTACHES, ADOPTS, JUMPS_INSIDE, LEAVES, DOINGS };
+
+static void arm(unsigned doing, unsigned call)
+{
+    hand_in = doing == HANDS_OVER ? call : 0;
+    attach_in = doing == ATTACHES ? call : 0;
+    adopt_in = doing == ADOPTS ? call : 0;
+    jump_in = doing == JUMPS_INSIDE ? call : 0;
+    leave_in = doing == LEAVES ? call : 0;
+}
+
+/* Who finds them: the next handoff, or attach. The first calls are of setters, once for each of what was left. */
+static __attribute__((noinline)) void found_while(unsigned doing, unsigned call, unsigned attaches,
+                                                  bool by_attach)
+{
+    struct context *context = captured(3);
+    jmp_buf out;
+
+    leave_deep(attaches);
+    if (doing == LEAVES)
+        leave_to = &out;
+    if (!setjmp(out)) {
+        arm(doing, call);
+        if (by_attach)
+            core_run(context_ref(context), see, NULL);
+        else
+            release_one();
+    }
+    arm(DOINGS, 0);
+    leave_to = NULL;
+    core_run(context, see, NULL);
+    release_one();
+    ck_assert_int_eq(thread_self->depth, 0);
+    ck_assert_int_eq(thread_self->saved_used, 0);
+    if (doing != LEAVES)
+        ck_assert_int_eq(second, 1000);
+}
+
+static void find_what_was_left(void)
+{
+    is_right();
+    set_both(77);
+    inner = context_capture(FAMILY_UNIT);
+    set_both(0);
+    release_one();
+    for (unsigned doing = 0; doing < DOINGS; doing++)
+        for (unsigned attaches = 1; attaches < 7; attaches++)
+            for (unsigned call = 1; call < (doing == ADOPTS ? attaches + 1 : 10); call++)
+                for (unsigned by_attach = 0; by_attach < 2; by_attach++)
+                    found_while(doing, call, attaches, by_attach);
+    context_release(inner);
+    is_right();
+}
+
+START_TEST(test_moving_left_before)
+{
+    find_what_was_left();
+}
+END_TEST
+
+static void *end_with_attaches(void *doing)
+{
+    leave_deep(3);
+    arm((unsigned)(uintptr_t)doing % DOINGS, (unsigned)(uintptr_t)doing / DOINGS);
+    return NULL;
+}
+
+/* At the thread's end nobody is left to jump to. */
+START_TEST(test_moving_left_at_the_end)
+{
+    set_both(77);
+    inner = context_capture(FAMILY_UNIT);
+    set_both(0);
+    for (uintptr_t call = 1; call < 4; call++)
+        for (uintptr_t doing = 0; doing < LEAVES; doing++) {
+            pthread_t thread;
+
+            pthread_create(&thread, NULL, end_with_attaches, (void *)(call * DOINGS + doing));
+            pthread_join(thread, NULL);
+        }
+    context_release(inner);
+    is_right();
+}
+END_TEST
+
+/* What the thread handed over last is compared, and goes meanwhile. */
+START_TEST(test_moving_compared)
+{
+    is_right();
+    handed = 0;
+    for (unsigned call = 1; call < 6; call++) {
+        set_both(9);
+        release_one();
+        set_both(10);
+        arm(HANDS_OVER, call);
+        release_one();
+        set_both(11);
+        release_one();
+        arm(DOINGS, 0);
+    }
+    ck_assert_int_eq(handed, 0);
+    is_right();
+}
+END_TEST
+
 int main(void)
 {
     TCase *tc = tcase_create("moving");
@@ -240,5 +410,8 @@ int main(void)
     tcase_add_loop_test(tc, test_moving_ends_its_thread, 1, 4);
     tcase_add_loop_test(tc, test_moving_attaches, 1, 4);
     tcase_add_test(tc, test_moving_adopts);
+    tcase_add_test(tc, test_moving_left_before);
+    tcase_add_test(tc, test_moving_left_at_the_end);
+    tcase_add_test(tc, test_moving_compared);
     return suite_run("moving", tc);
 }

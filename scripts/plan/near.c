@@ -24,10 +24,19 @@ struct nearest {
     unsigned count;
 };
 
+/* The compiler's own: a guard, an initialiser, a wrapper of a thread-local variable. */
+static bool is_compilers(const char *name)
+{
+    return !strncmp(name, "_ZGV", 4) || !strncmp(name, "_ZTH", 4) || !strncmp(name, "_ZTW", 4) ||
+           !strncmp(name, "__emutls_", 9) || !strcmp(name, "__tls_guard");
+}
+
 static void note(struct nearest *nearest, const char *name, const char *module, unsigned distance)
 {
     unsigned place;
 
+    if (is_compilers(name))
+        return;
     for (unsigned i = 0; i < nearest->count; i++) {
         if (!strcmp(nearest->at[i].name, name))
             return;

@@ -214,6 +214,29 @@ static const char *whole_name(const struct slot *slot, const struct elf_module *
     return full;
 }
 
+/*
+ * The compiler's guard of a variable, which says whether the thread has constructed it: a task would find another
+ * thread's object constructed that its own is not. Names what was meant, where there is room.
+ */
+static const char *guard_reason(const char *name)
+{
+    static char text[160]; /* of the first such item */
+    const char *guarded = name + 4, *rest = guarded;
+    size_t length = 0;
+
+    if (strncmp(name, "_ZGV", 4) != 0)
+        return NULL;
+    while (*rest >= '0' && *rest <= '9')
+        length = length * 10 + (size_t)(*rest++ - '0');
+    if (text[0] || strlen(guarded) > sizeof text - 64)
+        return "the compiler's guard of a variable, which says whether that is constructed";
+    /* At global scope a variable has its plain name. */
+    fmt_buf(text, sizeof text, "the compiler's guard, which says whether %s%s is constructed",
+            length && strlen(rest) == length ? "" : "_Z",
+            length && strlen(rest) == length ? rest : guarded);
+    return text;
+}
+
 static const char *tls_reason(const struct slot *slot, const struct elf_module *module,
                               const struct elf_symbol *symbol)
 {
@@ -229,6 +252,8 @@ static const char *tls_reason(const struct slot *slot, const struct elf_module *
         return typed_reason(slot, module, symbol);
     if (slots_force || reason)
         return slots_force ? NULL : reason;
+    if ((reason = guard_reason(name)))
+        return reason;
     if (is_cxx_object(module, name, symbol))
         return "a C++ object with a constructor or destructor: bytes cannot be shared "
                "(codec=string, shared_ptr, map-string-string or /FILE.so[:PREFIX])";

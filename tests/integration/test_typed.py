@@ -109,6 +109,16 @@ def check_agrees():
     assert "refused: a C++ object with a constructor or destructor: bytes cannot be shared" in check(STRING)
 
 
+@test("D20: the compiler's guard of a variable is refused, by the name of what it guards; by check too, which suggests none")
+def guards():
+    names = subprocess.run(["nm", PROGRAMS / "typed"], capture_output=True, text=True).stdout.split()
+    guard = next(name for name in names if name.startswith("_ZGVZN3mdc"))
+    reason = f"the compiler's guard, which says whether _Z{guard[4:]} is constructed"
+    assert carry(f"tls:{guard}", "typed").slot(f"tls:{guard}")["reason"] == reason
+    assert reason in check(f"tls:{guard}"), check(f"tls:{guard}")
+    assert "_ZGV" not in check("tls:contex"), check("tls:contex")
+
+
 OPENTELEMETRY = "tls:_ZZN13opentelemetry2v17context25ThreadLocalContextStorage8GetStackEvE6stack_,codec="
 
 

@@ -61,7 +61,7 @@ def installed():
             raise Failure(f"pkg-config says version {ask('--modversion')}")
         flags, preload = ask("--cflags").split(), ask("--variable=preload")
         program, adapter = Path(prefix) / "program", Path(prefix) / "adapter.so"
-        command("c++", *flags, ROOT / "tests/programs/contextvars_cxx.cc", "-o", program)
+        command("c++", "-pthread", *flags, ROOT / "tests/programs/contextvars_cxx.cc", "-o", program)
         command("c++", "-std=c++17", "-shared", "-fPIC", *flags, ROOT / "tests/programs/scope_adapter.so.cc", "-o", adapter)
         run(program, preload=False).says("outside 2 inside 0")
         run(program, preload=False, env={"LD_PRELOAD": preload}).ok().says("outside 1 inside 2")

@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 
 from compile import compiled
-from harness import LIBRARY, ROOT, Failure, call, carry, idle, plain, run, test
+from harness import LIBRARY, ROOT, Failure, call, carry, idle, patches_code, plain, run, test
 from needs import require, unable
 
 KEY = "key:request_key"
@@ -17,7 +17,9 @@ def program(*flags):
 
 
 def check(*words):
-    return call([ROOT / "scripts" / "baton", "check", *words])
+    result = call([ROOT / "scripts" / "baton", "check", *words])
+    patches_code(result.stdout)
+    return result
 
 
 def expect(result, code, *texts):

@@ -279,7 +279,7 @@ def unlisted_pool():
         for source, text in (("pool.c", POOL_LIBRARY), ("program.c", POOL_PROGRAM)):
             Path(folder, source).write_text(text)
         subprocess.run(["gcc", "-shared", "-fPIC", Path(folder, "pool.c"), "-o", library], check=True)
-        subprocess.run(["gcc", "-rdynamic", Path(folder, "program.c"), library, f"-Wl,-rpath,{folder}", "-o", program],
+        subprocess.run(["gcc", "-rdynamic", Path(folder, "program.c"), library, "-pthread", f"-Wl,-rpath,{folder}", "-o", program],
                        check=True)
         plain(program).ok().says(" 0 0 0\n")
         carry("tls:request", program).ok().quiet().clean().says(" 0 0 0\n")

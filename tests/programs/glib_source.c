@@ -193,12 +193,21 @@ static void mode_keeps(void)
 }
 
 /* Finding and removing by data. */
+/* Before GLib 2.74 there are none; the stand-in of older_glib.h has other data than what it is found by. */
+#if GLIB_CHECK_VERSION(2, 74, 0)
+#define IDLE_ONCE(data) g_idle_add_once(note, data)
+#define TIMEOUT_ONCE(ms, data) g_timeout_add_once(ms, note, data)
+#else
+#define IDLE_ONCE(data) g_idle_add(on_source, data)
+#define TIMEOUT_ONCE(ms, data) g_timeout_add(ms, on_source, data)
+#endif
+
 static void mode_find(void)
 {
     static char one, two, three, four;
     set_current(101);
     guint id = g_idle_add(on_source, &one);
-    g_idle_add_once(note, &two);
+    IDLE_ONCE(&two);
     g_timeout_add_full(0, 100000, on_source, &three, on_notify);
     g_timeout_add(100000, on_source, &four);
     set_current(9);
@@ -377,7 +386,7 @@ static void mode_dropped(void)
     GSource *source;
     set_current(101);
     guint id = g_idle_add_full(0, on_source, NULL, on_notify);
-    g_timeout_add_once(100000, note, NULL);
+    TIMEOUT_ONCE(100000, NULL);
     source = g_idle_source_new();
     g_source_set_callback(source, on_source, NULL, on_notify);
     g_source_attach(source, context);

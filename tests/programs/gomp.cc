@@ -95,6 +95,8 @@ static void mode_join(void)
 static void mode_nested(void)
 {
     long inner[2][2];
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+    omp_set_nested(1); /* before gcc 11 the levels alone allow nothing */
     omp_set_max_active_levels(2);
     set_current(100);
 #pragma omp parallel num_threads(2) shared(inner)

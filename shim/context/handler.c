@@ -33,23 +33,44 @@ static uintptr_t readable_up_to(uintptr_t sp)
 }
 
 #ifdef ARCH_SIGNAL_RETURN_SIZE
-static _Atomic uintptr_t libc_low, libc_high; /* of the C library, once found */
+/* Whose sigaction tells the kernel where a handler returns to: before glibc 2.34 libpthread has its own. */
+enum { LIBC, LIBPTHREAD, LIBRARIES };
+static _Atomic uintptr_t low_of[LIBRARIES], high_of[LIBRARIES]; /* once found */
 
-static int visit_module(const struct elf_module *module, void *unused)
+static int visit_module(const struct elf_module *module, void *arg)
 {
-    if (!elf_module_match(module, "libc"))
-        return 0;
-    atomic_store_explicit(&libc_low, module->lo, memory_order_relaxed);
-    atomic_store_explicit(&libc_high, module->hi, memory_order_release);
-    return 1;
+    struct elf_module *found = arg;
+    static const char *const names[LIBRARIES] = {"libc", "libpthread"};
+
+    for (unsigned i = 0; i < LIBRARIES; i++) {
+        if (!found[i].hi && elf_module_match(module, names[i]))
+            found[i] = *module;
+    }
+    return 0;
+}
+
+static void find_libraries(void)
+{
+    struct elf_module found[LIBRARIES] = {0};
+
+    elf_each_module(visit_module, found);
+    for (unsigned i = LIBRARIES; i-- > 0;) { /* the C library last: it is what others look at */
+        atomic_store_explicit(&low_of[i], found[i].lo, memory_order_relaxed);
+        atomic_store_explicit(&high_of[i], found[i].hi, memory_order_release);
+    }
+}
+
+static bool is_in(unsigned i, uintptr_t address)
+{
+    uintptr_t high = atomic_load_explicit(&high_of[i], memory_order_acquire);
+
+    return high && address >= atomic_load_explicit(&low_of[i], memory_order_relaxed) &&
+           address < high - ARCH_SIGNAL_RETURN_SIZE;
 }
 
 static bool is_in_libc(uintptr_t address)
 {
-    uintptr_t high = atomic_load_explicit(&libc_high, memory_order_acquire);
-
-    return high && address >= atomic_load_explicit(&libc_low, memory_order_relaxed) &&
-           address < high - ARCH_SIGNAL_RETURN_SIZE;
+    return is_in(LIBC, address) || is_in(LIBPTHREAD, address);
 }
 #endif
 
@@ -64,8 +85,8 @@ bool handler_is_running(void)
 #ifdef ARCH_SIGNAL_RETURN_SIZE
     uintptr_t sp = arch_sp() & ~(uintptr_t)7, end = readable_up_to(sp);
 
-    if (!atomic_load_explicit(&libc_high, memory_order_acquire))
-        elf_each_module(visit_module, NULL);
+    if (!atomic_load_explicit(&high_of[LIBC], memory_order_acquire))
+        find_libraries();
     for (const uintptr_t *word = (const uintptr_t *)sp; (uintptr_t)(word + 1) <= end; word++) {
         if (is_in_libc(*word) && arch_is_signal_return((const unsigned char *)*word))
             return true;

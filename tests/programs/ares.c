@@ -36,7 +36,8 @@ static void on_name(void *arg, int status, int timeouts, char *node, char *servi
 static void on_info(void *arg, int status, int timeouts, struct ares_addrinfo *info)
 {
     note(arg, status);
-    ares_freeaddrinfo(info);
+    if (info) /* before c-ares 1.18 it takes nothing else */
+        ares_freeaddrinfo(info);
 }
 
 static void *next(void)

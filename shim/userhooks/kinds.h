@@ -42,7 +42,7 @@ static inline bool kinds_is_address(uintptr_t value)
     return value - NO_ADDRESS < -2 * (uintptr_t)NO_ADDRESS && value % sizeof(void *) == 0;
 }
 
-/* The function that is called. */
+/* The function that is called. Where it is not needed on the quick way it is worked out on the other. */
 static inline struct thunk *kinds_thunk(const struct thunk_frame *frame)
 {
     return &thunks[frame->index];
@@ -60,18 +60,18 @@ static inline void kinds_count_wrong(struct named_hook *hook, uintptr_t object)
 
 /* What lies OFFSET bytes behind what the program gave; 0 where nothing can. It is looked at until the function was right,
  * which the caller says. False: call again with is_slow. */
-static inline bool kinds_read(struct named_hook *hook, struct thunk *thunk, uintptr_t object,
-                              uint32_t offset, bool is_slow, uintptr_t *value)
+static inline bool kinds_read(struct named_hook *hook, const struct thunk_frame *frame,
+                              uintptr_t object, uint32_t offset, bool is_slow, uintptr_t *value)
 {
     *value = 0;
     if (!kinds_is_address(object)) {
         kinds_count_wrong(hook, object);
         return true;
     }
-    if (unlikely(!named_is_right(hook, thunk))) {
+    if (unlikely(!named_is_right(hook, kinds_thunk(frame)))) {
         if (!is_slow)
             return false;
-        if (!named_has_pointer(thunk, object + offset)) {
+        if (!named_has_pointer(kinds_thunk(frame), object + offset)) {
             kinds_count_wrong(hook, object);
             return true;
         }
@@ -82,27 +82,26 @@ static inline bool kinds_read(struct named_hook *hook, struct thunk *thunk, uint
 
 /* What is in flight is known by: the object, or what is found one pointer further; 0: by nothing. False: call again
  * with is_slow. */
-static inline bool kinds_find_key(struct named_hook *hook, struct thunk *thunk, uintptr_t object,
-                                  bool is_slow, uintptr_t *key)
+static inline bool kinds_find_key(struct named_hook *hook, const struct thunk_frame *frame,
+                                  uintptr_t object, bool is_slow, uintptr_t *key)
 {
     if (unlikely(hook->spec.has_data) &&
-        !kinds_read(hook, thunk, object, hook->spec.data, is_slow, &object))
+        !kinds_read(hook, frame, object, hook->spec.data, is_slow, &object))
         return false;
     *key = unlikely(hook->spec.is_narrow) ? (uint32_t)object : object;
     return true;
 }
 
+/* kinds_key of an item that has data. */
+bool kinds_data_key(struct named_hook *hook, const struct thunk_frame *frame, uintptr_t object,
+                    bool is_slow, uintptr_t *key);
+
 /* The same where the function is right once that could be read. */
-static inline bool kinds_key(struct named_hook *hook, struct thunk *thunk, uintptr_t object,
-                             bool is_slow, uintptr_t *key)
+static inline bool kinds_key(struct named_hook *hook, const struct thunk_frame *frame,
+                             uintptr_t object, bool is_slow, uintptr_t *key)
 {
-    if (unlikely(hook->spec.has_data)) {
-        if (!kinds_find_key(hook, thunk, object, is_slow, key))
-            return false;
-        if (*key)
-            named_found_right(hook, thunk);
-        return true;
-    }
+    if (unlikely(hook->spec.has_data))
+        return kinds_data_key(hook, frame, object, is_slow, key);
     *key = unlikely(hook->spec.is_narrow) ? (uint32_t)object : object;
     return true;
 }

@@ -14,6 +14,18 @@
 
 /* ---- kind=submit, put, run, get, drop, field: by the object's address ---- */
 
+/* By itself: the quick way has the registers for others. */
+__attribute__((noinline)) bool kinds_data_key(struct named_hook *hook,
+                                              const struct thunk_frame *frame, uintptr_t object,
+                                              bool is_slow, uintptr_t *key)
+{
+    if (!kinds_find_key(hook, frame, object, is_slow, key))
+        return false;
+    if (*key)
+        named_found_right(hook, kinds_thunk(frame));
+    return true;
+}
+
 bool kinds_keep(struct named_hook *hook, const struct table_key *key, bool is_slow,
                 struct context **kept)
 {
@@ -87,8 +99,7 @@ bool kinds_submit_object(struct named_hook *hook, struct thunk_frame *frame, str
     struct table_key key = {0, queue_of(hook, frame), hook->spec.pair_id};
     struct context *kept;
 
-    if (!kinds_key(hook, kinds_thunk(frame), *frame_argument(frame, hook->spec.obj), is_slow,
-                   &key.object))
+    if (!kinds_key(hook, frame, *frame_argument(frame, hook->spec.obj), is_slow, &key.object))
         return false;
     if (!key.object)
         return kinds_had_nothing(hook);
@@ -139,8 +150,8 @@ bool kinds_drop(struct named_hook *hook, struct thunk_frame *frame, struct wrap 
 
     if (!wrap && !is_slow)
         return false;
-    if (hook->spec.obj && !kinds_key(hook, kinds_thunk(frame),
-                                     *frame_argument(frame, hook->spec.obj), is_slow, &item))
+    if (hook->spec.obj &&
+        !kinds_key(hook, frame, *frame_argument(frame, hook->spec.obj), is_slow, &item))
         return false;
     if (wrap) {
         wrap->theirs[0] = item;
@@ -163,7 +174,7 @@ bool kinds_drop_done(struct named_hook *hook, struct thunk_frame *frame, const s
     if (hook->spec.queue_at == ITEM_RESULT)
         queue = *frame_result(frame, false);
     else if (hook->spec.queue_at == ITEM_POINTED) {
-        kinds_read(hook, wrap->thunk, wrap->theirs[1], 0, true, &queue);
+        kinds_read(hook, frame, wrap->theirs[1], 0, true, &queue);
         if (queue)
             named_found_right(hook, wrap->thunk);
     }
@@ -270,8 +281,7 @@ bool kinds_run_object(struct named_hook *hook, struct thunk_frame *frame, struct
 
     if (!is_slow && !kinds_attach_is_fast(thread_self, wrap))
         return false;
-    if (!kinds_key(hook, kinds_thunk(frame), *frame_argument(frame, hook->spec.obj), is_slow,
-                   &key.object))
+    if (!kinds_key(hook, frame, *frame_argument(frame, hook->spec.obj), is_slow, &key.object))
         return false;
     context = key.object ? table_take(&key) : NULL;
     if (!context) {
@@ -328,7 +338,7 @@ bool kinds_adopt(struct named_hook *hook, struct thunk_frame *frame, const struc
         given = *frame_result(frame, hook->spec.item_at == ITEM_RESULT2);
         break;
     case ITEM_POINTED:
-        if (!kinds_read(hook, wrap->thunk, wrap->theirs[0], 0, is_slow, &given))
+        if (!kinds_read(hook, frame, wrap->theirs[0], 0, is_slow, &given))
             return false;
         if (given && !hook->spec.has_data)
             named_found_right(hook, wrap->thunk);
@@ -336,7 +346,7 @@ bool kinds_adopt(struct named_hook *hook, struct thunk_frame *frame, const struc
     default:
         given = wrap->theirs[0];
     }
-    if (!kinds_key(hook, wrap->thunk, given, is_slow, &key.object))
+    if (!kinds_key(hook, frame, given, is_slow, &key.object))
         return false;
     context = key.object ? table_take(&key) : NULL;
     if (!context)

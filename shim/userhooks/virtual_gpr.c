@@ -91,8 +91,7 @@ bool kinds_submit_virtual(struct named_hook *hook, struct thunk_frame *frame, st
 
     if (!shadows)
         return true;
-    if (!kinds_find_key(hook, kinds_thunk(frame), *frame_argument(frame, hook->spec.obj), is_slow,
-                        &key.object))
+    if (!kinds_find_key(hook, frame, *frame_argument(frame, hook->spec.obj), is_slow, &key.object))
         return false;
     if (!key.object)
         return kinds_had_nothing(hook);
@@ -196,8 +195,7 @@ bool kinds_relay(struct named_hook *hook, struct thunk_frame *frame, bool is_slo
     struct table_key to = {*frame_argument(frame, hook->spec.to), 0, hook->spec.pair_id};
     struct context *context, *old;
 
-    if (!kinds_key(hook, kinds_thunk(frame), *frame_argument(frame, hook->spec.obj), is_slow,
-                   &from.object))
+    if (!kinds_key(hook, frame, *frame_argument(frame, hook->spec.obj), is_slow, &from.object))
         return false;
     if (!from.object || !to.object)
         return kinds_had_nothing(hook);

@@ -250,7 +250,7 @@ def python():
 
 @test("where no key is carried, the program's reads of keys go to the C library, as without us")
 def keys_are_direct():
-    before = plain("key_pointer").ok().says("pthread_getspecific is in libc.so.6\n", "tss_set is in libc.so.6\n")
+    before = plain("key_pointer").ok().matches(r"pthread_getspecific is in lib(c.so.6|pthread.so.0)\n").matches(r"tss_set is in lib(c.so.6|pthread.so.0)\n")
     idle("key_pointer").same_as(before)
     for items in ("tls:request_id", "fn:get=request_get,set=request_set"):
         carry(items, "key_pointer").same_as(before)

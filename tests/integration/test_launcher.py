@@ -293,6 +293,7 @@ def check_layers_prints_rooms():
         .says("base ", " files -> nothing", "elf ", " files -> base ", "slots ", "context ", "families ", "libuv ")
 
 
+@needs("glibc 2.34")
 @test("scripts/check-layers finds a library that exports, imports or needs what it must not")
 def check_layers_reads_the_library():
     with tempfile.TemporaryDirectory() as folder:
@@ -347,6 +348,7 @@ int main(void) { return puts(getenv("LD_PRELOAD")) < 0; }
 """
 
 
+@needs("glibc 2.34")
 @test("who waits is noted only where the C library has libpthread in it: elsewhere a program would find a sem_post that is not there")
 def waits_of_the_library_itself(tmp_path):
     program, loader, libc = tmp_path / "program", tmp_path / "ld.so", tmp_path / "libc.so.6"

@@ -63,6 +63,7 @@ def function_at(program, place):
 WOKEN = {"discover_pool": ("worker", "pool_submit"), "discover_pool_cxx": ("Pool::run|_M_run", "Pool::enqueue")}
 
 
+@needs("glibc 2.34")
 @test("the verdict says where threads waited and from where they were woken: at exit, after a signal, in the report", each=list(WOKEN))
 def names_who_waits(name):
     program, (waiter, waker) = PROGRAMS / name, WOKEN[name]
@@ -148,7 +149,7 @@ int main(int argc, char **argv)
 """
 
 
-@needs("gcc")
+@needs("gcc", "glibc 2.34")
 @test("a child of fork notes who waits in a table of its own: nothing of it is its parent's")
 def child_has_its_own(tmp_path):
     source, program, report = tmp_path / "forks.c", tmp_path / "forks", tmp_path / "counts"
@@ -162,6 +163,7 @@ def child_has_its_own(tmp_path):
            child["waited"])
 
 
+@needs("glibc 2.34")
 @test("the verdict names who waited by a futex, an eventfd of its own or a copy of one, too",
       each=("futex", "read", "poll", "ppoll", "epoll", "epoll_pwait", "epoll_pwait2", "dup", "dup2", "dup3", "fcntl"))
 def names_futexes_and_eventfds(mode):
@@ -188,7 +190,7 @@ def leaves_by_jumps(compiler, tmp_path):
         expect(re.search(r"jmp +\*", code), f"{name} calls: {code}")
 
 
-@needs("gcc")
+@needs("gcc", "glibc 2.34")
 @test("the verdict names who called the run time, not the run time")
 def names_callers_of_the_runtime(tmp_path):
     source, program = tmp_path / "runtime.c", tmp_path / "server"

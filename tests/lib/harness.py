@@ -173,7 +173,10 @@ class Result:
     # Each check returns the result, so that they read as one sentence.
 
     def exits(self, code):
+        """Exit 77 of a plain run of a program of ours: the library here is without what it tests."""
         __tracebackhide__ = True
+        if self.code == 77 != code and "LD_PRELOAD" not in self.settings and str(PROGRAMS) in self.command[0]:
+            skip(f"tried here: {Path(self.command[0]).name} says that the library here is without what it tests")
         if self.code != code:
             self.fail(f"expected exit {code}, got {self.code}")
         return self
@@ -183,11 +186,8 @@ class Result:
         return self.exits(0)
 
     def wrong(self):
-        """The program itself says that what it saw was wrong (exit 1): the plain half of a test. Exit 77 of a plain run: its
-        library is without what the mode is about."""
+        """The program itself says that what it saw was wrong (exit 1): the plain half of a test."""
         __tracebackhide__ = True
-        if self.code == 77 and "LD_PRELOAD" not in self.settings:
-            skip(f"tried here: {Path(self.command[0]).name} says that the library here is without what it tests")
         return self.exits(1)
 
     def quiet(self, but=None):

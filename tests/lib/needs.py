@@ -45,6 +45,11 @@ def links(*command):
                                                        text=True, capture_output=True, check=False).returncode == 0
 
 
+def libc_version():
+    name, version = os.confstr("CS_GNU_LIBC_VERSION").split()
+    return tuple(map(int, version.split(".")[:2]))
+
+
 def is_linked(program, name):
     return name in subprocess.run(["ldd", harness.BUILD / program], capture_output=True, text=True, check=False).stdout
 
@@ -94,6 +99,7 @@ NEEDS = {  # name: whether it is here, and what is said if not
     "libevent-2.1.so.7": (lambda: library("libevent-2.1.so.7"), "libevent-2.1-7 is not installed"),
     "cthreadpool": (CTHREADPOOL.exists, "cthreadpool-dev is not installed"),
     "libdw": (lambda: is_linked("baton-discover", "libdw"), "baton-discover was built without libdw"),
+    "glibc 2.34": (lambda: libc_version() >= (2, 34), "the C library is older than 2.34, with a libpthread of its own"),
     "checkout": ((harness.ROOT / ".git").exists, "this is no checkout of git"),
     "fuzzers": (lambda: any((harness.ROOT / "build-fuzz").glob("fuzz_*")), "make fuzzers builds them"),
     "root": (lambda: os.geteuid() == 0, "only root can do what it needs"),

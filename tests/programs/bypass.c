@@ -60,10 +60,15 @@ int main(int argc, char **argv)
     int rounds = argc > 1 ? atoi(argv[1]) : 200;
     carrier_choose(NULL);
     void *libc = dlopen(LIBC_SO, RTLD_LAZY | RTLD_NOLOAD);
+    const char *version = "GLIBC_2.34";
+    if (!dlsym(libc, "tss_get")) { /* before that they are libpthread's */
+        libc = dlopen(LIBPTHREAD_SO, RTLD_LAZY | RTLD_NOLOAD);
+        version = "GLIBC_2.2.5";
+    }
     add("direct", (void *)(uintptr_t)pthread_getspecific);
     add("dlsym of libc", dlsym(libc, "pthread_getspecific"));
     add("dlsym of libc, C11", dlsym(libc, "tss_get"));
-    add("dlvsym of libc", dlvsym(libc, "pthread_getspecific", "GLIBC_2.34"));
+    add("dlvsym of libc", dlvsym(libc, "pthread_getspecific", version));
     add("dlsym of everybody", dlsym(RTLD_DEFAULT, "pthread_getspecific"));
     write_past = (writer *)(uintptr_t)dlsym(libc, "pthread_setspecific");
     if (dlsym(libc, "no_such_function") || !dlerror() || dlerror() || !dlsym(libc, "getpid") ||

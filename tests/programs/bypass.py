@@ -6,6 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 library = ctypes.CDLL(sys.argv[1])
 libc = ctypes.CDLL("libc.so.6")
+if not hasattr(libc, "pthread_getspecific"):  # before glibc 2.34
+    libc = ctypes.CDLL("libpthread.so.0")
 libc.pthread_getspecific.restype = ctypes.c_void_p
 libc.pthread_getspecific.argtypes = [ctypes.c_uint]
 libc.pthread_setspecific.argtypes = [ctypes.c_uint, ctypes.c_void_p]

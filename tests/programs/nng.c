@@ -298,7 +298,8 @@ static void mode_ways_out(void)
     expect("callback of what is stopped sees", stopped.saw[0], values);
     START(nng_sleep_aio(0, stopped.aio)); /* none begins any more */
     nng_aio_free(stopped.aio);
-    expect("calls", stopped.calls, 1);
+    /* Before nng 1.5 it fails, and says so. */
+    expect("calls", stopped.calls, NNG_MAJOR_VERSION == 1 && NNG_MINOR_VERSION < 5 ? 2 : 1);
 
     for (int i = 0; i < 4; i++) {
         make(&reaped[i]);

@@ -1,5 +1,5 @@
 // The stripes of OpenCV's loops, which run on oneTBB in Debian, see the value of who called; nobody without a value sees one.
-// libs: tbb
+// libs: tbb >= 2021
 // needs: opencv4/opencv2/core/utility.hpp
 // flags: -I/usr/include/opencv4
 // link: -lopencv_core

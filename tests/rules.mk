@@ -33,7 +33,7 @@ PYTEST    ?= /usr/bin/python3 -m pytest -c .pytest.ini --rootdir=.
 # Two more at a time than there are processors: tests wait for a fifth of their time.
 TEST_JOBS ?= $(shell expr $$(nproc) + 2)
 test: all tests  ## run the tests: T=PATTERN picks by name or promise, TEST_ARGS="-x --lf" goes to pytest
-	$(Q)BATON_TEST_BUILD='$(B)' $(PYTEST) -q -n $(TEST_JOBS) $(if $(T),--pick='$(T)') $(TEST_ARGS)
+	$(Q)BATON_TEST_BUILD='$(B)' $(PYTEST) -q -n $(TEST_JOBS) $(if $(T),--pick='$(subst ','\'',$(T))') $(TEST_ARGS)
 
 .PHONY: faults conformance versions soak
 faults: all tests  ## every system call of ours fails or kills, one at a time, in twelve programs (20 minutes)

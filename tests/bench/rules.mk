@@ -76,7 +76,7 @@ $(BENCH)/libs/made: tests/bench/make_libraries.py
 $(BENCH)/crowd: $(BENCH_SRC)/crowd.c $(BENCH_SRC)/slots.c $(BENCH)/libs/made
 	$(call say,BENCH,$@)
 	$(Q)$(BENCH_CC) -fno-toplevel-reorder -o $@ $(BENCH_SRC)/crowd.c $(BENCH_SRC)/slots.c \
-	  -Wl,--no-as-needed $(BENCH)/libs/*.so -Wl,-rpath,$(abspath $(BENCH)/libs) -pthread
+	  -Wl,--no-as-needed $(BENCH)/libs/*.so -Wl,-rpath,$(abspath $(BENCH)/libs) -pthread -lm -ldl
 
 # As many libraries as ffmpeg has, small and stripped.
 $(BENCH)/many.libs/made: tests/bench/make_libraries.py
@@ -94,11 +94,11 @@ $(BENCH)/variables: tests/programs/contextvars_cost.c include/baton.h
 	$(Q)$(BENCH_CC) -Wno-unused-parameter -Iinclude -o $@ $<
 
 .PHONY: bench-build bench bench-check
-bench-build: $(B)/libbaton.so $(BENCH_BUILT) $(BENCH)/startup
+bench-build: $(B)/libbaton.so $(BENCH_BUILT) $(BENCH)/startup $(BENCH)/crowd $(BENCH)/variables
 
 # SAVE=1 makes this run the one that later runs are compared with, and draws the plots anew.
-bench: bench-build $(BENCH)/crowd $(BENCH)/variables
+bench: bench-build
 	$(Q)B=$(B) python3 -B tests/bench/bench.py $(if $(SAVE),--save) $(if $(ONLY),--only $(ONLY))
 
 bench-check: bench-build  ## the budgets: instructions, mallocs and bytes of a handoff; T=NAME: rows with NAME in their name
-	$(Q)B=$(B) python3 -B tests/bench/check.py $(if $(and $(T),$(filter command,$(origin T))),--only '$(T)')
+	$(Q)B=$(B) python3 -B tests/bench/check.py $(if $(and $(T),$(filter command,$(origin T))),--only '$(subst ','\'',$(T))')

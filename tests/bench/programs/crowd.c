@@ -6,21 +6,6 @@
 
 #include <pthread.h>
 
-static __thread long value;
-
-long bench_get(void);
-void bench_set(long given);
-
-long bench_get(void)
-{
-    return value;
-}
-
-void bench_set(long given)
-{
-    value = given;
-}
-
 static void *do_nothing(void *data)
 {
     return data;

@@ -131,7 +131,8 @@ ZYDIS    := $(if $(and $(filter x86_64,$(ARCH)),$(wildcard /usr/include/Zydis/Zy
 $(PLAN_OBJ): private BASE += -Iscripts/plan $(if $(ZYDIS),-DHAVE_ZYDIS)
 $(B)/baton-plan: $(PLAN_OBJ) $(B)/libbaton_core.a
 	$(call say,LD,$@)
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(if $(ZYDIS),-lZydis) -ldl
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@.new $^ $(if $(ZYDIS),-lZydis) -ldl
+	$(Q)mv -f $@.new $@
 
 # What looks for what could be carried. Without libdw it knows arguments by code only, without Zydis not even so.
 DISCOVER_SRC := $(wildcard scripts/discover/*.c)
@@ -140,7 +141,8 @@ LIBDW        := $(if $(wildcard /usr/include/elfutils/libdw.h /usr/local/include
 $(DISCOVER_OBJ): private BASE += -Iscripts/plan -Iscripts/cli $(if $(ZYDIS),-DHAVE_ZYDIS) $(if $(LIBDW),-DHAVE_LIBDW)
 $(B)/baton-discover: $(DISCOVER_OBJ) $(B)/scripts/plan/modules.o $(B)/scripts/cli/text.o $(B)/libbaton_core.a
 	$(call say,LD,$@)
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(if $(ZYDIS),-lZydis) $(if $(LIBDW),-ldw) -ldl
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@.new $^ $(if $(ZYDIS),-lZydis) $(if $(LIBDW),-ldw) -ldl
+	$(Q)mv -f $@.new $@
 
 # What notes down under `baton discover`, and is loaded by nobody else.
 NOTES_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard shim/discover/*.c))
@@ -164,7 +166,8 @@ $(B)/scripts/trace/html.o: scripts/trace/page.html
 $(CLI_OBJ): private BASE += -Iscripts -Iscripts/cli -Iscripts/trace -Iscripts/plan $(if $(JANSSON),-DHAVE_JANSSON)
 $(B)/baton-cli: $(CLI_OBJ) $(B)/scripts/plan/kept.o $(B)/libbaton_core.a
 	$(call say,LD,$@)
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(JANSSON) -ldl
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@.new $^ $(JANSSON) -ldl
+	$(Q)mv -f $@.new $@
 
 # Adapters: each is a shared object of its own, from one source and include/baton_adapter.h, as a user
 # would build one. One whose library's headers are not here is left out.

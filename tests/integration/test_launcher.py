@@ -440,6 +440,19 @@ def built_as_asked():
         expect(len(linked) == 1 and "-DUSER_FLAG" in linked[0] and "-Wl,-z,now" in linked[0], "the user's flags are lost")
 
 
+@test("what is built again is replaced at once: whoever starts a program meanwhile finds the old one whole")
+def replaced_whole():
+    names = ["baton-cli", "baton-plan", "baton-discover", "libbaton.so", "libbaton-discover.so", "libbaton-waits.so"]
+    with tempfile.TemporaryDirectory() as folder:
+        asked = plain("make", "-n", "V=1", "-C", ROOT, f"B={folder}/build", *(f"{folder}/build/{name}" for name in names)).ok()
+        commands = asked.out.replace("\\\n", "").splitlines()
+        for name in names:
+            made = f"{folder}/build/{name}"
+            linked = [line for line in commands if re.search(rf" -o {re.escape(made)}(\.new)? ", line)]
+            expect(len(linked) == 1 and f"-o {made}.new " in linked[0], f"{name} is written where it stands")
+            expect(any(f"mv -f {made}.new {made}" in line for line in commands), f"{name} is not put there")
+
+
 # As distributions have them; and what is not enough for the library, or too much, is put right.
 FLAGS = {"gcc": ("-O0 -flto -Werror -DUSER_FLAG", "-Wl,-z,relro -Wl,-z,now"), "clang": ("-O1 -Werror -DUSER_FLAG", "")}
 

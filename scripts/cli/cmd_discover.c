@@ -16,6 +16,17 @@
 
 #include "cli.h"
 
+/* FILE of -o; NULL: standard output, which - is. */
+static const char *output_of(const struct cli *cli)
+{
+    const char *output = cli_value(cli, OPT_discover_output);
+    bool is_stdout = output && !strcmp(output, "-");
+
+    if (is_stdout && cli_has(cli, OPT_discover_json))
+        usage_error("discover: --json is standard output, too: -o takes a file beside it");
+    return is_stdout ? NULL : output;
+}
+
 static const char *form(const struct cli *cli)
 {
     return cli_has(cli, OPT_discover_json) ? "json" : "text";
@@ -78,8 +89,7 @@ static char *file_of_process(const char *pid)
 
 static int judge_now(const struct cli *cli)
 {
-    const char *pid = cli_value(cli, OPT_discover_now),
-               *output = cli_value(cli, OPT_discover_output);
+    const char *pid = cli_value(cli, OPT_discover_now), *output = output_of(cli);
     char *helper = our_file("baton-discover"), *file;
 
     if (cli->argc || !*pid || pid[strspn(pid, "0123456789")])
@@ -153,7 +163,7 @@ static void remove_folder(const char *folder)
 
 static int judge_folder(const struct cli *cli, const char *folder)
 {
-    const char *output = cli_value(cli, OPT_discover_output);
+    const char *output = output_of(cli);
     char *helper = our_file("baton-discover");
     int status = 0;
     pid_t child = fork();
@@ -187,13 +197,12 @@ static bool has_line(const char *file, const char *beginning)
 
 static int discover_run(const struct cli *cli)
 {
-    const char *temporary = getenv("TMPDIR"), *output = cli_value(cli, OPT_discover_output);
+    const char *temporary = getenv("TMPDIR"), *output = output_of(cli);
     char *path = look_at(cli, false), *library = preload_library("libbaton-discover.so"), *folder;
     char *before = getenv("LD_PRELOAD") ? allocated(strdup(getenv("LD_PRELOAD"))) : NULL;
     int status, answer;
 
-    if (output && strcmp(output, "-") != 0 && access(output, F_OK) == 0 &&
-        access(output, W_OK) != 0)
+    if (output && access(output, F_OK) == 0 && access(output, W_OK) != 0)
         fail(EXIT_FAILED, "%s: %s", clean(output), strerror(errno));
     folder =
         joined("%s/baton-discover-XXXXXX", temporary && *temporary == '/' ? temporary : "/tmp");

@@ -27,7 +27,7 @@ int cmd_flame(const struct cli *cli)
     if (!flame.count)
         fail(EXIT_FAILED, "%s: no sample with a stack in it (perf record -g, then perf script)",
              clean(cli->argv[0]));
-    if (output && !(out = fopen(output, "we")))
+    if (output && strcmp(output, "-") != 0 && !(out = fopen(output, "we")))
         fail(EXIT_FAILED, "%s: %s", clean(output), strerror(errno));
     if (cli_has(cli, OPT_flame_folded))
         flame_write_folded(&flame, out);

@@ -36,7 +36,7 @@ static int convert(const struct cli *cli, const char *format)
     output = cli_has(&rest, OPT_trace_output) ? cli_value(&rest, OPT_trace_output) : output;
     slot = cli_has(&rest, OPT_trace_trace_id) ? cli_value(&rest, OPT_trace_trace_id) : slot;
     trace_read(&trace, cli->argv[0]);
-    if (output && !(out = fopen(output, "we")))
+    if (output && strcmp(output, "-") != 0 && !(out = fopen(output, "we")))
         fail(EXIT_FAILED, "%s: %s", clean(output), strerror(errno));
     switch (which) {
     case 0:
@@ -88,6 +88,9 @@ int cmd_trace(const struct cli *cli)
         return convert(cli, format);
     if (!cli->argc)
         usage_error("trace: no program given");
+    if (output && !strcmp(output, "-"))
+        usage_error(
+            "trace: -o -: expected a file, for a trace is not text; one of this name is ./-");
     setenv("BATON_TRACE", absolute(output ? output : "baton.trace"), 1);
     if (cli_has(cli, OPT_trace_size))
         setenv("BATON_TRACE_MIB", cli_value(cli, OPT_trace_size), 1);

@@ -44,6 +44,9 @@ void setting_config(const char *file)
 {
     struct stat status;
 
+    if (!strcmp(file, "-"))
+        usage_error(
+            "--config -: expected a file, which the program itself reads; one of this name is ./-");
     if (stat(file, &status) != 0 || !S_ISREG(status.st_mode) || access(file, R_OK) != 0)
         usage_error("--config %s: cannot read this file", clean(file));
     setting_set("BATON_CONFIG", absolute(file));
@@ -51,5 +54,7 @@ void setting_config(const char *file)
 
 void setting_report(const char *file)
 {
-    setting_set("BATON_REPORT", strcmp(file, "stderr") ? absolute(file) : file);
+    bool is_stream = !strcmp(file, "-") || !strcmp(file, "stdout") || !strcmp(file, "stderr");
+
+    setting_set("BATON_REPORT", !is_stream ? absolute(file) : file[0] == '-' ? "stdout" : file);
 }

@@ -68,7 +68,8 @@ static bool make_own_file(struct watched *watched)
 
 static bool is_one_file(const char *name)
 {
-    return name && *name && strcmp(name, "stderr") != 0 && !strstr(name, "%p");
+    return name && *name && strcmp(name, "stdout") != 0 && strcmp(name, "stderr") != 0 &&
+           !strstr(name, "%p");
 }
 
 static bool begin(struct watched *watched)
@@ -90,6 +91,8 @@ static bool begin(struct watched *watched)
 /* Writes what is in our file to where the user wanted it. */
 static void hand_on(const struct watched *watched, const struct reports *reports)
 {
+    bool is_stdout = watched->asked && !strcmp(watched->asked, "stdout");
+
     for (size_t i = 0; watched->asked && i < reports->count; i++) {
         char *line = allocated(json_dumps(reports->at[i], JSON_COMPACT));
         const char *percent = strstr(watched->asked, "%p");
@@ -97,11 +100,12 @@ static void hand_on(const struct watched *watched, const struct reports *reports
                                       report_number(reports->at[i], "pid"), percent + 2)
                              : NULL;
         int fd = name ? open(name, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600)
-                      : STDERR_FILENO;
+                 : is_stdout ? STDOUT_FILENO
+                             : STDERR_FILENO;
 
         line = joined("%s\n", line);
         if (fd < 0 || write(fd, line, strlen(line)) < 0)
-            say("%s: cannot be written: %s", clean(name ? name : "stderr"), strerror(errno));
+            say("%s: cannot be written: %s", clean(name ? name : watched->asked), strerror(errno));
         if (fd > STDERR_FILENO)
             close(fd);
     }

@@ -204,6 +204,24 @@ def names_callers_of_the_runtime(tmp_path):
     expect(found and [function_at(program, place) for place in found.groups()] == ["worker", "pool_submit"], said)
 
 
+@test("- is standard output or input where that can be; no option makes a file of this name")
+def dash_is_no_file(tmp_path):
+    program, trace = ("--carry", "key:request_key", "--", GLIB), tmp_path / "x.trace"
+    for name in ("-", "stdout"):
+        said = baton("run", "--report", name, *program, cwd=tmp_path).ok().complains("ok: 5 tasks").out
+        expect('{"baton":' in said, f"no report on standard output: {said}")
+        baton("run", "--no-verdict", "--report", name, *program, cwd=tmp_path).ok().says('{"baton":')
+    baton("trace", "-o", "-", *program, cwd=tmp_path).exits(2).complains("expected a file", "./-")
+    baton("trace", "-o", trace, *program, cwd=tmp_path).ok()
+    baton("trace", "-o", "-", "--convert", "csv", trace, cwd=tmp_path).ok().matches(r"\A\w+,\w+")
+    baton("discover", "--json", "-o", "-", "--", GLIB, cwd=tmp_path).exits(2).complains("-o takes a file")
+    baton("discover", "-o", "-", "--", GLIB, cwd=tmp_path).ok().says("key:request_key")
+    for command in (("run", GLIB), ("check", GLIB), ("trace", GLIB)):
+        baton(command[0], "--config", "-", *command[1:], cwd=tmp_path).exits(2).complains("expected a file", "./-")
+    left = sorted(path.name for path in tmp_path.iterdir())
+    expect(left == ["x.trace"], f"files that nobody named: {left}")
+
+
 @test("the verdict stays out of pipes; what came to nothing is said all the same, by who handed work over")
 def warns_in_pipes():
     baton("run", "--carry", "key:request_key", GLIB).ok().quiet()

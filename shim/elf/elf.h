@@ -69,6 +69,12 @@ bool elf_module_find(const char *name, struct elf_module *out);
 /* Where the program was started from; its file, once elf_begin has asked the system. */
 const char *elf_program_path(void);
 
+/* As it is called to people: by the name that it was started by, if that is a link to its file and elf_know_started has
+ * asked the system, before main. A script's name is not its interpreter's; one who starts a program with rights of its own is
+ * not believed. */
+void elf_know_started(void);
+const char *elf_program_started(void);
+
 /* Is it linked to a library whose soname begins so? */
 bool elf_module_needs(const struct elf_module *module, const char *soname);
 

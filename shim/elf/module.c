@@ -21,6 +21,7 @@ static const char *elf_base_name(const char *path)
 }
 
 static char program_path[4096];
+static const char *program_started; /* NULL: not known to be its file */
 static bool program_is_known;
 
 /* The program's own path: the loader gives "" for it. Threads that are there at the same time all write
@@ -52,6 +53,26 @@ const char *elf_program_path(void)
         return program_path;
     started = (const char *)auxv_get(AT_EXECFN); /* too early, or nobody was to be asked */
     return started ? started : "";
+}
+
+void elf_know_started(void)
+{
+    const char *started = (const char *)auxv_get(AT_EXECFN);
+    struct stat one, other;
+
+    if (started && !auxv_get(AT_SECURE) && SYS_CALL(newfstatat, AT_FDCWD, started, &one, 0) == 0 &&
+        SYS_CALL(newfstatat, AT_FDCWD, "/proc/self/exe", &other, 0) == 0 &&
+        one.st_dev == other.st_dev && one.st_ino == other.st_ino)
+        program_started = started;
+}
+
+const char *elf_program_started(void)
+{
+    const char *path = elf_program_path();
+    bool is_other = program_started &&
+                    strcmp(elf_base_name(program_started), elf_base_name(path)) != 0;
+
+    return is_other ? program_started : path;
 }
 
 /* An address out of the dynamic section: glibc has added the base already, musl has not, and the

@@ -367,7 +367,7 @@ static void tell_live(void)
         return;
     add(&text, "{\"baton\":\"%s\",\"schema\":1,\"pid\":%d,\"program\":", BATON_VERSION,
         sys_getpid());
-    add_string(&text, elf_program_path());
+    add_string(&text, elf_program_started());
     add_names(&text, "family_names", FAMILY_COUNT, name_of_family);
     add_names(&text, "bare_names", BARE_REASONS, name_of_reason);
     if (reads_are_all())
@@ -409,6 +409,7 @@ void report_begin(const char *target)
     };
 
     get_ready();
+    elf_know_started();
     slot_counts_begin();
     if (report_has_reads)
         reads_begin();
@@ -458,7 +459,7 @@ void report_write(const char *target)
         thread_each(sum_thread, totals);
         add(&text, "{\"baton\":\"%s\",\"schema\":1,\"pid\":%d,\"program\":", BATON_VERSION,
             sys_getpid());
-        add_string(&text, elf_program_path());
+        add_string(&text, elf_program_started());
         add(&text, ",");
         add_families(&text, totals);
         add(&text, ",\"contexts_alive\":%ld,\"records_alive\":%ld,\"values_alive\":%ld",

@@ -204,6 +204,19 @@ def names_callers_of_the_runtime(tmp_path):
     expect(found and [function_at(program, place) for place in found.groups()] == ["worker", "pool_submit"], said)
 
 
+@test("a program that is started by a link is called by the link's name; a script's interpreter by its own")
+def called_as_started(tmp_path):
+    link, script = tmp_path / "server", tmp_path / "script"
+    link.symlink_to(GLIB)
+    script.write_text(f"#!{GLIB}\n")
+    script.chmod(0o755)
+    for started, name in ((GLIB, "stale_pool_glib"), (link, "server"), (script, "stale_pool_glib")):
+        report = tmp_path / f"{Path(started).name}.json"
+        baton("run", "--report", report, "--carry", "key:request_key", "--", started)
+        program = json.loads(report.read_text())["program"]
+        expect(program.endswith(f"/{name}"), f"{started} is called {program}")
+
+
 @test("- is standard output or input where that can be; no option makes a file of this name")
 def dash_is_no_file(tmp_path):
     program, trace = ("--carry", "key:request_key", "--", GLIB), tmp_path / "x.trace"

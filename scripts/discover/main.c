@@ -167,6 +167,8 @@ int main(int argc, char **argv)
         return 2;
     }
     begin_progress();
+    /* libstdc++ flushes at exit what is the standard output when it is loaded, for its demangler: the real one. */
+    free(facts_demangled("_Z1fv"));
     kept = stdout = allocated(open_memstream(&text, &len));
     status = is_fits    ? verb_fits(argv[2], argv[3], argv[4], argv[5])
              : is_lines ? verb_lines()

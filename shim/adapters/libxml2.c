@@ -12,6 +12,21 @@ struct settings {
 static void **(*at[4])(void);
 static struct settings settings_fresh;
 
+/* From 2.14 on it has no name: it is what is set where nobody is told. */
+static void *default_of(void *library)
+{
+    void (*set)(void *, void *) = (void (*)(void *, void *))dlsym(library, "xmlSetGenericErrorFunc");
+    void *generic = *at[0](), *context = *at[1](), *found = NULL;
+
+    if (set) {
+        set(NULL, NULL);
+        found = *at[0]();
+        *at[0]() = generic;
+        *at[1]() = context;
+    }
+    return found;
+}
+
 static const char *start(void)
 {
     static const char *const names[] = {"__xmlGenericError", "__xmlGenericErrorContext",
@@ -23,6 +38,8 @@ static const char *start(void)
             return "libxml2 is not loaded, or was built without threads";
     }
     settings_fresh.generic = dlsym(library, "xmlGenericErrorDefaultFunc");
+    if (!settings_fresh.generic)
+        settings_fresh.generic = default_of(library);
     return settings_fresh.generic ? NULL : "libxml2 has no default for errors";
 }
 

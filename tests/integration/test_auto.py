@@ -73,7 +73,7 @@ def entries_are_tested(name):
 
 
 @test("auto: with nothing known the program is as with baton idle, and the report says so", each=(
-    ("ls", "/etc/passwd", "/no/such"), ("web_request",)))
+    ("cat", "/etc/passwd", "/no/such"), ("web_request",)))
 def nothing_known(*program):
     words = (find_program(program[0]),) + program[1:]
     before, after = idle(*program), carry("auto", *program)

@@ -1,7 +1,9 @@
 """fork in a program whose other threads are busy (E24): the child finds no lock of ours held."""
 import re
 
-from harness import CARRIERS, ROOT, Failure, carry, idle, plain, test
+import patience
+from harness import CARRIERS, PROGRAMS, ROOT, Failure, call, carry, idle, plain, test
+from needs import unable
 
 MODES = {
     "pools": "GLib's pools are made, sorted, freed",
@@ -16,12 +18,22 @@ MODES = {
 }
 
 
+def works_after_fork(mode, kind):
+    """GLib 2.90 has a lock for all sources, which it does not see to at fork."""
+    try:
+        call([PROGRAMS / "fork_families", mode, kind, 10], limit=30)
+    except patience.Late:
+        unable("the children of the plain program wait for a lock of GLib's own for ever")
+
+
 # That no lock is forgotten is every_lock's to say, which needs no luck; here they are seen to work on.
 @test("E24: 10 children of a busy program work on, each in the context of its fork", timeout=120,
       each=[(mode, kind) for mode in MODES for kind in ("key", "tls")])
 def families(mode, kind):
     for run in (plain, idle):
         run("fork_families", mode, kind, 2).wrong()
+    if mode == "sources":
+        works_after_fork(mode, kind)
     carry(CARRIERS[kind], "fork_families", mode, kind, 10, timeout=110).ok().quiet().clean()
 
 

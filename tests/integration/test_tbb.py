@@ -20,24 +20,34 @@ MODES = {
 OPENCV = {"loops": "cv::parallel_for_, loops in loops"}
 
 
+def right(kind, program, *mode):
+    """Carried; of a version that nobody has read each task is left alone and counted (shim/interpose/versions.def)."""
+    after = carry(CARRIERS[kind], program, *mode, kind).quiet().clean()
+    untried = [library["library"] for library in after.reported().get("untried", ())]
+    if "oneTBB" in untried:
+        after.wrong().carried("tbb", exactly=0).bare("tbb")
+    else:
+        after.ok().carried("tbb")
+
+
 @test("A1, A3, A8: tasks of oneTBB", each=[(mode, kind) for mode in MODES for kind in ("key", "tls")])
 def modes(mode, kind):
     for run in (plain, idle):
         run("tbb", mode, kind).wrong()
-    carry(CARRIERS[kind], "tbb", mode, kind).ok().quiet().clean().carried("tbb")
+    right(kind, "tbb", mode)
 
 
 @test("A2: values behind functions are put back in oneTBB's threads", each=["fn", "swap", "tss"])
 def carriers(kind):
     plain("tbb", "nested", kind).wrong()
-    carry(CARRIERS[kind], "tbb", "nested", kind).ok().quiet().clean().carried("tbb")
+    right(kind, "tbb", "nested")
 
 
 @test("A1, A3: OpenCV's loops, which run on oneTBB", each=[(mode, kind) for mode in OPENCV for kind in ("key", "tls")])
 def opencv(_, kind):
     for run in (plain, idle):
         run("opencv", kind).wrong()
-    carry(CARRIERS[kind], "opencv", kind).ok().quiet().clean().carried("tbb")
+    right(kind, "opencv")
 
 
 @test("G30: a oneTBB that has not been tried, or a task that looks otherwise, is left alone and said",

@@ -100,15 +100,24 @@ static __attribute__((noinline)) void save_strictly(struct thread *thread, struc
         strict_attached(thread, before, thread->saved + at);
 }
 
-/* An attach from above, or at the very place of the frame that called out, was not made by its task. What is adopted has
- * no frame. */
+/* An attach from above was not made by its task. What is adopted has no frame. */
 static void drop_moving(struct thread *thread, uintptr_t frame_mark)
 {
     uintptr_t sp = (frame_mark & FRAME_ADOPTED) == FRAME_ADOPTED
                        ? arch_sp()
                        : frame_mark & ~(uintptr_t)FRAME_FLAGS;
 
-    if (sp >= thread->moving) {
+    if (sp > thread->moving) {
+        scope_leave_above(thread, thread->moving_from + slots_saved_bytes);
+        scope_abandon(thread);
+    }
+}
+
+void scope_jumps_out(struct thread *thread, uintptr_t from, uintptr_t to)
+{
+    if (thread->building > from && to > thread->building)
+        context_abandon(thread);
+    if (thread->moving > from && to > thread->moving) {
         scope_leave_above(thread, thread->moving_from + slots_saved_bytes);
         scope_abandon(thread);
     }

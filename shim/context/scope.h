@@ -40,6 +40,9 @@ void scope_drop_stale(struct thread *thread, uintptr_t sp);
  * exchange for the reference to `context`. */
 struct context *scope_leave_keep(struct thread *thread, uintptr_t sp, struct context *context);
 
+/* The thread jumps from stack address `from` up to `to`, maybe out of a getter or setter that is under way. */
+void scope_jumps_out(struct thread *thread, uintptr_t from, uintptr_t to);
+
 /* Is there an attach of a repeating callback with that context (NULL: with any) above the frame at `sp`? */
 bool scope_keeps(struct thread *thread, const struct context *context, uintptr_t sp);
 /*

@@ -116,7 +116,7 @@ def setter_leaves(how, *what):
         .ok().quiet().clean(records=7 if what == ("timer",) else 0).says("wrong 0\n")  # timers that nobody closes
 
 
-@test("E23: the same with a libuv that baton does not know: what attaches next may have its frame at the very place",
+@test("E23: the same with a libuv that baton does not know: what attaches next may have its frame where it left, or below",
       each=("throw", "longjmp", "exit"))
 def setter_leaves_unknown(how):
     carry("fn:get=leaves_get,set=leaves_set;key:leaves_key", "setter_leaves", how, "work", env={"LD_PRELOAD": f"{LIBRARY}:{PROGRAMS / 'uv_unknown.so'}"}) \

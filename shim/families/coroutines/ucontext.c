@@ -298,9 +298,8 @@ static void leave_for(const void *hint, uintptr_t sp, bool sets_signals)
     struct coroutine *current, *to;
     uint64_t signals;
 
-    if (unlikely(thread_self->building) && sp > thread_self->building &&
-        thread_self->building > arch_sp())
-        context_abandon(thread_self); /* out of a getter */
+    if (unlikely((thread_self->building | thread_self->moving) != 0))
+        scope_jumps_out(thread_self, arch_sp(), sp);
     if (!sp || !atomic_load_explicit(&coroutines_made, memory_order_relaxed) ||
         !(own = own_coroutines()))
         return;

@@ -39,9 +39,7 @@ static inline void core_start(char *carry)
     context_init(0, 0);
 }
 
-/* A function of its own: inside of main its caller would be the C library, whose keys are not carried. */
-static __attribute__((noinline, unused)) int core_key_create(pthread_key_t *key,
-                                                             void (*destructor)(void *))
+static inline int core_key_create(pthread_key_t *key, void (*destructor)(void *))
 {
     int trampoline_id;
     key_destructor *guarded = key_will_create(destructor, &trampoline_id);

@@ -75,7 +75,7 @@ static bool is_left(const char *path, const struct leftover_kind *kind, int pid,
     memcpy(&of_pid, head + kind->pid_at, sizeof of_pid);
     memcpy(&of_namespace, head + kind->namespace_at, sizeof of_namespace);
     *written = status.st_mtim;
-    return !memcmp(head, kind->magic, sizeof kind->magic) && of_pid == (uint32_t)pid &&
+    return !memcmp(head, kind->magic, sizeof kind->magic - 1) && of_pid == (uint32_t)pid &&
            of_namespace == namespace;
 }
 

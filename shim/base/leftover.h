@@ -13,7 +13,7 @@
 /* How a kind of file begins. A process is known by its number and by the namespace of that (leftover_namespace): in
  * another one it may well live. */
 struct leftover_kind {
-    char magic[8];
+    char magic[9];                 /* with the end of the string, which files do not have */
     uint16_t pid_at, namespace_at; /* uint32_t each, where in the file */
 };
 

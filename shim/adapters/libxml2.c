@@ -15,7 +15,8 @@ static struct settings settings_fresh;
 /* From 2.14 on it has no name: it is what is set where nobody is told. */
 static void *default_of(void *library)
 {
-    void (*set)(void *, void *) = (void (*)(void *, void *))dlsym(library, "xmlSetGenericErrorFunc");
+    void (*set)(void *, void *) =
+        (void (*)(void *, void *))dlsym(library, "xmlSetGenericErrorFunc");
     void *generic = *at[0](), *context = *at[1](), *found = NULL;
 
     if (set) {

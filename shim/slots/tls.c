@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "slots/moves.h"
 #include "slots/slots.h"
+#include "slots/tls_reason.h"
 #include "slots/typed.h"
 
 static bool read_size(const char *text, uint32_t *size)
@@ -126,55 +127,6 @@ static bool place_parse(struct slot *slot, char *text, struct slot_error *error)
     return true;
 }
 
-/*
- * A thread_local with a constructor or destructor must not be copied as bytes: two threads would
- * destroy one object. The compiler leaves an initialiser (_ZTH) or a guard (_ZGV) for it; a static
- * one has only its file's __tls_init, which says that some variable of some file is an object: then
- * what is larger than a word is taken for one.
- */
-static bool is_cxx_object(const struct elf_module *module, const char *name,
-                          const struct elf_symbol *symbol)
-{
-    bool is_mangled = !strncmp(name, "_Z", 2);
-    char initialiser[256], guard[256];
-    struct elf_query others[] = {{.name = initialiser, .want = ELF_ANY},
-                                 {.name = guard, .want = ELF_ANY},
-                                 {.name = "__tls_init", .want = ELF_ANY}};
-    size_t count = symbol->is_local && symbol->size > sizeof(void *) && is_mangled ? 3 : 2;
-
-    if (is_mangled) {
-        fmt_buf(initialiser, sizeof initialiser, "_ZTH%s", name + 2);
-        fmt_buf(guard, sizeof guard, "_ZGV%s", name + 2);
-    } else {
-        fmt_buf(initialiser, sizeof initialiser, "_ZTH%u%s", (unsigned)strlen(name), name);
-        fmt_buf(guard, sizeof guard, "_ZGV%u%s", (unsigned)strlen(name), name);
-    }
-    return elf_find_symbols(module, others, count) > 0;
-}
-
-/*
- * thread_local! of Rust: one name for all types, and neither initialiser nor guard. What has a Drop keeps its
- * state beside the value, so a plain word that is no key of an older standard library is harmless; what
- * is larger may be an object, and copying it would end it twice.
- */
-static bool is_rust_object(const struct elf_module *module, const char *name,
-                           const struct elf_symbol *symbol)
-{
-    const char *value = strstr(name, "__getit3VAL");
-    char state[512];
-
-    if (strncmp(name, "_ZN", 3) != 0 && strncmp(name, "_R", 2) != 0)
-        return false;
-    if (strstr(name, "__getit5__KEY") || strstr(name, "___KEY"))
-        return true;
-    if (strstr(name, "__RUST_STD_INTERNAL_VAL"))
-        return symbol->size > sizeof(void *);
-    if (!value)
-        return false;
-    fmt_buf(state, sizeof state, "%.*s__getit5STATE", (int)(value - name), name);
-    return symbol->size > sizeof(void *) || elf_has_symbol(module, state);
-}
-
 static bool tls_bind(struct slot *slot, const struct elf_module *module, size_t offset, size_t size)
 {
     if (offset + size > module->tls_size) {
@@ -199,68 +151,6 @@ static bool tls_bind(struct slot *slot, const struct elf_module *module, size_t 
     slot->tls.tls_offset = offset;
     slot->is_fixed = elf_tls_tp_offset(module, offset, &slot->tp_offset);
     return true;
-}
-
-/* What the module calls it, where the item has a '*'. */
-static const char *whole_name(const struct slot *slot, const struct elf_module *module, char *full)
-{
-    struct elf_query query = {
-        .name = slot->tls.name, .file = slot->tls.file, .want = ELF_TLS, .full = full};
-
-    if (!slot->tls.name || !strchr(slot->tls.name, '*'))
-        return slot->tls.name;
-    full[0] = '\0';
-    elf_find_symbols(module, &query, 1);
-    return full;
-}
-
-/*
- * The compiler's guard of a variable, which says whether the thread has constructed it: a task would find another
- * thread's object constructed that its own is not. Names what was meant, where there is room.
- */
-static const char *guard_reason(const char *name)
-{
-    static char text[160]; /* of the first such item */
-    const char *guarded = name + 4, *rest = guarded;
-    size_t length = 0;
-
-    if (strncmp(name, "_ZGV", 4) != 0)
-        return NULL;
-    while (*rest >= '0' && *rest <= '9')
-        length = length * 10 + (size_t)(*rest++ - '0');
-    if (text[0] || strlen(guarded) > sizeof text - 64)
-        return "the compiler's guard of a variable, which says whether that is constructed";
-    /* At global scope a variable has its plain name. */
-    fmt_buf(text, sizeof text, "the compiler's guard, which says whether %s%s is constructed",
-            length && strlen(rest) == length ? "" : "_Z",
-            length && strlen(rest) == length ? rest : guarded);
-    return text;
-}
-
-static const char *tls_reason(const struct slot *slot, const struct elf_module *module,
-                              const struct elf_symbol *symbol)
-{
-    char full[ELF_FULL];
-    const char *name = whole_name(slot, module, full);
-    const char *reason = slot_deny_reason(name, module->name);
-
-    if (name != slot->tls.name && symbol->matches > 1)
-        return "several variables have such a name: give more of it";
-    if (symbol->is_local && symbol->matches > 1)
-        return "several static variables have this name: say which with #FILE.c";
-    if (slot->tls.typed)
-        return typed_reason(slot, module, symbol);
-    if (slots_force || reason)
-        return slots_force ? NULL : reason;
-    if ((reason = guard_reason(name)))
-        return reason;
-    if (is_cxx_object(module, name, symbol))
-        return "a C++ object with a constructor or destructor: bytes cannot be shared "
-               "(codec=string, shared_ptr, map-string-string or /FILE.so[:PREFIX])";
-    if (is_rust_object(module, name, symbol))
-        return "a thread_local of Rust that may have a Drop: bytes cannot be shared "
-               "(BATON_FORCE=on if it has none)";
-    return NULL;
 }
 
 static void tls_resolve(struct slot *slot)
@@ -297,7 +187,7 @@ static void tls_resolve(struct slot *slot)
         slot_pin(found.where.phdr);
         slot->tls.generation = slot->is_fixed ? SIZE_MAX : elf_tls_generation(slot->tls.module_id);
         slot_bound(slot, found.where.name,
-                   slot->tls.name ? whole_name(slot, &found.where, full) : "offset");
+                   slot->tls.name ? tls_whole_name(slot, &found.where, full) : "offset");
     }
 }
 

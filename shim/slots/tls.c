@@ -11,7 +11,6 @@
 #include "base/infile.h"
 #include "base/text.h"
 #include "elf/elf.h"
-#include "base/log.h"
 #include "slots/moves.h"
 #include "slots/slots.h"
 #include "slots/tls_reason.h"

@@ -58,7 +58,7 @@ static inline void core_key_delete(pthread_key_t key)
     key_deleted(trampoline_id);
 }
 
-/* As the hooks of families/posix/keys.c. */
+/* As the hooks of families/posix/keys.c, which have no frame of their own. */
 static inline void *core_get(pthread_key_t key)
 {
     unsigned key_index = key_index_of[key];
@@ -70,7 +70,7 @@ static inline void *core_get(pthread_key_t key)
                                             : thread->attached->key[key_index - 1];
 }
 
-static inline int core_set(pthread_key_t key, const void *value)
+static inline __attribute__((always_inline)) int core_set(pthread_key_t key, const void *value)
 {
     unsigned key_index = key_index_of[key];
 

@@ -32,6 +32,8 @@ long long report_number(const json_t *object, const char *name);
 long long report_value(const json_t *number);
 
 void report_print_tables(const struct reports *reports);
+/* In one line of JSON, of ASCII alone: nothing in a name steers a terminal. To be freed. */
+char *report_line(const json_t *report);
 void report_print_json(const struct reports *reports);
 void report_print_prometheus(const struct reports *reports);
 

@@ -234,7 +234,7 @@ static bool is_live_of(const char *name, const char *base)
 static bool append(const char *file, const json_t *report)
 {
     int fd = open(file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
-    char *text = allocated(json_dumps(report, JSON_COMPACT)), *line = joined("%s\n", text);
+    char *text = report_line(report), *line = joined("%s\n", text);
     bool is_written = fd >= 0 && write(fd, line, strlen(line)) == (ssize_t)strlen(line);
 
     if (fd >= 0)

@@ -99,11 +99,26 @@ bool reports_read_since(struct reports *reports, const char *file, long long fro
     return is_there;
 }
 
+char *report_line(const json_t *report)
+{
+    char *text = allocated(json_dumps(report, JSON_COMPACT | JSON_ENSURE_ASCII)), *del;
+
+    while ((del = strchr(text, 0x7f))) { /* the one that is ASCII, and no character to show */
+        char *more = joined("%.*s\\u007f%s", (int)(del - text), text, del + 1);
+
+        free(text);
+        text = more;
+    }
+    return text;
+}
+
 void report_print_json(const struct reports *reports)
 {
     for (size_t i = 0; i < reports->count; i++) {
-        json_dumpf(reports->at[i], stdout, JSON_COMPACT);
-        putchar('\n');
+        char *line = report_line(reports->at[i]);
+
+        puts(line);
+        free(line);
     }
 }
 

@@ -94,7 +94,7 @@ static void hand_on(const struct watched *watched, const struct reports *reports
     bool is_stdout = watched->asked && !strcmp(watched->asked, "stdout");
 
     for (size_t i = 0; watched->asked && i < reports->count; i++) {
-        char *line = allocated(json_dumps(reports->at[i], JSON_COMPACT));
+        char *line = report_line(reports->at[i]);
         const char *percent = strstr(watched->asked, "%p");
         char *name = percent ? joined("%.*s%lld%s", (int)(percent - watched->asked), watched->asked,
                                       report_number(reports->at[i], "pid"), percent + 2)

@@ -4,10 +4,12 @@ import os
 import shutil
 import stat
 import tempfile
+import unicodedata
 from pathlib import Path
 
-from harness import LIBRARY, carry, find_program, plain, run, test
+from harness import Failure, LIBRARY, carry, find_program, plain, run, test
 from needs import needs, require
+from test_launcher import baton
 
 KEY = "key:request_key"
 REFUSED = "tls:tcache@libc.so"
@@ -85,6 +87,22 @@ def strange_bytes():
             after.fail(f"the program is {name!r}")
         if 'BATON_CARRY="kee:?\u00e9????[1m"\\?": column ' not in after.err or "\x1b" in after.err:
             after.fail("the message is not clean")
+
+
+@test("baton report shows names without what a terminal would obey: C1 controls, DEL, marks of direction",
+      each=(("--json",), ("--prometheus",), ()))
+def strange_bytes_shown(*form):
+    strange = "c1\u009b31m\u0085\x7f\x1b[1m\u202e\u00e9\U0001f600"
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "report"
+        program = shutil.copy(find_program(PROGRAM), f"{folder}/{strange}")
+        run(program, env={"BATON_CARRY": KEY, "BATON_REPORT": path})
+        for text in path.read_text(), baton("report", *form, path).ok().out:
+            wrong = [c for c in text.replace("\n", "") if unicodedata.category(c) in ("Cc", "Cf")]
+            if wrong or "c1" not in text:
+                raise Failure(f"{wrong} in {text!r}")
+        if form == ("--json",) and json.loads(text)["program"] != f"{folder}/{strange}":
+            raise Failure(f"another name: {text!r}")
 
 
 @test("a report is as long as it has to be")

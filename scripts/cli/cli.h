@@ -103,6 +103,8 @@ struct program {
 void program_inspect(const char *path, struct program *out);
 /* Why nothing can be carried in it; NULL: something can. */
 const char *program_refusal(const struct program *program);
+/* Does it name a loader that is not the system's? What that loads is not known. */
+bool program_has_other_loader(const struct program *program);
 /* Why LIBRARY cannot be loaded with the program: its C library is too old. NULL: it can, or nobody knows. */
 char *program_lacks(const struct program *program, const char *library);
 /* Is libpthread a part of its C library, as from glibc 2.34 on, so that sem_post is there in each program? False too where

@@ -94,6 +94,11 @@ int cmd_check(const struct cli *cli)
                    ? "; what it starts in turn cannot be told from its lines: name that program"
                    : "");
     if (!is_set("BATON_CARRY") && !is_set("BATON_HOOKS") && !is_set("BATON_CONFIG")) {
+        if (program_has_other_loader(&program))
+            fail(EXIT_FAILED,
+                 "%s: names a loader that is not the system's (%s), which is not run to look at "
+                 "it: whether baton can be loaded with it is not known",
+                 program_name(&program), clean(program.loader));
         printf("%s: baton can be loaded with it; no item was given. What there is to carry: baton "
                "discover -- %s\n",
                program_name(&program), quoted(cli->argv[items]));

@@ -162,6 +162,15 @@ bool program_has_threads(const struct program *program)
     return has;
 }
 
+bool program_has_other_loader(const struct program *program)
+{
+    char real[PATH_MAX], system_real[PATH_MAX];
+
+    return program->kind == PROGRAM_FINE &&
+           (!realpath(program->loader, real) || !realpath(MACHINE_LOADER, system_real) ||
+            strcmp(real, system_real) != 0);
+}
+
 const char *program_refusal(const struct program *program)
 {
     switch (program->kind) {

@@ -91,6 +91,8 @@ def runs_nothing():
         built = subprocess.run(["gcc", source, "-o", program, f"-Wl,--dynamic-linker={loader}"], capture_output=True)
         expect(built.returncode == 0, built.stderr)
         baton("check", "tls:there", program).ok().complains("names a loader that is not the system's").says("found in")
+        alone = baton("check", program).exits(1).complains("names a loader that is not the system's", str(loader), "is not known")
+        expect("can be loaded" not in alone.out, alone.out)
         expect(not ran.exists(), "the file's own loader was run")
 
 

@@ -336,7 +336,7 @@ void baton_activate(void)
 {
     int saved_errno = errno;
 
-    while (!is_active && baton_start(NULL) && !is_active) {
+    while (!is_active && baton_start(NULL) && !is_active && !config.is_off) {
         int self = sys_getpid(), other = 0;
 
         /* A child that was forked before its parent's other thread was done with it does it itself. */

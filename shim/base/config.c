@@ -149,6 +149,7 @@ bool config_is_any(char **envp)
 void config_read_as(bool is_secure, char **envp, struct config *out)
 {
     struct reader r = {.out = out};
+    static const char off[] = "BATON_DISABLE";
     struct place file = {.name = "BATON_CONFIG", .column = 1};
     size_t text_len = 0, item_max = 0, file_len = 0, name_len;
     int fd = -1;
@@ -161,6 +162,10 @@ void config_read_as(bool is_secure, char **envp, struct config *out)
 
         if (!value)
             continue;
+        if (name_len == sizeof off - 1 && !memcmp(*e, off, name_len) && !strcmp(value, "all")) {
+            out->is_off = true;
+            return;
+        }
         text_len += strlen(value) + 2;
         item_max += config_count_separators(value);
         if (!is_secure && !file.len && name_len == 12 && memcmp(*e, file.name, 12) == 0) {

@@ -48,6 +48,7 @@ struct config {
 #undef SETTING
     struct config_list preset_pools; /* libraries whose threads are workers, named by presets */
     unsigned errors;                 /* wrong settings and items so far */
+    bool is_off;    /* BATON_DISABLE=all in the environment: nothing else was read */
     bool is_secure; /* a setuid program: only the rows marked secure_ok were read */
     void *memory;   /* what the texts above point into */
     size_t memory_len;

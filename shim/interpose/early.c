@@ -114,12 +114,22 @@ static void look_at_libc(void)
     }
 }
 
-/* Is there any setting? As config.c has it: BATON_TEST_ is the tests' own. */
+static bool begins_with(const char *text, const char *start)
+{
+    size_t i = 0;
+
+    while (start[i] && text[i] == start[i])
+        i++;
+    return !start[i];
+}
+
+/* Is there any setting, and none that puts all the others out? As config.c has it: BATON_TEST_ is the tests' own. */
 static bool is_configured(void)
 {
-    static const char prefix[] = "BATON_", tests[] = "TEST_";
+    static const char prefix[] = "BATON_", tests[] = "TEST_", off[] = "DISABLE=all";
     const long *stack = stack_end(); /* the number of arguments, they, NULL, the environment */
     char **environment;
+    bool is_any = false;
 
     if (!stack)
         return true;
@@ -127,22 +137,19 @@ static bool is_configured(void)
     environment = (char **)(uintptr_t)(stack + 1 + stack[0] + 1);
     for (; *environment; environment++) {
         const char *entry = *environment;
-        size_t i = 0, j = 0;
 
-        while (prefix[i] && entry[i] == prefix[i])
-            i++;
-        if (prefix[i])
+        if (!begins_with(entry, prefix))
             continue;
-        while (tests[j] && entry[i + j] == tests[j])
-            j++;
-        if (!tests[j])
+        entry += sizeof prefix - 1;
+        if (begins_with(entry, off) && !entry[sizeof off - 1])
+            return false;
+        if (is_any || begins_with(entry, tests))
             continue;
-        for (; entry[i]; i++) {
-            if (entry[i] == '=')
-                return true;
-        }
+        while (*entry && *entry != '=')
+            entry++;
+        is_any = *entry == '=';
     }
-    return false;
+    return is_any;
 }
 
 /* ---- references that lead to nothing without us ---- */

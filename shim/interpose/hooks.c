@@ -291,8 +291,9 @@ static void family_unknown(struct config *config, const struct config_item *item
     if (nearest)
         config_item_error(config, item, 0, "no such family of handoffs, expected %s?", nearest);
     else
-        config_item_error(config, item, 0,
-                          "expected a family of handoffs (man 7 baton lists them), as in uv.work");
+        config_item_error(
+            config, item, 0,
+            "expected a family of handoffs (man 7 baton lists them), as in uv.work; or all");
 }
 
 /* The item is one that a family has, for the first time, and can be obeyed. */
@@ -306,6 +307,11 @@ static void family_disable(struct config *config, size_t number)
             config_item_error(config, item, 0, "given before, expected once");
             return;
         }
+    }
+    if (!strcmp(item->text, "all")) { /* alone it would have been obeyed before anything was read */
+        config_item_error(config, item, 0,
+                          "expected all alone, and in the environment: BATON_DISABLE=all");
+        return;
     }
     if (family_is_named(FAMILY_LOADER, item)) {
         config_item_error(config, item, 0,

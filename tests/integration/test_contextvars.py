@@ -41,6 +41,13 @@ def contexts(mode):
     loaded("contextvars", mode).ok()
 
 
+@test("BATON_DISABLE=all: variables of include/baton.h are handed on no more, the program still runs",
+      each=("pool", "submit_in_run", "by_hand"))
+def disabled(mode):
+    loaded("contextvars", mode).ok()
+    run("contextvars", mode, env={"BATON_DISABLE": "all", "BATON_STRICT": "1", "BATON_CARY": "x"}).wrong().quiet()
+
+
 @test("F26: variables are carried beside slots, of every way of carrying", each=("key:one_key", "tls:nothing_tls",
                                                                               "locale"))
 def beside_slots(item):

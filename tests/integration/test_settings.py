@@ -372,3 +372,20 @@ def through_the_loader():
     loader = said.partition("interpreter: ")[2].partition("]")[0]
     plain(loader, program, "key").wrong()
     carry("key:request_key", loader, program, "key").ok().quiet().clean()
+
+
+OTHERS = {"BATON_CARY": "x", "BATON_STRICT": "require", "BATON_HOOKS": "preset:none", "BATON_REPORT": "/nonexistent/report",
+          "BATON_TRACE": "/nonexistent/trace"}
+
+
+@test("BATON_DISABLE=all: as if the library were not loaded: no name of it is bound, nothing carried, said or written")
+def all_disabled():
+    plain("stale_pool_glib").wrong()
+    carry(KEY, "stale_pool_glib").ok().says(RIGHT)
+    carry(KEY, "stale_pool_glib", env={"BATON_DISABLE": "all"}).wrong().quiet()
+    carry(KEY, "stale_pool_glib", env={"BATON_DISABLE": "all", **OTHERS}).wrong().quiet()
+    hooked = r"to \S*libbaton\.so \S*: normal symbol `g_thread_pool_push'"
+    for disabled, is_bound in (("uv", True), ("all", False)):
+        after = carry(KEY, "stale_pool_glib", env={"BATON_DISABLE": disabled, "LD_DEBUG": "bindings", "LD_BIND_NOW": "1"})
+        if bool(re.search(hooked, after.err)) is not is_bound:
+            after.fail(f"BATON_DISABLE={disabled}: g_thread_pool_push bound to baton: {not is_bound}")

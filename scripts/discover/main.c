@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/sys.h"
 #include "base/text.h"
 #include "elf/file.h"
 #include "facts.h"
@@ -115,7 +116,16 @@ int verb_judge(const char *path, bool is_json, const char *conf)
     FILE *out, *memory;
 
     if (!chosen || !facts_open(chosen)) {
+        uint64_t limit = sys_file_limit();
+
         end_progress();
+        if (limit < sizeof(struct discover_header)) {
+            fprintf(stderr,
+                    "baton: the run has left nothing to judge: a file of %zu bytes is wanted, the "
+                    "limit is %lu (ulimit -f)\n",
+                    sizeof(struct discover_header), (unsigned long)limit);
+            return 1;
+        }
         fprintf(
             stderr,
             "baton: the run has left nothing to judge: the library was not loaded, or the program "

@@ -62,6 +62,8 @@ static struct live_head *map_file(uint32_t count)
 
     name_file(path, sizeof path);
     (void)SYS_CALL(unlinkat, AT_FDCWD, path, 0); /* of a process that had our number */
+    if (!outfile_fits("BATON_REPORT", file, "live report", mapped))
+        return NULL;
     fd = sys_open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
     if (fd < 0)
         return NULL;
@@ -117,6 +119,8 @@ void live_begin(const char *target, const struct live_head *wanted)
     layout.pages_at = LIVE_HEAD + 2 * LIVE_TEXT;
     mapped = layout.pages_at + (size_t)LIVE_PAGES * page_size();
     remove_old();
+    if (outfile_is_no_file(file)) /* nothing would take it up at the end */
+        return;
     head = map_file(LIVE_PAGES);
     live_is_on = head != NULL;
 }

@@ -67,7 +67,7 @@ void live_lend(void *_Atomic *where, size_t kept, void (*begin)(void *room));
 bool live_fork_child(void *counters);
 /* No report can be written where the process exits: this stays, and says so. Calls nothing. */
 void live_stay(void);
-/* The process has told everything: the file goes. */
+/* The process has told everything, or nobody will ever hear it: the file goes. */
 void live_end(void);
 
 #endif

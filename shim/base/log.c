@@ -2,7 +2,7 @@
  *
  * Promise: a message never changes what the program does. So the rules here are those of a signal
  * handler: the stack only, no stdio, no locale, no lock; errno comes back as it was; a reader of
- * stderr that went away must not kill the program (SIGPIPE is taken back), and a file that has taken
+ * stderr that went away must not kill the program (SIGPIPE and SIGXFSZ are taken back), and a file that has taken
  * its number gets nothing. What is quoted is cleaned of control characters. A message is said once, not
  * by every child of fork again, and at most 20 a process.
  */
@@ -298,13 +298,14 @@ static int log_write_all(int fd, const char *text, size_t len)
     return 0;
 }
 
-/* A pipe nobody reads answers with SIGPIPE, which ends a program that itself never wrote. Hold the
- * signal back, and eat it if it is ours, that is, if none was waiting before. The kernel's own
- * signal sets, of 64 bits: libc's calls are intercepted by sanitizers. */
+/* A pipe nobody reads answers with SIGPIPE, a file at the limit of its size with SIGXFSZ; both end a
+ * program that itself never wrote. Hold them back, and eat what is ours, that is, if none was waiting
+ * before. The kernel's own signal sets, of 64 bits: libc's calls are intercepted by sanitizers. */
 int log_write(int fd, const char *text, size_t len)
 {
-    const uint64_t pipe_set = UINT64_C(1) << (SIGPIPE - 1);
-    uint64_t pending = 0, old;
+    const uint64_t pipe_set = UINT64_C(1) << (SIGPIPE - 1), size_set = UINT64_C(1) << (SIGXFSZ - 1);
+    const uint64_t held = pipe_set | size_set;
+    uint64_t pending = 0, old, ours;
     bool is_owned;
     int error;
 
@@ -313,12 +314,13 @@ int log_write(int fd, const char *text, size_t len)
     if (log_is_remembered(fd) && !log_is_still(fd))
         return EBADF;
     (void)SYS_CALL(rt_sigpending, &pending, sizeof pending);
-    is_owned = SYS_CALL(rt_sigprocmask, SIG_BLOCK, &pipe_set, &old, sizeof old) == 0;
+    is_owned = SYS_CALL(rt_sigprocmask, SIG_BLOCK, &held, &old, sizeof old) == 0;
     error = log_write_all(fd, text, len);
-    if (error == EPIPE && is_owned && !(pending & pipe_set)) {
+    ours = (error == EPIPE ? pipe_set : error == EFBIG ? size_set : 0) & ~pending;
+    if (ours && is_owned) {
         struct timespec none = {0};
 
-        while (SYS_CALL(rt_sigtimedwait, &pipe_set, NULL, &none, sizeof pipe_set) == -EINTR)
+        while (SYS_CALL(rt_sigtimedwait, &ours, NULL, &none, sizeof ours) == -EINTR)
             ;
     }
     if (is_owned)

@@ -31,7 +31,7 @@ void log_remember(int fd);
 bool log_is_remembered(int fd);
 bool log_is_still(int fd);
 
-/* Write LEN bytes as they are to descriptor FD, without SIGPIPE. 0, or an errno value: EBADF too when FD
+/* Write LEN bytes as they are to descriptor FD, without SIGPIPE and SIGXFSZ. 0, or an errno value: EBADF too when FD
  * was remembered and is another file by now. */
 int log_write(int fd, const char *text, size_t len);
 

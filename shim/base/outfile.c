@@ -14,6 +14,8 @@
 
 enum { PATH_MAX_HERE = 4096, NOT_A_DESCRIPTOR = -1 };
 
+static uint64_t size_limit = UINT64_MAX; /* of a file, at the start */
+
 static int outfile_descriptor(const char *target)
 {
     static const struct {
@@ -41,6 +43,7 @@ void outfile_note(const char *target)
 {
     int fd = outfile_descriptor(target);
 
+    size_limit = sys_file_limit();
     if (fd >= 0)
         log_remember(fd);
 }
@@ -111,6 +114,33 @@ void outfile_close(int fd)
         sys_close(fd);
 }
 
+int outfile_append(int fd, const char *text, size_t len)
+{
+    long size = size_limit == UINT64_MAX ? 0 : sys_file_size(fd);
+
+    return size >= 0 && (uint64_t)size + len > size_limit ? EFBIG : log_write(fd, text, len);
+}
+
+bool outfile_fits(const char *setting, const char *target, const char *what, size_t size)
+{
+    uint64_t limit = sys_file_limit();
+
+    if (size <= limit)
+        return true;
+    log_msg(LOG_LEVEL_ERROR,
+            "%s=\"%s\": no %s: a file of %lu bytes is wanted, the limit is %lu (ulimit -f)",
+            setting, target, what, (unsigned long)size, (unsigned long)limit);
+    return false;
+}
+
+bool outfile_is_no_file(const char *path)
+{
+    struct stat st;
+
+    return SYS_CALL(newfstatat, AT_FDCWD, path, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+           (!S_ISREG(st.st_mode) || st.st_nlink > 1);
+}
+
 bool outfile_reserve(int fd, size_t at, size_t size)
 {
     static const char zeroes[4096];
@@ -141,6 +171,7 @@ void outfile_complain(const char *setting, const char *target, int error)
                       : error == ENXIO   ? "a pipe that nobody reads"
                       : error == EMLINK  ? "a file with other names (hard links)"
                       : error == ENOTSUP ? "not a regular file, a pipe or a character device"
+                      : error == EFBIG   ? "larger than a file may be here (ulimit -f)"
                       : error == EBADF   ? "this descriptor is not what it was at the start"
                                          : config_errno_text(error);
 

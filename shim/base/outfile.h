@@ -9,7 +9,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Before main: which descriptor TARGET names, if it does, is remembered with what it is then. */
+/* Before main: which descriptor TARGET names, if it does, is remembered with what it is then, and how large a file may
+ * be, which nobody asks at exit. */
 void outfile_note(const char *target);
 
 /*
@@ -20,6 +21,15 @@ void outfile_note(const char *target);
  */
 int outfile_open(const char *target, int flags);
 void outfile_close(int fd);
+
+/* All of TEXT, or nothing where the file would be larger than it may be (EFBIG). 0, or an errno value. */
+int outfile_append(int fd, const char *text, size_t len);
+
+/* Whether a file of SIZE bytes may be made; where not, that SETTING's WHAT is missed is said. */
+bool outfile_fits(const char *setting, const char *target, const char *what, size_t size);
+
+/* Whether PATH is there and is nothing that outfile_open takes as a file: a link, a pipe, a file with other names. */
+bool outfile_is_no_file(const char *path);
 
 /* Blocks for SIZE bytes from AT, for whoever maps them; where the file system cannot reserve, zeroes are written. */
 bool outfile_reserve(int fd, size_t at, size_t size);

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -72,6 +73,15 @@ static inline long sys_file_size(int fd)
     if (result < 0)
         return result;
     return S_ISREG(st.st_mode) ? (long)st.st_size : -EINVAL;
+}
+
+/* How large a file this process may make (ulimit -f). Who makes one larger gets SIGXFSZ, which ends a program that itself
+ * never wrote: ask first. */
+static inline uint64_t sys_file_limit(void)
+{
+    struct rlimit limit; /* on 64-bit machines libc's is the kernel's */
+
+    return SYS_CALL(prlimit64, 0, RLIMIT_FSIZE, NULL, &limit) < 0 ? UINT64_MAX : limit.rlim_cur;
 }
 
 /* Memory of LEN zeroed bytes, or with FD the start of a file to read; NULL when there is none. */

@@ -65,7 +65,7 @@ static struct discover_header *make_file(void)
     long memory;
     int fd;
 
-    if (!make_name(name, sizeof name))
+    if (!make_name(name, sizeof name) || sizeof *page > sys_file_limit())
         return NULL;
     fd = sys_open(name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
     if (fd < 0)

@@ -75,7 +75,12 @@ static void put(const char *format, ...)
     va_start(args, format);
     len = fmt_vbuf(line, sizeof line, format, args);
     va_end(args);
-    (void)log_write(out_fd, line, (size_t)len < sizeof line ? (size_t)len : sizeof line - 1);
+    if ((size_t)len >= sizeof line)
+        len = sizeof line - 1;
+    if (log_write(out_fd, line, (size_t)len) && out_fd != 2) { /* the disk, or a file, is full */
+        out_fd = 2;
+        (void)log_write(out_fd, line, (size_t)len);
+    }
 }
 
 static void note_module(const struct elf_module *module)

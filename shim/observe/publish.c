@@ -161,7 +161,8 @@ static void publish_process(void)
 {
     struct process_context *process;
     struct timespec now;
-    long fd = SYS_CALL(memfd_create, "OTEL_CTX", 1L /* MFD_CLOEXEC */), map;
+    bool is_file = sizeof *process <= sys_file_limit();
+    long fd = is_file ? SYS_CALL(memfd_create, "OTEL_CTX", 1L /* MFD_CLOEXEC */) : -1, map;
 
     if (fd >= 0 && SYS_CALL(ftruncate, fd, (long)sizeof *process) < 0) {
         sys_close((int)fd);

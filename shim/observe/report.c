@@ -438,6 +438,26 @@ bool report_can_be_written(const char *target)
     return fd >= 0 || fd == -ENXIO;
 }
 
+/* Not what another user, another descriptor or more room would mend: then what was counted stays in the live report. */
+static bool is_for_good(int error)
+{
+    static const int errors[] = {ELOOP,  ENXIO,   EMLINK, ENOTSUP, EISDIR,
+                                 ENOENT, ENOTDIR, EBADF,  EPIPE,   EFBIG};
+
+    for (size_t i = 0; i < sizeof errors / sizeof *errors; i++) {
+        if (error == errors[i])
+            return true;
+    }
+    return false;
+}
+
+static void complain(const char *target, int error)
+{
+    outfile_complain("BATON_REPORT", target, error);
+    if (is_for_good(error))
+        live_end();
+}
+
 void report_write(const char *target)
 {
     int saved_errno = errno;
@@ -450,7 +470,7 @@ void report_write(const char *target)
     text = ready_text;
 
     if (fd < 0)
-        outfile_complain("BATON_REPORT", target, -fd);
+        complain(target, -fd);
     if (fd >= 0 && text.start && totals) {
         int64_t contexts =
             context_count_alive(); /* waits for threads that end: before the others */
@@ -479,9 +499,9 @@ void report_write(const char *target)
         if (report_has_latency)
             add_latency(&text);
         add(&text, "}\n");
-        error = text.is_cut ? ENOMEM : log_write(fd, text.start, text.len);
+        error = text.is_cut ? ENOMEM : outfile_append(fd, text.start, text.len);
         if (error)
-            outfile_complain("BATON_REPORT", target, error);
+            complain(target, error);
         else
             live_end();
     }

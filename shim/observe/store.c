@@ -112,6 +112,8 @@ static bool open_trace_map(const char *file, unsigned megabytes)
     fixed = (fixed + TRACE_CHUNK - 1) & ~(size_t)(TRACE_CHUNK - 1);
     trace_size = fixed + chunks * TRACE_CHUNK;
     if (file) {
+        if (!outfile_fits("BATON_TRACE", file, "trace", trace_size))
+            return false;
         fd = store_open_trace(file, path, sizeof path);
         if (fd < 0) {
             log_msg(LOG_LEVEL_ERROR, "BATON_TRACE=\"%s\": cannot be opened for writing", file);
@@ -220,6 +222,8 @@ static bool open_live_map(bool is_live)
     threads_most = LIVE_THREADS;
     handoffs_most = LIVE_HANDOFFS;
     live_grows = false;
+    if (is_live && !outfile_fits("BATON_LIVE", "on", "page for baton top", live_size))
+        is_live = false;
     header = is_live ? map_live_file(handoffs_at) : NULL;
     live_is_file = header != NULL;
     if (!header) {

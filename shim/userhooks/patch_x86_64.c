@@ -182,6 +182,8 @@ static bool page_near(uintptr_t target)
     hole = find_hole(target);
     if (!hole)
         return false;
+    if (sys_file_limit() < PAGE) /* a memory file counts as one */
+        return false;
     fd = (int)SYS_CALL(memfd_create, "baton", 1u /* MFD_CLOEXEC */);
     if (fd < 0)
         return false;

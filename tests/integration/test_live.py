@@ -55,6 +55,34 @@ def full_disk(tmp_path):
     on_disk("2m", tmp_path, BATON, *words).complains("waited at").says("right 0 wrong 8")
 
 
+@test("with a limit to the size of files, in units of 512 bytes, no live report is begun, and that is said; the program ends as it "
+      "would have, and the report at exit is written", each=("8", "200"))
+def size_limit(limit):
+    this_machine_only()
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder, "counts.json")
+        script = f"ulimit -f {limit}; exec {find_program('live_report')} "
+        after = run("sh", "-c", script + "exit", env={"BATON_CARRY": ITEM, "BATON_REPORT": report}).exits(0).never_says("wrong")
+        after.complains(f'BATON_REPORT="{report}": no live report: a file of ').complains(f"the limit is {int(limit) * 512} (ulimit -f)")
+        expect(list(Path(folder).iterdir()) == [report], f"left: {list(Path(folder).iterdir())}")
+        expect(counted(report.read_text()) == [9], report.read_text())
+        run("sh", "-c", script + "kill", env={"BATON_CARRY": ITEM, "BATON_REPORT": f"{folder}/killed"}).exits(-9)
+        expect(list(Path(folder).iterdir()) == [report], f"left: {list(Path(folder).iterdir())}")
+
+
+@test("no live report stays where nobody will ever take it up: beside a pipe, a link")
+def never_taken_up():
+    this_machine_only()
+    with tempfile.TemporaryDirectory() as folder:
+        os.mkfifo(f"{folder}/pipe")
+        Path(folder, "link").symlink_to("/nowhere/at/all")
+        before = sorted(Path(folder).iterdir())
+        for name in ("pipe", "link"):
+            for how, code in (("exit", 0), ("kill", -9)):
+                run("live_report", how, env={"BATON_CARRY": ITEM, "BATON_REPORT": f"{folder}/{name}"}).exits(code)
+        expect(sorted(Path(folder).iterdir()) == before, f"left: {list(Path(folder).iterdir())}")
+
+
 @test("of killed processes the last reports stay, sixteen beside the one that is added; a living one's, and what only has such a "
       "name, stay as well")
 def does_not_pile_up(tmp_path):

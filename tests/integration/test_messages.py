@@ -7,7 +7,7 @@ import tempfile
 import unicodedata
 from pathlib import Path
 
-from harness import Failure, LIBRARY, carry, find_program, plain, run, test
+from harness import Failure, LIBRARY, carry, find_program, plain, run, test, this_machine_only
 from needs import needs, require
 from test_launcher import baton
 
@@ -61,6 +61,52 @@ def report_on_descriptor(target):
         after.matches(r'^\{"baton":.*\}$', "out" if "out" in target else "err")
         if list(Path(folder).iterdir()):
             after.fail("a file was made")
+
+
+def limited(limit, program, *args):
+    """With files of LIMIT times 512 bytes at most; for a shell without us, which has no limit yet."""
+    return "sh", "-c", f"ulimit -f {limit}; export LD_PRELOAD={LIBRARY}; exec {find_program(program)} {' '.join(args)}"
+
+
+@test("a report that would make its file larger than the limit of the process is dropped whole, and the program ends as it would have, "
+      "the message says why; no live report stays", each=("8", "2000"))
+def report_past_the_limit(limit):
+    this_machine_only()
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder, "report")
+        report.write_text("\n" * (int(limit) * 512 - 20))
+        after = run(*limited(limit, PROGRAM), preload=False, env={"BATON_CARRY": KEY, "BATON_REPORT": report}).ok()
+        after.complains(f'baton: BATON_REPORT="{report}": cannot be written: larger than a file may be here (ulimit -f) (errno 27)')
+        if report.stat().st_size != int(limit) * 512 - 20 or list(Path(folder).iterdir()) != [report]:
+            after.fail(f"{report.stat().st_size} {list(Path(folder).iterdir())}")
+
+
+@test("a message into a file that is full does not end the program")
+def message_past_the_limit():
+    this_machine_only()
+    with tempfile.TemporaryDirectory() as folder:
+        said = Path(folder, "said")
+        said.write_text("\n" * 4096)
+        run("sh", "-c", f"ulimit -f 8; exec {find_program(PROGRAM)} 2>>{said}", env={"BATON_CARRY": f"{KEY};{REFUSED}"}).ok()
+        if said.read_text() != "\n" * 4096:
+            raise AssertionError("it was not full")
+
+
+@test("a trace and a page for baton top that are larger than a file may be are not made, and that is said; the text of a crash that its "
+      "file does not take goes to stderr", each=("8", "200"))
+def files_past_the_limit(limit):
+    this_machine_only()
+    with tempfile.TemporaryDirectory() as folder:
+        for name, value, what in (("BATON_TRACE", f"{folder}/trace", "trace"), ("BATON_LIVE", "on", "page for baton top")):
+            after = run(*limited(limit, PROGRAM), preload=False, env={"BATON_CARRY": KEY, name: value}).ok()
+            after.complains(f'baton: {name}="{value}": no {what}: a file of ')
+            after.complains(f"bytes is wanted, the limit is {int(limit) * 512} (ulimit -f)")
+        if list(Path(folder).iterdir()):
+            after.fail("a file was made")
+        crash = Path(folder, "crash")
+        crash.write_text("\n" * (int(limit) * 512 - 10))
+        env = {"BATON_CARRY": KEY, "BATON_STACKS": "8", "BATON_CRASH": crash}
+        run(*limited(limit, "crash", "segv"), preload=False, env=env).exits(-11).complains("baton: SIGSEGV at ")
 
 
 @test("a report on a pipe whose reader has gone does not end the program")

@@ -394,8 +394,8 @@ __attribute__((destructor)) static void destruct(void)
         slots_begin(); /* so that it can be told what would have been found */
     }
     policies_end();
-    if (is_active && !sandbox_is_shut())
-        (void)gone_look();
+    if (is_active && config.report) /* nobody else is told of what is held at exit */
+        (void)gone_look(UINT32_MAX);
     if (is_active && thread_self != &thread_unknown) {
         named_let_go();
         notifications_stop();

@@ -7,7 +7,7 @@
  * Whether the lock is held stands in `held` alone: what goes wrong with the lending (the kernel refuses it, a holder
  * has not seen it) costs the time of its limit and nothing else. A thread that waits for long
  * asks, without a look at whether it is a real-time thread: a sandbox may kill at that question, and there are few
- * that know plain futexes only.
+ * that know plain futexes only. Where the program has shown such a one, or may have entered it, nothing is lent.
  */
 #include "base/clock.h"
 #include "base/lock.h"
@@ -15,6 +15,7 @@
 #include <pthread.h>
 #include <stddef.h>
 
+#include "base/sandbox.h"
 #include "base/sys.h"
 
 enum {
@@ -91,7 +92,7 @@ static bool boost(struct lock *lock, uint32_t owner)
     uint32_t word = 0;
     long result;
 
-    if (!lock_number_at)
+    if (!lock_number_at || !sandbox_allows_owners())
         return false;
     limit = clock_read(CLOCK_REALTIME);
     limit.tv_nsec += LOAN_NS;
@@ -120,7 +121,8 @@ void lock_drop_boost(struct lock *lock)
     uint32_t word = atomic_load(&lock->boost);
 
     if ((word & LOCK_OWNER) == lock_self() &&
-        SYS_CALL(futex, &lock->boost, FUTEX_UNLOCK_PI_PRIVATE, 0L, NULL, NULL, 0L) < 0)
+        (!sandbox_allows_owners() ||
+         SYS_CALL(futex, &lock->boost, FUTEX_UNLOCK_PI_PRIVATE, 0L, NULL, NULL, 0L) < 0))
         (void)atomic_compare_exchange_strong(&lock->boost, &word, 0);
 }
 

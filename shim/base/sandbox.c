@@ -1,5 +1,5 @@
 /*
- * What a sandbox will say to our calls at exit.
+ * What a sandbox will say to our calls at exit, and to those that few programs make.
  *
  * A program that enters one by prctl shows its filter, which is run here as the kernel runs it, with the calls that we
  * would make. One that gives up new privileges, as everybody without any must before, may enter one by a system call
@@ -10,6 +10,7 @@
 #include "base/sandbox.h"
 
 #include <errno.h>
+#include <linux/futex.h>
 #include <signal.h>
 #include <stddef.h>
 #include <sys/prctl.h>
@@ -17,7 +18,7 @@
 #include "base/arch.h"
 #include "base/sys.h"
 
-_Atomic bool sandbox_is_seen, sandbox_is_feared;
+_Atomic bool sandbox_is_seen, sandbox_is_feared, sandbox_bars_owners;
 
 /* Unsigned, as the kernel's. Shifts take the lower bits of a number beyond the width, as the machines do. */
 static uint32_t compute(unsigned operation, uint32_t a, uint32_t b)
@@ -122,16 +123,33 @@ uint32_t sandbox_ask(const struct sock_filter *filter, unsigned len,
     return SECCOMP_RET_KILL_PROCESS;
 }
 
+struct asked {
+    int number;
+    uint64_t args[4];
+};
+
+static bool lets_through(const struct sock_fprog *program, const struct asked *calls, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct seccomp_data call = {.nr = calls[i].number, .arch = (uint32_t)ARCH_AUDIT};
+        uint32_t answer;
+
+        for (unsigned j = 0; j < 4; j++)
+            call.args[j] = calls[i].args[j];
+        answer = sandbox_ask(program->filter, program->len, &call) & SECCOMP_RET_ACTION_FULL;
+        if (answer != SECCOMP_RET_ALLOW && answer != SECCOMP_RET_LOG && answer != SECCOMP_RET_ERRNO)
+            return false;
+    }
+    return true;
+}
+
 /* What a report, a message and the search for what was not found may call, with what a filter may look at. */
 static bool lets_us_through(const struct sock_fprog *program)
 {
     enum {
         WRITING = O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | O_NOCTTY
     };
-    static const struct {
-        int number;
-        uint64_t args[4];
-    } calls[] = {
+    static const struct asked calls[] = {
         {SYS_write, {2}},
         {SYS_write, {3}},
         {SYS_fstat, {2}},
@@ -139,6 +157,7 @@ static bool lets_us_through(const struct sock_fprog *program)
         {SYS_rt_sigpending, {0}},
         {SYS_rt_sigprocmask, {SIG_BLOCK}},
         {SYS_rt_sigprocmask, {SIG_SETMASK}},
+        {SYS_rt_sigprocmask, {SYS_NO_SUCH_CHANGE}},
         {SYS_rt_sigtimedwait, {0}},
         {SYS_ppoll, {0, 1}},
         {SYS_openat, {(uint64_t)AT_FDCWD, 0, WRITING, 0600}},
@@ -158,20 +177,22 @@ static bool lets_us_through(const struct sock_fprog *program)
         {SYS_getpid, {0}},
         {SYS_gettid, {0}},
         {SYS_geteuid, {0}},
-        {SYS_futex, {0}},
+        {SYS_futex, {0, FUTEX_WAIT_PRIVATE}},
     };
 
-    for (unsigned i = 0; i < sizeof calls / sizeof *calls; i++) {
-        struct seccomp_data call = {.nr = calls[i].number, .arch = (uint32_t)ARCH_AUDIT};
-        uint32_t answer;
+    return lets_through(program, calls, sizeof calls / sizeof *calls);
+}
 
-        for (unsigned j = 0; j < 4; j++)
-            call.args[j] = calls[i].args[j];
-        answer = sandbox_ask(program->filter, program->len, &call) & SECCOMP_RET_ACTION_FULL;
-        if (answer != SECCOMP_RET_ALLOW && answer != SECCOMP_RET_LOG && answer != SECCOMP_RET_ERRNO)
-            return false;
-    }
-    return true;
+/* Futexes that say who has them: no lock of the C library's usual ones is, so a filter may well not know them. */
+static bool lets_owners_through(const struct sock_fprog *program)
+{
+    static const struct asked calls[] = {
+        {SYS_futex, {0, FUTEX_TRYLOCK_PI_PRIVATE}}, /* gone.c */
+        {SYS_futex, {0, FUTEX_LOCK_PI_PRIVATE}},    /* lock.c */
+        {SYS_futex, {0, FUTEX_UNLOCK_PI_PRIVATE}},
+    };
+
+    return lets_through(program, calls, sizeof calls / sizeof *calls);
 }
 
 void sandbox_note(int option, unsigned long mode, const void *program)
@@ -182,5 +203,7 @@ void sandbox_note(int option, unsigned long mode, const void *program)
         return;
     if (mode != SECCOMP_MODE_FILTER || !program || !lets_us_through(program))
         atomic_store(&sandbox_is_seen, true);
+    else if (!lets_owners_through(program))
+        atomic_store(&sandbox_bars_owners, true);
     atomic_store(&sandbox_is_feared, false);
 }

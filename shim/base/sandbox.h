@@ -22,6 +22,14 @@ static inline bool sandbox_is_shut(void)
     return atomic_load(&sandbox_is_seen) || atomic_load(&sandbox_is_feared);
 }
 
+/* It has shown a filter that ends it at a futex that says who has it: an operation of priority inheritance. */
+extern _Atomic bool sandbox_bars_owners __attribute__((visibility("hidden")));
+
+static inline bool sandbox_allows_owners(void)
+{
+    return !atomic_load(&sandbox_bars_owners) && !sandbox_is_shut();
+}
+
 /* The arguments of prctl. A filter that allows all that we call at exit, or fails it, is no sandbox to us. */
 void sandbox_note(int option, unsigned long mode, const void *program);
 

@@ -107,6 +107,8 @@ static inline long sys_read_own(uintptr_t at)
     return SYS_CALL(process_vm_readv, sys_getpid(), &into, 1L, &from, 1L, 0L);
 }
 
+enum { SYS_NO_SUCH_CHANGE = 0x7fff };
+
 /*
  * May LEN bytes at FROM be read? Asked of the kernel in the one way that no sandbox forbids: it fetches a signal
  * set before it looks at what is to be done with it, which is nothing that exists. No signal mask changes. Valgrind
@@ -114,14 +116,14 @@ static inline long sys_read_own(uintptr_t at)
  */
 static inline bool sys_is_readable(const void *from, size_t len)
 {
-    enum { NO_SUCH_CHANGE = 0x7fff, LEAST_PAGE = 4096 };
+    enum { LEAST_PAGE = 4096 };
     uintptr_t at = (uintptr_t)from & ~(uintptr_t)7, end = (uintptr_t)from + len;
 
     for (; at < end; at = (at | (LEAST_PAGE - 1)) + 1) {
         long result = arch_is_on_valgrind() ? sys_read_own(at) : -ENOSYS;
 
         if (result < 0 && result != -EFAULT)
-            result = SYS_CALL(rt_sigprocmask, NO_SUCH_CHANGE, at, NULL, 8L);
+            result = SYS_CALL(rt_sigprocmask, SYS_NO_SUCH_CHANGE, at, NULL, 8L);
         if (result == -EFAULT)
             return false;
     }

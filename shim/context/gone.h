@@ -12,10 +12,11 @@ void gone_forked(void);
 
 /*
  * Asks the kernel of each thread that has a block whether it lives; what one has that does not is let go, and its block
- * is free. May call destructors and free functions. Answers how many blocks have a thread. Call context: any thread of
+ * is free; does not ask where not so many as half of these blocks would have none (UINT32_MAX: asks in any case), nor in a
+ * sandbox, where that may end the program. May call destructors and free functions. Answers how many blocks have a thread. Call context: any thread of
  * which no fast path is under way, with no lock held.
  */
-uint32_t gone_look(void);
+uint32_t gone_look(uint32_t blocks);
 
 #pragma GCC visibility pop
 

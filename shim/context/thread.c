@@ -172,9 +172,9 @@ static struct thread *thread_find(struct thread **rest)
 
 enum { LOOK_FIRST = 64 };
 static _Atomic uint32_t look_at = LOOK_FIRST;
-static uint32_t (*count_living)(void);
+static uint32_t (*count_living)(uint32_t blocks);
 
-void thread_look_by(uint32_t (*look)(void))
+void thread_look_by(uint32_t (*look)(uint32_t blocks))
 {
     count_living = look;
 }
@@ -186,7 +186,7 @@ static void look_for_gone(void)
     int saved_errno = errno;
 
     atomic_store_explicit(&look_at, UINT32_MAX, memory_order_relaxed); /* one at a time */
-    living = count_living ? count_living() : all;
+    living = count_living ? count_living(all) : all;
     atomic_store_explicit(&look_at, living * 2 > LOOK_FIRST ? living * 2 : LOOK_FIRST,
                           memory_order_relaxed);
     errno = saved_errno;

@@ -24,7 +24,7 @@ void thread_will_exit(void);
  */
 extern bool threads_are_cancelled __attribute__((visibility("hidden")));
 /* Lets go of what threads have that ended without a word (gone.c), and says how many others have a block. */
-void thread_look_by(uint32_t (*look)(void));
+void thread_look_by(uint32_t (*look)(uint32_t blocks));
 /* All that a thread keeps which has nothing attached; of the calling thread, or of one that is no more. */
 void thread_let_go_of_caches(struct thread *thread);
 /* Nobody has the block any more: it waits for its next thread. */

@@ -1,5 +1,6 @@
 /* Filters of sandboxes: run here they say what the kernel makes of them; what a filter means to our calls at exit. */
 #include <errno.h>
+#include <linux/futex.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/prctl.h>
@@ -138,6 +139,41 @@ static void show(uint32_t answer, unsigned number)
     sandbox_note(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
 }
 
+/* Futexes that say who has them: only the exit is open. Before the next, which shuts all. */
+START_TEST(test_sandbox_is_asked_of_futexes_with_owners)
+{
+    static const struct {
+        unsigned operation;
+        bool is_open, is_owned;
+    } rows[] = {
+        {FUTEX_WAKE_PRIVATE, true, true},     {FUTEX_TRYLOCK_PI_PRIVATE, true, false},
+        {FUTEX_LOCK_PI_PRIVATE, true, false}, {FUTEX_UNLOCK_PI_PRIVATE, true, false},
+        {FUTEX_WAIT_PRIVATE, false, false},
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct sock_filter filter[] = {
+            BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+            BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_futex, 0, 3),
+            BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[1])),
+            BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, rows[i].operation, 0, 1),
+            BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+            BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+        };
+        struct sock_fprog program = {sizeof filter / sizeof *filter, filter};
+
+        sandbox_is_seen = sandbox_is_feared = sandbox_bars_owners = false;
+        sandbox_note(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
+        ck_assert_int_eq(!sandbox_is_shut(), rows[i].is_open);
+        ck_assert_int_eq(sandbox_allows_owners(), rows[i].is_owned);
+    }
+    sandbox_is_seen = sandbox_is_feared = sandbox_bars_owners = false;
+    sandbox_note(PR_SET_NO_NEW_PRIVS, 1, NULL);
+    ck_assert(!sandbox_allows_owners());
+    sandbox_is_feared = false;
+}
+END_TEST
+
 /* In this order: what was noted stays for the process, as its filters do. */
 START_TEST(test_sandbox_is_shut_by_what_ends_the_process)
 {
@@ -164,6 +200,7 @@ int main(void)
 
     tcase_add_test(tests, test_sandbox_asks_as_the_kernel_does);
     tcase_add_test(tests, test_sandbox_divides_and_shifts_as_the_kernel_does);
+    tcase_add_test(tests, test_sandbox_is_asked_of_futexes_with_owners);
     tcase_add_test(tests, test_sandbox_is_shut_by_what_ends_the_process);
     return suite_run("sandbox", tests);
 }

@@ -56,6 +56,20 @@ void config_item_error(struct config *config, const struct config_item *item, si
     va_end(args);
 }
 
+void config_expect_once(struct config *config, const struct config_list *list, size_t number)
+{
+    const struct config_item *item = &list->items[number];
+
+    for (size_t i = 0; i < number; i++) {
+        const struct config_item *before = &list->items[i];
+
+        if (strcmp(before->text, item->text) != 0 || !before->file != !item->file)
+            continue;
+        config_item_error(config, item, 0, "given before, expected once");
+        return;
+    }
+}
+
 unsigned config_name_distance(const char *a, const char *b)
 {
     unsigned row[128];
@@ -197,13 +211,13 @@ static bool config_parse_digits(struct config *c, const struct place *p, size_t 
     return *at > start;
 }
 
-void config_parse_count(struct config *c, const struct place *p, uint32_t *into)
+void config_parse_count(struct config *c, const struct place *p, uint32_t most, uint32_t *into)
 {
     unsigned errors = c->errors;
     uint64_t value;
     size_t at = 0;
 
-    if (config_parse_digits(c, p, &at, UINT32_MAX, &value) && at == p->len)
+    if (config_parse_digits(c, p, &at, most, &value) && at == p->len)
         *into = (uint32_t)value;
     else if (c->errors == errors)
         config_expect(c, p, at, "expected a whole number, as in 16");

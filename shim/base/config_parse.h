@@ -28,7 +28,9 @@ const char *config_errno_text(int error);
 void config_parse_flag(struct config *c, const struct place *p, bool *into);
 void config_parse_choice(struct config *c, const struct place *p, const char *words,
                          unsigned *into);
-void config_parse_count(struct config *c, const struct place *p, uint32_t *into);
+/* Complains of item NUMBER if it is given before. The environment and the file may both have it, each once. */
+void config_expect_once(struct config *config, const struct config_list *list, size_t number);
+void config_parse_count(struct config *c, const struct place *p, uint32_t most, uint32_t *into);
 void config_parse_seconds(struct config *c, const struct place *p, uint64_t *into);
 
 /* Add the items of the text to INTO, whose array is BUFFER, and terminate each where it stands. An item

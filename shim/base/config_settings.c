@@ -10,6 +10,9 @@
 #include "base/config_reader.h"
 #include "base/log.h"
 
+/* Frames that are kept (observe/watch.h: WATCH_FRAMES); a TiB. */
+enum { STACKS_MOST = 64, TRACE_MIB_MOST = 1 << 20 };
+
 /* What each TYPE of config.def is here: kind, and the words of a choice. */
 #define CONFIG_ROW_FLAG KIND_FLAG, ""
 #define CONFIG_ROW_CHOICE(words) KIND_CHOICE, words
@@ -216,7 +219,11 @@ void config_parse(struct reader *r, size_t setting, struct place *p, void *into)
         config_parse_choice(r->out, p, s->words, into);
         break;
     case KIND_COUNT:
-        config_parse_count(r->out, p, into);
+        config_parse_count(r->out, p,
+                           setting == SETTING_stacks       ? STACKS_MOST
+                           : setting == SETTING_trace_size ? TRACE_MIB_MOST
+                                                           : UINT32_MAX,
+                           into);
         if (setting == SETTING_trace_size && !*(uint32_t *)into) {
             config_expect(r->out, p, 0, "expected at least 1: a trace needs room");
             *(uint32_t *)into = 1;

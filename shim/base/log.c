@@ -376,7 +376,7 @@ static bool log_is_wanted(enum log_level level, const char *text, size_t len)
         return true;
     if (!log_is_new(text, len))
         return false;
-    if (log_level > LOG_LEVEL_WARN || atomic_fetch_add(&shown, 1) < MESSAGES_MAX)
+    if (log_level > LOG_LEVEL_INFO || atomic_fetch_add(&shown, 1) < MESSAGES_MAX)
         return true;
     atomic_fetch_add(&held_back, 1);
     return false;

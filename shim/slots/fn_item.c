@@ -114,6 +114,19 @@ static const char *second_form(const struct seen *seen)
     return first != last ? last : NULL;
 }
 
+/* What reads is what writes. */
+static bool is_same_function(const struct seen *seen)
+{
+    enum word reader = seen[GET].option ? GET : FILL;
+    size_t len;
+
+    if (!seen[reader].option || !seen[SET].option)
+        return false;
+    len = strcspn(seen[reader].value, ",");
+    return strcspn(seen[SET].value, ",") == len &&
+           !memcmp(seen[reader].value, seen[SET].value, len);
+}
+
 bool fn_check(const char *at, size_t len, struct slot_error *error)
 {
     const char *end = at + len, *policy = NULL;
@@ -134,6 +147,9 @@ bool fn_check(const char *at, size_t len, struct slot_error *error)
           : seen[AT].option   ? check_at(seen, end, error)
                               : form_bad(error, end, FN_ITEM)))
         return false;
+    if (is_same_function(seen))
+        return form_bad(error, seen[SET].value,
+                        "another function than the one before; one that does both is swap:F");
     if (seen[SIZE].option && read_size(seen[SIZE].value) != sizeof(void *) &&
         (policy || seen[FREE].option))
         return form_bad(error, policy ? policy : seen[FREE].option,

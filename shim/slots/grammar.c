@@ -287,24 +287,72 @@ bool grammar_check(const char *text, bool (*adapter_exists)(const char *name),
     return check_whole(form, seen, at, error);
 }
 
-/* KIND:WHAT, and of functions those that are called to read and to write: no size. */
-static size_t subject_length(const char *text)
+/* What an item carries: WHAT of KIND:WHAT, of functions the one that reads. */
+static const char *subject(const char *text, const struct slot_kind *kind, size_t *len)
 {
-    const struct slot_kind *kind = slot_kind_find(text, strcspn(text, ":,"));
-    size_t len = strcspn(text, ",");
+    const char *at = text + strcspn(text, ":,");
 
-    return kind && kind->form->shape == SHAPE_OPTIONS && text[len] &&
-                   strncmp(text + len + 1, "size=", 5) != 0
-               ? len + 1 + strcspn(text + len + 1, ",")
-               : len;
+    if (kind->form->shape == SHAPE_OPTIONS) {
+        const char *option = at;
+
+        while (*option && !(grammar_option(option + 1) & (O_GET | O_FILL | O_AT)))
+            option += 1 + strcspn(option + 1, ",");
+        at = *option ? option : at;
+    }
+    at += *at != '\0';
+    *len = kind->form->shape == SHAPE_ALONE ? 0 : strcspn(at, ",");
+    return at;
+}
+
+/* n=01 is n=1, main+0x010 is main+0x10. */
+static const char *skip_zeros(const char *text, const char *begin, const char *end)
+{
+    bool is_number = text > begin && (text[-1] == '=' || (text[-1] == 'x' && text - begin > 2 &&
+                                                          text[-2] == '0' && text[-3] == '+'));
+
+    while (is_number && text + 1 < end && *text == '0')
+        text++;
+    return text;
+}
+
+static bool is_same_text(const char *one, size_t one_len, const char *other, size_t other_len)
+{
+    const char *one_begin = one, *other_begin = other, *one_end = one + one_len,
+               *other_end = other + other_len;
+
+    while (one < one_end && other < other_end) {
+        one = skip_zeros(one, one_begin, one_end);
+        other = skip_zeros(other, other_begin, other_end);
+        if (*one++ != *other++)
+            return false;
+    }
+    return one == one_end && other == other_end;
+}
+
+/* A name without a module may be that of any. */
+static size_t without_module(const char *text, size_t len)
+{
+    const char *module = memchr(text, '@', len);
+
+    return module ? (size_t)(module - text) : len;
 }
 
 bool grammar_same_subject(const char *one, const char *other)
 {
-    size_t len;
+    const struct slot_kind *kind;
+    size_t len, other_len, name, other_name;
+    const char *what, *other_what;
 
     if (*one != *other) /* mostly */
         return false;
-    len = subject_length(one);
-    return subject_length(other) == len && !memcmp(one, other, len);
+    kind = slot_kind_find(one, strcspn(one, ":,"));
+    if (!kind || slot_kind_find(other, strcspn(other, ":,")) != kind)
+        return !strcmp(one, other);
+    what = subject(one, kind, &len);
+    other_what = subject(other, kind, &other_len);
+    name = without_module(what, len);
+    other_name = without_module(other_what, other_len);
+    if ((name == len) != (other_name == other_len) && !memchr(what, '/', len))
+        return is_same_text(what, name, other_what, other_name);
+    return is_same_text(what, len, other_what, other_len);
 }

@@ -212,12 +212,16 @@ static unsigned add_items(struct data_list *list, bool is_here, bool are_presets
 }
 
 /* The list without `auto`. False: it was not in it. */
-static bool take_word(const struct config_list *from, struct data_list *rest)
+static bool take_word(struct config *config, const struct config_list *from, struct data_list *rest)
 {
     bool is_there = false;
 
-    for (size_t i = 0; i < from->count; i++)
-        is_there |= !strcmp(from->items[i].text, word);
+    for (size_t i = 0; i < from->count; i++) {
+        if (strcmp(from->items[i].text, word) != 0)
+            continue;
+        is_there = true;
+        config_expect_once(config, from, i);
+    }
     for (size_t i = 0; is_there && i < from->count; i++) {
         if (strcmp(from->items[i].text, word) != 0)
             data_add(rest, &from->items[i]);
@@ -269,7 +273,7 @@ void known_read(struct config *config, char **environment)
 {
     struct data_list carry = {NULL, 0, 0};
 
-    if (!take_word(&config->carry, &carry))
+    if (!take_word(config, &config->carry, &carry))
         return;
     known_is_on = true;
     read_files(config, environment);

@@ -223,6 +223,8 @@ void presets_read(struct config *config, char **environment)
     for (size_t i = 0; i < config->hooks.count && is_fine; i++) {
         const struct config_item *item = &config->hooks.items[i];
 
+        if (is_preset(item))
+            config_expect_once(config, &config->hooks, i);
         is_fine = is_preset(item) ? read_preset(&reading, item, environment)
                                   : data_add(&reading.hooks, item);
     }

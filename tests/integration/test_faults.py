@@ -1,4 +1,9 @@
 """E21, E23: a system call of ours that fails changes nothing of the program. `make faults` lets all of them fail."""
+import errno
+import os
+import shutil
+import tempfile
+
 import harness
 from harness import Failure, carry, idle, plain, test, this_machine_only
 from needs import needs
@@ -40,8 +45,8 @@ def sandboxes(program):
         raise Failure("\n".join(wrong))
 
 
-@test("E21: limits of memory, processes, descriptors and stacks: the program ends as without us",
-      each=("-v 300000", "-u 1", "-n 3", "-n 8", "-s 64"))
+@test("E21: limits of memory, descriptors and stacks: the program ends as without us",
+      each=("-v 300000", "-n 3", "-n 8", "-s 64"))
 def limits(limit):
     program = harness.find_program("race")
     words = "sh", "-c", f"ulimit {limit}; exec {program} clean key"
@@ -49,3 +54,21 @@ def limits(limit):
     for after in idle(*words), carry("tls:nothing_here;locale", *words):
         if after.code != before.code or after.out != before.out:
             after.fail(f"plain: {before.code} {before.out}")
+
+
+@needs("prlimit")
+@test("E21: where no thread and no process may be started any more, the program hears what it hears without us")
+def no_more_processes():
+    # Nothing limits root: another user is limited, who needs copies that he may read.
+    nobody = "setpriv --reuid=65534 --regid=65534 --clear-groups".split() if os.geteuid() == 0 else []
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        library = shutil.copy(harness.LIBRARY, folder)
+        program = shutil.copy(compiled("more_processes", "-O2", "more_processes.c"), folder)
+        words = [*nobody, "prlimit", "--nproc=1", "env"]
+        plain(*nobody, program).ok().says("thread 0 0, thrd 0, process 0")
+        before = plain(*words, program).says(f"thread {errno.EAGAIN} ", f"process {errno.EAGAIN}")
+        for settings in [], ["BATON_CARRY=key:request_key;locale", "BATON_STRICT=require"]:  # it is found, or it ends
+            after = plain(*words, f"LD_PRELOAD={library}", *settings, program)
+            if (after.code, after.out, after.err) != (before.code, before.out, before.err):
+                after.fail(f"plain: {before.code} {before.out} {before.err}")

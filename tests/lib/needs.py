@@ -103,6 +103,8 @@ NEEDS = {  # name: whether it is here, and what is said if not
     "checkout": ((harness.ROOT / ".git").exists, "this is no checkout of git"),
     "fuzzers": (lambda: any((harness.ROOT / "build-fuzz").glob("fuzz_*")), "make fuzzers builds them"),
     "root": (lambda: os.geteuid() == 0, "only root can do what it needs"),
+    "prlimit": (lambda: shutil.which("prlimit") and (os.geteuid() or shutil.which("setpriv")),
+                "util-linux's prlimit and setpriv are not installed"),
     "setpriv": (lambda: os.geteuid() == 0 and shutil.which("setpriv"), "only root, with setpriv, can become another user"),
     "x86-64": (lambda: not harness.MACHINE and os.uname().machine == "x86_64", "it knows x86-64 only"),
     "this machine": (lambda: not harness.MACHINE, f"not for {harness.MACHINE}"),

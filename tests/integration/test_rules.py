@@ -161,7 +161,7 @@ def fork_locks():
     carry("key:owned_key;key:no_such_key", "fork_locks", 40, timeout=80).ok().quiet()
 
 
-@test("E24: handlers of fork that were there before ours may hand work over", each=CARRIERS)
+@test("E24: handlers of fork that were there before ours may hand work over, and wait for it", each=CARRIERS)
 def fork_handlers(kind):
     for run in (plain, idle):
         run("fork_handlers", kind).wrong()

@@ -1,4 +1,5 @@
-// Fork handlers that were registered before anybody else's hand work over, before the fork and in the child.
+// Fork handlers that were registered before anybody else's hand work over, before the fork and in the child, and wait for
+// some of it right there.
 // usage: fork_handlers [CARRIER]
 #include "carrier.h"
 #include <sys/wait.h>
@@ -16,11 +17,17 @@ static pthread_t threads[4];
 static void hand_over(int number)
 {
     pthread_key_t key;
+    pthread_t waited;
+    long there = -1;
     seen[number] = -1;
     pthread_key_create(&key, free);
     set_current(current() + 1); /* a new snapshot for the thread */
     if (pthread_create(&threads[number], NULL, body, &seen[number]) != 0)
         abort();
+    if (pthread_create(&waited, NULL, body, &there) != 0)
+        abort();
+    pthread_join(waited, NULL);
+    expect("waited for", there, current());
     pthread_key_delete(key);
 }
 

@@ -3,7 +3,8 @@
 #define BATON_BASE_INFILE_H
 
 /* Why the code in the file at PATH must not be run: NULL when it may be. It has to be a regular file
- * outside of /dev that belongs to root or to whoever runs this process, and that nobody else may write.
+ * outside of /dev that belongs to root or to whoever runs this process, and that nobody else may write, its
+ * group included; and so does its folder, which may be sticky instead (/tmp).
  * Static text, to stand behind "expected"; errno is kept. */
 const char *infile_distrust(const char *path);
 

@@ -205,21 +205,34 @@ ADAPTERS = [
     ("/tmp", "a regular file, outside of /dev"),
     ("/dev/zero", "a regular file, outside of /dev"),
     ("/no/such.so", "a file that exists"),
-    ("WRITABLE", "a file that others may not write (chmod o-w)"),
-    ("ANOTHERS", "a file that belongs to root or to you"),
+    ("mode=666", "a file that others may not write (chmod go-w)"),
+    ("mode=664", "a file that others may not write (chmod go-w)"),
+    ("owner=65534", "a file that belongs to root or to you"),
+    ("folder=777", "a file in a folder that others may not write to (chmod go-w it)"),
+    ("folder=770", "a file in a folder that others may not write to (chmod go-w it)"),
+    ("folder_owner=65534", "a file in a folder that belongs to root or to you"),
+    ("folder=1777", "a shared object (an ELF file)"),  # as /tmp: trusted so far
+    ("mode=600", "a shared object (an ELF file)"),
 ]
 
 
-@test("an adapter is a regular file of root's or the user's that nobody else may write", each=ADAPTERS)
-def adapter_files(path, expected):
-    with tempfile.TemporaryDirectory() as folder:
-        if path.isupper():
-            if path == "ANOTHERS":
-                require("root")
-            name, path = path, f"{folder}/adapter.so"
-            Path(path).write_text("")
-            os.chmod(path, 0o666 if name == "WRITABLE" else 0o644)
-            if name == "ANOTHERS":
-                os.chown(path, 65534, 65534)
-        after = carry(f"adapter:{path}", PROGRAM)
-        after.complains(f'baton: BATON_CARRY="adapter:{path}": column 9: expected {expected}')
+@test("an adapter and a codec are regular files of root's or the user's, in such a folder, that nobody else may write",
+      each=[(item, path, expected) for item in ("adapter:{}", "tls:request_id,codec={}") for path, expected in ADAPTERS])
+def adapter_files(item, path, expected):
+    with tempfile.TemporaryDirectory() as above:
+        folder = Path(above, "folder")
+        folder.mkdir(0o755)
+        what, _, value = path.partition("=")
+        if value:
+            path = folder / "code.so"
+            path.write_text("")
+            path.chmod(0o644)
+        if what.endswith("owner"):
+            require("root")
+            os.chown(path if what == "owner" else folder, int(value), int(value))
+        elif value:
+            (path if what == "mode" else folder).chmod(int(value, 8))
+        item = item.format(path)
+        after = carry(item, PROGRAM)
+        column = item.index("/") + 1
+        after.complains(f'baton: BATON_CARRY="{item}": column {column}: expected {expected}')

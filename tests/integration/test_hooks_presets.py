@@ -46,7 +46,7 @@ def check():
                 result.fail(f"{found} of {rows} functions found")
 
 
-@test("E22: a preset that there is not is told with those that there are; one named twice counts once")
+@test("E22: a preset that there is not is told with those that there are; one named twice is said, and counts once")
 def wrong_name():
     result = carry("key:request_key", "queue_glib", "equal", env={"BATON_HOOKS": "preset:apr_queue;preset:queue"})
     result.wrong().complains("BATON_HOOKS", "preset:queue", "expected a preset: apr_queue,").complains("g_async_queue")

@@ -121,7 +121,7 @@ static bool read_queue(const char *text, struct named_spec *out)
     return read_position(text + (*text == '*'), &out->queue);
 }
 
-/* K or K+L+...: slots of a vtable. */
+/* K or K+L+...: slots of a vtable, behind those that were named before. */
 static bool read_slots(const char *text, uint8_t *slots, uint8_t *count)
 {
     do {
@@ -133,7 +133,7 @@ static bool read_slots(const char *text, uint8_t *slots, uint8_t *count)
             return false;
         memcpy(number, text, len);
         number[len] = '\0';
-        if (!read_number(number, NAMED_SLOT_MAX, &slot))
+        if (!read_number(number, NAMED_SLOT_MAX, &slot) || memchr(slots, (int)slot, *count))
             return false;
         slots[(*count)++] = (uint8_t)slot;
         text += len;
@@ -196,8 +196,9 @@ static bool read_option(char *name, char *value, struct named_spec *out, unsigne
         return read_slots(value, is_end ? out->ends : out->slots,
                           is_end ? &out->ends_count : &out->slots_count)
                    ? true
-                   : spec_fail(error, value,
-                               "a slot of the vtable, from 0 to 223; at most four, as in 0+1");
+                   : spec_fail(
+                         error, value,
+                         "a slot of the vtable, from 0 to 223; each once, at most four, as in 0+1");
     }
     if (value && !strcmp(name, "queue")) {
         *seen |= O_QUEUE;
@@ -299,7 +300,9 @@ struct given {
 
 static bool note_option(struct given *given, const char *name)
 {
-    for (size_t i = 0; i < given->count; i++)
+    bool is_listed = !strcmp(name, "slot") || !strcmp(name, "end"); /* slot=2,slot=3 is slot=2+3 */
+
+    for (size_t i = 0; i < given->count && !is_listed; i++)
         if (!strcmp(given->names[i], name))
             return false;
     if (given->count == sizeof given->names / sizeof *given->names)
@@ -377,6 +380,9 @@ bool spec_parse(char *text, struct named_spec *out, struct spec_error *error)
         return spec_fail(error, open + 1, "obj=N of a submit, or item=N and queue=N of a queue");
     if (out->has_next && out->kind != NAMED_FIELD && (out->ok || out->has_data))
         return spec_fail(error, open + 1, "next=BYTES without ok and data");
+    for (unsigned i = 0; i < out->ends_count; i++)
+        if (memchr(out->slots, out->ends[i], out->slots_count))
+            return spec_fail(error, open + 1, "two different functions for slot and end");
     out->is_fifo |= out->ends_count; /* it is known when one is gone, so none can be left over */
     out->is_object = out->kind == NAMED_DROP && seen & O_OBJ;
     if (out->queue_at && (out->kind != NAMED_DROP || seen & O_ITEM))

@@ -11,6 +11,7 @@ HOOKS = {
     "pieces": "Piece::hand(kind=field,obj=2,off=0,data=16,next=24,unless=32&4,fifo)",
     "refuse": f"Pool::try_submit(kind=submit,obj=2,ok=true);{RUN}",
     "parts": "Pool::submit(Task*)(kind=virtual,obj=2,slot=2+3,end=0+1)",
+    "parts, each said alone": "Pool::submit(Task*)(kind=virtual,obj=2,slot=2,slot=3,end=0,end=1)",
     "twice": "_ZN4Pool6submitEP4Task(kind=virtual,obj=2,slot=2,end=0+1)",
     "number": "Timers::start(kind=submit,obj=2,int);Timers::expire(kind=relay,from=2,to=1,int,keep);"
               "Timers::deliver(kind=run,obj=1)",
@@ -30,8 +31,9 @@ def shapes(compiler="g++", level="-O2"):
       release=not_o2)
 def shape(mode, compiler, level):
     program = shapes(compiler, level)
-    plain(program, mode).wrong()
     hooks = HOOKS[mode]
+    mode = mode.split(",")[0]
+    plain(program, mode).wrong()
     if mode == "unique":  # the whole name has the deleter
         hooks = hooks.replace("unique_ptr<Task>", "unique_ptr<Task, std::default_delete<Task> >")
     after = carry(TLS, program, mode, env={"BATON_HOOKS": hooks}, launched=True).ok().quiet()

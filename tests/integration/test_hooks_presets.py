@@ -4,10 +4,10 @@ import re
 import tempfile
 from pathlib import Path
 
-from harness import CARRIERS, ROOT, carry, idle, plain, run, test
+from harness import CARRIERS, ROOT, Failure, carry, expect, idle, plain, run, test
 
 BY = {"got": False, "symbol": True}
-GLIB = {"equal": 9, "order": 8, "ways": 8, "remove": 5, "dropped": 20 * 202, "threads": 903}
+GLIB = {"equal": 9, "order": 8, "ways": 8, "twice": 12, "remove": 5, "dropped": 20 * 202, "threads": 903}
 APR = {"ways": 5, "dropped": 300, "threads": 900}
 
 
@@ -62,6 +62,69 @@ def in_file():
         run("queue_glib", "equal", env={"BATON_CONFIG": file.name}).ok().quiet()
 
 
+def lines_of(preset):
+    """Its lines, with their items alone."""
+    return [line for line in (ROOT / f"shim/userhooks/presets/{preset}.conf").read_text().splitlines() if "(kind=" in line]
+
+
+def with_lines(preset, lines, program, mode, tasks, by="symbol"):
+    """A run with a preset of these lines in the place of ours."""
+    with tempfile.TemporaryDirectory() as folder:
+        presets = Path(folder, "baton/presets")
+        presets.mkdir(parents=True)
+        Path(presets, f"{preset}.conf").write_text("about=ours, changed\n" + "\n".join(lines) + "\n")
+        env = {"BATON_HOOKS": f"preset:{preset}", "XDG_CONFIG_HOME": folder}
+        after = carry("key:request_key", program, mode, "key", env=env, launched=BY[by])
+        return after.ok().quiet().clean().carried("named", exactly=tasks)
+
+
+# A queue is known to have ended by its last reference, and, where nobody saw that, by its address, which is a new one's.
+ENDS = {"by its last reference": "_new", "by the next one at its address": "ref"}
+
+
+def without(lines, name):
+    return [line for line in lines if name not in line.split("(")[0]]
+
+
+@test("each way by which a queue's end is known is enough alone", each=ENDS)
+def ends_alone(way):
+    with_lines("g_async_queue", without(lines_of("g_async_queue"), ENDS[way]), "queue_glib", "dropped", GLIB["dropped"])
+
+
+def broken(line):
+    """The line left out, and with each position another one."""
+    yield ""
+    for found in re.finditer(r"(item|queue)=([*]?)([1-4]|ret)", line):
+        for other in {"1", "2", "3"} - {found[3]}:
+            yield f"{line[:found.start()]}{found[1]}={other}{line[found.end():]}"
+
+
+def is_noticed(preset, program, modes, lines):
+    try:
+        for mode in modes:
+            with_lines(preset, lines, program, mode, modes[mode])
+        if preset == "g_async_queue":
+            for name in ENDS.values():
+                with_lines(preset, without(lines, name), program, "dropped", modes["dropped"])
+    except Failure:
+        return True
+    return False
+
+
+QUEUES = {"g_async_queue": ("queue_glib", GLIB), "apr_queue": ("queue_apr", APR)}
+
+
+@test("a line of a queue's preset that is wrong, or not there, is noticed by these tests",
+      each=[(preset, line.split("(")[0]) for preset in QUEUES for line in lines_of(preset)], release=True)
+def each_line(preset, name):
+    program, modes = QUEUES[preset]
+    lines = lines_of(preset)
+    place = next(i for i, line in enumerate(lines) if line.startswith(f"{name}("))
+    for change in broken(lines[place]):
+        changed = [*lines[:place], change, *lines[place + 1:]]
+        expect(is_noticed(preset, program, modes, changed), f"nothing notices {change or name + ' left out'}")
+
+
 OWN = """# one of the user's own
 about=nothing but a test
 pool=libnone
@@ -75,7 +138,7 @@ def of_the_user(by):
     with tempfile.TemporaryDirectory() as folder:
         presets = Path(folder, "baton/presets")
         presets.mkdir(parents=True)
-        rows = [row for row in (ROOT / "shim/userhooks/presets/g_async_queue.conf").read_text().splitlines() if "(kind" in row]
+        rows = lines_of("g_async_queue")
         Path(presets, "mine.conf").write_text(OWN + "\n".join(rows))
         env = {"BATON_HOOKS": "preset:mine", "XDG_CONFIG_HOME": folder, "BATON_REPORT": f"{folder}/report"}
         run("queue_glib", "equal", env=env, launched=BY[by]).ok().quiet()

@@ -61,6 +61,7 @@ static void mode_dropped(void)
     expect("sees", current(), 101);
     apr_queue_term(queue);
     expect("closed", apr_queue_push(queue, &items[0]), APR_EOF);
+    expect("closed", apr_queue_trypush(queue, &items[0]), APR_EOF);
     expect("closed", apr_queue_pop(queue, &item), APR_EOF);
     for (int round = 0; round < 5; round++) {
         apr_pool_clear(pool);

@@ -121,6 +121,37 @@ static void mode_ways(void)
     g_async_queue_unref(queue);
 }
 
+static void push_twice(GAsyncQueue *queue, int way)
+{
+    for (int i = 0; i < 2; i++) {
+        set_current(101 + i);
+        switch (way) {
+        case 0: g_async_queue_push(queue, &items[0]); break;
+        case 1: g_async_queue_push_unlocked(queue, &items[0]); break;
+        case 2: g_async_queue_push_sorted(queue, &items[0], compare, &stop); break;
+        case 3: g_async_queue_push_sorted_unlocked(queue, &items[0], compare, &stop); break;
+        case 4: g_async_queue_push_front(queue, &items[0]); break;
+        default: g_async_queue_push_front_unlocked(queue, &items[0]);
+        }
+    }
+    set_current(9);
+}
+
+/* The same item twice, by each way in: first in, first out, but at the front. */
+static void mode_twice(void)
+{
+    GAsyncQueue *queue = g_async_queue_new();
+    for (int way = 0; way < 6; way++) {
+        push_twice(queue, way);
+        for (int i = 0; i < 2; i++) {
+            expect("item", g_async_queue_pop(queue) == &items[0], 1);
+            expect("sees", current(), way < 4 ? 101 + i : 102 - i);
+        }
+        expect("empty", g_async_queue_try_pop(queue) == NULL, 1);
+    }
+    g_async_queue_unref(queue);
+}
+
 /* Taken out again by the one who put it in: the last one of the same item. */
 static void mode_remove(void)
 {
@@ -171,7 +202,12 @@ static void mode_dropped(void)
         expect("sees", current(), 101);
         expect("item", g_async_queue_pop(queue) == &items[0], 1);
         expect("sees", current(), 102);
-        g_async_queue_unref(queue);
+        if (round % 4 < 2) {
+            g_async_queue_unref(queue);
+            continue;
+        }
+        g_async_queue_lock(queue);
+        g_async_queue_unref_and_unlock(queue);
     }
     expect("freed", freed, 2000);
     GAsyncQueue *queue = g_async_queue_new();
@@ -231,7 +267,7 @@ static const struct {
     const char *name;
     void (*run)(void);
 } modes[] = {{"equal", mode_equal},   {"order", mode_order},     {"ways", mode_ways},
-             {"remove", mode_remove}, {"dropped", mode_dropped}, {"threads", mode_threads}};
+             {"twice", mode_twice},   {"remove", mode_remove},   {"dropped", mode_dropped}, {"threads", mode_threads}};
 
 int main(int argc, char **argv)
 {

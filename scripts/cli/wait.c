@@ -15,39 +15,37 @@
 
 static volatile sig_atomic_t child;
 
-/* What the terminal sends reaches the program by itself. */
-static void pass_on(int number)
+/* What the terminal sends to all of us reaches the program by itself, as what the program sends to its group does; what a
+ * supervisor sends (KillSignal=SIGINT) does not. A terminal that is gone tells its first process alone. */
+static void pass_on(int number, siginfo_t *info, void *unused)
 {
-    if (child > 0)
+    (void)unused;
+    if (child > 0 && (info->si_code == SI_KERNEL ? number == SIGHUP : info->si_pid != (pid_t)child))
         kill((pid_t)child, number);
 }
 
 static void watch_signals(void)
 {
-    static const int passed[] = {SIGTERM, SIGHUP, SIGUSR1, SIGUSR2};
-    struct sigaction action = {.sa_handler = pass_on, .sa_flags = SA_RESTART};
-    struct sigaction before, ignored = {.sa_handler = SIG_IGN};
+    static const int passed[] = {SIGTERM, SIGHUP,  SIGUSR1, SIGUSR2,
+                                 SIGINT,  SIGQUIT, SIGWINCH};
+    struct sigaction action = {.sa_sigaction = pass_on, .sa_flags = SA_RESTART | SA_SIGINFO};
+    struct sigaction before;
 
     for (unsigned i = 0; i < sizeof passed / sizeof *passed; i++) {
         if (sigaction(passed[i], NULL, &before) == 0 && before.sa_handler != SIG_IGN)
             sigaction(passed[i], &action, NULL);
     }
-    sigaction(SIGINT, &ignored, NULL);
-    sigaction(SIGQUIT, &ignored, NULL);
 }
 
 int wait_for_child(int (*become)(char **argv), char **argv)
 {
     sigset_t all, before;
-    struct sigaction interrupt, quit;
     int status;
     pid_t pid;
 
     /* No signal is lost or taken by the wrong one while there are two of us and one does not know it yet. */
     sigfillset(&all);
     sigprocmask(SIG_BLOCK, &all, &before);
-    sigaction(SIGINT, NULL, &interrupt);
-    sigaction(SIGQUIT, NULL, &quit);
     pid = fork();
     if (pid < 0)
         fail(EXIT_FAILED, "cannot start a process");
@@ -63,6 +61,9 @@ int wait_for_child(int (*become)(char **argv), char **argv)
             fail(EXIT_FAILED, "cannot wait for the program");
     }
     child = 0;
+    /* Who ended the program by the terminal still wants to know what came of it. */
+    signal(SIGINT, SIG_IGN);
+    signal(SIGQUIT, SIG_IGN);
     return status;
 }
 

@@ -1,5 +1,6 @@
 """What a user is told of a run: the verdict, the warnings, and reports for machines."""
 import json
+import os
 import re
 import signal
 import subprocess
@@ -259,11 +260,26 @@ def verdict_on_a_terminal():
 
 @test("baton run stays itself where it waits: signals reach the program, its end is ours")
 def waits_transparently():
-    process = subprocess.Popen([BATON, "run", "--verdict", "sh", "-c", "trap 'exit 9' TERM; echo up; while :; do sleep 0.05; done"],
-                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    for name in ("TERM", "HUP", "INT", "QUIT", "WINCH", "USR1"):
+        process = subprocess.Popen([BATON, "run", "--verdict", "sh", "-c", f"trap 'exit 9' {name}; echo up; while :; do sleep 0.05; done"],
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        expect(process.stdout.readline() == "up\n", "the program did not start")
+        process.send_signal(getattr(signal, f"SIG{name}"))
+        expect(patience.wait(process) == 9, f"SIG{name}: ended with {process.returncode}")
+    # What the program sends to its group comes to it once, and what a terminal sends.
+    for name in ("USR1", "INT"):
+        process = subprocess.Popen([BATON, "run", "--verdict", "sh", "-c", f"trap 'n=1$n' {name}; kill -{name} 0; sleep 0.2; echo $n"],
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+        expect(patience.finish(process)[0] == "1\n", name)
+    mine, theirs = os.openpty()
+    process = subprocess.Popen(["setsid", "--ctty", BATON, "run", "--verdict", "sh", "-c",
+                                "trap 'n=1$n' INT; echo up; read word; sleep 0.2; echo $n >&2; exit 0"],
+                               stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     expect(process.stdout.readline() == "up\n", "the program did not start")
-    process.send_signal(signal.SIGTERM)
-    expect(patience.wait(process) == 9, f"ended with {process.returncode}")
+    os.write(mine, b"\x03\n")
+    expect("\n1\n" in "\n" + patience.finish(process)[1], "the terminal's signal did not come once")
+    os.close(mine)
+    os.close(theirs)
     baton("run", "--verdict", "sh", "-c", "kill -SEGV $$").exits(-11)
 
 

@@ -179,8 +179,8 @@ static int judge_folder(const struct cli *cli, const char *folder)
     return child > 0 && WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_FAILED;
 }
 
-/* Has the file that was written anything but comments? */
-/* BEGINNING: of a comment that stands for an item to be filled in; NULL: an item. */
+/* Has the file that was written such a line? BEGINNING: of a comment that stands for an item to be filled in; NULL: an
+ * item. Presets alone carry nothing; functions are named only where something is to be carried. */
 static bool has_line(const char *file, const char *beginning)
 {
     FILE *in = fopen(file, "re");
@@ -189,7 +189,8 @@ static bool has_line(const char *file, const char *beginning)
 
     while (!found && fgets(line, sizeof line, in))
         found = beginning ? !strncmp(line, beginning, strlen(beginning))
-                          : line[0] != '#' && line[strspn(line, " \t\r\n")];
+                          : line[0] != '#' && strncmp(line, "preset:", 7) != 0 &&
+                                line[strspn(line, " \t\r\n")];
     if (in)
         fclose(in);
     return found;

@@ -26,8 +26,7 @@ static void pass_on(int number, siginfo_t *info, void *unused)
 
 static void watch_signals(void)
 {
-    static const int passed[] = {SIGTERM, SIGHUP,  SIGUSR1, SIGUSR2,
-                                 SIGINT,  SIGQUIT, SIGWINCH};
+    static const int passed[] = {SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGINT, SIGQUIT, SIGWINCH};
     struct sigaction action = {.sa_sigaction = pass_on, .sa_flags = SA_RESTART | SA_SIGINFO};
     struct sigaction before;
 

@@ -69,6 +69,22 @@ struct place facts_place(uint64_t address, bool is_return)
     return place;
 }
 
+const char *facts_program(void)
+{
+    bool is_link = facts->started[0] && memchr(facts->started, '\0', DISCOVER_PATH);
+
+    return is_link ? facts->started : facts->module[0].path;
+}
+
+const char *facts_called(const struct names *names)
+{
+    const char *slash = strrchr(facts_program(), '/');
+
+    if (!names->module->elf.is_main)
+        return names->module->elf.name;
+    return slash ? slash + 1 : facts_program();
+}
+
 bool facts_is_runtime(const struct names *names)
 {
     static const char *const known[] = {"libc.so",   "libc-",    "ld-linux",  "libpthread",

@@ -26,6 +26,9 @@ struct place facts_place(uint64_t address, bool is_return);
 /* The innermost frame that is the program's or one of its libraries', not the C
  * or C++ run time's, nor one that only waits or wakes for it: an index, or count. */
 uint32_t facts_inner(uint32_t stack);
+/* As people call it: the program by the link that it was started by. */
+const char *facts_program(void);
+const char *facts_called(const struct names *names);
 bool facts_is_runtime(const struct names *names);
 /* A library that is the program's malloc. */
 bool facts_is_allocator(const struct names *names);

@@ -23,12 +23,30 @@ void known_find(void)
     known_read(&config, environ);
 }
 
+static const char *items_of(unsigned known)
+{
+    return known_all[known].is_chosen ? known_items(&known_all[known]) : "";
+}
+
+/* Is there one that carries? Presets hand over. */
+bool known_is_any(void)
+{
+    for (unsigned i = 0; i < known_count; i++) {
+        for (const char *item = items_of(i); *item; item += strspn(item, "; ")) {
+            if (strncmp(item, "preset:", 7) != 0)
+                return true;
+            item += strcspn(item, ";");
+        }
+    }
+    return false;
+}
+
 void known_print(FILE *out)
 {
     bool is_any = false;
 
     for (unsigned i = 0; i < known_count; i++) {
-        const char *item = known_all[i].is_chosen ? known_items(&known_all[i]) : "";
+        const char *item = items_of(i);
 
         if (!*item)
             continue;

@@ -79,6 +79,16 @@ static unsigned kept_argument(const struct place *submit)
     return kept;
 }
 
+/* A member function that is given nothing, and does not wake by itself: it keeps its own object for itself. */
+static bool is_given_nothing(const struct place *submit, const struct place *waker)
+{
+    const char *name = submit->function->name;
+    size_t len = name ? strlen(name) : 0;
+
+    return submit->function != waker->function && len > 4 && !strncmp(name, "_ZN", 3) &&
+           !strcmp(name + len - 2, "Ev");
+}
+
 /* An object of C++, of which the worker calls a virtual function: the first that is no destructor. A wrong guess is
  * harmless: what has no such vtable stays as it is. */
 static bool virtual_item(const struct channel *channel, const struct place *submit, char *buf,
@@ -86,7 +96,9 @@ static bool virtual_item(const struct channel *channel, const struct place *subm
 {
     enum { SLOT = sizeof(void *), DELETING = 1 };
     const struct code *code = code_of(submit->names);
-    unsigned argument = place_is_start(submit) ? 0 : kept_argument(submit);
+    unsigned argument = place_is_start(submit) || is_given_nothing(submit, &channel->waker)
+                            ? 0
+                            : kept_argument(submit);
     int slot = -1;
     bool has_destructor = false;
 

@@ -168,14 +168,14 @@ static void print_stack(FILE *out, uint32_t number)
         if (place.names && said && facts_is_runtime(place.names))
             break;
         fprintf(out, "#     %s in %s\n", facts_shown(&place),
-                place.names ? place.names->module->elf.name : "no module");
+                place.names ? facts_called(place.names) : "no module");
     }
 }
 
 static void conf_pools(FILE *out)
 {
     unsigned open = 0;
-    bool is_help_wanted = false;
+    bool is_help_wanted = false, is_idle = !count_context() && !known_is_any();
 
     fprintf(out, "\n# Handoffs that baton hooks by itself:");
     for (unsigned i = 0; i < channels_count; i++) {
@@ -206,7 +206,8 @@ static void conf_pools(FILE *out)
         fprintf(out, "#   %u times %s was woken from %s by %s\n", channel->pairs,
                 facts_shown(&channel->waiter), facts_shown(&channel->waker), by_name(channel->by));
         if (channel->item[0]) {
-            fprintf(out, "%s\n", channel->item);
+            fprintf(out, is_idle ? "#   nothing was found that it would carry; else: %s\n" : "%s\n",
+                    channel->item);
             continue;
         }
         is_help_wanted = true;
@@ -280,7 +281,7 @@ static void conf_rest(FILE *out)
 void write_conf(FILE *out)
 {
     fprintf(out, "# Found by baton discover in %s (process %u): %u threads, %u events.\n",
-            facts->module[0].path, facts->pid, facts->threads, facts_events);
+            facts_program(), facts->pid, facts->threads, facts_events);
     fprintf(out, "# Use it: baton run --config FILE -- PROGRAM. Read it first: it was found by "
                  "watching one run.\n\n");
     conf_subjects(out);
@@ -295,7 +296,7 @@ void write_json(void)
     unsigned told = 0;
 
     printf("{\"program\":");
-    print_json(facts->module[0].path);
+    print_json(facts_program());
     printf(",\"pid\":%u,\"threads\":%u,\"events\":%u,\"lost\":%u,\"carry\":[", facts->pid,
            facts->threads, facts_events, facts->events_lost);
     for (unsigned i = 0; i < subjects_count; i++) {

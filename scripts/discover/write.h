@@ -7,6 +7,7 @@
 void judge(void);
 /* known.c: what `auto` would carry, looked for and said. */
 void known_find(void);
+bool known_is_any(void);
 void known_print(FILE *out);
 void known_print_json(void);
 void write_conf(FILE *out);

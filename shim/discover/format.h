@@ -83,6 +83,7 @@ struct discover_header {
     uint32_t has_unwinder,
         words_left_out; /* bytes of thread-local storage that were not looked at */
     uint64_t reserved[8];
+    char started[DISCOVER_PATH]; /* the link that the program was started by; "": its file */
     struct discover_module module[DISCOVER_MODULES];
     struct discover_thread thread[DISCOVER_THREADS];
     struct discover_key key[DISCOVER_KEYS];

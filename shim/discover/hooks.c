@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <semaphore.h>
 #include <stdarg.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <threads.h>
 #include <time.h>
@@ -153,10 +154,35 @@ struct starting {
 
 static uint64_t starts;
 
+static const struct discover_module *module_of(const void *address)
+{
+    uintptr_t at = (uintptr_t)address;
+
+    for (uint32_t i = 0; i < page->modules && i < DISCOVER_MODULES; i++) {
+        if (at >= page->module[i].lo && at < page->module[i].hi)
+            return &page->module[i];
+    }
+    return NULL;
+}
+
+/* What a thread begins with. libstdc++ starts all of std::thread by a function of its own, which calls the third
+ * virtual function, after the destructors, of the object that it is given: that one is the program's. */
+static const void *first_function(const void *routine, void *arg)
+{
+    enum { RUN = 2 };
+    const struct discover_module *module = module_of(routine);
+    const void *const *object = arg;
+
+    return module && arg && strstr(module->path, "/libstdc++.so")
+               ? ((const void *const *)object[0])[RUN]
+               : routine;
+}
+
 static void begin_thread(const struct starting *starting)
 {
-    const void *routine = starting->start ? (const void *)starting->start
-                                          : (const void *)starting->start_c11;
+    const void *routine = first_function(starting->start ? (const void *)starting->start
+                                                         : (const void *)starting->start_c11,
+                                         starting->arg);
 
     /* A place in it, as return addresses are. */
     if (recorder_begin(starting->creator, routine))

@@ -7,6 +7,8 @@
  */
 #include <link.h>
 #include <string.h>
+#include <sys/auxv.h>
+#include <sys/stat.h>
 
 #include "base/arch.h"
 #include "base/sys.h"
@@ -49,6 +51,19 @@ static bool is_left_out(const char *name)
     return false;
 }
 
+/* As elf_know_started, for reports. */
+static void know_started(void)
+{
+    const char *started = (const char *)getauxval(AT_EXECFN);
+    struct stat one, other;
+
+    if (started && strlen(started) < DISCOVER_PATH &&
+        strcmp(base_name(started), base_name(page->module[0].path)) != 0 &&
+        stat(started, &one) == 0 && stat("/proc/self/exe", &other) == 0 &&
+        one.st_dev == other.st_dev && one.st_ino == other.st_ino)
+        memcpy(page->started, started, strlen(started) + 1);
+}
+
 static void name_module(struct discover_module *module, const char *path, bool is_main)
 {
     size_t len;
@@ -57,6 +72,7 @@ static void name_module(struct discover_module *module, const char *path, bool i
         long got = sys_readlink("/proc/self/exe", module->path, DISCOVER_PATH - 1);
 
         module->path[got > 0 ? got : 0] = '\0';
+        know_started();
         return;
     }
     len = strlen(path);

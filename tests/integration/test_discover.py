@@ -12,7 +12,7 @@ from pathlib import Path
 
 import patience
 from harness import PROGRAMS, ROOT, plain, test
-from needs import needs, require
+from needs import needs, require, unable
 from test_launcher import BATON, baton, expect
 
 
@@ -67,8 +67,8 @@ def static_submits():
         said.matches(r"\n    main\+0x[0-9a-f]+\(kind=call,fn=2,arg=3\)\n").says("no symbols: install the debug package")
 
 
-def found_in(*words):
-    data = json.loads(baton("discover", "--json", "--", *words).out.splitlines()[-1])
+def found_in(*words, **how):
+    data = json.loads(baton("discover", "--json", "--", *words, **how).out.splitlines()[-1])
     return data, {entry["item"]: entry["why"] for entry in data["left"]}
 
 
@@ -205,6 +205,20 @@ def plugin_of_qt():
         baton("discover", "-o", found, "--", *program).ok().says(before.out)
 
 
+@needs(programs=["qt_local.so", "qt_local6.so"])
+@test("discover watches two Qts in one process, each with its own storage, and a run carries both", each=("5 first", "6 first"))
+@looks_again
+def two_qts(order):
+    plugins = [PROGRAMS / "qt_local.so", PROGRAMS / "qt_local6.so"][::1 if order == "5 first" else -1]
+    with tempfile.TemporaryDirectory() as folder:
+        program, found = (PROGRAMS / "qt_local", *plugins), Path(folder, "found.conf")
+        before = plain(*program).wrong()
+        baton("discover", "-o", found, "--", *program).ok().says(before.out)
+        items = re.findall(r"^(qt:\S*)$", found.read_text(), re.M)
+        expect(sorted(items) == [f"qt:request_of_plugin@{name},codec=qstring" for name in ("qt_local", "qt_local6")], found.read_text())
+        baton("run", "--config", found, "--", *program).ok().quiet()
+
+
 @test("discover finds the two also where a single worker never waits, or is woken once for all there is, as beside load",
       each=("never", "once"))
 def busy_worker(waits):
@@ -221,6 +235,21 @@ def busy_worker(waits):
         baton("run", "--config", found, "--", program).ok().quiet().says("right 40 wrong 0")
 
 
+@needs("g++")
+@test("discover finds the single worker of C++ that never waits: what std::thread starts with is the program's own function",
+      each=SYMBOLS[::2])
+@looks_again
+def busy_worker_cxx(how):
+    with tempfile.TemporaryDirectory() as folder:
+        built, found = Path(folder, "built"), Path(folder, "found.conf")
+        subprocess.run(["g++", "-O2", "-w", "-DBUSY=1", "-pthread", ROOT / "tests/programs/discover_pool_virtual.cc", "-o", built],
+                       check=True)
+        Path(folder, "copy").mkdir()
+        program = stripped(built, how, Path(folder, "copy"))
+        baton("discover", "-o", found, "--", program).ok().says("right 0 wrong 40")
+        baton("run", "--config", found, "--", program).ok().quiet().says("right 40 wrong 0")
+
+
 @test("discover: threads that never wait are nobody's workers where nothing is context, as those that spin")
 def no_workers_of_spinners():
     with tempfile.TemporaryDirectory() as folder:
@@ -230,6 +259,31 @@ def no_workers_of_spinners():
         data, _ = found_in(program)
         expect(not data["carry"] and not data["hooks"], data)
         expect(not any(way["is_pool"] for way in data["handoffs"] if way["by"] != "a thread's start"), data)
+
+
+@test("discover: a function that hands over stands in a comment where nothing is found that it would carry")
+@looks_again
+def nothing_to_carry():
+    with tempfile.TemporaryDirectory() as folder:
+        program, found = Path(folder, "pool"), Path(folder, "found.conf")
+        subprocess.run(["gcc", "-O2", "-w", "-DNO_CONTEXT", "-pthread", ROOT / "tests/programs/discover_pool.c", "-o", program],
+                       check=True)
+        baton("discover", "-o", found, "--", program).ok().complains("but nothing was found to carry")
+        text = found.read_text()
+        expect("\n#   nothing was found that it would carry; else: pool_submit(kind=call,fn=1,arg=2)\n" in text, text)
+        expect(not re.search(r"^[^#\n]", text, re.M), text)
+
+
+@test("discover calls a program that is started by a link by the link's name")
+@looks_again
+def link_name():
+    with tempfile.TemporaryDirectory() as folder:
+        link = Path(folder, "server")
+        link.symlink_to(PROGRAMS / "discover_pool")
+        data, _ = found_in("server", env={"PATH": f"{folder}:{os.environ['PATH']}"})
+        expect(data["program"] == str(link), data["program"])
+        # Found by its file all the same: its symbols are there.
+        expect(data["hooks"] == ["pool_submit(kind=call,fn=1,arg=2)"], data["hooks"])
 
 
 @needs("gcc", "x86-64")
@@ -277,6 +331,15 @@ def now_and_for():
         finally:
             process.kill()
             process.wait()
+
+
+@test("discover: programs of Debian run as without it, and are told to carry nothing that is no context", release=True,
+      each=("slapd", "vips", "gstreamer", "named", "ffmpeg", "python3", "node", "nginx", "redis", "memcached"))
+def programs_of_debian(name):
+    result = plain(ROOT / "scripts/real-programs", "-n", "1", "--discover", name, timeout=120)
+    if result.code == 77:
+        unable(result.out.partition("\n")[0])
+    result.ok().says(f"ok      {name}: ")
 
 
 @test("discover names the preset that knows a pool, and baton run takes what it has written")

@@ -7,7 +7,12 @@
 #include <thread>
 #include <vector>
 
-enum { REQUESTS = 40, WORKERS = 2 };
+/* -DBUSY: one worker, which looks for work when all has been handed over, and does not wait before. */
+#ifndef BUSY
+#define BUSY 0
+#endif
+enum { REQUESTS = 40, WORKERS = BUSY ? 1 : 2 };
+static int is_all_there;
 
 static thread_local long request;
 
@@ -48,6 +53,8 @@ public:
 private:
     void loop()
     {
+        while (BUSY && !__atomic_load_n(&is_all_there, __ATOMIC_ACQUIRE))
+            std::this_thread::yield();
         for (;;) {
             Task *task;
             {
@@ -99,9 +106,11 @@ int main()
         for (long number = 1; number <= REQUESTS; number++) {
             request = number;
             pool.submit(number % 2 ? static_cast<Task *>(new Odd(number)) : new Even(number));
-            pool.wait(static_cast<int>(number));
+            if (!BUSY)
+                pool.wait(static_cast<int>(number));
             request = 0;
         }
+        __atomic_store_n(&is_all_there, 1, __ATOMIC_RELEASE);
     }
     std::printf("right %d wrong %d\n", right, REQUESTS - right);
     return right != REQUESTS;

@@ -1,33 +1,57 @@
 // A program of C that opens a plugin of Qt for itself alone: its thread sees what its maker has set in the plugin.
-// usage: qt_local PLUGIN
+// With two, of Qt 5 and 6, there are two Qts in the process.
+// usage: qt_local PLUGIN [PLUGIN]
 #include <dlfcn.h>
 #include "carrier.h"
 
-static void (*set)(long number);
-static long (*get)(void);
+enum { PLUGINS = 2, ROUNDS = 8 };
 
-static void *look(void *unused)
+static struct {
+    void *handle;
+    void (*set)(long number);
+    long (*get)(void);
+} plugins[PLUGINS];
+static int count;
+
+static void *look(void *round)
 {
-    expect("thread", get(), 42);
-    set(7);
-    return unused;
+    for (int i = 0; i < count; i++) {
+        expect("thread", plugins[i].get(), 42 + i + *(int *)round);
+        plugins[i].set(7);
+    }
+    return NULL;
 }
 
 int main(int argc, char **argv)
 {
-    void *plugin = argc > 1 ? dlopen(argv[1], RTLD_NOW | RTLD_LOCAL) : NULL;
-    pthread_t thread;
+    int rounds = argc > PLUGINS ? ROUNDS : 1;
 
-    if (!plugin) {
-        fprintf(stderr, "usage: qt_local PLUGIN\n%s\n", argc > 1 ? dlerror() : "");
+    for (; count < argc - 1 && count < PLUGINS; count++) {
+        void *handle = dlopen(argv[1 + count], RTLD_NOW | RTLD_LOCAL);
+
+        if (!handle) {
+            fprintf(stderr, "%s\n", dlerror());
+            return 2;
+        }
+        plugins[count].handle = handle;
+        plugins[count].set = (void (*)(long))dlsym(handle, "plugin_set");
+        plugins[count].get = (long (*)(void))dlsym(handle, "plugin_get");
+    }
+    if (!count) {
+        fprintf(stderr, "usage: qt_local PLUGIN [PLUGIN]\n");
         return 2;
     }
-    set = (void (*)(long))dlsym(plugin, "plugin_set");
-    get = (long (*)(void))dlsym(plugin, "plugin_get");
-    set(42);
-    pthread_create(&thread, NULL, look, NULL);
-    pthread_join(thread, NULL);
-    expect("maker", get(), 42);
-    dlclose(plugin);
+    for (int round = 0; round < rounds; round++) {
+        pthread_t thread;
+
+        for (int i = 0; i < count; i++)
+            plugins[i].set(42 + i + round);
+        pthread_create(&thread, NULL, look, &round);
+        pthread_join(thread, NULL);
+        for (int i = 0; i < count; i++)
+            expect("maker", plugins[i].get(), 42 + i + round);
+    }
+    while (count)
+        dlclose(plugins[--count].handle);
     return verdict();
 }

@@ -7,6 +7,7 @@
 #include "observe/stack.h"
 
 #include <dlfcn.h>
+#include <errno.h>
 
 #include "elf/elf.h"
 #include "base/log.h"
@@ -19,12 +20,13 @@ static int (*unwind)(void **frames, int max);
 /* It asks the loader about code that it has not seen before, with all signals blocked. */
 static int backtrace(void **frames, int max)
 {
-    int count = 0;
+    int count = 0, saved_errno = errno;
 
     if (elf_walk_begin()) {
         count = unwind(frames, max);
         elf_walk_end();
     }
+    errno = saved_errno;
     return count;
 }
 

@@ -7,6 +7,7 @@
 #include "observe/unwinder.h"
 
 #include <dlfcn.h>
+#include <errno.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <ucontext.h>
@@ -73,11 +74,14 @@ unsigned unwinder_walk(const void *from, const void **frames, const void **place
 {
     ucontext_t context;
     uint64_t cursor[CURSOR_WORDS];
+    int saved_errno = errno; /* it sees by calls that fail what may be read */
+    unsigned count = 0;
 
-    if (!init_local || !step || !get_reg || !get_context || get_context(&context) != 0 ||
-        init_local(cursor, &context) != 0)
-        return 0;
-    return walk(cursor, from, frames, places, max, skip);
+    if (init_local && step && get_reg && get_context && get_context(&context) == 0 &&
+        init_local(cursor, &context) == 0)
+        count = walk(cursor, from, frames, places, max, skip);
+    errno = saved_errno;
+    return count;
 }
 
 unsigned unwinder_walk_signal(void *context, const void **frames, unsigned max)

@@ -47,6 +47,13 @@ def closed():
         expect((Path(folder) / "data").read_bytes() == b"", "the program's file was written to")
 
 
+@test("E21: libunwind's first walk opens a pipe and tries what may be read: errno is the program's, and no signal is blocked")
+def errno_kept():
+    before, after = (way("errno_kept", "key") for way in (plain, lambda *words: run(*words, env=ENV)))
+    seen = [[line for line in one.out.splitlines() if "errno" in line] for one in (before, after)]
+    expect(len(seen[0]) == 9 and seen[0] == seen[1], f"{seen}")
+
+
 @test("without BATON_STACKS a crash says nothing, and libunwind is not loaded")
 def off():
     before = plain("crash", "segv")

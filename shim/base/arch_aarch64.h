@@ -28,7 +28,7 @@ static inline void arch_pause(void)
 /* What a filter of system calls (seccomp) is told of the machine. */
 enum { ARCH_AUDIT = (int)AUDIT_ARCH_AARCH64 };
 
-/* A system call of three arguments where what calling libc's syscall() costs counts (base/sys.h): -errno when it fails. */
+/* A system call of three arguments at most: -errno when it fails. Whoever has a syscall() of their own is not asked. */
 static inline __attribute__((always_inline)) long arch_kernel(long number, long one, long two,
                                                               long three)
 {
@@ -38,6 +38,25 @@ static inline __attribute__((always_inline)) long arch_kernel(long number, long 
     register long x2 __asm__("x2") = three;
 
     __asm__ volatile("svc 0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2) : "memory", "cc");
+    return x0;
+}
+
+/* Of six at most. */
+static inline __attribute__((always_inline)) long
+arch_kernel_six(long number, long one, long two, long three, long four, long five, long six)
+{
+    register long x8 __asm__("x8") = number;
+    register long x0 __asm__("x0") = one;
+    register long x1 __asm__("x1") = two;
+    register long x2 __asm__("x2") = three;
+    register long x3 __asm__("x3") = four;
+    register long x4 __asm__("x4") = five;
+    register long x5 __asm__("x5") = six;
+
+    __asm__ volatile("svc 0"
+                     : "+r"(x0)
+                     : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x5)
+                     : "memory", "cc");
     return x0;
 }
 

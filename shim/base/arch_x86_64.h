@@ -37,7 +37,7 @@ static inline void arch_pause(void)
     __asm__ volatile("pause");
 }
 
-/* A system call of three arguments where what calling libc's syscall() costs counts (base/sys.h): -errno when it fails. */
+/* A system call of three arguments at most: -errno when it fails. Whoever has a syscall() of their own is not asked. */
 static inline __attribute__((always_inline)) long arch_kernel(long number, long one, long two,
                                                               long three)
 {
@@ -46,6 +46,22 @@ static inline __attribute__((always_inline)) long arch_kernel(long number, long 
     __asm__ volatile("syscall"
                      : "=a"(result)
                      : "0"(number), "D"(one), "S"(two), "d"(three)
+                     : "rcx", "r11", "memory", "cc");
+    return result;
+}
+
+/* Of six at most. */
+static inline __attribute__((always_inline)) long
+arch_kernel_six(long number, long one, long two, long three, long four, long five, long six)
+{
+    register long r10 __asm__("r10") = four;
+    register long r8 __asm__("r8") = five;
+    register long r9 __asm__("r9") = six;
+    long result;
+
+    __asm__ volatile("syscall"
+                     : "=a"(result)
+                     : "0"(number), "D"(one), "S"(two), "d"(three), "r"(r10), "r"(r8), "r"(r9)
                      : "rcx", "r11", "memory", "cc");
     return result;
 }

@@ -1,8 +1,9 @@
 /* System calls for ourselves.
  *
- * open, read, write and mmap are interposed by sanitizers, by other preloads and by programs that
- * have functions of these names: through them our calls would run foreign code, at times before it
- * is ready. libc's syscall() is nobody's. Each answers the result, or -errno; errno is kept.
+ * open, read, write, mmap and syscall itself are interposed by sanitizers, by other preloads and by programs
+ * that have functions of these names: through them our calls would run foreign code, at times before it is
+ * ready. So the kernel is called here, by nobody's name. Each answers the result, or -errno; errno is not
+ * touched, and nothing is cancelled here.
  */
 #ifndef BATON_BASE_SYS_H
 #define BATON_BASE_SYS_H
@@ -20,18 +21,31 @@
 
 #include "base/arch.h"
 
-#define SYS_CALL(number, ...)                                      \
-    ({                                                             \
-        int sys_saved_errno = errno;                               \
-        long sys_result = syscall(SYS_##number, __VA_ARGS__);      \
-        sys_result = sys_result == -1 ? -(long)errno : sys_result; \
-        errno = sys_saved_errno;                                   \
-        sys_result;                                                \
-    })
+#ifdef SYS_KERNEL /* tests/fuzz/memory_file.c: files in memory */
+long SYS_KERNEL(long number, long one, long two, long three, long four, long five, long six);
+#define SYS_THREE(number, a, b, c) SYS_KERNEL(number, a, b, c, 0, 0, 0)
+#define SYS_SIX SYS_KERNEL
+#else
+#define SYS_THREE arch_kernel
+#define SYS_SIX arch_kernel_six
+#endif
+
+/* SYS_CALL(name, ...): one to six arguments, numbers (an int is widened as it is signed) or pointers. */
+#define SYS_CALL(name, ...) \
+    SYS_PICK(__VA_ARGS__, SYS_6, SYS_5, SYS_4, SYS_3, SYS_2, SYS_1)(SYS_##name, __VA_ARGS__)
+#define SYS_PICK(a, b, c, d, e, f, picked, ...) picked
+#define SYS_1(number, a) SYS_THREE(number, (long)(a), 0, 0)
+#define SYS_2(number, a, b) SYS_THREE(number, (long)(a), (long)(b), 0)
+#define SYS_3(number, a, b, c) SYS_THREE(number, (long)(a), (long)(b), (long)(c))
+#define SYS_4(number, a, b, c, d) SYS_SIX(number, (long)(a), (long)(b), (long)(c), (long)(d), 0, 0)
+#define SYS_5(number, a, b, c, d, e) \
+    SYS_SIX(number, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), 0)
+#define SYS_6(number, a, b, c, d, e, f) \
+    SYS_SIX(number, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f))
 
 static inline int sys_getpid(void)
 {
-    return (int)syscall(SYS_getpid);
+    return (int)SYS_CALL(getpid, 0);
 }
 
 static inline int sys_open(const char *path, int flags, int mode)

@@ -65,7 +65,7 @@ void elf_lock_note(struct elf_lock_search *search, const struct elf_module *load
         global.size < sizeof(pthread_mutex_t))
         return;
     end = global.size - sizeof(pthread_mutex_t) + 1;
-    self = search->thread = (int)syscall(SYS_gettid);
+    self = search->thread = (int)SYS_CALL(gettid, 0);
     for (size_t at = 0; at < end; at += sizeof(void *)) {
         pthread_mutex_t *mutex = (pthread_mutex_t *)(global.value + at);
 

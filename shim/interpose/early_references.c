@@ -18,7 +18,7 @@ static void write_place(const struct link_map *map, ElfW(Addr) * place, ElfW(Add
     uintptr_t page = (uintptr_t)header & ~(uintptr_t)4095, from = 0, to = 0;
     unsigned char resident;
 
-    if (!header || syscall(SYS_mincore, page, 1L, &resident) != 0 || header->e_ident[1] != 'E')
+    if (!header || SYS_CALL(mincore, page, 1, &resident) != 0 || header->e_ident[1] != 'E')
         return;
     for (unsigned i = 0; i < header->e_phnum; i++) {
         const ElfW(Phdr) *p =
@@ -32,9 +32,9 @@ static void write_place(const struct link_map *map, ElfW(Addr) * place, ElfW(Add
     page = (uintptr_t)place & ~(uintptr_t)4095;
     if (page < from || page >= to) {
         *place = value;
-    } else if (syscall(SYS_mprotect, page, 4096L, (long)(PROT_READ | PROT_WRITE)) == 0) {
+    } else if (SYS_CALL(mprotect, page, 4096, PROT_READ | PROT_WRITE) == 0) {
         *place = value;
-        syscall(SYS_mprotect, page, 4096L, (long)PROT_READ);
+        (void)SYS_CALL(mprotect, page, 4096, PROT_READ);
     }
 }
 

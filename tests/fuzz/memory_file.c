@@ -1,6 +1,6 @@
 /*
- * The linker leads the calls below here (--wrap): those for a file of the fuzzer's are answered from memory, and so
- * is a small mapping; all others are passed on.
+ * The linker leads the calls below here (--wrap), and the library its own (SYS_KERNEL): those for a file of the
+ * fuzzer's are answered from memory, and so is a small mapping; all others are passed on.
  *
  * A run makes no system call then, and a mapping that is given back need not be forgotten by each processor: ten
  * times as many runs a second. What the library (base/sys.h) opens besides is not there: no file of this machine
@@ -47,7 +47,7 @@ ssize_t __real_pread(int fd, void *into, size_t size, off_t at);
 void *__real_mmap(void *at, size_t size, int rights, int flags, int fd, off_t from);
 int __real_munmap(void *at, size_t size);
 FILE *__real_fopen(const char *path, const char *mode);
-long __real_syscall(long number, ...);
+long memory_kernel(long number, long one, long two, long three, long four, long five, long six);
 
 /* What is freed stays forbidden for a while, which need not be 256 MiB of runs; few frames say who allocated. */
 const char *__asan_default_options(void)
@@ -263,21 +263,16 @@ FILE *__wrap_fopen(const char *path, const char *mode)
     return file ? fmemopen(file->bytes, file->size, "r") : __real_fopen(path, mode);
 }
 
-/* The library's own (base/sys.h), which give as many words as the call takes. */
-__attribute__((no_sanitize("address"))) long __wrap_syscall(long number, ...)
+/* The library's own calls (base/sys.h). */
+__attribute__((no_sanitize("address"))) long
+memory_kernel(long number, long one, long two, long three, long four, long five, long six)
 {
-    long word[6];
-    va_list args;
+    long word[6] = {one, two, three, four, five, six}, result;
 
-    va_start(args, number);
-    for (int i = 0; i < 6; i++)
-        word[i] = va_arg(args, long);
-    va_end(args);
     if (number == SYS_openat) {
         const struct file *file = file_of((const char *)word[1]);
 
-        errno = ENOENT;
-        return file ? file_open(file) : -1;
+        return file ? file_open(file) : -ENOENT;
     }
     if (number == SYS_mmap && (int)word[4] < 0) {
         char *memory = map_small((size_t)word[1]);
@@ -309,5 +304,6 @@ __attribute__((no_sanitize("address"))) long __wrap_syscall(long number, ...)
             abort();
         }
     }
-    return __real_syscall(number, word[0], word[1], word[2], word[3], word[4], word[5]);
+    result = syscall(number, one, two, three, four, five, six);
+    return result == -1 ? -(long)errno : result;
 }

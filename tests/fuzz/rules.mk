@@ -3,7 +3,7 @@
 # sanitizers watch the C library's memcpy.
 FUZZ_B     := build-fuzz
 FUZZ_CC    ?= clang
-FUZZ_FLAGS  = -std=gnu11 -g -O1 -fno-omit-frame-pointer -fno-strict-aliasing -D_GNU_SOURCE -DBATON_VERSION='"$(VERSION)"' \
+FUZZ_FLAGS  = -std=gnu11 -g -O1 -fno-omit-frame-pointer -fno-strict-aliasing -D_GNU_SOURCE -DSYS_KERNEL=memory_kernel -DBATON_VERSION='"$(VERSION)"' \
               -Ishim -Iinclude -Iscripts/plan $(if $(ZYDIS),-DHAVE_ZYDIS) -fsanitize=address,undefined \
               -fno-sanitize-recover=undefined -fno-sanitize=alignment,function,nonnull-attribute,pointer-overflow -w
 FUZZ_OBJ    = $(filter-out $(FUZZ_B)/shim/base/string.o,$(patsubst $(B)/%,$(FUZZ_B)/%,$(filter $(B)/shim/base/% $(B)/shim/elf/% \
@@ -12,7 +12,7 @@ FUZZ_OBJ    = $(filter-out $(FUZZ_B)/shim/base/string.o,$(patsubst $(B)/%,$(FUZZ
 # Files in memory, instead of one written for each run.
 FUZZ_FILES  = $(FUZZ_B)/tests/fuzz/memory_file.o
 comma      := ,
-FUZZ_WRAP  := -Wl,$(subst $() ,$(comma),$(patsubst %,--wrap=%,open close fstat pread mmap munmap fopen syscall))
+FUZZ_WRAP  := -Wl,$(subst $() ,$(comma),$(patsubst %,--wrap=%,open close fstat pread mmap munmap fopen))
 FUZZERS    := $(filter-out $(if $(JANSSON),,report),$(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c)))
 # The launcher, whose part it is to read reports.
 FUZZ_CLI    = $(patsubst $(B)/%,$(FUZZ_B)/%,$(filter-out %/main.o,$(CLI_OBJ))) $(FUZZ_B)/scripts/plan/kept.o

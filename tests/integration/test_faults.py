@@ -23,12 +23,11 @@ def first_of_a_kind(program, error):
 
 @test("E21: what is carried needs nothing of the system after the start that a program with threads does not need itself")
 def after_the_start():
-    library = compiled("libfaults.so", "-O2", "-shared", "-fPIC", "faults.c")
     names = faults.names_of_calls()
     # Where coroutines are switched the program itself sets its signal mask: swapcontext does.
     for program, own in (("race", set()), ("ucontext", {"rt_sigprocmask"})):
         harness.find_program(program)
-        calls, _ = faults.calls_of(program, library, BATON_REPORT="", BATON_CARRY="key:request_key;tls:request_id")
+        calls, _ = faults.calls_of(program, BATON_REPORT="", BATON_CARRY="key:request_key;tls:request_id")
         later = {names[number] for number, phase in calls if phase == "run"}
         if later - {"futex", "mmap", "munmap"} - own:
             raise Failure(f"{program}: {later}")

@@ -3,12 +3,13 @@
     make faults                    all programs, all calls
     tests/lib/faults.py [NAME...]  some programs
 
+tests/programs/parts/calls_of.c runs a program under ptrace and lists the calls whose instruction lies in libbaton.so, from
+the loader's first call on, then lets each answer EPERM, ENOMEM and EINTR. What was to be carried may be lost then, as if it
+had not been asked for: but for the values that tasks see, each line that the program prints and its status have to be
+those of a run without us or of a carried run, and a wrong value one that the program sees without us.
+
 The library's later calls are killed, too: from before main on the kernel ends a process at any call but those that a run
 without us makes (strace tells). Only what is written down at the end, a report, asks for more.
-
-A preloaded library in front of ours (tests/programs/parts/faults.c) lists the calls that libbaton.so makes, then lets
-each answer EPERM, ENOMEM and EINTR. What was to be carried may be lost then, as if it had not been asked for; so
-each line that the program prints has to be that of a run without us or that of a carried run, and its status too.
 """
 import collections
 import errno
@@ -24,6 +25,7 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import harness  # noqa: E402
 from compile import compiled  # noqa: E402
+from harness import this_machine_only  # noqa: E402
 from needs import unable  # noqa: E402
 
 ERRORS = ("EPERM", "ENOMEM", "EINTR")
@@ -33,7 +35,15 @@ PROGRAMS = {  # each with the items that it carries
     "libevent": ("ways", "key"), "gomp": ("split", "tls"), "ucontext": ("switch", "key"),
     "sigevent": ("aio", "key"), "fork_in_task": ("key",),
 }
-ITEMS = "key:request_key;tls:request_id;fn:get=request_get,set=request_set;locale;tls:nothing_here"
+ITEMS = "key:request_key;tls:request_id;key:owned_key;fn:get=request_get,set=request_set;locale;tls:nothing_here"
+OBSERVERS = {"BATON_STACKS": 8, "BATON_PUBLISH": "otel:request_key", "BATON_LATENCY": "on", "BATON_LIVE": "on",
+             "BATON_STRICT": "on"}
+# Of the program errno_kept, which counts descriptors: libunwind opens two for itself.
+NOT_OBSERVED = {"errno_kept": ("BATON_STACKS",)}
+
+
+def observers(program):
+    return {name: value for name, value in OBSERVERS.items() if name not in NOT_OBSERVED.get(program, ())}
 
 
 def names_of_calls():
@@ -43,18 +53,36 @@ def names_of_calls():
     return {int(number): name for name, number in re.findall(r"#define __NR_(\w+) (\d+)", text)}
 
 
-def run(program, faults, **settings):
-    return harness.run(program, *PROGRAMS.get(program, ()), before=[faults],
-                       env={"BATON_CARRY": ITEMS, "BATON_HOOKS": "", **settings}, timeout=20)
+def tracer():
+    this_machine_only()
+    return compiled("calls_of", "-O2", "calls_of.c")
 
 
-def calls_of(program, faults, **settings):
+def run(program, before=(), **settings):
+    """Beside us, with a report and what else the settings ask for; what comes to lie beside it is gone afterwards."""
+    with tempfile.TemporaryDirectory() as folder:
+        files = {"BATON_REPORT": f"{folder}/report", **({"BATON_TRACE": f"{folder}/trace"} if "BATON_LATENCY" in settings else {})}
+        words = [program, *PROGRAMS.get(program, ())]
+        if not before:
+            words.insert(0, tracer())
+            words[1] = harness.find_program(program)
+            files["CALLS_PRELOAD"] = harness.LIBRARY
+        done = harness.run(*words, before=before, preload=bool(before),
+                           env={"BATON_CARRY": ITEMS, "BATON_HOOKS": "", **files, **settings}, timeout=20)
+    if done.code == 125:
+        unable(f"no process may be traced: {done.err}")
+    return done
+
+
+def calls_of(program, **settings):
     """A list of (number, phase) in the order in which they were made, and the run itself."""
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "log"
-        done = run(program, faults, FAULTS_LOG=log, **settings)
+        done = run(program, CALLS_LOG=log, **settings)
         lines = [line.split() for line in log.read_text().splitlines()] if log.exists() else []
-    return [(int(number), phase) for _, number, phase in lines], done
+    if ["=", "entry"] not in lines:
+        raise harness.Failure(f"{program}: its entry was not seen: {done.err}")
+    return [(int(line[1]), line[2]) for line in lines if line[0].isdecimal()], done
 
 
 def lines(text):
@@ -62,27 +90,51 @@ def lines(text):
     return [re.sub(r"0x[0-9a-f]+|\b\d{3,}\b", "N", line) for line in text.splitlines()]
 
 
-def differs(done, allowed):
-    """Why this run is neither like one of those; None: it is."""
-    if done.code not in {one.code for one in allowed}:
-        return f"status {done.code}"
-    mine, others = lines(done.out), [lines(one.out) for one in allowed]
-    if len(mine) not in {len(other) for other in others}:
-        return f"{len(mine)} lines"
-    known = set().union(*map(set, others))
-    for line in mine:
-        if line not in known and not re.search(r"WRONG|sees|saw|has|right", line):
-            return f"says {line!r}"
+def outcome(done):
+    """What a program says but for the values that its tasks see: its lines, the wrong values, and its last line with its
+    status, which say whether there are any."""
+    said, wrong = lines(re.sub(r"\b(\d+) of (\d+) right", lambda m: "N of N right", done.out)), set()
+    for i, line in enumerate(said):
+        wrong |= set(re.findall(r"(\S+) WRONG, not", line))
+        said[i] = re.sub(r"\S+ WRONG, not ", "", line)
+    last = said.pop() if said and said[-1] in ("RIGHT", "WRONG") else ""
+    some = re.search(r"\b(\d+) of (\d+) right", done.out)
+    is_right = last != "WRONG" and not wrong and (not some or some[1] == some[2])
+    return collections.Counter(said), wrong, (last, is_right, done.code)
+
+
+def differs(done, plain, carried):
+    """Why this run is like none of those, which are lists of runs; None: it is."""
+    said, wrong, end = outcome(done)
+    before, beside = [outcome(one) for one in plain], [outcome(one) for one in carried]
+    if end not in {one[2] for one in before + beside}:
+        return f"ends with {end}"
+    if said.total() not in {one[0].total() for one in before + beside}:
+        return f"{said.total()} lines"
+    for line, times in said.items():
+        if times > max(one[0][line] for one in before + beside):
+            return f"says {line!r} {times} times"
+    if wrong - set().union(*(one[1] for one in before)):
+        return f"a task sees {wrong}"
+    others = [line for line in done.err.splitlines() if not line.startswith("baton: ") and line not in plain[0].err]
+    if others:
+        return f"says {others}"
     return None
 
 
-def faults_of(program, errors=ERRORS, each=None):
+def references(program, **settings):
+    """Runs without us and beside us: what threads see without us differs from run to run."""
+    plain = [harness.plain(program, *PROGRAMS.get(program, ())) for _ in range(4)]
+    calls, carried = calls_of(program, **settings)
+    return calls, plain, [carried]
+
+
+def faults_of(program, errors=ERRORS, each=None, **settings):
     """Yields for every run what went wrong, or None. `each`: how many calls of a kind are let fail."""
-    library = compiled("libfaults.so", "-O2", "-shared", "-fPIC", "faults.c")
-    before = harness.plain(program, *PROGRAMS.get(program, ()))
-    calls, carried = calls_of(program, library)
+    calls, plain, carried = references(program, **settings)
     if not calls:
         raise harness.Failure(f"{program}: no system call was seen")
+    yield differs(carried[0], plain, carried) and f"{program}: beside us: {carried[0].literal()}"
     names, seen = names_of_calls(), collections.Counter()
     for number, phase in calls:
         seen[number] += 1
@@ -90,9 +142,8 @@ def faults_of(program, errors=ERRORS, each=None):
             continue
         for error in errors:
             try:
-                done = run(program, library, FAULTS_AT=seen[number], FAULTS_NUMBER=number,
-                           FAULTS_ERRNO=getattr(errno, error))
-                why = differs(done, (before, carried))
+                done = run(program, CALLS_AT=seen[number], CALLS_NUMBER=number, CALLS_ERRNO=getattr(errno, error), **settings)
+                why = differs(done, plain, carried)
             except harness.Failure as failure:
                 why = str(failure)
             yield why and f"{program}: {names.get(number, number)}, call {seen[number]} ({phase}): {error}: {why}"
@@ -127,12 +178,13 @@ def killed_in_a_sandbox(program):
     numbers = {name: number for number, name in names_of_calls().items()}
     allowed = calls_by_itself(program, library) | {numbers[name] for name in AT_TIMES if name in numbers}
     settings = {"FAULTS_ALLOW": ",".join(map(str, sorted(allowed))), "BATON_REPORT": ""}
+    plain = [harness.plain(program, *PROGRAMS.get(program, ())) for _ in range(4)]
     before = harness.run(program, *PROGRAMS.get(program, ()), before=[library], preload=False, env=settings, timeout=20)
-    carried = run(program, library, BATON_REPORT="")
-    yield differs(before, (harness.plain(program, *PROGRAMS.get(program, ())),)) and f"{program}: by itself: {before.literal()}"
+    carried = run(program, [library], BATON_REPORT="")
+    yield differs(before, plain, ()) and f"{program}: by itself: {before.literal()}"
     for way, items in ("idle", ""), ("carrying", ITEMS):
-        done = run(program, library, BATON_CARRY=items, **settings)
-        why = differs(done, (before, carried))
+        done = run(program, [library], BATON_CARRY=items, **settings)
+        why = differs(done, plain, [carried])
         yield why and f"{program}: {way} in a sandbox: {why}\n{done.err}"
 
 
@@ -140,7 +192,7 @@ def main():
     failed = passed = 0
     for program in sys.argv[1:] or list(PROGRAMS):
         found, runs = [], 0
-        for why in itertools.chain(killed_in_a_sandbox(program), faults_of(program)):
+        for why in itertools.chain(killed_in_a_sandbox(program), faults_of(program), faults_of(program, each=2, **observers(program))):
             runs += 1
             if why:
                 print("FAILED", why, flush=True)

@@ -138,8 +138,9 @@ bool dwarf_item(const struct signature *signature, const char *function, char *b
 /* ---- the verbs ---- */
 
 int verb_static(const char *program, bool is_json);
-/* baton check asks: 1, and the reason, if the function at ADDRESS does not fit ROLE in an item. */
-int verb_fits(const char *path, const char *address, const char *role, const char *size);
+/* baton check asks: 1, and the reason, if the function in FILE at ADDRESS does not fit ROLE in an item, or does not take what
+ * the reader of the item answers. WORDS: FILE ADDRESS ROLE SIZE, then FILE ADDRESS ROLE of the reader or nothing. */
+int verb_fits(char *words[], unsigned count);
 int verb_lines(void);
 int verb_judge(const char *facts, bool is_json, const char *conf);
 

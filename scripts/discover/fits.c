@@ -3,7 +3,8 @@
  * starts this because it needs libdw, and a start of a program does not.
  *
  * Promise: what is said not to fit does not: an argument or an answer that is not in the register that the item has it
- * in, or of another size. What is not known fits. What would fit is said.
+ * in, or of another size, or of another type than the function beside it has. What is not known fits. What would fit is
+ * said.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,6 +26,8 @@ struct shape {
     enum class class;
     unsigned long size; /* its own; of a pointer: of what it points at, 0: not known */
     char text[80];      /* as C has it */
+    Dwarf_Die type;     /* behind other names; of a pointer: what it points at */
+    bool has_type;
 };
 
 struct function_shape {
@@ -88,15 +91,17 @@ static void describe_shape(Dwarf_Die *of, struct shape *out)
         return;
     }
     out->size = size_of(&type);
+    out->type = type;
+    out->has_type = true;
     switch (dwarf_tag(&type)) {
     case DW_TAG_pointer_type:
     case DW_TAG_reference_type:
     case DW_TAG_rvalue_reference_type:
         out->class = CLASS_POINTER;
-        out->size = dwarf_type_behind(&type, &behind) &&
-                            dwarf_tag(&behind) != DW_TAG_subroutine_type
-                        ? size_of(&behind)
-                        : 0;
+        out->has_type = dwarf_type_behind(&type, &behind);
+        out->size = out->has_type && dwarf_tag(&behind) != DW_TAG_subroutine_type ? size_of(&behind)
+                                                                                  : 0;
+        out->type = behind;
         return;
     case DW_TAG_enumeration_type:
         out->class = CLASS_WORD;
@@ -150,10 +155,16 @@ static bool is_in_register(const struct shape *shape)
 }
 
 /* "int (int *)" */
+static void say_signature(const struct function_shape *shape)
+{
+    printf("%s (%s%s)", shape->answer.text, shape->count ? shape->first.text : "void",
+           shape->count > 1 ? ", ..." : "");
+}
+
 static void say_function(const struct function_shape *shape)
 {
-    printf("it is %s (%s%s)", shape->answer.text, shape->count ? shape->first.text : "void",
-           shape->count > 1 ? ", ..." : "");
+    printf("it is ");
+    say_signature(shape);
 }
 
 /* What would fit of a function that reads: its form is another. */
@@ -234,25 +245,104 @@ static bool fits(const struct function_shape *shape, const char *role, unsigned 
     return true;
 }
 
-int verb_fits(const char *path, const char *address, const char *role, const char *size)
+/* ---- what one function answers, and the other takes ---- */
+
+static bool is_struct(Dwarf_Die *type)
 {
-    struct function_shape shape;
+    int tag = dwarf_tag(type);
+
+    return tag == DW_TAG_structure_type || tag == DW_TAG_class_type || tag == DW_TAG_union_type;
+}
+
+/* A class may be a part of another one's objects. */
+static bool is_derived(Dwarf_Die *type)
+{
+    Dwarf_Die child;
+
+    if (dwarf_child(type, &child) != 0)
+        return false;
+    do {
+        if (dwarf_tag(&child) == DW_TAG_inheritance)
+            return true;
+    } while (dwarf_siblingof(&child, &child) == 0);
+    return false;
+}
+
+/* Structs of two names are two. */
+static bool are_others(struct shape *a, struct shape *b)
+{
+    const char *names[2];
+
+    if (!a->has_type || !b->has_type || !is_struct(&a->type) || !is_struct(&b->type))
+        return false;
+    names[0] = dwarf_diename(&a->type);
+    names[1] = dwarf_diename(&b->type);
+    return names[0] && names[1] && strcmp(names[0], names[1]) != 0 && !is_derived(&a->type) &&
+           !is_derived(&b->type);
+}
+
+static bool is_same_value(struct shape *a, struct shape *b)
+{
+    if (a->class == CLASS_POINTER && b->class == CLASS_POINTER)
+        return !are_others(a, b);
+    if (a->class == CLASS_WORD && b->class == CLASS_WORD)
+        return a->size == b->size;
+    if (a->class == CLASS_POINTER && b->class == CLASS_WORD)
+        return b->size == sizeof(void *);
+    return a->class != CLASS_WORD || b->class != CLASS_POINTER || a->size == sizeof(void *);
+}
+
+/* What F of get=F returns, or F of fill=F writes, is what the others take. */
+static bool fits_reader(const struct function_shape *shape, struct function_shape *reader,
+                        const char *role, bool is_filled)
+{
+    struct shape first = shape->first;
+    bool is_same;
+
+    if (!shape->count || (is_filled && !reader->count))
+        return true;
+    if (!is_filled)
+        is_same = is_same_value(&reader->answer, &first);
+    else
+        is_same = strcmp(role, "put") != 0 || !are_others(&reader->first, &first);
+    if (is_same)
+        return true;
+    printf("it does not fit: ");
+    say_function(shape);
+    printf(", and the function of %s is ", is_filled ? "fill=" : "get=");
+    say_signature(reader);
+    return false;
+}
+
+static bool describe(unsigned module, const char *address, struct function_shape *out)
+{
     Dwarf_Die die;
 
-    if (!modules_add(path) ||
-        !dwarf_function(names_of(&modules[0]), strtoul(address, NULL, 16), &die))
+    if (!dwarf_function(names_of(&modules[module]), strtoul(address, NULL, 16), &die))
+        return false;
+    describe_function(&die, out);
+    return true;
+}
+
+int verb_fits(char *words[], unsigned count)
+{
+    struct function_shape shape, reader;
+    const char *role = words[2];
+
+    if (!modules_add(words[0]) || !describe(0, words[1], &shape))
         return 0;
-    describe_function(&die, &shape);
-    return !fits(&shape, role, strtoul(size, NULL, 10));
+    if (!fits(&shape, role, strtoul(words[3], NULL, 10)))
+        return 1;
+    if (count < 7 || !modules_add(words[4]) || !describe(modules_count - 1, words[5], &reader))
+        return 0;
+    return !fits_reader(&shape, &reader, role, !strcmp(words[6], "fill"));
 }
 
 #else
-int verb_fits(const char *path, const char *address, const char *role, const char *size)
+int verb_fits(char *words[], unsigned count)
 {
-    (void)path;
-    (void)address;
-    (void)role;
-    (void)size;
+    (void)words;
+    (void)count;
     return 0;
 }
 #endif

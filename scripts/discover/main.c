@@ -3,7 +3,8 @@
  * the libraries that it needs would make every start of the launcher slower.
  *
  *   baton-discover static PROGRAM text|json
- *   baton-discover fits FILE ADDRESS ROLE SIZE           is the function there what an item takes it for?
+ *   baton-discover fits FILE ADDRESS ROLE SIZE [FILE ADDRESS ROLE]  is the function there what an item takes it for, and
+ *                                                        does it take what the second one, its reader, answers?
  *   baton-discover lines                                 where in the source addresses are (lines.c)
  *   baton-discover judge FACTS text|json [FILE.conf]     FACTS: a file, or a folder with one a process
  */
@@ -163,7 +164,7 @@ int main(int argc, char **argv)
     char *text = NULL;
     size_t len = 0;
     bool is_static = argc == 4 && !strcmp(argv[1], "static");
-    bool is_fits = argc == 6 && !strcmp(argv[1], "fits");
+    bool is_fits = (argc == 6 || argc == 9) && !strcmp(argv[1], "fits");
     bool is_lines = argc == 2 && !strcmp(argv[1], "lines");
     bool is_judge = (argc == 4 || argc == 5) && !strcmp(argv[1], "judge");
     int status;
@@ -180,7 +181,7 @@ int main(int argc, char **argv)
     /* libstdc++ flushes at exit what is the standard output when it is loaded, for its demangler: the real one. */
     free(facts_demangled("_Z1fv"));
     kept = stdout = allocated(open_memstream(&text, &len));
-    status = is_fits    ? verb_fits(argv[2], argv[3], argv[4], argv[5])
+    status = is_fits    ? verb_fits(argv + 2, (unsigned)argc - 2)
              : is_lines ? verb_lines()
              : is_static
                  ? verb_static(argv[2], !strcmp(argv[3], "json"))

@@ -64,6 +64,12 @@ static bool ask(char *const words[], char *buf, size_t n)
            WEXITSTATUS(status) == 1 && len;
 }
 
+/* The first function of an item, which comes before the others: what these take is what it answers. */
+static struct {
+    const struct slot *slot;
+    char path[4096], at[32];
+} reader;
+
 bool fits_check(const struct slot *slot, const char *name, const struct module *module,
                 uintptr_t address, char *why, size_t n)
 {
@@ -76,16 +82,27 @@ bool fits_check(const struct slot *slot, const char *name, const struct module *
     snprintf(at, sizeof at, "%lx", (unsigned long)(address - module->elf.base));
     snprintf(size, sizeof size, "%u", strstr(slot->item, "size=") ? (unsigned)slot->size : 0);
     for (unsigned place = FN_GET; place <= FN_FREE; place++) {
+        bool has_reader = place != FN_GET && reader.slot == slot;
         char *words[] = {helper,
                          (char *)"fits",
                          (char *)(uintptr_t)module->path,
                          at,
                          (char *)(uintptr_t)role_of(slot, place),
                          size,
+                         has_reader ? reader.path : NULL,
+                         reader.at,
+                         (char *)(uintptr_t)role_of(slot, FN_GET),
                          NULL};
 
-        if (slot->fn.name[place] && !strcmp(slot->fn.name[place], name) && ask(words, why, n))
+        if (!slot->fn.name[place] || strcmp(slot->fn.name[place], name) != 0)
+            continue;
+        if (ask(words, why, n))
             return false;
+        if (place == FN_GET) {
+            reader.slot = slot;
+            snprintf(reader.path, sizeof reader.path, "%s", module->path);
+            snprintf(reader.at, sizeof reader.at, "%s", at);
+        }
     }
     return true;
 }

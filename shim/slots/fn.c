@@ -8,6 +8,8 @@
  *     free=F     get makes a copy, set copies it again; we free it with F;
  *     ,move      get makes a copy and set takes it over (log4cxx NDC); one that was never set is
  *                got rid of by setting it and putting back what was there.
+ * A get= that writes to an address, as one of fill= does, would write anywhere: the first time it is given one, and if it
+ * writes there it is let alone from then on.
  */
 #include "slots/fn.h"
 
@@ -15,13 +17,14 @@
 #include <string.h>
 
 #include "elf/elf.h"
+#include "slots/moves.h"
 
 typedef uintptr_t getter(void);
 typedef uintptr_t setter(uintptr_t value);
 typedef uintptr_t filler(void *value);
 
-/* Value of struct slot's object: what fill= does was seen to be wrong. */
-enum { OVERFLOWS = 1 };
+/* Values of struct slot's object: what fill= does was seen to be wrong; what get= does was seen. */
+enum { OVERFLOWS = 1, RETURNS = 2, WRITES = 3 };
 
 bool slots_watch_setters, slots_setters_known;
 
@@ -80,6 +83,11 @@ static uintptr_t word_load(const void *value)
     return word;
 }
 
+static uintptr_t state_of(const struct slot *slot)
+{
+    return atomic_load_explicit(&((struct slot *)(uintptr_t)slot)->fn.object, memory_order_relaxed);
+}
+
 /*
  * fill= writes into room of its own, with more behind it: one that writes more than the item says is noticed, and
  * let alone from then on. It answers what it likes; one that fails leaves nothing.
@@ -92,7 +100,7 @@ static void fill(const struct slot *slot, void *value)
     unsigned i = 0;
 
     memset(value, 0, slot->size);
-    if (atomic_load_explicit(&own->fn.object, memory_order_relaxed) != OVERFLOWS) {
+    if (state_of(slot) != OVERFLOWS) {
         memset(room, 0, slot->size);
         memset(room + slot->size, MARK, BEHIND);
         ((filler *)slot->fn.function[FN_GET])(room);
@@ -103,8 +111,24 @@ static void fill(const struct slot *slot, void *value)
         else
             atomic_store(&own->fn.object, OVERFLOWS);
     }
-    if (atomic_load_explicit(&own->fn.object, memory_order_relaxed) == OVERFLOWS)
+    if (state_of(slot) == OVERFLOWS)
         slot_failed_as(slot, "the function of fill= writes more bytes than size= says");
+}
+
+/* The first answers, until one has shown what the function is. Only then is it called without us (fn_pair). */
+static __attribute__((noinline)) uintptr_t get_first(const struct slot *slot)
+{
+    struct slot *own = (struct slot *)(uintptr_t)slot;
+    uintptr_t word = 0, none = 0;
+
+    if (state_of(slot) != WRITES && fn_answers(slot, &word)) {
+        if (atomic_compare_exchange_strong(&own->fn.object, &none, RETURNS))
+            moves_plan();
+        return word;
+    }
+    atomic_store(&own->fn.object, WRITES);
+    slot_failed_as(slot, "the function of get= writes to an address: fill=F,size=N fits it");
+    return 0;
 }
 
 static void get(const struct slot *slot, void *value)
@@ -113,8 +137,10 @@ static void get(const struct slot *slot, void *value)
 
     if (slot->fn.is_filled)
         fill(slot, value);
-    else
+    else if (state_of(slot) == RETURNS)
         word_store(value, ((getter *)slot->fn.function[FN_GET])());
+    else
+        word_store(value, get_first(slot));
     errno = saved_errno;
 }
 
@@ -126,9 +152,9 @@ static void set(const struct slot *slot, const void *value)
     int saved_errno = errno;
 
     if (!slot->fn.is_filled) {
-        ((setter *)slot->fn.function[FN_SET])(word_load(value));
-    } else if (atomic_load_explicit(&((struct slot *)(uintptr_t)slot)->fn.object,
-                                    memory_order_relaxed) != OVERFLOWS) {
+        if (state_of(slot) != WRITES)
+            ((setter *)slot->fn.function[FN_SET])(word_load(value));
+    } else if (state_of(slot) != OVERFLOWS) {
         memcpy(slot->fn.takes_address ? (void *)bytes : &word, value, slot->size);
         ((setter *)slot->fn.function[FN_SET])(slot->fn.takes_address ? (uintptr_t)bytes : word);
     }
@@ -195,7 +221,7 @@ static bool fn_pair(const struct slot *slot, struct slot_pair *pair)
 {
     pair->get = (uint64_t(*)(void))slot->fn.function[FN_GET];
     pair->set = (void (*)(uint64_t))slot->fn.function[FN_SET];
-    return !slot->fn.is_filled && slot->policy != POLICY_MOVE;
+    return !slot->fn.is_filled && slot->policy != POLICY_MOVE && state_of(slot) == RETURNS;
 }
 
 static void fn_release(const struct slot *slot, void *value)

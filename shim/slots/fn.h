@@ -25,6 +25,10 @@ bool swap_parse(struct slot *slot, char *text, struct slot_error *error);
 unsigned fn_names(const struct slot *slot, struct slot_meant *meant);
 bool fn_find(struct slot *slot, const char **module);
 
+/* The same: calls the function of get= or at= with the address of some room. False: it has written there, so it is none
+ * that answers. */
+bool fn_answers(const struct slot *slot, uintptr_t *answer);
+
 extern const struct slot_form fn_form;
 
 #endif

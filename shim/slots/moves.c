@@ -145,7 +145,7 @@ void moves_plan(void)
     } else {
         plan_word(moves, epoch);
     }
-    if (old && old->count == moves->count &&
+    if (old && old->count == moves->count && old->pair.get == moves->pair.get &&
         !memcmp(old->list, moves->list, moves->count * sizeof moves->list[0])) {
         mem_free(moves, size);
         moves = old;

@@ -17,7 +17,7 @@
 typedef void *locator(void);
 
 /* Values of struct slot's object that are no addresses. */
-enum { NOT_LOOKED_AT = 0, NONE_STATIC = 1, SHARED = 2 };
+enum { NOT_LOOKED_AT = 0, NONE_STATIC = 1, SHARED = 2, WRITES = 3 };
 
 /* The first answer is looked at: a static object, or one on some heap or among the thread's own. */
 static bool look(struct slot *slot, void *object, uintptr_t thread)
@@ -50,13 +50,34 @@ static bool is_own(const struct slot *place, void *object)
     return false;
 }
 
+/* False: it is none that answers, and is not asked any more. */
+static bool ask(const struct slot *place, void **object)
+{
+    struct slot *slot = (struct slot *)(uintptr_t)place;
+    uintptr_t seen = atomic_load_explicit(&slot->fn.object, memory_order_relaxed), answer;
+
+    if (seen != NOT_LOOKED_AT && seen != WRITES) {
+        *object = ((locator *)slot->fn.function[FN_GET])();
+        return true;
+    }
+    if (seen == WRITES || !fn_answers(slot, &answer)) {
+        atomic_store(&slot->fn.object, WRITES);
+        slot_failed_as(slot, "the function of at= writes to an address: fill=F,size=N fits it");
+        return false;
+    }
+    *object = (void *)answer;
+    return true;
+}
+
 /* Where the calling thread has it. NULL: nowhere, or not for itself. */
 static void *find(const struct slot *slot)
 {
     int saved_errno = errno;
-    void *object = ((locator *)slot->fn.function[FN_GET])();
+    void *object = NULL;
 
-    if (!object)
+    if (!ask(slot, &object))
+        object = NULL;
+    else if (!object)
         slot_failed_as(slot, "the function of at= answers no address");
     else if (!is_own(slot, object))
         object = NULL;

@@ -246,7 +246,8 @@ struct slot {
             bool is_filled;     /* get writes through a pointer that it is given */
             bool takes_address; /* set takes the address of the value */
             bool is_place;      /* get answers where the value is */
-            /* at=: a static object, which may be everybody's, and the thread that got it (place.c) */
+            /* at=: a static object, which may be everybody's, and the thread that got it (place.c);
+             * get=, fill=: what was seen of them (fn.c) */
             _Atomic(uintptr_t) object, object_thread;
         } fn;
         struct {

@@ -77,10 +77,14 @@ def compiled(source, program, *flags):
 
 WRONG = {"fn:at=everybody_at,size=8": ("everybody", "answers two threads with one static object"),
          "fn:at=nowhere_at,size=8": ("device", "answers no address"),
-         "fn:fill=wide_get,size=4,set=device_set": ("overflow", "writes more bytes than size= says")}
+         "fn:fill=wide_get,size=4,set=device_set": ("overflow", "writes more bytes than size= says"),
+         "fn:get=device_get,set=device_set": ("device", "the function of get= writes to an address: fill=F,size=N fits it"),
+         "fn:get=wide_value,set=device_set": ("device", "the function of get= writes to an address"),
+         "fn:at=wide_get,size=24": ("wide", "the function of at= writes to an address: fill=F,size=N fits it")}
 
 
-@test("what a function is seen to do wrong is said, counted, and let alone: the program is as plain", each=WRONG)
+@test("what a function is seen to do wrong is said, counted, and let alone, also without debug information: the program is "
+      "as plain", each=WRONG)
 def let_alone(item):
     kind, why = WRONG[item]
     before = plain("fn_forms", kind).wrong()
@@ -174,8 +178,23 @@ UNFIT = {
     "fn:fill=device_get,size=4,set=wide_put": "put=F takes its address",
     "fn:fill=place_at,size=12,put=wide_put": "at=F,size=12 if that is where the thread has it",
     "fn:get=main,set=device_set": "it is int (int, ...), expected a function that takes nothing",
+    "fn:get=number_get,set=device_set": "device_set: refused: it does not fit: it is int (int), and the function of get= is "
+                                        "long int (void)",
+    "fn:get=place_at,set=device_set": "and the function of get= is struct place * (void)",
+    "fn:get=place_at,set=wide_put": "it is void (struct wide *), and the function of get= is struct place * (void)",
+    "fn:fill=grid_get,size=24,put=wide_put": "it is void (struct wide *), and the function of fill= is void (struct grid *)",
     "swap:small_set": "it is void (unsigned char), expected a function that returns the value before",
 }
+
+
+FIT = ("fn:get=number_get,set=number_set", "fn:get=number_get,set=place_take", "fn:get=place_at,set=place_take",
+       "fn:get=place_at,set=any_take", "fn:get=place_at,set=number_set", "fn:fill=wide_get,size=24,put=wide_put")
+
+
+@needs("libdw")
+@test("check: a function that takes what the other one answers fits, also as an address of anything", each=FIT)
+def fit(item):
+    baton("check", item, PROGRAMS / "fn_forms").exits(0)
 
 
 @needs("libdw")

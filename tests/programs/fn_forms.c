@@ -58,6 +58,19 @@ __attribute__((noinline, used)) long *heap_at(void)
     return mine;
 }
 
+/* What other functions beside these answer and take. */
+struct grid {
+    long rows, columns, cells;
+};
+static __thread long number;
+static void *volatile taken;
+__attribute__((noinline, used)) struct wide wide_value(void) { return wide; }
+__attribute__((noinline, used)) void grid_get(struct grid *to) { *to = (struct grid){0, 0, 0}; }
+__attribute__((noinline, used)) long number_get(void) { return number; }
+__attribute__((noinline, used)) void number_set(unsigned long now) { number = (long)now; }
+__attribute__((noinline, used)) void place_take(const struct place *from) { taken = (void *)(unsigned long)from; }
+__attribute__((noinline, used)) void any_take(void *from) { taken = from; }
+
 /* No thread's state at all. */
 static long everybodys;
 __attribute__((noinline, used)) long *everybody_at(void) { return &everybodys; }

@@ -4,11 +4,13 @@ import os
 import shutil
 import subprocess
 import tempfile
+import time
 import uuid
 from pathlib import Path
 
 from compile import compiled
-from harness import LIBRARY, call, carry, plain, run, test
+from harness import BUILD, LIBRARY, call, carry, plain, run, test
+from needs import needs
 
 KEY = "key:request_key"
 HOOKS = {"BATON_HOOKS": "call_submit(kind=call,fn=2,arg=3);list_submit(kind=submit,obj=2);task_execute(kind=run,obj=1)"}
@@ -113,3 +115,39 @@ def unseen():
                "try: os.wait()\nexcept ChildProcessError: print('no child')"]
     env = {"BATON_HOOKS": f"nobody_{uuid.uuid4().hex}(kind=call,fn=1,arg=2)"}
     carry("key:n=1", *watcher, env=env).ok().quiet().same_output_as(plain(*watcher))
+
+
+@needs("setpriv")
+@test("what was generated and not used for a day is removed, a few at a time; what is younger, or is not ours, stays")
+def removes_what_is_old():
+    nobody = "setpriv --reuid=65534 --regid=65534 --clear-groups env".split()  # root's own folder is everybody's
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        kept = Path(folder, "runtime", "baton")
+        kept.mkdir(parents=True)
+        for owned in kept.parent, kept:
+            os.chown(owned, 65534, 65534)
+        for part in (LIBRARY, BUILD / "baton-plan"):
+            shutil.copy(part, folder)
+        settings = [f"XDG_RUNTIME_DIR={kept.parent}", "BATON_CARRY=" + KEY, f"LD_PRELOAD={folder}/libbaton.so"]
+        words = [*settings, shutil.copy(program(), folder), "call"]
+
+        def start(number):
+            plain(*nobody, f"BATON_HOOKS={HOOKS['BATON_HOOKS']};old_{number}(kind=call,fn=1,arg=2)", *words)
+
+        start(0)
+        made = list(kept.glob("*.plan"))
+        assert len(made) == 1, made
+        # A start looks at the names of one first digit: there is one of each digit, and of each age.
+        old, stay = set(), set(made)
+        for digit in "0123456789abcdef":
+            for name, hours, those in ((15 * "0" + ".so", 25, old), (14 * "0" + "1.so", 23, stay), ("0.so", 25, stay)):
+                path = kept / (digit + name)
+                shutil.copy(made[0], path)
+                os.utime(path, (time.time() - hours * 3600,) * 2)
+                os.chown(path, 65534, 65534)
+                those.add(path)
+        start(1)
+        gone = {path for path in old if not path.exists()}
+        assert 1 <= len(gone) <= 4, f"removed: {gone} of {len(old)}"
+        assert all(path.exists() for path in stay), [path for path in stay if not path.exists()]

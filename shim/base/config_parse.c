@@ -133,9 +133,9 @@ const char *config_errno_text(int error)
     case ENOMEM:
         return "no memory";
     case EPIPE:
-        return "nobody reads it";
+        return "its reader has gone";
     case EAGAIN:
-        return "nobody reads it for a second";
+        return "nobody reads it";
     default:
         return "system error";
     }

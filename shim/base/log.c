@@ -217,6 +217,8 @@ int fmt_buf(char *buf, size_t n, const char *fmt, ...)
 static struct known {
     int fd;
     bool is_taken, is_open;
+    bool may_block;        /* a pipe, a terminal, a socket: somebody has to read */
+    _Atomic bool is_stuck; /* nobody did, the last time */
     dev_t device;
     ino_t inode;
 } known[4];
@@ -227,6 +229,7 @@ static bool log_look_at(int fd, struct known *into)
 
     if (SYS_CALL(fstat, fd, &st) != 0)
         return false;
+    into->may_block = !S_ISREG(st.st_mode);
     into->device = st.st_dev;
     into->inode = st.st_ino;
     return true;
@@ -269,29 +272,43 @@ bool log_is_still(int fd)
 
 enum {
     WAIT_MS = 100,
-    WAITS = 10
-}; /* for a reader that is slow, on a descriptor that does not block */
+    WAITS = 2,   /* for a reader that is slow */
+    PIECE = 4096 /* PIPE_BUF: what is surely taken at once where there is room */
+};
 
-static bool log_wait(int fd)
+/* False: there is no room yet. */
+static bool log_wait(int fd, long milliseconds)
 {
     struct pollfd poll = {.fd = fd, .events = POLLOUT};
-    struct timespec limit = {.tv_nsec = WAIT_MS * 1000000L};
+    struct timespec limit = {.tv_nsec = milliseconds * 1000000L};
 
-    (void)SYS_CALL(ppoll, &poll, 1, &limit, NULL, 0);
-    return true;
+    return SYS_CALL(ppoll, &poll, 1, &limit, NULL, 0) > 0;
 }
 
+/* A descriptor that was there before us may block, and nobody may change that: it is the program's. */
 static int log_write_all(int fd, const char *text, size_t len)
 {
-    unsigned waits = 0;
+    struct known *one = log_known(fd);
+    bool may_block = one && one->may_block;
+    unsigned waits = one && atomic_load(&one->is_stuck) ? WAITS : 0;
 
     while (len) {
-        long done = sys_write(fd, text, len);
+        bool has_room = !may_block || log_wait(fd, waits < WAITS ? WAIT_MS : 0);
+        long done = has_room ? sys_write(fd, text, may_block && len > PIECE ? PIECE : len)
+                             : -EAGAIN;
 
-        if (done == -EINTR || (done == -EAGAIN && waits++ < WAITS && log_wait(fd)))
+        if (done == -EINTR)
             continue;
+        if (done == -EAGAIN && waits++ < WAITS) {
+            if (!may_block)
+                (void)log_wait(fd, WAIT_MS);
+            continue;
+        }
+        if (one)
+            atomic_store(&one->is_stuck, done == -EAGAIN);
         if (done <= 0)
             return done < 0 ? (int)-done : EIO;
+        waits = 0;
         text += done;
         len -= (size_t)done;
     }

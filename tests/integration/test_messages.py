@@ -2,8 +2,11 @@
 import json
 import os
 import shutil
+import socket
 import stat
+import subprocess
 import tempfile
+import time
 import unicodedata
 from pathlib import Path
 
@@ -43,6 +46,57 @@ def report_into_unread_pipe():
     with tempfile.TemporaryDirectory() as folder:
         os.mkfifo(f"{folder}/pipe")
         said(f"{folder}/pipe", "a pipe that nobody reads (errno 6)")
+
+
+@test("what nobody reads, a pipe that blocks among them, is given up soon: a report and a message hold no program's end",
+      each=("pipe", "socket", "FIFO", "stderr"))
+def unread(target):
+    this_machine_only()
+    with tempfile.TemporaryDirectory() as folder:
+        path = f"{folder}/pipe"
+        os.mkfifo(path)
+        reader = os.open(path, os.O_RDWR | os.O_NONBLOCK)
+        left, right = socket.socketpair()
+        full = right.fileno() if target == "socket" else reader
+        os.set_blocking(full, False)
+        for size in (4096, 1):
+            try:
+                while True:
+                    os.write(full, b"x" * size)
+            except BlockingIOError:
+                pass
+        os.set_blocking(full, True)  # the FIFO is opened anew
+        which = {"FIFO": path, "stderr": "stderr"}.get(target, f"/dev/fd/{full}")
+        env = {"LD_PRELOAD": str(LIBRARY), "BATON_CARRY": f"{KEY};kee:a;kee:b;kee:c", "BATON_REPORT": which}
+        errors = full if target == "stderr" else subprocess.PIPE
+        words = [find_program(PROGRAM)]
+        took = []
+        while len(took) < 10 and min(took, default=1) > 0.6:  # a second is too long; others may work here, too
+            started = time.monotonic()
+            done = subprocess.run(words, env={**os.environ, **env}, pass_fds=(full,), stdout=subprocess.PIPE, stderr=errors,
+                                  timeout=60, check=True)
+            took.append(time.monotonic() - started)
+        if target != "stderr" and f'BATON_REPORT="{which}": cannot be written: nobody reads it (errno 11)' not in done.stderr.decode():
+            raise Failure(done.stderr.decode())
+        if min(took) > 0.6:
+            raise Failure(f"it took {took} s")
+        left.close(), right.close(), os.close(reader)
+
+
+@test("a report in pieces: a pipe that is read slowly has all of it")
+def read_slowly():
+    this_machine_only()
+    items = ";".join(f"key:{'n' * 1500}{number}" for number in range(80))
+    reader, writer = os.pipe()
+    process = subprocess.Popen([find_program(PROGRAM)], stdout=subprocess.DEVNULL, stderr=writer,
+                               env={**os.environ, "LD_PRELOAD": str(LIBRARY), "BATON_CARRY": f"{KEY};{items}", "BATON_REPORT": "stderr"})
+    os.close(writer)
+    text = b""
+    while part := os.read(reader, 4096):
+        text += part
+        time.sleep(0.001)
+    if process.wait() or len(json.loads(text)["slots"]) != 81 or len(text) < 100_000:
+        raise Failure(f"{process.returncode} {len(text)}")
 
 
 @test("a report file is its owner's alone; %p is the process, %% a percent sign")

@@ -180,6 +180,21 @@ static void look_for_known(void)
     errno = saved_errno;
 }
 
+/* A crash that cannot be told is found out too late; of the others their end says it, unless the program wants to know. */
+static void look_at_targets(void)
+{
+    if (config.report)
+        outfile_note(config.report);
+    if (config.crash)
+        outfile_note(config.crash);
+    if (config.report && config.strict)
+        config.errors += !outfile_can_be_written("BATON_REPORT", config.report, false);
+    if (config.trace && config.strict)
+        config.errors += !outfile_can_be_written("BATON_TRACE", config.trace, true);
+    if (config.crash && config.stacks)
+        config.errors += !outfile_can_be_written("BATON_CRASH", config.crash, false);
+}
+
 /* The settings, and what they say by themselves. The claim is ours. */
 static void read_settings(char **environment)
 {
@@ -204,11 +219,7 @@ static void read_settings(char **environment)
     if (known_is_waiting)
         loader_watch(look_for_known);
     hooks_init(&config, slots_count > 0 || is_watched, slots_key_count > 0 || slots_have_native);
-    if (config.report) {
-        outfile_note(config.report);
-        if (config.strict && !report_can_be_written(config.report))
-            config.errors++;
-    }
+    look_at_targets();
     log_count();
     if (config.errors && config.strict)
         _exit(EXIT_STRICT);

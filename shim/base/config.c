@@ -109,6 +109,26 @@ static bool config_map(struct reader *r, size_t text_len, size_t item_max)
     return true;
 }
 
+static void config_expect_partner(struct reader *r, size_t setting, bool is_there,
+                                  const char *partner)
+{
+    if (!r->given_at[setting] || is_there)
+        return;
+    log_msg(LOG_LEVEL_ERROR, "%s: does nothing without %s", config_settings[setting].name, partner);
+    r->out->errors++;
+}
+
+/* Settings that mean nothing by themselves. */
+static void config_check_partners(struct reader *r)
+{
+    const struct config *c = r->out;
+
+    config_expect_partner(r, SETTING_leak_age_ns, c->strict || !c->leak_age_ns, "BATON_STRICT=on");
+    config_expect_partner(r, SETTING_crash, c->stacks, "BATON_STACKS=N");
+    config_expect_partner(r, SETTING_trace_size, c->trace, "BATON_TRACE");
+    config_expect_partner(r, SETTING_trace_values, c->trace, "BATON_TRACE");
+}
+
 static size_t config_count_separators(const char *text)
 {
     size_t n = 1;
@@ -137,11 +157,17 @@ void config_scrub(char **envp)
         *kept++ = NULL;
 }
 
+/* What somebody writes who takes it for the switch. Another value may be anybody's variable: early.c asks, too. */
+static bool config_is_bare(const char *entry)
+{
+    return !strncmp(entry, "BATON=1", 7) || !strncmp(entry, "BATON=on", 8);
+}
+
 bool config_is_any(char **envp)
 {
     size_t name_len;
 
-    while (envp && *envp && !config_value(*envp, &name_len))
+    while (envp && *envp && !config_value(*envp, &name_len) && !config_is_bare(*envp))
         envp++;
     return envp && *envp;
 }
@@ -152,6 +178,7 @@ void config_read_as(bool is_secure, char **envp, struct config *out)
     static const char off[] = "BATON_DISABLE";
     struct place file = {.name = "BATON_CONFIG", .column = 1};
     size_t text_len = 0, item_max = 0, file_len = 0, name_len;
+    const char *bare = NULL;
     int fd = -1;
 
     memset(out, 0, sizeof *out);
@@ -160,6 +187,7 @@ void config_read_as(bool is_secure, char **envp, struct config *out)
     for (char **e = envp; e && *e; e++) {
         char *value = config_value(*e, &name_len);
 
+        bare = config_is_bare(*e) ? *e : bare;
         if (!value)
             continue;
         if (name_len == sizeof off - 1 && !memcmp(*e, off, name_len) && !strcmp(value, "all")) {
@@ -173,6 +201,10 @@ void config_read_as(bool is_secure, char **envp, struct config *out)
             file.len = strlen(value);
         }
     }
+    if (bare && !is_secure) {
+        log_msg(LOG_LEVEL_ERROR, "%.20s: no such setting, BATON_HELP=1 lists them", bare);
+        out->errors++;
+    }
     if (!text_len)
         return;
     if (file.len)
@@ -183,6 +215,7 @@ void config_read_as(bool is_secure, char **envp, struct config *out)
             config_read_entry(&r, *e);
         if (fd >= 0)
             config_read_file(&r, &file, fd, file_len);
+        config_check_partners(&r);
     }
     if (fd >= 0)
         sys_close(fd);

@@ -233,14 +233,12 @@ void config_parse(struct reader *r, size_t setting, struct place *p, void *into)
         config_parse_seconds(r->out, p, into);
         break;
     case KIND_TARGET:
-        if (!config_check_target(r->out, p, setting != SETTING_trace))
+        if (!config_check_target(r->out, p, setting == SETTING_report || setting == SETTING_crash))
             break;
         p->text[p->len] = '\0';
         *(const char **)into = p->text;
         break;
     case KIND_PATH:
-        if (setting == SETTING_crash && config_is_no_file(r->out, p, true))
-            break;
         p->text[p->len] = '\0';
         *(const char **)into = p->text;
         break;

@@ -80,7 +80,7 @@ int outfile_check(int fd)
     return S_ISFIFO(st.st_mode) || S_ISCHR(st.st_mode) ? 0 : ENOTSUP;
 }
 
-int outfile_open(const char *target, int flags)
+static int open_as(const char *target, int flags)
 {
     char path[PATH_MAX_HERE];
     int fd = outfile_descriptor(target), error;
@@ -91,7 +91,7 @@ int outfile_open(const char *target, int flags)
         return -ENAMETOOLONG;
     if (!(flags & O_RDWR))
         flags |= O_WRONLY;
-    fd = sys_open(path, flags | O_CREAT | O_APPEND | O_NOFOLLOW | O_NONBLOCK, 0600);
+    fd = sys_open(path, flags | O_APPEND | O_NOFOLLOW | O_NONBLOCK, 0600);
     if (fd < 0)
         return fd;
     error = outfile_check(fd);
@@ -106,6 +106,41 @@ int outfile_open(const char *target, int flags)
         fd = moved;
     }
     return fd;
+}
+
+int outfile_open(const char *target, int flags)
+{
+    return open_as(target, flags | O_CREAT);
+}
+
+/* Nothing is made: may it be? 0, or an errno value. */
+static int look_at_folder(const char *target)
+{
+    char path[PATH_MAX_HERE], *name;
+
+    if (!outfile_path(target, path, sizeof path))
+        return ENAMETOOLONG;
+    name = strrchr(path, '/');
+    if (!name)
+        strcpy(path, ".");
+    else
+        name[name == path] = '\0';
+    return (int)-SYS_CALL(faccessat, AT_FDCWD, path, W_OK | X_OK);
+}
+
+bool outfile_can_be_written(const char *setting, const char *target, bool is_mapped)
+{
+    int fd = open_as(target, is_mapped ? O_RDWR : 0);
+    int error = fd >= 0         ? is_mapped && sys_file_size(fd) < 0 ? ENOTSUP : 0
+                : fd == -ENOENT ? look_at_folder(target)
+                                : -fd;
+
+    if (fd >= 0)
+        outfile_close(fd);
+    if (!error || (error == ENXIO && !is_mapped))
+        return true;
+    outfile_complain(setting, target, error);
+    return false;
 }
 
 void outfile_close(int fd)

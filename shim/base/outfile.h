@@ -22,6 +22,10 @@ void outfile_note(const char *target);
 int outfile_open(const char *target, int flags);
 void outfile_close(int fd);
 
+/* Before main, for whoever wants to know early: says why not, and makes nothing. A pipe may still get its reader, unless
+ * it is to be mapped. */
+bool outfile_can_be_written(const char *setting, const char *target, bool is_mapped);
+
 /* All of TEXT, or nothing where the file would be larger than it may be (EFBIG). 0, or an errno value. */
 int outfile_append(int fd, const char *text, size_t len);
 

@@ -1,8 +1,8 @@
 /*
  * The file that a run under `baton discover` leaves, and what is kept for each thread of it.
  *
- * Promises: the program sees nothing of this: nothing is printed, errno stays, no memory of its heap is used, no
- * descriptor is kept open, and when the file cannot be made nothing is done at all. Its room is reserved before
+ * Promises: the program sees nothing of this: errno stays, no memory of its heap is used, no descriptor is kept open, and
+ * when the file cannot be made nothing is done at all; that is said, unless it was the launcher's folder, which is gone. Its room is reserved before
  * it is mapped, so that a full disk is no SIGBUS. A child of fork has a file of its own.
  *
  * This library is preloaded by `baton discover` only; no other program pays for it.
@@ -15,8 +15,11 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/sys.h"
+
+enum { EXIT_STRICT = 64 }; /* as everywhere */
 
 struct discover_header *page;
 __thread struct recorder *own __attribute__((tls_model("initial-exec")));
@@ -59,24 +62,33 @@ static bool make_name(char *name, size_t n)
     return true;
 }
 
-static struct discover_header *make_file(void)
+static struct discover_header *failed(int *error, long result)
+{
+    *error = (int)-result;
+    return NULL;
+}
+
+static struct discover_header *make_file(int *error)
 {
     char name[600];
-    long memory;
+    long memory, result;
     int fd;
 
-    if (!make_name(name, sizeof name) || sizeof *page > sys_file_limit())
-        return NULL;
+    if (!make_name(name, sizeof name))
+        return failed(error, -ENAMETOOLONG);
+    if (sizeof *page > sys_file_limit())
+        return failed(error, -EFBIG);
     fd = sys_open(name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
     if (fd < 0)
-        return NULL;
-    if (SYS_CALL(fallocate, fd, 0L, 0L, (long)sizeof *page) < 0) {
+        return failed(error, fd);
+    result = SYS_CALL(fallocate, fd, 0L, 0L, (long)sizeof *page);
+    if (result < 0) {
         sys_close(fd);
-        return NULL;
+        return failed(error, result);
     }
     memory = SYS_CALL(mmap, NULL, sizeof *page, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0L);
     sys_close(fd);
-    return memory < 0 && memory > -4096 ? NULL : (struct discover_header *)memory;
+    return memory < 0 && memory > -4096 ? failed(error, memory) : (struct discover_header *)memory;
 }
 
 static void open_unwinder(void)
@@ -282,12 +294,13 @@ static void in_child(void)
 {
     struct discover_header *before = page, *after;
     struct recorder *recorder = own;
+    int error;
 
     if (!before)
         return;
     page = NULL;
     own = NULL;
-    after = make_file();
+    after = make_file(&error);
     if (after) {
         memcpy(after, before, offsetof(struct discover_header, event));
         after->pid = (uint32_t)sys_getpid();
@@ -301,26 +314,62 @@ static void in_child(void)
     sys_unmap(before, sizeof *before);
 }
 
-static const char *setting(void)
+static const char *setting(const char *name)
 {
+    size_t len = strlen(name);
+
     for (char **entry = environ; entry && *entry; entry++) {
-        if (!strncmp(*entry, "BATON_DISCOVER=", 15))
-            return *entry + 15;
+        if (!strncmp(*entry, name, len) && (*entry)[len] == '=')
+            return *entry + len + 1;
     }
     return NULL;
 }
 
+/* One line, cleaned of control characters. BATON_STRICT: the program does not start. */
+static void complain(const char *value, const char *why, int error)
+{
+    static const char begin[] = "baton: BATON_DISCOVER=\"", middle[] = "\": cannot be written: ";
+    const char *strict = setting("BATON_STRICT");
+    char line[800] = "";
+    size_t len;
+
+    strcat(line, begin);
+    strncat(line, value, 511);
+    for (char *c = line; *c; c++) {
+        if ((unsigned char)*c < ' ' || (unsigned char)*c >= 0x7f)
+            *c = '?';
+    }
+    strcat(strcat(line, middle), why);
+    if (error) {
+        strcat(line, "errno ");
+        write_number(line + strlen(line), (unsigned)error);
+    }
+    len = strlen(line);
+    line[len] = '\n';
+    (void)sys_write(2, line, len + 1);
+    if (strict && *strict && strcmp(strict, "0") != 0 && strcmp(strict, "off") != 0)
+        _exit(EXIT_STRICT);
+}
+
 __attribute__((constructor)) static void begin(void)
 {
-    const char *value = setting();
+    const char *value = setting("BATON_DISCOVER");
     struct discover_header *made;
+    int error;
 
-    if (!value || value[0] != '/' || strlen(value) >= sizeof pattern)
+    if (!value || !*value)
         return;
+    if (value[0] != '/' || strlen(value) >= sizeof pattern) {
+        complain(value, "expected a path from / on, of at most 511 bytes", 0);
+        return;
+    }
     strcpy(pattern, value);
-    made = make_file();
-    if (!made)
+    made = make_file(&error);
+    if (!made) {
+        if (error != ENOENT || !strstr(value, "/baton-discover-"))
+            complain(value, "", error);
         return;
+    }
     memcpy(made->magic, DISCOVER_MAGIC, sizeof made->magic);
     made->pid = (uint32_t)sys_getpid();
     open_unwinder();

@@ -123,10 +123,16 @@ static bool begins_with(const char *text, const char *start)
     return !start[i];
 }
 
+/* As config_is_bare has it: BATON=1. */
+static __attribute__((noinline)) bool is_bare(const char *value)
+{
+    return begins_with(value, "1") || begins_with(value, "on");
+}
+
 /* Is there any setting, and none that puts all the others out? As config.c has it: BATON_TEST_ is the tests' own. */
 static bool is_configured(void)
 {
-    static const char prefix[] = "BATON_", tests[] = "TEST_", off[] = "DISABLE=all";
+    static const char prefix[] = "BATON", tests[] = "TEST_", off[] = "DISABLE=all";
     const long *stack = stack_end(); /* the number of arguments, they, NULL, the environment */
     char **environment;
     bool is_any = false;
@@ -141,6 +147,10 @@ static bool is_configured(void)
         if (!begins_with(entry, prefix))
             continue;
         entry += sizeof prefix - 1;
+        if (*entry == '=' && is_bare(entry + 1))
+            is_any = true;
+        if (*entry++ != '_')
+            continue;
         if (begins_with(entry, off) && !entry[sizeof off - 1])
             return false;
         if (is_any || begins_with(entry, tests))

@@ -427,17 +427,6 @@ static long count_alive(int64_t count)
     return count < 0 && context_is_forked ? 0 : (long)count;
 }
 
-bool report_can_be_written(const char *target)
-{
-    int fd = outfile_open(target, 0);
-
-    if (fd >= 0)
-        outfile_close(fd);
-    else if (fd != -ENXIO)
-        outfile_complain("BATON_REPORT", target, -fd);
-    return fd >= 0 || fd == -ENXIO;
-}
-
 /* Not what another user, another descriptor or more room would mend: then what was counted stays in the live report. */
 static bool is_for_good(int error)
 {

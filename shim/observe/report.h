@@ -4,9 +4,6 @@
 
 #include <stdbool.h>
 
-/* Before main, for whoever wants to know early: says why not. A pipe may still get its reader. */
-bool report_can_be_written(const char *target);
-
 /* Writes to `target`: "stderr", or a file that is appended to, one line a process; "%p" in the name
  * is the process id. Called once, when exit has begun. */
 /* Begins the live report beside `target` (base/live.h), if that is a file. Before the first thread block. */

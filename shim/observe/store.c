@@ -116,7 +116,7 @@ static bool open_trace_map(const char *file, unsigned megabytes)
             return false;
         fd = store_open_trace(file, path, sizeof path);
         if (fd < 0) {
-            log_msg(LOG_LEVEL_ERROR, "BATON_TRACE=\"%s\": cannot be opened for writing", file);
+            outfile_complain("BATON_TRACE", file, -fd);
             return false;
         }
         if (SYS_CALL(ftruncate, fd, 0L) < 0 || SYS_CALL(ftruncate, fd, (long)trace_size) < 0 ||

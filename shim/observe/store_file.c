@@ -75,10 +75,14 @@ int store_open_trace(const char *pattern, char *path, size_t size)
         fmt_buf(path + len, size - len, ".%d", pid);
         fd = sys_open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0600);
     }
-    if (fd >= 0 &&
-        (sys_file_size(fd) < 0 || outfile_check(fd))) { /* a pipe, a file with other names */
-        sys_close(fd);
-        return -EINVAL;
+    if (fd >= 0) {
+        int error = sys_file_size(fd) < 0 ? ENOTSUP
+                                          : outfile_check(fd); /* a pipe, a file with other names */
+
+        if (error) {
+            sys_close(fd);
+            return -error;
+        }
     }
     return fd;
 }

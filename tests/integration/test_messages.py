@@ -10,7 +10,7 @@ import time
 import unicodedata
 from pathlib import Path
 
-from harness import Failure, LIBRARY, carry, find_program, plain, run, test, this_machine_only
+from harness import BUILD, Failure, LIBRARY, carry, find_program, plain, run, test, this_machine_only
 from needs import needs, require
 from test_launcher import baton
 
@@ -46,6 +46,51 @@ def report_into_unread_pipe():
     with tempfile.TemporaryDirectory() as folder:
         os.mkfifo(f"{folder}/pipe")
         said(f"{folder}/pipe", "a pipe that nobody reads (errno 6)")
+
+
+TARGETS = {"symbolic": 40, "hard": 31, "pipe": 95, "folder": 21, "no/such": 2}
+
+
+def places(folder):
+    """What a file of ours must not be, each under its name in TARGETS."""
+    victim = Path(folder) / "victim"
+    victim.write_text("mine\n")
+    (Path(folder) / "symbolic").symlink_to(victim)
+    os.link(victim, f"{folder}/hard")
+    os.mkfifo(f"{folder}/pipe")
+    os.mkdir(f"{folder}/folder")
+    return victim
+
+
+@test("a trace, a crash and what is noted down for discover are written to no link, folder, or where no file can be, and that is said "
+      "with errno before main; a strict program does not start", each=[(name, what) for name in ("TRACE", "CRASH", "REPORT", "DISCOVER")
+                                                                       for what in TARGETS])
+def other_targets(name, what):
+    if name == "CRASH" and what == "pipe":
+        return  # it may get its reader
+    error = {("REPORT", "pipe"): 6, ("DISCOVER", "symbolic"): 17, ("DISCOVER", "hard"): 17, ("DISCOVER", "pipe"): 17,
+             ("DISCOVER", "folder"): 17}.get((name, what), TARGETS[what])
+    how = {"before": [BUILD / "libbaton-discover.so"], "preload": False} if name == "DISCOVER" else {}
+    with tempfile.TemporaryDirectory() as folder:
+        victim = places(folder)
+        env = {"BATON_CARRY": KEY, "BATON_STACKS": "4", f"BATON_{name}": f"{folder}/{what}"}
+        after = run(PROGRAM, env=env, **how).complains(f'baton: BATON_{name}="{folder}/{what}": cannot be written: ', f"errno {error}")
+        if len(after.err.splitlines()) != 1 or "task 5" not in after.out:
+            after.fail("expected one message, and that the program runs")
+        if (name, what) != ("REPORT", "pipe"):
+            after = run(PROGRAM, env={**env, "BATON_STRICT": "1"}, **how).exits(64).complains(f"errno {error}")
+            if after.out or len(after.err.splitlines()) != 1:
+                after.fail("main has run, or more than one message")
+        if victim.read_text() != "mine\n" or sorted(os.listdir(folder)) != ["folder", "hard", "pipe", "symbolic", "victim"]:
+            after.fail("something was written or made")
+
+
+@test("BATON_DISCOVER: a path that does not begin at / is said, and a folder of the launcher's that is gone is not")
+def discover_targets():
+    how = {"before": [BUILD / "libbaton-discover.so"], "preload": False}
+    run(PROGRAM, env={"BATON_DISCOVER": "here"}, **how).complains(
+        'baton: BATON_DISCOVER="here": cannot be written: expected a path from / on, of at most 511 bytes')
+    run(PROGRAM, env={"BATON_DISCOVER": "/tmp/baton-discover-gone/%p"}, **how).quiet()
 
 
 @test("what nobody reads, a pipe that blocks among them, is given up soon: a report and a message hold no program's end",

@@ -54,6 +54,14 @@ def strict(variable, value):
         after.fail("main has run")
 
 
+@test("E22: a setting that means nothing without another one is said; with it, or at its default, it is not")
+def partners():
+    idle("true", env={"BATON_LEAK_AGE": "5"}).exits(0).complains("baton: BATON_LEAK_AGE: does nothing without BATON_STRICT=on")
+    for env in ({"BATON_LEAK_AGE": "5", "BATON_STRICT": "on"}, {"BATON_LEAK_AGE": "0"}, {"BATON": "/opt/baton"},
+                {"BATON_CRASH": "/tmp/%p.crash", "BATON_STACKS": "4"}):
+        idle("true", env=env).exits(0).quiet()
+
+
 @test("E22: BATON_STRICT=1 with right settings changes nothing")
 def strict_and_right():
     carry(KEY, "stale_pool_glib", env={"BATON_STRICT": "1"}).ok().quiet().says(RIGHT)

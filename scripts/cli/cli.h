@@ -76,6 +76,8 @@ const char *our_folder(void);
 char *our_file(const char *name);
 /* A file that exists and can be read, as an absolute path: the program may change its directory. */
 char *absolute(const char *path);
+/* With the files in it. */
+void remove_folder(const char *folder);
 /* The path of what exec will find; ends the program when there is none (127) or it is no program (126). */
 char *program_find(const char *name);
 
@@ -127,6 +129,7 @@ int become_program(char **argv);
 /* ---- watch.c: a run that is told about at its end ---- */
 
 bool watch_is_wanted(const struct cli *cli);
+void watch_say_why_not(const struct cli *cli);
 /* Runs the program, says the verdict, ends as the program did. Comes back when it cannot. */
 void watch_run(const struct cli *cli, int (*become)(char **argv));
 

@@ -3,7 +3,6 @@
  * down what its threads hold when work changes hands; what looks into files and judges what was noted down is
  * baton-discover, a process of its own.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -147,18 +146,6 @@ static int become_limited(char **argv)
     if (time_limit)
         end_after(time_limit);
     return become_program(argv);
-}
-
-static void remove_folder(const char *folder)
-{
-    DIR *list = opendir(folder);
-    struct dirent *entry;
-
-    while (list && (entry = readdir(list)))
-        unlink(joined("%s/%s", folder, entry->d_name));
-    if (list)
-        closedir(list);
-    rmdir(folder);
 }
 
 static int judge_folder(const struct cli *cli, const char *folder)

@@ -12,7 +12,7 @@
 
 int cmd_report(const struct cli *cli)
 {
-    struct reports reports = {NULL, 0};
+    struct reports reports = {.count = 0};
     bool is_plain = !cli_has(cli, OPT_report_json) && !cli_has(cli, OPT_report_prometheus);
     struct verdict verdict;
 

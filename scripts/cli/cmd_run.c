@@ -180,6 +180,7 @@ int cmd_run(const struct cli *cli)
         preload_waits(&program, behind ? &other : NULL);
         watch_run(cli, become_program);
     }
+    watch_say_why_not(cli);
     if (!cli_has(cli, OPT_run_no_verdict))
         setenv("BATON_WARN", "on", 0);
     return become_program(cli->argv);

@@ -2,6 +2,7 @@
  * Where we are, and what there is to run: found as exec would find it, so that what is looked at is what
  * will run.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
@@ -39,6 +40,18 @@ char *absolute(const char *path)
     if (path[0] == '/' || !getcwd(folder, sizeof folder))
         return allocated(strdup(path));
     return joined("%s/%s", folder, path);
+}
+
+void remove_folder(const char *folder)
+{
+    DIR *list = opendir(folder);
+    struct dirent *entry;
+
+    while (list && (entry = readdir(list)))
+        unlink(joined("%s/%s", folder, entry->d_name));
+    if (list)
+        closedir(list);
+    rmdir(folder);
 }
 
 static bool is_file(const char *path)

@@ -11,6 +11,7 @@
 struct reports {
     json_t **at; /* each an object with "schema" */
     size_t count;
+    long running; /* a process that has not ended, as a daemon; 0: none */
 };
 
 /* Adds what is in FILE ("-": standard input); ends the program when it is no report. */

@@ -286,6 +286,8 @@ static void each_live(struct reports *reports, const char *file, bool take)
             reports_add(reports, report);
         else
             json_decref(report);
+        if (process && runs && reports && !is_noted(process))
+            reports->running = strtol(process, NULL, 10);
         if (process && !reports)
             note(process);
         else

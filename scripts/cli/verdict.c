@@ -231,7 +231,7 @@ struct verdict verdict_of(const struct reports *reports, const char *typed)
 {
     struct sums sums = {0};
     struct problems problems = {.text = allocated(calloc(1, PROBLEMS_TEXT))};
-    char *name = name_of(program_of(reports), typed);
+    char *name = name_of(reports->count || !typed ? program_of(reports) : typed, typed);
     struct verdict verdict;
     long long wrong = 0;
 

@@ -31,13 +31,43 @@ static bool is_asked_for_anything(void)
     return false;
 }
 
+static bool is_our_number(const char *name)
+{
+    const char *value = getenv(name);
+
+    return value && *value && strtol(value, NULL, 10) == getpid();
+}
+
+/* Does who started us speak to the process that he started, as systemd does of Type=notify and of a socket? Then that one
+ * has to be the program. */
+static bool is_spoken_to(void)
+{
+    const char *socket = getenv("NOTIFY_SOCKET");
+
+    if (is_our_number("LISTEN_PID") || is_our_number("WATCHDOG_PID"))
+        return true;
+    return socket && *socket &&
+           (getenv("SYSTEMD_EXEC_PID") ? is_our_number("SYSTEMD_EXEC_PID")
+                                       : !isatty(STDERR_FILENO));
+}
+
 bool watch_is_wanted(const struct cli *cli)
 {
+    if (is_spoken_to())
+        return false;
     if (cli_has(cli, OPT_run_require) || cli_has(cli, OPT_run_verdict))
         return true;
     if (cli_has(cli, OPT_run_no_verdict))
         return false;
     return cli_has(cli, OPT_run_report) || (isatty(STDERR_FILENO) && is_asked_for_anything());
+}
+
+void watch_say_why_not(const struct cli *cli)
+{
+    if (is_spoken_to() && (cli_has(cli, OPT_run_verdict) || cli_has(cli, OPT_run_require)))
+        say("no verdict: the service manager speaks to the process that it has started, which "
+            "becomes "
+            "the program; --report FILE, and baton report FILE afterwards");
 }
 
 struct watched {
@@ -111,16 +141,23 @@ static void hand_on(const struct watched *watched, const struct reports *reports
     }
 }
 
-static struct verdict conclude(const struct reports *reports, const char *program, int status)
+static struct verdict conclude(const struct reports *reports, const char *program, int status,
+                               bool has_file)
 {
     const char *name;
 
-    if (reports->count) {
+    /* Who carries nothing leaves no report where it ends by _exit. */
+    if (reports->count || !is_asked_for_anything()) {
         struct verdict verdict = verdict_of(reports, program);
 
         if (WIFSIGNALED(status))
             verdict.text = joined("%s (ended by signal %d, %s)", verdict.text, WTERMSIG(status),
                                   strsignal(WTERMSIG(status)));
+        if (reports->running)
+            verdict.text =
+                joined(has_file ? "%s (process %ld still runs: baton report --now %ld)"
+                                : "%s (process %ld still runs: --report FILE keeps what it counts)",
+                       verdict.text, reports->running, reports->running);
         return verdict;
     }
     name = quoted(program);
@@ -145,7 +182,7 @@ static struct verdict conclude(const struct reports *reports, const char *progra
 void watch_run(const struct cli *cli, int (*become)(char **argv))
 {
     struct watched watched = {0};
-    struct reports reports = {NULL, 0};
+    struct reports reports = {.count = 0};
     struct verdict verdict;
     int status;
 
@@ -156,10 +193,10 @@ void watch_run(const struct cli *cli, int (*become)(char **argv))
     reports_read_live(&reports, watched.file, true);
     if (watched.folder) {
         hand_on(&watched, &reports);
-        unlink(watched.file);
-        rmdir(watched.folder);
+        /* With what a daemon keeps there: where it ends, nobody reads it. */
+        remove_folder(watched.folder);
     }
-    verdict = conclude(&reports, cli->argv[0], status);
+    verdict = conclude(&reports, cli->argv[0], status, !watched.folder);
     if (!cli_has(cli, OPT_run_no_verdict) || verdict.word != VERDICT_OK)
         verdict_print(stderr, &verdict);
     if (cli_has(cli, OPT_run_require) && verdict.word != VERDICT_OK && WIFEXITED(status) &&
@@ -168,6 +205,10 @@ void watch_run(const struct cli *cli, int (*become)(char **argv))
     end_as(status);
 }
 #else
+void watch_say_why_not(const struct cli *cli)
+{
+}
+
 bool watch_is_wanted(const struct cli *cli)
 {
     return false;

@@ -90,7 +90,7 @@ static void write_live(const uint8_t *data, size_t size)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct reports reports = {NULL, 0};
+    struct reports reports = {.count = 0};
 
     if (!size)
         return 0;

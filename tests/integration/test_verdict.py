@@ -283,6 +283,46 @@ def waits_transparently():
     baton("run", "--verdict", "sh", "-c", "kill -SEGV $$").exits(-11)
 
 
+@test("the process that a service manager speaks to becomes the program, whatever is to be told of its run")
+def spoken_to():
+    with tempfile.TemporaryDirectory() as folder:
+        def number(env, *options):
+            process = subprocess.Popen(["sh", "-c", f"{env} exec {BATON} run --carry fenv --report {folder}/counts {' '.join(options)} -- sh -c 'echo $$'"],
+                                       stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            out, err = patience.finish(process)
+            expect(process.returncode == 0, err)
+            return int(out) == process.pid, err
+        expect(not number("true;")[0], "it did not stay, with nobody to speak to it")
+        expect(not number("LISTEN_PID=1 WATCHDOG_PID=1 SYSTEMD_EXEC_PID=1 NOTIFY_SOCKET=@x")[0], "it became the program for somebody else")
+        for env in ("LISTEN_PID=$$", "WATCHDOG_PID=$$", "NOTIFY_SOCKET=@x SYSTEMD_EXEC_PID=$$", "NOTIFY_SOCKET=@x"):
+            became, err = number(env)
+            expect(became and not err, f"{env}: {err}")
+        expect("no verdict: the service manager" in number("LISTEN_PID=$$", "--verdict")[1], "not said")
+        expect(len(list(Path(folder).glob("counts.*.live"))) == 5, "no report of those that nobody waited for")
+
+
+@test("a process that goes on when the program has ended is named in the verdict, and nothing of it stays in our folder")
+def goes_on():
+    with tempfile.TemporaryDirectory() as folder:
+        # It ends when its standard input does.
+        command = ["sh", "-c", "exec 3<&0; cat <&3 & until [ -e /proc/$!/exe ] && grep -q live /proc/$!/maps; do sleep 0.05; done"]
+        env = {**os.environ, "TMPDIR": folder}
+        for option in (("--report", f"{folder}/counts"), ("--verdict",)):
+            process = subprocess.Popen([BATON, "run", "--carry", "fenv", *option, "--", *command], stdin=subprocess.PIPE,
+                                       stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=env)
+            said = process.stderr.readline()
+            number = re.search(r"[(]process (\d+) still runs: (.*)[)]$", said)
+            expect(number, said)
+            if option == ("--verdict",):
+                expect(number[2] == "--report FILE keeps what it counts" and not list(Path(folder).glob("baton-run*")), said)
+            else:
+                expect(number[2] == f"baton report --now {number[1]}", said)
+                baton("report", "--now", number[1]).ok().says("still running")
+            patience.finish(process)
+        # What carries nothing and ends by _exit, as dash does, leaves no report, and was not to.
+        baton("run", "--verdict", "sh", "-c", "true").complains("NOTHING CARRIED: nothing was asked for", "baton discover -- sh")
+
+
 @test("baton run: says which programs cannot carry anything, also behind a wrapper; and what was mistyped")
 def says_what_cannot_be():
     static = PROGRAMS / "static_program"

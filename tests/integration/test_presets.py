@@ -4,7 +4,7 @@ import tempfile
 from pathlib import Path
 
 from compile import compiled
-from harness import ROOT, carry, find_program, plain, test
+from harness import ROOT, carry, expect, find_program, plain, test
 from needs import needs, require
 
 TLS = "tls:request_id"
@@ -24,6 +24,8 @@ PRESETS = {
     "openblas": ("preset_openblas", ()),
 }
 CARRIED = {"openblas": "fenv"}  # its workers run no code of the program's; how they compute is what can be seen
+# Contexts that may be alive at the end: of a timer that goes on; of a thread that has not ended yet.
+LEFT = {"poco": 3, "qt": 1}
 
 
 def fired(after, preset, unused=()):
@@ -44,8 +46,8 @@ def library(name):
     plain(program, env=env).wrong()
     after = carry(CARRIED.get(name, TLS), program, env={"BATON_HOOKS": f"preset:{preset}", **env}, launched=True).ok()
     fired(after, preset, unused)
-    if preset == "openblas":
-        after.clean()
+    alive = [after.reported()[what] for what in ("contexts_alive", "records_alive", "values_alive")]
+    expect(alive[0] <= LEFT.get(preset, 0) and not any(alive[1:]), f"alive at the end: {alive}")
 
 
 @test("pools of std::packaged_task", each=[("g++", "-O0"), ("g++", "-O2"), ("clang++", "-O0")])

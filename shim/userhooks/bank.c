@@ -7,6 +7,8 @@
 #include "elf/elf.h"
 #include "userhooks/core.h"
 
+enum { THUNKS_KEPT = 256 };
+
 static struct lock take_lock;
 
 /* One whose function was unloaded: no pointer to it is good any more. Its number; 0: none. */
@@ -42,6 +44,7 @@ unsigned thunk_take(struct named_hook *hook, enum thunk_role role, void *origina
                 atomic_store(&hook->belief, BELIEF_EACH);
             atomic_store(&thunks[index].is_right, false);
             atomic_store(&thunks[index].fault, FAULT_NONE);
+            atomic_store(&thunks[index].probe, NULL);
             thunks[index].hook = hook;
             thunks[index].role = role;
             atomic_store(&thunks[index].original, original);
@@ -53,6 +56,25 @@ unsigned thunk_take(struct named_hook *hook, enum thunk_role role, void *origina
     }
     lock_drop(&take_lock);
     return index;
+}
+
+unsigned thunk_take_probe(struct named_hook *hook, void *original, struct probe *probe)
+{
+    unsigned used;
+
+    lock_take(&take_lock);
+    used = atomic_load(&thunks_used);
+    if (used < THUNKS - THUNKS_KEPT) {
+        thunks[used].hook = hook;
+        thunks[used].role = THUNK_PROBE;
+        atomic_store(&thunks[used].probe, probe);
+        atomic_store(&thunks[used].original, original);
+        atomic_store_explicit(&thunks_used, used + 1, memory_order_release);
+    } else {
+        used = 0;
+    }
+    lock_drop(&take_lock);
+    return used;
 }
 
 void thunk_fork_lock(void)

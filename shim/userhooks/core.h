@@ -58,6 +58,12 @@ static inline bool thunk_is_ours(const void *address)
 /* The thunk that thunk_take would answer if there is one already; 0: none. */
 unsigned thunk_find(const struct named_hook *hook, enum thunk_role role, const void *original);
 
+/* ---- probe.c: kind=call, until it is known that its callback gets what arg= says ---- */
+
+/* Slow. In front of the function, and around a callback: what to call. */
+void probe_submit(struct thunk *of, struct thunk_frame *frame, struct wrap *wrap);
+void *probe_run(struct thunk *thunk, struct thunk_frame *frame, struct wrap *wrap);
+
 /* ---- repeat.c: kind=call,repeat ---- */
 
 struct named_repeat {

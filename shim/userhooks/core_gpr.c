@@ -40,6 +40,10 @@ static void *enter_function(struct thunk *thunk, struct thunk_frame *frame, stru
     switch (hook->spec.kind) {
     case NAMED_CALL:
         is_done = kinds_submit_call(hook, frame, wrap, is_slow);
+        if (!is_done && is_slow) { /* it is not believed yet */
+            probe_submit(thunk, frame, wrap);
+            is_done = true;
+        }
         break;
     case NAMED_SUBMIT:
     case NAMED_PUT:
@@ -118,6 +122,10 @@ void *thunk_wrap_enter(struct thunk_frame *frame, struct wrap *wrap, bool is_slo
     case THUNK_REPEAT:
         target = kinds_run_repeat(thunk->hook, frame, wrap, is_slow);
         break;
+    case THUNK_PROBE:
+    case THUNK_TRIED:
+        target = is_slow ? probe_run(thunk, frame, wrap) : NULL;
+        break;
     case THUNK_FIELD:
         target = kinds_run_field(thunk, frame, wrap, is_slow);
         break;
@@ -159,7 +167,7 @@ bool thunk_wrap_leave(struct thunk_frame *frame, struct wrap *wrap, bool is_slow
     int saved_errno = is_slow ? errno : 0;
     bool is_done = true;
 
-    if (thunk->role == THUNK_REPEAT) {
+    if (wrap->node) {
         is_done = is_slow;
         if (is_slow)
             named_repeat_leave(wrap->node, wrap);

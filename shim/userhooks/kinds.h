@@ -114,9 +114,17 @@ bool kinds_keep(struct named_hook *hook, const struct table_key *key, bool is_sl
 void kinds_enter(struct wrap *wrap, struct context *context);
 /* After a task: false means call again with is_slow. */
 bool kinds_leave(struct wrap *wrap, bool is_slow);
-/* In front of a submit function; WRAP is NULL in an entry thunk. False: call again with is_slow. */
+/* In front of a submit function; WRAP is NULL in an entry thunk. False: call again with is_slow; if that was so, its item is
+ * not believed yet (probe_submit). */
 bool kinds_submit_call(struct named_hook *hook, struct thunk_frame *frame, struct wrap *wrap,
                        bool is_slow);
+/* What a callback of kind=call gets in place of its data; NULL: the context was let go, and counted. */
+void *kinds_node(struct named_hook *hook, void *function, void *data, struct context *context);
+/* The function gets these in place of the callback and its data. */
+void kinds_exchange(const struct named_hook *hook, struct thunk_frame *frame, struct wrap *wrap,
+                    void *function, void *data);
+/* Is what a callback got ours? */
+bool kinds_is_node(const struct named_hook *hook, uint64_t value);
 void kinds_put_back_arguments(const struct named_hook *hook, struct thunk_frame *frame,
                               const struct wrap *wrap);
 /* Around a callback: the function to call, NULL: call again with is_slow. */

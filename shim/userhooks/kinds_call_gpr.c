@@ -16,6 +16,51 @@
 
 /* ---- kind=call ---- */
 
+static inline void *make_node(struct named_hook *hook, void *function, void *data,
+                              struct context *context)
+{
+    bool is_repeating = hook->spec.is_repeating;
+    struct record *record = is_repeating ? NULL : record_new();
+    void *node = is_repeating ? (void *)named_repeat_new(function, data, context) : record;
+
+    if (record)
+        *record = (struct record){function, data, context};
+    if (!node) {
+        context_rollback(FAMILY_NAMED, context);
+        context_count_bare(FAMILY_NAMED, is_repeating ? BARE_FULL : BARE_MEMORY);
+    }
+    return node;
+}
+
+void *kinds_node(struct named_hook *hook, void *function, void *data, struct context *context)
+{
+    return make_node(hook, function, data, context);
+}
+
+static inline void exchange(const struct named_hook *hook, struct thunk_frame *frame,
+                            struct wrap *wrap, void *function, void *data)
+{
+    uint64_t *fn = frame_argument(frame, hook->spec.fn),
+             *arg = frame_argument(frame, hook->spec.arg);
+
+    if (wrap) {
+        wrap->theirs[0] = *fn;
+        wrap->theirs[1] = *arg;
+    }
+    *fn = (uint64_t)function;
+    *arg = (uint64_t)data;
+    if (wrap) {
+        wrap->ours[0] = *fn;
+        wrap->ours[1] = *arg;
+    }
+}
+
+void kinds_exchange(const struct named_hook *hook, struct thunk_frame *frame, struct wrap *wrap,
+                    void *function, void *data)
+{
+    exchange(hook, frame, wrap, function, data);
+}
+
 bool kinds_submit_call(struct named_hook *hook, struct thunk_frame *frame, struct wrap *wrap,
                        bool is_slow)
 {
@@ -29,44 +74,18 @@ bool kinds_submit_call(struct named_hook *hook, struct thunk_frame *frame, struc
         return true;
     if (!*fn)
         return kinds_had_nothing(hook);
-    if (unlikely(!named_is_right(hook, kinds_thunk(frame)))) {
-        if (!is_slow)
-            return false;
-        if (!named_has_function(kinds_thunk(frame), (void *)*fn))
-            return true;
-    }
+    if (unlikely(!named_is_right(hook, kinds_thunk(frame))))
+        return false;
     if (!is_slow && (hook->spec.is_repeating || !kinds_capture_is_fast(thread) ||
                      thread->records.next == thread->records.end))
         return false;
     context = context_capture(FAMILY_NAMED);
     if (!context)
         return true;
-    if (hook->spec.is_repeating) {
-        struct named_repeat *registration = named_repeat_new((void *)*fn, (void *)*arg, context);
-
-        node = registration;
-    } else {
-        struct record *record = record_new();
-
-        if (record)
-            *record = (struct record){(void *)*fn, (void *)*arg, context};
-        node = record;
-    }
-    if (!node) {
-        context_rollback(FAMILY_NAMED, context);
-        context_count_bare(FAMILY_NAMED, hook->spec.is_repeating ? BARE_FULL : BARE_MEMORY);
+    node = make_node(hook, (void *)*fn, (void *)*arg, context);
+    if (!node)
         return true;
-    }
-    if (wrap) {
-        wrap->theirs[0] = *fn;
-        wrap->theirs[1] = *arg;
-    }
-    *fn = (uint64_t)thunk_address(hook->callback, true);
-    *arg = (uint64_t)node;
-    if (wrap) {
-        wrap->ours[0] = *fn;
-        wrap->ours[1] = *arg;
-    }
+    exchange(hook, frame, wrap, thunk_address(hook->callback, true), node);
     tally_carried(hook, 1);
     return true;
 }
@@ -99,7 +118,7 @@ static void *run_call_again(struct named_hook *hook, const struct record *record
     return record->function;
 }
 
-static bool is_of_hook(const struct named_hook *hook, uint64_t value)
+bool kinds_is_node(const struct named_hook *hook, uint64_t value)
 {
     const struct record *record = (const struct record *)value;
 
@@ -128,7 +147,7 @@ static void *find_record(struct named_hook *hook, struct thunk_frame *frame, str
 {
     unsigned position = 1;
 
-    while (position <= NAMED_ARGUMENTS && !is_of_hook(hook, *frame_argument(frame, position)))
+    while (position <= NAMED_ARGUMENTS && !kinds_is_node(hook, *frame_argument(frame, position)))
         position++;
     named_record_missing(hook, position <= NAMED_ARGUMENTS ? position : 0);
     if (position <= NAMED_ARGUMENTS) {

@@ -60,12 +60,16 @@ enum thunk_role {
     THUNK_FUNCTION,
     THUNK_CALL,
     THUNK_REPEAT,
+    THUNK_PROBE, /* call, repeat, until the item is believed: of one call of the function (probe.c) */
+    THUNK_TRIED, /* and of one callback */
     THUNK_FIELD,
     THUNK_STDFUNCTION,
     THUNK_VIRTUAL
 };
 
 enum { THUNKS = 2048 };
+
+struct probe;
 
 struct thunk {
     struct named_hook *hook;  /* NULL: passes through */
@@ -76,10 +80,12 @@ struct thunk {
     bool is_refused;
     bool
         is_open; /* row, by symbol: its library is not there yet, the caller decides which copy is meant */
-    bool is_wanted;        /* row: to be looked for among the pointers */
-    uint16_t next;         /* row: of the same hash; 0: the last */
-    atomic_bool is_right;  /* a call of it had what its item's positions name */
-    _Atomic uint8_t fault; /* the first of enum named_fault */
+    bool is_wanted;                /* row: to be looked for among the pointers */
+    uint16_t next;                 /* row: of the same hash; 0: the last */
+    atomic_bool is_right;          /* a call of it had what its item's positions name */
+    _Atomic uint8_t fault;         /* the first of enum named_fault */
+    _Atomic uint8_t probes;        /* calls of it that were tried (probe.c) */
+    _Atomic(struct probe *) probe; /* THUNK_PROBE, THUNK_TRIED */
 };
 extern struct thunk thunks[THUNKS];
 extern _Atomic unsigned thunks_used; /* the next one to give out */
@@ -87,6 +93,8 @@ extern unsigned thunks_rows_end;     /* the first that is no row */
 
 /* The thunk for (hook, role, original), a new one if need be; 0: the bank is full. */
 unsigned thunk_take(struct named_hook *hook, enum thunk_role role, void *original);
+/* One that nobody else gets, for the probe, while there are enough left for others; 0: there are not. */
+unsigned thunk_take_probe(struct named_hook *hook, void *original, struct probe *probe);
 void thunk_fork_lock(void);
 void thunk_fork_unlock(void);
 
@@ -112,6 +120,8 @@ void queue_fork_lock(void);
 void queue_fork_unlock(void);
 /* A callback met no record where cbarg says; it came at POSITION, 0: nowhere. Slow: says so, once. */
 void named_record_missing(struct named_hook *hook, unsigned position);
+/* A callback of the function OF did not get what arg= says: said, and nothing more of it is handed over. Slow. */
+void named_data_missing(struct thunk *of);
 
 /* What a position of its item turns out not to be. */
 enum named_fault {
@@ -121,7 +131,8 @@ enum named_fault {
     FAULT_OBJECT,
     FAULT_CALLABLE,
     FAULT_VIRTUAL,
-    FAULT_POINTER
+    FAULT_POINTER,
+    FAULT_DATA
 };
 /* Says it once a function; the other counts, too. Slow. */
 void named_say_fault(struct thunk *thunk, enum named_fault fault);
@@ -131,7 +142,8 @@ void named_found_fault(struct thunk *thunk, enum named_fault fault);
  * The positions of an item are believed of a function once a call of it had what they name: until then it is looked at,
  * with nothing read that may not be (suspect.c). Slow; false: it was said, and nothing may be changed.
  */
-bool named_has_function(struct thunk *thunk, const void *address);
+bool named_has_function(struct thunk *thunk,
+                        const void *address); /* says nothing of its data: probe.c */
 bool named_has_field(struct thunk *thunk, uintptr_t object);
 /* These are said, and for the caller to count: may a pointer be read there? And all of the list, of MOST at most? */
 bool named_has_pointer(struct thunk *thunk, uintptr_t place);

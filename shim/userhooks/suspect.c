@@ -136,7 +136,7 @@ bool named_has_list(struct thunk *thunk, uintptr_t object, unsigned most)
 
 bool named_has_function(struct thunk *thunk, const void *address)
 {
-    return is_function(thunk, address) ? found_right(thunk) : found_wrong(thunk, FAULT_FUNCTION);
+    return is_function(thunk, address) || found_wrong(thunk, FAULT_FUNCTION);
 }
 
 static bool has_field_at(const struct named_hook *hook, uintptr_t object)

@@ -40,7 +40,7 @@ thunk_personality(int version, int actions, uint64_t exception_class,
         frame =
             (struct thunk_frame *)(get_register(unwinding, FRAME_POINTER) - FRAME_BELOW_POINTER);
         wrap = (struct wrap *)(void *)((char *)frame - WRAP_SIZE);
-        if (wrap->context && wrap->thunk->role == THUNK_REPEAT)
+        if (wrap->context && wrap->node)
             named_repeat_leave(wrap->node, wrap);
         else if (wrap->context)
             scope_leave_slow(thread_self, wrap_place(wrap));

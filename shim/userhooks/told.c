@@ -40,6 +40,9 @@ static const char *const faults[] = {
     [FAULT_POINTER] =
         "what it names is nothing that data=, next= or *N can be read from: nothing was handed "
         "over",
+    [FAULT_DATA] =
+        "the callback of fn= does not get what arg= names, or not as argument cbarg=: nothing more "
+        "is handed over",
 };
 
 static const char never_met[] =
@@ -67,6 +70,12 @@ void named_found_fault(struct thunk *thunk, enum named_fault fault)
 {
     named_unmet(thunk->hook);
     named_say_fault(thunk, fault);
+}
+
+void named_data_missing(struct thunk *of)
+{
+    named_found_fault(of, FAULT_DATA);
+    atomic_store(&of->fault, FAULT_DATA); /* whatever was wrong before */
 }
 
 /* Of the first of its functions that has none of what the item names; NULL: there is none like that. */

@@ -12,6 +12,7 @@ NO_CALLABLE = "what obj= names is no std::function: nothing was handed over"
 NO_VIRTUAL = "what obj= names is no object with a function at slot= in its vtable: nothing was handed over"
 NEVER_MET = "met nothing of what was handed over"
 NO_POINTER = "what it names is nothing that data=, next= or *N can be read from: nothing was handed over"
+NO_DATA = "the callback of fn= does not get what arg= names, or not as argument cbarg=: nothing more is handed over"
 ELSEWHERE = "as another argument than cbarg= says"
 
 
@@ -43,7 +44,7 @@ WRONG = {
                                               ("field_submit(kind=field,obj=1,off=8,data=8)", NEVER_MET)]),
     "four": (whole, "call list", KEY, [("call_submit(kind=field,obj=3,off=8)", NO_OBJECT),
                                        (LIST, ""), ("task_execute(kind=run,obj=6)", NEVER_MET)]),
-    "repeat": (more, "", KEY, [("watch_add(kind=call,fn=2,arg=3,cbarg=1,repeat)", ELSEWHERE)]),
+    "repeat": (more, "", KEY, [("watch_add(kind=call,fn=2,arg=3,cbarg=1,repeat)", NO_DATA)]),
     "code": (more, "", KEY, [("watch_add(kind=stdfunction,obj=2)", NO_CALLABLE)]),
     "stdfunction": (results, "", KEY, [("results_long(kind=stdfunction,obj=1,cbarg=4)", ELSEWHERE),
                                        ("results_big(kind=stdfunction,obj=1)", ELSEWHERE)]),
@@ -177,3 +178,29 @@ def looks_like(what):
     after = run(overloads(), what, env=env, launched=True).ok().says("of 3, 3 called").complains(NO_CALLABLE)
     mine = after.reported()["hooks"][0]
     expect(mine["carried"] == 0 and mine["unmet"] == 3, f"{mine}")
+
+
+def arguments():
+    return compiled("arguments", "-O1", "hooks_arguments.c")
+
+
+# The way of its data, and which argument is taken for it.
+NOT_ITS_DATA = [(way, arg) for way in ("pointer", "number", "same") for arg in (1, 4, 5, 6)]
+
+
+@test("a wrong arg= beside a right fn=: all runs, with all its arguments; it is counted and said", each=NOT_ITS_DATA)
+def not_its_data(way, arg):
+    for words in ((60,), (1000, "each")):
+        env = {"BATON_CARRY": KEY, "BATON_HOOKS": f"pool_submit(kind=call,fn=2,arg={arg})", "BATON_STRICT": "on"}
+        after = run(arguments(), way, *map(str, words), env=env, launched=True).says(f"ran {words[0]} ", "broken 0")
+        mine = after.complains(NO_DATA).reported()["hooks"][0]
+        expect(mine["reason"] == NO_DATA and mine["unmet"] >= 1 and mine["fired"] == words[0], f"{mine}")
+
+
+@test("a right arg= is carried from the first call on, however many wait at once", each=("pointer", "number", "same"))
+def its_data(way):
+    for words in (("1",), ("60",), ("5000",), ("5000", "each")):
+        env = {"BATON_CARRY": KEY, "BATON_HOOKS": "pool_submit(kind=call,fn=2,arg=3)", "BATON_STRICT": "on"}
+        after = run(arguments(), way, *words, env=env, launched=True).ok().quiet().clean()
+        mine = after.reported()["hooks"][0]
+        expect(mine["carried"] == mine["fired"] == int(words[0]), f"{mine}")

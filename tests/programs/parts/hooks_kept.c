@@ -55,7 +55,7 @@ static long seen;
 
 static void see(void *argument)
 {
-    seen = (long)pthread_getspecific(request_key) == (long)argument;
+    seen += pthread_getspecific(request_key) == argument;
 }
 
 static void *worker(void *unused)
@@ -64,17 +64,20 @@ static void *worker(void *unused)
     return unused;
 }
 
+/* Twice: of the first call less is exchanged. */
 int main(void)
 {
-    void *registers[2] = {(void *)see, (void *)7};
+    void *registers[2] = {(void *)see, &seen};
     pthread_t thread;
 
     pthread_key_create(&request_key, NULL);
-    pthread_setspecific(request_key, (void *)7);
-    kept_pass_on(registers);
-    pthread_setspecific(request_key, NULL);
-    pthread_create(&thread, NULL, worker, NULL);
-    pthread_join(thread, NULL);
-    printf("seen %ld; registers kept %d %d\n", seen, registers[0] == (void *)see, registers[1] == (void *)7);
-    return !seen || registers[0] != (void *)see || registers[1] != (void *)7;
+    for (int i = 0; i < 2; i++) {
+        pthread_setspecific(request_key, &seen);
+        kept_pass_on(registers);
+        pthread_setspecific(request_key, NULL);
+        pthread_create(&thread, NULL, worker, NULL);
+        pthread_join(thread, NULL);
+    }
+    printf("seen %ld; registers kept %d %d\n", seen, registers[0] == (void *)see, registers[1] == &seen);
+    return seen != 2 || registers[0] != (void *)see || registers[1] != &seen;
 }

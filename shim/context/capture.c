@@ -231,9 +231,30 @@ static APART struct context *capture_by_moves(unsigned family, uintptr_t sp)
 
 static APART struct context *capture_word(unsigned family, uintptr_t sp)
 {
-    struct context *context = context_take_word(thread_self, family);
+    struct context *context = context_take_word(WORD_ONE, thread_self, family);
 
     return likely(context != NULL) ? context : capture_by_moves(family, sp);
+}
+
+static APART struct context *capture_wide(unsigned family, uintptr_t sp)
+{
+    struct context *context = context_take_word(WORD_WIDE, thread_self, family);
+
+    return likely(context != NULL) ? context : capture_by_moves(family, sp);
+}
+
+static APART struct context *capture_none(unsigned family, uintptr_t sp)
+{
+    struct context *context = context_take_word(WORD_NONE, thread_self, family);
+
+    return likely(context != NULL) ? context : capture_any(family, sp);
+}
+
+static struct context *(*way_of_word(void))(unsigned family, uintptr_t sp)
+{
+    return slots_word.form == WORD_ONE    ? capture_word
+           : slots_word.form == WORD_WIDE ? capture_wide
+                                          : capture_none;
 }
 
 /* Where getters are the program's, which may hand over, attach, and leave. */
@@ -335,7 +356,7 @@ void capture_choose(void)
     else if (dangling_on)
         capture_way = capture_built;
     else if (slots_have_copied)
-        capture_way = slots_word.is_expected      ? capture_word
+        capture_way = slots_word.is_expected      ? way_of_word()
                       : atomic_load(&slots_moves) ? capture_by_moves
                                                   : capture_calling_out;
     else

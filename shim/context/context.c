@@ -44,9 +44,10 @@ void context_init(uint32_t max_age_ms, uint32_t max_hops)
     scope_is_words_only = slots_are_words && words_are_quick && !slots_have_owned_keys &&
                           (dangling_on || !slots_always_build) && context_before == words_bytes &&
                           thread_reserve_front(context_before);
-    scope_has_front = scope_is_words_only ||
-                      ((atomic_load(&slots_moves) || atomic_load(&slots_moves_out)) &&
-                       thread_reserve_front(context_before));
+    scope_has_front =
+        scope_is_words_only ||
+        ((atomic_load(&slots_moves) || atomic_load(&slots_moves_out) || slots_word.is_expected) &&
+         thread_reserve_front(context_before));
     if (scope_is_words_only && !dangling_on)
         guard |= GUARD_WORDS;
     else if (slots_have_copied || slots_have_owned_keys)

@@ -9,7 +9,7 @@
  *     context_try_capture, SCOPE_RUN_PLAIN      libuv work, GLib pools, libevent, GOMP, threads
  *     context_try_batch                         libuv work, GLib pools: in threads that have inherited
  *     context_take_words, SCOPE_RUN_WORDS       libuv work, GLib pools: where plain words are carried
- *     context_take_word, SCOPE_RUN_WORD         the same: where one word is carried that functions get and put
+ *     context_take_word, SCOPE_RUN_WORD         the same: where one word is carried that functions get and put (slot_word)
  *     SCOPE_RUN_FAST                            GOMP_parallel
  *     set_carried                               pthread_setspecific
  *     start_try_capture, START_RUN_FAST         pthread_create, thrd_create
@@ -90,7 +90,7 @@ context_take_words(struct thread *thread, unsigned shape, unsigned family)
     return NULL;
 }
 
-/* ---- one word that is got and put by functions (slots/moves.h) ---- */
+/* ---- one word that is got and put by functions, in each of its forms (slots/moves.h) ---- */
 
 /* thread_is_words_only where one such word is all that is copied; the context must be of its epoch as well. */
 static inline __attribute__((always_inline)) bool thread_is_word_only(const struct thread *thread)
@@ -107,43 +107,56 @@ static inline bool guard_is_for_word(void)
 
 /* context_take_words in such a process. NULL: nothing has changed. */
 static inline __attribute__((always_inline)) struct context *
-context_take_word(struct thread *thread, unsigned family)
+context_take_word(enum slot_word_form form, struct thread *thread, unsigned family)
 {
-    uint64_t word;
+    struct context *snapshot;
+    struct slot_wide now;
 
     if (unlikely(!thread_is_word_only(thread) || thread->snapshot.refs <= 0 ||
                  !slot_word_is_right(thread->snapshot.context->epoch)))
         return NULL;
-    word = slots_word.get(slots_word.arg);
-    if (unlikely(word != *slot_word_at(thread->snapshot.context)))
+    now = slot_word_now(form);
+    snapshot = thread->snapshot.context;
+    if (unlikely(!slot_word_is(form, now, snapshot)))
         return NULL;
     thread->snapshot.refs--;
     thread->snapshot.tally[family]++;
-    if (!thread->snapshot.context)
+    if (!snapshot)
         __builtin_unreachable();
-    return thread->snapshot.context;
+    return snapshot;
+}
+
+/* May the context be attached so on such a thread? */
+static inline __attribute__((always_inline)) bool
+scope_may_enter_word(enum slot_word_form form, const struct context *context)
+{
+    return slot_word_is_right(context->epoch) &&
+           (form != WORD_NONE || likely(!*slot_word_at(context)));
 }
 
 /* What was there goes in front of the thread's block; `mark` is how the attach is known. The context is looked for last. */
-#define SCOPE_ENTER_WORD(thread, what, mark)                         \
-    do {                                                             \
-        uint64_t now_ = slots_word.get(slots_word.arg);              \
-        struct context *entered_ = (what);                           \
-                                                                     \
-        *slot_word_at(thread) = now_;                                \
-        mark;                                                        \
-        SCOPE_ATTACH(thread, entered_);                              \
-        if (unlikely(now_ != *slot_word_at(entered_)))               \
-            slots_word.put(slots_word.arg, *slot_word_at(entered_)); \
+#define SCOPE_ENTER_WORD(form, thread, what, mark)         \
+    do {                                                   \
+        struct slot_wide now_ = slot_word_now(form);       \
+        struct context *entered_ = (what);                 \
+                                                           \
+        slot_word_keep(form, now_, thread);                \
+        mark;                                              \
+        SCOPE_ATTACH(thread, entered_);                    \
+        if (unlikely(!slot_word_is(form, now_, entered_))) \
+            slot_word_put(form, entered_);                 \
     } while (0)
 
 /* What was not written, and is as it was, is not written back. */
-static inline __attribute__((always_inline)) void scope_put_back_word(struct thread *thread)
+static inline __attribute__((always_inline)) void scope_put_back_word(enum slot_word_form form,
+                                                                      struct thread *thread)
 {
-    uint64_t was = *slot_word_at(thread);
+    const uint64_t *at = slot_word_at(thread);
+    struct slot_wide was = {{at[0], form == WORD_WIDE ? at[1] : 0}};
 
-    if (unlikely(was != *slot_word_at(thread->attached) || was != slots_word.get(slots_word.arg)))
-        slots_word.put(slots_word.arg, was);
+    if (unlikely(!slot_word_is(form, was, thread->attached) ||
+                 !slot_word_is(form, slot_word_now(form), thread)))
+        slot_word_put(form, thread);
 }
 
 /* ---- sets of carried keys ---- */
@@ -263,19 +276,20 @@ start_try_capture(struct thread *self, unsigned family, void *function, void *da
         }                                                            \
     } while (0)
 
-/* The same where one word is got and put by functions; it was asked whether it is right for the context, too. */
-#define SCOPE_RUN_WORD(self, what, flags, CALL)                                                \
-    do {                                                                                       \
-        struct thread *word_thread_ = (self);                                                  \
-                                                                                               \
-        SCOPE_ENTER_WORD(word_thread_, what, arch_sp_store(&word_thread_->frame_mark, flags)); \
-        CALL;                                                                                  \
-        if (likely(arch_sp_is(&word_thread_->frame_mark, flags))) {                            \
-            scope_put_back_word(word_thread_);                                                 \
-            SCOPE_LEFT(word_thread_, flags);                                                   \
-        } else {                                                                               \
-            scope_leave_here(arch_sp());                                                       \
-        }                                                                                      \
+/* The same where one word is got and put by functions; it was asked whether the context may be attached so, too. */
+#define SCOPE_RUN_WORD(form, self, what, flags, CALL)                      \
+    do {                                                                   \
+        struct thread *word_thread_ = (self);                              \
+                                                                           \
+        SCOPE_ENTER_WORD(form, word_thread_, what,                         \
+                         arch_sp_store(&word_thread_->frame_mark, flags)); \
+        CALL;                                                              \
+        if (likely(arch_sp_is(&word_thread_->frame_mark, flags))) {        \
+            scope_put_back_word(form, word_thread_);                       \
+            SCOPE_LEFT(word_thread_, flags);                               \
+        } else {                                                           \
+            scope_leave_here(arch_sp());                                   \
+        }                                                                  \
     } while (0)
 
 /*

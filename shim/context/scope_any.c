@@ -143,19 +143,47 @@ static APART struct thread *enter_by_moves(struct context *context, uintptr_t fr
     return thread;
 }
 
-/* The lean way where the table has one word. */
+/* The lean way where there is one word. False: nothing has changed. */
+static inline __attribute__((always_inline)) bool enter_word(enum slot_word_form form,
+                                                             struct thread *thread,
+                                                             struct context *context,
+                                                             uintptr_t frame_mark)
+{
+    if (unlikely(!thread_is_word_only(thread) || !scope_may_enter_word(form, context) ||
+                 frame_mark & FRAME_THREAD))
+        return false;
+    thread->is_read = false;
+    SCOPE_ENTER_WORD(form, thread, context,
+                     thread->frame_mark = frame_mark |
+                                          FRAME_SLOW /* SCOPE_LEAVE knows nothing of it */);
+    return true;
+}
+
 static APART struct thread *enter_by_word(struct context *context, uintptr_t frame_mark)
 {
     struct thread *thread = thread_self;
 
-    if (unlikely(!thread_is_word_only(thread) || !slot_word_is_right(context->epoch) ||
-                 frame_mark & FRAME_THREAD))
-        return enter_by_moves(context, frame_mark);
-    thread->is_read = false;
-    SCOPE_ENTER_WORD(thread, context,
-                     thread->frame_mark = frame_mark |
-                                          FRAME_SLOW /* SCOPE_LEAVE knows nothing of it */);
-    return thread;
+    return likely(enter_word(WORD_ONE, thread, context, frame_mark))
+               ? thread
+               : enter_by_moves(context, frame_mark);
+}
+
+static APART struct thread *enter_by_wide(struct context *context, uintptr_t frame_mark)
+{
+    struct thread *thread = thread_self;
+
+    return likely(enter_word(WORD_WIDE, thread, context, frame_mark))
+               ? thread
+               : enter_by_moves(context, frame_mark);
+}
+
+static APART struct thread *enter_by_none(struct context *context, uintptr_t frame_mark)
+{
+    struct thread *thread = thread_self;
+
+    return likely(enter_word(WORD_NONE, thread, context, frame_mark))
+               ? thread
+               : enter_any(context, frame_mark);
 }
 
 static APART struct thread *enter_by_lending(struct context *context, uintptr_t frame_mark)
@@ -337,16 +365,34 @@ static APART void leave_by_moves(uintptr_t sp)
     }
 }
 
+/* False: it is not for this to leave. */
+static inline __attribute__((always_inline)) bool leave_word(enum slot_word_form form,
+                                                             struct thread *thread, uintptr_t sp)
+{
+    if (unlikely(!front_is_at(thread, sp) || !slot_word_is_right(thread->attached->epoch)))
+        return false;
+    scope_put_back_word(form, thread);
+    front_detach(thread);
+    return true;
+}
+
 static APART void leave_by_word(uintptr_t sp)
 {
-    struct thread *thread = thread_self;
-
-    if (unlikely(!front_is_at(thread, sp) || !slot_word_is_right(thread->attached->epoch))) {
+    if (unlikely(!leave_word(WORD_ONE, thread_self, sp)))
         leave_by_moves(sp);
-        return;
-    }
-    scope_put_back_word(thread);
-    front_detach(thread);
+}
+
+static APART void leave_by_wide(uintptr_t sp)
+{
+    if (unlikely(!leave_word(WORD_WIDE, thread_self, sp)))
+        leave_by_moves(sp);
+}
+
+/* An attach without a scope entry is of a context that has none of it. */
+static APART void leave_by_none(uintptr_t sp)
+{
+    if (unlikely(!leave_word(WORD_NONE, thread_self, sp)))
+        leave_here(sp);
 }
 
 static APART void leave_by_lending(uintptr_t sp)
@@ -424,8 +470,12 @@ void scope_leave_here(uintptr_t sp)
 void scope_choose(void)
 {
     if (slots_word.is_expected) {
-        enter_way = enter_by_word;
-        leave_way = leave_by_word;
+        enter_way = slots_word.form == WORD_ONE    ? enter_by_word
+                    : slots_word.form == WORD_WIDE ? enter_by_wide
+                                                   : enter_by_none;
+        leave_way = slots_word.form == WORD_ONE    ? leave_by_word
+                    : slots_word.form == WORD_WIDE ? leave_by_wide
+                                                   : leave_by_none;
     } else if (atomic_load(&slots_moves)) {
         enter_way = enter_by_moves;
         leave_way = leave_by_moves;

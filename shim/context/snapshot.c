@@ -20,6 +20,7 @@
 #include "context/unwind.h"
 #include "context/values.h"
 #include "context/variables.h"
+#include "slots/moves.h"
 #include "slots/origin.h"
 #include "slots/policy.h"
 #include "slots/slots.h"
@@ -131,7 +132,7 @@ static inline __attribute__((always_inline)) bool read_values_here(struct thread
                                 borrowed_from(thread));
     if (dangling_on && slots_have_copied)
         dangling_hold_copied(thread, context);
-    if (is_set && slots_have_owned)
+    if (is_set && slots_have_owned && !slot_word_is_none(context))
         context->flags |=
             CONTEXT_COUNTED; /* let go at once: functions of the program's wait for it */
     return is_set;
@@ -215,7 +216,7 @@ struct context *context_build(struct thread *thread, int64_t refs)
     is_set = slots_have_owned_keys || (slots_have_copied && !slots_are_words)
                  ? read_values(thread, context)
                  : read_values_here(thread, context);
-    if (slots_always_build)
+    if (slots_always_build && !slot_word_is_none(context))
         context->flags |= CONTEXT_ONCE;
     if (!is_set)
         context->flags |= CONTEXT_EMPTY;
@@ -325,6 +326,12 @@ struct context *context_visible(struct thread *thread)
     return thread->attached ? context_of_task(thread) : context_build(thread, 1);
 }
 
+/* Two captures share what has none of the slot whose values they cannot share. */
+static bool may_have_none(void)
+{
+    return slots_word.is_expected && slots_word.form == WORD_NONE;
+}
+
 /* Of a thread on its own: the cached snapshot, renewed when something changed. */
 struct context *context_of_thread(struct thread *thread)
 {
@@ -332,7 +339,8 @@ struct context *context_of_thread(struct thread *thread)
 
     /* A snapshot made in a run must not outlive it, and longjmp may leave one without telling; on the
      * stack of a coroutine it is not known here whether the thread itself is in one. */
-    if (slots_always_build || thread->runs || !coroutine_is_main_stack(thread)) {
+    if ((slots_always_build && !may_have_none()) || thread->runs ||
+        !coroutine_is_main_stack(thread)) {
         struct context *fresh = context_build(thread, 1);
 
         if (!fresh || !(fresh->flags & CONTEXT_EMPTY))
@@ -363,6 +371,10 @@ struct context *context_of_thread(struct thread *thread)
         snapshot = context_build(thread, REFS_BATCH + 1);
         if (!snapshot)
             return NULL;
+        if (unlikely(snapshot->flags & CONTEXT_ONCE)) { /* nobody else has seen it */
+            atomic_store_explicit(&snapshot->refs, 1, memory_order_relaxed);
+            return snapshot;
+        }
         context_keep_snapshot(thread, snapshot);
     } else if (thread->snapshot.refs == 0) {
         if (unlikely(slot_counts_on))

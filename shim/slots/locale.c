@@ -76,9 +76,12 @@ static void locale_initial(const struct slot *slot, void *value)
 
 static uint64_t locale_get(const struct slot *slot)
 {
-    return (uintptr_t)uselocale((locale_t)0);
+    locale_t now = uselocale((locale_t)0);
+
+    return slot->policy != POLICY_SHARE && now == LC_GLOBAL_LOCALE ? 0 : (uintptr_t)now;
 }
 
+/* Not with dup. */
 static void locale_put(const struct slot *slot, uint64_t wanted)
 {
     uselocale((locale_t)(uintptr_t)wanted);

@@ -152,6 +152,16 @@ bool slots_capture(void *values, const void *owner, const void *borrowed, const 
     return is_any_set;
 }
 
+static bool both_have_none(const struct slot *slot, const void *values)
+{
+    void *value = NULL;
+
+    if (*word_at(slot, values) || slot->kind->hold)
+        return false;
+    slot->kind->read(slot, &value);
+    return !value;
+}
+
 bool slots_same(const void *values)
 {
     char now[LATE_TLS_SIZE];
@@ -165,8 +175,11 @@ bool slots_same(const void *values)
 
         if (!is_moved(slot))
             continue;
-        if (slot->is_owned)
-            return false; /* what a context keeps is a copy of its own */
+        if (slot->is_owned) { /* what a context keeps is a copy of its own */
+            if (!both_have_none(slot, values))
+                return false;
+            continue;
+        }
         if (slot->kind->same) {
             if (!slot->kind->same(slot, (const char *)values + slot->offset))
                 return false;

@@ -15,6 +15,11 @@
 struct slot_moves *_Atomic slots_moves, *_Atomic slots_moves_out;
 struct slot_word slots_word;
 
+void slot_word_write(const void *block_end)
+{
+    slots_word.write(slots_word.arg, slot_word_at(block_end));
+}
+
 /* For kinds that do not know better: reads and compares. */
 static bool read_and_compare(const struct slot *slot, const void *value)
 {
@@ -55,23 +60,24 @@ static unsigned candidates(void)
     return count;
 }
 
-/* The first slot that is the only one is the word for good. */
-static void plan_word(const struct slot_moves *moves, uint32_t epoch)
+/* The first slot that is the only one (NULL: none is) is the word for good. */
+static void plan_word(const struct slot *slot, uint32_t epoch)
 {
     static atomic_bool was_planned;
-    const struct slot_move *move = moves->list;
 
-    if (moves->is_one_word && move->from_end == SLOT_WORD_FROM_END &&
-        !atomic_exchange(&was_planned, true)) {
+    if (slot && !atomic_exchange(&was_planned, true)) {
+        const struct slot_kind *kind = slot->kind;
         uint64_t (*direct)(const struct slot *) =
-            move->slot->kind->direct ? move->slot->kind->direct(move->slot) : NULL;
+            slots_word.form == WORD_ONE && kind->direct ? kind->direct(slot) : NULL;
 
-        slots_word.get = direct ? direct : move->get;
-        slots_word.put = move->put;
-        slots_word.arg = direct ? NULL : move->slot;
-        slots_word.slot = move->slot;
+        slots_word.get = direct ? direct : kind->get;
+        slots_word.put = kind->put;
+        slots_word.get_wide = kind->get_wide;
+        slots_word.write = kind->write;
+        slots_word.arg = direct ? NULL : slot;
+        slots_word.slot = slot;
     }
-    if (!moves->is_one_word || move->slot != slots_word.slot)
+    if (!slot || slot != slots_word.slot)
         epoch = 0;
     atomic_store(&slots_word.epoch, epoch);
     if (epoch && atomic_load(&slots_epoch) !=
@@ -79,22 +85,69 @@ static void plan_word(const struct slot_moves *moves, uint32_t epoch)
         atomic_store(&slots_word.epoch, 0);
 }
 
-/* Is it one that is moved in a register, or may be when it is found? */
+/* Is it one that is moved in registers, or may be when it is found? */
 static bool may_be_word(const struct slot *slot)
 {
-    return slot->kind->get && slot->kind->put && !slot->kind->calls_out &&
+    if (slot->kind->calls_out)
+        return false;
+    if (slot->kind->get_wide)
+        return slot->size == sizeof(struct slot_wide);
+    return slot->kind->get && slot->kind->put &&
            (slot->size == sizeof(uint64_t) ||
             (slot->state == SLOT_WAITING && slot->size == LATE_TLS_SIZE));
 }
 
-/* Asked once, by the first plan, of all slots that there will be. */
-static bool expects_word(unsigned count)
+/* The only copied slot that is not refused; NULL: there are more, or none. */
+static const struct slot *only_slot(void)
 {
+    const struct slot *only = NULL;
+
     for (unsigned i = 0; i < slots_count; i++) {
-        if (slots[i].key_index == SLOT_NO_KEY && slots[i].state != SLOT_REFUSED)
-            return count == 1 && !words_are_any && may_be_word(&slots[i]);
+        if (slot_may_be_copied(&slots[i]))
+            return NULL;
+        if (slots[i].key_index != SLOT_NO_KEY || slots[i].state == SLOT_REFUSED)
+            continue;
+        if (only)
+            return NULL;
+        only = &slots[i];
     }
-    return false;
+    return only;
+}
+
+/* Asked once, by the first plan, of all slots that there will be. */
+static void expect_word(const struct slot *slot)
+{
+    slots_word.is_expected = slot && !words_are_any && may_be_word(slot);
+    slots_word.form = slot && slot->kind->get_wide ? WORD_WIDE : WORD_ONE;
+}
+
+/*
+ * Where a slot's values have lives of their own, contexts and threads that have none of it need no more than those of a
+ * word: as long as the slot is the only one that is copied.
+ */
+static void expect_none(void)
+{
+    const struct slot *slot =
+        slots_have_owned && !slots_have_owned_keys && !slots_watched ? only_slot() : NULL;
+
+    slots_word.is_expected = slot && slot->is_owned && slot->policy != POLICY_WEAK &&
+                             !slot->kind->hold && !slot->kind->calls_out && slot->kind->get &&
+                             slot->size == sizeof(uint64_t) && slots_bytes == sizeof(uint64_t);
+    if (slots_word.is_expected)
+        slots_word.form = WORD_NONE;
+}
+
+static bool is_bound(const struct slot *slot, uint32_t epoch)
+{
+    return __atomic_load_n(&slot->state, __ATOMIC_ACQUIRE) == SLOT_BOUND && slot->since <= epoch;
+}
+
+/* Is its one slot of the form that is expected? */
+static bool has_word(const struct slot_moves *moves)
+{
+    return (slots_word.is_expected && slots_word.form == WORD_WIDE ? moves->count == 1
+                                                                   : moves->is_one_word) &&
+           moves->list[0].from_end == SLOT_WORD_FROM_END;
 }
 
 void moves_plan(void)
@@ -106,20 +159,24 @@ void moves_plan(void)
     unsigned count = candidates();
     size_t size = sizeof *moves + count * sizeof moves->list[0];
 
+    if (!was_asked && count)
+        expect_word(only_slot());
+    else if (!was_asked)
+        expect_none();
+    was_asked = true;
     moves = count ? mem_alloc(size) : NULL;
     if (!moves) { /* the other way does as well */
-        atomic_store_explicit(&slots_word.epoch, 0, memory_order_release);
+        const struct slot *none =
+            slots_word.is_expected && slots_word.form == WORD_NONE ? only_slot() : NULL;
+
+        plan_word(none && is_bound(none, epoch) ? none : NULL, epoch);
         return;
     }
-    if (!was_asked)
-        slots_word.is_expected = expects_word(count);
-    was_asked = true;
     moves->count = 0;
     for (unsigned i = 0; i < slots_count; i++) {
         const struct slot *slot = &slots[i];
 
-        if (slot->key_index != SLOT_NO_KEY || slot->is_static_word ||
-            __atomic_load_n(&slot->state, __ATOMIC_ACQUIRE) != SLOT_BOUND || slot->since > epoch)
+        if (slot->key_index != SLOT_NO_KEY || slot->is_static_word || !is_bound(slot, epoch))
             continue;
         is_out |= slot->kind->calls_out;
         moves->list[moves->count++] = (struct slot_move){
@@ -143,7 +200,7 @@ void moves_plan(void)
         atomic_store_explicit(&slots_word.epoch, 0, memory_order_release);
         old = atomic_load(&slots_moves_out);
     } else {
-        plan_word(moves, epoch);
+        plan_word(has_word(moves) ? moves->list[0].slot : NULL, epoch);
     }
     if (old && old->count == moves->count && old->pair.get == moves->pair.get &&
         !memcmp(old->list, moves->list, moves->count * sizeof moves->list[0])) {

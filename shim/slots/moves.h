@@ -39,16 +39,25 @@ struct slot_moves {
 };
 
 /*
- * The copied slot that there is, where that is one, and moved in a register: what hot paths put in line. Written once,
+ * How the copied slot that there is moves, where that is one: in a register; in two; or, of one whose values each have a
+ * life of their own (policy.h), not at all: there is none, neither in the context nor in the thread.
+ */
+enum slot_word_form { WORD_ONE, WORD_WIDE, WORD_NONE };
+
+/*
+ * The copied slot that there is, where that is one of these: what hot paths put in line. Written once,
  * before `epoch` names the first contexts that it is right for; 0 until it is bound, and from when there are more.
  */
 struct slot_word {
-    uint64_t (*get)(const struct slot *slot);
-    void (*put)(const struct slot *slot, uint64_t word);
-    const struct slot *arg; /* of both */
-    _Atomic uint32_t epoch; /* of the contexts that it is right for */
+    uint64_t (*get)(const struct slot *slot);            /* but of WORD_WIDE */
+    void (*put)(const struct slot *slot, uint64_t word); /* of WORD_ONE */
+    struct slot_wide (*get_wide)(const struct slot *slot);
+    void (*write)(const struct slot *slot, void *value); /* but of WORD_ONE */
+    const struct slot *arg;                              /* of all */
+    _Atomic uint32_t epoch;                              /* of the contexts that it is right for */
     const struct slot *slot;
-    bool is_expected; /* it is there, or its slot still waits; written before any capture */
+    enum slot_word_form form; /* both written before any capture: */
+    bool is_expected;         /* it is there, or its slot still waits */
 };
 enum { SLOT_WORD_FROM_END = -16 }; /* a block of values that has no other */
 extern struct slot_word slots_word __attribute__((visibility("hidden")));
@@ -62,6 +71,54 @@ static inline __attribute__((always_inline)) bool slot_word_is_right(uint32_t ep
 {
     return __builtin_expect(atomic_load_explicit(&slots_word.epoch, memory_order_acquire) == epoch,
                             1);
+}
+
+/* A block of values has none of a slot whose values have lives of their own, and that is all there is. */
+static inline bool slot_word_is_none(const void *block_end)
+{
+    return slots_word.is_expected && slots_word.form == WORD_NONE && !*slot_word_at(block_end);
+}
+
+/* What the thread has. */
+static inline __attribute__((always_inline)) struct slot_wide
+slot_word_now(enum slot_word_form form)
+{
+    return form == WORD_WIDE ? slots_word.get_wide(slots_word.arg)
+                             : (struct slot_wide){{slots_word.get(slots_word.arg), 0}};
+}
+
+static inline __attribute__((always_inline)) bool
+slot_word_is(enum slot_word_form form, struct slot_wide now, const void *block_end)
+{
+    const uint64_t *at = slot_word_at(block_end);
+
+    return form == WORD_WIDE  ? now.half[0] == at[0] && now.half[1] == at[1]
+           : form == WORD_ONE ? now.half[0] == at[0]
+                              : (now.half[0] | at[0]) == 0;
+}
+
+/* What the thread had, to be put back; of what is lent behind it: nothing. */
+static inline __attribute__((always_inline)) void
+slot_word_keep(enum slot_word_form form, struct slot_wide was, const void *block_end)
+{
+    slot_word_at(block_end)[0] = was.half[0];
+    if (form == WORD_WIDE)
+        __asm__(""
+                : "+m"(slot_word_at(block_end)[0])); /* from its register, not by way of memory */
+    if (form != WORD_ONE)
+        slot_word_at(block_end)[1] = was.half[1];
+}
+
+/* For those that are no register: apart, so that no register is kept for the address of what is rarely written. */
+void slot_word_write(const void *block_end) __attribute__((visibility("hidden")));
+
+static inline __attribute__((always_inline)) void slot_word_put(enum slot_word_form form,
+                                                                const void *block_end)
+{
+    if (form == WORD_ONE)
+        slots_word.put(slots_word.arg, *slot_word_at(block_end));
+    else
+        slot_word_write(block_end);
 }
 
 /* NULL: some slot has more to do, or nothing is copied. */

@@ -11,7 +11,7 @@
 #include "base/arch.h"
 #include "slots/slots.h"
 
-enum { NAME_SIZE = 16 };
+enum { NAME_SIZE = sizeof(struct slot_wide) };
 
 static bool name_parse(struct slot *slot, char *text, struct slot_error *error)
 {
@@ -26,10 +26,6 @@ static void name_resolve(struct slot *slot)
     slot_bound(slot, "the kernel", "thread name");
 }
 
-struct name {
-    uint64_t half[NAME_SIZE / sizeof(uint64_t)];
-};
-
 /* What is behind the first zero byte; the machine is little-endian. */
 static inline uint64_t behind_end(uint64_t half)
 {
@@ -39,13 +35,13 @@ static inline uint64_t behind_end(uint64_t half)
 }
 
 /* False: it cannot be had. */
-static inline bool ask(struct name *name)
+static inline bool ask(struct slot_wide *name)
 {
     return arch_kernel(SYS_prctl, PR_GET_NAME, (long)name, 0) == 0;
 }
 
 /* Zeros after the end, so that two readings compare equal. */
-static inline void clean(struct name *name)
+static inline void clean(struct slot_wide *name)
 {
     uint64_t behind = behind_end(name->half[0]);
 
@@ -53,19 +49,19 @@ static inline void clean(struct name *name)
     name->half[1] &= behind ? 0 : ~behind_end(name->half[1]);
 }
 
-static inline bool are_equal(const struct name *one, const struct name *other)
+static inline bool are_equal(const struct slot_wide *one, const struct slot_wide *other)
 {
     return one->half[0] == other->half[0] && one->half[1] == other->half[1];
 }
 
 static bool name_read(const struct slot *slot, void *value)
 {
-    struct name name;
+    struct slot_wide name;
 
     if (ask(&name))
         clean(&name);
     else
-        name = (struct name){{0}};
+        name = (struct slot_wide){{0}};
     memcpy(value, &name, sizeof name);
     return *(const char *)value != '\0';
 }
@@ -73,7 +69,7 @@ static bool name_read(const struct slot *slot, void *value)
 /* Kernels leave nothing behind the end that they are known for: mostly what they give is equal as it is. */
 static bool name_same(const struct slot *slot, const void *value)
 {
-    struct name name, wanted;
+    struct slot_wide name, wanted;
 
     memcpy(&wanted, value, sizeof wanted);
     if (!ask(&name))
@@ -82,6 +78,15 @@ static bool name_same(const struct slot *slot, const void *value)
         return true;
     clean(&name);
     return are_equal(&name, &wanted);
+}
+
+/* Not cleaned: what the kernel leaves behind the end is what it left there before, or else the slow way sees it. */
+static struct slot_wide name_get_wide(const struct slot *slot)
+{
+    struct slot_wide name = {{0, 0}};
+
+    (void)ask(&name);
+    return name;
 }
 
 static void name_write(const struct slot *slot, void *value)
@@ -105,4 +110,5 @@ const struct slot_kind slot_kind_name = {
     .read = name_read,
     .write = name_write,
     .same = name_same,
+    .get_wide = name_get_wide,
 };

@@ -79,6 +79,9 @@ struct slot_pair {
     uint64_t (*get)(void);
     void (*set)(uint64_t word);
 };
+struct slot_wide {
+    uint64_t half[2];
+};
 
 struct slot_kind {
     /* ---- the item ---- */
@@ -142,6 +145,9 @@ struct slot_kind {
     void (*put)(const struct slot *slot, uint64_t word);
     /* With these, may be NULL: a function that does as get when it is given NULL, as put does; or NULL. */
     uint64_t (*(*direct)(const struct slot *slot))(const struct slot *slot);
+
+    /* Copied slots of sixteen bytes, may be NULL: read, which then rides in two registers. */
+    struct slot_wide (*get_wide)(const struct slot *slot);
 
     /* With these, may be NULL: the program's own functions, where get and put call them, keep errno, and do nothing
      * else. False: there is more to it. */

@@ -114,33 +114,34 @@ after_in_words(unsigned shape, struct uv_work_s *request, int status)
                     ((after_callback *)words->reserved[WORD_AFTER])(request, status));
 }
 
-/* The same where one word is carried that functions get and put. */
-static GUARDED void run_work_word(struct uv_work_s *request)
+/* The same where one word is carried that functions get and put, in any of its forms (slots/moves.h). */
+static inline __attribute__((always_inline)) void work_in_word(enum slot_word_form form,
+                                                               struct uv_work_s *request)
 {
-    GUARDED_FRAME();
     struct thread *thread = thread_self;
     struct uv_request *words = (struct uv_request *)request;
     struct context *context = words->reserved[WORD_CONTEXT];
 
-    if (unlikely(!thread_is_word_only(thread) || !slot_word_is_right(context->epoch))) {
+    if (unlikely(!thread_is_word_only(thread) || !scope_may_enter_word(form, context))) {
         run_work_slow(request);
         return;
     }
-    SCOPE_RUN_WORD(thread, context, 0, ((work_callback *)words->reserved[WORD_FUNCTION])(request));
+    SCOPE_RUN_WORD(form, thread, context, 0,
+                   ((work_callback *)words->reserved[WORD_FUNCTION])(request));
 }
 
-static GUARDED void run_after_word(struct uv_work_s *request, int status)
+static inline __attribute__((always_inline)) void
+after_in_word(enum slot_word_form form, struct uv_work_s *request, int status)
 {
-    GUARDED_FRAME();
     struct thread *thread = thread_self;
     struct uv_request *words = (struct uv_request *)request;
 
     if (unlikely(!thread_is_word_only(thread) ||
-                 !slot_word_is_right(((struct context *)words->reserved[WORD_CONTEXT])->epoch))) {
+                 !scope_may_enter_word(form, words->reserved[WORD_CONTEXT]))) {
         run_after_slow(request, status);
         return;
     }
-    SCOPE_RUN_WORD(thread, words->reserved[WORD_CONTEXT], FRAME_OWNED,
+    SCOPE_RUN_WORD(form, thread, words->reserved[WORD_CONTEXT], FRAME_OWNED,
                    ((after_callback *)words->reserved[WORD_AFTER])(request, status));
 }
 
@@ -291,9 +292,11 @@ static void *queue_for_words(void)
 static int queue_by_ways(struct uv_loop_s *loop, struct uv_work_s *request, work_callback *work,
                          after_callback *after);
 
-/* HAS_WORD: what is carried is one word that functions get and put; else the few instructions in line never hold. */
+enum { NO_WORD = -1 };
+
+/* FORM: of the one word that is carried, which functions get and put; NO_WORD: the few instructions in line never hold. */
 static inline __attribute__((always_inline)) int
-queue_by_way(bool has_word, struct uv_loop_s *loop, struct uv_work_s *request, work_callback *work,
+queue_by_way(int form, struct uv_loop_s *loop, struct uv_work_s *request, work_callback *work,
              after_callback *after, work_callback *run, after_callback *run_last)
 {
     struct uv_request *words = (struct uv_request *)request;
@@ -304,36 +307,58 @@ queue_by_way(bool has_word, struct uv_loop_s *loop, struct uv_work_s *request, w
     words->reserved[WORD_FUNCTION] = (void *)work; /* first: then no register has to keep them */
     words->reserved[WORD_AFTER] = (void *)after;
     __asm__("" ::: "memory");
-    context = has_word ? context_take_word(thread_self, FAMILY_UV_WORK)
-                       : context_capture_slow(FAMILY_UV_WORK);
+    context = form != NO_WORD
+                  ? context_take_word((enum slot_word_form)form, thread_self, FAMILY_UV_WORK)
+                  : context_capture_slow(FAMILY_UV_WORK);
     if (unlikely(!context)) {
         work = (work_callback *)words->reserved[WORD_FUNCTION];
         after = (after_callback *)words->reserved[WORD_AFTER];
-        return has_word ? queue_by_ways(loop, request, work, after)
-                        : REAL_KNOWN(uv_queue_work)(loop, request, work, after);
+        return form != NO_WORD ? queue_by_ways(loop, request, work, after)
+                               : REAL_KNOWN(uv_queue_work)(loop, request, work, after);
     }
     words->reserved[WORD_CONTEXT] = context;
     return REAL_KNOWN(uv_queue_work)(loop, request, run, run_last);
 }
 
-static int queue_with_word(struct uv_loop_s *loop, struct uv_work_s *request, work_callback *work,
-                           after_callback *after)
+#define WITH_WORD(form, name)                                                                     \
+    static GUARDED void run_work_##name(struct uv_work_s *request)                                \
+    {                                                                                             \
+        GUARDED_FRAME();                                                                          \
+        work_in_word(form, request);                                                              \
+    }                                                                                             \
+    static GUARDED void run_after_##name(struct uv_work_s *request, int status)                   \
+    {                                                                                             \
+        GUARDED_FRAME();                                                                          \
+        after_in_word(form, request, status);                                                     \
+    }                                                                                             \
+    static int queue_with_##name(struct uv_loop_s *loop, struct uv_work_s *request,               \
+                                 work_callback *work, after_callback *after)                      \
+    {                                                                                             \
+        return queue_by_way(form, loop, request, work, after, run_work_##name, run_after_##name); \
+    }
+WITH_WORD(WORD_ONE, word)
+WITH_WORD(WORD_WIDE, wide)
+WITH_WORD(WORD_NONE, none)
+
+static void *queue_for_word(void)
 {
-    return queue_by_way(true, loop, request, work, after, run_work_word, run_after_word);
+    return slots_word.form == WORD_ONE    ? (void *)queue_with_word
+           : slots_word.form == WORD_WIDE ? (void *)queue_with_wide
+                                          : (void *)queue_with_none;
 }
 
 /* Their trampolines are the slow halves. */
 static int queue_by_ways(struct uv_loop_s *loop, struct uv_work_s *request, work_callback *work,
                          after_callback *after)
 {
-    return queue_by_way(false, loop, request, work, after, run_work_slow, run_after_slow);
+    return queue_by_way(NO_WORD, loop, request, work, after, run_work_slow, run_after_slow);
 }
 
 /* The same where only captures need it. */
 static int queue_within_limits(struct uv_loop_s *loop, struct uv_work_s *request,
                                work_callback *work, after_callback *after)
 {
-    return queue_by_way(false, loop, request, work, after, run_work, run_after);
+    return queue_by_way(NO_WORD, loop, request, work, after, run_work, run_after);
 }
 
 /* Where the jump leads past what notes the call: it is noted here. Both are jumped to, so their caller is the program's. */
@@ -369,7 +394,7 @@ static void *queue_now(void)
 {
     return observer_traces            ? (void *)queue_traced
            : guard_is_for_words()     ? queue_for_words()
-           : guard_is_for_word()      ? (void *)queue_with_word
+           : guard_is_for_word()      ? queue_for_word()
            : context_attaches_by_ways ? (void *)queue_by_ways
            : context_captures_by_ways ? (void *)queue_within_limits
                                       : (void *)queue_in_words;

@@ -38,7 +38,7 @@ test: all tests  ## run the tests: T=PATTERN picks by name or promise, TEST_ARGS
 .PHONY: faults conformance versions soak
 faults: all tests  ## every system call of ours fails or kills, one at a time, in twelve programs (20 minutes)
 	$(Q)BATON_TEST_BUILD='$(B)' /usr/bin/python3 tests/lib/faults.py $(T)
-conformance: all  ## tests of GLib, CPython and stress-ng, plain, idle and carrying (an hour); T='glib:thread python'
+conformance: all  ## tests of GLib, CPython and stress-ng, plain, idle, with auto and carrying (an hour); T='glib:thread python'
 	$(Q)BATON_TEST_BUILD='$(B)' /usr/bin/python3 tests/lib/conformance.py $(T)
 
 SECONDS ?= 3600

@@ -89,22 +89,48 @@ static int visit(const struct elf_module *module, void *arg)
                : 0;
 }
 
+/* Takes the first word of a condition. How long it is; WORD_SIZE: too long. */
+static size_t take_word(struct question *question, const char *condition)
+{
+    size_t len = strcspn(condition, " ");
+
+    if (len >= WORD_SIZE)
+        return WORD_SIZE;
+    memcpy(question->word, condition, len);
+    question->word[len] = '\0';
+    return len;
+}
+
 static bool holds(struct known *known, const char *condition)
 {
     struct question question = {.known = known};
 
     while (*condition) {
-        size_t len = strcspn(condition, " ");
+        size_t len = take_word(&question, condition);
 
-        if (len >= WORD_SIZE)
-            return false;
-        memcpy(question.word, condition, len);
-        question.word[len] = '\0';
-        if (len && known_each_module(visit, &question) != 1)
+        if (len == WORD_SIZE || (len && known_each_module(visit, &question) != 1))
             return false;
         condition += len + (condition[len] == ' ');
     }
     return true;
+}
+
+/* The first words of all conditions, in one walk over the modules: most of what is known is not there. What is looked for
+ * in files is not looked for here. */
+static int visit_first(const struct elf_module *module, void *unused)
+{
+    struct question question;
+
+    for (unsigned i = 0; i < known_count; i++) {
+        question.known = &known_all[i];
+        for (unsigned j = 0; j < question.known->condition_count && !question.known->is_here; j++) {
+            if (!question.known->may_hold[j])
+                question.known->may_hold[j] =
+                    take_word(&question, question.known->condition[j]) < WORD_SIZE &&
+                    (tail(question.word, "has:") || visit(module, &question));
+        }
+    }
+    return 0;
 }
 
 void known_look(void)
@@ -113,11 +139,14 @@ void known_look(void)
 
     if (!known_count || !elf_is_changed(&seen))
         return;
+    for (unsigned i = 0; i < known_count; i++)
+        memset(known_all[i].may_hold, 0, sizeof known_all[i].may_hold);
+    known_each_module(visit_first, NULL);
     for (unsigned i = 0; i < known_count; i++) {
         struct known *known = &known_all[i];
 
         for (unsigned j = 0; j < known->condition_count && !known->is_here; j++)
-            known->is_here = holds(known, known->condition[j]);
+            known->is_here = known->may_hold[j] && holds(known, known->condition[j]);
     }
 }
 

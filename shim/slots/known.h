@@ -20,9 +20,10 @@ struct known {
      */
     const char *condition[KNOWN_CONDITIONS];
     unsigned condition_count;
-    bool is_here;      /* since known_look has found it so; it stays so */
-    bool is_chosen;    /* something of it is carried, or hooked */
-    char because[128]; /* what was found, as a part of a sentence */
+    bool may_hold[KNOWN_CONDITIONS]; /* of the last look: a condition's first word holds */
+    bool is_here;                    /* since known_look has found it so; it stays so */
+    bool is_chosen;                  /* something of it is carried, or hooked */
+    char because[128];               /* what was found, as a part of a sentence */
 };
 
 extern bool known_is_on; /* `auto` stands in BATON_CARRY */

@@ -8,9 +8,11 @@ PACKAGES = {"glib": "glib's tests", "python": "python's tests", "stress": "stres
 
 
 @needs(of=lambda name: (PACKAGES[name.partition(":")[0]],))
-@test("E21: tests of GLib, CPython and stress-ng end carrying as they end plain", timeout=120, each=FEW)
+@test("E21: tests of GLib, CPython and stress-ng end carrying, and with auto, as they end plain", timeout=120, each=FEW)
 def few(name):
     command = next(command for found, command in conformance.wanted([name.partition(":")[0]]) if found == name)
-    plain, carried = conformance.run(command, "plain")[0], conformance.run(command, "carry")
-    if carried[0] != plain:
-        raise Failure(f"plain {plain}, carrying {carried[0]}: {carried[1][-2000:]}")
+    plain = conformance.run(command, "plain")[0]
+    for how in ("carry", "auto"):
+        code, out = conformance.run(command, how)
+        if code != plain:
+            raise Failure(f"plain {plain}, {how} {code}: {out[-2000:]}")

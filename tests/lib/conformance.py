@@ -1,10 +1,10 @@
-"""Other projects' own tests pass and fail with us as without us, idle and carrying.
+"""Other projects' own tests pass and fail with us as without us, idle, with auto and carrying.
 
     make conformance                      everything that is installed
     tests/lib/conformance.py [GROUP...]   glib, python, stress
     tests/lib/conformance.py glib:hash    tests whose name has that in it
 
-Each test runs plain, idle, and carrying a key with a destructor, a word, a function pair, the locale and fenv, all set
+Each test runs plain, idle, with auto, and carrying a key with a destructor, a word, a function pair, the locale and fenv, all set
 before main. What differs is run twice more in both ways: a test that fails plain now and then says nothing.
 Needs libglib2.0-tests, libpython3.11-testsuite and stress-ng (scripts/setup --full).
 """
@@ -59,8 +59,8 @@ def run(command, how, limit=240):
     values = compiled("libconformance.so", "-O2", "-shared", "-fPIC", "conformance.c")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("BATON_", "LD_", "PYTHON"))}
     environment["LD_PRELOAD"] = str(values) if how == "plain" else f"{values}:{harness.LIBRARY}"
-    if how == "carry":
-        environment["BATON_CARRY"] = ITEMS
+    if how in ("auto", "carry"):
+        environment["BATON_CARRY"] = ITEMS if how == "carry" else "auto"
     with tempfile.TemporaryDirectory(prefix="baton-conformance-") as folder:
         process = subprocess.Popen(command, cwd=folder, env={**environment, "TMPDIR": folder}, stdin=subprocess.DEVNULL,
                                    stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
@@ -74,7 +74,7 @@ def run(command, how, limit=240):
 def difference(command):
     """How a way differs from plain; None: it does not."""
     plain = {run(command, "plain")[0]}
-    for how in ("idle", "carry"):
+    for how in ("idle", "auto", "carry"):
         for turn in range(3):
             code, out = run(command, how)
             if code in plain:

@@ -222,7 +222,7 @@ static void read_settings(char **environment)
     look_at_targets();
     log_count();
     if (config.errors && config.strict)
-        _exit(EXIT_STRICT);
+        sys_exit(EXIT_STRICT);
 }
 
 static bool needs_stacks(void)
@@ -234,7 +234,7 @@ static bool needs_stacks(void)
 static void require_all(void)
 {
     if (config.strict == STRICT_REQUIRE && slots_say_missing() + named_say_missing())
-        _exit(EXIT_REQUIRE);
+        sys_exit(EXIT_REQUIRE);
 }
 
 /*

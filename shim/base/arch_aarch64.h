@@ -147,6 +147,10 @@ static inline uintptr_t arch_context_pc(const void *context)
     return (uintptr_t)((const ucontext_t *)context)->uc_mcontext.pc;
 }
 
+/* A handler returns into the kernel's own page. */
+#define ARCH_ACTION_FLAGS 0ul
+#define ARCH_ACTION_RESTORER NULL
+
 /* The stack pointer that longjmp would load. */
 uintptr_t arch_jump_sp(const void *environment);
 

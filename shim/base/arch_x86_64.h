@@ -188,6 +188,11 @@ static inline bool arch_is_signal_return(const unsigned char *code)
     return true;
 }
 
+/* Whoever asks the kernel for a handler says where it returns to (base/arch_x86_64.c). */
+void arch_signal_return(void) __attribute__((visibility("hidden")));
+#define ARCH_ACTION_FLAGS 0x04000000ul /* SA_RESTORER */
+#define ARCH_ACTION_RESTORER arch_signal_return
+
 /* A value in a register that carries no argument: the compiler would push one aside for it. */
 static inline __attribute__((always_inline)) uintptr_t arch_scratch(uintptr_t value)
 {

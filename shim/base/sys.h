@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -46,6 +47,27 @@ long SYS_KERNEL(long number, long one, long two, long three, long four, long fiv
 static inline int sys_getpid(void)
 {
     return (int)SYS_CALL(getpid, 0);
+}
+
+static inline _Noreturn void sys_exit(int status)
+{
+    for (;;)
+        (void)SYS_CALL(exit_group, status);
+}
+
+/* What the kernel calls a struct sigaction. A handler of ours takes ARCH_ACTION_FLAGS beside its own, and
+ * ARCH_ACTION_RESTORER. */
+struct sys_action {
+    void (*handler)(int signal, siginfo_t *info, void *context);
+    unsigned long flags;
+    void (*restorer)(void);
+    uint64_t mask;
+};
+
+static inline long sys_sigaction(int signal, const struct sys_action *action,
+                                 struct sys_action *before)
+{
+    return SYS_CALL(rt_sigaction, signal, action, before, sizeof action->mask);
 }
 
 static inline int sys_open(const char *path, int flags, int mode)

@@ -5,6 +5,7 @@
  */
 #include "elf/elf.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
 #include "elf/file.h"
@@ -228,4 +229,19 @@ const char *elf_open_error(void)
     const char *text = error ? error() : NULL;
 
     return text ? text : "cannot be loaded";
+}
+
+uintptr_t elf_heap_end(void)
+{
+    static const void *const nothing;
+    static const void *const *_Atomic place;
+    const void *const *found = atomic_load_explicit(&place, memory_order_relaxed);
+
+    if (!found) { /* threads that come at the same time find the same */
+        found = elf_lookup_global("__curbrk", NULL, NULL, NULL);
+        if (!found)
+            found = &nothing;
+        atomic_store_explicit(&place, found, memory_order_relaxed);
+    }
+    return (uintptr_t)*found;
 }

@@ -101,6 +101,10 @@ typedef int elf_loader_walker(int (*callback)(struct dl_phdr_info *info, size_t 
                               void *arg);
 extern elf_loader_walker *elf_loader_walk __attribute__((visibility("hidden")));
 
+/* Where malloc's first heap ends, which the C library notes: sbrk(0), by nobody's name and without the system. 0: there is
+ * none, or it is not known. */
+uintptr_t elf_heap_end(void);
+
 /* Where the first thread's stack begins, 0: not known. Waits for nobody; from signal handlers too. */
 uintptr_t elf_stack_end(void);
 

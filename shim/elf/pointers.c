@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 
 #include "base/arch.h"
+#include "base/auxv.h"
 #include "elf/file.h"
 #include "base/sys.h"
 
@@ -179,7 +180,7 @@ static void elf_find_relro(const struct elf_module *module, uintptr_t *start, ui
 
 static bool is_read_only_in_the_end(const struct elf_module *module, const void *place)
 {
-    uintptr_t start, end, page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    uintptr_t start, end, page = (uintptr_t)auxv_get(AT_PAGESZ);
 
     elf_find_relro(module, &start, &end);
     return (uintptr_t)place >= (start & ~(page - 1)) && (uintptr_t)place < (end & ~(page - 1));
@@ -200,7 +201,7 @@ bool elf_pointer_is_relocated(const struct elf_module *module, void *const *plac
 
 bool elf_pointer_write(const struct elf_module *module, void **place, void *value)
 {
-    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), from = (uintptr_t)place & ~(page - 1);
+    uintptr_t page = (uintptr_t)auxv_get(AT_PAGESZ), from = (uintptr_t)place & ~(page - 1);
     bool is_read_only = is_read_only_in_the_end(module, place);
 
     if (is_read_only && SYS_CALL(mprotect, from, page, PROT_READ | PROT_WRITE) < 0)

@@ -36,7 +36,7 @@ static const int signals[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT};
 static const char names[][8] = {"SIGSEGV", "SIGBUS", "SIGILL", "SIGFPE", "SIGABRT"};
 enum { SIGNALS = sizeof signals / sizeof signals[0] };
 
-static struct sigaction before[SIGNALS];
+static struct sys_action before[SIGNALS];
 static const char *target;
 static bool is_on;
 static _Atomic int reporter; /* thread that has crashed first */
@@ -254,7 +254,7 @@ static void give_back(int number, siginfo_t *info)
     long process = SYS_CALL(getpid, 0), thread = SYS_CALL(gettid, 0);
 
     for (int i = 0; i < SIGNALS; i++)
-        (void)sigaction(signals[i], &before[i], NULL);
+        (void)sys_sigaction(signals[i], &before[i], NULL);
     if (info->si_code <= 0 &&
         SYS_CALL(rt_tgsigqueueinfo, process, thread, signals[number], info) < 0)
         (void)SYS_CALL(tgkill, process, thread, signals[number]);
@@ -282,17 +282,16 @@ static void handle(int signal, siginfo_t *info, void *context)
 
 static void arm(void)
 {
-    struct sigaction ours = {.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER}, present;
+    static const struct sys_action ours = {
+        handle, SA_SIGINFO | SA_ONSTACK | SA_NODEFER | ARCH_ACTION_FLAGS, ARCH_ACTION_RESTORER, 0};
+    struct sys_action present;
 
-    ours.sa_sigaction = handle;
-    memset(&ours.sa_mask, 0, sizeof ours.sa_mask);
     for (int i = 0; i < SIGNALS; i++) {
-        if (sigaction(signals[i], NULL, &present) != 0 ||
-            (present.sa_flags & SA_SIGINFO && present.sa_sigaction == handle) ||
-            present.sa_handler == SIG_IGN)
+        if (sys_sigaction(signals[i], NULL, &present) != 0 || present.handler == handle ||
+            (void *)present.handler == (void *)SIG_IGN)
             continue;
         before[i] = present;
-        (void)sigaction(signals[i], &ours, NULL);
+        (void)sys_sigaction(signals[i], &ours, NULL);
     }
 }
 
@@ -303,7 +302,7 @@ void crash_thread(struct watcher *watcher)
 
     if (!is_on || atomic_load(&reporter))
         return;
-    if (sigaltstack(NULL, &present) == 0 && present.ss_flags & SS_DISABLE) {
+    if (SYS_CALL(sigaltstack, NULL, &present) == 0 && present.ss_flags & SS_DISABLE) {
         if (!watcher->handler_stack) {
             stack = SYS_CALL(mmap, NULL, (long)STACK_SIZE, PROT_READ | PROT_WRITE,
                              MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0L);
@@ -311,7 +310,7 @@ void crash_thread(struct watcher *watcher)
         }
         if (watcher->handler_stack) {
             present = (stack_t){.ss_sp = watcher->handler_stack, .ss_size = STACK_SIZE};
-            (void)sigaltstack(&present, NULL);
+            (void)SYS_CALL(sigaltstack, &present, NULL);
         }
     }
     arm();
@@ -324,9 +323,9 @@ void crash_start(const char *file)
 
     target = file;
     is_on = true;
-    if (sigaltstack(NULL, &present) == 0 && present.ss_flags & SS_DISABLE) {
+    if (SYS_CALL(sigaltstack, NULL, &present) == 0 && present.ss_flags & SS_DISABLE) {
         present = (stack_t){.ss_sp = main_stack, .ss_size = sizeof main_stack};
-        (void)sigaltstack(&present, NULL);
+        (void)SYS_CALL(sigaltstack, &present, NULL);
     }
     log_remember(2);
     if (file)

@@ -12,8 +12,8 @@
 #include <dlfcn.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/sys.h"
 #include "elf/elf.h"
@@ -160,7 +160,7 @@ static size_t encode(char *payload)
 static void publish_process(void)
 {
     struct process_context *process;
-    struct timespec now;
+    struct timespec now = clock_read(CLOCK_REALTIME);
     bool is_file = sizeof *process <= sys_file_limit();
     long fd = is_file ? SYS_CALL(memfd_create, "OTEL_CTX", 1L /* MFD_CLOEXEC */) : -1, map;
 
@@ -176,7 +176,6 @@ static void publish_process(void)
         return;
     process = (struct process_context *)map;
     (void)SYS_CALL(madvise, process, (long)sizeof *process, (long)DONT_FORK);
-    clock_gettime(CLOCK_REALTIME, &now);
     process->version = 2;
     process->payload = process->room;
     process->payload_size = (uint32_t)encode(process->room);

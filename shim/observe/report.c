@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/auxv.h"
 #include "base/live.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -399,7 +400,7 @@ static void get_ready(void)
 void report_begin(const char *target)
 {
     struct live_head head = {
-        .page_size = (uint32_t)sysconf(_SC_PAGESIZE),
+        .page_size = (uint32_t)auxv_get(AT_PAGESZ),
         .families = FAMILIES_MAX,
         .reasons = BARE_REASONS,
         .carried_at = 0,

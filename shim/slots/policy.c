@@ -145,7 +145,7 @@ static bool can_be_glibcs(uintptr_t address, size_t word)
         return !((address - CHUNK_HEADER - ((const size_t *)address)[-2]) % page) &&
                is_readable_now(end - 2 * CHUNK_HEADER, CHUNK_HEADER, address);
     if (!(word & CHUNK_OF_THREAD))
-        return end <= (uintptr_t)sbrk(0) && is_readable(end - CHUNK_HEADER, CHUNK_HEADER);
+        return end <= elf_heap_end() && is_readable(end - CHUNK_HEADER, CHUNK_HEADER);
     return is_readable(first, 4 * sizeof(size_t)) && end - first <= ((const size_t *)first)[2];
 }
 
@@ -182,7 +182,7 @@ static size_t block_size_now(uintptr_t address)
         !sys_is_readable((const void *)(address - CHUNK_HEADER), CHUNK_HEADER))
         return 0;
     size = ((const size_t *)address)[-1];
-    if (size & CHUNK_IS_MAPPED || (!(size & CHUNK_OF_THREAD) && address >= (uintptr_t)sbrk(0)))
+    if (size & CHUNK_IS_MAPPED || (!(size & CHUNK_OF_THREAD) && address >= elf_heap_end()))
         return 0;
     size &= ~(size_t)CHUNK_FLAGS;
     if (size < CHUNK_LEAST || size % CHUNK_ALIGNMENT || size > (size_t)1 << 40 ||

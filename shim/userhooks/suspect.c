@@ -19,7 +19,7 @@ enum { LEAST_ADDRESS = 65536, LIST_LOOKED = 64 /* of one call */ };
 /* Where malloc's first heap is. Of addresses in no module: those of code that was made are far from there. */
 static bool is_on_heap(const void *address)
 {
-    return (uintptr_t)sbrk(0) - (uintptr_t)address < (uintptr_t)1 << 40;
+    return elf_heap_end() - (uintptr_t)address < (uintptr_t)1 << 40;
 }
 
 /* One line of the system's list: "7f00-7f10 rwxp ...". True: it is about the address, and says so in *IS_CODE. */

@@ -221,3 +221,17 @@ def valgrind(program, *args):
     item = "key:owned_key" if program == "thread_ends" else {"key": "key:request_key", "tls": "tls:request_id"}[args[0]]
     trace = ["-q", "--error-exitcode=99", "--leak-check=no", "--trace-children=no"]
     carry(item, "valgrind", *trace, PROGRAMS / program, *args, timeout=140).ok().quiet()
+
+
+@test("no call of ours goes by a name of the C library's that a program has, too: not syscall, mmap, write, sigaction, getpid",
+      each=({}, {"BATON_STACKS": 8}, {"BATON_PUBLISH": "otel:request_key"}, {"BATON_LATENCY": "on", "BATON_LIVE": "on"},
+            {"BATON_STRICT": "on", "BATON_MAX_AGE": 60}, {"BATON_PROBES": "on", "BATON_LOG": "debug"}, "trace", "crash"))
+def own_names(settings):
+    words = "own_names", "/libbaton.so"
+    plain(*words).wrong()
+    idle(*words).wrong()
+    with tempfile.TemporaryDirectory() as folder:
+        if settings == "crash":
+            return carry("key:request_key;locale", *words, "crash", env={"BATON_STACKS": 8}).exits(-11).says("4 of 4 right")
+        settings = {"BATON_TRACE": f"{folder}/trace"} if settings == "trace" else settings
+        carry("key:request_key;name;locale;fenv;ioprio;tls:nothing", *words, env=settings).ok().says("4 of 4 right")

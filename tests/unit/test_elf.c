@@ -150,6 +150,19 @@ __attribute__((noinline)) static int elf_test_function(int x)
     return x + elf_test_static + elf_test_tls;
 }
 
+START_TEST(test_elf_heap_ends_where_sbrk_says)
+{
+    void *block = malloc(1); /* there is one */
+
+    ck_assert_ptr_nonnull(block);
+    ck_assert_uint_ne(elf_heap_end(), 0);
+    ck_assert_uint_eq(elf_heap_end(), (uintptr_t)sbrk(0));
+    ck_assert_ptr_ne(sbrk(4096), (void *)-1);
+    ck_assert_uint_eq(elf_heap_end(), (uintptr_t)sbrk(0));
+    free(block);
+}
+END_TEST
+
 START_TEST(test_elf_modules_are_found_by_address_and_name)
 {
     struct elf_module m, by_name;
@@ -943,6 +956,7 @@ int main(void)
     tcase_add_test(tc, test_elf_no_file_and_other_files_are_refused);
     tcase_add_test(tc, test_elf_tables_of_an_unchecked_file_end_where_the_file_does);
     tcase_add_test(tc, test_elf_pointer_of_a_module_that_is_being_relocated);
+    tcase_add_test(tc, test_elf_heap_ends_where_sbrk_says);
     tcase_add_test(tc, test_elf_keeps_errno);
     return suite_run("elf", tc);
 }

@@ -12,9 +12,9 @@
 #include <aio.h>
 #include <errno.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "context/unwind.h"
 #include "families/registration.h"
@@ -51,10 +51,7 @@ static struct context *give_up_kept(unsigned place)
 
 static unsigned now_s(void)
 {
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-    return (unsigned)now.tv_sec;
+    return (unsigned)clock_read(CLOCK_MONOTONIC_COARSE).tv_sec;
 }
 
 static struct notification *notification_take(void)

@@ -39,7 +39,8 @@ static bool is_cxx_object(const struct elf_module *module, const char *name,
 /*
  * thread_local! of Rust: one name for all types, and neither initialiser nor guard. What has a Drop keeps its
  * state beside the value, so a plain word that is no key of an older standard library is harmless; what
- * is larger may be an object, and copying it would end it twice.
+ * is larger may be an object, and copying it would end it twice. So may be eight bytes that do not lie as a word does:
+ * four and a state. Where those happen to, only debug information tells (limits of the guide).
  */
 static bool is_rust_object(const struct elf_module *module, const char *name,
                            const struct elf_symbol *symbol)
@@ -52,7 +53,8 @@ static bool is_rust_object(const struct elf_module *module, const char *name,
     if (strstr(name, "__getit5__KEY") || strstr(name, "___KEY"))
         return true;
     if (strstr(name, "__RUST_STD_INTERNAL_VAL"))
-        return symbol->size > sizeof(void *);
+        return symbol->size > sizeof(void *) ||
+               (symbol->size == sizeof(void *) && symbol->value % sizeof(void *));
     if (!value)
         return false;
     fmt_buf(state, sizeof state, "%.*s__getit5STATE", (int)(value - name), name);

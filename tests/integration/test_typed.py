@@ -38,6 +38,34 @@ def rust_drop(compiler):
         result.says("thread sees 7\n", "main has a name that is too long for a word\n").never_says("thread sees 0")
 
 
+RUST_SHAPES = """
+.section .tbss, "awT", %nobits
+.balign 8
+.zero 4
+.macro variable name
+.globl \\name
+.type \\name, %tls_object
+.size \\name, 8
+\\name: .zero 8
+.endm
+variable _ZN1t4LATE23__RUST_STD_INTERNAL_VAL17h0123456789abcdefE
+.balign 8
+variable _ZN1t4WORD23__RUST_STD_INTERNAL_VAL17h0123456789abcdefE
+.section .note.GNU-stack, "", %progbits
+"""
+
+
+@needs("gcc")
+@test("D20: eight bytes of Rust that do not lie as a word does are four and a state, and refused; a word is not")
+def rust_four_and_state(tmp_path):
+    (tmp_path / "a.s").write_text(RUST_SHAPES)
+    (tmp_path / "b.c").write_text("int main(void) { return 0; }")
+    call(["gcc", tmp_path / "a.s", tmp_path / "b.c", "-o", tmp_path / "program"], check=True)
+    result = carry("tls:*4LATE*;tls:*4WORD*", tmp_path / "program").ok()
+    assert "may have a Drop" in result.slot_is("tls:*4LATE*", "refused").slot("tls:*4LATE*")["reason"]
+    result.slot_is("tls:*4WORD*", "bound")
+
+
 CODEC = PROGRAMS / "typed_codec.so"
 MAP, STRING, OBJECT = "tls:_ZZN3mdc11get_contextB5cxx11EvE7context", "tls:_Z4userB5cxx11", "tls:_ZL7current"
 KNOWN = {"typed": (MAP, STRING, OBJECT), "typed_libcxx": ("tls:_ZZN3mdc11get_contextEvE7context", "tls:user", "tls:current")}

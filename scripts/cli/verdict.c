@@ -142,9 +142,11 @@ static char *say_nothing(const struct sums *sums, const struct problems *problem
             "NOTHING CARRIED: nothing was asked for; what there is to carry: baton discover -- %s",
             program);
     if (sums->with_value)
-        return joined("NOTHING CARRIED: no task saw a value: %s %s with one and read none; what "
-                      "tasks read: baton discover -- %s",
+        return joined("NOTHING CARRIED: no task saw a value: %s %s with one and read none%s%s%s%s; "
+                      "what tasks read: baton discover -- %s",
                       grouped(sums->with_value), sums->with_value == 1 ? "task ran" : "tasks ran",
+                      problems->wrong ? "; " : "", problems->wrong ? clean(problems->wrong) : "",
+                      problems->wrong ? ": " : "", problems->wrong ? clean(problems->why) : "",
                       program);
     if (problems->count && problems->count >= sums->items)
         return joined("NOTHING CARRIED: %s; what there is: baton check %s %s", problems->text,

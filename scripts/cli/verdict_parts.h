@@ -15,6 +15,7 @@ struct problems {
     size_t len, count;
     const char *item; /* of the first; what to check */
     bool is_hook;
+    const char *wrong, *why; /* the first hook that was called and is wrong; NULL: none */
 };
 
 /* ITEM: what to check; the first that is added is remembered. */

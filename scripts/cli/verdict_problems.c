@@ -141,9 +141,13 @@ static void look_at_element(const json_t *element, bool is_hook, bool has_values
     else if (is_hook && json_object_get(element, "fired") && !report_number(element, "fired"))
         problems_add(problems, item, true, "%s %s", clean(item),
                      *reason ? clean(reason) : "never fired");
-    else if (is_hook && *reason)
+    else if (is_hook && *reason) {
+        if (!problems->wrong) {
+            problems->wrong = item;
+            problems->why = reason;
+        }
         problems_add(problems, item, true, "%s: %s", clean(item), clean(reason));
-    else if (has_values && json_is_true(json_object_get(element, "empty")))
+    } else if (has_values && json_is_true(json_object_get(element, "empty")))
         problems_add(problems, item, is_hook, "%s had no value where work was handed over",
                      clean(item));
     else if (has_values && json_is_true(json_object_get(element, "unread")))

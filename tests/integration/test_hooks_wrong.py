@@ -1,6 +1,6 @@
 """BATON_HOOKS whose positions name something else: noticed, counted, said; nothing of the program's is changed, or jumped to."""
 from compile import compiled
-from harness import expect, run, test
+from harness import ROOT, expect, plain, run, test
 from test_hooks_shapes import shapes
 
 KEY, TLS = "key:request_key", "tls:request_id"
@@ -95,6 +95,20 @@ def values(*words, hooks):
     env = {"BATON_CARRY": KEY, "BATON_HOOKS": ";".join(hooks), "BATON_STRICT": "on"}
     program = compiled("values", "-O1", "hooks_values.c")
     return run(program, *words, env=env, launched=True).says("done")
+
+
+# Hooks of which one meets nothing, whether all that was handed over had its turn or not.
+MEETS_NOTHING = {"all run": "40", "one is left": "41 left", "most are left": "2000 left"}
+
+
+@test("the verdict tells of an obj= that never meets what was handed over, also where some of it was never run", each=MEETS_NOTHING)
+def meets_nothing(what):
+    words = MEETS_NOTHING[what].split()
+    runs = ["run"] * 40
+    hooks = ["--hook", "value_hand(kind=submit,obj=1,pair=s)", "--hook", "value_run(kind=run,obj=1,pair=s)"]
+    after = plain(ROOT / "scripts/baton", "run", "--carry", KEY, "--verdict", *hooks, "--", compiled("values", "-O1", "hooks_values.c"),
+                  *["hand"] * int(words[0]), *runs)
+    after.complains(NEVER_MET).never_says("baton: ok")
 
 
 @test("nothing is read behind a value that is no object's: counted, and said", each=VALUES)

@@ -25,6 +25,8 @@
 
 bool slots_have_owned;
 
+enum { PAGE = 4096 };
+
 /* ---- the program's allocator ---- */
 
 static struct {
@@ -75,13 +77,20 @@ static uintptr_t stack_end(uintptr_t sp)
  * no system call. Only of pages that the value is surely in, or an allocator: one that is gone since would have to
  * be named by a value that dangles.
  */
+enum { KNOWN = 64 };
+static _Atomic uintptr_t known[KNOWN]; /* 0: none, which nobody can read */
+
+static inline bool is_known(uintptr_t page)
+{
+    return page && atomic_load_explicit(&known[page % KNOWN], memory_order_relaxed) == page;
+}
+
 static bool is_readable(uintptr_t from, size_t len)
 {
-    enum { PAGE_BITS = 12, KNOWN = 64 };
-    static _Atomic uintptr_t known[KNOWN];
+    enum { PAGE_BITS = 12 };
 
     for (uintptr_t page = from >> PAGE_BITS; page <= (from + len - 1) >> PAGE_BITS; page++) {
-        if (atomic_load_explicit(&known[page % KNOWN], memory_order_relaxed) == page)
+        if (is_known(page))
             continue;
         if (!sys_is_readable((const void *)(page << PAGE_BITS), 1))
             return false;
@@ -244,12 +253,43 @@ static void *copy_object(void *object, size_t size, const char **why)
     return copy;
 }
 
-static void *copy_string(const char *string)
+static void *copy_string(const char *string, size_t size)
 {
-    size_t size = strlen(string) + 1;
     void *copy = heap.allocate(size);
 
     return copy ? memcpy(copy, string, size) : NULL;
+}
+
+/* How long a string is that goes on behind its page: 0 where it cannot be read to its end. */
+static APART size_t far_string_size(const char *string, size_t len)
+{
+    for (size_t more = PAGE; more == PAGE; len += more) {
+        if (!sys_is_readable(string + len, 1))
+            return 0;
+        more = strnlen(string + len, PAGE);
+    }
+    return len + 1;
+}
+
+/* With its end; 0: the value is a number, or the address of nothing. */
+static size_t string_size(const char *string)
+{
+    uintptr_t address = (uintptr_t)string;
+    size_t room = PAGE - address % PAGE, len;
+
+    if (address < PAGE || !is_readable(address, 1))
+        return 0;
+    len = strnlen(string, room);
+    return len < room ? len + 1 : far_string_size(string, len);
+}
+
+static void *copy_foreign_string(const char *string, const char **why)
+{
+    size_t size = string_size(string);
+
+    if (!size)
+        *why = "its value is no address of a string that can be read";
+    return size ? copy_string(string, size) : NULL;
 }
 
 /* ---- the four steps ---- */
@@ -268,7 +308,7 @@ static void *make(const struct slot *slot, void *value)
         made = copy_object(value, slot->copy_size, &why);
         break;
     case POLICY_STRING:
-        made = copy_string(value);
+        made = copy_foreign_string(value, &why);
         break;
     case POLICY_CLONE:
         made = ((maker *)slot->policy_function[0])(value);
@@ -304,10 +344,11 @@ static void end(const struct slot *slot, void *value)
 static void *copy_again(const struct slot *slot, const void *owned)
 {
     int saved_errno = errno;
-    void *copy = heap.allocate(slot->copy_size);
+    size_t size = slot->policy == POLICY_STRING ? strlen(owned) + 1 : slot->copy_size;
+    void *copy = heap.allocate(size);
 
     if (copy)
-        bytes_copy(copy, owned, slot->copy_size);
+        bytes_copy(copy, owned, size);
     else
         slot_failed(slot);
     errno = saved_errno;
@@ -340,11 +381,29 @@ static bool is_copy_of(const char *copy, size_t size, void *object)
     return have == size;
 }
 
+/* What differs does so early, if not at the first byte: no more is asked about, in the one page that it mostly is. */
+static APART bool is_same_asked(const char *copy, const char *string, size_t early)
+{
+    return (uintptr_t)string >= PAGE && is_readable((uintptr_t)string, early) &&
+           !strcmp(copy, string);
+}
+
+/* The value may be another string, a number, or gone. */
+static inline bool is_same_string(const char *copy, const char *string)
+{
+    enum { EARLY = 64 };
+    uintptr_t address = (uintptr_t)string;
+
+    if (address % PAGE > PAGE - EARLY || !is_known(address / PAGE))
+        return is_same_asked(copy, string, EARLY);
+    return !strcmp(copy, string);
+}
+
 bool policy_same(const struct slot *slot, void *owned, void *value)
 {
     if (!owned || !value || slot->policy == POLICY_REF)
         return owned == value;
-    return slot->policy == POLICY_STRING ? !strcmp(owned, value)
+    return slot->policy == POLICY_STRING ? is_same_string(owned, value)
                                          : is_copy_of(owned, slot->copy_size, value);
 }
 
@@ -358,7 +417,7 @@ void *policy_lend(const struct slot *slot, void *owned)
         policy_call(slot->policy_function[0], owned);
         return owned;
     }
-    return slot->policy == POLICY_COPY ? copy_again(slot, owned) : make(slot, owned);
+    return slot->policy == POLICY_CLONE ? make(slot, owned) : copy_again(slot, owned);
 }
 
 /* Within the block that is kept, whatever a task has written to it. */

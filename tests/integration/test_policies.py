@@ -69,6 +69,22 @@ def copy_of_an_arena(name):
             after.fail("expected one failure with its reason")
 
 
+@test("D16: string, copy=N: a number, an address of nothing and a string without an end have no copy, and that is said; the others do")
+def number_as_string():
+    program = compiled("number_string", "-rdynamic", "number_string.c")
+    plain(program).ok().says(" 0:nothing" * 8 + "\n")
+    for policy in "string", "copy=6":
+        item = f"tls:word,{policy}"
+        after = carry(f"{item};tls:turn", program, env={"BATON_LOG": "warn"}).ok().clean()
+        if policy == "string":
+            after.says(" 1:nothing 2:nothing 3:nothing 4:nothing 5:right 6:across 7:across 8:nothing\n")
+        else:
+            after.says(" 1:nothing 2:nothing 3:nothing 4:nothing 5:right 6:across 7:across 8:")
+        slot = after.complains(f'BATON_CARRY="{item}": its value is no address of ').slot(item)
+        if slot.get("failures") != (5 if policy == "string" else 4):
+            after.fail("expected a failure a wild value")
+
+
 LENT_AGAIN = [("string", name) for name in ALLOCATORS] + [("clone=strdup,free=free", "")]
 
 

@@ -285,7 +285,8 @@ static void start_buffers(void)
         slots_setters_known = true;
         slots_resolve();
     }
-    if (config.report || config.warn || log_level >= LOG_LEVEL_WARN)
+    if (config.report || config.warn || config.strict == STRICT_REQUIRE ||
+        log_level >= LOG_LEVEL_WARN)
         slots_gather_hints();
     __atomic_store_n(&is_started, true, __ATOMIC_RELEASE);
 }
@@ -425,7 +426,7 @@ __attribute__((destructor)) static void destruct(void)
         watch_stop();
     if (config.warn && log_level < LOG_LEVEL_WARN && context_was_used())
         log_level = LOG_LEVEL_WARN;
-    slots_say_unmatched();
+    slots_say_unmatched(config.strict == STRICT_REQUIRE);
     named_is_strict = is_strict();
     named_say_idle();
     report_errors = config.errors;

@@ -119,13 +119,15 @@ static void slot_say_unmatched(const struct slot *slot, enum log_level level)
             slot->reason ? slot->reason : "not found", has_hint ? "; " : "", has_hint ? hint : "");
 }
 
-void slots_say_unmatched(void)
+void slots_say_unmatched(bool is_required)
 {
-    if (log_level < LOG_LEVEL_WARN)
+    enum log_level level = is_required ? LOG_LEVEL_ERROR : LOG_LEVEL_WARN;
+
+    if (log_level < (int)level)
         return;
     for (unsigned i = 0; i < slots_count; i++) {
         if (slots[i].state == SLOT_WAITING && !slots[i].is_dormant && !slot_is_done(&slots[i]))
-            slot_say_unmatched(&slots[i], LOG_LEVEL_WARN);
+            slot_say_unmatched(&slots[i], level);
         else if (slots[i].state == SLOT_BOUND && slots[i].is_note_said)
             log_msg(LOG_LEVEL_WARN, "BATON_CARRY=\"%s\": %s", slots[i].item, slots[i].note);
     }

@@ -348,8 +348,8 @@ bool slot_was_empty(const struct slot *slot);
  * has matched something. */
 bool slot_is_done(const struct slot *slot);
 
-/* Says which items have matched nothing, and what they may have meant. At exit, when asked for. */
-void slots_say_unmatched(void);
+/* Says which items have matched nothing, and what they may have meant. At exit, when asked for; is_required: as an error. */
+void slots_say_unmatched(bool is_required);
 
 /* The same for BATON_STRICT=require, at once: also what is refused. A key that is only not made yet is
  * not missing. Answers how many are. */

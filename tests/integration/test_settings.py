@@ -93,9 +93,18 @@ def required(variable, item, why):
         after.fail("main has run")
 
 
-@test("E22: BATON_STRICT=require: a key that is only not made yet is there; a wrong setting still ends with 64")
+@test("E22: BATON_STRICT=require: a key that is only not made yet is there, and at exit one that was never made is told; a wrong "
+      "setting still ends with 64")
 def required_and_there():
-    carry(f"{KEY};key:n=7", "stale_pool_glib", env={"BATON_STRICT": "require"}).ok().quiet().says(RIGHT)
+    program = PROGRAMS / "stale_pool_glib"
+    place = f"key:main+{nm(program)['request_key'] + 4:#x}"
+    for item, why in {"key:n=7": "", "key:by=abort": "has made no key yet", place: "no key has been stored in it yet"}.items():
+        after = carry(f"{KEY};{item}", program, env={"BATON_STRICT": "require"}).ok().says(RIGHT)
+        after.complains(f'baton: BATON_CARRY="{item}": matched nothing: ', why)
+        if len(after.err.splitlines()) != 1:
+            after.fail("expected one message")
+        carry(f"{KEY};{item}", program, env={"BATON_STRICT": "on"}).ok().quiet().says(RIGHT)
+    carry("key:late_key", "late_key", "stored", env={"BATON_STRICT": "require"}).ok().quiet().clean()
     run("stale_pool_glib", env={"BATON_CARRY": "kee:x", "BATON_STRICT": "require"}).exits(64)
 
 

@@ -14,7 +14,12 @@ bool grammar_check(const char *text, bool (*adapter_exists)(const char *name),
 /* The bit of an option at the beginning of TEXT (slots/form.h). 0: it is none. */
 unsigned grammar_option(const char *text);
 
-/* Do two items, both of them right, name the same thing? Their policies are not looked at. */
-bool grammar_same_subject(const char *one, const char *other);
+/* Do two items, both of them right, carry the same, as far as their texts say (subject.c)? Their policies are not looked at. */
+enum grammar_same {
+    SAME_NOT,
+    SAME_SUBJECT,
+    SAME_WRITER, /* it is read otherwise, and set by the same function */
+};
+enum grammar_same grammar_same_subject(const char *one, const char *other);
 
 #endif

@@ -139,16 +139,19 @@ static bool is_given_already(struct config *config, const struct config_item *it
 {
     for (size_t i = 0; i < slots_count; i++) {
         const struct config_item *before = sources[i];
+        enum grammar_same same = grammar_same_subject(before->text, item->text);
         bool is_same = !strcmp(before->text, item->text);
 
-        if (!grammar_same_subject(before->text, item->text))
+        if (same == SAME_NOT)
             continue;
         if (item->known || before->known) /* what the user has named itself is the user's */
             return true;
         if (!is_same || (before->file != NULL) == (item->file != NULL))
             config_item_error(config, item, 0,
                               is_same ? "given before, expected once"
-                                      : "given before with other options, expected once");
+                              : same == SAME_WRITER
+                                  ? "expected once: an item before sets the same state"
+                                  : "given before with other options, expected once");
         return true;
     }
     return false;

@@ -1,4 +1,5 @@
 """E22: settings that make no sense (the table is in wrong_settings.py): what is said of each, word for word."""
+import itertools
 import os
 import tempfile
 from pathlib import Path
@@ -54,3 +55,39 @@ def wrong_settings_strict(group):
 def wrong_settings_are_many():
     if len({row[:2] for row in WRONG}) != len(WRONG) or len(WRONG) < 300 or not BUILD.is_dir():
         raise Failure(f"{len(WRONG)} rows")
+
+
+# What names one context, each with every other of its row; rows name different ones.
+ONE = [
+    ["key:n", "key:n@main", "key:n,native", "key:n,string"],
+    ["key:by=f", "key:by=f#1", "key:by=f#01", "key:by=f@main", "key:by=f#1@main,native"],
+    ["key:by=f#2", "key:by=f#002@main"],
+    ["key:n=1", "key:n=01", "key:n=1,weak"],
+    ["key:main+0x10", "key:main+0x010", "key:main+0X10", "key:main+0x10,native"],
+    ["key:main+0xab", "key:main+0xAB"],
+    ["tls:w", "tls:w@main", "tls:w#a.c", "tls:w@main#a.c", "tls:w,string"],
+    ["tls:v@libx", "tls:v@libx.so", "tls:v@libx.so.1"],
+    ["tls:v@liby"],
+    ["tls:u#a.c"], ["tls:u#b.c"],
+    ["tls:main+0x10:8", "tls:main+0x10:4", "tls:main+0x0:0017", "tls:main+0xc:16"],
+    ["tls:main+0x20:8"],
+    ["fn:get=g,set=s", "fn:get=g@main,set=s", "fn:set=s,get=g", "fn:get=g,set=t", "swap:g", "fn:fill=g,size=8,set=u", "fn:at=g,size=8"],
+    ["fn:get=a,set=b", "fn:get=c,set=b", "swap:b", "fn:fill=d,size=4,set=b@main", "fn:fill=e,size=4,put=b", "fn:get=h,set=b,move"],
+    ["swap:x", "swap:x@main", "swap:x,string"],
+    ["locale", "locale,dup", "swap:uselocale", "fn:get=current,set=uselocale"],
+    ["fenv", "fn:get=fegetround,set=fesetround"],
+    ["name"], ["ioprio"], ["qt:w"], ["key:w"],
+]
+
+@test("E22: what names one context twice, whatever it is called, is refused; what names two is not", timeout=300)
+def one_context_twice():
+    this_machine_only()
+    items = [(item, row) for row, group in enumerate(ONE) for item in group]
+    wrong = []
+    for (one, row), (other, other_row) in itertools.permutations(items, 2):
+        done = call(["/bin/true"], env={"PATH": os.environ["PATH"], "LD_PRELOAD": str(LIBRARY), "BATON_CARRY": f"{one};{other}"})
+        is_said = "expected once" in done.stderr
+        if is_said != (row == other_row) or done.returncode:
+            wrong.append((one, other, done.stderr))
+    if wrong:
+        raise Failure("\n".join(map(str, wrong[:30])))

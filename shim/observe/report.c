@@ -237,7 +237,7 @@ static void add_slots(struct text *text, struct totals *totals)
     for (unsigned i = 0; i < slots_count; i++) {
         const struct slot *slot = &slots[i];
         enum slot_state state = has_time && slot_is_done(slot) ? SLOT_BOUND : slot->state;
-        const char *remark = slot->state != SLOT_BOUND ? slot->reason : slot->note;
+        const char *remark = slot->state != SLOT_BOUND ? slot_reason(slot) : slot->note;
         char hint[384];
 
         if (slot->is_dormant)

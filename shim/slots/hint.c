@@ -110,13 +110,23 @@ bool slot_hint(const struct slot *slot, char *buf, size_t n)
     return slot->hint && !is_found(slot);
 }
 
+const char *slot_reason(const struct slot *slot)
+{
+    const char *why = slot->state == SLOT_WAITING && slot->kind->why_waiting
+                          ? slot->kind->why_waiting(slot)
+                          : NULL;
+
+    return why ? why : slot->reason;
+}
+
 static void slot_say_unmatched(const struct slot *slot, enum log_level level)
 {
     char hint[384];
     bool has_hint = slot_hint(slot, hint, sizeof hint);
 
     log_msg(level, "BATON_CARRY=\"%s\": matched nothing: %s%s%s", slot->item,
-            slot->reason ? slot->reason : "not found", has_hint ? "; " : "", has_hint ? hint : "");
+            slot_reason(slot) ? slot_reason(slot) : "not found", has_hint ? "; " : "",
+            has_hint ? hint : "");
 }
 
 void slots_say_unmatched(bool is_required)

@@ -379,6 +379,26 @@ static bool is_unknown(pthread_key_t key)
            slots_calls.key_write(key, slots_calls.key_read(key)) == 0;
 }
 
+/* The key that the variable holds, and that nobody carries yet; KEYS_MAX: none. */
+static pthread_key_t key_stored(const struct slot *slot)
+{
+    pthread_key_t key;
+
+    memcpy(&key, (const void *)slot->key.variable, sizeof key);
+    if (key >= KEYS_MAX || !known_keys[key].is_live || key_index_of[key] ||
+        !is_stored_here(slot, key))
+        key = key_behind(slot);
+    return key < KEYS_MAX && !key_index_of[key] ? key : KEYS_MAX;
+}
+
+/* It would have been bound at the next handoff. */
+static const char *key_why_waiting(const struct slot *slot)
+{
+    return slot->key.variable && slot->key.is_lasting && key_stored(slot) < KEYS_MAX
+               ? "a key is stored in it, but nothing was handed over since"
+               : NULL;
+}
+
 /* Finds the variable; and the key in it, if one was stored there that we saw being made. */
 static void key_resolve(struct slot *slot)
 {
@@ -407,10 +427,8 @@ static void key_resolve(struct slot *slot)
     if (key && !slot->key.is_lasting && is_unknown(key))
         slot->reason = "its key was made where its creation cannot be seen: in a constructor of a "
                        "module that was opened with RTLD_DEEPBIND";
-    if (key >= KEYS_MAX || !known_keys[key].is_live || key_index_of[key] ||
-        !is_stored_here(slot, key))
-        key = key_behind(slot);
-    if (key < KEYS_MAX && !key_index_of[key])
+    key = key_stored(slot);
+    if (key < KEYS_MAX)
         bind(slot, key, true);
 }
 
@@ -444,6 +462,7 @@ const struct slot_kind slot_kind_key = {
     .needs_stacks = key_needs_stacks,
     .may_be_copied = key_may_be_native,
     .will_come = key_will_come,
+    .why_waiting = key_why_waiting,
     .resolve = key_resolve,
 };
 
@@ -453,6 +472,7 @@ static const struct slot_kind slot_kind_native = {
     .is_key = true,
     .needs_stacks = key_needs_stacks,
     .will_come = key_will_come,
+    .why_waiting = key_why_waiting,
     .resolve = key_resolve,
     .read = native_read,
     .write = native_write,

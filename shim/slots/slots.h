@@ -122,6 +122,8 @@ struct slot_kind {
     bool (*may_be_copied)(const struct slot *slot);
     /* May be NULL: a waiting slot that is only not made yet: nothing is wrong with its item. */
     bool (*will_come)(const struct slot *slot);
+    /* May be NULL: why it waits still, where that has changed since resolve; NULL: it has not. Reads memory only. */
+    const char *(*why_waiting)(const struct slot *slot);
 
     /* ---- finding and moving it ---- */
 
@@ -335,6 +337,9 @@ bool slot_adapter_exists(const char *name);
 /* What may have been meant by an item that matched nothing, as a part of a sentence. False: no idea. Slow, unless it was
  * gathered before. */
 bool slot_hint(const struct slot *slot, char *buf, size_t n);
+
+/* Why it is not carried, as it is now; NULL: nothing is known. */
+const char *slot_reason(const struct slot *slot);
 
 /* From now on hints are gathered where items are looked for, and at exit nothing is. */
 void slots_gather_hints(void);

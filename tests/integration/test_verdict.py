@@ -389,6 +389,36 @@ int main(void)
 """
 
 
+STORED_LATE = """#include <pthread.h>
+#include <stdlib.h>
+pthread_key_t late_key, never_key, *late_private;
+static void *nothing(void *unused) { return unused; }
+int main(void)
+{
+    pthread_t thread;
+    pthread_key_t made;
+    pthread_create(&thread, NULL, nothing, NULL);
+    pthread_join(thread, NULL);
+    pthread_key_create(&made, NULL);
+    pthread_setspecific(late_key = made, &made);
+    late_private = malloc(sizeof *late_private);
+    pthread_key_create(late_private, NULL);
+    return pthread_setspecific(*late_private, &made);
+}
+"""
+
+
+@needs("gcc")
+@test("a key that was stored when nothing was handed over any more is said to be that, not to be missing")
+def stored_late(tmp_path):
+    program = tmp_path / "late"
+    subprocess.run(["gcc", "-x", "c", "-", "-pthread", "-o", program], input=STORED_LATE, text=True, check=True)
+    slots = carry("key:late_key;key:late_private;key:never_key", program).ok().reported()["slots"]
+    expect([slot["state"] for slot in slots] == ["unmatched"] * 3, slots)
+    stored = "a key is stored in it, but nothing was handed over since"
+    expect([slot["reason"] for slot in slots] == [stored, stored, "no key has been stored in it yet"], slots)
+
+
 @test("an item that is bound and never had a value is said, in verdict and report; one that had a value late is not")
 def bound_and_empty(tmp_path):
     source, program = tmp_path / "some.c", tmp_path / "some"

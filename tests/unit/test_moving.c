@@ -94,7 +94,8 @@ static void come_by(void)
         jump_inside();
     if (leave_in && --leave_in == 0) {
         if (leave_to) {
-            context_abandon(thread_self); /* as the hook of longjmp does */
+            /* As the hook of longjmp does. */
+            scope_jumps_out(thread_self, arch_sp(), (uintptr_t)leave_to);
             longjmp(*leave_to, 1);
         }
         pthread_exit(NULL);
@@ -159,6 +160,16 @@ static void is_right(void)
     ck_assert_int_eq(core_alive(), 0);
 }
 
+/* Below whatever hands over next: by their frames it sees that the attaches in there are left. */
+static __attribute__((noinline)) void run_deep(struct context *context)
+{
+    char deep[4096];
+
+    __asm__ volatile("" : : "r"(deep) : "memory");
+    core_run(context, see, NULL);
+    __asm__ volatile("" : : "r"(deep) : "memory"); /* no call in its frame's place */
+}
+
 /* Which of the calls of getter and setter leaves: 1 reads what is replaced, 2 writes, 3 puts back. */
 static __attribute__((noinline)) void jump_at(unsigned call)
 {
@@ -168,7 +179,7 @@ static __attribute__((noinline)) void jump_at(unsigned call)
     leave_to = &out;
     if (!setjmp(out)) {
         leave_in = call;
-        core_run(context, see, NULL);
+        run_deep(context);
     }
     leave_to = NULL;
     leave_in = 0;
@@ -319,7 +330,7 @@ static __attribute__((noinline)) void found_while(unsigned doing, unsigned call,
     if (!setjmp(out)) {
         arm(doing, call);
         if (by_attach)
-            core_run(context_ref(context), see, NULL);
+            run_deep(context_ref(context));
         else
             release_one();
     }

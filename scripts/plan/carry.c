@@ -132,6 +132,20 @@ static bool check_offset(const struct slot *slot)
     return false;
 }
 
+/* key:by=main: of the keys that are made below it only the program's own are meant (key_by.c). */
+static bool check_maker(const struct slot *slot)
+{
+    if (strncmp(slot->item, "key:by=", 7) != 0 || strcmp(slot->key.name, "main") != 0)
+        return true;
+    for (unsigned i = 0; i < modules_count; i++) {
+        if (modules[i].elf.is_main && (modules_imports(&modules[i], "pthread_key_create") ||
+                                       modules_imports(&modules[i], "tss_create")))
+            return true;
+    }
+    puts("    refused: the program makes no key by itself: by= names the function that does");
+    return false;
+}
+
 static bool check_slot(const struct slot *slot)
 {
     struct slot_meant meant[SLOT_MEANT_MAX];
@@ -147,6 +161,7 @@ static bool check_slot(const struct slot *slot)
     }
     for (unsigned i = 0; i < count; i++)
         is_fine &= check_name(slot, meant[i].name, meant[i].module, meant[i].file, meant[i].want);
+    is_fine = is_fine && check_maker(slot);
     if (slot->kind->is_adapter) {
         char text[300];
 

@@ -109,6 +109,22 @@ static void plan_code(const struct named_spec *spec, const struct module *module
                  twin);
 }
 
+#define HOOK(family, type, name, params) #name,
+static const char *const own_hooks[] = {
+#include "interpose/hooks.def"
+};
+#undef HOOK
+
+/* Two in front of one function would both hand its work over. */
+static bool is_own_hook(const char *name)
+{
+    for (size_t i = 0; i < sizeof own_hooks / sizeof *own_hooks; i++) {
+        if (!strcmp(own_hooks[i], name))
+            return true;
+    }
+    return false;
+}
+
 void decide(const struct named_spec *spec, const struct module *only, struct decision *out)
 {
     struct elf_symbol symbol, first;
@@ -118,6 +134,10 @@ void decide(const struct named_spec *spec, const struct module *only, struct dec
 
     memset(out, 0, sizeof *out);
     out->spec = *spec;
+    if (is_own_hook(spec->function)) {
+        refuse(out, "baton hooks this function itself");
+        return;
+    }
     for (unsigned i = 0; i < modules_count; i++) {
         is_imported |= modules_imports(&modules[i], spec->function);
         if ((only && &modules[i] != only) ||

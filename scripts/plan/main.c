@@ -197,38 +197,54 @@ static bool check_group(unsigned item)
     return hooked && !refused;
 }
 
+/* No program has all that a preset names: one of its functions is enough, as it is when the program runs. */
+static bool is_preset_there(const char *preset)
+{
+    for (unsigned i = 0; i < rows; i++) {
+        const char *of = specs[decisions[i].item].preset;
+
+        if (of && !strcmp(of, preset) && decisions[i].row.by != HOW_AUTO)
+            return true;
+    }
+    return false;
+}
+
+static bool check_hook(unsigned i, const char *folder)
+{
+    const struct decision *decision = &decisions[i];
+    bool is_setter = specs[i].kind == NAMED_SET, is_fine = true;
+
+    if (specs[i].is_glob && (decision->row.by != HOW_AUTO || !decision->row.reason[0])) {
+        is_fine = check_group(i);
+    } else if (decision->row.by == HOW_AUTO) {
+        printf("%s\n    %s%snot hooked: %s\n", specs[i].item, is_setter ? specs[i].function : "",
+               is_setter ? ", to be watched for weak, is " : "", decision->row.reason);
+        is_fine = false;
+    } else if (*folder && (decision->row.by == HOW_SYMBOL || decision->row.by == HOW_PATCH)) {
+        printf("%s\n    not hooked: no place for the object: %s\n", specs[i].item, folder);
+        return false;
+    } else if (is_setter) {
+        printf("%s\n    %s in %s is watched for weak %s\n"
+               "    note: calls that the compiler has inlined are not seen\n",
+               specs[i].item, specs[i].function, decision->row.module, ways[decision->row.by]);
+    } else {
+        printf("%s\n    found in %s, hooked %s\n", specs[i].item, decision->row.module,
+               ways[decision->row.by]);
+    }
+    if (decision->note[0])
+        printf("    note: %s\n", decision->note);
+    return is_fine || (specs[i].preset && is_preset_there(specs[i].preset));
+}
+
 static bool check_hooks(void)
 {
     bool is_fine = true;
-    char folder[1024];
-    bool has_no_folder = items && !folder_is_there(folder, sizeof folder);
+    char folder[1024] = "";
 
-    for (unsigned i = 0; i < items; i++) {
-        const struct decision *decision = &decisions[i];
-        bool is_setter = specs[i].kind == NAMED_SET;
-
-        if (specs[i].is_glob && (decision->row.by != HOW_AUTO || !decision->row.reason[0])) {
-            is_fine &= check_group(i);
-        } else if (decision->row.by == HOW_AUTO) {
-            printf("%s\n    %s%snot hooked: %s\n", specs[i].item,
-                   is_setter ? specs[i].function : "",
-                   is_setter ? ", to be watched for weak, is " : "", decision->row.reason);
-            is_fine = false;
-        } else if (has_no_folder &&
-                   (decision->row.by == HOW_SYMBOL || decision->row.by == HOW_PATCH)) {
-            printf("%s\n    not hooked: no place for the object: %s\n", specs[i].item, folder);
-            is_fine = false;
-        } else if (is_setter) {
-            printf("%s\n    %s in %s is watched for weak %s\n"
-                   "    note: calls that the compiler has inlined are not seen\n",
-                   specs[i].item, specs[i].function, decision->row.module, ways[decision->row.by]);
-        } else {
-            printf("%s\n    found in %s, hooked %s\n", specs[i].item, decision->row.module,
-                   ways[decision->row.by]);
-        }
-        if (decision->note[0])
-            printf("    note: %s\n", decision->note);
-    }
+    if (!items || folder_is_there(folder, sizeof folder))
+        folder[0] = '\0';
+    for (unsigned i = 0; i < items; i++)
+        is_fine &= check_hook(i, folder);
     return is_fine;
 }
 

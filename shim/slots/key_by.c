@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "elf/elf.h"
 
 enum { FRAMES = 32 };
 
@@ -60,6 +61,15 @@ static bool is_in_creator(const struct slot *slot, const void *address)
     return (uintptr_t)address > slot->key.creator_lo && (uintptr_t)address <= slot->key.creator_hi;
 }
 
+/* All that a library does is called by main in the end: what it makes is its own, whatever is read of the stack. */
+static bool may_be_librarys(const struct slot *slot, const void *caller)
+{
+    struct elf_module module;
+
+    return slot->key.name && !strcmp(slot->key.name, "main") && elf_module_at(caller, &module) &&
+           !module.is_main;
+}
+
 /* Mostly the caller itself; else whoever called it, if stacks can be read (observe/stack.c). */
 static bool is_creator_on_stack(const struct slot *slot, const void *caller)
 {
@@ -69,7 +79,7 @@ static bool is_creator_on_stack(const struct slot *slot, const void *caller)
 
     if (is_in_creator(slot, caller))
         return true;
-    if (!slots_calls.backtrace || is_reading)
+    if (!slots_calls.backtrace || is_reading || may_be_librarys(slot, caller))
         return false;
     is_reading = true;
     count = slots_calls.backtrace(frames, FRAMES);

@@ -259,8 +259,12 @@ void named_init(void)
     for (unsigned i = 0; i < named_count; i++) {
         const char *why = refusal(&named_hooks[i].spec);
 
-        if (why)
+        if (why && is_object) { /* said by baton run already */
+            fmt_buf(named_hooks[i].reason, sizeof named_hooks[i].reason, "%s", why);
+            named_hooks[i].state = HOOK_REFUSED;
+        } else if (why) {
             refuse(&named_hooks[i], "%s", why);
+        }
     }
     thunk_bank = named_bank;
     thunk_dlsym = (void *)named_dlsym;

@@ -268,7 +268,7 @@ def agree_without_zydis(tmp_path):
     subprocess.run(["gcc", "-std=gnu11", "-D_GNU_SOURCE", f"-I{ROOT}/shim", f"-I{ROOT}/scripts/plan", ROOT / "scripts/plan/patch.c",
                     *objects, ROOT / "build/libbaton_core.a", "-ldl", "-o", tmp_path / "baton-plan"], check=True)
     for program, hook, is_inside in ((PROGRAMS / "discover_pool", "pool_submit(kind=call,fn=1,arg=2)", True),
-                                     (GLIB, "g_thread_pool_push(kind=call,fn=1,arg=2)", False)):
+                                     (GLIB, "g_slist_sort(kind=call,fn=2,arg=1)", False)):
         checked = plain(tmp_path / "baton-cli", "check", hook, program)
         expect((checked.code != 0) == is_inside, checked.out)
         ran = plain(tmp_path / "baton-cli", "run", "--hook", hook, "--", program)

@@ -17,6 +17,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/frames.h"
 #include "base/sys.h"
 
 enum { EXIT_STRICT = 64 }; /* as everywhere */
@@ -215,6 +216,7 @@ uint32_t record_stack(const void *from)
     uint32_t count = 0;
     int found = backtrace_plain ? backtrace_plain(frames, DISCOVER_FRAMES + 8) : 0, first = 0;
 
+    frames_put_right(frames, found, __builtin_return_address(0));
     while (first < found && frames[first] != from)
         first++;
     for (; first < found && count < DISCOVER_FRAMES; first++)

@@ -9,6 +9,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 
+#include "base/frames.h"
 #include "elf/elf.h"
 #include "base/log.h"
 #include "context/observer.h"
@@ -27,6 +28,7 @@ static int backtrace(void **frames, int max)
         elf_walk_end();
     }
     errno = saved_errno;
+    frames_put_right(frames, count, __builtin_return_address(0));
     return count;
 }
 

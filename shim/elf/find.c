@@ -262,9 +262,11 @@ static void elf_each_table(const struct elf_module *m, elf_table_visit *visit, v
     elf_file_close(&file);
 }
 
+/* Without its version, which some linkers write behind the name of each symbol that has one, all of them behind those of .symver. */
 static void elf_copy_name(char *buf, size_t n, const char *name)
 {
-    size_t len = strlen(name);
+    const char *version = strchr(name, '@');
+    size_t len = version ? (size_t)(version - name) : strlen(name);
 
     if (!n)
         return;
@@ -289,9 +291,15 @@ static void elf_visit_near(const struct elf_module *m, const struct elf_table *t
     const char *name;
 
     while (near->best && elf_cursor_next(&cursor, &name)) {
-        size_t len = strlen(name);
+        char cut[ELF_FULL];
         unsigned distance;
+        size_t len;
 
+        if (strchr(name, '@')) {
+            elf_copy_name(cut, sizeof cut, name);
+            name = cut;
+        }
+        len = strlen(name);
         if (len > near->len && name[near->len] == '.' && memcmp(name, near->name, near->len) == 0)
             distance = 0; /* the compiler's clone: nothing is nearer */
         else if (len > near->len + near->best || near->len > len + near->best)

@@ -126,6 +126,9 @@ static const struct {
 
 const char *slot_deny_place(const char *name, const char *module_name)
 {
+    /* Before glibc 2.34 a part of the C library, which has some of its functions a second time. */
+    if (module_name && !strncmp(module_name, "libpthread.so", 13))
+        module_name = "libc.so";
     for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
         if (!strcmp(places[i].name, name) && module_name &&
             !strncmp(module_name, places[i].module, strlen(places[i].module)))

@@ -5,8 +5,15 @@
  * the pool, or is left when the pool is closed without running what is pending. A walk names the
  * program's start function and is given its arguments, not ours. Submitting that fails has not
  * queued. Source: OpenLDAP 2.5, libraries/libldap/tpool.c; destroy calls close by our name.
+ *
+ * In 2.4 (libldap_r) a task has no cookie: it is taken back by its function and its data, which ours would hide. Its pools
+ * are left alone.
  */
 #include "families/pending.h"
+
+#include <stdatomic.h>
+
+#include "interpose/next.h"
 
 typedef void *start_function(void *context, void *arg);
 typedef int walk_function(start_function *start, void *start_arg, void *arg);
@@ -23,12 +30,27 @@ static GUARDED void *run_task(void *thread_context, void *arg)
     return result;
 }
 
+/* Asked once: there are no two of these in a process. */
+static bool has_cookies(const void *caller)
+{
+    static atomic_int known; /* 1: it has; 2: it has not */
+    int answer = atomic_load_explicit(&known, memory_order_relaxed);
+
+    if (unlikely(!answer)) {
+        answer = next_find_for("ldap_pvt_thread_pool_submit2", caller) ? 1 : 2;
+        atomic_store_explicit(&known, answer, memory_order_relaxed);
+    }
+    if (unlikely(answer != 1))
+        context_count_bare(FAMILY_LDAP, BARE_LAYOUT);
+    return answer == 1;
+}
+
 int hook_ldap_pvt_thread_pool_submit(pool_handle *pool, start_function *start, void *arg)
 {
     struct pending_task *task = NULL;
     int error;
 
-    if (pool && start)
+    if (pool && start && has_cookies(__builtin_return_address(0)))
         task = pending_new(FAMILY_LDAP, (void *)start, arg, *pool, NULL);
     if (!task)
         return REAL(ldap_pvt_thread_pool_submit)(pool, start, arg);
@@ -55,10 +77,11 @@ int hook_ldap_pvt_thread_pool_submit2(pool_handle *pool, start_function *start, 
     return error;
 }
 
-int hook_ldap_pvt_thread_pool_retract(void *cookie)
+/* What is behind the cookie is 2.4's, whose pool the first is. */
+int hook_ldap_pvt_thread_pool_retract(void *cookie, start_function *start, void *arg)
 {
     unsigned cancel = cookie ? pending_cancel_begin(NULL, cookie) : 0;
-    int result = REAL(ldap_pvt_thread_pool_retract)(cookie);
+    int result = REAL(ldap_pvt_thread_pool_retract)(cookie, start, arg);
 
     if (cookie && result > 0)
         pending_cancel_end(cancel);

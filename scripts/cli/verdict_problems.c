@@ -126,6 +126,33 @@ static bool is_unused_part(const struct reports *reports, const json_t *element)
     return false;
 }
 
+/* Has a function of that preset, and of that kind, fired in any process? */
+static bool has_fired(const struct reports *reports, const char *preset, const char *kind)
+{
+    for (size_t i = 0; i < reports->count; i++) {
+        size_t j;
+        json_t *hook;
+
+        json_array_foreach(json_object_get(reports->at[i], "hooks"), j, hook)
+        {
+            if (!strcmp(report_text(hook, "preset"), preset) &&
+                !strcmp(report_text(hook, "kind"), kind) && report_number(hook, "fired"))
+                return true;
+        }
+    }
+    return false;
+}
+
+/* What runs a preset's work has not been met, though work was handed over: none of it saw anything. */
+static bool is_lost(const struct reports *reports, const json_t *element)
+{
+    const char *preset = report_text(element, "preset");
+
+    return *preset && !strcmp(report_text(element, "kind"), "run") &&
+           !strcmp(report_text(element, "state"), "hooked") &&
+           has_fired(reports, preset, "submit") && !has_fired(reports, preset, "run");
+}
+
 /* has_values: some items were seen by tasks, so that one which was not is worth a word of its own. */
 static void look_at_element(const json_t *element, bool is_hook, bool has_values,
                             struct problems *problems)
@@ -174,7 +201,8 @@ size_t problems_find(const struct reports *reports, const char *list, bool has_v
 
             if (json_object_get(seen, item) || json_object_set_new(seen, item, json_true()) != 0)
                 continue;
-            if (is_of_auto(reports, element) || is_unused_part(reports, element))
+            if (!is_lost(reports, element) &&
+                (is_of_auto(reports, element) || is_unused_part(reports, element)))
                 continue;
             look_at_element(best_element(reports, list, item), list[0] == 'h', has_values,
                             problems);

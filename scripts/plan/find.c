@@ -205,7 +205,7 @@ void decide(const struct named_spec *spec, const struct module *only, struct dec
                     return;
                 snprintf(out->note, sizeof out->note, "calls inside %s are not seen: %.150s",
                          where->elf.name, out->row.reason);
-                out->row.reason[0] = '\0';
+                snprintf(out->row.reason, sizeof out->row.reason, "%.190s", out->note);
             }
             out->row.by = HOW_SYMBOL;
             if (!is_imported && !spec->is_outside && !out->note[0])

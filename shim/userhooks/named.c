@@ -161,6 +161,9 @@ static void use_plan(const struct plan *plan, bool is_object)
             if (is_object)
                 use_symbol(row);
             thunks[row].is_wanted |= !is_object;
+            if (planned->reason[0] && !hook->reason[0])
+                fmt_buf(hook->reason, sizeof hook->reason, "never fired: %.*s",
+                        (int)sizeof planned->reason - 1, planned->reason);
             break;
         case HOW_PATCH:
             use_patch(plan, i, row);

@@ -56,7 +56,7 @@ struct plan_row {
     uint8_t is_missing; /* no such function was found at all */
     uint8_t unused[2];
     char module[100];
-    char reason[PLAN_REASON]; /* why not */
+    char reason[PLAN_REASON]; /* why not; of one that is: which calls are not seen */
 };
 
 struct plan {

@@ -173,6 +173,8 @@ const char *named_reason(const struct named_hook *hook)
         why = met_nothing(hook, &sum);
         return why ? why : "";
     }
+    if (hook->by == HOW_SYMBOL && hook->reason[0])
+        return hook->reason;
     return hook->by == HOW_GOT
                ? "never fired: no call went through the pointers that were hooked (calls "
                  "inside one module, inlined calls and constructors do not)"

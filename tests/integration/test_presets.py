@@ -96,3 +96,18 @@ def used_in_part():
     run_with("poco", "timer").ok().complains("baton: ok: ").never_says("PARTIAL")
     run_with("poco", "none").ok().complains("NOTHING CARRIED: ", "never fired")
     run_with("llvm", "timer").complains("NOTHING CARRIED: ", "matched nothing")
+
+
+@test("a preset of which work was handed over and nothing run is not ok: the verdict names what was not met, and why")
+def never_run(tmp_path):
+    program = compiled("whole", "-O2", "hooks_main.c", "hooks_pools.c")
+    for name, runs in ("met", "task_execute(kind=run,obj=1)"), ("lost", "call_submit(kind=run,obj=2)"):
+        presets = tmp_path / name / "baton" / "presets"
+        presets.mkdir(parents=True)
+        (presets / "mine.conf").write_text(f"about=Ours\nlist_submit(kind=submit,obj=2)\n{runs}\n")
+        after = plain(str(ROOT / "scripts" / "baton"), "run", "--carry", "key:request_key", "--preset", "mine", "--verdict", "--",
+                      program, "list", env={"XDG_CONFIG_HOME": tmp_path / name, "BATON_READS": "off"})
+        if name == "met":
+            after.ok().complains("baton: ok: ")
+        else:
+            after.complains("PARTIAL: ", f"{runs} never fired: it was not called")

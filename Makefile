@@ -191,7 +191,7 @@ $(B)/adapters/%.so: shim/adapters/%.c $(ADAPTER_H) $(B)/flags
 $(B)/codecs/%.so: shim/adapters/codecs/%.cc include/baton_codec.h $(B)/flags
 	@mkdir -p $(@D)
 	$(call say,CODEC,$<)
-	$(Q)$(CXX) $(CPPFLAGS) -std=c++17 $(ADAPTER_FLAGS) $(CFLAGS) $(LDFLAGS) $< -o $@
+	$(Q)$(CXX) $(CPPFLAGS) -std=c++17 $(ADAPTER_FLAGS) $(CFLAGS) $(LDFLAGS) -Wl,-z,defs $< -o $@ -Wl,--as-needed -ldl
 
 $(B)/adapters/%.so: shim/adapters/%.cc $(ADAPTER_H) $(B)/flags
 	@mkdir -p $(@D)

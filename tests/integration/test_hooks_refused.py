@@ -224,11 +224,16 @@ def another_user_without_library():
 
 
 @test("check: the nearest names of all modules, nearest first; C++ names that have the name as a part")
-def near_names():
-    expect(check("pthread_creat(kind=call,fn=3,arg=4)", program()), 1, "near: pthread_create in libc.so.6")
+def near_names(tmp_path):
+    expect(check("pthread_creat(kind=call,fn=3,arg=4)", program()), 1, "near: pthread_create in lib")
     expect(check("wholf(kind=call,fn=1,arg=2)", program()), 1, "near: whole in refused")
     expect(check("list_submid(kind=submit,obj=2);task_execude(kind=run,obj=1)",
                  compiled("whole", "-O2", "hooks_main.c", "hooks_pools.c")), 1, "near: list_submit in whole",
            "near: task_execute in whole")
+    source, versions = tmp_path / "versioned.c", tmp_path / "versions"
+    source.write_text('void second(void) {}\n__asm__(".symver second,hand_over@@OURS_2");\nint main(void) { second(); return 0; }\n')
+    versions.write_text("OURS_2 { };\n")  # which then stands behind the name
+    expect(check("hand_ovr(kind=call,fn=1,arg=2)", compiled("versioned", source, "-rdynamic", f"-Wl,--version-script={versions}")), 1,
+           "near: hand_over in versioned")
     pool = compiled("pool", "-O2", "-std=c++14", "hooks_function.cc", compiler="g++")
     expect(check("submit(kind=stdfunction,obj=2)", pool), 1, "near: _ZN4Pool6submitESt8functionIFvvEE in pool")

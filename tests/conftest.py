@@ -11,6 +11,7 @@ import shutil
 import signal
 import sys
 import tempfile
+import threading
 from pathlib import Path
 
 import pytest
@@ -182,6 +183,11 @@ def pytest_collection_finish(session):
 def pytest_timeout_set_timer(item, settings):
     """pytest-timeout's seconds, from the mark or the ini file, as seconds of an idle machine."""
     import pytest_timeout
+    item.cancel_timeout = None
+    # Workers of older releases (execnet before 2.0) may run beside their main thread, where no signal can be waited for. What
+    # their tests start has limits of its own.
+    if threading.current_thread() is not threading.main_thread():
+        return True
     left = patience.Patience(max(settings.timeout, SUITE_LIMIT + 60 if isinstance(item, Suite) else 0))
 
     def look(signum, frame):
@@ -202,7 +208,7 @@ def pytest_timeout_set_timer(item, settings):
 def limit_by_patience(config):
     """pytest-timeout before 2.0 asks nobody who sets the timer."""
     plugin = config.pluginmanager.get_plugin("timeout")
-    if plugin and not hasattr(config.hook, "pytest_timeout_set_timer"):
+    if plugin and not hasattr(plugin, "pytest_timeout_set_timer"):
         plugin.timeout_setup = lambda item: pytest_timeout_set_timer(item, plugin.get_params(item))
 
 

@@ -14,6 +14,9 @@ MODES = {
 def apr(mode, kind):
     for run in (plain, idle):
         run("apr", mode, kind).wrong()
-    after = carry(CARRIERS[kind], "apr", mode, kind).ok().quiet().clean().carried("apr")
+    after = carry(CARRIERS[kind], "apr", mode, kind).ok().quiet().carried("apr")
+    # Before apr-util 1.6.3 what is left in a pool that ends is dropped by no call that is seen; the table of versions says so.
+    drops = "ends without a word" in after.out
+    after.clean(*(1 + (kind in ("key", "tss")), 20) if drops else ())
     if "pthread" in after.report["families"] and after.report["families"]["pthread"]["carried"]:
         after.fail("A6: a thread of APR's was captured twice")

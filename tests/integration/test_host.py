@@ -6,7 +6,7 @@ from pathlib import Path
 
 from compile import compiled
 from harness import CARRIERS, LIBRARY, PROGRAMS, ROOT, carry, expect, idle, plain, test
-from needs import needs, unable
+from needs import missing, needs, unable
 from test_launcher import baton
 
 CALLS = ("jump", "key", "get", "set", "symbol")
@@ -188,7 +188,7 @@ def absent(language, binding):
     with tempfile.TemporaryDirectory() as folder:
         program, library = built(folder, language, binding)
         before = plain(program, library).ok().quiet()
-        if "uv_queue_work" in before.out or "pthread_create" not in before.out:
+        if "uv_queue_work" in before.out or "pthread_exit" not in before.out:
             before.fail("expected libc's names and no others")
         idle(program, library).same_as(before)
         for items in ("key:request_key", "tls:no_such_word"):
@@ -203,7 +203,18 @@ def later(name):
         program, library = built(folder, "c", "now")
         before = plain(program, name, library).never_says("cannot open")
         idle(program, name, library).same_as(before)
-        carry("tls:no_such_word", program, name, library).same_as(before)
+        after = carry("tls:no_such_word", program, name, library)
+        after.out = without_threads(after.out)
+        before.out = without_threads(before.out)
+        after.same_as(before)
+
+
+def without_threads(said):
+    """Before glibc 2.34 threads are libpthread's: once a library that needs it has been opened, nobody knows who else asks
+    for its names (man 7 baton-limits)."""
+    threads = {name for family, name in HOOKS if family in ("PTHREAD", "KEYS")} if missing(["glibc 2.34"]) else ()
+    return "".join(line for line in said.splitlines(True) if not re.fullmatch(r"constructor: (\w+) is there\n", line)
+                   or line.split()[1] not in threads)
 
 
 @test("E21: a library that was bound before us and has asked for names that nobody has", each=("lazy", "now"))
@@ -213,7 +224,7 @@ def bound_before(binding):
         main = Path(folder) / "main.c"
         main.write_text("int main(void) { return 0; }\n")
         program = compiled(f"linked-{binding}", "-Wl,--no-as-needed", main, library, f"-Wl,-rpath,{library.parent}")
-        before = plain(program).ok().says("constructor: pthread_create is there").never_says("uv_queue_work")
+        before = plain(program).ok().says("constructor: pthread_exit is there").never_says("uv_queue_work")
         idle(program).same_as(before)
         carry("tls:no_such_word", program).same_as(before)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import patience
 from harness import LIBRARY, PROGRAMS, find_program, plain, run, test, this_machine_only
-from needs import unable
+from needs import missing, unable
 from test_launcher import BATON, baton, expect
 
 ITEM = "tls:request_id"
@@ -52,7 +52,8 @@ def full_disk(tmp_path):
     words = ("run", "--verdict", "--carry", "key:tenant_key", "--report", tmp_path / "counts", "--", PROGRAMS / "discover_pool", "8")
     said = on_disk("16k", tmp_path, BATON, *words).complains("NOTHING CARRIED").says("right 0 wrong 8")
     expect("waited at" not in said.err, said.err)
-    on_disk("2m", tmp_path, BATON, *words).complains("waited at").says("right 0 wrong 8")
+    said = on_disk("2m", tmp_path, BATON, *words).says("right 0 wrong 8")
+    expect("waited at" in said.err or missing(["glibc 2.34"]), said.err)  # before, nobody notes who waits
 
 
 @test("with a limit to the size of files, in units of 512 bytes, no live report is begun, and that is said; the program ends as it "

@@ -99,6 +99,7 @@ NEEDS = {  # name: whether it is here, and what is said if not
     "libevent-2.1.so.7": (lambda: library("libevent-2.1.so.7"), "libevent-2.1-7 is not installed"),
     "cthreadpool": (CTHREADPOOL.exists, "cthreadpool-dev is not installed"),
     "libdw": (lambda: is_linked("baton-discover", "libdw"), "baton-discover was built without libdw"),
+    "Zydis": (lambda: is_linked("baton-discover", "libZydis"), "baton was built without Zydis, which reads code (libzydis-dev)"),
     "glibc 2.34": (lambda: libc_version() >= (2, 34), "the C library is older than 2.34, with a libpthread of its own"),
     "checkout": ((harness.ROOT / ".git").exists, "this is no checkout of git"),
     "fuzzers": (lambda: any((harness.ROOT / "build-fuzz").glob("fuzz_*")), "make fuzzers builds them"),

@@ -5,6 +5,7 @@
 #include <apr_general.h>
 #include <apr_portable.h>
 #include <apr_thread_pool.h>
+#include <apu_version.h>
 
 static apr_pool_t *memory;
 static apr_thread_pool_t *pool;
@@ -99,6 +100,10 @@ static void mode_cancel(void)
 /* What a pool still holds when it ends, by its own end or its memory's, is let go. */
 static void mode_destroy(void)
 {
+    apr_version_t version;
+    apu_version(&version);
+    if (version.minor < 6 || (version.minor == 6 && version.patch < 3))
+        puts("ends without a word"); /* it calls nothing that could be seen */
     for (int round = 0; round < 2; round++) {
         apr_pool_t *inner;
         apr_pool_create(&inner, memory);

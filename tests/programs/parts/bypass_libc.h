@@ -4,9 +4,8 @@
 #include <pthread.h>
 #include <string.h>
 
-static void *in_libc(const char *name)
+static void *in_library(struct link_map *map, const char *name)
 {
-    struct link_map *map = dlopen("libc.so.6", RTLD_LAZY | RTLD_NOLOAD);
     const ElfW(Sym) *symbols = NULL;
     const char *names = NULL;
     for (const ElfW(Dyn) *entry = map->l_ld; entry->d_tag; entry++) {
@@ -20,4 +19,11 @@ static void *in_libc(const char *name)
         if (symbol->st_value && !strcmp(names + symbol->st_name, name))
             return (void *)(map->l_addr + symbol->st_value);
     return NULL;
+}
+
+static void *in_libc(const char *name)
+{
+    void *found = in_library(dlopen("libc.so.6", RTLD_LAZY | RTLD_NOLOAD), name);
+    /* Before glibc 2.34 they are libpthread's. */
+    return found ? found : in_library(dlopen("libpthread.so.0", RTLD_LAZY | RTLD_NOLOAD), name);
 }

@@ -259,7 +259,7 @@ def busy_worker(waits):
         baton("run", "--config", found, "--", program).ok().quiet().says("right 40 wrong 0")
 
 
-@needs("g++")
+@needs("g++", "Zydis")
 @test("discover finds the single worker of C++ that never waits: what std::thread starts with is the program's own function",
       each=SYMBOLS[::2])
 @looks_again
@@ -311,7 +311,6 @@ def link_name():
         expect(data["hooks"] == ["pool_submit(kind=call,fn=1,arg=2)"], data["hooks"])
 
 
-@needs("gcc", "x86-64")
 @needs("gcc", "x86-64", "Zydis")
 @test("discover finds the function that hands over also where it leaves by a jump, so that no stack has it", each=SYMBOLS[::2])
 @looks_again

@@ -1,4 +1,5 @@
 """BATON_CARRY=auto and baton run --auto: what is known of libraries is carried, and nothing else."""
+import subprocess
 import tempfile
 from pathlib import Path
 
@@ -70,6 +71,31 @@ def entries_are_tested(name):
     for text in items:  # no other file is looked through for its functions
         if text.startswith("fn:"):
             expect(all("@" in part for part in text.partition(":")[2].split(",") if "=" in part and "size=" not in part), text)
+
+
+# Of entries with several conditions: each holds alone. What is chosen, its library if it is not libm, what the program calls.
+CONDITIONS = [(item, library, call) for item, library, calls in (
+    ("fenv", None, "fesetround fesetenv feenableexcept"),
+    ("preset:openblas", "libopenblas.so.0", "fesetround fesetenv feenableexcept"),
+    ("adapter:libxml2", "libxml2.so.2", "xmlSetGenericErrorFunc xmlSetStructuredErrorFunc"),
+    ("adapter:hdf5", "libhdf5_serial.so.103", "H5Eset_auto2"), ("adapter:hdf5", "libhdf5.so.103", "H5Eset_auto2"),
+) for call in calls.split()]
+
+
+@needs("gcc")
+@test("auto: each condition of an entry is enough by itself", each=CONDITIONS)
+def conditions(wanted, library, call):
+    with tempfile.TemporaryDirectory() as folder:
+        def built(name, text, *words):
+            subprocess.run(["gcc", "-w", "-x", "c", "-", "-o", name, *words], input=text, text=True, check=True, cwd=folder)
+            return Path(folder, name)
+        stub = [str(built(library, "" if call.startswith("fe") else f"void {call}(void) {{}}", "-shared", "-fPIC", f"-Wl,-soname,{library}"))] \
+            if library else []
+        uses = f"void {call}(void); int main(void) {{ {call}(); return 0; }}"
+        for text, expected in ((uses, True), ("int main(void) { return 0; }", False)):
+            program = built("program", text, "-x", "none", "-Wl,--no-as-needed,-rpath,$ORIGIN", *stub, "-lm")
+            said = baton("check", "--auto", program).out
+            expect((f"auto chooses {wanted}:" in said) == expected, f"{text}: {said}")
 
 
 @test("auto: with nothing known the program is as with baton idle, and the report says so", each=(

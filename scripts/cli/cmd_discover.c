@@ -106,17 +106,24 @@ static int judge_now(const struct cli *cli)
 
 /* ---- a run ---- */
 
+static double seconds_of(const char *text)
+{
+    char *end;
+    double seconds = strtod(text, &end);
+
+    if (end == text || *end || !(seconds > 0) || seconds > 1e6)
+        usage_error("discover: --for %s: expected seconds, as in 10", clean(text));
+    return seconds;
+}
+
 /* Ends the program after so many seconds: it is asked to, and made to when it does not hear. */
 static void end_after(const char *seconds)
 {
     enum { GRACE_S = 10 };
-    char *end;
-    double wanted = strtod(seconds, &end);
+    double wanted = seconds_of(seconds);
     pid_t program = getppid();
     struct timespec rest;
 
-    if (*end || !(wanted > 0) || wanted > 1e6)
-        usage_error("discover: --for %s: expected seconds, as in 10", clean(seconds));
     if (fork() != 0)
         return;
     program = getppid();
@@ -190,13 +197,15 @@ static int discover_run(const struct cli *cli)
     char *before = getenv("LD_PRELOAD") ? allocated(strdup(getenv("LD_PRELOAD"))) : NULL;
     int status, answer;
 
+    time_limit = cli_value(cli, OPT_discover_for);
+    if (time_limit)
+        seconds_of(time_limit);
     if (output && access(output, F_OK) == 0 && access(output, W_OK) != 0)
         fail(EXIT_FAILED, "%s: %s", clean(output), strerror(errno));
     folder =
         joined("%s/baton-discover-XXXXXX", temporary && *temporary == '/' ? temporary : "/tmp");
     if (!mkdtemp(folder))
         fail(EXIT_FAILED, "%s: %s", clean(folder), strerror(errno));
-    time_limit = cli_value(cli, OPT_discover_for);
     setenv("BATON_DISCOVER", joined("%s/%%p", folder), 1);
     setenv("LD_PRELOAD", preload_list(path, NULL, library), 1);
     status = wait_for_child(become_limited, cli->argv);

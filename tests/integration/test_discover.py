@@ -336,7 +336,9 @@ def leaves_nothing():
         baton("discover", "--", "sh", "-c", "kill -SEGV $$", **how).complains("was ended by signal 11")
         baton("discover", "--", "no-such-program", **how).exits(127)
         expect(not list(Path(folder).iterdir()), list(Path(folder).iterdir()))
-    baton("discover", "--for", "x", "true").complains("expected seconds")
+    for seconds in ("x", "5s", "0", "-1"):
+        said = baton("discover", "--for", seconds, "true").exits(2).complains("expected seconds")
+        expect("nothing to judge" not in said.err, said.err)
     baton("discover").exits(2).complains("no program given")
 
 

@@ -1,0 +1,253 @@
+/*
+ * The exchange of what is attached, overlays too, when stacks are switched, against signal handlers that switch at any of its
+ * steps (context/coroutine.h, coroutine.c): one thread, three flows. The order of a switch is that of swap_preemptive
+ * (families/coroutines/ucontext.c).
+ */
+#include <stdatomic.h>
+#include <stdint.h>
+#include <string.h>
+#include <ucontext.h>
+
+#include "on_valgrind.h"
+
+/* As in model.h. */
+#if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
+#define CAN_RUN 0
+#else
+#define CAN_RUN (!RUNNING_ON_VALGRIND)
+#endif
+
+static void step(void);
+static void *copy_in_steps(void *to, const void *from, size_t size);
+struct coroutine;
+struct coroutine *find_by_stack(uintptr_t sp);
+
+/* Before the headers, whose functions in line are what is checked. */
+#undef atomic_signal_fence
+#define atomic_signal_fence(order) step()
+#define memcpy copy_in_steps
+#define coroutine_list_find find_by_stack
+#include "context/coroutine.c"
+#undef memcpy
+#undef coroutine_list_find
+
+#include "suite.h"
+
+enum { FLOWS = 3, STACK = 65536, ROUNDS = 2, STEPS = 512 };
+
+static struct flow {
+    struct coroutine *coroutine;
+    ucontext_t start;
+    ucontext_t *resume; /* where it goes on */
+    uintptr_t attached; /* what its task has now */
+    char *stack;
+} flows[FLOWS];
+
+static struct thread block;
+static struct coroutines own_of_block;
+static ucontext_t outside;
+static int running, handlers_left, handlers;
+static bool is_done[FLOWS], is_checking;
+
+/* ---- choices: at each step a handler comes, or none ---- */
+
+static unsigned char choice[STEPS];
+static unsigned steps, known;
+
+static void handler(void);
+
+static void step(void)
+{
+    if (!is_checking || handlers_left == 0)
+        return;
+    ck_assert_uint_lt(steps, STEPS);
+    if (steps >= known)
+        choice[steps] = 0;
+    if (choice[steps++])
+        handler();
+}
+
+/* Half of it may be there when a handler comes. */
+static void *copy_in_steps(void *to, const void *from, size_t size)
+{
+    size_t half = size / 2;
+
+    step();
+    __builtin_memcpy(to, from, half);
+    step();
+    __builtin_memcpy((char *)to + half, (const char *)from + half, size - half);
+    step();
+    return to;
+}
+
+struct coroutine *find_by_stack(uintptr_t sp)
+{
+    for (int i = 1; i < FLOWS; i++) {
+        if (sp - (uintptr_t)flows[i].stack < STACK)
+            return flows[i].coroutine;
+    }
+    return NULL; /* the main one */
+}
+
+/* ---- the switch, as the hook of swapcontext does it where handlers switch ---- */
+
+static __attribute__((noinline)) void switch_to(int target)
+{
+    struct coroutines *own = block.coroutines;
+    struct coroutine *from = coroutine_find_current(own, arch_sp()), *to = flows[target].coroutine;
+    ucontext_t here, *there;
+    uint8_t was = from->away;
+    int self = running;
+
+    ck_assert_ptr_eq(from, flows[self].coroutine);
+    step();
+    if (!to->away)
+        to->away = AWAY;
+    coroutine_leave_plain(&block, own, from, to);
+    step();
+    there = flows[target].resume;
+    flows[self].resume = &here;
+    running = target;
+    swapcontext(&here, there);
+    coroutine_arrive(own, from);
+    step();
+    from->away = was;
+}
+
+static int next_of(int self, int by)
+{
+    for (int i = 0; i < FLOWS; i++) {
+        int other = (self + by + i) % FLOWS;
+
+        if (other != self && !is_done[other])
+            return other;
+    }
+    return self;
+}
+
+/* One that preempts: the flow that it has interrupted, in a switch or not, goes on when it is switched to. */
+static void handler(void)
+{
+    int other = next_of(running, 2);
+
+    if (other == running)
+        return;
+    handlers_left--;
+    handlers++;
+    switch_to(other);
+    ck_assert_uint_eq((uintptr_t)block.attached, flows[running].attached);
+}
+
+/* ---- the program ---- */
+
+/* A task of the flow sees what it has set itself, and nobody else's. */
+static void work(int self)
+{
+    for (int round = 0; round < ROUNDS; round++) {
+        int other = next_of(self, 1);
+
+        ck_assert_uint_eq((uintptr_t)block.attached, flows[self].attached);
+        flows[self].attached += 0x100;
+        block.attached = (struct context *)flows[self].attached; /* as overlay_make */
+        step();
+        if (other != self)
+            switch_to(other);
+        ck_assert_int_eq(running, self);
+        ck_assert_uint_eq((uintptr_t)block.attached, flows[self].attached);
+    }
+    is_done[self] = true;
+}
+
+static void enter(int self)
+{
+    coroutine_arrive(&own_of_block, flows[self].coroutine); /* as run_entry, which then attaches */
+    flows[self].attached = 0x10000 * ((uintptr_t)self + 1);
+    block.attached = (struct context *)flows[self].attached;
+    work(self);
+    while (next_of(self, 1) != self) /* a switch that was under way may come back to it */
+        switch_to(next_of(self, 1));
+    setcontext(&outside);
+}
+
+static void prepare(void)
+{
+    memset(&block, 0, sizeof block);
+    memset(&own_of_block, 0, sizeof own_of_block);
+    memset(is_done, 0, sizeof is_done);
+    block.coroutines = &own_of_block;
+    thread_self = &block;
+    for (int i = 0; i < FLOWS; i++) {
+        struct flow *flow = &flows[i];
+
+        if (!flow->stack)
+            flow->stack = malloc(STACK);
+        if (i && !flow->coroutine)
+            flow->coroutine = malloc(sizeof *flow->coroutine);
+        if (!i)
+            flow->coroutine = &own_of_block.main_stack;
+        memset(flow->coroutine, 0, sizeof *flow->coroutine);
+        flow->coroutine->low = (uintptr_t)flow->stack;
+        flow->coroutine->size = i ? STACK : 0;
+        flow->coroutine->away = i ? AWAY : HERE;
+        flow->attached = 0;
+        getcontext(&flow->start);
+        flow->start.uc_stack.ss_sp = flow->stack;
+        flow->start.uc_stack.ss_size = STACK;
+        flow->start.uc_link = NULL;
+        makecontext(&flow->start, (void (*)(void))enter, 1, i);
+        flow->resume = &flow->start;
+    }
+    own_of_block.current = flows[0].coroutine;
+    running = 0;
+}
+
+/* Every way in which so many handlers come. */
+static unsigned long explore(int at_most)
+{
+    unsigned long runs = 0;
+
+    known = 0;
+    for (;;) {
+        prepare();
+        steps = 0;
+        handlers_left = at_most;
+        is_checking = true;
+        swapcontext(&outside, &flows[0].start);
+        is_checking = false;
+        for (int i = 0; i < FLOWS; i++)
+            ck_assert(is_done[i]);
+        runs++;
+        while (steps > 0 && choice[steps - 1])
+            steps--;
+        if (!steps)
+            return runs;
+        choice[steps - 1] = 1;
+        known = steps;
+    }
+}
+
+START_TEST(test_model_switches_interrupted_once)
+{
+    if (CAN_RUN)
+        ck_assert_uint_gt(explore(1), 20);
+}
+END_TEST
+
+START_TEST(test_model_switches_interrupted_twice)
+{
+    if (!CAN_RUN)
+        return;
+    ck_assert_uint_gt(explore(2), 400);
+    ck_assert_int_gt(handlers, 400);
+}
+END_TEST
+
+int main(void)
+{
+    TCase *tests = tcase_create("model_switches");
+
+    tcase_set_timeout(tests, 60);
+    tcase_add_test(tests, test_model_switches_interrupted_once);
+    tcase_add_test(tests, test_model_switches_interrupted_twice);
+    return suite_run("model_switches", tests);
+}

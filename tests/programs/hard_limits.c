@@ -2,6 +2,8 @@
 // libs: glib-2.0
 // usage: hard_limits threads|keys|stack|files [CARRIER [COUNT]]
 #include "carrier.h"
+#include <errno.h>
+#include <fcntl.h>
 #include <glib.h>
 #include <limits.h>
 #include <sys/resource.h>
@@ -40,6 +42,7 @@ static void threads(long count)
     gate_open(&all_there);
     for (long i = 0; i < there; i++)
         pthread_join(made[i], NULL);
+    printf("threads %ld\n", there);
     expect("threads, at least", there < 100, 0);
     expect("wrong", 2 * there - right, 0);
     free(made);
@@ -70,6 +73,7 @@ static void keys(void)
     while (count <= PTHREAD_KEYS_MAX && pthread_key_create(&all[count], NULL) == 0)
         count++;
     printf("keys %d\n", count);
+    expect("one more key", pthread_key_create(&all[count], NULL), EAGAIN);
     pthread_setspecific(all[count - 1], &count);
     expect("the last keeps its value", pthread_getspecific(all[count - 1]) == &count, 1);
     pthread_setspecific(all[count - 1], NULL);
@@ -129,6 +133,7 @@ static void files(void)
     getrlimit(RLIMIT_NOFILE, &before);
     none = (struct rlimit){0, before.rlim_max};
     setrlimit(RLIMIT_NOFILE, &none);
+    expect("no descriptor", open("/dev/null", O_RDONLY) < 0 && errno == EMFILE, 1);
     pool_of_tasks();
     setrlimit(RLIMIT_NOFILE, &before);
 }

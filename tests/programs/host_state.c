@@ -1,7 +1,8 @@
 // link: -lm
 /*
  * Prints what a process can see of itself: at the start of main, with handed over work done, and at exit. Signals,
- * descriptors and their flags, environment, errno, floating point, umask, folder, threads, /proc/self.
+ * descriptors and their flags, every string of the environment and where it lies, errno, floating point, umask, folder, threads,
+ * /proc/self, the names in its maps.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -21,6 +22,7 @@
 #include <unistd.h>
 
 extern char **environ;
+static char **first_environ;
 pthread_key_t request_key;
 __thread long request_word;
 
@@ -56,6 +58,32 @@ static void print_file(const char *path)
         close(fd);
 }
 
+/* What stands in it is nobody's business. */
+static void print_variable(const char *entry)
+{
+    unsigned long sum = 5381;
+
+    for (const char *c = entry; *c; c++)
+        sum = sum * 33 + (unsigned char)*c;
+    printf("variable %.*s %lx\n", (int)strcspn(entry, "="), entry, sum);
+}
+
+/* Each name once: two mappings of one file lie beside each other. */
+static void print_names(void)
+{
+    FILE *maps = fopen("/proc/self/maps", "r");
+    char line[4400], last[4400] = "";
+
+    while (maps && fgets(line, sizeof line, maps)) {
+        char *name = strpbrk(line, "/[");
+
+        if (name && strcmp(name, last) != 0)
+            printf("map %s", strcpy(last, name));
+    }
+    if (maps)
+        fclose(maps);
+}
+
 static void look(const char *when)
 {
     int saved_errno = errno, fd = open("/dev/null", O_RDONLY);
@@ -65,7 +93,7 @@ static void look(const char *when)
     mode_t mask = umask(0);
     stack_t stack;
     struct itimerval timer;
-    unsigned variables = 0, loader = 0;
+    unsigned loader = 0, in_place = 0;
 
     umask(mask);
     printf("-- %s: errno %d, next descriptor %d, umask %03o, folder %s\n", when, saved_errno, fd, (unsigned)mask,
@@ -98,20 +126,24 @@ static void look(const char *when)
         getitimer((__itimer_which_t)i, &timer);
         printf("timer %d: %ld\n", i, (long)(timer.it_value.tv_sec | timer.it_value.tv_usec));
     }
-    printf("environment %s, ", environ ? "there" : "NULL");
+    printf("environment %s\n", environ ? "there" : "NULL");
     for (char **entry = environ; entry && *entry; entry++) {
+        in_place += entry[1] == *entry + strlen(*entry) + 1 || !entry[1];
         if (!strncmp(*entry, "BATON_", 6) || !strncmp(*entry, "LD_", 3))
             loader++;
         else
-            variables++;
+            print_variable(*entry);
     }
-    printf("%u variables, HOME %s, %s\n", variables, getenv("HOME") ? getenv("HOME") : "none",
-           loader ? "and the loader's" : "no others");
+    for (unsigned i = 0; environ && environ[i]; i++)
+        in_place--;
+    printf("HOME %s, %s, array %s, %d out of place\n", getenv("HOME") ? getenv("HOME") : "none",
+           loader ? "and the loader's" : "no others", environ == first_environ ? "the kernel's" : "another", -(int)in_place);
     count("descriptors", "/proc/self/fd");
     count("threads", "/proc/self/task");
     print_file("/proc/self/comm");
     print_file("/proc/self/oom_score_adj");
     print_file("/proc/self/timerslack_ns");
+    print_names();
     errno = saved_errno;
 }
 
@@ -133,10 +165,11 @@ static void at_exit(void)
     look("at exit");
 }
 
-int main(void)
+int main(int argc, char **argv, char **environment)
 {
     pthread_t thread;
 
+    first_environ = environment;
     setvbuf(stdout, NULL, _IOLBF, 4096);
     look("in main");
     atexit(at_exit);

@@ -29,6 +29,7 @@
 #include "context/gone.h"
 #include "context/strict.h"
 #include "context/thread.h"
+#include "families/posix/leave.h"
 #include "families/posix/notification.h"
 #include "families/registration.h"
 #include "fork.h"
@@ -61,6 +62,8 @@ void *__dso_handle = &__dso_handle;
 
 static struct config config;
 static _Atomic int is_active; /* something is carried */
+static int active_pid; /* who set that at the start; its children tell nothing when they _exit */
+static void leave(void);
 static bool is_started, is_over;
 static bool is_read;        /* the settings; the thread that has the claim may read and write it */
 static bool is_plain;       /* there are none */
@@ -278,6 +281,10 @@ static void start_buffers(void)
         if (slots_count && !family_is_on(FAMILY_KEYS))
             bypass_keys();
         is_active = 1;
+        active_pid = sys_getpid();
+        if (config.warn || config.strict == STRICT_REQUIRE || is_strict() ||
+            log_level >= LOG_LEVEL_WARN)
+            leave_hook = leave;
     }
     if (family_is_on(FAMILY_NAMED))
         named_init();
@@ -391,6 +398,29 @@ __attribute__((constructor)) static void construct(int argc, char **argv, char *
     errno = saved_errno;
 }
 
+static void say_at_end(void)
+{
+    if (config.warn && log_level < LOG_LEVEL_WARN && context_was_used())
+        log_level = LOG_LEVEL_WARN;
+    slots_say_unmatched(config.strict == STRICT_REQUIRE);
+    named_is_strict = is_strict();
+    named_say_idle();
+}
+
+/* Ends without destructors. Nothing is opened or taken: hints are of what was gathered before. A child tells nothing, as
+ * it may share our memory; nor does a signal handler that came into the middle of a thread's start. */
+static void leave(void)
+{
+    static atomic_bool is_said;
+
+    if (!is_active || sandbox_is_shut() || sys_getpid() != active_pid || !thread_may_each() ||
+        atomic_exchange(&is_said, true))
+        return;
+    slots_hints_wanted = true;
+    say_at_end();
+    log_count();
+}
+
 /*
  * Exit has begun: from here on handoffs pass through. What is in flight stays where it is, because
  * the program's other threads may still run it.
@@ -424,11 +454,7 @@ __attribute__((destructor)) static void destruct(void)
         strict_say_held();
     if (is_watched)
         watch_stop();
-    if (config.warn && log_level < LOG_LEVEL_WARN && context_was_used())
-        log_level = LOG_LEVEL_WARN;
-    slots_say_unmatched(config.strict == STRICT_REQUIRE);
-    named_is_strict = is_strict();
-    named_say_idle();
+    say_at_end();
     report_errors = config.errors;
     if (config.report)
         report_write(config.report);

@@ -297,6 +297,8 @@ void thread_leave_plain(struct thread *thread);
 /* Has this process handed anything over, with a context or bare? */
 bool context_was_used(void);
 /* Calls visit for every block ever used. */
+/* False: this thread may have been interrupted in the middle of a start, and thread_each would wait for it. */
+bool thread_may_each(void);
 void thread_each(void (*visit)(struct thread *thread, void *arg), void *arg);
 
 /*

@@ -279,6 +279,14 @@ void thread_give_back(struct thread *thread)
     thread_push(thread);
 }
 
+bool thread_may_each(void)
+{
+    if (!lock_try(&registry_lock))
+        return false;
+    lock_drop(&registry_lock);
+    return true;
+}
+
 void thread_each(void (*visit)(struct thread *thread, void *arg), void *arg)
 {
     struct thread *thread;

@@ -218,3 +218,24 @@ def its_data(way):
         after = run(arguments(), way, *words, env=env, launched=True).ok().quiet().clean()
         mine = after.reported()["hooks"][0]
         expect(mine["carried"] == mine["fired"] == int(words[0]), f"{mine}")
+
+
+NEVER = "never_called(kind=call,fn=1,arg=2)"
+
+
+@test("a hook that never fired is said where the program ends without destructors, once; its children say nothing",
+      each=[(how, child) for how in ("_exit", "_Exit", "quick_exit", "exit") for child in ("", "fork", "vfork")])
+def leaves(how, child):
+    program = compiled("leaves", "-O1", "leaves.c")
+    after = run(program, how, *([child] if child else []), env={"BATON_CARRY": f"{KEY};tls:not_there", "BATON_HOOKS": NEVER,
+                                                               "BATON_WARN": "on"}, launched=True).ok().says("ended")
+    for what in (f'"{NEVER}": never fired', 'BATON_CARRY="tls:not_there": matched nothing'):
+        if after.err.count(what) != 1:
+            after.fail(f"expected {what} once")
+
+
+@test("what was killed by another after its child has ended says nothing", each=("fork", "vfork"))
+def child_leaves(child):
+    after = run(compiled("leaves", "-O1", "leaves.c"), "_exit", child, "killed",
+                env={"BATON_CARRY": KEY, "BATON_HOOKS": NEVER, "BATON_WARN": "on"}, launched=True)
+    expect(after.code == -9 and "never fired" not in after.err, f"{after.code}: {after.err}")

@@ -21,8 +21,8 @@ extern int log_level;
 #define LOG_MAX 1024
 void log_msg(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* At the start, before there is a second thread: from here on a warning or an error is said once a process
- * tree and at most 20 are a process; log_count says how many were held back since it was called last. */
+/* At the start, before there is a second thread: from here on a warning or an error is said once by a process
+ * and its forks, and at most 20 are a process; log_count says how many were held back since it was called last. */
 void log_begin(void);
 void log_count(void);
 

@@ -18,8 +18,8 @@ PRESETS = {
     "qt ": ("preset_qt6", ("UNIX",)),
     "qt without GLib": ("preset_qt5", ("Glib",)),
     "qt without GLib ": ("preset_qt6", ("Glib",)),
-    "asio": ("preset_asio", ()),
-    "asio ": ("preset_asio_boost", ()),
+    "asio": ("preset_asio", ("strand",)),
+    "asio ": ("preset_asio_boost", ("strand",)),
     "gdal": ("preset_gdal", ()),
     "openblas": ("preset_openblas", ()),
 }
@@ -48,6 +48,14 @@ def library(name):
     fired(after, preset, unused)
     alive = [after.reported()[what] for what in ("contexts_alive", "records_alive", "values_alive")]
     expect(alive[0] <= LEFT.get(preset, 0) and not any(alive[1:]), f"alive at the end: {alive}")
+
+
+@test("a strand of Asio's, where its queue is not inlined: each handler has its own context")
+def strand():
+    require(programs=["preset_asio_boost"])
+    program = compiled("strand", "-O0", "-std=c++14", "preset_strand.cc", compiler="g++")
+    plain(program).wrong()
+    carry(TLS, program, env={"BATON_HOOKS": "preset:asio"}, launched=True).ok().clean().says("ran 500 wrong 0")
 
 
 @test("pools of std::packaged_task", each=[("g++", "-O0"), ("g++", "-O2"), ("clang++", "-O0")])

@@ -126,6 +126,22 @@ void lock_drop_boost(struct lock *lock)
         (void)atomic_compare_exchange_strong(&lock->boost, &word, 0);
 }
 
+/* Until the holder HELD has let go, or for a moment. *lends: false once it is known that nothing can be lent. */
+static void wait_once(struct lock *lock, uint32_t held, bool *lends)
+{
+    if (!*lends || !(*lends = boost(lock, held & LOCK_OWNER)))
+        nap(&lock->held, held);
+}
+
+void lock_await(struct lock *lock)
+{
+    uint32_t held = atomic_load_explicit(&lock->held, memory_order_relaxed);
+    bool lends = true;
+
+    if (held)
+        wait_once(lock, held, &lends);
+}
+
 void lock_take_slow(struct lock *lock)
 {
     unsigned spins = 0, naps = 0;
@@ -145,8 +161,7 @@ void lock_take_slow(struct lock *lock)
         }
         if (++naps == NAPS)
             lends = true;
-        if (!lends || !(lends = boost(lock, held & LOCK_OWNER)))
-            nap(&lock->held, held);
+        wait_once(lock, held, &lends);
     }
 }
 

@@ -60,6 +60,9 @@ static inline bool lock_try(struct lock *lock)
 
 /* Waits until it has it, or is the thread that forks. */
 void lock_take_slow(struct lock *lock);
+/* To who takes no lock, but waits for what somebody does who has it: returns when he has let go, or a moment later. A
+ * real-time thread lends him its priority. */
+void lock_await(struct lock *lock);
 /* To the thread that lends its priority: it is over. */
 void lock_drop_boost(struct lock *lock);
 /* Sleeps for a moment, for loops that wait for another thread. */

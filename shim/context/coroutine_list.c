@@ -185,7 +185,7 @@ static struct coroutine *find(uintptr_t sp, bool is_astray)
         if (spins < SPINS)
             arch_pause();
         else
-            lock_nap();
+            lock_await(&list_lock);
     }
 }
 

@@ -27,6 +27,7 @@
 #include "context/context.h"
 #include "context/dangling.h"
 #include "context/gone.h"
+#include "context/pool/record.h"
 #include "context/strict.h"
 #include "context/thread.h"
 #include "families/posix/leave.h"
@@ -144,6 +145,7 @@ static void start_carrying(void)
     gone_begin();
     context_init((uint32_t)((config.max_age_ns + 999999) / 1000000), config.max_hops);
     thread_prepare();
+    record_prepare();
 }
 
 /* What another library of ours obeys, if it is there: a user must not wait for what will not come. */
@@ -292,6 +294,8 @@ static void start_buffers(void)
         slots_setters_known = true;
         slots_resolve();
     }
+    if (config.report)
+        report_prepare();
     if (config.report || config.warn || config.strict == STRICT_REQUIRE ||
         log_level >= LOG_LEVEL_WARN)
         slots_gather_hints();
@@ -447,6 +451,7 @@ __attribute__((destructor)) static void destruct(void)
     if (is_active)
         guard_raise(GUARD_TEARDOWN);
     if (sandbox_is_shut()) { /* all that comes now asks the system for something */
+        report_tell_last();
         live_stay();
         return;
     }

@@ -247,6 +247,14 @@ static void lend_again(struct live_head *parents)
     atomic_store(lent, room_of(head));
 }
 
+/* Memory of the child's own in place of its parent's page. In a sandbox that forbids that, it is told of with the parent. */
+static bool own_page(void *counters)
+{
+    return sandbox_allows(SANDBOX_OWN) &&
+           SYS_CALL(mmap, counters, page_size(), PROT_READ | PROT_WRITE,
+                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0L) == (long)counters;
+}
+
 /*
  * The page is shared with the parent, which goes on counting in it. The first page of the new file takes its place, or
  * at least memory of our own.
@@ -259,13 +267,13 @@ bool live_fork_child(void *counters)
 
     if (!head)
         return true;
-    if (sandbox_is_shut()) { /* the child is told of with its parent */
+    if (sandbox_is_shut() || !sandbox_allows(SANDBOX_FILES)) { /* no file: it is not told of */
         head = NULL;
         blocks_count = 0;
         live_is_on = false;
         if (lent)
             atomic_store(lent, NULL);
-        return false;
+        return !counters || own_page(counters);
     }
     head = map_file(1 + CHILD_PAGES);
     if (head) {
@@ -278,8 +286,7 @@ bool live_fork_child(void *counters)
     if (counters) {
         is_moved = head && put_page(head, 0, counters);
         if (!is_moved)
-            is_own = SYS_CALL(mmap, counters, page_size(), PROT_READ | PROT_WRITE,
-                              MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0L) == (long)counters;
+            is_own = own_page(counters);
     }
     lend_again(parents);
     sys_unmap(parents, parents_held);

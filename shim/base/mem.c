@@ -15,6 +15,7 @@
 #include <sys/mman.h>
 
 #include "base/lock.h"
+#include "base/sandbox.h"
 #include "base/sys.h"
 
 enum {
@@ -25,15 +26,56 @@ enum {
 
 static struct lock mem_lock;
 
+/* ---- pages ---- */
+
+/* In a sandbox that the program must not give memory back in (base/sandbox.h), what is let go waits for who wants as much. */
+struct kept {
+    struct kept *next;
+    size_t size;
+};
+
+static struct lock kept_lock;
+static struct kept *_Atomic kept;
+
+static void *take_kept(size_t size)
+{
+    struct kept *last = NULL, *found;
+
+    lock_take(&kept_lock);
+    for (found = kept; found && found->size != size; found = found->next)
+        last = found;
+    if (found && last)
+        last->next = found->next;
+    else if (found)
+        kept = found->next;
+    lock_drop(&kept_lock);
+    return found ? memset(found, 0, size) : NULL;
+}
+
 void *mem_map(size_t size)
 {
-    return sys_map(size, -1);
+    void *pages = atomic_load_explicit(&kept, memory_order_relaxed) != NULL ? take_kept(size)
+                                                                            : NULL;
+
+    return pages || !sandbox_allows(SANDBOX_MAP) ? pages : sys_map(size, -1);
 }
 
 void mem_unmap(void *pages, size_t size)
 {
-    sys_unmap(pages, size);
+    struct kept *freed = pages;
+
+    if (sandbox_allows(SANDBOX_UNMAP)) {
+        sys_unmap(pages, size);
+    } else if (size) {
+        lock_take(&kept_lock);
+        freed->size = size;
+        freed->next = kept;
+        kept = freed;
+        lock_drop(&kept_lock);
+    }
 }
+
+/* ---- blocks ---- */
 
 #ifdef __SANITIZE_ADDRESS__
 
@@ -132,9 +174,11 @@ void mem_free(void *block, size_t size)
 void mem_fork_lock(void)
 {
     lock_take_for_fork(&mem_lock);
+    lock_take_for_fork(&kept_lock);
 }
 
 void mem_fork_unlock(void)
 {
+    lock_drop_after_fork(&kept_lock);
     lock_drop_after_fork(&mem_lock);
 }

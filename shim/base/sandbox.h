@@ -1,6 +1,8 @@
 /*
- * A sandbox (seccomp) that the program enters. At exit nothing may be asked of the system that ends the program there, and
- * whether it does cannot be asked of the system either: so it is known before, from what the program has said.
+ * A sandbox (seccomp) that the program enters. From then on nothing may be asked of the system that ends the program
+ * there, and whether it does cannot be asked of the system either: so it is known before, from what the program has said.
+ * What handoffs, messages and the end of the program need is had at the start where it can be. What is asked for
+ * later is a row of enum sandbox_wish, and whoever asks does without where sandbox_allows says no.
  *
  * Call context: sandbox_note after a prctl of the program's that went well, in any thread. No system call, no memory.
  */
@@ -11,6 +13,7 @@
 #include <linux/seccomp.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* A call that a report or a message makes would end the process: it has shown that; it may, by what it has not shown. */
@@ -21,6 +24,35 @@ static inline bool sandbox_is_shut(void)
 {
     return atomic_load(&sandbox_is_seen) || atomic_load(&sandbox_is_feared);
 }
+
+enum sandbox_wish {
+    SANDBOX_MAP, /* memory: no thread is made without, */
+    SANDBOX_FUTEX, /* nor does one wait: while no filter is shown that forbids these two, they are asked for */
+    SANDBOX_UNMAP,  /* its return, */
+    SANDBOX_ADVISE, /* and of its pages alone */
+    SANDBOX_OWN,    /* pages of our own in the place of others, in a child of fork */
+    SANDBOX_NAME,   /* the thread's name */
+    SANDBOX_STACKS, /* handlers' stacks */
+    SANDBOX_MASK,   /* whether memory can be read, by the mask of signals */
+    SANDBOX_PAGES,  /* whether memory is there */
+    SANDBOX_UNWIND, /* what libunwind asks */
+    SANDBOX_WOKEN,  /* whether memory can be written */
+    SANDBOX_READ,   /* files of modules */
+    SANDBOX_CRASH,  /* handlers' stacks; what a crash says */
+    SANDBOX_FILES,  /* files of a child of fork: its trace, its live report */
+    SANDBOX_WISHES
+};
+
+/* A bit for each that ends the program as far as it has shown its filters, or may. */
+extern _Atomic uint32_t sandbox_bars __attribute__((visibility("hidden")));
+
+static inline bool sandbox_allows(enum sandbox_wish wish)
+{
+    return !(atomic_load_explicit(&sandbox_bars, memory_order_relaxed) & (uint32_t)1 << wish);
+}
+
+/* May LEN bytes at FROM be read? In a sandbox that forbids every way to ask: no. errno is kept. */
+bool sandbox_is_readable(const void *from, size_t len);
 
 /* It has shown a filter that ends it at a futex that says who has it: an operation of priority inheritance. */
 extern _Atomic bool sandbox_bars_owners __attribute__((visibility("hidden")));

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "base/sys.h"
+#include "base/sandbox.h"
 #include "context/context.h"
 #include "elf/elf.h"
 #include "slots/policy.h"
@@ -58,7 +58,7 @@ __attribute__((no_sanitize("address", "thread"))) uint64_t changed_sum(const voi
     const volatile unsigned char *byte = value;
     uint64_t sum;
 
-    if (!size && (!(size = static_size(value)) || !sys_is_readable(value, size)))
+    if (!size && (!(size = static_size(value)) || !sandbox_is_readable(value, size)))
         return 0;
     sum = size;
     if ((uintptr_t)value % sizeof(uint64_t) == 0) {

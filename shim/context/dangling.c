@@ -16,6 +16,7 @@
 #include "elf/elf.h"
 #include "base/lock.h"
 #include "base/mem.h"
+#include "base/sandbox.h"
 #include "context/changed.h"
 #include "context/dangling_say.h"
 #include "context/internal.h"
@@ -112,7 +113,8 @@ static bool is_address(const void *value)
         atomic_fetch_add_explicit(&pages[place].asked, 1, memory_order_relaxed) % ASK_AGAIN)
         return false;
     saved_errno = errno;
-    is_there = SYS_CALL(mincore, page, 1L, &resident) == 0;
+    is_there = sandbox_allows(SANDBOX_PAGES) ? SYS_CALL(mincore, page, 1L, &resident) == 0
+                                             : sandbox_is_readable((const void *)page, 1);
     errno = saved_errno;
     atomic_store_explicit(&pages[place].page, page | !is_there, memory_order_relaxed);
     return is_there;

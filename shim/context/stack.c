@@ -13,6 +13,7 @@
 #include <stddef.h>
 
 #include "base/arch.h"
+#include "base/sandbox.h"
 #include "base/sys.h"
 #include "context/coroutine.h"
 #include "elf/elf.h"
@@ -34,7 +35,7 @@ static bool holds_both(uintptr_t low, size_t size, uintptr_t one, uintptr_t othe
 static bool reaches(uintptr_t low, uintptr_t high, uintptr_t end)
 {
     return high < end && end - low < STACK_MAX &&
-           (arch_is_on_valgrind() || sys_is_readable((const void *)low, end - low));
+           (arch_is_on_valgrind() || sandbox_is_readable((const void *)low, end - low));
 }
 
 bool stack_is_same(uintptr_t one, uintptr_t other)
@@ -51,6 +52,8 @@ bool stack_is_same(uintptr_t one, uintptr_t other)
         if (is_said)
             return answer;
     }
+    if (!sandbox_allows(SANDBOX_STACKS))
+        return false;
     if (SYS_CALL(sigaltstack, NULL, &handlers) == 0 && handlers.ss_flags & SS_ONSTACK) {
         answer = holds_both((uintptr_t)handlers.ss_sp, handlers.ss_size, one, other, &is_said);
         if (is_said)

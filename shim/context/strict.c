@@ -40,8 +40,12 @@ static uint64_t now_ns(void)
     return (uint64_t)now.tv_sec * SECOND + (uint64_t)now.tv_nsec;
 }
 
+/* Of a program that a thread of its own opens us in, that one. */
+static const char *first_thread;
+
 void strict_begin(uint64_t age_ns)
 {
+    first_thread = arch_tp();
     old_ns = age_ns;
     began_ticks = arch_ticks();
     began_ns = now_ns();
@@ -177,6 +181,7 @@ void strict_say_held(void)
 void strict_forked(void)
 {
     forked_ticks = arch_ticks();
+    first_thread = arch_tp();
 }
 
 /* ---- work that hands itself over ---- */
@@ -228,7 +233,7 @@ static void say_dirty(const struct slot *slot)
 /* What runs in the program's first thread is its own. */
 static bool is_main_thread(void)
 {
-    return SYS_CALL(gettid, 0) == SYS_CALL(getpid, 0);
+    return arch_tp() == first_thread;
 }
 
 static __attribute__((noinline)) void look_at_keys(struct thread *thread)

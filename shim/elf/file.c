@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/sandbox.h"
 #include "base/sys.h"
 
 const char *elf_debug_root = "/usr/lib/debug";
@@ -175,9 +176,15 @@ bool elf_file_parse(const void *data, size_t len, struct elf_file *out)
     return true;
 }
 
+/* -1 too where the program is in a sandbox that forbids it: a name that only files have is not found then. */
+static int open_to_read(const char *path)
+{
+    return sandbox_allows(SANDBOX_READ) ? sys_open(path, O_RDONLY | O_NONBLOCK, 0) : -1;
+}
+
 bool elf_file_open(const char *path, struct elf_file *out)
 {
-    int fd = sys_open(path, O_RDONLY | O_NONBLOCK, 0);
+    int fd = open_to_read(path);
     void *data = NULL;
     long size = 0;
 
@@ -214,7 +221,7 @@ static bool elf_file_has_phdrs(const void *phdrs, size_t count, const struct elf
 static __attribute__((noinline)) bool
 elf_file_peek_stripped(const char *path, const struct elf_module *m, struct elf_file *out)
 {
-    int fd = sys_open(path, O_RDONLY | O_NONBLOCK, 0);
+    int fd = open_to_read(path);
     union {
         unsigned char head[1024], tail[4096]; /* one after the other: see elf_file_open_link */
     } part;
@@ -296,6 +303,11 @@ static __attribute__((noinline)) uint32_t elf_file_crc(const struct elf_file *f)
     return ~crc;
 }
 
+static bool file_is_there(const char *path)
+{
+    return sandbox_allows(SANDBOX_READ) && SYS_CALL(faccessat, AT_FDCWD, path, F_OK) == 0;
+}
+
 /* Where nothing of that is installed, which is nearly everywhere, no file of a module need be looked for. */
 static bool elf_debug_is_there(void)
 {
@@ -303,7 +315,7 @@ static bool elf_debug_is_there(void)
     static bool is_there; /* threads that come at the same time write the same */
 
     if (__atomic_load_n(&known_root, __ATOMIC_ACQUIRE) != elf_debug_root) {
-        is_there = SYS_CALL(faccessat, AT_FDCWD, elf_debug_root, F_OK) == 0;
+        is_there = file_is_there(elf_debug_root);
         __atomic_store_n(&known_root, elf_debug_root, __ATOMIC_RELEASE);
     }
     return is_there;
@@ -354,9 +366,9 @@ static void elf_folder_look(struct elf_folder *last, char *path, size_t root_len
     memcpy(last->path, folder, folder_len);
     last->len = folder_len;
     memcpy(end, ".debug", sizeof ".debug");
-    last->has_own = SYS_CALL(faccessat, AT_FDCWD, folder, F_OK) == 0;
+    last->has_own = file_is_there(folder);
     *end = '\0';
-    last->has_root = elf_debug_is_there() && SYS_CALL(faccessat, AT_FDCWD, path, F_OK) == 0;
+    last->has_root = elf_debug_is_there() && file_is_there(path);
 }
 
 /* Names are looked for on the smallest stack that a thread may have (16 KiB): no PATH_MAX here, and
@@ -371,7 +383,8 @@ elf_file_open_link(const struct elf_module *m, const struct elf_file *f, const u
     size_t root_len, folder_len, link_size;
     long n;
 
-    if (m->is_main && (n = sys_readlink(m->path, own, sizeof own - 1)) > 0)
+    if (m->is_main && sandbox_allows(SANDBOX_READ) &&
+        (n = sys_readlink(m->path, own, sizeof own - 1)) > 0)
         folder = own;
     else
         n = (long)strlen(folder);

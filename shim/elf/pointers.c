@@ -10,6 +10,7 @@
 
 #include "base/arch.h"
 #include "base/auxv.h"
+#include "base/sandbox.h"
 #include "elf/file.h"
 #include "base/sys.h"
 
@@ -188,14 +189,15 @@ static bool is_read_only_in_the_end(const struct elf_module *module, const void 
 
 /*
  * Whether it can be written is asked of the kernel by an operation that changes nothing: FUTEX_WAKE_OP ors 0 to
- * the word, and answers EFAULT where the page is read-only. Where the call is refused the module counts as relocated.
+ * the word, and answers EFAULT where the page is read-only. Where the call is refused, or a sandbox forbids it, the module
+ * counts as relocated.
  */
 bool elf_pointer_is_relocated(const struct elf_module *module, void *const *place)
 {
     enum { WAKE_OP_PRIVATE = 128 | 5, OR_NOTHING = 2 << 28 };
     uint32_t nobody = 0;
 
-    return !is_read_only_in_the_end(module, place) ||
+    return !is_read_only_in_the_end(module, place) || !sandbox_allows(SANDBOX_WOKEN) ||
            SYS_CALL(futex, &nobody, WAKE_OP_PRIVATE, 0L, 0L, place, OR_NOTHING) < 0;
 }
 

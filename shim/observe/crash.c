@@ -20,6 +20,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/outfile.h"
+#include "base/sandbox.h"
 #include "base/sys.h"
 #include "base/text.h"
 #include "elf/elf.h"
@@ -260,10 +261,29 @@ static void give_back(int number, siginfo_t *info)
         (void)SYS_CALL(tgkill, process, thread, signals[number]);
 }
 
+/*
+ * In a sandbox that forbids what is asked here nothing is said. The program's handler is called; where it has none the
+ * signal is held, and a fault that comes again while its signal is held ends the process as one that nobody handles.
+ */
+static void leave(int number, siginfo_t *info, void *context)
+{
+    unsigned long *held = (unsigned long *)(void *)&((ucontext_t *)context)->uc_sigmask;
+
+    if (before[number].handler)
+        before[number].handler(signals[number], info, context);
+    else
+        *held |= 1ul << (signals[number] - 1);
+}
+
 static void handle(int signal, siginfo_t *info, void *context)
 {
-    int saved_errno = errno, self = (int)SYS_CALL(gettid, 0), none = 0, number = number_of(signal);
+    int saved_errno = errno, self, none = 0, number = number_of(signal);
 
+    if (!sandbox_allows(SANDBOX_CRASH)) {
+        leave(number, info, context);
+        return;
+    }
+    self = (int)SYS_CALL(gettid, 0);
     if (atomic_load(&reporter) == self) {
         if (can_resume) {
             can_resume = false;
@@ -300,7 +320,7 @@ void crash_thread(struct watcher *watcher)
     stack_t present;
     long stack;
 
-    if (!is_on || atomic_load(&reporter))
+    if (!is_on || atomic_load(&reporter) || !sandbox_allows(SANDBOX_CRASH))
         return;
     if (SYS_CALL(sigaltstack, NULL, &present) == 0 && present.ss_flags & SS_DISABLE) {
         if (!watcher->handler_stack) {

@@ -360,33 +360,41 @@ static void add_waited(struct text *text)
 }
 
 /* All but the counters; what hooks count is told at exit only. */
+static void tell_live_by(struct text *text, int process)
+{
+    if (!text->start)
+        return;
+    add(text, "{\"baton\":\"%s\",\"schema\":1,\"pid\":%d,\"program\":", BATON_VERSION, process);
+    add_string(text, elf_program_started());
+    add_names(text, "family_names", FAMILY_COUNT, name_of_family);
+    add_names(text, "bare_names", BARE_REASONS, name_of_reason);
+    if (reads_are_all())
+        add(text, ",\"reads_are_seen\":true");
+    if (report_errors)
+        add(text, ",\"wrong_settings\":%u", report_errors);
+    add_slots(text, NULL);
+    add(text, "}");
+    if (!text->is_cut)
+        live_tell(text->start, text->len);
+}
+
+static int told_process;
+
 static void tell_live(void)
 {
     struct text text = {mem_map(TEXT_FIRST), 0, TEXT_FIRST, false};
 
-    if (!text.start)
-        return;
-    add(&text, "{\"baton\":\"%s\",\"schema\":1,\"pid\":%d,\"program\":", BATON_VERSION,
-        sys_getpid());
-    add_string(&text, elf_program_started());
-    add_names(&text, "family_names", FAMILY_COUNT, name_of_family);
-    add_names(&text, "bare_names", BARE_REASONS, name_of_reason);
-    if (reads_are_all())
-        add(&text, ",\"reads_are_seen\":true");
-    if (report_errors)
-        add(&text, ",\"wrong_settings\":%u", report_errors);
-    add_slots(&text, NULL);
-    add(&text, "}");
-    if (!text.is_cut)
-        live_tell(text.start, text.len);
-    mem_unmap(text.start, text.capacity);
+    told_process = sys_getpid();
+    tell_live_by(&text, told_process);
+    if (text.start)
+        mem_unmap(text.start, text.capacity);
 }
 
 /* What the report at exit is written with; where there was no memory, or no report_begin, it is asked for then. */
 static struct totals *ready_totals;
 static struct text ready_text;
 
-static void get_ready(void)
+void report_prepare(void)
 {
     enum { AN_ITEM = 2048 };
 
@@ -395,6 +403,14 @@ static void get_ready(void)
     ready_text.capacity = TEXT_FIRST + (slots_count + named_count) * (size_t)AN_ITEM;
     ready_text.start = mem_map(ready_text.capacity);
     ready_totals = mem_map(sizeof *ready_totals);
+}
+
+void report_tell_last(void)
+{
+    struct text text = ready_text;
+
+    if (live_is_on)
+        tell_live_by(&text, told_process);
 }
 
 void report_begin(const char *target)
@@ -409,7 +425,7 @@ void report_begin(const char *target)
         .read_at = offsetof(struct thread, counts.read) - offsetof(struct thread, counts.carried),
     };
 
-    get_ready();
+    report_prepare();
     elf_know_started();
     slot_counts_begin();
     if (report_has_reads)
@@ -455,7 +471,7 @@ void report_write(const char *target)
     struct totals *totals;
     struct text text;
 
-    get_ready();
+    report_prepare();
     totals = ready_totals;
     text = ready_text;
 

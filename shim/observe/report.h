@@ -9,6 +9,11 @@
 /* Begins the live report beside `target` (base/live.h), if that is a file. Before the first thread block. */
 void report_begin(const char *target);
 
+/* Asks the system for what is written with at exit; before main, also where nothing is carried yet. */
+void report_prepare(void);
+/* No report can be written where the process exits: what happened to items is told to the live report. Calls nothing. */
+void report_tell_last(void);
+
 /* Settings and items that were wrong: set before. */
 extern unsigned report_errors;
 /* BATON_LATENCY. */

@@ -12,18 +12,20 @@
 #include "base/frames.h"
 #include "elf/elf.h"
 #include "base/log.h"
+#include "base/sandbox.h"
 #include "context/observer.h"
 #include "interpose/hooks.h"
 #include "slots/slots.h"
 
 static int (*unwind)(void **frames, int max);
 
-/* It asks the loader about code that it has not seen before, with all signals blocked. */
+/* It asks the loader about code that it has not seen before, with all signals blocked; and the kernel, which a sandbox may
+ * forbid. */
 static int backtrace(void **frames, int max)
 {
     int count = 0, saved_errno = errno;
 
-    if (elf_walk_begin()) {
+    if (sandbox_allows(SANDBOX_UNWIND) && elf_walk_begin()) {
         count = unwind(frames, max);
         elf_walk_end();
     }

@@ -4,8 +4,8 @@
  * A stack is unwound once for each way of getting to a call: the next time the same call is made from
  * the same depth, and every return address is still where it was, it is the same stack. So a repeated
  * handoff costs a comparison a frame. The unwinder is libunwind, opened when it is asked for, never
- * otherwise; without it frame pointers are followed, which only programs built with them have. Both are
- * bounded by the number of frames wanted.
+ * otherwise; without it, and in a sandbox that forbids what it asks the system, frame pointers are followed, which only
+ * programs built with them have. Both are bounded by the number of frames wanted.
  */
 #include "observe/stacks.h"
 
@@ -15,6 +15,7 @@
 #include "base/arch.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/sandbox.h"
 #include "elf/elf.h"
 #include "interpose/hooks.h"
 #include "observe/unwinder.h"
@@ -62,7 +63,7 @@ static __attribute__((noinline)) uint32_t unwind(struct watched_site *known)
     unsigned depth = stacks_depth < WATCH_FRAMES ? stacks_depth : WATCH_FRAMES, count = 0;
 
     known->site = NULL;
-    if (unwinder_is_there() && elf_walk_begin()) {
+    if (unwinder_is_there() && sandbox_allows(SANDBOX_UNWIND) && elf_walk_begin()) {
         count = unwinder_walk(hook_call.site, known->frames, (const void **)known->places, depth,
                               OWN_FRAMES);
         elf_walk_end();

@@ -10,6 +10,7 @@
 #include "base/outfile.h"
 #include "base/sandbox.h"
 #include "base/sys.h"
+#include "elf/elf.h"
 #include "observe/store_parts.h"
 
 enum { PAGE = 4096, LARGE_PAGE = 2 << 20 };
@@ -89,7 +90,5 @@ int store_open_trace(const char *pattern, char *path, size_t size)
 
 void store_name_program(char *name, size_t size)
 {
-    long len = sys_readlink("/proc/self/exe", name, size - 1);
-
-    name[len > 0 ? len : 0] = '\0';
+    fmt_buf(name, size, "%s", elf_program_path()); /* found at the start */
 }

@@ -16,6 +16,7 @@
 #include "base/arch.h"
 #include "base/lock.h"
 #include "base/mem.h"
+#include "base/sandbox.h"
 #include "base/sys.h"
 #include "context/internal.h"
 #include "context/observer.h"
@@ -68,11 +69,13 @@ static bool open_all(void)
     return true;
 }
 
-/* A child has made nothing yet: it does so when it first hands over. */
+/* A child has made nothing yet: it does so when it first hands over. In a sandbox that forbids it it is not watched. */
 static bool open_again(void)
 {
     bool is_open;
 
+    if (!sandbox_allows(SANDBOX_FILES))
+        return false;
     lock_take(&open_lock);
     is_open = store_live || open_all();
     lock_drop(&open_lock);
@@ -110,7 +113,7 @@ static __attribute__((noinline)) struct watcher *watch_slow(struct thread *threa
     watcher->thread = thread;
     for (unsigned i = 0; i < WATCH_SITES; i++) /* they know the number of the thread */
         watcher->places[i].key = UINT64_MAX;
-    watcher->tid = (uint32_t)SYS_CALL(gettid, 0);
+    watcher->tid = lock_self(); /* the system may not be asked any more */
     watcher->live->tid = watcher->tid;
     watcher->live->depth = 0;
     watcher->last = &watcher->places[0];

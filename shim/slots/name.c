@@ -1,7 +1,8 @@
 /*
  * name: the thread's name, as top -H and perf show it. A task runs under its submitter's name.
  *
- * There is no "no name": an empty one stands for it (a task with an empty context keeps its worker's).
+ * There is no "no name": an empty one stands for it (a task with an empty context keeps its worker's). Nobody but the
+ * kernel knows it: in a sandbox that ends the program at the question it is not carried, which is counted.
  */
 #include <stdint.h>
 #include <string.h>
@@ -9,6 +10,7 @@
 #include <sys/syscall.h>
 
 #include "base/arch.h"
+#include "base/sandbox.h"
 #include "slots/slots.h"
 
 enum { NAME_SIZE = sizeof(struct slot_wide) };
@@ -54,11 +56,25 @@ static inline bool are_equal(const struct slot_wide *one, const struct slot_wide
     return one->half[0] == other->half[0] && one->half[1] == other->half[1];
 }
 
+static __attribute__((noinline, cold)) void forbidden(const struct slot *slot)
+{
+    slot_failed_as(slot, "the program is in a sandbox where prctl ends it, or may");
+}
+
+static inline bool may_ask(const struct slot *slot)
+{
+    bool may = __builtin_expect(sandbox_allows(SANDBOX_NAME), 1);
+
+    if (!may)
+        forbidden(slot);
+    return may;
+}
+
 static bool name_read(const struct slot *slot, void *value)
 {
     struct slot_wide name;
 
-    if (ask(&name))
+    if (may_ask(slot) && ask(&name))
         clean(&name);
     else
         name = (struct slot_wide){{0}};
@@ -72,7 +88,7 @@ static bool name_same(const struct slot *slot, const void *value)
     struct slot_wide name, wanted;
 
     memcpy(&wanted, value, sizeof wanted);
-    if (!ask(&name))
+    if (!sandbox_allows(SANDBOX_NAME) || !ask(&name))
         return false;
     if (__builtin_expect(are_equal(&name, &wanted), 1))
         return true;
@@ -91,7 +107,7 @@ static struct slot_wide name_get_wide(const struct slot *slot)
 
 static void name_write(const struct slot *slot, void *value)
 {
-    if (*(const char *)value)
+    if (*(const char *)value && may_ask(slot))
         (void)arch_kernel(SYS_prctl, PR_SET_NAME, (long)value, 0);
 }
 

@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 #include "base/arch.h"
-#include "base/sys.h"
+#include "base/sandbox.h"
 #include "elf/elf.h"
 #include "slots/bytes.h"
 #include "slots/origin.h"
@@ -92,7 +92,7 @@ static bool is_readable(uintptr_t from, size_t len)
     for (uintptr_t page = from >> PAGE_BITS; page <= (from + len - 1) >> PAGE_BITS; page++) {
         if (is_known(page))
             continue;
-        if (!sys_is_readable((const void *)(page << PAGE_BITS), 1))
+        if (!sandbox_is_readable((const void *)(page << PAGE_BITS), 1))
             return false;
         atomic_store_explicit(&known[page % KNOWN], page, memory_order_relaxed);
     }
@@ -105,7 +105,7 @@ static bool is_readable_now(uintptr_t from, size_t len, uintptr_t asked)
     enum { PAGE_BITS = 12 };
 
     return !(((from ^ asked) | ((from + len - 1) ^ asked)) >> PAGE_BITS) ||
-           sys_is_readable((const void *)from, len);
+           sandbox_is_readable((const void *)from, len);
 }
 
 /* Of an object that begins there: of the pages behind its first one nobody knows whether they are still its own. */
@@ -123,7 +123,7 @@ static size_t readable_bytes(uintptr_t address, size_t want)
         next = page - (address + have) % page + have;
         if (next > want)
             next = want;
-        if (have ? !sys_is_readable((const void *)(address + have), next - have)
+        if (have ? !sandbox_is_readable((const void *)(address + have), next - have)
                  : !is_readable(address, next))
             return have;
     }
@@ -188,7 +188,7 @@ static size_t block_size_now(uintptr_t address)
     size_t size;
 
     if (address % CHUNK_ALIGNMENT || address < 4096 ||
-        !sys_is_readable((const void *)(address - CHUNK_HEADER), CHUNK_HEADER))
+        !sandbox_is_readable((const void *)(address - CHUNK_HEADER), CHUNK_HEADER))
         return 0;
     size = ((const size_t *)address)[-1];
     if (size & CHUNK_IS_MAPPED || (!(size & CHUNK_OF_THREAD) && address >= elf_heap_end()))
@@ -264,7 +264,7 @@ static void *copy_string(const char *string, size_t size)
 static APART size_t far_string_size(const char *string, size_t len)
 {
     for (size_t more = PAGE; more == PAGE; len += more) {
-        if (!sys_is_readable(string + len, 1))
+        if (!sandbox_is_readable(string + len, 1))
             return 0;
         more = strnlen(string + len, PAGE);
     }

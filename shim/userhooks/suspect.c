@@ -70,7 +70,7 @@ static bool is_code(const void *address, bool may_be_made)
 {
     struct elf_module module;
 
-    if ((uintptr_t)address < LEAST_ADDRESS || !sys_is_readable(address, 1))
+    if ((uintptr_t)address < LEAST_ADDRESS || !sandbox_is_readable(address, 1))
         return false;
     if (!elf_module_at(address, &module))
         return may_be_made && !is_on_heap(address) && !is_data(address);
@@ -91,12 +91,12 @@ static bool is_function(const struct thunk *thunk, const void *address)
 bool suspect_is_object(uintptr_t object, size_t size)
 {
     return object >= LEAST_ADDRESS && object % sizeof(void *) == 0 &&
-           sys_is_readable((const void *)object, size);
+           sandbox_is_readable((const void *)object, size);
 }
 
 bool suspect_is_text(uintptr_t text, size_t size)
 {
-    return text >= LEAST_ADDRESS && sys_is_readable((const void *)text, size);
+    return text >= LEAST_ADDRESS && sandbox_is_readable((const void *)text, size);
 }
 
 static bool found_right(struct thunk *thunk)
@@ -148,7 +148,7 @@ static bool has_field_at(const struct named_hook *hook, uintptr_t object)
            (!spec->has_data || suspect_is_object(object + spec->data, sizeof(void *))) &&
            (!spec->has_next || suspect_is_object(object + spec->next, sizeof(void *))) &&
            (!spec->unless ||
-            sys_is_readable((const void *)(object + spec->unless_at), sizeof(uint32_t)));
+            sandbox_is_readable((const void *)(object + spec->unless_at), sizeof(uint32_t)));
 }
 
 /*

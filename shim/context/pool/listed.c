@@ -27,35 +27,44 @@ static struct lock chunks_lock;
 static struct chunk *_Atomic chunks;
 static struct block *_Atomic freed;
 
+/* The first of a chunk's; NULL: there is no memory. */
+static struct block *make(void)
+{
+    struct chunk *chunk = mem_map(sizeof *chunk + blocks_in_chunk * block_size);
+    struct block *first = NULL;
+
+    if (!chunk)
+        return NULL;
+    for (size_t i = blocks_in_chunk; i-- > 0;) {
+        struct block *block = (struct block *)(void *)(chunk->blocks + i * block_size);
+
+        block->next = first;
+        first = block;
+    }
+    lock_take(&chunks_lock);
+    chunk->next = atomic_load(&chunks);
+    atomic_store_explicit(&chunks, chunk, memory_order_release);
+    lock_drop(&chunks_lock);
+    return first;
+}
+
 void listed_begin(size_t size)
 {
     block_size = (size + 15) & ~(size_t)15;
     blocks_in_chunk = (CHUNK_SIZE - sizeof(struct chunk)) / block_size;
     if (!blocks_in_chunk)
         blocks_in_chunk = 1;
+    if (!atomic_load(&chunks)) /* the program may go into a sandbox */
+        atomic_store_explicit(&freed, make(), memory_order_release);
 }
 
 /* What others have given back, or a new chunk: the first is the answer, the others are the thread's. */
 static __attribute__((noinline)) struct block *more(struct thread *thread)
 {
     struct block *first = atomic_exchange_explicit(&freed, NULL, memory_order_acquire);
-    struct chunk *chunk;
 
-    if (!first) {
-        chunk = mem_map(sizeof *chunk + blocks_in_chunk * block_size);
-        if (!chunk)
-            return NULL;
-        for (size_t i = blocks_in_chunk; i-- > 0;) {
-            struct block *block = (struct block *)(void *)(chunk->blocks + i * block_size);
-
-            block->next = first;
-            first = block;
-        }
-        lock_take(&chunks_lock);
-        chunk->next = atomic_load(&chunks);
-        atomic_store_explicit(&chunks, chunk, memory_order_release);
-        lock_drop(&chunks_lock);
-    }
+    if (!first && !(first = make()))
+        return NULL;
     thread->listed = first->next;
     return first;
 }

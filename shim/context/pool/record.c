@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/lock.h"
 #include "base/mem.h"
+#include "base/sandbox.h"
 #include "base/sys.h"
 
 /*
@@ -109,8 +110,9 @@ static void group_advise(const struct group *group, int advice)
 {
     size_t first = group_all(group) & 1 ? 0 : RECORD_CHUNK_SIZE;
 
-    (void)SYS_CALL(madvise, group_pages(group) + first, GROUP_CHUNKS * RECORD_CHUNK_SIZE - first,
-                   advice);
+    if (sandbox_allows(SANDBOX_ADVISE))
+        (void)SYS_CALL(madvise, group_pages(group) + first,
+                       GROUP_CHUNKS * RECORD_CHUNK_SIZE - first, advice);
 }
 
 static uint32_t now_ms(void)
@@ -170,18 +172,38 @@ bool record_is_at(const void *place)
            (in_chunk - offsetof(struct record_chunk, records)) % RECORD_SIZE == 0;
 }
 
-/* A fresh region, aligned to its size, its groups on the cold list. Lock held. */
-static void chunks_grow(void)
+/* Memory for a region, aligned to its size, that nobody has touched. */
+static struct record_region *map_region(void)
 {
     char *pages = mem_map(2 * REGION_SIZE);
     struct record_region *region;
 
     if (!pages)
-        return;
+        return NULL;
     region = region_of(pages + REGION_SIZE - 1);
     if ((char *)region != pages)
         mem_unmap(pages, (size_t)((char *)region - pages));
     mem_unmap((char *)region + REGION_SIZE, (size_t)(pages + REGION_SIZE - (char *)region));
+    return region;
+}
+
+/* The first one, for a program that goes into a sandbox before it hands anything over. */
+static struct record_region *prepared;
+
+void record_prepare(void)
+{
+    if (!prepared && !atomic_load(&regions_count))
+        prepared = map_region();
+}
+
+/* A fresh region, its groups on the cold list. Lock held. */
+static void chunks_grow(void)
+{
+    struct record_region *region = prepared ? prepared : map_region();
+
+    prepared = NULL;
+    if (!region)
+        return;
     note_region(region);
     for (unsigned i = GROUPS; i-- > 0;) {
         region->groups[i].free = group_all(&region->groups[i]);

@@ -30,6 +30,8 @@ struct record {
 };
 _Static_assert(sizeof(void *) != 8 || sizeof(struct record) == RECORD_SIZE, "records are packed");
 
+/* Asks the system for what the first handoffs need; at the start. */
+void record_prepare(void);
 struct record *record_new_slow(void);
 void record_free_slow(struct thread *thread, struct record_chunk *chunk);
 

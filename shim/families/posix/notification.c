@@ -16,9 +16,9 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/sandbox.h"
 #include "context/unwind.h"
 #include "families/registration.h"
-#include "base/sys.h"
 
 enum { QUARANTINE_S = 10 };
 
@@ -147,7 +147,7 @@ static void put_back(const struct notification *notification)
 {
     struct aiocb *request = notification->request;
 
-    if (sys_is_readable(request, sizeof *request) &&
+    if (sandbox_is_readable(request, sizeof *request) &&
         notification_is_placed(notification, &request->aio_sigevent)) {
         request->aio_sigevent.sigev_notify_function = notification->function;
         request->aio_sigevent.sigev_value = notification->value;

@@ -1,0 +1,367 @@
+// Shuts itself in before it first hands anything over: what it does not call by itself kills. The task sees what was carried.
+// libs: glib-2.0 libuv
+// link: -lm
+// usage: sandbox_exact WAY [NUMBERS]; ways are in the table at the end, NUMBERS are those of the calls that are allowed,
+// "1,202,231": without them there is no sandbox, and a call of close(-4242) says in a trace where it would begin
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <fenv.h>
+#include <glib.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <locale.h>
+#include <malloc.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <setjmp.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <uv.h>
+
+enum { ALLOWED_MAX = 100, MARK = -4242, SAID = 1 << 16 };
+
+pthread_key_t request_key;
+__thread long request_word;
+static __thread long request_local;
+static locale_t request_locale;
+static char *request_text;
+static int asks_name; /* what tells the task's name is a call of the system that is allowed, or not */
+static char said[SAID];
+
+long request_get(void)
+{
+    return request_local;
+}
+
+void request_set(long value)
+{
+    request_local = value;
+}
+
+static void say(const char *text)
+{
+    (void)!write(1, text, strlen(text));
+}
+
+/* Values of this thread's. */
+static void take_values(void)
+{
+    request_word = 42;
+    request_local = 43;
+    pthread_setspecific(request_key, request_text);
+    uselocale(request_locale);
+    fesetround(FE_UPWARD);
+    prctl(PR_SET_NAME, "submitter");
+}
+
+static void drop_values(void)
+{
+    request_word = 0;
+    request_local = 0;
+    pthread_setspecific(request_key, NULL);
+    uselocale(LC_GLOBAL_LOCALE);
+    fesetround(FE_TONEAREST);
+}
+
+static void look(const char *way)
+{
+    const char *text = pthread_getspecific(request_key);
+    char name[16] = "", line[256];
+    size_t len = 0;
+
+    if (asks_name)
+        prctl(PR_GET_NAME, name);
+    for (const char *part[] = {way, ":", request_word == 42 ? " word" : "", request_local == 43 ? " pair" : "",
+                               text && !strcmp(text, "text") ? " key" : "", uselocale(0) == LC_GLOBAL_LOCALE ? "" : " locale",
+                               fegetround() == FE_UPWARD ? " fenv" : "", strcmp(name, "submitter") ? "" : " name", "\n", NULL},
+                    **at = part; *at; at++)
+        len += strlen(strcpy(line + len, *at));
+    say(line);
+}
+
+/* Each number allowed is two instructions, and what is none of them is the end. */
+static void shut_in(const char *numbers)
+{
+    static struct sock_filter filter[2 * ALLOWED_MAX + 2] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr))};
+    struct sock_fprog program = {.len = 1, .filter = filter};
+    char *end;
+
+    for (; *numbers; numbers = *end == ',' ? end + 1 : end) {
+        long number = strtol(numbers, &end, 10);
+
+        if (end == numbers || program.len >= 2 * ALLOWED_MAX)
+            _exit(2);
+        filter[program.len++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)number, 0, 1);
+        filter[program.len++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+    }
+    filter[program.len++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS);
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0)
+        _exit(77);
+}
+
+/* ---- ways ---- */
+
+static uv_loop_t *loop;
+static uv_work_t work;
+static GThreadPool *pool;
+static sem_t done;
+
+static void *run_thread(void *way)
+{
+    look(way);
+    return NULL;
+}
+
+static void way_thread(void)
+{
+    pthread_t thread;
+
+    if (pthread_create(&thread, NULL, run_thread, (void *)"thread"))
+        say("no thread\n");
+    else
+        pthread_join(thread, NULL);
+}
+
+static void way_threads(void)
+{
+    for (int i = 0; i < 40; i++)
+        way_thread();
+}
+
+static void run_work(uv_work_t *request)
+{
+    if (request->data)
+        look(request->data);
+}
+
+static void ran_work(uv_work_t *request, int status)
+{
+    if (request->data)
+        look(request->data);
+}
+
+static void begin_uv(void)
+{
+    loop = uv_default_loop();
+    uv_queue_work(loop, &work, run_work, ran_work);
+    uv_run(loop, UV_RUN_DEFAULT);
+}
+
+static void way_uv(void)
+{
+    work.data = (void *)"uv";
+    uv_queue_work(loop, &work, run_work, ran_work);
+    drop_values();
+    uv_run(loop, UV_RUN_DEFAULT);
+}
+
+static void run_pool(gpointer item, gpointer unused)
+{
+    if (item != &done)
+        look(item);
+    sem_post(&done);
+}
+
+static void begin_pool(void)
+{
+    pool = g_thread_pool_new(run_pool, NULL, 1, TRUE, NULL);
+    g_thread_pool_push(pool, &done, NULL);
+    sem_wait(&done);
+}
+
+static void way_pool(void)
+{
+    g_thread_pool_push(pool, (gpointer) "pool", NULL);
+    sem_wait(&done);
+}
+
+static gboolean run_idle(gpointer way)
+{
+    if (way)
+        look(way);
+    return G_SOURCE_REMOVE;
+}
+
+static void begin_idle(void)
+{
+    g_main_context_iteration(NULL, FALSE);
+}
+
+static void way_idle(void)
+{
+    g_idle_add(run_idle, (gpointer) "idle");
+    drop_values();
+    g_main_context_iteration(NULL, TRUE);
+}
+
+static uv_timer_t timer;
+
+static void ran_timer(uv_timer_t *handle)
+{
+    look(handle->data);
+}
+
+static void begin_timer(void)
+{
+    loop = uv_default_loop();
+    uv_timer_init(loop, &timer);
+    uv_run(loop, UV_RUN_NOWAIT);
+}
+
+static void way_timer(void)
+{
+    timer.data = (void *)"timer";
+    uv_timer_start(&timer, ran_timer, 1, 0);
+    drop_values();
+    uv_run(loop, UV_RUN_DEFAULT);
+}
+
+static jmp_buf place;
+
+static void *run_jump(void *way)
+{
+    if (!setjmp(place)) {
+        look(way);
+        longjmp(place, 1);
+    }
+    return NULL;
+}
+
+static void way_jump(void)
+{
+    pthread_t thread;
+
+    pthread_create(&thread, NULL, run_jump, (void *)"jump");
+    pthread_join(thread, NULL);
+}
+
+/* A thread before, in the child, and after. */
+static void way_fork(void)
+{
+    pid_t child;
+    int status = 0;
+
+    way_thread();
+    child = fork();
+
+    if (!child) {
+        way_thread();
+        exit(0);
+    }
+    waitpid(child, &status, 0);
+    say(WIFEXITED(status) && !WEXITSTATUS(status) ? "the child ended well\n" : "the child was ended\n");
+    way_thread();
+}
+
+/* A child shuts itself in, as those do that a supervisor starts; the parent is in no sandbox. */
+static void way_vfork(void)
+{
+    pid_t child = vfork();
+    int status = 0;
+
+    if (!child) {
+        static struct sock_filter filter[] = {BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS)};
+        struct sock_fprog program = {1, filter};
+
+        prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+        prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
+        _exit(0);
+    }
+    waitpid(child, &status, 0);
+    say(WIFSIGNALED(status) ? "the child was ended\n" : "the child ended\n");
+    way_thread();
+}
+
+static void way_open(void)
+{
+    void *library = dlopen("libutil.so.1", RTLD_NOW);
+
+    say(library ? "opened\n" : "not opened\n");
+    way_thread();
+}
+
+static volatile int *nowhere;
+
+static void *run_crash(void *way)
+{
+    look(way);
+    *nowhere = 1;
+    return NULL;
+}
+
+static void way_crash(void)
+{
+    pthread_t thread;
+
+    pthread_create(&thread, NULL, run_crash, (void *)"crash");
+    pthread_join(thread, NULL);
+}
+
+/* None. */
+static void way_none(void)
+{
+}
+
+/* So many are under way at once that they need memory. */
+static void way_many(void)
+{
+    static uv_work_t many[20000];
+
+    for (unsigned i = 0; i < sizeof many / sizeof *many; i++)
+        uv_queue_work(loop, &many[i], run_work, ran_work);
+    way_uv();
+}
+
+static const struct way {
+    const char *name;
+    void (*begin)(void), (*go)(void);
+} ways[] = {
+    {"none", NULL, way_none},
+    {"thread", NULL, way_thread},
+    {"threads", NULL, way_threads},
+    {"uv", begin_uv, way_uv},
+    {"many", begin_uv, way_many},
+    {"pool", begin_pool, way_pool},
+    {"idle", begin_idle, way_idle},
+    {"timer", begin_timer, way_timer},
+    {"jump", NULL, way_jump},
+    {"fork", NULL, way_fork},
+    {"vfork", NULL, way_vfork},
+    {"open", NULL, way_open},
+    {"crash", NULL, way_crash},
+};
+
+int main(int argc, char **argv)
+{
+    const struct way *way = ways;
+
+    if (argc < 2)
+        return 1;
+    asks_name = getenv("ASKS_NAME") != NULL;
+    mallopt(M_ARENA_MAX, 1);
+    setvbuf(stdout, said, _IOFBF, sizeof said);
+    sem_init(&done, 0, 0);
+    request_text = strdup("text");
+    request_locale = newlocale(LC_ALL_MASK, "C", NULL);
+    pthread_key_create(&request_key, NULL);
+    while (strcmp(way->name, argv[1]))
+        way++;
+    if (way->begin)
+        way->begin();
+    take_values();
+    if (argc > 2)
+        shut_in(argv[2]);
+    else
+        syscall(SYS_close, MARK);
+    way->go();
+    printf("it ends\n");
+    return 0;
+}

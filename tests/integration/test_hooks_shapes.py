@@ -1,6 +1,7 @@
 """What C++ pools take: names of the source and patterns, pointers one further, lists, tasks in parts, numbers."""
 from compile import compiled, not_o2
 from harness import carry, plain, run, test, ROOT
+from needs import gcc_version, unable
 
 TLS = "tls:request_id"
 RUN = "Pool::execute(kind=run,obj=1)"
@@ -36,7 +37,10 @@ def shape(mode, compiler, level):
     plain(program, mode).wrong()
     if mode == "unique":  # the whole name has the deleter
         hooks = hooks.replace("unique_ptr<Task>", "unique_ptr<Task, std::default_delete<Task> >")
-    after = carry(TLS, program, mode, env={"BATON_HOOKS": hooks}, launched=True).ok().quiet()
+    after = carry(TLS, program, mode, env={"BATON_HOOKS": hooks}, launched=True)
+    if (mode, compiler, level) == ("packaged", "g++", "-O2") and gcc_version() >= 16 and "its calls were inlined" in after.err:
+        unable("GCC 16 and newer inline tasks of std::packaged_task where they are run, which is said")
+    after.ok().quiet()
     after.clean(contexts=LEFT.get(mode, 0))
     for hook in after.reported()["hooks"]:
         if hook["state"] != "hooked" or (not hook["fired"] and "drop" not in hook["kind"]):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from compile import compiled
 from harness import ROOT, carry, expect, find_program, plain, test
-from needs import needs, require
+from needs import gcc_version, needs, require, unable
 
 TLS = "tls:request_id"
 THPOOL = "/usr/share/cthreadpool/thpool.c"
@@ -62,7 +62,10 @@ def strand():
 def std_future(compiler, level):
     program = compiled("shapes", level, "-std=c++14", "hooks_shapes.cc", compiler=compiler)
     plain(program, "packaged").wrong()
-    after = carry(TLS, program, "packaged", env={"BATON_HOOKS": "preset:std-future"}, launched=True).ok().clean()
+    after = carry(TLS, program, "packaged", env={"BATON_HOOKS": "preset:std-future"}, launched=True)
+    if (compiler, level) == ("g++", "-O2") and gcc_version() >= 16 and after.code == 1:
+        unable("GCC 16 and newer inline tasks of std::packaged_task where they are run")
+    after.ok().clean()
     fired(after, "std-future")
 
 

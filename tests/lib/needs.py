@@ -45,6 +45,12 @@ def links(*command):
                                                        text=True, capture_output=True, check=False).returncode == 0
 
 
+def gcc_version():
+    """The first number; 0: no gcc."""
+    said = subprocess.run(["gcc", "-dumpversion"], capture_output=True, text=True, check=False).stdout if shutil.which("gcc") else ""
+    return int(said.split(".")[0] or 0)
+
+
 def libc_version():
     name, version = os.confstr("CS_GNU_LIBC_VERSION").split()
     return tuple(map(int, version.split(".")[:2]))

@@ -109,8 +109,8 @@ def differs(done, plain, carried):
     before, beside = [outcome(one) for one in plain], [outcome(one) for one in carried]
     if end not in {one[2] for one in before + beside}:
         return f"ends with {end}"
-    if said.total() not in {one[0].total() for one in before + beside}:
-        return f"{said.total()} lines"
+    if sum(said.values()) not in {sum(one[0].values()) for one in before + beside}:
+        return f"{sum(said.values())} lines"
     for line, times in said.items():
         if times > max(one[0][line] for one in before + beside):
             return f"says {line!r} {times} times"

@@ -40,12 +40,13 @@ static uint64_t now_ns(void)
     return (uint64_t)now.tv_sec * SECOND + (uint64_t)now.tv_nsec;
 }
 
-/* Of a program that a thread of its own opens us in, that one. */
+/* Known before the program may enter a sandbox; NULL: another thread has opened us. */
 static const char *first_thread;
 
 void strict_begin(uint64_t age_ns)
 {
-    first_thread = arch_tp();
+    if (SYS_CALL(gettid, 0) == SYS_CALL(getpid, 0))
+        first_thread = arch_tp();
     old_ns = age_ns;
     began_ticks = arch_ticks();
     began_ns = now_ns();
@@ -233,7 +234,7 @@ static void say_dirty(const struct slot *slot)
 /* What runs in the program's first thread is its own. */
 static bool is_main_thread(void)
 {
-    return arch_tp() == first_thread;
+    return first_thread ? arch_tp() == first_thread : SYS_CALL(gettid, 0) == SYS_CALL(getpid, 0);
 }
 
 static __attribute__((noinline)) void look_at_keys(struct thread *thread)

@@ -76,6 +76,9 @@ const char *our_folder(void);
 char *our_file(const char *name);
 /* A file that exists and can be read, as an absolute path: the program may change its directory. */
 char *absolute(const char *path);
+/* A folder of its own in TMPDIR or /tmp, PREFIX and six letters; those that launchers left behind which a signal has ended go.
+ * NULL, with errno: it cannot be made. */
+char *make_folder(const char *prefix);
 /* With the files in it. */
 void remove_folder(const char *folder);
 /* The path of what exec will find; ends the program when there is none (127) or it is no program (126). */

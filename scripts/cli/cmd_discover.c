@@ -192,7 +192,7 @@ static bool has_line(const char *file, const char *beginning)
 
 static int discover_run(const struct cli *cli)
 {
-    const char *temporary = getenv("TMPDIR"), *output = output_of(cli);
+    const char *output = output_of(cli);
     char *path = look_at(cli, false), *library = preload_library("libbaton-discover.so"), *folder;
     char *before = getenv("LD_PRELOAD") ? allocated(strdup(getenv("LD_PRELOAD"))) : NULL;
     int status, answer;
@@ -202,10 +202,9 @@ static int discover_run(const struct cli *cli)
         seconds_of(time_limit);
     if (output && access(output, F_OK) == 0 && access(output, W_OK) != 0)
         fail(EXIT_FAILED, "%s: %s", clean(output), strerror(errno));
-    folder =
-        joined("%s/baton-discover-XXXXXX", temporary && *temporary == '/' ? temporary : "/tmp");
-    if (!mkdtemp(folder))
-        fail(EXIT_FAILED, "%s: %s", clean(folder), strerror(errno));
+    folder = make_folder("baton-discover-");
+    if (!folder)
+        fail(EXIT_FAILED, "no folder can be made in TMPDIR or /tmp: %s", strerror(errno));
     setenv("BATON_DISCOVER", joined("%s/%%p", folder), 1);
     setenv("LD_PRELOAD", preload_list(path, NULL, library), 1);
     status = wait_for_child(become_limited, cli->argv);

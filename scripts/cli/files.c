@@ -4,11 +4,14 @@
  */
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cli.h"
@@ -52,6 +55,44 @@ void remove_folder(const char *folder)
     if (list)
         closedir(list);
     rmdir(folder);
+}
+
+/* Of this user's launchers that a signal has ended: nobody has it locked, and it is not one that has only just been made. */
+static void remove_if_left(const char *folder)
+{
+    enum { JUST_NOW_S = 60 };
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    struct stat status;
+
+    if (fd < 0)
+        return;
+    if (fstat(fd, &status) == 0 && status.st_uid == geteuid() &&
+        time(NULL) - status.st_mtime > JUST_NOW_S && flock(fd, LOCK_EX | LOCK_NB) == 0)
+        remove_folder(folder);
+    close(fd);
+}
+
+char *make_folder(const char *prefix)
+{
+    const char *temporary = getenv("TMPDIR"),
+               *parent = temporary && *temporary == '/' ? temporary : "/tmp";
+    char *folder = joined("%s/%sXXXXXX", parent, prefix);
+    DIR *list = opendir(parent);
+    struct dirent *entry;
+    int fd;
+
+    while (list && (entry = readdir(list))) {
+        if (!strncmp(entry->d_name, prefix, strlen(prefix)))
+            remove_if_left(joined("%s/%s", parent, entry->d_name));
+    }
+    if (list)
+        closedir(list);
+    if (!mkdtemp(folder))
+        return NULL;
+    fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC); /* locked for as long as we live */
+    if (fd >= 0)
+        (void)flock(fd, LOCK_EX | LOCK_NB);
+    return folder;
 }
 
 static bool is_file(const char *path)

@@ -79,12 +79,10 @@ struct watched {
 /* A file that other users whom the program becomes can add to, and that nobody else finds. */
 static bool make_own_file(struct watched *watched)
 {
-    const char *temporary = getenv("TMPDIR");
     int fd;
 
-    watched->folder =
-        joined("%s/baton-run-XXXXXX", temporary && *temporary == '/' ? temporary : "/tmp");
-    if (!mkdtemp(watched->folder))
+    watched->folder = make_folder("baton-run-");
+    if (!watched->folder)
         return false;
     watched->file = joined("%s/XXXXXX", watched->folder);
     fd = mkostemp(watched->file, O_CLOEXEC);

@@ -1,4 +1,5 @@
 """The launcher, the installation, the documents and the checks of the source itself."""
+import fcntl
 import json
 import os
 import platform
@@ -474,3 +475,22 @@ def builds_without_warning(compiler):
         segments = plain("readelf", "-lW", library).ok().out.count("  LOAD ")
         expect(segments == 2, f"the library has {segments} segments, not one to read and one to write")
         plain("ucontext", "longjmp", "key", env={"LD_PRELOAD": library, "BATON_CARRY": "key:request_key"}).ok().quiet()
+
+
+@test("folders of launchers that a signal has ended are removed by the next; what is younger, in use, a link or another's is not",
+      each=("run", "discover"))
+def folders_left(command, tmp_path):
+    old, young, used, other = (tmp_path / f"baton-{name}" for name in (f"{command}-OLDOLD", f"{command}-YOUNGY", f"{command}-INUSE1", "other-OLDOLD"))
+    for folder in old, young, used, other:
+        folder.mkdir()
+        (folder / "7").write_text("x")
+        if folder != young:
+            os.utime(folder, (1, 1))
+    (tmp_path / f"baton-{command}-LINKED").symlink_to(other)
+    held = os.open(used, os.O_RDONLY)
+    fcntl.flock(held, fcntl.LOCK_EX)
+    words = ["run", "--verdict", "--carry", "key:request_key"] if command == "run" else ["discover"]
+    baton(*words, "--", PROGRAMS / "stale_pool_glib", env={"TMPDIR": tmp_path})
+    os.close(held)
+    left = {path.name for path in tmp_path.iterdir()}
+    expect(left == {young.name, used.name, other.name, f"baton-{command}-LINKED"}, left)

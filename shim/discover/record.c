@@ -19,6 +19,7 @@
 
 #include "base/frames.h"
 #include "base/sys.h"
+#include "discover/hooks.h"
 
 enum { EXIT_STRICT = 64 }; /* as everywhere */
 
@@ -94,8 +95,11 @@ static struct discover_header *make_file(int *error)
 
 static void open_unwinder(void)
 {
-    void *library = dlopen("libunwind.so.8", RTLD_LAZY | RTLD_LOCAL);
+    void *library;
 
+    /* Before glibc 2.34 the first of these calls makes a key for its errors, and looks for nothing meanwhile. */
+    discover_next("dlopen", NULL);
+    library = dlopen("libunwind.so.8", RTLD_LAZY | RTLD_LOCAL);
     if (library)
         backtrace_plain = (int (*)(void **, int))dlsym(library, "unw_backtrace");
 }

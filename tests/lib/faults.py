@@ -36,8 +36,9 @@ PROGRAMS = {  # each with the items that it carries
     "sigevent": ("aio", "key"), "fork_in_task": ("key",),
 }
 ITEMS = "key:request_key;tls:request_id;key:owned_key;fn:get=request_get,set=request_set;locale;tls:nothing_here"
+# Not BATON_STRICT, which ends a program whose files cannot be made.
 OBSERVERS = {"BATON_STACKS": 8, "BATON_PUBLISH": "otel:request_key", "BATON_LATENCY": "on", "BATON_LIVE": "on",
-             "BATON_STRICT": "on"}
+             "BATON_PROBES": "on"}
 # Of the program errno_kept, which counts descriptors: libunwind opens two for itself.
 NOT_OBSERVED = {"errno_kept": ("BATON_STACKS",)}
 

@@ -283,7 +283,7 @@ static void start_buffers(void)
         if (slots_count && !family_is_on(FAMILY_KEYS))
             bypass_keys();
         is_active = 1;
-        active_pid = sys_getpid();
+        active_pid = sandbox_getpid();
         if (config.warn || config.strict == STRICT_REQUIRE || is_strict() ||
             log_level >= LOG_LEVEL_WARN)
             leave_hook = leave;
@@ -308,8 +308,15 @@ static bool claim_start(void)
 
     if (!atomic_compare_exchange_strong(&start_claim, &none, arch_tp()))
         return false;
-    atomic_store(&start_process, sys_getpid());
+    sandbox_begin();
+    atomic_store(&start_process, sandbox_getpid());
     return true;
+}
+
+static void unclaim_start(void)
+{
+    sandbox_end();
+    atomic_store(&start_claim, NULL);
 }
 
 /* False: it is being done further up in this thread; or in another, which may wait for the loader,
@@ -349,7 +356,7 @@ bool baton_start(char **environment)
             read_settings(environment);
         start_buffers();
     }
-    atomic_store(&start_claim, NULL);
+    unclaim_start();
     errno = saved_errno;
     return true;
 }
@@ -390,7 +397,7 @@ __attribute__((constructor)) static void construct(int argc, char **argv, char *
                 read_settings(environment);
             start_buffers();
         }
-        atomic_store(&start_claim, NULL);
+        unclaim_start();
     }
     if (slots_may_not_open) {
         start_libraries();

@@ -66,7 +66,7 @@ static bool is_left(const char *path, const struct leftover_kind *kind, int pid,
     fd = sys_open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
     if (fd < 0)
         return false;
-    is_it = SYS_CALL(fstat, fd, &status) == 0 && S_ISREG(status.st_mode) && status.st_nlink == 1 &&
+    is_it = sys_status(fd, &status) == 0 && S_ISREG(status.st_mode) && status.st_nlink == 1 &&
             status.st_uid == (uid_t)SYS_CALL(geteuid, 0) &&
             sys_pread(fd, head, sizeof head, 0) == (long)sizeof head;
     sys_close(fd);

@@ -51,7 +51,7 @@ uint32_t lock_self_slow(void)
     int found = 0;
 
     if (!atomic_exchange(&is_looked_for, true)) {
-        number = (uint32_t)SYS_CALL(gettid, 0L);
+        number = (uint32_t)sandbox_gettid();
         at = (const uint32_t *)(const void *)(thread + ARCH_THREAD_NUMBER);
         end = (const uint32_t *)(const void *)(thread + LAST);
         if (*at != number) /* where it is in most */

@@ -227,7 +227,7 @@ static bool log_look_at(int fd, struct known *into)
 {
     struct stat st;
 
-    if (SYS_CALL(fstat, fd, &st) != 0)
+    if (sys_status(fd, &st) != 0)
         return false;
     into->may_block = !S_ISREG(st.st_mode);
     into->device = st.st_dev;

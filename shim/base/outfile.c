@@ -71,7 +71,7 @@ bool outfile_path(const char *target, char *buf, size_t n)
 int outfile_check(int fd)
 {
     struct stat st;
-    long result = SYS_CALL(fstat, fd, &st);
+    long result = sys_status(fd, &st);
 
     if (result < 0)
         return (int)-result;

@@ -62,6 +62,17 @@ static inline bool sandbox_allows_owners(void)
     return !atomic_load(&sandbox_bars_owners) && !sandbox_is_shut();
 }
 
+/*
+ * A filter that was there before the program, and so may end it at whatever it and its loader do not call: is there one?
+ * Asked of /proc, as the loader opens and reads its libraries. While this thread starts us, its number and its process's
+ * are known from there, too; before and afterwards, and where no filter was, the system is asked for them.
+ */
+void sandbox_begin(void);
+void sandbox_end(void);
+bool sandbox_was_there(void);
+int sandbox_getpid(void);
+int sandbox_gettid(void);
+
 /* The arguments of prctl. A filter that allows all that we call at exit, or fails it, is no sandbox to us. */
 void sandbox_note(int option, unsigned long mode, const void *program);
 

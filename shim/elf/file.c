@@ -305,7 +305,16 @@ static __attribute__((noinline)) uint32_t elf_file_crc(const struct elf_file *f)
 
 static bool file_is_there(const char *path)
 {
-    return sandbox_allows(SANDBOX_READ) && SYS_CALL(faccessat, AT_FDCWD, path, F_OK) == 0;
+    long fd;
+
+    if (!sandbox_allows(SANDBOX_READ))
+        return false;
+    if (!sandbox_was_there())
+        return SYS_CALL(faccessat, AT_FDCWD, path, F_OK) == 0;
+    fd = SYS_CALL(openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC); /* as the loader does */
+    if (fd >= 0)
+        sys_close((int)fd);
+    return fd >= 0;
 }
 
 /* Where nothing of that is installed, which is nearly everywhere, no file of a module need be looked for. */

@@ -9,6 +9,7 @@
 
 #include "elf/file.h"
 #include "base/auxv.h"
+#include "base/sandbox.h"
 #include "base/sys.h"
 
 static const char *elf_base_name(const char *path)
@@ -24,6 +25,37 @@ static char program_path[4096];
 static const char *program_started; /* NULL: not known to be its file */
 static bool program_is_known;
 
+/* By the system's list of mappings, which is opened and read as libraries are: "LOW-HIGH rights ... PATH". */
+static long path_of_mapping(uintptr_t address, char *path, size_t size)
+{
+    char text[1024];
+    uintptr_t ends[2] = {0, 0};
+    unsigned word = 0;
+    size_t len = 0;
+    long got, fd = SYS_CALL(openat, AT_FDCWD, "/proc/self/maps", O_RDONLY | O_CLOEXEC);
+    bool is_found = false;
+
+    while (fd >= 0 && !is_found && (got = sys_read((int)fd, text, sizeof text)) > 0) {
+        for (const char *c = text; c < text + got && !is_found; c++) {
+            if (*c == '\n') {
+                is_found = len && address - ends[0] < ends[1] - ends[0];
+                len = is_found ? len : 0;
+                ends[0] = ends[1] = word = 0;
+            } else if (*c == '/' || len) {
+                path[len] = *c;
+                len += len < size - 1;
+            } else if (*c == '-' || *c == ' ') {
+                word++;
+            } else if (word < 2) {
+                ends[word] = ends[word] * 16 + (uintptr_t)(*c <= '9' ? *c - '0' : *c - 'a' + 10);
+            }
+        }
+    }
+    if (fd >= 0)
+        sys_close((int)fd);
+    return is_found ? (long)len : -1;
+}
+
 /* The program's own path: the loader gives "" for it. Threads that are there at the same time all write
  * the same. */
 void elf_know_program(void)
@@ -34,7 +66,8 @@ void elf_know_program(void)
 
     if (__atomic_load_n(&program_is_known, __ATOMIC_ACQUIRE))
         return;
-    n = sys_readlink("/proc/self/exe", found, sizeof found - 1);
+    n = sandbox_was_there() ? path_of_mapping(auxv_get(AT_PHDR), found, sizeof found)
+                            : sys_readlink("/proc/self/exe", found, sizeof found - 1);
     found[n > 0 ? n : 0] = '\0';
     /* Under `ld.so PROGRAM` that is the loader. */
     if (n <= 0 || (!strncmp(elf_base_name(found), "ld-", 3) && strstr(found, ".so")))

@@ -22,6 +22,7 @@
 #include "base/arch.h"
 #include "base/auxv.h"
 #include "base/lock.h"
+#include "base/sandbox.h"
 #include "base/sys.h"
 
 enum { WAIT_TRIES = 256 };
@@ -65,7 +66,7 @@ void elf_lock_note(struct elf_lock_search *search, const struct elf_module *load
         global.size < sizeof(pthread_mutex_t))
         return;
     end = global.size - sizeof(pthread_mutex_t) + 1;
-    self = search->thread = (int)SYS_CALL(gettid, 0);
+    self = search->thread = sandbox_gettid();
     for (size_t at = 0; at < end; at += sizeof(void *)) {
         pthread_mutex_t *mutex = (pthread_mutex_t *)(global.value + at);
 
@@ -99,7 +100,7 @@ void elf_lock_choose(const struct elf_lock_search *search)
             return; /* more than one */
         found = search->mutex[i];
     }
-    loader_lock_process = sys_getpid();
+    loader_lock_process = sandbox_getpid();
     atomic_store_explicit(&loader_lock, found, memory_order_release);
 }
 

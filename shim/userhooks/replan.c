@@ -111,7 +111,7 @@ static const struct plan *open_plan(const char *path)
 
     if (fd < 0)
         return NULL;
-    if (SYS_CALL(fstat, fd, &status) == 0 && status.st_uid == (uid_t)SYS_CALL(geteuid, 0) &&
+    if (sys_status(fd, &status) == 0 && status.st_uid == (uid_t)SYS_CALL(geteuid, 0) &&
         !(status.st_mode & 022))
         plan = map_plan(fd);
     if (plan)

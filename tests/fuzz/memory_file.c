@@ -292,8 +292,8 @@ memory_kernel(long number, long one, long two, long three, long four, long five,
         switch (number) {
         case SYS_close:
             return file_close(fd);
-        case SYS_fstat:
-            return file_stat(fd, (struct stat *)word[1]);
+        case SYS_newfstatat: /* by no path */
+            return file_stat(fd, (struct stat *)word[2]);
         case SYS_pread64:
             return file_read(fd, (void *)word[1], (size_t)word[2], (size_t)word[3]);
         case SYS_read:

@@ -44,6 +44,14 @@ def sandboxes(program):
         raise Failure("\n".join(wrong))
 
 
+@test("E21: where a filter that kills at all but the program's own calls was there before the program, it lives, idle and carrying",
+      each=("race", "glib_pool", "uv_work", "gomp", "fork_in_task"))
+def sandbox_was_there(program):
+    wrong = [why for why in faults.killed_from_the_start(program) if why]
+    if wrong:
+        raise Failure("\n".join(wrong))
+
+
 LIMITS = {"-v 300000": "memory: refused;", "-n 4": "descriptors: Too many open files;", "-n 8": "descriptors: Too many open files;",
           "-s 64": "stack: refused;"}
 

@@ -8,7 +8,8 @@ the loader's first call on, then lets each answer EPERM, ENOMEM and EINTR. What 
 had not been asked for: but for the values that tasks see, each line that the program prints and its status have to be
 those of a run without us or of a carried run, and a wrong value one that the program sees without us.
 
-The library's later calls are killed, too: from before main on the kernel ends a process at any call but those that a run
+The library's calls are killed, too, by a filter that was there before and ends the process at any call but the
+program's own and its loader's. The later ones by one that the program enters: from before main on the kernel ends a process at any call but those that a run
 without us makes (strace tells). Only what is written down at the end, a report, asks for more.
 """
 import collections
@@ -189,11 +190,36 @@ def killed_in_a_sandbox(program):
         yield why and f"{program}: {way} in a sandbox: {why}\n{done.err}"
 
 
+def killed_from_the_start(program):
+    """What goes wrong where a filter that ends the process at all but the program's own and its loader's calls was there
+    before: none may be asked whether it is."""
+    words = [tracer(), harness.find_program(program), *PROGRAMS.get(program, ())]
+    plain, allowed = [], set()
+    for _ in range(4):
+        with tempfile.TemporaryDirectory() as folder:
+            plain.append(harness.run(*words, preload=False, env={"CALLS_LOG": f"{folder}/log"}, timeout=20))
+            said = Path(folder, "log").read_text()
+        allowed |= {int(number) for number in re.findall(r"^- (\d+)", said, re.M)}
+    numbers = {name: number for number, name in names_of_calls().items()}
+    allowed |= {numbers[name] for name in AT_TIMES if name in numbers}
+    if not allowed or numbers["readlinkat"] in allowed or numbers["gettid"] in allowed and numbers["getpid"] in allowed:
+        raise harness.Failure(f"{program}: it calls {allowed} itself: this shows nothing")
+    settings = {"CALLS_ALLOW": ",".join(map(str, sorted(allowed))), "BATON_HOOKS": "", "BATON_REPORT": ""}
+    carried = run(program, BATON_REPORT="")
+    for way, items in ("idle", None), ("with nothing to carry", ""), ("carrying", ITEMS):
+        env = {**settings, "CALLS_PRELOAD": harness.LIBRARY, **({} if items is None else {"BATON_CARRY": items})}
+        done = harness.run(*words, preload=False, env=env, timeout=20)
+        why = differs(done, plain, [carried])
+        if not why and items and outcome(done)[2] != outcome(carried)[2]:
+            why = "nothing is carried"
+        yield why and f"{program}: {way} in a sandbox that was there: {why}\n{done.err}"
+
+
 def main():
     failed = passed = 0
     for program in sys.argv[1:] or list(PROGRAMS):
         found, runs = [], 0
-        for why in itertools.chain(killed_in_a_sandbox(program), faults_of(program), faults_of(program, each=2, **observers(program))):
+        for why in itertools.chain(killed_in_a_sandbox(program), killed_from_the_start(program), faults_of(program), faults_of(program, each=2, **observers(program))):
             runs += 1
             if why:
                 print("FAILED", why, flush=True)

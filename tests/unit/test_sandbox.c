@@ -5,6 +5,8 @@
 #include <stdint.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/sandbox.h"
 #include "suite.h"
@@ -194,6 +196,41 @@ START_TEST(test_sandbox_is_shut_by_what_ends_the_process)
 }
 END_TEST
 
+/* Who has said nothing of it, as who was executed inside. */
+START_TEST(test_sandbox_that_was_there_is_known_from_proc)
+{
+    struct sock_filter filter[] = {BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
+    struct sock_fprog program = {.len = 1, .filter = filter};
+    pid_t child;
+    int status;
+
+    sandbox_begin();
+    ck_assert(sandbox_was_there() == (prctl(PR_GET_SECCOMP) == SECCOMP_MODE_FILTER));
+    sandbox_end();
+    child = fork();
+    if (!child) {
+        bool is_right;
+
+        if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
+            prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program))
+            _exit(77);
+        sandbox_begin();
+        is_right = sandbox_was_there() && sandbox_getpid() == getpid() &&
+                   sandbox_gettid() == gettid();
+        if (!is_right)
+            _exit(1);
+        sandbox_end(); /* no number is kept longer */
+        child = fork();
+        if (!child)
+            _exit(sandbox_getpid() != getpid() || sandbox_gettid() != gettid());
+        waitpid(child, &status, 0);
+        _exit(status != 0);
+    }
+    waitpid(child, &status, 0);
+    ck_assert(WIFEXITED(status) && (WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == 77));
+}
+END_TEST
+
 int main(void)
 {
     TCase *tests = tcase_create("sandbox");
@@ -202,5 +239,6 @@ int main(void)
     tcase_add_test(tests, test_sandbox_divides_and_shifts_as_the_kernel_does);
     tcase_add_test(tests, test_sandbox_is_asked_of_futexes_with_owners);
     tcase_add_test(tests, test_sandbox_is_shut_by_what_ends_the_process);
+    tcase_add_test(tests, test_sandbox_that_was_there_is_known_from_proc);
     return suite_run("sandbox", tests);
 }

@@ -192,6 +192,17 @@ enum { ARCH_THREAD_NUMBER = 0xd0 };
 typedef uint64_t arch_tp_word __attribute__((aligned(1), may_alias));
 #define ARCH_TP_WORD(offset) (*(arch_tp_word *)(void *)(arch_tp() + (offset)))
 
+/* An int of the calling thread's, which foreign code changes as well. */
+static inline int arch_tp_int(intptr_t offset)
+{
+    return *(volatile int *)(void *)(arch_tp() + offset);
+}
+
+static inline void arch_tp_set_int(intptr_t offset, int value)
+{
+    *(volatile int *)(void *)(arch_tp() + offset) = value;
+}
+
 /* The control bits of floating point: FPCR. Its flags are in a register of their own (FPSR). */
 #define ARCH_FENV_DEFAULT UINT64_C(0)
 

@@ -243,6 +243,20 @@ enum { ARCH_THREAD_NUMBER = 0x2d0 };
 typedef uint64_t arch_tp_word __attribute__((aligned(1), may_alias));
 #define ARCH_TP_WORD(offset) (*(arch_tp_word __seg_fs *)(uintptr_t)(offset))
 
+/* An int of the calling thread's, which foreign code changes as well. */
+static inline __attribute__((always_inline)) int arch_tp_int(intptr_t offset)
+{
+    int value;
+
+    __asm__ volatile("movl %%fs:(%1), %0" : "=r"(value) : "r"(offset) : "memory");
+    return value;
+}
+
+static inline __attribute__((always_inline)) void arch_tp_set_int(intptr_t offset, int value)
+{
+    __asm__ volatile("movl %1, %%fs:(%0)" : : "r"(offset), "r"(value) : "memory");
+}
+
 /*
  * The control bits of floating point in one word: MXCSR (without its flags, bits 0 to 5) below, the
  * x87 control word above. The default is that of a new process.

@@ -11,7 +11,7 @@
 #include "context/dangling.h"
 #include "context/draft.h"
 #include "context/fast.h"
-#include "context/front.h"
+#include "context/front_out.h"
 #include "context/internal.h"
 #include "context/observer.h"
 #include "context/slot_counts.h"
@@ -284,6 +284,35 @@ static GUARDED struct context *capture_calling_out(unsigned family, uintptr_t sp
     return snapshot;
 }
 
+/* The same where a pair is all that is copied. */
+static GUARDED struct context *capture_pair(unsigned family, uintptr_t sp)
+{
+    GUARDED_FRAME_BY(baton_build_personality);
+    struct thread *thread = thread_self;
+    struct context *snapshot;
+    int saved_errno;
+    uint64_t word;
+
+    if (unlikely(!front_is_free(thread) ||
+                 ((uintptr_t)thread->runs | thread->building | thread->suppress) != 0 ||
+                 thread->snapshot.refs <= 0 ||
+                 !slot_pair_is_right(thread->snapshot.context->epoch) ||
+                 !coroutine_is_main_stack(thread)))
+        return capture_calling_out(family, sp);
+    saved_errno = errno_get();
+    thread->building = arch_sp();
+    word = slots_pair.call.get();
+    thread->building = 0;
+    errno_set(saved_errno);
+    snapshot = thread->snapshot.context;
+    if (unlikely(!snapshot || thread->snapshot.refs <= 0 || word != *slot_word_at(snapshot) ||
+                 !slot_pair_is_right(snapshot->epoch)))
+        return capture_calling_out(family, sp);
+    thread->snapshot.refs--;
+    thread->snapshot.tally[family]++;
+    return snapshot;
+}
+
 /* The same where values change between handoffs, and nothing else is in the way. */
 static APART struct context *capture_changed(unsigned family, uintptr_t sp)
 {
@@ -358,6 +387,7 @@ void capture_choose(void)
     else if (slots_have_copied)
         capture_way = slots_word.is_expected      ? way_of_word()
                       : atomic_load(&slots_moves) ? capture_by_moves
+                      : slots_pair.is_expected    ? capture_pair
                                                   : capture_calling_out;
     else
         capture_way = slots_have_owned_keys ? capture_held

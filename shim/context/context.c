@@ -17,6 +17,7 @@
 #include "context/strict.h"
 #include "context/thread.h"
 #include "context/values.h"
+#include "base/errno_at.h"
 #include "context/variables.h"
 #include "slots/moves.h"
 #include "slots/origin.h"
@@ -28,6 +29,7 @@ void context_init(uint32_t max_age_ms, uint32_t max_hops)
 {
     uintptr_t guard = 0;
 
+    errno_begin();
     capture_set_limits(max_age_ms, max_hops);
     if (!context_make_empty())
         return; /* stays off */
@@ -38,6 +40,7 @@ void context_init(uint32_t max_age_ms, uint32_t max_hops)
         slots_always_build =
             true; /* so that it is known at every moment which contexts hold a value */
     moves_plan();
+    moves_expect_pair();
     policies_begin();
     if (dangling_on)
         dangling_plan();

@@ -10,6 +10,7 @@
  *     context_try_batch                         libuv work, GLib pools: in threads that have inherited
  *     context_take_words, SCOPE_RUN_WORDS       libuv work, GLib pools: where plain words are carried
  *     context_take_word, SCOPE_RUN_WORD         the same: where one word is carried that functions get and put (slot_word)
+ *     (front_out.h)                             libuv work: where a pair of the program's functions gets and sets it
  *     SCOPE_RUN_FAST                            GOMP_parallel
  *     set_carried                               pthread_setspecific
  *     start_try_capture, START_RUN_FAST         pthread_create, thrd_create
@@ -102,6 +103,13 @@ static inline __attribute__((always_inline)) bool thread_is_word_only(const stru
 static inline bool guard_is_for_word(void)
 {
     return slots_word.is_expected &&
+           !(atomic_load_explicit(&context_front_guard, memory_order_relaxed) & GUARD_OFF);
+}
+
+/* The same where the word is a pair's. */
+static inline bool guard_is_for_pair(void)
+{
+    return slots_pair.is_expected &&
            !(atomic_load_explicit(&context_front_guard, memory_order_relaxed) & GUARD_OFF);
 }
 

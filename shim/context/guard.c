@@ -17,6 +17,7 @@ bool context_captures_by_ways, context_attaches_by_ways, context_is_forked, cont
     scope_has_front, scope_is_words_only, reads_are_counted, slot_counts_on, threads_are_cancelled;
 atomic_bool reads_have_variables, contexts_looked_at;
 struct context *context_empty;
+intptr_t errno_from_tp;
 size_t context_before, context_bytes;
 const uint64_t context_no_draft[sizeof(struct context) / sizeof(uint64_t) + SLOTS_MAX];
 unsigned context_bits, context_borrowed_at;

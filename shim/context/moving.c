@@ -9,7 +9,7 @@
 #include <errno.h>
 
 #include "context/coroutine.h"
-#include "context/front.h"
+#include "context/front_out.h"
 #include "context/internal.h"
 #include "context/thread.h"
 #include "context/unwind.h"

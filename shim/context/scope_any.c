@@ -226,8 +226,30 @@ static GUARDED struct thread *enter_by_calling_out(struct context *context, uint
     GUARDED_FRAME_BY(baton_move_personality);
     struct thread *thread = thread_self;
 
-    return likely(front_out_enter(thread, context, frame_mark)) ? thread
-                                                                : enter_any(context, frame_mark);
+    thread->is_read = false;
+    return likely(front_out_enter(thread, &context, frame_mark | FRAME_SLOW,
+                                  (unsigned)frame_mark & FRAME_FLAGS))
+               ? thread
+               : enter_any(context, frame_mark);
+}
+
+APART void front_out_again(struct thread *thread)
+{
+    scope_leave_above(thread, thread->moving_from);
+    slots_pair.call.set(*slot_word_at(thread));
+    scope_leave_above(thread, thread->moving_from);
+}
+
+struct thread *front_out_enter_any(struct context *context, uintptr_t frame_mark)
+{
+    struct thread *thread = thread_self;
+
+    /* What the getter has left attached; or one that was jumped out of, and stood where the caller's frame is now. */
+    if (thread->moving && thread->moving <= (frame_mark & ~(uintptr_t)FRAME_FLAGS)) {
+        scope_leave_above(thread, thread->moving_from + slots_saved_bytes);
+        scope_abandon(thread);
+    }
+    return scope_enter_any(context, frame_mark);
 }
 
 static APART struct thread *enter_watched(struct context *context, uintptr_t frame_mark)
@@ -426,8 +448,14 @@ static GUARDED void leave_by_calling_out(uintptr_t sp)
 {
     GUARDED_FRAME_BY(baton_move_personality);
 
-    if (unlikely(!front_out_leave(thread_self, sp)))
+    struct thread *thread = thread_self;
+
+    if (unlikely(!front_out_may_leave(thread, sp)))
         leave_here(sp);
+    else if (thread->frame_mark & FRAME_OWNED)
+        front_out_leave(thread, true);
+    else
+        front_out_leave(thread, false);
 }
 
 static APART void leave_watched(uintptr_t sp)

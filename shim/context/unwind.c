@@ -7,6 +7,7 @@
  */
 #include "context/unwind.h"
 
+#include "context/internal.h"
 #include "context/observer.h"
 #include "context/scope.h"
 
@@ -41,3 +42,23 @@ baton_personality(int version, int actions, uint64_t exception_class,
 }
 
 ARCH_PERSONALITY(baton_personality);
+
+personality_routine baton_pair_personality;
+
+/* Of a frame that attaches by calling a getter and a setter of the program's, too (SCOPE_RUN_PAIR). */
+__attribute__((used, visibility("hidden"))) int
+baton_pair_personality(int version, int actions, uint64_t exception_class,
+                       struct _Unwind_Exception *exception, struct _Unwind_Context *unwinding)
+{
+    struct thread *thread = thread_self;
+    const void *unwinder = __builtin_return_address(0);
+
+    if (actions & UNWIND_CLEANUP_PHASE) {
+        if (thread->moving && unwind_frame_sp(unwinding, unwinder) == thread->moving)
+            scope_abandon(thread);
+        unwind_leave(unwinding, unwinder, actions);
+    }
+    return UNWIND_CONTINUE;
+}
+
+ARCH_PERSONALITY(baton_pair_personality);

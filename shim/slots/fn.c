@@ -219,9 +219,11 @@ static void fn_put(const struct slot *slot, uint64_t word)
 
 static bool fn_pair(const struct slot *slot, struct slot_pair *pair)
 {
+    if (slot->fn.is_filled || slot->policy == POLICY_MOVE)
+        return false;
     pair->get = (uint64_t(*)(void))slot->fn.function[FN_GET];
     pair->set = (void (*)(uint64_t))slot->fn.function[FN_SET];
-    return !slot->fn.is_filled && slot->policy != POLICY_MOVE && state_of(slot) == RETURNS;
+    return state_of(slot) == RETURNS;
 }
 
 static void fn_release(const struct slot *slot, void *value)

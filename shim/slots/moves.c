@@ -14,6 +14,7 @@
 
 struct slot_moves *_Atomic slots_moves, *_Atomic slots_moves_out;
 struct slot_word slots_word;
+struct slot_pair_word slots_pair;
 
 void slot_word_write(const void *block_end)
 {
@@ -137,6 +138,20 @@ static void expect_none(void)
         slots_word.form = WORD_NONE;
 }
 
+/* As plan_word; of a pair that is all that is copied, else its functions are NULL. Once there is one it stays. */
+static void plan_pair(const struct slot_pair *call, uint32_t epoch)
+{
+    static atomic_bool was_planned;
+
+    if (call->get && !atomic_exchange(&was_planned, true))
+        slots_pair.call = *call;
+    if (!call->get || call->get != slots_pair.call.get || call->set != slots_pair.call.set)
+        epoch = 0;
+    atomic_store(&slots_pair.epoch, epoch);
+    if (epoch && atomic_load(&slots_epoch) != epoch)
+        atomic_store(&slots_pair.epoch, 0);
+}
+
 static bool is_bound(const struct slot *slot, uint32_t epoch)
 {
     return __atomic_load_n(&slot->state, __ATOMIC_ACQUIRE) == SLOT_BOUND && slot->since <= epoch;
@@ -148,6 +163,22 @@ static bool has_word(const struct slot_moves *moves)
     return (slots_word.is_expected && slots_word.form == WORD_WIDE ? moves->count == 1
                                                                    : moves->is_one_word) &&
            moves->list[0].from_end == SLOT_WORD_FROM_END;
+}
+
+static bool may_be_pair(const struct slot_moves *moves)
+{
+    return moves->is_one_word && moves->list[0].from_end == SLOT_WORD_FROM_END &&
+           moves->list[0].slot->kind->pair;
+}
+
+void moves_expect_pair(void)
+{
+    const struct slot_moves *moves = atomic_load(&slots_moves_out);
+    struct slot_pair call = {NULL, NULL};
+
+    if (moves && may_be_pair(moves))
+        (void)moves->list[0].slot->kind->pair(moves->list[0].slot, &call);
+    slots_pair.is_expected = call.get != NULL;
 }
 
 void moves_plan(void)
@@ -170,6 +201,7 @@ void moves_plan(void)
             slots_word.is_expected && slots_word.form == WORD_NONE ? only_slot() : NULL;
 
         plan_word(none && is_bound(none, epoch) ? none : NULL, epoch);
+        atomic_store(&slots_pair.epoch, 0);
         return;
     }
     moves->count = 0;
@@ -192,10 +224,9 @@ void moves_plan(void)
     }
     moves->is_one_word = moves->count == 1 && moves->list[0].get && !words_are_any;
     moves->pair = (struct slot_pair){NULL, NULL};
-    if (moves->is_one_word && moves->list[0].from_end == SLOT_WORD_FROM_END &&
-        moves->list[0].slot->kind->pair &&
-        !moves->list[0].slot->kind->pair(moves->list[0].slot, &moves->pair))
+    if (!may_be_pair(moves) || !moves->list[0].slot->kind->pair(moves->list[0].slot, &moves->pair))
         moves->pair = (struct slot_pair){NULL, NULL};
+    plan_pair(&moves->pair, epoch);
     if (is_out) { /* what hot paths have in line does not call out */
         atomic_store_explicit(&slots_word.epoch, 0, memory_order_release);
         old = atomic_load(&slots_moves_out);
@@ -206,6 +237,8 @@ void moves_plan(void)
         !memcmp(old->list, moves->list, moves->count * sizeof moves->list[0])) {
         mem_free(moves, size);
         moves = old;
+    } else {
+        moves->before = old;
     }
     atomic_store(&moves->epoch, epoch);
     atomic_store(is_out ? &slots_moves_out : &slots_moves, moves);

@@ -35,6 +35,8 @@ struct slot_moves {
     bool is_one_word; /* there is one, moved in a register, and no static word */
     struct slot_pair
         pair; /* its functions, where it is the program's own two, and at SLOT_WORD_FROM_END; NULL */
+    struct slot_moves
+        *before; /* was in force, and may still be read: leak checkers shall find it */
     struct slot_move list[];
 };
 
@@ -121,12 +123,30 @@ static inline __attribute__((always_inline)) void slot_word_put(enum slot_word_f
         slot_word_write(block_end);
 }
 
+/*
+ * The same for a slot that a pair of the program's functions gets and sets (struct slot_moves), where that is all that is
+ * copied: who calls them keeps errno, and they may attach, or leave.
+ */
+struct slot_pair_word {
+    struct slot_pair call;
+    _Atomic uint32_t epoch;
+    bool is_expected; /* it is one, or may turn out to be; written before any capture */
+};
+extern struct slot_pair_word slots_pair __attribute__((visibility("hidden")));
+
+static inline __attribute__((always_inline)) bool slot_pair_is_right(uint32_t epoch)
+{
+    return __builtin_expect(atomic_load_explicit(&slots_pair.epoch, memory_order_acquire) == epoch,
+                            1);
+}
+
 /* NULL: some slot has more to do, or nothing is copied. */
 extern struct slot_moves *_Atomic slots_moves __attribute__((visibility("hidden")));
 /* The table stands here instead where some getter or setter is the user's, which may attach, or leave. */
 extern struct slot_moves *_Atomic slots_moves_out __attribute__((visibility("hidden")));
 /* Looks again: at start, and whenever a slot was bound or unbound. Any thread. */
 void moves_plan(void);
+void moves_expect_pair(void); /* after the first, before any capture */
 
 /* The table, if it is right at this epoch. */
 static inline const struct slot_moves *moves_of(struct slot_moves *_Atomic *table, uint32_t epoch)

@@ -152,7 +152,7 @@ struct slot_kind {
     struct slot_wide (*get_wide)(const struct slot *slot);
 
     /* With these, may be NULL: the program's own functions, where get and put call them, keep errno, and do nothing
-     * else. False: there is more to it. */
+     * else. False: there is more to it; then *pair is what they may turn out to be, or as it was. */
     bool (*pair)(const struct slot *slot, struct slot_pair *pair);
 
     /* Copied slots, may be NULL: lets go of what read made, and zeroes it. */

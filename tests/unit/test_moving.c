@@ -1,4 +1,5 @@
 // promise: getters and setters that attach, jump away or end their thread while an attach is made or left leave nothing
+#include <errno.h>
 #include <setjmp.h>
 #include <stdint.h>
 #include <string.h>
@@ -86,6 +87,7 @@ static void hand_over(void)
 
 static void come_by(void)
 {
+    errno = ENOTTY;
     if (hand_in == 1)
         hand_over();
     else if (hand_in)
@@ -360,6 +362,35 @@ static void find_what_was_left(void)
     is_right();
 }
 
+static void see_errno(void *seen_errno)
+{
+    *(int *)seen_errno = errno;
+    errno = EXDEV;
+}
+
+/* The task sees the errno that was before it, and leaves its own. */
+START_TEST(test_moving_keeps_errno)
+{
+    int seen_errno = 0;
+    struct context *context, *again;
+
+    set_both(1000);
+    context = context_capture(FAMILY_UNIT);
+    errno = EDOM;
+    again = context_capture(FAMILY_UNIT); /* what it has already */
+    ck_assert_int_eq(errno, EDOM);
+    core_run(context, see_errno, &seen_errno);
+    ck_assert_int_eq(errno, EXDEV);
+    ck_assert_int_eq(seen_errno, EDOM);
+    set_both(1);
+    errno = ERANGE;
+    core_run(again, see_errno, &seen_errno);
+    ck_assert_int_eq(errno, EXDEV);
+    ck_assert_int_eq(seen_errno, ERANGE);
+    ck_assert_int_eq(core_alive(), 0);
+}
+END_TEST
+
 START_TEST(test_moving_left_before)
 {
     find_what_was_left();
@@ -421,6 +452,7 @@ int main(void)
     tcase_add_loop_test(tc, test_moving_ends_its_thread, 1, 4);
     tcase_add_loop_test(tc, test_moving_attaches, 1, 4);
     tcase_add_test(tc, test_moving_adopts);
+    tcase_add_test(tc, test_moving_keeps_errno);
     tcase_add_test(tc, test_moving_left_before);
     tcase_add_test(tc, test_moving_left_at_the_end);
     tcase_add_test(tc, test_moving_compared);

@@ -6,6 +6,7 @@
  * callback may free the request or queue it again. libuv calls it exactly once, also when cancelled.
  */
 #include "context/fast.h"
+#include "context/front_out.h"
 #include "context/thread.h"
 #include "context/trace.h"
 #include "interpose/inherit.h"
@@ -142,6 +143,25 @@ after_in_word(enum slot_word_form form, struct uv_work_s *request, int status)
         return;
     }
     SCOPE_RUN_WORD(form, thread, words->reserved[WORD_CONTEXT], FRAME_OWNED,
+                   ((after_callback *)words->reserved[WORD_AFTER])(request, status));
+}
+
+/* The same where a pair of the program's functions gets and sets it. */
+static GUARDED void run_work_pair(struct uv_work_s *request)
+{
+    GUARDED_FRAME_BY(baton_pair_personality);
+    struct uv_request *words = (struct uv_request *)request;
+
+    SCOPE_RUN_PAIR(thread_self, (struct context **)&words->reserved[WORD_CONTEXT], 0,
+                   ((work_callback *)words->reserved[WORD_FUNCTION])(request));
+}
+
+static GUARDED void run_after_pair(struct uv_work_s *request, int status)
+{
+    GUARDED_FRAME_BY(baton_pair_personality);
+    struct uv_request *words = (struct uv_request *)request;
+
+    SCOPE_RUN_PAIR(thread_self, (struct context **)&words->reserved[WORD_CONTEXT], FRAME_OWNED,
                    ((after_callback *)words->reserved[WORD_AFTER])(request, status));
 }
 
@@ -354,6 +374,12 @@ static int queue_by_ways(struct uv_loop_s *loop, struct uv_work_s *request, work
     return queue_by_way(NO_WORD, loop, request, work, after, run_work_slow, run_after_slow);
 }
 
+static int queue_with_pair(struct uv_loop_s *loop, struct uv_work_s *request, work_callback *work,
+                           after_callback *after)
+{
+    return queue_by_way(NO_WORD, loop, request, work, after, run_work_pair, run_after_pair);
+}
+
 /* The same where only captures need it. */
 static int queue_within_limits(struct uv_loop_s *loop, struct uv_work_s *request,
                                work_callback *work, after_callback *after)
@@ -395,6 +421,7 @@ static void *queue_now(void)
     return observer_traces            ? (void *)queue_traced
            : guard_is_for_words()     ? queue_for_words()
            : guard_is_for_word()      ? queue_for_word()
+           : guard_is_for_pair()      ? (void *)queue_with_pair
            : context_attaches_by_ways ? (void *)queue_by_ways
            : context_captures_by_ways ? (void *)queue_within_limits
                                       : (void *)queue_in_words;

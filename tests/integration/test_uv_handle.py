@@ -40,6 +40,12 @@ def restart(kind):
     handle("restart", kind, tasks=6).says(*told)
 
 
+@test("A1, A8, A9: a timer that fires once and is started again, in a context of each start; given an interval before it fires",
+      each=CARRIERS)
+def refires(kind):
+    handle("refires", kind, tasks=20)
+
+
 @test("A7: starting an active idle handle changes nothing", each=CARRIERS)
 def active(kind):
     handle("active", kind, tasks=1)
@@ -66,7 +72,7 @@ def stops(kind):
 
 
 @test("an unknown libuv: handles are remembered in a table",
-      each=("keeps", "restart", "active", "nested", "async", "stops", "rare"))
+      each=("keeps", "restart", "refires", "active", "nested", "async", "stops", "rare"))
 def unknown_version(mode):
     handle(mode, env=UNKNOWN)
 

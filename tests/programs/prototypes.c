@@ -23,6 +23,7 @@ _Static_assert(offsetof(uv_req_t, data) == 0 && offsetof(uv_req_t, reserved) == 
 _Static_assert(offsetof(uv_handle_t, data) == 0 && offsetof(uv_handle_t, loop) == 8 &&
                    offsetof(uv_handle_t, u) == 48 && sizeof(((uv_handle_t *)0)->u) == 32,
                "uv_handle_t has changed");
+_Static_assert(offsetof(uv_timer_t, repeat) == 136, "uv_timer_t has changed");
 #endif
 
 /* uv_stat_t has no tag: a row cannot name it. */

@@ -377,6 +377,68 @@ static void mode_restart(void)
     run();
 }
 
+static void on_fired(uv_timer_t *handle)
+{
+    saw[++calls] = current();
+    set_current(current() + 1000);
+    if (calls == 6)
+        uv_timer_stop(handle);
+}
+
+static void on_other(uv_timer_t *handle)
+{
+    saw[++calls] = 500 + current();
+}
+
+static uv_timer_t first;
+
+/* The second start of a value finds what the first has captured: that is the way most starts go. */
+static void fire(uv_timer_t *timer, uv_timer_cb callback)
+{
+    set_current(101 + calls);
+    uv_timer_start(&first, on_other, 100000, 0);
+    uv_timer_stop(&first);
+    expect("started", uv_timer_start(timer, callback, 0, 0), 0);
+    set_current(9);
+}
+
+/* A timer that fires once is started again and again, by the same callback. */
+static void mode_refires(void)
+{
+    static uv_timer_t timer;
+    uv_timer_init(loop, &timer), uv_timer_init(loop, &first);
+    for (int i = 1; i <= 4; i++) {
+        fire(&timer, on_fired);
+        uv_run(loop, UV_RUN_DEFAULT);
+        expect("runs", calls, i);
+        expect("fired sees", saw[i], 100 + i);
+        expect("afterwards", current(), 9);
+    }
+    fire(&timer, on_fired);
+    uv_timer_set_repeat(&timer, 1); /* before it fires: it goes on, and keeps what it has set */
+    uv_run(loop, UV_RUN_DEFAULT);
+    expect("runs", calls, 6);
+    expect("fired sees", saw[5], 105);
+    expect("repeated sees", saw[6], 1105);
+    fire(&timer, on_fired);
+    calls++;
+    fire(&timer, on_fired); /* while it waits */
+    uv_run(loop, UV_RUN_DEFAULT);
+    expect("runs", calls, 8);
+    expect("fired sees", saw[8], 108);
+    fire(&timer, on_other);
+    uv_run(loop, UV_RUN_DEFAULT);
+    expect("the other sees", saw[9], 609);
+    fire(&timer, on_other);
+    uv_timer_stop(&timer);
+    fire(&timer, on_other);
+    expect("no callback", uv_timer_start(&timer, NULL, 0, 0), UV_EINVAL);
+    uv_close((uv_handle_t *)&timer, NULL), uv_close((uv_handle_t *)&first, NULL);
+    expect("closing", uv_timer_start(&timer, on_other, 0, 0), UV_EINVAL);
+    run();
+    expect("runs", calls, 9);
+}
+
 static void on_first(uv_idle_t *handle)
 {
     saw[1] = current();
@@ -707,6 +769,7 @@ static const struct {
     {"ways", mode_ways},     {"keeps", mode_keeps}, {"restart", mode_restart}, {"active", mode_active},
     {"nested", mode_nested}, {"async", mode_async}, {"signal", mode_signal},   {"stops", mode_stops},
     {"rare", mode_rare},     {"ages", mode_ages},
+    {"refires", mode_refires},
     {"inside_itself", mode_inside_itself}, {"sent_by_task", mode_sent_by_task},
 };
 

@@ -36,7 +36,7 @@ int hook_uv_async_init(struct uv_loop_s *loop, struct uv_async_s *async, async_c
     struct registration *registration;
     int error;
 
-    if (!UV_IS_OURS(async, callback, run_async, uv_async_init) ||
+    if (!UV_IS_OURS(async, callback, run_async, uv_async_init, __builtin_return_address(0)) ||
         !(registration = registration_new(FAMILY_UV_HANDLE, (void *)callback, NULL)))
         return REAL(uv_async_init)(loop, async, callback);
     if (!uv_registration_set(async, registration, caller)) {

@@ -12,21 +12,13 @@
  * callback (close.c), and one more of a datagram handle that its alloc or receive callback has closed. A handle belongs to its loop's thread (but for async.c).
  */
 #include "interpose/next.h"
-#include "families/libuv/uv.h"
+#include "families/libuv/handle.h"
 
 #define EACH(...) __VA_ARGS__
 
 /* ---- starting and stopping ---- */
 
-struct start {
-    struct registration *registration;
-    struct context *context;
-    uint8_t flags;
-    bool is_new;
-};
-
-/* Captures for a start. False: let the handle have the program's callback. */
-static bool start_begin(struct start *start, void *handle, bool is_once, const void *caller)
+bool uv_start_begin(struct uv_start *start, void *handle, bool is_once, const void *caller)
 {
     start->context = registration_capture(FAMILY_UV_HANDLE, is_once, &start->flags);
     if (unlikely(!start->context) && !(start->flags & REGISTRATION_BARE))
@@ -48,8 +40,7 @@ static bool start_begin(struct start *start, void *handle, bool is_once, const v
     return true;
 }
 
-/* The real start has answered. */
-static int start_end(struct start *start, void *handle, int error, void *function, void *more)
+int uv_start_end(struct uv_start *start, void *handle, int error, void *function, void *more)
 {
     if (likely(!error)) {
         start->registration->function = function;
@@ -68,8 +59,7 @@ static int start_end(struct start *start, void *handle, int error, void *functio
     return error;
 }
 
-/* The handle has a callback that we know nothing of, or none. */
-static void stopped(void *handle)
+void uv_stopped(void *handle)
 {
     struct registration *registration = uv_registration_of(handle);
 
@@ -82,41 +72,6 @@ static bool is_active(void *handle, const void *caller)
     return NEXT(int (*)(const void *), "uv_is_active", caller)(handle) != 0;
 }
 
-/*
- * START: the real call with the trampoline in place of the callback. is_idle: the call would do nothing.
- * When there is nothing to carry the handle has the program's callback, so what it had is let go.
- */
-#define START(name, handle, callback, more, trampoline, is_once, is_idle, REAL_CALL, WRAPPED_CALL) \
-    do {                                                                                           \
-        const void *caller = __builtin_return_address(0);                                          \
-        struct start start;                                                                        \
-        int error;                                                                                 \
-                                                                                                   \
-        if (!UV_IS_OURS(handle, callback, trampoline, name) || (is_idle))                          \
-            return REAL_CALL;                                                                      \
-        if (!start_begin(&start, handle, is_once, caller)) {                                       \
-            error = REAL_CALL;                                                                     \
-            if (!error)                                                                            \
-                stopped(handle);                                                                   \
-            return error;                                                                          \
-        }                                                                                          \
-        error = WRAPPED_CALL;                                                                      \
-        return start_end(&start, handle, error, (void *)(callback), (void *)(more));               \
-    } while (0)
-
-#define STOP(name, kind)                                                                     \
-    int hook_##name(struct kind *handle)                                                     \
-    {                                                                                        \
-        bool is_reentrant =                                                                  \
-            caller_is_reentrant(&uv_place, (void *)REAL(name), __builtin_return_address(0)); \
-        int error = REAL(name)(handle);                                                      \
-                                                                                             \
-        if (!is_reentrant && handle && !error)                                               \
-            stopped(handle);                                                                 \
-        return error;                                                                        \
-    }
-
-STOP(uv_timer_stop, uv_timer_s)
 STOP(uv_poll_stop, uv_poll_s)
 STOP(uv_idle_stop, uv_idle_s)
 STOP(uv_prepare_stop, uv_prepare_s)
@@ -160,56 +115,6 @@ INIT(uv_udp_init, uv_udp_s, (), ())
 INIT(uv_udp_init_ex, uv_udp_s, (, unsigned flags), (, flags))
 INIT(uv_pipe_init, uv_pipe_s, (, int is_ipc), (, is_ipc))
 INIT(uv_tty_init, uv_tty_s, (, int fd, int unused), (, fd, unused))
-
-/* ---- timers ---- */
-
-typedef void timer_callback(struct uv_timer_s *timer);
-
-static unsigned long timer_registration(struct uv_timer_s *timer, const void *caller)
-{
-    return NEXT(unsigned long (*)(const struct uv_timer_s *), "uv_timer_get_repeat", caller)(timer);
-}
-
-static GUARDED void run_timer(struct uv_timer_s *timer)
-{
-    GUARDED_REGISTRATION_FRAME();
-    struct registration *registration = uv_registration_of(timer);
-    timer_callback *callback = (timer_callback *)registration->function;
-
-    if (timer_registration(timer, __builtin_return_address(0)))
-        REGISTRATION_RUN(registration, callback(timer));
-    else
-        REGISTRATION_RUN_ONCE(registration, callback(timer));
-}
-
-int hook_uv_timer_start(struct uv_timer_s *timer, timer_callback *callback, unsigned long timeout,
-                        unsigned long interval)
-{
-    START(uv_timer_start, timer, callback, NULL, run_timer, interval == 0, false,
-          REAL(uv_timer_start)(timer, callback, timeout, interval),
-          REAL(uv_timer_start)(timer, run_timer, timeout, interval));
-}
-
-/* A program that calls it starts the timer anew. */
-int hook_uv_timer_again(struct uv_timer_s *timer)
-{
-    const void *caller = __builtin_return_address(0);
-    bool is_reentrant = caller_is_reentrant(&uv_place, (void *)REAL(uv_timer_again), caller);
-    struct registration *registration = timer && !is_reentrant ? uv_registration_of(timer) : NULL;
-    struct context *context = NULL;
-    uint8_t flags;
-    int error;
-
-    if (!registration || !timer_registration(timer, caller))
-        return REAL(uv_timer_again)(timer);
-    context = registration_capture(FAMILY_UV_HANDLE, false, &flags);
-    error = REAL(uv_timer_again)(timer);
-    if (!error)
-        registration_arm(registration, context, flags);
-    else if (context)
-        context_rollback(FAMILY_UV_HANDLE, context);
-    return error;
-}
 
 /* ---- one argument: idle, prepare, check ---- */
 

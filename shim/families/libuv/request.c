@@ -6,6 +6,7 @@
  * a synchronous call (or, for uv_write and its like, nobody to tell). libuv submits requests of its
  * own through the same functions: uv_fs_poll's stat, uv_write's uv_write2.
  */
+#include "context/fast.h"
 #include "families/libuv/uv.h"
 
 #define IS_OURS(callback, request, name) \
@@ -16,17 +17,32 @@
                        __builtin_return_address(0))
 
 #define EACH(...) __VA_ARGS__
+#define WORDS_ARE_OURS() (atomic_load_explicit(&uv_words, memory_order_relaxed) == UV_WORDS_FREE)
 
 /* ---- the file system ---- */
 
 typedef void fs_callback(struct uv_fs_s *request);
 
-static GUARDED void run_fs(struct uv_fs_s *request)
+static GUARDED void run_fs_any(struct uv_fs_s *request)
 {
     GUARDED_FRAME();
     struct uv_carried carried = uv_request_take(request);
 
     SCOPE_RUN(carried.context, FRAME_OWNED, ((fs_callback *)carried.function)(request));
+}
+
+static GUARDED void run_fs(struct uv_fs_s *request)
+{
+    GUARDED_FRAME();
+    struct uv_request *words = (struct uv_request *)request;
+    struct thread *thread = thread_self;
+
+    if (unlikely(!WORDS_ARE_OURS() || !thread_is_plain(thread))) {
+        run_fs_any(request);
+        return;
+    }
+    SCOPE_RUN_PLAIN(thread, words->reserved[WORD_CONTEXT], FRAME_OWNED,
+                    ((fs_callback *)words->reserved[WORD_FUNCTION])(request));
 }
 
 #define FS(name, params, args)                                                    \
@@ -167,27 +183,78 @@ int hook_uv_random(struct uv_loop_s *loop, struct uv_random_s *request, void *bu
  * uv_write goes on to uv_write2 by a jump, which then seems to be called by the program: the callback
  * is told by itself. */
 
-static GUARDED void run_status(void *request, int status)
+typedef void status_callback(void *request, int status);
+
+static GUARDED void run_status_any(void *request, int status)
 {
     GUARDED_FRAME();
     struct uv_carried carried = uv_request_take(request);
 
-    SCOPE_RUN(carried.context, FRAME_OWNED,
-              ((void (*)(void *, int))carried.function)(request, status));
+    SCOPE_RUN(carried.context, FRAME_OWNED, ((status_callback *)carried.function)(request, status));
 }
 
-#define STATUS(name, kind, params, args)                                                          \
-    int hook_##name(struct kind *request, EACH params, void (*callback)(struct kind *, int))      \
-    {                                                                                             \
-        int error;                                                                                \
-                                                                                                  \
-        if ((void *)callback == (void *)run_status || !IS_OURS(callback, request, name) ||        \
-            !CAPTURE(request, callback))                                                          \
-            return REAL(name)(request, EACH args, callback);                                      \
-        error = REAL(name)(request, EACH args, (void (*)(struct kind *, int))(void *)run_status); \
-        if (unlikely(error))                                                                      \
-            uv_request_rollback(FAMILY_UV_REQUEST, request);                                      \
-        return error;                                                                             \
+static GUARDED void run_status(void *request, int status)
+{
+    GUARDED_FRAME();
+    struct uv_request *words = request;
+    struct thread *thread = thread_self;
+
+    if (unlikely(!WORDS_ARE_OURS() || !thread_is_plain(thread))) {
+        run_status_any(request, status);
+        return;
+    }
+    SCOPE_RUN_PLAIN(thread, words->reserved[WORD_CONTEXT], FRAME_OWNED,
+                    ((status_callback *)words->reserved[WORD_FUNCTION])(request, status));
+}
+
+static APART int status_failed(void *request, int error)
+{
+    uv_request_rollback(FAMILY_UV_REQUEST, request);
+    return error;
+}
+
+/* Puts what a request carries into its words, where the program calls and everything is as it is most of the time. */
+static inline __attribute__((always_inline)) bool
+put_quickly(struct uv_request *request, void *callback, const void *real, const void *caller)
+{
+    struct thread *thread = thread_self;
+    struct context *context;
+
+    if (unlikely(!request || !callback || !uv_is_quick(real, caller) || !thread_is_plain(thread) ||
+                 !(context = context_take_bought(thread, FAMILY_UV_REQUEST))))
+        return false;
+    request->reserved[WORD_FUNCTION] = callback;
+    request->reserved[WORD_CONTEXT] = context;
+    return true;
+}
+
+#define STATUS(name, kind, params, args)                                                     \
+    static APART int name##_any(struct kind *request, EACH params,                           \
+                                void (*callback)(struct kind *, int), const void *caller)    \
+    {                                                                                        \
+        REAL_TYPE(name) real = REAL_FOR(name, caller);                                       \
+        int error;                                                                           \
+                                                                                             \
+        if (!callback || !request || (void *)callback == (void *)run_status ||               \
+            caller_is_reentrant(&uv_place, (void *)real, caller) ||                          \
+            !uv_request_capture(FAMILY_UV_REQUEST, request, (void *)callback, NULL, caller)) \
+            return real(request, EACH args, callback);                                       \
+        error = real(request, EACH args, (void (*)(struct kind *, int))(void *)run_status);  \
+        return likely(!error) ? 0 : status_failed(request, error);                           \
+    }                                                                                        \
+    int hook_##name(struct kind *request, EACH params, void (*callback)(struct kind *, int)) \
+    {                                                                                        \
+        const void *caller = __builtin_return_address(0);                                    \
+        REAL_TYPE(name) real = REAL_KNOWN(name);                                             \
+        int error;                                                                           \
+                                                                                             \
+        if ((void *)callback == (void *)run_status && real)                                  \
+            return real(request, EACH args, callback);                                       \
+        if (unlikely(!put_quickly((struct uv_request *)(void *)request, (void *)callback,    \
+                                  (const void *)real, caller)))                              \
+            return name##_any(request, EACH args, callback, caller);                         \
+        error = real(request, EACH args, (void (*)(struct kind *, int))(void *)run_status);  \
+        return likely(!error) ? 0 : status_failed(request, error);                           \
     }
 
 STATUS(uv_write, uv_write_s,

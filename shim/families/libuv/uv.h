@@ -51,6 +51,23 @@ static inline bool uv_has_words(const void *caller)
     return likely(atomic_load_explicit(&uv_words, memory_order_relaxed) == UV_WORDS_FREE);
 }
 
+/* Such code as is of the libuv that came with the program: true is certain, false is not. */
+static inline bool uv_is_code(const void *code)
+{
+    return (uintptr_t)code - atomic_load_explicit(&uv_place.start, memory_order_relaxed) <
+           atomic_load_explicit(&uv_place.size, memory_order_relaxed);
+}
+
+/* Is it a call of the program's, of the libuv that came with it? False is not certain. */
+static inline bool uv_is_quick(const void *real, const void *caller)
+{
+    uintptr_t start = atomic_load_explicit(&uv_place.start, memory_order_relaxed);
+    uintptr_t size = atomic_load_explicit(&uv_place.size, memory_order_relaxed);
+
+    return likely((uintptr_t)real - start < size && (uintptr_t)caller - start >= size &&
+                  atomic_load_explicit(&uv_words, memory_order_relaxed) == UV_WORDS_FREE);
+}
+
 /* What a request carries; 24 bytes. */
 struct uv_carried {
     void *function, *after;
@@ -113,9 +130,9 @@ static inline void uv_request_rollback(enum family family, void *request)
 /* ---- handles ---- */
 
 /* A call of the program with a callback of its own, not one that libuv makes to itself. */
-#define UV_IS_OURS(object, callback, trampoline, name)                               \
+#define UV_IS_OURS(object, callback, trampoline, name, caller)                       \
     (likely((object) && (callback)) && (void *)(callback) != (void *)(trampoline) && \
-     !caller_is_reentrant(&uv_place, (void *)REAL(name), __builtin_return_address(0)))
+     !caller_is_reentrant(&uv_place, (void *)REAL_FOR(name, caller), caller))
 
 enum { UV_CHECK = 0x5bad0b07 };
 

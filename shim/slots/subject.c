@@ -208,6 +208,8 @@ enum grammar_same grammar_same_subject(const char *one, const char *other)
         return is_alias(&first, &second) || is_alias(&second, &first) ? SAME_WRITER : SAME_NOT;
     if (first.kind->form->shape == SHAPE_ALONE)
         return SAME_SUBJECT;
+    if (first.kind->form->shape != SHAPE_WHAT) /* functions, of which one names none that sets */
+        return SAME_NOT;
     if (*first.text.at == '/' || *second.text.at == '/') /* an adapter's file */
         return is_same_part(first.text, second.text) ? SAME_SUBJECT : SAME_NOT;
     if (first.is_by != second.is_by || !is_same_name(&first.what, &second.what))

@@ -124,14 +124,14 @@ static void expect_word(const struct slot *slot)
 
 /*
  * Where a slot's values have lives of their own, contexts and threads that have none of it need no more than those of a
- * word: as long as the slot is the only one that is copied.
+ * word: as long as the slot is the only one that is copied. Of what threads mostly have none of, as a locale.
  */
 static void expect_none(void)
 {
     const struct slot *slot =
         slots_have_owned && !slots_have_owned_keys && !slots_watched ? only_slot() : NULL;
 
-    slots_word.is_expected = slot && slot->is_owned && slot->policy != POLICY_WEAK &&
+    slots_word.is_expected = slot && slot->is_owned && slot->kind->is_everywhere &&
                              !slot->kind->hold && !slot->kind->calls_out && slot->kind->get &&
                              slot->size == sizeof(uint64_t) && slots_bytes == sizeof(uint64_t);
     if (slots_word.is_expected)

@@ -39,13 +39,9 @@ static bool sounds_like_context(const char *name)
 
 static bool is_suggested(const struct names *names, const struct variable *variable)
 {
-    char guard[300];
-
     if (!variable->name || is_system(names->module->elf.name) ||
         !sounds_like_context(variable->name))
         return false;
-    snprintf(guard, sizeof guard, "_ZGV%s",
-             variable->name + (strncmp(variable->name, "_Z", 2) ? 0 : 2));
     return !!strncmp(variable->name, "_ZGV", 4) && !!strncmp(variable->name, "_ZTH", 4);
 }
 

@@ -4,6 +4,7 @@
 // link: -ldl
 #include <dlfcn.h>
 #include <pthread.h>
+#include <unistd.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>

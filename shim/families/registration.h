@@ -55,13 +55,10 @@ _Static_assert(sizeof(void *) != 8 || sizeof(struct registration) == SLAB_SIZE,
 /* hooks_init: BATON_PERIODIC=off. */
 extern bool registration_is_off __attribute__((visibility("hidden")));
 
-/* NULL when there is no memory: register the program's callback itself. */
-static inline struct registration *registration_new(enum family family, void *function, void *data)
+/* Of a new object. */
+static inline __attribute__((always_inline)) void
+registration_init(struct registration *registration, enum family family, void *function, void *data)
 {
-    struct registration *registration = slab_new();
-
-    if (unlikely(!registration))
-        return NULL;
     registration->function = function;
     registration->data = data;
     registration->more = NULL;
@@ -71,6 +68,15 @@ static inline struct registration *registration_new(enum family family, void *fu
     registration->running = 0;
     registration->flags = 0;
     registration->family = (uint8_t)family;
+}
+
+/* NULL when there is no memory: register the program's callback itself. */
+static inline struct registration *registration_new(enum family family, void *function, void *data)
+{
+    struct registration *registration = slab_new();
+
+    if (likely(registration != NULL))
+        registration_init(registration, family, function, data);
     return registration;
 }
 

@@ -23,21 +23,17 @@ bool reentry_slow(struct library_place *place, const void *function, const void 
     return (uintptr_t)caller >= module.lo && (uintptr_t)caller < module.hi;
 }
 
-bool address_is_of(struct library_named *library, const void *address)
+void library_look_for(struct library_named *library)
 {
-    if (!atomic_load_explicit(&library->is_looked_for, memory_order_acquire)) {
-        struct elf_module module;
+    struct elf_module module;
 
-        if (elf_module_find(library->name, &module) && elf_module_is_startup(&module)) {
-            lock_take(&place_lock);
-            atomic_store(&library->start, module.lo);
-            atomic_store(&library->size, module.hi - module.lo);
-            lock_drop(&place_lock);
-        }
-        atomic_store_explicit(&library->is_looked_for, true, memory_order_release);
+    if (elf_module_find(library->name, &module) && elf_module_is_startup(&module)) {
+        lock_take(&place_lock);
+        atomic_store(&library->start, module.lo);
+        atomic_store(&library->size, module.hi - module.lo);
+        lock_drop(&place_lock);
     }
-    return (uintptr_t)address - atomic_load_explicit(&library->start, memory_order_relaxed) <
-           atomic_load_explicit(&library->size, memory_order_relaxed);
+    atomic_store_explicit(&library->is_looked_for, true, memory_order_release);
 }
 
 void reentry_fork_lock(void)

@@ -36,7 +36,16 @@ struct library_named {
     _Atomic bool is_looked_for;
 };
 
-bool address_is_of(struct library_named *library, const void *address);
+void library_look_for(struct library_named *library);
+
+static inline __attribute__((always_inline)) bool address_is_of(struct library_named *library,
+                                                                const void *address)
+{
+    if (__builtin_expect(!atomic_load_explicit(&library->is_looked_for, memory_order_acquire), 0))
+        library_look_for(library);
+    return (uintptr_t)address - atomic_load_explicit(&library->start, memory_order_relaxed) <
+           atomic_load_explicit(&library->size, memory_order_relaxed);
+}
 
 /* Around fork. */
 void reentry_fork_lock(void);

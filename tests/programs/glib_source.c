@@ -359,8 +359,11 @@ static gint64 on_wide(gpointer a, gint64 b, gint c, const char *d, gint64 e, gpo
 {
     if (a == (gpointer)1 && b == G_GINT64_CONSTANT(1) << 40 && c == -3 && *d == 'd' && data == &answers)
         saw[e] = current();
-    if (e == 0)
+    if (e == 0) {
         g_source_destroy(self);
+        g_idle_add(on_source, NULL); /* a dispatch inside this one, which goes on */
+        g_main_context_iteration(NULL, FALSE);
+    }
     return b;
 }
 

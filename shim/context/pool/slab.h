@@ -16,32 +16,49 @@ enum { SLAB_SIZE = 48, SLAB_AT_HAND = 192, SLAB_BATCH = 96 };
 void *slab_new_slow(void);
 void slab_free_slow(void *object);
 
-/* Not zeroed; NULL when there is no memory. Any thread, not in a signal handler. */
-static inline __attribute__((always_inline)) void *slab_new(void)
+/* One of those at hand; NULL: there is none. */
+static inline __attribute__((always_inline)) void *slab_take(struct thread *thread)
 {
-    struct thread *thread = thread_self;
     void *object = thread->slab.objects;
 
     if (unlikely(!object))
-        return slab_new_slow();
+        return NULL;
     thread->slab.objects = *(void **)object;
     thread->slab.count--;
     thread->records.made++;
     return object;
 }
 
-static inline __attribute__((always_inline)) void slab_free(void *object)
+/* Not zeroed; NULL when there is no memory. Any thread, not in a signal handler. */
+static inline __attribute__((always_inline)) void *slab_new(void)
 {
-    struct thread *thread = thread_self;
+    void *object = slab_take(thread_self);
 
-    if (unlikely(thread->slab.count >= SLAB_AT_HAND)) {
-        slab_free_slow(object);
-        return;
-    }
+    return likely(object != NULL) ? object : slab_new_slow();
+}
+
+static inline __attribute__((always_inline)) bool slab_has_room(const struct thread *thread)
+{
+    return likely(thread->slab.count < SLAB_AT_HAND);
+}
+
+/* slab_free by the calling thread, which has room. */
+static inline __attribute__((always_inline)) void slab_put(struct thread *thread, void *object)
+{
     *(void **)object = thread->slab.objects;
     thread->slab.objects = object;
     thread->slab.count++;
     thread->records.freed++;
+}
+
+static inline __attribute__((always_inline)) void slab_free(void *object)
+{
+    struct thread *thread = thread_self;
+
+    if (unlikely(!slab_has_room(thread)))
+        slab_free_slow(object);
+    else
+        slab_put(thread, object);
 }
 
 /* Gives back what the thread has at hand. */

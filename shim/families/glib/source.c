@@ -45,9 +45,20 @@ static struct context *source_context(const void *caller, const void *function, 
     return registration_capture(FAMILY_GLIB_SOURCE, is_once, flags);
 }
 
-/* What a source gets in place of a callback; NULL: let it have the callback itself. */
-static struct registration *source_registration(const void *caller, void *function, void *data,
-                                                notify_function *notify, bool is_once)
+static inline __attribute__((always_inline)) void
+source_fill(struct registration *registration, void *function, void *data, notify_function *notify,
+            struct context *context, uint8_t flags)
+{
+    registration_init(registration, FAMILY_GLIB_SOURCE, function, data);
+    registration->more = (void *)notify;
+    registration->refs = 1; /* the source's */
+    registration->context = context;
+    registration->flags = flags;
+}
+
+static APART struct registration *source_registration_any(const void *caller, void *function,
+                                                          void *data, notify_function *notify,
+                                                          bool is_once)
 {
     uint8_t flags;
     struct context *context = source_context(caller, function, data, is_once, &flags);
@@ -55,17 +66,30 @@ static struct registration *source_registration(const void *caller, void *functi
 
     if (unlikely(!context) && !(flags & REGISTRATION_BARE))
         return NULL;
-    registration = registration_new(FAMILY_GLIB_SOURCE, function, data);
+    registration = slab_new();
     if (unlikely(!registration)) {
         if (context)
             context_release(context);
         context_count_bare(FAMILY_GLIB_SOURCE, BARE_MEMORY);
         return NULL;
     }
-    registration->more = (void *)notify;
-    registration->refs = 1; /* the source's */
-    registration->context = context;
-    registration->flags = flags;
+    source_fill(registration, function, data, notify, context, flags);
+    return registration;
+}
+
+/* What a source gets in place of a callback; NULL: let it have the callback itself. In line what is as it is most of the time. */
+static struct registration *source_registration(const void *caller, void *function, void *data,
+                                                notify_function *notify, bool is_once)
+{
+    struct thread *thread = thread_self;
+    struct registration *registration;
+
+    if (unlikely(atomic_load_explicit(&glib_has_tasks, memory_order_relaxed) ||
+                 registration_is_off || address_is_of(&gio, caller) || !thread_is_plain(thread) ||
+                 thread->snapshot.refs <= 0 || !(registration = slab_take(thread))))
+        return source_registration_any(caller, function, data, notify, is_once);
+    source_fill(registration, function, data, notify,
+                context_take_bought(thread, FAMILY_GLIB_SOURCE), is_once ? REGISTRATION_ONCE : 0);
     return registration;
 }
 

@@ -28,11 +28,13 @@ struct dispatch {
 _Static_assert(sizeof(struct dispatch) <= SLAB_SIZE, "a dispatch is a slab object");
 
 static __thread struct dispatch *dispatching;
+/* For a thread that is in no other; in use while it is in that list. */
+static __thread struct dispatch outermost;
 
 #define FRAME() ((uintptr_t)__builtin_frame_address(0))
 
 /* Leaves dispatches whose frame is at or below `frame`: done, or jumped out of. */
-static inline void leave_dispatches(uintptr_t frame)
+static APART void leave_any(uintptr_t frame)
 {
     while (dispatching && dispatching->frame <= frame) {
         struct dispatch *left = dispatching;
@@ -41,30 +43,58 @@ static inline void leave_dispatches(uintptr_t frame)
         if (unlikely(left->frame != frame) && !stack_is_same(left->frame, frame))
             return;
         dispatching = left->outer;
-        slab_free(left);
+        if (left != &outermost)
+            slab_free(left);
     }
+}
+
+/* The same, in line where there is none, or one alone, which is done. */
+static inline __attribute__((always_inline)) void leave_dispatches(uintptr_t frame)
+{
+    struct dispatch *left = dispatching;
+
+    if (!left)
+        return;
+    if (likely(left == &outermost && left->frame == frame))
+        dispatching = NULL;
+    else
+        leave_any(frame);
+}
+
+/* The registration's dispatch, from that frame, is begun. No memory: `get` will answer the callback itself. */
+static APART void begin_any(struct registration *registration, uintptr_t frame)
+{
+    struct dispatch *dispatch;
+
+    if (unlikely(registration->flags & SOURCE_INDIRECT))
+        ((struct _GSourceCallbackFuncs *)registration->function)->ref(registration->data);
+    leave_any(frame);
+    dispatch = dispatching ? slab_new() : &outermost;
+    atomic_store_explicit(&registration->dispatcher, thread_self, memory_order_relaxed);
+    if (unlikely(!dispatch))
+        return;
+    *dispatch = (struct dispatch){dispatching, registration, NULL, frame};
+    dispatching = dispatch;
 }
 
 static void source_ref(void *data)
 {
     struct registration *registration = data;
-    uintptr_t frame = FRAME();
-    struct dispatch *dispatch;
 
     registration->refs++;
-    if (unlikely(registration->flags & SOURCE_INDIRECT))
-        ((struct _GSourceCallbackFuncs *)registration->function)->ref(registration->data);
-    if (unlikely(dispatching != NULL))
-        leave_dispatches(frame);
-    dispatch = slab_new();
+    if (unlikely(registration->flags & SOURCE_INDIRECT || dispatching)) {
+        begin_any(registration, FRAME());
+        return;
+    }
     atomic_store_explicit(&registration->dispatcher, thread_self, memory_order_relaxed);
-    if (unlikely(!dispatch))
-        return; /* `get` will answer the callback itself */
-    *dispatch = (struct dispatch){dispatching, registration, NULL, frame};
-    dispatching = dispatch;
+    outermost.outer = NULL;
+    outermost.registration = registration;
+    outermost.function = NULL;
+    outermost.frame = FRAME();
+    dispatching = &outermost;
 }
 
-static GUARDED long run_source(long a, long b, long c, long d, long e, long f)
+static GUARDED long run_source_any(long a, long b, long c, long d, long e, long f)
 {
     GUARDED_REGISTRATION_FRAME();
     struct dispatch *dispatch = dispatching;
@@ -83,6 +113,45 @@ static GUARDED long run_source(long a, long b, long c, long d, long e, long f)
     function = (long (*)(long, long, long, long, long, long))dispatch->function;
     REGISTRATION_RUN_HELD(registration, result = function(a, b, c, d, e, f));
     return unlikely(registration->flags & SOURCE_VOID) ? 0 : result;
+}
+
+/* The callback has returned, and its attach is not as it was. */
+static APART void left_otherwise(struct registration *registration, uintptr_t sp)
+{
+    registration->context = scope_leave_keep(thread_self, sp, registration->context);
+}
+
+/* REGISTRATION_RUN_HELD in line where nothing is attached, in no other dispatch. */
+static GUARDED long run_source(long a, long b, long c, long d, long e, long f)
+{
+    GUARDED_REGISTRATION_FRAME();
+    struct dispatch *dispatch = dispatching;
+    struct thread *thread = thread_self;
+    struct registration *registration;
+    long result;
+
+    if (unlikely(!dispatch || dispatch->frame < FRAME() || !thread_is_uncounted(thread)))
+        return run_source_any(a, b, c, d, e, f);
+    registration = dispatch->registration;
+    if (unlikely(!registration->context || registration->running || context_may_be_old))
+        return run_source_any(a, b, c, d, e, f);
+    {
+        ARCH_PIN(struct registration, pinned, registration);
+        pinned->running = 1;
+        arch_sp_store(&thread->frame_mark, FRAME_KEEP);
+        SCOPE_ATTACH(thread, pinned->context);
+        result =
+            ((long (*)(long, long, long, long, long, long))dispatch->function)(a, b, c, d, e, f);
+        ARCH_UNPIN(pinned);
+        thread = thread_self;
+        if (likely(thread->attached == pinned->context &&
+                   arch_sp_is(&thread->frame_mark, FRAME_KEEP)))
+            thread->attached = NULL;
+        else
+            left_otherwise(pinned, arch_sp());
+        pinned->running = 0;
+        return unlikely(pinned->flags & SOURCE_VOID) ? 0 : result;
+    }
 }
 
 static void source_get(void *data, struct _GSource *source, source_function **function,
@@ -105,7 +174,7 @@ static void source_get(void *data, struct _GSource *source, source_function **fu
 }
 
 /* Nobody has a reference any more. */
-static void source_end(struct registration *registration)
+static APART void end_and_notify(struct registration *registration)
 {
     notify_function *notify =
         registration->flags & SOURCE_INDIRECT ? NULL : (notify_function *)registration->more;
@@ -117,6 +186,20 @@ static void source_end(struct registration *registration)
         context_release(context);
     if (notify)
         notify(data);
+}
+
+/* The same, in line where nobody wants to know and there is room. */
+static inline __attribute__((always_inline)) void source_end(struct registration *registration)
+{
+    struct thread *thread = thread_self;
+    struct context *context = registration->context;
+
+    if (unlikely(registration->more || !context || slot_counts_on || !slab_has_room(thread))) {
+        end_and_notify(registration);
+        return;
+    }
+    slab_put(thread, registration);
+    context_release_on(thread, context);
 }
 
 static bool is_dispatching(const struct registration *registration)
@@ -138,6 +221,13 @@ static __attribute__((noinline)) void end_releases(struct thread *self)
     }
 }
 
+/* Another thread dispatches it. */
+static APART void leave_to(struct registration *registration, struct thread *dispatcher)
+{
+    if (!source_leave_release(registration, dispatcher))
+        source_end(registration);
+}
+
 static void source_unref(void *data)
 {
     struct registration *registration = data;
@@ -149,19 +239,19 @@ static void source_unref(void *data)
     self = thread_self;
     dispatcher = atomic_load_explicit(&registration->dispatcher, memory_order_acquire);
     if (unlikely(dispatcher && dispatcher != self)) {
-        if (source_leave_release(registration, dispatcher))
-            return;
-    } else if (--registration->refs) {
-        if (likely(registration->refs ==
-                   1)) { /* the source's, or a dispatch's that alone knows of it */
-            atomic_store_explicit(&registration->dispatcher, NULL, memory_order_release);
-            if (unlikely(
-                    atomic_load_explicit(&self->guests[GUEST_glib_sources], memory_order_relaxed)))
-                end_releases(self);
-        }
+        leave_to(registration, dispatcher);
         return;
     }
-    source_end(registration);
+    if (!--registration->refs) {
+        source_end(registration);
+        return;
+    }
+    if (unlikely(registration->refs !=
+                 1)) /* the source's, or a dispatch's that alone knows of it */
+        return;
+    atomic_store_explicit(&registration->dispatcher, NULL, memory_order_release);
+    if (unlikely(atomic_load_explicit(&self->guests[GUEST_glib_sources], memory_order_relaxed)))
+        end_releases(self);
 }
 
 struct _GSourceCallbackFuncs glib_source_funcs = {source_ref, source_unref, source_get};

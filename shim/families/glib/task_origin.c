@@ -4,11 +4,14 @@
 #include "base/map.h"
 
 static struct map tasks;
+_Atomic bool glib_has_tasks;
 
 bool glib_task_remember(const void *task, struct context *context)
 {
     void *old;
 
+    if (!atomic_load_explicit(&glib_has_tasks, memory_order_relaxed))
+        atomic_store(&glib_has_tasks, true);
     if (!map_put(&tasks, task, context, &old))
         return false;
     if (old)
@@ -24,7 +27,7 @@ void glib_task_forget(const void *task)
         context_release(context);
 }
 
-struct context *glib_task_context(const void *data)
+struct context *glib_task_find(const void *data)
 {
     struct context *context = data ? map_find(&tasks, data) : NULL;
 

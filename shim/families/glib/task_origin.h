@@ -16,7 +16,16 @@
 bool glib_task_remember(const void *task, struct context *context);
 void glib_task_forget(const void *task);
 
-/* A reference to the context of a task that is remembered; NULL: `data` is none. */
-struct context *glib_task_context(const void *data);
+/* There was a task to remember. */
+extern _Atomic bool glib_has_tasks __attribute__((visibility("hidden")));
+struct context *glib_task_find(const void *data);
+
+/* A reference to the context of a task that is remembered; NULL: `data` is none. Who has a task saw it remembered. */
+static inline struct context *glib_task_context(const void *data)
+{
+    if (likely(!atomic_load_explicit(&glib_has_tasks, memory_order_relaxed)))
+        return NULL;
+    return glib_task_find(data);
+}
 
 #endif

@@ -114,7 +114,10 @@ static bool has_callable(struct thunk *thunk, uintptr_t object)
           (function->manager &&
            !(is_manager((const void *)function->manager) && suspect_is_code(function->invoker))) ||
           function_takes(thunk, "12AnyInvocable")))) {
-        named_found_fault(thunk, FAULT_CALLABLE);
+        if (libcxx_is_empty(thunk, object))
+            named_unmet(hook);
+        else
+            named_found_fault(thunk, FAULT_CALLABLE);
         return false;
     }
     if (!is_libcxx && function->manager)

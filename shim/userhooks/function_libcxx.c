@@ -164,15 +164,30 @@ bool function_takes(const struct thunk *thunk, const char *type)
     return is_so;
 }
 
+/* Of a libstdc++ function nothing is read behind its end. */
+static bool may_be_libcxx(const struct thunk *thunk, bool is_named_so)
+{
+    struct elf_module module;
+
+    return is_named_so || atomic_load(&thunk->hook->libcxx) || elf_module_find("libc++", &module);
+}
+
+bool libcxx_is_empty(const struct thunk *thunk, uintptr_t place)
+{
+    const struct libcxx_function *function = (const struct libcxx_function *)place;
+
+    return may_be_libcxx(thunk, function_takes(thunk, "NSt3__1")) &&
+           suspect_is_object((uintptr_t)&function->object, sizeof function->object) &&
+           !function->object;
+}
+
 bool libcxx_is_function(const struct thunk *thunk, uintptr_t place)
 {
     const struct libcxx_function *function = (const struct libcxx_function *)place;
     bool is_named_so = function_takes(thunk, "NSt3__1");
     const struct vtable *vtable;
-    struct elf_module module;
 
-    /* Of a libstdc++ function nothing is read behind its end. */
-    if (!is_named_so && !elf_module_find("libc++", &module))
+    if (!may_be_libcxx(thunk, is_named_so))
         return false;
     if (!suspect_is_object((uintptr_t)&function->object, sizeof function->object) ||
         !suspect_is_object((uintptr_t)function->object, sizeof(void *)))

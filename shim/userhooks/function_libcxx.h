@@ -42,6 +42,8 @@ static inline void *libcxx_virtual(const void *object, enum libcxx_slot slot)
 bool function_takes(const struct thunk *thunk, const char *type);
 /* Is it a std::function of libc++ that is not empty? Nothing is read that may not be. Slow. */
 bool libcxx_is_function(const struct thunk *thunk, uintptr_t place);
+/* What is no std::function that is known, where libc++ is: is it an empty one, whose room holds what was there before? Slow. */
+bool libcxx_is_empty(const struct thunk *thunk, uintptr_t place);
 /* False: there is no memory for it. Slow. */
 bool libcxx_begin(struct named_hook *hook);
 /* Does a value that anybody may have made up point to a node? Slow. */

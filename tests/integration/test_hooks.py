@@ -150,7 +150,7 @@ LIBCXX_HOOKS = {  # the hooks, and what it says
 
 
 @needs("libc++")
-@test("std::function of libc++: in its room and not, copied, thrown out of, every class of result; without RTTI where names say it",
+@test("std::function of libc++: in its room and not, copied, thrown out of, every class of result; empty at first; without RTTI where names say it",
       each=[("function", "-O2", "-fno-rtti"), *((mode, level) for mode in LIBCXX_HOOKS for level in ("-O0", "-O2"))],
       release=not_o2)
 def std_function_libcxx(mode, level, *words):
@@ -161,7 +161,7 @@ def std_function_libcxx(mode, level, *words):
     hooked(after, by="patch").says(said)
 
 
-@test("std::functions with results of every class; of a struct in memory the callback's own is argument 2",
+@test("std::functions with results of every class, empty ones first; of a struct in memory the callback's own is argument 2",
       each=[(compiler, level) for compiler in ("g++", "clang++") for level in ("-O0", "-O2")], release=not_o2)
 def std_function_results(compiler, level):
     program = compiled("results", level, "-std=c++14", "hooks_results.cc", compiler=compiler)

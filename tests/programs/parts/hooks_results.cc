@@ -1,7 +1,9 @@
 // std::functions whose results are a struct in memory, a string and a long double.
 #include <cstdio>
+#include <cstring>
 #include <deque>
 #include <functional>
+#include <new>
 #include <pthread.h>
 #include <string>
 
@@ -66,9 +68,26 @@ static void *worker(void *)
     return nullptr;
 }
 
+// One with nothing in it, and where its object would be what was there before.
+template <class Function> static void submit_empty(void (*submit)(Function))
+{
+    using Plain = typename std::decay<Function>::type;
+    alignas(16) static char place[sizeof(Plain)];
+    std::memset(place, 'x', sizeof place);
+    Plain *empty = new (place) Plain;
+    submit(*empty);
+    empty->~Plain();
+}
+
 int main()
 {
     pthread_key_create(&request_key, nullptr);
+    submit_empty(results_big);
+    submit_empty(results_text);
+    submit_empty(results_long);
+    bigs.clear();
+    texts.clear();
+    longs.clear();
     for (long i = 1; i <= 50; i++) {
         std::string more(30, 'x');
         set(i);

@@ -319,9 +319,9 @@ def read_report(path, pid):
 
 
 def run(program, *args, preload=True, env=None, timeout=patience.LIMIT, stdin="", cwd=None, before=(),
-        launched=False):
+        launched=False, watch=None):
     """Run one program to its end, for `timeout` seconds of an idle machine at most. `env` adds to the environment; `before` precedes us in LD_PRELOAD;
-    `launched`: by `baton run` instead of LD_PRELOAD."""
+    `launched`: by `baton run` instead of LD_PRELOAD; `watch`: looks at its memory (memory.py)."""
     command = [find_program(program)] + [str(arg) for arg in args]
     if MACHINE and not command[0].startswith(str(BUILD)):
         skip(f"{program} is not a program of {MACHINE}")
@@ -362,10 +362,15 @@ def run(program, *args, preload=True, env=None, timeout=patience.LIMIT, stdin=""
                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                    start_new_session=True)
         late = None
+        if watch:
+            watch.begin(process.pid)
         try:
             out, err = patience.finish(process, stdin.encode(), timeout)
         except patience.Late as passed:
             late, out, err = passed, passed.out, passed.err
+        finally:
+            if watch:
+                watch.end()
         report = read_report(report_file, process.pid)
     if MACHINE:
         err = err.replace(UNPLANNED, b"")

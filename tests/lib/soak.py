@@ -4,9 +4,9 @@
     tests/lib/soak.py [--seconds N] [--handoffs N] [--seed N] [PROGRAM]...
 
 Test programs are run carrying, two at a time, in an order of chance, until the time is up or so many handoffs are
-counted. Each looks at every value itself, and after each the report must have nothing alive; that memory does
-not grow is what leak_note_glib and leak_note_uv look for, in a run of a million tasks each. Says which seed it had,
-each failure with the command that repeats it, and at the end a line `N passed, N failed`.
+counted. Each looks at every value itself, after each the report must have nothing alive, and from half of its time on its
+memory must not grow (memory.py): more than its plain run's does, in three runs. Says which seed it had, each failure with the
+command that repeats it, the memory of each program where it was most, and at the end a line `N passed, N failed`.
 """
 import argparse
 import random
@@ -18,6 +18,7 @@ from pathlib import Path
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import harness  # noqa: E402
+import memory  # noqa: E402
 
 KINDS = tuple(harness.CARRIERS)
 # Programs and their arguments, KIND for the carrier.
@@ -41,17 +42,34 @@ OWNED = [("thread_ends", mode) for mode in ("return", "own", "emptied", "exit", 
                                             "longjmp", "detached")]
 
 
+def watched(item, words):
+    """A run that carries, or a plain one without an item -> its result, its memory. harness.Failure where it goes wrong."""
+    watch = memory.Watch()
+    if item:
+        done = harness.carry(item, *words, timeout=600, watch=watch).ok().quiet().clean()
+    else:
+        done = harness.plain(*words, timeout=600, watch=watch)
+    return done, watch.memory
+
+
+def tried(item, words):
+    """-> (handoffs, its memory, failure or None)."""
+    try:
+        done, used = watched(item, words)
+        grown = memory.unexplained(used, lambda: watched(item, words)[1], lambda: watched(None, words)[1])
+    except harness.Failure as failure:
+        return 0, memory.Memory(), str(failure)
+    counts = done.reported().get("families", {}).values()
+    why = f"memory grows: {used}, of which {grown:,} bytes are ours\n$ {done.literal()}" if grown else None
+    return sum(family["carried"] + family["empty"] for family in counts), used, why
+
+
 def one(choice):
-    """A run of chance -> (what it is, handoffs, failure or None)."""
+    """A run of chance -> (what it is, handoffs, its memory, failure or None)."""
     row, kind = choice
     item = "key:owned_key" if row in OWNED else "key:request_key" if row in LEFT else harness.CARRIERS[kind]
     words = [kind if word == "KIND" else word for word in row]
-    try:
-        done = harness.carry(item, *words, timeout=600).ok().quiet().clean()
-    except harness.Failure as failure:
-        return " ".join(words), 0, str(failure)
-    counts = done.reported().get("families", {}).values()
-    return " ".join(words), sum(family["carried"] + family["empty"] for family in counts), None
+    return (" ".join(words), *tried(item, words))
 
 
 def main():
@@ -69,6 +87,7 @@ def main():
     print(f"soak: {options.seconds} s, or {options.handoffs:,} handoffs; --seed {options.seed}", flush=True)
     began = said = time.monotonic()
     handoffs = runs = failed = 0
+    most = {}  # of each program, its memory where the peak was highest
     with ThreadPoolExecutor(2) as pool:
         waiting = set()
         while waiting or not runs:
@@ -76,7 +95,8 @@ def main():
                 waiting.add(pool.submit(one, (chance.choice(there), chance.choice(KINDS))))
             done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
             for future in done:
-                name, count, failure = future.result()
+                name, count, used, failure = future.result()
+                most[name] = max(most.get(name, used), used, key=lambda memory_of_run: memory_of_run.peak)
                 runs += 1
                 handoffs += count
                 failed += failure is not None
@@ -85,6 +105,8 @@ def main():
             if time.monotonic() - said > 15:
                 said = time.monotonic()
                 print(f"soak: {said - began:.0f} s, {runs} runs, {handoffs:,} handoffs, {failed} failed", flush=True)
+    for name, used in sorted(most.items()):
+        print(f"soak: {name}: {used}")
     print(f"soak: {runs} runs, {handoffs:,} handoffs in {time.monotonic() - began:.0f} s")
     print(f"{runs - failed} passed, {failed} failed", flush=True)
     return failed != 0

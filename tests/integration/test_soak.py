@@ -1,0 +1,36 @@
+"""That make soak finds memory that grows, and nothing else."""
+import memory
+import soak
+from harness import expect, plain, test
+
+MIB = 1 << 20
+ITEM = "fn:get=losing_get,set=losing_set"
+SHAPES = {  # what a run had at equal distances of time, and whether that is growth
+    "flat": ([MIB, 8 * MIB] + [20 * MIB] * 98, False),
+    "to the half": ([i * MIB for i in range(50)] + [50 * MIB] * 50, False),
+    "up and down": ([20 * MIB + i % 10 * MIB for i in range(100)], False),
+    "on and on": ([20 * MIB + i * MIB // 10 for i in range(100)], True),
+    "at the end": ([20 * MIB] * 75 + [25 * MIB] * 25, True),
+    "too short": ([i * MIB for i in range(memory.LOOKS - 1)], False),
+}
+
+
+@test("memory that grows from half of the time on is found; what comes, goes, or was there by then is none", each=SHAPES)
+def growth(what):
+    sizes, is_growth = SHAPES[what]
+    used = memory.memory_of(sizes)
+    expect(bool(used.grown) == is_growth, str(used))
+    expect(used.start == sizes[0] and used.peak == max(sizes) and used.end == sizes[-1], str(used))
+
+
+# Whether the run fails: what each handoff loses is ours, what the program loses as it is is not.
+LOSES = {"flat": False, "grows": True, "both": False}
+
+
+@test("a program whose memory grows with the handoffs fails, one that grows by itself does not", each=LOSES)
+def judged(how):
+    words = ["thread_after_thread", how, "1500"]
+    plain(*words[:-1], "50").wrong()
+    handoffs, used, why = soak.tried(ITEM, words)
+    expect(handoffs > 100 and used.start and used.grown is not None, f"{handoffs} handoffs, {used}, {why}")
+    expect(bool(why) == LOSES[how] and ("memory grows" in (why or "memory grows")), f"{used}: {why}")

@@ -30,7 +30,7 @@ DRIVERS = {
     "gio.task": "gio", "gio.thread": "gio",
     "gomp.parallel": "gomp", "gomp.task": "gomp", "gomp.undeferred": "gomp",
     "pthread": "pthread", "thrd": "pthread",
-    "event.active": "event", "event.timer": "event", "event.once": "event",
+    "event.active": "event", "event.timer": "event", "event.once": "event", "event.new": "event",
     "ucontext": "ucontext",
     "read.other": "reader", "read.chosen": "reader", "write.other": "reader",
     "write.chosen": "reader", "inside.read.other": "reader",
@@ -56,7 +56,7 @@ FUNCTIONS = {
     "gio.task": "g_object_new", "gio.thread": "g_object_new",
     "gomp.parallel": "GOMP_parallel", "gomp.task": "GOMP_task", "gomp.undeferred": "GOMP_task",
     "pthread": "pthread_create", "thrd": "thrd_create",
-    "event.active": "event_active", "event.timer": "event_add", "event.once": "event_base_once",
+    "event.active": "event_active", "event.timer": "event_add", "event.once": "event_base_once", "event.new": "event_assign",
     "ucontext": "swapcontext",
 }
 

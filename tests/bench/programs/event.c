@@ -41,6 +41,30 @@ static void add_timer(size_t index)
     event_add(events[index], &now);
 }
 
+/* With its object: what each one takes, from its making on. */
+static void setup_none(size_t count)
+{
+    in_flight = count;
+    base = event_base_new();
+    events = calloc(count, sizeof(struct event *));
+}
+
+static void make_timer(size_t index)
+{
+    events[index] = event_new(base, -1, 0, run_task, (void *)index);
+    add_timer(index);
+}
+
+static void loop_and_free(void)
+{
+    event_base_loop(base, 0);
+    for (size_t i = 0; i < in_flight; i++) {
+        if (events[i])
+            event_free(events[i]);
+        events[i] = NULL;
+    }
+}
+
 static void add_timer_nested(size_t index)
 {
     add_timer(index + in_flight);
@@ -70,6 +94,11 @@ const struct way drive_ways[] = {
      .submit = add_timer,
      .finish = loop,
      .nest = add_timer_nested,
+     .is_same_thread = true},
+    {.name = "event.new",
+     .setup = setup_none,
+     .submit = make_timer,
+     .finish = loop_and_free,
      .is_same_thread = true},
     {.name = "event.once",
      .setup = setup,

@@ -122,6 +122,11 @@ def under_asan(kind, policy):
              copy="copy=4096").quiet(), kind, policy)
 
 
+@test("B13: a worker that a sanitizer starts in GLib's place inherits, and keeps nothing when it has ended", each=("locale", "tls:item_tls"))
+def ended_worker(item):
+    carry(item, "policies_address", "key", "weak", "task-exits", before=[asan()]).ok().quiet().clean().carried("pthread", 3)
+
+
 VALGRIND = ("valgrind", "-q", "--error-exitcode=9", "--leak-check=full", "--errors-for-leak-kinds=definite",
             "--show-leak-kinds=definite")
 

@@ -202,7 +202,12 @@ static bool lets_owners_through(const struct sock_fprog *program)
 /* What sandbox_allows is asked for, call by call. */
 static uint32_t barred_by(const struct sock_fprog *program)
 {
-    enum { NAME_MAPPING = 0x53564d41, POPULATE_WRITE = 23, WAKE_OP_PRIVATE = FUTEX_WAKE_OP | 128 };
+    enum {
+        NAME_MAPPING = 0x53564d41,
+        POPULATE_WRITE = 23,
+        WAKE_OP_PRIVATE = FUTEX_WAKE_OP | 128,
+        IOPRIO_OF_PROCESS = 1
+    };
     static const struct {
         enum sandbox_wish wish;
         struct asked call;
@@ -215,6 +220,8 @@ static uint32_t barred_by(const struct sock_fprog *program)
          {SYS_mmap, {0, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED}}},
         {SANDBOX_NAME, {SYS_prctl, {PR_GET_NAME}}},
         {SANDBOX_NAME, {SYS_prctl, {PR_SET_NAME}}},
+        {SANDBOX_IOPRIO, {SYS_ioprio_get, {IOPRIO_OF_PROCESS}}},
+        {SANDBOX_IOPRIO, {SYS_ioprio_set, {IOPRIO_OF_PROCESS}}},
         {SANDBOX_STACKS, {SYS_sigaltstack, {0}}},
         {SANDBOX_MASK, {SYS_rt_sigprocmask, {SYS_NO_SUCH_CHANGE}}},
         {SANDBOX_FUTEX, {SYS_futex, {0, FUTEX_WAIT | 128}}},

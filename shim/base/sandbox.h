@@ -32,6 +32,7 @@ enum sandbox_wish {
     SANDBOX_ADVISE, /* and of its pages alone */
     SANDBOX_OWN,    /* pages of our own in the place of others, in a child of fork */
     SANDBOX_NAME,   /* the thread's name */
+    SANDBOX_IOPRIO, /* its I/O priority */
     SANDBOX_STACKS, /* handlers' stacks */
     SANDBOX_MASK,   /* whether memory can be read, by the mask of signals */
     SANDBOX_PAGES,  /* whether memory is there */

@@ -1,11 +1,13 @@
 /*
  * ioprio: the thread's I/O scheduling class and priority (ioprio_set). What the process may not set
- * (the real-time class, without the right to) stays as it is.
+ * (the real-time class, without the right to) stays as it is. In a sandbox that ends the program at the question it is not
+ * carried, which is counted.
  */
 #include <string.h>
 #include <sys/syscall.h>
 
 #include "base/arch.h"
+#include "base/sandbox.h"
 #include "slots/slots.h"
 
 enum { WHO_PROCESS = 1, CALLING_THREAD = 0 };
@@ -44,9 +46,27 @@ static void ioprio_put(const struct slot *slot, uint64_t wanted)
     arch_kernel(SYS_ioprio_set, WHO_PROCESS, CALLING_THREAD, (long)wanted);
 }
 
+static uint64_t ioprio_shut_get(const struct slot *slot)
+{
+    slot_failed_as(slot,
+                   "the program is in a sandbox where ioprio_get or ioprio_set ends it, or may");
+    return 0;
+}
+
+static void ioprio_shut_put(const struct slot *slot, uint64_t wanted)
+{
+    (void)wanted;
+    (void)ioprio_shut_get(slot);
+}
+
+static inline uint64_t get_where_allowed(const struct slot *slot)
+{
+    return sandbox_allows(SANDBOX_IOPRIO) ? ioprio_get(slot) : ioprio_shut_get(slot);
+}
+
 static bool ioprio_read(const struct slot *slot, void *value)
 {
-    uint64_t now = ioprio_get(slot);
+    uint64_t now = get_where_allowed(slot);
 
     memcpy(value, &now, sizeof now);
     return now != 0;
@@ -57,7 +77,7 @@ static bool ioprio_same(const struct slot *slot, const void *value)
     uint64_t wanted;
 
     memcpy(&wanted, value, sizeof wanted);
-    return wanted == ioprio_get(slot);
+    return wanted == get_where_allowed(slot);
 }
 
 static void ioprio_write(const struct slot *slot, void *value)
@@ -65,7 +85,7 @@ static void ioprio_write(const struct slot *slot, void *value)
     uint64_t wanted;
 
     memcpy(&wanted, value, sizeof wanted);
-    if (wanted != ioprio_get(slot))
+    if (wanted != get_where_allowed(slot) && sandbox_allows(SANDBOX_IOPRIO))
         ioprio_put(slot, wanted);
 }
 
@@ -75,6 +95,9 @@ static const struct slot_form ioprio_form = {
     .item = "ioprio alone",
     .extra = "no option: ioprio stands alone",
 };
+
+static const struct slot_shut ioprio_shut = {
+    .wish = SANDBOX_IOPRIO, .get = ioprio_shut_get, .put = ioprio_shut_put};
 
 const struct slot_kind slot_kind_ioprio = {
     .form = &ioprio_form,
@@ -86,4 +109,5 @@ const struct slot_kind slot_kind_ioprio = {
     .same = ioprio_same,
     .get = ioprio_get,
     .put = ioprio_put,
+    .shut = &ioprio_shut,
 };

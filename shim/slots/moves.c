@@ -9,6 +9,7 @@
 #include "slots/moves.h"
 
 #include "base/mem.h"
+#include "base/sandbox.h"
 #include "slots/origin.h"
 #include "slots/policy.h"
 
@@ -152,6 +153,37 @@ static void plan_pair(const struct slot_pair *call, uint32_t epoch)
         atomic_store(&slots_pair.epoch, 0);
 }
 
+/* A program that is in no sandbox pays nothing for this: neither a look nor a branch. */
+static void shut_list(struct slot_moves *moves)
+{
+    for (unsigned i = 0; i < moves->count; i++) {
+        struct slot_move *move = &moves->list[i];
+        const struct slot_kind *kind = move->slot->kind;
+        bool may = !kind->shut || sandbox_allows(kind->shut->wish);
+
+        if (kind->shut && move->get) {
+            __atomic_store_n(&move->get, may ? kind->get : kind->shut->get, __ATOMIC_RELAXED);
+            __atomic_store_n(&move->put, may ? kind->put : kind->shut->put, __ATOMIC_RELAXED);
+        }
+    }
+}
+
+void moves_shut(void)
+{
+    const struct slot_kind *kind = slots_word.slot ? slots_word.slot->kind : NULL;
+
+    for (struct slot_moves *moves = atomic_load(&slots_moves); moves; moves = moves->before)
+        shut_list(moves);
+    for (struct slot_moves *moves = atomic_load(&slots_moves_out); moves; moves = moves->before)
+        shut_list(moves);
+    if (kind && kind->shut) {
+        bool may = sandbox_allows(kind->shut->wish);
+
+        __atomic_store_n(&slots_word.get, may ? kind->get : kind->shut->get, __ATOMIC_RELAXED);
+        __atomic_store_n(&slots_word.put, may ? kind->put : kind->shut->put, __ATOMIC_RELAXED);
+    }
+}
+
 static bool is_bound(const struct slot *slot, uint32_t epoch)
 {
     return __atomic_load_n(&slot->state, __ATOMIC_ACQUIRE) == SLOT_BOUND && slot->since <= epoch;
@@ -222,6 +254,8 @@ void moves_plan(void)
             .offset = slot->offset,
             .size = slot->size};
     }
+    if (atomic_load(&sandbox_bars))
+        shut_list(moves);
     moves->is_one_word = moves->count == 1 && moves->list[0].get && !words_are_any;
     moves->pair = (struct slot_pair){NULL, NULL};
     if (!may_be_pair(moves) || !moves->list[0].slot->kind->pair(moves->list[0].slot, &moves->pair))
@@ -242,4 +276,6 @@ void moves_plan(void)
     }
     atomic_store(&moves->epoch, epoch);
     atomic_store(is_out ? &slots_moves_out : &slots_moves, moves);
+    if (atomic_load(&sandbox_bars)) /* perhaps since */
+        moves_shut();
 }

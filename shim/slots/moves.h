@@ -3,8 +3,8 @@
  * bound, for a program in which copied slots are read and written and no more: nothing is owned, lent,
  * or used up by being read.
  *
- * Rules: a table's list is never changed and stays for good, and it is right at one slots_epoch: whatever
- * is bound or unbound ends it, until it was looked at again. A caller has compared its epoch with that
+ * Rules: a table's list stays for good, and is never changed but for what a sandbox takes the place of (moves_shut); it is
+ * right at one slots_epoch: whatever is bound or unbound ends it, until it was looked at again. A caller has compared its epoch with that
  * of the context, and of the attach that is left.
  */
 #ifndef BATON_SLOTS_MOVES_H
@@ -146,6 +146,9 @@ extern struct slot_moves *_Atomic slots_moves __attribute__((visibility("hidden"
 extern struct slot_moves *_Atomic slots_moves_out __attribute__((visibility("hidden")));
 /* Looks again: at start, and whenever a slot was bound or unbound. Any thread. */
 void moves_plan(void);
+/* The program has entered a sandbox, or may have: what it forbids is put out of every table's way, or back. In any
+ * thread; no system call, no memory. */
+void moves_shut(void);
 void moves_expect_pair(void); /* after the first, before any capture */
 
 /* The table, if it is right at this epoch. */

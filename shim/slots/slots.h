@@ -25,6 +25,7 @@
 #include <stdint.h>
 
 #include "base/config.h"
+#include "base/sandbox.h"
 #include "slots/form.h"
 
 #pragma GCC visibility push(hidden)
@@ -81,6 +82,12 @@ struct slot_pair {
 };
 struct slot_wide {
     uint64_t half[2];
+};
+
+struct slot_shut {
+    enum sandbox_wish wish;
+    uint64_t (*get)(const struct slot *slot);
+    void (*put)(const struct slot *slot, uint64_t word);
 };
 
 struct slot_kind {
@@ -147,6 +154,10 @@ struct slot_kind {
     void (*put)(const struct slot *slot, uint64_t word);
     /* With these, may be NULL: a function that does as get when it is given NULL, as put does; or NULL. */
     uint64_t (*(*direct)(const struct slot *slot))(const struct slot *slot);
+
+    /* With these, may be NULL: what takes their place as long as the program's sandbox forbids what they ask of the system,
+     * so that they need not look. The others look. */
+    const struct slot_shut *shut;
 
     /* Copied slots of sixteen bytes, may be NULL: read, which then rides in two registers. */
     struct slot_wide (*get_wide)(const struct slot *slot);

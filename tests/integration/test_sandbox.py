@@ -26,6 +26,7 @@ SETTINGS = {
     "string": ({}, "key:request_key,string", " key"), "copy": ({}, "key:request_key,copy=5", " key"),
     "by": ({}, "key:by=main", " key"),
     "fn": ({}, "fn:get=request_get,set=request_set", " pair"), "locale": ({}, "locale", " locale"), "dup": ({}, "locale,dup", " locale"),
+    "ioprio": ({}, "ioprio;tls:request_word", " word"), "ioprio alone": ({}, "ioprio", ""),
     "fenv": ({}, "fenv", " fenv"), "name": ({}, "name;tls:request_word", " word"),
 }
 # What many need more memory for than was there when the program was shut in runs as without us.
@@ -96,6 +97,20 @@ def asks_the_kernel(way, tmp_path):
     idle("sandbox_exact", way, allowed(way), env=items).ok()
     report = baton("report", tmp_path / "counts").ok().out
     expect(re.search(r"^name +bound .*reason: the program is in a sandbox where prctl ends it.*failures: [1-9]", report, re.M), report)
+
+
+@needs("strace")
+@test("E21: the I/O priority is carried until the program is in a sandbox that forbids it, which is then counted and said; one that does not forbid it changes nothing",
+      each=("ioprio", "ioprio;tls:request_word", "ioprio;key:request_key", "ioprio;locale"))
+def priority_of_input(items, tmp_path):
+    settings = {"BATON_CARRY": items, "BATON_REPORT": tmp_path / "counts"}
+    for more in ((), ("ioprio_get", "ioprio_set"), ("ioprio_get",)):
+        idle("sandbox_exact", "uv", allowed("uv", *more), env=settings).ok()
+        report = baton("report", tmp_path / "counts").ok().out
+        said = re.search(r"^ioprio +bound .*reason: the program is in a sandbox where ioprio_get or ioprio_set ends it.*failures: [1-9]", report, re.M)
+        expect(bool(said) == (len(more) < 2), f"{more}: {report}")
+        for file in tmp_path.iterdir():
+            file.unlink()
 
 
 @test("E21: what a child of vfork enters is not its parent's: that one tells of itself at its end")

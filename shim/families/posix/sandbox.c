@@ -9,6 +9,7 @@
 #include "base/sandbox.h"
 #include "base/sys.h"
 #include "interpose/hooks.h"
+#include "slots/moves.h"
 
 /*
  * Before the call: is what it does the process's? A child of vfork shares our memory until it is another program: what it
@@ -28,7 +29,9 @@ int hook_prctl(int option, unsigned long second, unsigned long third, unsigned l
     bool is_to_note = is_ours(option);
     int result = REAL(prctl)(option, second, third, fourth, fifth);
 
-    if (result == 0 && is_to_note)
+    if (result == 0 && is_to_note) {
         sandbox_note(option, second, (const void *)third);
+        moves_shut();
+    }
     return result;
 }

@@ -216,6 +216,23 @@ def crowd(quick):
                     way, number, what, item["base"], item["again"], item["best"],
                     item["best_ratio"], "%.3f [%.2f..%.2f]" % (item["paired"], item["low"],
                                                               item["high"])))
+    out["submitters"] = submitters(quick)
+    return out
+
+
+def submitters(quick):
+    """256 threads that submit with 64 keys: the same ones all the time, and one changed before each submit."""
+    out = {}
+    for mode, limit in (("same", 1.1), ("changed", 1.3)):
+        options = {"what": "threads", "threads": 256, "batches": 2, "batch": 256, "set": 64, "mode": mode}
+        samples = interleave({
+            "plain": one("uv.work", False, "", **options),
+            "again": one("uv.work", False, "", **options),
+            "k64": one("uv.work", True, measure.carry("key", 64), **options)}, 3 if quick else 5)
+        item = out[mode] = compare(samples, "k64", "plain")
+        item["again"] = compare(samples, "again", "plain")["best_ratio"]
+        print("%-11s 256 threads, 64 keys, %-7s %9.1f %9.3f %9.1f %9.3f (aim %.1f)" % (
+            "uv.work", mode, item["base"], item["again"], item["best"], item["best_ratio"], limit))
     return out
 
 

@@ -179,11 +179,11 @@ def named(run):
     run.spend("named", "-g", "-c", config, "-n", "2", port=port, asked=lambda: ask_named(port))
 
 
-@program("a blur of 2,000 by 2,000", "vips")
+@program("a blur of 4,000 by 3,000", "vips")
 def vips(run):
-    run.spend("vips", "sines", "in.v", "2000", "2000", "--uchar", "--hfreq", "3", "--vfreq", "5")
+    run.spend("vips", "sines", "in.v", "4000", "3000", "--uchar", "--hfreq", "3", "--vfreq", "5")
     run.seconds = 0
-    run.spend("vips", "gaussblur", "in.v", "out.v", "6")
+    run.spend("vips", "gaussblur", "in.v", "out.v", "10")
 
 
 @program("OpenMP; a swirl, blur and resize of 700 by 500", real.CONVERT)

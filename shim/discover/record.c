@@ -11,10 +11,13 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/frames.h"
@@ -332,6 +335,30 @@ static const char *setting(const char *name)
 }
 
 /* One line, cleaned of control characters. BATON_STRICT: the program does not start. */
+/* As the other library's messages: a pipe that nobody reads ends no program that itself never wrote to it, nor does a file at
+ * its limit; one that is full holds it up for a moment only. LEN is at most PIPE_BUF. */
+static void say(const char *text, size_t len)
+{
+    const uint64_t held = UINT64_C(1) << (SIGPIPE - 1) | UINT64_C(1) << (SIGXFSZ - 1);
+    struct timespec limit = {.tv_nsec = 100000000L}, none = {0};
+    struct pollfd poll = {.fd = STDERR_FILENO, .events = POLLOUT};
+    uint64_t pending = 0, old, ours;
+    long done;
+
+    if (SYS_CALL(ppoll, &poll, 1, &limit, NULL, 0) <= 0)
+        return;
+    (void)SYS_CALL(rt_sigpending, &pending, sizeof pending);
+    if (SYS_CALL(rt_sigprocmask, SIG_BLOCK, &held, &old, sizeof old) != 0)
+        return;
+    done = sys_write(STDERR_FILENO, text, len);
+    ours = held & ~pending;
+    if (done == -EPIPE || done == -EFBIG) {
+        while (ours && SYS_CALL(rt_sigtimedwait, &ours, NULL, &none, sizeof ours) == -EINTR)
+            ;
+    }
+    (void)SYS_CALL(rt_sigprocmask, SIG_SETMASK, &old, NULL, sizeof old);
+}
+
 static void complain(const char *value, const char *why, int error)
 {
     static const char begin[] = "baton: BATON_DISCOVER=\"", middle[] = "\": cannot be written: ";
@@ -352,7 +379,7 @@ static void complain(const char *value, const char *why, int error)
     }
     len = strlen(line);
     line[len] = '\n';
-    (void)sys_write(2, line, len + 1);
+    say(line, len + 1);
     if (strict && *strict && strcmp(strict, "0") != 0 && strcmp(strict, "off") != 0)
         _exit(EXIT_STRICT);
 }

@@ -10,7 +10,7 @@ import time
 import unicodedata
 from pathlib import Path
 
-from harness import BUILD, Failure, LIBRARY, carry, find_program, plain, run, test, this_machine_only
+from harness import BUILD, Failure, LIBRARY, carry, expect, find_program, plain, run, test, this_machine_only
 from needs import needs, require
 from test_launcher import baton
 
@@ -91,6 +91,27 @@ def discover_targets():
     run(PROGRAM, env={"BATON_DISCOVER": "here"}, **how).complains(
         'baton: BATON_DISCOVER="here": cannot be written: expected a path from / on, of at most 511 bytes')
     run(PROGRAM, env={"BATON_DISCOVER": "/tmp/baton-discover-gone/%p"}, **how).quiet()
+
+
+@test("BATON_DISCOVER: its message ends no program whose standard error is a pipe that nobody reads, and holds none up where it is full",
+      each=("unread", "full"))
+def discover_to_a_pipe(what):
+    this_machine_only()
+    reader, writer = os.pipe()
+    if what == "unread":
+        os.close(reader)
+    else:
+        os.set_blocking(writer, False)
+        for size in (4096, 1):
+            try:
+                while True:
+                    os.write(writer, b"x" * size)
+            except BlockingIOError:
+                pass
+        os.set_blocking(writer, True)
+    env = {**os.environ, "LD_PRELOAD": str(BUILD / "libbaton-discover.so"), "BATON_DISCOVER": "here"}
+    done = subprocess.run([find_program(PROGRAM)], env=env, stdout=subprocess.PIPE, stderr=writer, restore_signals=True, timeout=30)
+    expect(done.returncode == plain(PROGRAM).code and done.stdout, str(done))
 
 
 @test("what nobody reads, a pipe that blocks among them, is given up soon: a report and a message hold no program's end",

@@ -15,6 +15,7 @@
 #include <pthread.h>
 #include <semaphore.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,6 +23,8 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
+#include <ucontext.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -224,6 +227,56 @@ static void way_timer(void)
     uv_run(loop, UV_RUN_DEFAULT);
 }
 
+/* By the C library's thread for timers, which is there before. */
+static void run_expired(union sigval way)
+{
+    if (way.sival_ptr)
+        look(way.sival_ptr);
+    sem_post(&done);
+}
+
+static void expire(const char *way)
+{
+    struct sigevent event = {.sigev_notify = SIGEV_THREAD, .sigev_notify_function = run_expired, .sigev_value.sival_ptr = (void *)way};
+    struct itimerspec soon = {.it_value.tv_nsec = 1000000};
+    timer_t expires;
+
+    if (timer_create(CLOCK_MONOTONIC, &event, &expires) || timer_settime(expires, 0, &soon, NULL))
+        say("no timer\n");
+    else
+        sem_wait(&done);
+}
+
+static void begin_expiry(void)
+{
+    expire(NULL);
+}
+
+static void way_expiry(void)
+{
+    expire("expiry");
+}
+
+static ucontext_t outside, inside;
+
+static void run_coroutine(void)
+{
+    look("coroutine");
+}
+
+static void way_coroutine(void)
+{
+    static char stack[65536];
+
+    getcontext(&inside);
+    inside.uc_stack.ss_sp = stack;
+    inside.uc_stack.ss_size = sizeof stack;
+    inside.uc_link = &outside;
+    makecontext(&inside, run_coroutine, 0);
+    drop_values();
+    swapcontext(&outside, &inside);
+}
+
 static jmp_buf place;
 
 static void *run_jump(void *way)
@@ -332,6 +385,8 @@ static const struct way {
     {"pool", begin_pool, way_pool},
     {"idle", begin_idle, way_idle},
     {"timer", begin_timer, way_timer},
+    {"expiry", begin_expiry, way_expiry},
+    {"coroutine", NULL, way_coroutine},
     {"jump", NULL, way_jump},
     {"fork", NULL, way_fork},
     {"vfork", NULL, way_vfork},

@@ -114,6 +114,20 @@ static struct context *captured_as(int round)
     return context;
 }
 
+/* A copy is its task's alone, and goes with it. */
+START_TEST(test_front_copy_is_kept_by_nobody)
+{
+    struct context *context;
+
+    value_set(UPWARD);
+    context = context_capture(FAMILY_UNIT);
+    ck_assert_int_eq(atomic_load(&context->refs), 1);
+    value_set(FIRST);
+    context_release(context);
+    ck_assert_int_eq(core_alive(), 0);
+}
+END_TEST
+
 struct task {
     int way, seen, sets;
     struct context *inner;
@@ -317,6 +331,8 @@ int main(void)
     tcase_add_loop_test(tc, test_front_capture_notices_another_key, 0, WAYS);
     tcase_add_loop_test(tc, test_front_jumps, 0, WAYS);
     tcase_add_loop_test(tc, test_front_ends_its_thread, 0, WAYS);
+    if (FRONT_BY == BY_LOCALE)
+        tcase_add_test(tc, test_front_copy_is_kept_by_nobody);
 #ifdef __x86_64__
     if (FRONT_BY == BY_ROUNDING &&
         !RUNNING_ON_VALGRIND) /* which does not keep an exception that is pending */

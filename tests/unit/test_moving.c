@@ -3,6 +3,7 @@
 #include <setjmp.h>
 #include <stdint.h>
 #include <string.h>
+#include <unwind.h>
 
 #include "core.h"
 #include "suite.h"
@@ -33,7 +34,10 @@ static __thread unsigned adopt_in;  /* or leaves an attach behind */
 static __thread unsigned jump_in;   /* or attaches, and jumps out of that */
 static __thread unsigned hand_in;   /* or, and from then on each, hands over */
 static __thread jmp_buf *leave_to;  /* NULL: it ends the thread */
-static struct context *inner;       /* what it attaches */
+static __thread bool is_unseen;     /* by the hook of longjmp */
+static __thread uintptr_t
+    unwind_to;                /* or the frame up to which it unwinds, as what is thrown does */
+static struct context *inner; /* what it attaches */
 static unsigned inner_seen, inner_wrong;
 
 static void see_inner(void *unused)
@@ -85,6 +89,16 @@ static void hand_over(void)
     is_handing = false;
 }
 
+static _Unwind_Reason_Code stop_at(int version, _Unwind_Action actions,
+                                   _Unwind_Exception_Class exception_class,
+                                   struct _Unwind_Exception *exception,
+                                   struct _Unwind_Context *unwinding, void *to)
+{
+    if (_Unwind_GetCFA(unwinding) > unwind_to)
+        longjmp(*(jmp_buf *)to, 1);
+    return _URC_NO_REASON;
+}
+
 static void come_by(void)
 {
     errno = ENOTTY;
@@ -95,9 +109,14 @@ static void come_by(void)
     if (jump_in && --jump_in == 0)
         jump_inside();
     if (leave_in && --leave_in == 0) {
-        if (leave_to) {
+        if (leave_to && unwind_to) {
+            static __thread struct _Unwind_Exception exception;
+
+            _Unwind_ForcedUnwind(&exception, stop_at, leave_to);
+        } else if (leave_to) {
             /* As the hook of longjmp does. */
-            scope_jumps_out(thread_self, arch_sp(), (uintptr_t)leave_to);
+            if (!is_unseen)
+                scope_jumps_out(thread_self, arch_sp(), (uintptr_t)leave_to);
             longjmp(*leave_to, 1);
         }
         pthread_exit(NULL);
@@ -202,6 +221,65 @@ START_TEST(test_moving_jumps)
 }
 END_TEST
 
+/* What unwinds says that the getter or setter is left. */
+static __attribute__((noinline)) void throw_at(unsigned call)
+{
+    jmp_buf out;
+
+    leave_to = &out;
+    unwind_to = (uintptr_t)__builtin_frame_address(0);
+    if (!setjmp(out)) {
+        struct context *context = captured(7);
+
+        leave_in = call;
+        run_deep(context);
+    }
+    leave_to = NULL;
+    unwind_to = 0;
+    leave_in = 0;
+    ck_assert_uint_eq(thread_self->moving, 0);
+    release_one(); /* what was being put back is found by the next handoff, where there are more values */
+    ck_assert_int_eq(core_alive(), 0);
+}
+
+START_TEST(test_moving_throws)
+{
+    is_right();
+    for (unsigned i = 0; i < 100; i++)
+        throw_at((unsigned)_i);
+    is_right();
+}
+END_TEST
+
+static void jump_in_a_task(void *call)
+{
+    jmp_buf out;
+    struct context *volatile context = captured(7);
+
+    leave_to = &out;
+    if (!setjmp(out)) {
+        leave_in = (unsigned)(uintptr_t)call;
+        run_deep(context);
+    }
+    leave_to = NULL;
+    leave_in = 0;
+}
+
+/* The task that has jumped out of an attach ends, and nothing is handed over before. */
+START_TEST(test_moving_task_jumps)
+{
+    is_right();
+    for (unsigned i = 0; i < 100; i++) {
+        is_unseen = i % 2;
+        core_run(captured(6), jump_in_a_task, (void *)(uintptr_t)_i);
+    }
+    is_unseen = false;
+    release_one();
+    ck_assert_int_eq(first, 1000);
+    is_right();
+}
+END_TEST
+
 static void *end_in_an_attach(void *call)
 {
     struct context *context = captured(7);
@@ -278,6 +356,25 @@ START_TEST(test_moving_adopts)
     inner = context_capture(FAMILY_UNIT);
     for (uintptr_t depth = 0; depth < 70; depth++)
         adopts((void *)depth);
+    context_release(inner);
+    is_right();
+}
+END_TEST
+
+/* Where it is: 1 reads what is replaced, 2 writes, 3 puts back. */
+START_TEST(test_moving_adopts_once)
+{
+    struct context *context;
+
+    is_right();
+    set_both(77);
+    inner = context_capture(FAMILY_UNIT);
+    context = captured(6);
+    adopt_in = (unsigned)_i;
+    core_run(context, see, NULL);
+    ck_assert_int_eq(adopt_in, 0);
+    ck_assert_int_eq(first, 1000);
+    ck_assert_int_eq(second, 1000);
     context_release(inner);
     is_right();
 }
@@ -452,6 +549,9 @@ int main(void)
     tcase_add_loop_test(tc, test_moving_ends_its_thread, 1, 4);
     tcase_add_loop_test(tc, test_moving_attaches, 1, 4);
     tcase_add_test(tc, test_moving_adopts);
+    tcase_add_loop_test(tc, test_moving_adopts_once, 1, 4);
+    tcase_add_loop_test(tc, test_moving_throws, 1, 4);
+    tcase_add_loop_test(tc, test_moving_task_jumps, 1, 3);
     tcase_add_test(tc, test_moving_keeps_errno);
     tcase_add_test(tc, test_moving_left_before);
     tcase_add_test(tc, test_moving_left_at_the_end);

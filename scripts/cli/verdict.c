@@ -3,7 +3,8 @@
  * chose (a family switched off, a limit of hops) is not wrong.
  *
  * "Saw" is said where it is known: of pthread keys each read is seen. Where there is anything else besides, whose
- * reads nobody sees, tasks "ran with" their submitter's values, which is what can be counted then.
+ * reads nobody sees, tasks "ran with" their submitter's values, which is what can be counted then; where what runs
+ * a preset's work was never called, they "were handed over with" them.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -179,8 +180,13 @@ static char *say_nothing(const struct sums *sums, const struct problems *problem
 }
 
 /* 1,200 tasks saw their submitter's values. */
-static char *say_tasks(const struct sums *sums)
+static char *say_tasks(const struct sums *sums, const struct problems *problems)
 {
+    if (sums->read < 0 && problems->is_lost)
+        return joined(sums->with_value == 1
+                          ? "%s %s was handed over with its submitter's values"
+                          : "%s %s were handed over with their submitter's values",
+                      grouped(sums->with_value), tasks(sums->with_value));
     if (sums->read < 0)
         return joined("%s %s ran with their submitter's values", grouped(sums->with_value),
                       tasks(sums->with_value));
@@ -190,7 +196,7 @@ static char *say_tasks(const struct sums *sums)
 static char *say_partial(const struct sums *sums, const struct problems *problems,
                          const char *program)
 {
-    char more[64] = "", bare[128] = "", *ran = say_tasks(sums), *text;
+    char more[64] = "", bare[128] = "", *ran = say_tasks(sums, problems), *text;
 
     if (problems->count > PROBLEMS_SAID)
         snprintf(more, sizeof more, "; and %zu more", problems->count - PROBLEMS_SAID);
@@ -207,9 +213,9 @@ static char *say_partial(const struct sums *sums, const struct problems *problem
     return text;
 }
 
-static char *say_ok(const struct sums *sums)
+static char *say_ok(const struct sums *sums, const struct problems *problems)
 {
-    char empty[64] = "", unread[64] = "", *ran = say_tasks(sums), *text;
+    char empty[64] = "", unread[64] = "", *ran = say_tasks(sums, problems), *text;
 
     if (sums->read >= 0 && sums->read < sums->with_value)
         snprintf(unread, sizeof unread, "; %s more did not look at them",
@@ -270,7 +276,7 @@ struct verdict verdict_of(const struct reports *reports, const char *typed)
     } else if (problems.count || sums.bare) {
         verdict = (struct verdict){VERDICT_PARTIAL, say_partial(&sums, &problems, name)};
     } else {
-        verdict = (struct verdict){VERDICT_OK, say_ok(&sums)};
+        verdict = (struct verdict){VERDICT_OK, say_ok(&sums, &problems)};
     }
     free(problems.text);
     free(name);

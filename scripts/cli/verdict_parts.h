@@ -15,6 +15,7 @@ struct problems {
     size_t len, count;
     const char *item; /* of the first; what to check */
     bool is_hook;
+    bool is_lost; /* what runs a preset's work was not met: handed over is all that it was */
     const char *wrong, *why; /* the first hook that was called and is wrong; NULL: none */
 };
 

@@ -201,6 +201,7 @@ size_t problems_find(const struct reports *reports, const char *list, bool has_v
 
             if (json_object_get(seen, item) || json_object_set_new(seen, item, json_true()) != 0)
                 continue;
+            problems->is_lost |= is_lost(reports, element);
             if (!is_lost(reports, element) &&
                 (is_of_auto(reports, element) || is_unused_part(reports, element)))
                 continue;

@@ -262,7 +262,9 @@ def verdict_on_a_terminal():
 def waits_transparently():
     for name in ("TERM", "HUP", "INT", "QUIT", "WINCH", "USR1"):
         process = subprocess.Popen([BATON, "run", "--verdict", "sh", "-c", f"trap 'exit 9' {name}; echo up; while :; do sleep 0.05; done"],
-                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                   # Under nohup HUP is ignored, and a shell cannot trap what was ignored when it came.
+                                   preexec_fn=lambda: [signal.signal(each, signal.SIG_DFL) for each in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT)])
         expect(process.stdout.readline() == "up\n", "the program did not start")
         process.send_signal(getattr(signal, f"SIG{name}"))
         expect(patience.wait(process) == 9, f"SIG{name}: ended with {process.returncode}")

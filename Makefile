@@ -87,7 +87,7 @@ LAYOUT_KNOWN = $(shell $(CC) $(LDFLAGS) $(BINDING) -shared -nostdlib $(LAYOUT) -
 # The objects that every start runs, in that order: their code lies together, and so does what they write to.
 START_TEXT := init interpose/early interpose/early_tables interpose/early_references interpose/deferred base/string base/auxv base/config \
               base/config_settings base/config_file base/config_parse interpose/hooks slots/parse slots/grammar \
-              slots/form slots/kinds slots/slots slots/resolve slots/names slots/policy slots/key slots/key_item slots/key_by \
+              slots/form slots/kinds slots/slots slots/resolve slots/names slots/object slots/policy slots/key slots/key_item slots/key_by \
               slots/key_guard slots/native slots/tls slots/fn slots/locale slots/fenv \
               elf/elf elf/module elf/list elf/dynsym elf/search elf/find elf/file base/log base/clock base/lock base/mem \
               context/context context/thread fork slots/known slots/words slots/moves slots/folder interpose/inherit \

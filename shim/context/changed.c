@@ -6,7 +6,7 @@
 #include "base/sandbox.h"
 #include "context/context.h"
 #include "elf/elf.h"
-#include "slots/policy.h"
+#include "slots/object.h"
 
 enum { SUMMED = 64, SEEN = 256 };
 
@@ -54,7 +54,7 @@ static size_t static_size(const void *value)
 /* Others may write to it meanwhile; it is looked at all the same. */
 __attribute__((no_sanitize("address", "thread"))) uint64_t changed_sum(const void *value)
 {
-    size_t size = policy_heap_bytes((void *)(uintptr_t)value, SUMMED);
+    size_t size = object_heap_bytes((void *)(uintptr_t)value, SUMMED);
     const volatile unsigned char *byte = value;
     uint64_t sum;
 

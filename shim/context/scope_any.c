@@ -159,59 +159,21 @@ static inline __attribute__((always_inline)) bool enter_word(enum slot_word_form
     return true;
 }
 
-static APART struct thread *enter_by_word(struct context *context, uintptr_t frame_mark)
-{
-    struct thread *thread = thread_self;
+/* One quick way each, compiled for it; what it does not know of goes the other. */
+#define ENTER_BY(name, is_entered, otherwise)                                       \
+    static APART struct thread *name(struct context *context, uintptr_t frame_mark) \
+    {                                                                               \
+        struct thread *thread = thread_self;                                        \
+                                                                                    \
+        return likely(is_entered) ? thread : otherwise(context, frame_mark);        \
+    }
 
-    return likely(enter_word(WORD_ONE, thread, context, frame_mark))
-               ? thread
-               : enter_by_moves(context, frame_mark);
-}
-
-static APART struct thread *enter_by_wide(struct context *context, uintptr_t frame_mark)
-{
-    struct thread *thread = thread_self;
-
-    return likely(enter_word(WORD_WIDE, thread, context, frame_mark))
-               ? thread
-               : enter_by_moves(context, frame_mark);
-}
-
-static APART struct thread *enter_by_none(struct context *context, uintptr_t frame_mark)
-{
-    struct thread *thread = thread_self;
-
-    return likely(enter_word(WORD_NONE, thread, context, frame_mark))
-               ? thread
-               : enter_any(context, frame_mark);
-}
-
-static APART struct thread *enter_by_lending(struct context *context, uintptr_t frame_mark)
-{
-    struct thread *thread = thread_self;
-
-    return likely(lending_enter(POLICIES_MIXED, thread, context, frame_mark))
-               ? thread
-               : enter_any(context, frame_mark);
-}
-
-static APART struct thread *enter_by_copy(struct context *context, uintptr_t frame_mark)
-{
-    struct thread *thread = thread_self;
-
-    return likely(lending_enter(POLICIES_COPIES, thread, context, frame_mark))
-               ? thread
-               : enter_any(context, frame_mark);
-}
-
-static APART struct thread *enter_by_reference(struct context *context, uintptr_t frame_mark)
-{
-    struct thread *thread = thread_self;
-
-    return likely(lending_enter(POLICIES_REFS, thread, context, frame_mark))
-               ? thread
-               : enter_any(context, frame_mark);
-}
+ENTER_BY(enter_by_word, enter_word(WORD_ONE, thread, context, frame_mark), enter_by_moves)
+ENTER_BY(enter_by_wide, enter_word(WORD_WIDE, thread, context, frame_mark), enter_by_moves)
+ENTER_BY(enter_by_none, enter_word(WORD_NONE, thread, context, frame_mark), enter_any)
+ENTER_BY(enter_by_lending, lending_enter(POLICIES_MIXED, thread, context, frame_mark), enter_any)
+ENTER_BY(enter_by_copy, lending_enter(POLICIES_COPIES, thread, context, frame_mark), enter_any)
+ENTER_BY(enter_by_reference, lending_enter(POLICIES_REFS, thread, context, frame_mark), enter_any)
 
 static APART struct thread *enter_strictly(struct context *context, uintptr_t frame_mark)
 {

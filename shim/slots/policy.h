@@ -100,12 +100,6 @@ static inline void *policy_lend_again(const struct slot *slot, void *owned, void
                : policy_lend(slot, owned);
 }
 
-/*
- * How many of the bytes from `value` on, at most `want`, are of the heap block that begins there. 0: none does, or that
- * is not known, as with another allocator than glibc's. `value` may dangle.
- */
-size_t policy_heap_bytes(void *value, size_t want);
-
 /* Exit has begun: functions of the program's are not called any more by policy_let_go. */
 void policies_end(void);
 

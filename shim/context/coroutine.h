@@ -142,6 +142,26 @@ coroutine_switch(struct thread *thread, struct coroutines *own, struct coroutine
     coroutine_exchange(thread, own, to);
 }
 
+/*
+ * As coroutine_switch, before a real function that saves the processor's floating-point control for the stack that is left and
+ * loads what the other has: it finds what that stack had, not what `to` is to have.
+ */
+static inline __attribute__((always_inline)) void
+coroutine_switch_keeping_control(struct thread *thread, struct coroutines *own,
+                                 struct coroutine *to)
+{
+    uint64_t control;
+
+    if (likely(guard_is_clear())) {
+        coroutine_switch(thread, own, to);
+        return;
+    }
+    control = arch_fenv_read();
+    coroutine_switch(thread, own, to);
+    if (unlikely(arch_fenv_read() != control))
+        arch_fenv_write(control);
+}
+
 /* The same for swapcontext, whose arrival is coroutine_arrive: in an order that may be interrupted anywhere. */
 static inline __attribute__((always_inline)) void coroutine_leave_plain(struct thread *thread,
                                                                         struct coroutines *own,

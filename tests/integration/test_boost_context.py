@@ -38,6 +38,12 @@ def boost(mode, kind):
     carry(CARRIERS[kind], "boost_context", mode, kind).ok().quiet().clean().carried("boost.context")
 
 
+@test("C15: a fiber's own floating-point control, which the switch takes along, is as without us", each=["fenv", "fenv;locale"])
+def own_control(items):
+    for run in (plain("boost_context", "control"), idle("boost_context", "control"), carry(items, "boost_context", "control")):
+        run.ok()
+
+
 @test("C15: a stack that is used again without having been left gives its context back", each=CARRIERS)
 def abandoned(kind):
     plain("boost_context", "abandoned", kind).wrong()

@@ -42,6 +42,13 @@ def preempted(*case):
         result.clean()
 
 
+@test("C15: a stack's own floating-point control, which the switch takes along, is as without us",
+      each=["fenv", "fenv;locale", "key:none"])
+def own_control(items):
+    for run in (plain("ucontext_control"), idle("ucontext_control"), carry(items, "ucontext_control")):
+        run.ok()
+
+
 @test("C15: five universes as coroutines on one thread", each=CARRIERS)
 def five_universes(kind):
     for run in (plain, idle):

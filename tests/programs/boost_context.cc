@@ -3,6 +3,7 @@
 // needs: boost/fiber/all.hpp boost/coroutine2/all.hpp
 // link: -lboost_fiber -lboost_context
 #include "carrier.h"
+#include <cfenv>
 #include <boost/context/fiber.hpp>
 #include <boost/context/detail/fcontext.hpp>
 #include <boost/coroutine2/all.hpp>
@@ -224,6 +225,24 @@ static void mode_abandoned()
     }
 }
 
+/* Boost's switch takes the floating-point control along: that is the stack's own, with us as without. */
+static void mode_control()
+{
+    context::fiber fiber([](context::fiber &&caller) {
+        for (int way : {FE_UPWARD, FE_DOWNWARD, FE_TOWARDZERO}) {
+            fesetround(way);
+            caller = std::move(caller).resume();
+            expect("the fiber rounds by", fegetround(), way);
+        }
+        return std::move(caller);
+    });
+    for (int way : {FE_TONEAREST, FE_TOWARDZERO, FE_UPWARD, FE_TONEAREST}) {
+        fesetround(way);
+        fiber = std::move(fiber).resume();
+        expect("the caller rounds by", fegetround(), way);
+    }
+}
+
 int main(int argc, char **argv)
 {
     static const struct {
@@ -231,7 +250,8 @@ int main(int argc, char **argv)
         void (*run)();
     } modes[] = {{"fiber", mode_fiber},         {"on_top", mode_on_top},   {"unwound", mode_unwound},
                  {"exception", mode_exception}, {"coroutine", mode_coroutine}, {"fibers", mode_fibers},
-                 {"migrate", mode_migrate},     {"threads", mode_threads}, {"abandoned", mode_abandoned}};
+                 {"migrate", mode_migrate},     {"threads", mode_threads}, {"abandoned", mode_abandoned},
+                 {"control", mode_control}};
     carrier_choose(argc > 2 ? argv[2] : NULL);
     for (auto &mode : modes)
         if (argc > 1 && !strcmp(argv[1], mode.name)) {

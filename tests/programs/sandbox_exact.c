@@ -262,6 +262,8 @@ static ucontext_t outside, inside;
 static void run_coroutine(void)
 {
     look("coroutine");
+    swapcontext(&inside, &outside);
+    look("coroutine");
 }
 
 static void way_coroutine(void)
@@ -274,6 +276,7 @@ static void way_coroutine(void)
     inside.uc_link = &outside;
     makecontext(&inside, run_coroutine, 0);
     drop_values();
+    swapcontext(&outside, &inside);
     swapcontext(&outside, &inside);
 }
 

@@ -95,7 +95,7 @@ struct fcontext_transfer hook_jump_fcontext(void *to, void *data)
     struct coroutines *own = own_coroutines();
 
     if (own)
-        coroutine_switch(thread_self, own, find(own, to));
+        coroutine_switch_keeping_control(thread_self, own, find(own, to));
     return REAL(jump_fcontext)(to, data);
 }
 
@@ -109,7 +109,7 @@ struct fcontext_transfer hook_ontop_fcontext(void *to, void *data, ontop_functio
         if (data && from->record == data)
             coroutine_end(own, from, find(own, to));
         else
-            coroutine_switch(thread_self, own, find(own, to));
+            coroutine_switch_keeping_control(thread_self, own, find(own, to));
     }
     return REAL(ontop_fcontext)(to, data, function);
 }

@@ -235,7 +235,7 @@ static __attribute__((noinline)) int swap_preemptive(struct coroutines *own, uco
             coroutine_leave_plain(thread_self, own, from, to);
         } else {
             from->away = was ? was : AWAY_WHOLE;
-            coroutine_switch_slow(own, to);
+            coroutine_switch_keeping_control(thread_self, own, to);
         }
     }
     if (!is_plain)
@@ -264,7 +264,8 @@ static __attribute__((noinline)) int swap_slow(ucontext_t *left, const ucontext_
     if (own) {
         own->current->sp = sp;
         own->recent[coroutine_slot(left)] = own->current;
-        coroutine_switch(thread_self, own, coroutine_find(own, target, arch_context_sp(target)));
+        coroutine_switch_keeping_control(thread_self, own,
+                                         coroutine_find(own, target, arch_context_sp(target)));
     }
     return REAL_LIBC(swapcontext)(left, target);
 }

@@ -10,6 +10,7 @@
 #include "base/sandbox.h"
 
 #include <errno.h>
+#include <gnu/libc-version.h>
 #include <linux/futex.h>
 #include <signal.h>
 #include <stddef.h>
@@ -140,6 +141,9 @@ static bool lets_through(const struct sock_fprog *program, const struct asked *c
 
         for (unsigned j = 0; j < 4; j++)
             call.args[j] = calls[i].args[j];
+        if (sys_status_is_fstat && call.nr == SYS_newfstatat && call.args[3] == AT_EMPTY_PATH)
+            call = (struct seccomp_data){
+                .nr = SYS_fstat, .arch = (uint32_t)ARCH_AUDIT, .args = {call.args[0]}};
         answer = sandbox_ask(program->filter, program->len, &call) & SECCOMP_RET_ACTION_FULL;
         if (answer != SECCOMP_RET_ALLOW && answer != SECCOMP_RET_LOG && answer != SECCOMP_RET_ERRNO)
             return false;
@@ -392,6 +396,21 @@ static bool tells_of_filter(const char *text, long len)
     return false;
 }
 
+bool sys_status_is_fstat;
+
+/* From 2.33 to 2.38 the C library, and its loader, asked about a descriptor by newfstatat. */
+static bool is_fstat_a_call(void)
+{
+    const char *version = gnu_get_libc_version();
+    unsigned minor = 0;
+
+    if (strncmp(version, "2.", 2))
+        return true;
+    for (version += 2; *version >= '0' && *version <= '9'; version++)
+        minor = 10 * minor + (unsigned)(*version - '0');
+    return minor < 33 || minor > 38;
+}
+
 void sandbox_begin(void)
 {
     char text[2048];
@@ -406,6 +425,7 @@ void sandbox_begin(void)
         return;
     text[got] = '\0';
     was_there = true;
+    sys_status_is_fstat = is_fstat_a_call();
     own_process = number_behind(text, "\nTgid:\t");
     own_thread = number_behind(text, "\nPid:\t");
     own_pointer = arch_tp();

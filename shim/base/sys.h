@@ -100,11 +100,16 @@ static inline long sys_readlink(const char *path, char *into, size_t len)
     return SYS_CALL(readlinkat, AT_FDCWD, path, into, len);
 }
 
-/* As fstat, by the call that the C library's is since 2.33: a filter that lets a loader open its libraries lets it through. */
+/* Is the C library's fstat the call fstat? Set where a filter was there before the program (base/sandbox.c). */
+extern bool sys_status_is_fstat __attribute__((visibility("hidden")));
+
+/* As fstat, by the call that the C library's is: a filter that lets a loader open its libraries lets it through. */
 static inline long sys_status(int fd, struct stat *status)
 {
-    return SYS_CALL(newfstatat, fd, "", status,
-                    AT_EMPTY_PATH); /* on 64-bit machines libc's is the kernel's */
+    /* on 64-bit machines libc's structure is the kernel's */
+    return __builtin_expect(sys_status_is_fstat, 0)
+               ? SYS_CALL(fstat, fd, status)
+               : SYS_CALL(newfstatat, fd, "", status, AT_EMPTY_PATH);
 }
 
 /* The length of a regular file; -EINVAL for any other. */

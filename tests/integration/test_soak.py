@@ -29,7 +29,7 @@ LOSES = {"flat": False, "grows": True, "both": False}
 
 @test("a program whose memory grows with the handoffs fails, one that grows by itself does not", each=LOSES)
 def judged(how):
-    words = ["thread_after_thread", how, "1500"]
+    words = ["thread_after_thread", how, "24000"]
     plain(*words[:-1], "50").wrong()
     handoffs, used, why = soak.tried(ITEM, words)
     expect(handoffs > 100 and used.start and used.grown is not None, f"{handoffs} handoffs, {used}, {why}")

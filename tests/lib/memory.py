@@ -78,4 +78,5 @@ def unexplained(carried, again, plain, runs=3):
         if not grown:
             return 0
         grown = min(grown, again().grown or 0)
-    return max(0, grown - (plain().grown or 0)) if grown else 0
+    # Of the same number of handoffs; how fast they were may differ.
+    return grown if grown and grown > 2 * (plain().grown or 0) else 0

@@ -139,6 +139,18 @@ static void hand_on(const struct watched *watched, const struct reports *reports
     }
 }
 
+/* What else there is to ask where it crashed with something carried; "" where it is said already, or nobody crashed. */
+static const char *where_it_crashed(int signal)
+{
+    const char *stacks = getenv("BATON_STACKS");
+    bool is_crash = signal == SIGSEGV || signal == SIGBUS || signal == SIGILL || signal == SIGFPE ||
+                    signal == SIGABRT;
+
+    return is_crash && is_asked_for_anything() && (!stacks || strtol(stacks, NULL, 10) <= 0)
+               ? "; where, and which keys it missed: BATON_STACKS=8"
+               : "";
+}
+
 static struct verdict conclude(const struct reports *reports, const char *program, int status,
                                bool has_file)
 {
@@ -149,8 +161,8 @@ static struct verdict conclude(const struct reports *reports, const char *progra
         struct verdict verdict = verdict_of(reports, program);
 
         if (WIFSIGNALED(status))
-            verdict.text = joined("%s (ended by signal %d, %s)", verdict.text, WTERMSIG(status),
-                                  strsignal(WTERMSIG(status)));
+            verdict.text = joined("%s (ended by signal %d, %s%s)", verdict.text, WTERMSIG(status),
+                                  strsignal(WTERMSIG(status)), where_it_crashed(WTERMSIG(status)));
         if (reports->running)
             verdict.text =
                 joined(has_file ? "%s (process %ld still runs: baton report --now %ld)"

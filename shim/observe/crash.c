@@ -1,6 +1,6 @@
 /*
  * SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT: the thread's stack, then "submitted by" for each handoff back
- * to main; then what would have happened without us.
+ * to main, and which keys its work had none of though the thread has; then what would have happened without us.
  *
  * Rules: everything may be broken by now. The handler runs on a stack of its own, allocates nothing,
  * takes no lock, writes by write(2) only, and is done after a number of frames and of seconds. If it
@@ -23,6 +23,7 @@
 #include "base/sandbox.h"
 #include "base/sys.h"
 #include "base/text.h"
+#include "context/internal.h"
 #include "elf/elf.h"
 #include "interpose/hooks.h"
 #include "observe/stacks.h"
@@ -200,6 +201,33 @@ static void put_chain(void)
     }
 }
 
+/* Of a key that the work has none of: what the thread has of its own, or the work around it has. */
+static const void *covered(const struct thread *thread, unsigned key_index)
+{
+    for (uint32_t i = 0; i < thread->depth; i++) {
+        const struct context *outer = thread->entries[i].attached;
+
+        if (outer && outer->key[key_index])
+            return outer->key[key_index];
+    }
+    return slots_calls.key_read(key_bindings[key_index].key);
+}
+
+/* A program that takes for granted what belongs to its thread, as its logger, crashes where that is carried. */
+static void put_covered(void)
+{
+    const struct thread *thread = thread_self;
+
+    if (!thread_is_attached(thread))
+        return;
+    for (unsigned i = 0; i < slots_key_count; i++) {
+        if (key_bindings[i].is_bound && !thread->attached->key[i] && covered(thread, i))
+            put("  %s is empty in this work, as it was where that was handed over; "
+                "the thread has a value of its own: if it belongs to the thread, do not carry it\n",
+                key_bindings[i].slot->item);
+    }
+}
+
 static void put_part(void (*part)(void *), void *context)
 {
     if (__builtin_setjmp(resume) == 0) {
@@ -220,6 +248,12 @@ static void part_chain(void *context)
 {
     (void)context;
     put_chain();
+}
+
+static void part_covered(void *context)
+{
+    (void)context;
+    put_covered();
 }
 
 static void part_modules(void *context)
@@ -246,6 +280,7 @@ static void report(int number, const siginfo_t *info, void *context)
         put("baton: %s in thread %d \"%s\"\n", names[number], (int)SYS_CALL(gettid, 0), name);
     put_part(part_stack, context);
     put_part(part_chain, context);
+    put_part(part_covered, context);
     put_part(part_modules, context);
 }
 

@@ -36,6 +36,20 @@ def broken():
     run("crash", "kill", env=ENV).exits(-11).complains("SIGSEGV")
 
 
+@test("a key that belongs to the thread, as memcached's logger: a crash says that the work had none of it, and nothing where it had one; "
+      "the verdict says how to ask", each=[(inherit, items) for inherit in ("app", "none") for items in ("key:n=1", "key:n=1;key:n=2")])
+def thread_of_its_own(inherit, items):
+    plain("thread_owns").ok().says("the thread's own")
+    env = {**ENV, "BATON_CARRY": items, "BATON_INHERIT": inherit}
+    missed = "  key:n=1 is empty in this work, as it was where that was handed over; the thread has a value of its own: "
+    after = run("thread_owns", env=env).exits(-11).complains(missed)
+    expect(after.err.count(" is empty in this work") == 1, after.err)  # the second key is nowhere set
+    after = run("thread_owns", "submitter", env=env).exits(-6).complains("SIGABRT")
+    expect("is empty in this work" not in after.err, after.err)
+    said = plain(str(BATON), "run", "--verdict", "--carry", items, "--", str(PROGRAMS / "thread_owns")).exits(-11).err
+    expect("which keys it missed: BATON_STACKS=8)" in said, said)
+
+
 @test("a process that closed all descriptors and opened its own: nothing is written to them; BATON_CRASH is")
 def closed():
     with tempfile.TemporaryDirectory(prefix="baton-test-") as folder:

@@ -21,6 +21,8 @@ import harness  # noqa: E402
 import needs  # noqa: E402
 import patience  # noqa: E402
 
+patience.heed_signals()
+
 SUITE_LIMIT = 600
 IS_OLD = not hasattr(pytest, "version_tuple")  # before 7.0 a path is py.path's and has other names
 

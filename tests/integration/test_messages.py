@@ -10,6 +10,7 @@ import time
 import unicodedata
 from pathlib import Path
 
+import patience
 from harness import BUILD, Failure, LIBRARY, carry, expect, find_program, plain, run, test, this_machine_only
 from needs import needs, require
 from test_launcher import baton
@@ -110,7 +111,7 @@ def discover_to_a_pipe(what):
                 pass
         os.set_blocking(writer, True)
     env = {**os.environ, "LD_PRELOAD": str(BUILD / "libbaton-discover.so"), "BATON_DISCOVER": "here"}
-    done = subprocess.run([find_program(PROGRAM)], env=env, stdout=subprocess.PIPE, stderr=writer, restore_signals=True, timeout=30)
+    done = patience.call([find_program(PROGRAM)], env=env, stderr=writer)
     expect(done.returncode == plain(PROGRAM).code and done.stdout, str(done))
 
 

@@ -109,6 +109,14 @@ def wait(process, limit=LIMIT):
     return process.returncode if until(lambda: process.poll() is not None, limit) else None
 
 
+def heed_signals():
+    """SIGINT and SIGQUIT as a terminal has them: who is started in the background by a shell ignores both, as would
+    every program that is then run, and none could be told to end by them."""
+    for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGQUIT, signal.SIG_DFL)):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, usual)
+
+
 def call(command, limit=LIMIT, check=False, stdin=None, **how):
     """As subprocess.run with what it says caught as text, with a limit that grows with the load."""
     words = [str(word) for word in command]

@@ -94,6 +94,18 @@ def discover_targets():
     run(PROGRAM, env={"BATON_DISCOVER": "/tmp/baton-discover-gone/%p"}, **how).quiet()
 
 
+def fill(descriptor):
+    """Who writes one byte more to the pipe or socket waits."""
+    os.set_blocking(descriptor, False)
+    for size in (4096, 1):
+        try:
+            while True:
+                os.write(descriptor, b"x" * size)
+        except BlockingIOError:
+            pass
+    os.set_blocking(descriptor, True)
+
+
 @test("BATON_DISCOVER: its message ends no program whose standard error is a pipe that nobody reads, and holds none up where it is full",
       each=("unread", "full"))
 def discover_to_a_pipe(what):
@@ -102,14 +114,7 @@ def discover_to_a_pipe(what):
     if what == "unread":
         os.close(reader)
     else:
-        os.set_blocking(writer, False)
-        for size in (4096, 1):
-            try:
-                while True:
-                    os.write(writer, b"x" * size)
-            except BlockingIOError:
-                pass
-        os.set_blocking(writer, True)
+        fill(writer)
     env = {**os.environ, "LD_PRELOAD": str(BUILD / "libbaton-discover.so"), "BATON_DISCOVER": "here"}
     done = patience.call([find_program(PROGRAM)], env=env, stderr=writer)
     expect(done.returncode == plain(PROGRAM).code and done.stdout, str(done))
@@ -125,14 +130,7 @@ def unread(target):
         reader = os.open(path, os.O_RDWR | os.O_NONBLOCK)
         left, right = socket.socketpair()
         full = right.fileno() if target == "socket" else reader
-        os.set_blocking(full, False)
-        for size in (4096, 1):
-            try:
-                while True:
-                    os.write(full, b"x" * size)
-            except BlockingIOError:
-                pass
-        os.set_blocking(full, True)  # the FIFO is opened anew
+        fill(full)  # the FIFO is opened anew
         which = {"FIFO": path, "stderr": "stderr"}.get(target, f"/dev/fd/{full}")
         env = {"LD_PRELOAD": str(LIBRARY), "BATON_CARRY": f"{KEY};kee:a;kee:b;kee:c", "BATON_REPORT": which}
         errors = full if target == "stderr" else subprocess.PIPE

@@ -28,6 +28,7 @@ SETTINGS = {
     "by": ({}, "key:by=main", " key"),
     "fn": ({}, "fn:get=request_get,set=request_set", " pair"), "locale": ({}, "locale", " locale"), "dup": ({}, "locale,dup", " locale"),
     "ioprio": ({}, "ioprio;tls:request_word", " word"), "ioprio alone": ({}, "ioprio", ""),
+    "ioprio, one waits": ({}, "ioprio;tls:not_there", ""),  # which moves by the table, not as the only word
     "fenv": ({}, "fenv", " fenv"), "name": ({}, "name;tls:request_word", " word"),
 }
 # What many need more memory for than was there when the program was shut in runs as without us.

@@ -24,8 +24,8 @@ PRESETS = {
     "openblas": ("preset_openblas", ()),
 }
 CARRIED = {"openblas": "fenv"}  # its workers run no code of the program's; how they compute is what can be seen
-# Contexts that may be alive at the end: of a timer that goes on; of a thread that has not ended yet.
-LEFT = {"poco": 3, "qt": 1}
+# Contexts that may be alive at the end: of a thread that has not ended yet.
+LEFT = {"qt": 1}
 
 
 def fired(after, preset, unused=()):
@@ -48,6 +48,25 @@ def library(name):
     fired(after, preset, unused)
     alive = [after.reported()[what] for what in ("contexts_alive", "records_alive", "values_alive")]
     expect(alive[0] <= LEFT.get(preset, 0) and not any(alive[1:]), f"alive at the end: {alive}")
+
+
+@test("no line of a preset is there for nothing: without it tasks are wrong, or contexts are left", each=PRESETS, release=True)
+def each_line(name, tmp_path):
+    program, unused = PRESETS[name]
+    preset = name.split()[0]
+    env = {"QT_NO_GLIB": "1"} if "without GLib" in name else {}
+    require(programs=[program])
+    lines = (ROOT / "shim/userhooks/presets" / f"{preset}.conf").read_text().splitlines()
+    for line in lines:
+        if "(kind=" not in line or any(part in line for part in unused):
+            continue
+        folder = tmp_path / str(lines.index(line)) / "baton" / "presets"
+        folder.mkdir(parents=True)
+        (folder / f"{preset}.conf").write_text("\n".join(other for other in lines if other != line))
+        after = carry(CARRIED.get(name, TLS), program, launched=True,
+                      env={"BATON_HOOKS": f"preset:{preset}", "XDG_CONFIG_HOME": folder.parents[1], **env})
+        if after.code == 0 and after.reported()["contexts_alive"] <= LEFT.get(preset, 0):
+            after.fail(f"all is as it was without {line}")
 
 
 @test("a strand of Asio's, where its queue is not inlined: each handler has its own context")

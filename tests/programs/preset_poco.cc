@@ -2,9 +2,14 @@
 // needs: Poco/ThreadPool.h
 // link: -lPocoFoundation -lPocoUtil
 #include "preset.h"
+#include <Poco/ActiveDispatcher.h>
 #include <Poco/ActiveMethod.h>
+#include <Poco/NObserver.h>
+#include <Poco/NotificationCenter.h>
 #include <Poco/NotificationQueue.h>
+#include <Poco/PriorityNotificationQueue.h>
 #include <Poco/ThreadPool.h>
+#include <Poco/TimedNotificationQueue.h>
 #include <Poco/Util/Timer.h>
 #include <Poco/Util/TimerTask.h>
 
@@ -40,6 +45,13 @@ struct Notice : Poco::Notification {
     explicit Notice(long n) : number(n) {}
 };
 
+// Until somebody waits: what is enqueued then goes by no queue, and who does not wait is not woken.
+template <class Queue> static void wait_idle(const Queue &queue)
+{
+    while (!queue.hasIdleThreads())
+        std::this_thread::yield();
+}
+
 static void notifications()
 {
     Poco::NotificationQueue queue;
@@ -53,6 +65,8 @@ static void notifications()
         }
     });
     for (long i = 1; i <= 200; i++) {
+        if (i <= 20)
+            wait_idle(queue);
         request_id = i;
         if (i % 2)
             queue.enqueueNotification(new Notice(i));
@@ -60,8 +74,128 @@ static void notifications()
             queue.enqueueUrgentNotification(new Notice(i));
     }
     wait_for(200);
+    wait_idle(queue);
     queue.wakeUpAll();
     worker.join();
+}
+
+// What nobody will get: a queue is cleared, ends with something in it, or has one taken back; and then serves again.
+static void forgotten()
+{
+    Poco::NotificationQueue queue;
+    Poco::PriorityNotificationQueue by_priority;
+    Poco::TimedNotificationQueue by_time;
+    static auto *lasts = new Poco::NotificationQueue; // to the program's end
+    Poco::AutoPtr<Poco::Notification> back(new Notice(7)), gone(new Notice(7));
+
+    for (long i = 1; i <= 20; i++) {
+        Poco::NotificationQueue ends;
+        Poco::PriorityNotificationQueue ends_too;
+        Poco::TimedNotificationQueue ends_later;
+
+        request_id = i;
+        queue.enqueueNotification(new Notice(-1));
+        by_priority.enqueueNotification(new Notice(-1), 1);
+        by_time.enqueueNotification(new Notice(-1), Poco::Clock());
+        ends.enqueueNotification(new Notice(-1));
+        ends_too.enqueueNotification(new Notice(-1), 1);
+        ends_later.enqueueNotification(new Notice(-1), Poco::Clock());
+        queue.clear();
+        by_priority.clear();
+        by_time.clear();
+    }
+    request_id = 7;
+    queue.enqueueNotification(back);
+    queue.remove(back);
+    lasts->enqueueNotification(gone);
+    lasts->remove(gone);
+    request_id = 8;
+    queue.enqueueNotification(back);
+    request_id = 0;
+    wrong_ones += Poco::AutoPtr<Poco::Notification>(queue.dequeueNotification()).get() != back.get();
+    look(8);
+    Poco::AutoPtr<Poco::Notification>(queue.dequeueNotification());
+    wrong_ones += request_id != 0;
+}
+
+// Smaller numbers come out first.
+static void priorities()
+{
+    Poco::PriorityNotificationQueue queue;
+    std::thread worker([&queue] {
+        for (;;) {
+            Poco::AutoPtr<Poco::Notification> notice(queue.waitDequeueNotification());
+
+            if (!notice)
+                return;
+            look(static_cast<Notice *>(notice.get())->number);
+        }
+    });
+    for (long i = 1; i <= 100; i++) {
+        if (i <= 20)
+            wait_idle(queue);
+        request_id = i;
+        queue.enqueueNotification(new Notice(i), int(i % 7));
+    }
+    wait_for(100);
+    wait_idle(queue);
+    queue.wakeUpAll();
+    worker.join();
+}
+
+struct Seer {
+    void see(const Poco::AutoPtr<Notice> &notice) { look(notice->number); }
+};
+
+// Whoever dispatches delivers one after the other to those that watch.
+static void dispatched()
+{
+    Poco::NotificationCenter center;
+    Poco::NotificationQueue queue;
+    Poco::PriorityNotificationQueue by_priority;
+    Seer seer;
+    Poco::NObserver<Seer, Notice> observer(seer, &Seer::see);
+
+    center.addObserver(observer);
+    for (long i = 1; i <= 50; i++) {
+        request_id = i;
+        queue.enqueueNotification(new Notice(i));
+        by_priority.enqueueNotification(new Notice(i), int(i % 3));
+    }
+    request_id = 0;
+    queue.dispatch(center);
+    wrong_ones += request_id != 0;
+    by_priority.dispatch(center);
+    wrong_ones += request_id != 0;
+    center.removeObserver(observer);
+}
+
+struct Dispatcher : Poco::ActiveDispatcher {
+    Poco::ActiveMethod<int, long, Dispatcher, Poco::ActiveStarter<Poco::ActiveDispatcher>> method{this, &Dispatcher::call};
+
+    int call(const long &number)
+    {
+        look(number);
+        if (number % 10 == 0)
+            throw Poco::RuntimeException("it failed");
+        return 0;
+    }
+};
+
+static void dispatcher()
+{
+    Dispatcher object;
+    long failed = 0;
+
+    for (long i = 1; i <= 100; i++) {
+        request_id = i;
+        Poco::ActiveResult<int> result = object.method(i);
+
+        result.wait();
+        failed += result.failed();
+    }
+    wrong_ones += failed != 10;
+    request_id = 0;
 }
 
 struct Object {
@@ -138,5 +272,7 @@ int main(int argc, char **argv)
 {
     if (argc == 2 && !strcmp(argv[1], "threads"))
         return run_groups({{"threads", threads}}, 1, argv);
-    return run_groups({{"pool", pool}, {"notifications", notifications}, {"active", active}, {"timer", timer}}, argc, argv);
+    return run_groups({{"pool", pool}, {"notifications", notifications}, {"forgotten", forgotten},
+                       {"priorities", priorities}, {"dispatched", dispatched}, {"active", active},
+                       {"dispatcher", dispatcher}, {"timer", timer}}, argc, argv);
 }

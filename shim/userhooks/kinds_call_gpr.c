@@ -160,7 +160,7 @@ static void *find_record(struct named_hook *hook, struct thunk_frame *frame, str
 void *kinds_run_call(struct named_hook *hook, struct thunk_frame *frame, struct wrap *wrap,
                      bool is_slow)
 {
-    uint64_t *place = frame_argument(frame, hook->spec.cbarg);
+    uint64_t *place = frame_argument(frame, named_callback_at(hook));
     struct record *record = (struct record *)*place, taken;
     struct thread *thread = thread_self;
 
@@ -187,7 +187,7 @@ void *kinds_run_call(struct named_hook *hook, struct thunk_frame *frame, struct 
 void *kinds_run_repeat(struct named_hook *hook, struct thunk_frame *frame, struct wrap *wrap,
                        bool is_slow)
 {
-    uint64_t *place = frame_argument(frame, hook->spec.cbarg);
+    uint64_t *place = frame_argument(frame, named_callback_at(hook));
     struct named_repeat *registration;
 
     if (!is_slow)

@@ -44,6 +44,7 @@ void named_read(struct config *config, char **environment)
         named_count = 0;
     for (unsigned i = 0; i < named_count; i++) {
         named_hooks[i].spec = specs[i];
+        atomic_init(&named_hooks[i].callback_at, specs[i].cbarg);
         named_hooks[i].index = i;
     }
     named_periodic = config->periodic;

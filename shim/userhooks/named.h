@@ -32,6 +32,7 @@ struct named_hook {
     unsigned functions;            /* that it stands for, and that are hooked */
     unsigned places;               /* pointers, exported jumps or patched entries that lead to us */
     struct named_virtual *shadows; /* virtual; NULL: there is no memory for it */
+    _Atomic uint8_t callback_at; /* call: cbarg=, until callbacks are found to have it elsewhere */
     unsigned callback; /* call, stdfunction: the thunk that callbacks run through; 0: none */
     char where[96];
     char reason[160];
@@ -55,6 +56,11 @@ struct named_hook {
 enum named_belief { BELIEF_NONE, BELIEF_ITEM, BELIEF_EACH };
 extern struct named_hook *named_hooks;
 extern unsigned named_count;
+
+static inline unsigned named_callback_at(const struct named_hook *hook)
+{
+    return atomic_load_explicit(&hook->callback_at, memory_order_relaxed);
+}
 
 enum thunk_role {
     THUNK_FUNCTION,
@@ -118,7 +124,7 @@ void named_say_idle(void);
 void queue_call(struct named_hook *hook, uintptr_t queue, uintptr_t item);
 void queue_fork_lock(void);
 void queue_fork_unlock(void);
-/* A callback met no record where cbarg says; it came at POSITION, 0: nowhere. Slow: says so, once. */
+/* A callback met no record where cbarg says; it came at POSITION, 0: nowhere. Slow: says so, once, and looks there then. */
 void named_record_missing(struct named_hook *hook, unsigned position);
 /* A callback of the function OF did not get what arg= says: said, and nothing more of it is handed over. Slow. */
 void named_data_missing(struct thunk *of);

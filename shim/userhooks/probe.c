@@ -8,7 +8,8 @@
  *
  * PROBES_MAX calls may wait at once. Those beyond get a record in the place of their data, as they will when the item
  * is believed, and a thunk that knows their function (THUNK_TRIED), so that it is called even where the record is lost.
- * The data is no proof where it is no address: any argument may be 0.
+ * The data is no proof where it is no address: any argument may be 0. Nor is it where arg= itself says, unless cbarg=
+ * says so, too: who runs a callback at once has there what was handed over.
  */
 #include "base/mem.h"
 #include "context/internal.h"
@@ -115,10 +116,12 @@ static bool is_proof(uint64_t data)
 /* At which argument the callback has its data; 0: at none. Of 0 nobody can tell where else it was meant to be. */
 static unsigned find_data(const struct named_hook *hook, struct thunk_frame *frame, uint64_t data)
 {
-    if (*frame_argument(frame, hook->spec.cbarg) == data)
-        return hook->spec.cbarg;
+    unsigned said = named_callback_at(hook);
+
+    if (*frame_argument(frame, said) == data)
+        return said;
     for (unsigned position = 1; data && position <= NAMED_ARGUMENTS; position++) {
-        if (*frame_argument(frame, position) == data)
+        if (position != hook->spec.arg && *frame_argument(frame, position) == data)
             return position;
     }
     return 0;
@@ -127,13 +130,14 @@ static unsigned find_data(const struct named_hook *hook, struct thunk_frame *fra
 /* One that has run already is where it was said to be, too. */
 static unsigned find_node(const struct named_hook *hook, struct thunk_frame *frame)
 {
-    uint64_t value = *frame_argument(frame, hook->spec.cbarg);
+    unsigned said = named_callback_at(hook);
+    uint64_t value = *frame_argument(frame, said);
 
     if (kinds_is_node(hook, value) ||
         (!hook->spec.is_repeating && record_is_at((const struct record *)value)))
-        return hook->spec.cbarg;
+        return said;
     for (unsigned position = 1; position <= NAMED_ARGUMENTS; position++) {
-        if (kinds_is_node(hook, *frame_argument(frame, position)))
+        if (position != hook->spec.arg && kinds_is_node(hook, *frame_argument(frame, position)))
             return position;
     }
     return 0;
@@ -148,7 +152,7 @@ static void *run_as_ever(struct thunk *thunk, struct wrap *wrap)
 
 static void believe(struct named_hook *hook, struct thunk *of, unsigned position)
 {
-    if (position != hook->spec.cbarg)
+    if (position != named_callback_at(hook))
         named_record_missing(hook, position);
     named_found_right(hook, of);
 }

@@ -22,6 +22,8 @@ void named_record_missing(struct named_hook *hook, unsigned position)
     if (atomic_exchange(&hook->missing_record, 1 + position))
         return;
     if (position)
+        atomic_store(&hook->callback_at, (uint8_t)position);
+    if (position)
         log_msg(LOG_LEVEL_ERROR,
                 "BATON_HOOKS=\"%s\": a callback got its data as argument %u, expected cbarg=%u",
                 hook->spec.item, position, position);

@@ -204,8 +204,9 @@ NOT_ITS_DATA = [(way, arg) for way in ("pointer", "number", "same") for arg in (
 
 @test("a wrong arg= beside a right fn=: all runs, with all its arguments; it is counted and said", each=NOT_ITS_DATA)
 def not_its_data(way, arg):
-    for words in ((60,), (1000, "each")):
-        env = {"BATON_CARRY": KEY, "BATON_HOOKS": f"pool_submit(kind=call,fn=2,arg={arg})", "BATON_STRICT": "on"}
+    for words in ((60,), (1000, "each"), (1000, "now")):
+        function = "pool_now" if "now" in words else "pool_submit"
+        env = {"BATON_CARRY": KEY, "BATON_HOOKS": f"{function}(kind=call,fn=2,arg={arg})", "BATON_STRICT": "on"}
         after = run(arguments(), way, *map(str, words), env=env, launched=True).says(f"ran {words[0]} ", "broken 0")
         mine = after.complains(NO_DATA).reported()["hooks"][0]
         expect(mine["reason"] == NO_DATA and mine["unmet"] >= 1 and mine["fired"] == words[0], f"{mine}")
@@ -218,6 +219,17 @@ def its_data(way):
         after = run(arguments(), way, *words, env=env, launched=True).ok().quiet().clean()
         mine = after.reported()["hooks"][0]
         expect(mine["carried"] == mine["fired"] == int(words[0]), f"{mine}")
+
+
+@test("a wrong cbarg= is told once; where data was found it is looked for from then on, whatever is where it was said to be",
+      each=("pointer", "number", "same"))
+def not_there(way):
+    for words in (("5000",), ("5000", "each")):
+        env = {"BATON_CARRY": KEY, "BATON_HOOKS": "pool_submit(kind=call,fn=2,arg=3,cbarg=3)", "BATON_STRICT": "on"}
+        after = run(arguments(), way, *words, env=env, launched=True).ok().clean()
+        told = "as argument 1, expected cbarg=1"
+        mine = after.complains(told).reported()["hooks"][0]
+        expect(after.err.count(told) == 1 and mine["carried"] == mine["fired"] == int(words[0]), f"{mine}")
 
 
 NEVER = "never_called(kind=call,fn=1,arg=2)"

@@ -1,6 +1,6 @@
 /*
  * Pools whose submit functions have more arguments than a callback and its data. Everything that the program means by
- * them is looked at: a function that gets something else in their place is seen. usage: hooks_arguments WAY COUNT
+ * them is looked at: a function that gets something else in their place is seen. usage: hooks_arguments WAY COUNT [each|now]
  */
 #include <pthread.h>
 #include <stdio.h>
@@ -26,13 +26,30 @@ static int before(long a, long b)
     return a < b;
 }
 
-/* A priority that is none of ours is refused, and so is another size. */
-HERE int pool_submit(struct pool *pool, void (*function)(void *), void *data, long priority, const char *name)
+static const char job_name[] = "a job";
+
+static int is_meant(long priority, const char *name, const struct pool *pool, const void *owner)
 {
-    broken += before(priority, 0) || before(9, priority) || (name && strcmp(name, "a job") != 0);
+    return !before(priority, 0) && !before(9, priority) && (!name || name == job_name) && owner == &pool->room;
+}
+
+/* A priority, a name and an owner that are none of ours are refused. */
+HERE int pool_submit(struct pool *pool, void (*function)(void *), void *data, long priority, const char *name, void *owner)
+{
+    broken += !is_meant(priority, name, pool, owner);
     if (pool->count == pool->room || broken)
         return -1;
     pool->jobs[pool->count++] = (struct job){function, data};
+    return 0;
+}
+
+/* Runs it at once: what has not been needed for that is still where the arguments are. */
+HERE int pool_now(struct pool *pool, void (*function)(void *), void *data, long priority, const char *name, void *owner)
+{
+    broken += !is_meant(priority, name, pool, owner);
+    if (broken)
+        return -1;
+    function(data);
     return 0;
 }
 
@@ -54,20 +71,29 @@ static void same(void *data)
     broken += data != &ran;
 }
 
+/* Where a third argument would be is what the last job had: functions leave in registers what they please. */
 static void run(struct pool *pool)
 {
+    static void *last;
+
     pthread_setspecific(request_key, NULL);
-    for (long i = 0; i < pool->count; i++)
-        pool->jobs[i].function(pool->jobs[i].data);
+    for (long i = 0; i < pool->count; i++) {
+        void *data = pool->jobs[i].data;
+
+        ((void (*)(void *, void *, void *))(void *)pool->jobs[i].function)(data, NULL, last);
+        last = data;
+    }
     pool->count = 0;
 }
 
-/* EACH: a job runs before the next is handed over. */
+/* EACH: a job runs before the next is handed over; NOW: by its submitter. */
 int main(int argc, char **argv)
 {
     const char *way = argc > 1 ? argv[1] : "";
     long count = argc > 2 ? atol(argv[2]) : 1000;
-    int is_each = argc > 3;
+    int is_each = argc > 3 && !strcmp(argv[3], "each");
+    int (*submit)(struct pool *, void (*)(void *), void *, long, const char *, void *) =
+        argc > 3 && !is_each ? pool_now : pool_submit;
     struct pool pool = {calloc((size_t)count, sizeof(struct job)), 0, count};
     long *numbers = calloc((size_t)count, sizeof(long));
 
@@ -76,11 +102,11 @@ int main(int argc, char **argv)
         numbers[i] = i + 1;
         pthread_setspecific(request_key, (void *)numbers[i]);
         if (!strcmp(way, "pointer"))
-            pool_submit(&pool, task, &numbers[i], 0, "a job");
+            submit(&pool, task, &numbers[i], 0, job_name, &pool.room);
         else if (!strcmp(way, "number"))
-            pool_submit(&pool, number, (void *)numbers[i], 7, NULL);
+            submit(&pool, number, (void *)numbers[i], 7, NULL, &pool.room);
         else
-            pool_submit(&pool, same, &ran, 3, "a job");
+            submit(&pool, same, &ran, 3, job_name, &pool.room);
         if (is_each)
             run(&pool);
     }

@@ -163,10 +163,11 @@ static void add_waited(const struct live_head *head, json_t *report)
     memcpy(page, (const char *)head + LIVE_ROOM_AT, sizeof *page);
     if (waits_choose(page, &chosen))
         json_object_set_new(report, "waited",
-                            json_pack("{s:o,s:o,s:I,s:I}", "at", place_of(&chosen.waiter), "from",
-                                      place_of(&chosen.waker), "threads",
-                                      (json_int_t)chosen.threads, "wakes",
-                                      (json_int_t)chosen.wakes));
+                            json_pack("{s:o,s:o,s:I,s:I,s:I,s:I}", "at", place_of(&chosen.waiter),
+                                      "from", place_of(&chosen.waker), "threads",
+                                      (json_int_t)chosen.threads, "wakes", (json_int_t)chosen.wakes,
+                                      "held", (json_int_t)chosen.held, "missed",
+                                      (json_int_t)chosen.missed));
     free(page);
 }
 

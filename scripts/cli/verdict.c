@@ -26,6 +26,8 @@ struct sums {
     bool has_auto;
     const json_t
         *waited; /* where most threads waited and were woken, of all processes; NULL: not known */
+    const json_t
+        *held; /* the same of those that were woken by threads that had values, and saw none */
 };
 
 static const char *tasks(long long number)
@@ -107,6 +109,9 @@ static void sum_waited(const json_t *report, struct sums *sums)
 {
     const json_t *waited = json_object_get(report, "waited");
 
+    if (waited && report_number(waited, "held") > 0 &&
+        (!sums->held || report_number(waited, "held") > report_number(sums->held, "held")))
+        sums->held = waited;
     if (waited &&
         (!sums->waited || report_number(waited, "wakes") > report_number(sums->waited, "wakes")))
         sums->waited = waited;
@@ -206,6 +211,9 @@ static char *say_partial(const struct sums *sums, const struct problems *problem
                  clean(sums->why));
     if (!problems->count)
         text = joined("PARTIAL: %s; %s; why: man 7 baton, REPORT", ran, bare);
+    else if (!problems->item)
+        text = joined("PARTIAL: %s, but %s%s; which function: baton discover -- %s", ran,
+                      problems->text, bare, program);
     else
         text = joined("PARTIAL: %s, but %s%s%s; next: baton check %s %s", ran, problems->text, more,
                       bare, quoted(problems->item), program);
@@ -213,16 +221,57 @@ static char *say_partial(const struct sums *sums, const struct problems *problem
     return text;
 }
 
-static char *say_ok(const struct sums *sums, const struct problems *problems)
+/* The same beside what was carried, woken by threads that had values: "3 threads waited at A, woken from B by ..." */
+static char *say_held(const struct sums *sums)
 {
-    char empty[64] = "", unread[64] = "", *ran = say_tasks(sums, problems), *text;
+    long long threads = report_number(sums->held, "threads");
+
+    return joined("%s%s %s waited at %s, woken from %s by threads that had values,",
+                  grouped(threads), threads == WAITS_THREADS ? " or more" : "",
+                  threads == 1 ? "thread" : "threads", clean(report_text(sums->held, "at")),
+                  clean(report_text(sums->held, "from")));
+}
+
+/* What they looked for was not there: their tasks are wrong. */
+static void add_missed(const struct sums *sums, struct problems *problems)
+{
+    char *held;
+
+    if (!sums->held || report_number(sums->held, "missed") < 1)
+        return;
+    held = say_held(sums);
+    problems_add(problems, NULL, false,
+                 "%s looked for one and had none: likely a pool of the program's own", held);
+    free(held);
+}
+
+/* Not wrong as far as is known: they may have no use for the values, or be given them by hand. */
+static char *say_unhelped(const struct sums *sums, const char *program)
+{
+    char *held, *text;
+
+    if (!sums->held)
+        return allocated(strdup(""));
+    held = say_held(sums);
+    text =
+        joined("; %s and had none when they waited: if they work for these, baton discover -- %s",
+               held, program);
+    free(held);
+    return text;
+}
+
+static char *say_ok(const struct sums *sums, const struct problems *problems, const char *program)
+{
+    char empty[64] = "", unread[64] = "", *ran = say_tasks(sums, problems);
+    char *held = say_unhelped(sums, program), *text;
 
     if (sums->read >= 0 && sums->read < sums->with_value)
         snprintf(unread, sizeof unread, "; %s more did not look at them",
                  grouped(sums->with_value - sums->read));
     if (sums->empty)
         snprintf(empty, sizeof empty, "; %s more had none to see", grouped(sums->empty));
-    text = joined("ok: %s%s%s", ran, unread, empty);
+    text = joined("ok: %s%s%s%s", ran, unread, empty, held);
+    free(held);
     free(ran);
     return text;
 }
@@ -268,6 +317,8 @@ struct verdict verdict_of(const struct reports *reports, const char *typed)
     if (wrong)
         problems_add(&problems, "ITEM", false, "%s %s wrong (said above)", grouped(wrong),
                      wrong == 1 ? "setting is" : "settings are");
+    if (sums.with_value && sums.read)
+        add_missed(&sums, &problems);
     if (!sums.with_value || !sums.read) {
         char *pool = say_pool(&sums);
 
@@ -276,7 +327,7 @@ struct verdict verdict_of(const struct reports *reports, const char *typed)
     } else if (problems.count || sums.bare) {
         verdict = (struct verdict){VERDICT_PARTIAL, say_partial(&sums, &problems, name)};
     } else {
-        verdict = (struct verdict){VERDICT_OK, say_ok(&sums, &problems)};
+        verdict = (struct verdict){VERDICT_OK, say_ok(&sums, &problems, name)};
     }
     free(problems.text);
     free(name);

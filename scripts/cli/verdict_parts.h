@@ -19,7 +19,7 @@ struct problems {
     const char *wrong, *why; /* the first hook that was called and is wrong; NULL: none */
 };
 
-/* ITEM: what to check; the first that is added is remembered. */
+/* ITEM: what to check (NULL: no item is wrong); the first that is added is remembered. */
 void __attribute__((format(printf, 4, 5)))
 problems_add(struct problems *problems, const char *item, bool is_hook, const char *format, ...);
 /* Looks at each item of LIST ("slots" or "hooks"), and answers how many there are. has_values: some items were seen by

@@ -242,6 +242,7 @@ struct thread {
     struct thread_variables variables;
     bool is_reported;    /* the counters are in the live report */
     bool is_read;        /* reads.c */
+    bool has_missed;     /* a read that found nothing, of what is the thread's own (reads.c) */
     uint8_t worker;      /* strict.c */
     _Atomic int32_t tid; /* in the kernel, of the thread that has the block; 0: none (gone.c) */
     struct coroutines *coroutines; /* its stacks, once it has switched */

@@ -73,6 +73,8 @@ void *context_read_key(unsigned key_index)
         if (mark_attach(thread))
             thread->counts.read++;
     }
+    if (!value && thread->frame_mark & FRAME_THREAD)
+        thread->has_missed = true;
     return value;
 }
 

@@ -123,6 +123,16 @@ void slot_counts_tell_deferred(struct thread *thread)
         slot_counts_add(thread, thread->deferred.context, 0, count);
 }
 
+uint64_t slot_counts_runs(const struct thread *thread)
+{
+    const struct slot_count *counts = counts_of(thread);
+    uint64_t sum = (uint64_t)((int64_t)thread->deferred.from - thread->deferred.releases);
+
+    for (unsigned i = 0; counts && i < slots_count; i++)
+        sum += counts[i].attached;
+    return sum;
+}
+
 void slot_counts_forget(struct thread *thread)
 {
     struct slot_count *counts = counts_of(thread);

@@ -34,6 +34,9 @@ void slot_counts_tell_snapshot(struct thread *thread);
 void slot_counts_tell_batch(struct thread *thread);
 void slot_counts_tell_deferred(struct thread *thread);
 
+/* Runs of the calling thread with values, counted so far: a number that changes when there are more. Only reads. */
+uint64_t slot_counts_runs(const struct thread *thread);
+
 /* In a child: the thread counts from zero. */
 void slot_counts_forget(struct thread *thread);
 

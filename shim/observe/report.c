@@ -356,7 +356,8 @@ static void add_waited(struct text *text)
     add_string(text, waited.at);
     add(text, ",\"from\":");
     add_string(text, waited.from);
-    add(text, ",\"threads\":%u,\"wakes\":%u}", waited.threads, waited.wakes);
+    add(text, ",\"threads\":%u,\"wakes\":%u,\"held\":%u,\"missed\":%u}", waited.threads,
+        waited.wakes, waited.held, waited.missed);
 }
 
 /* All but the counters; what hooks count is told at exit only. */

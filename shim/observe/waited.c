@@ -11,11 +11,16 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "base/waits.h"
+#include "context/context.h"
+#include "context/internal.h"
+#include "context/slot_counts.h"
 #include "elf/elf.h"
+#include "slots/slots.h"
+#include "slots/words.h"
 
 _Static_assert(sizeof(struct waits_page) <= LIVE_ROOM, "it has to fit into the file's head");
 
-static struct waits_page *_Atomic *noted; /* where that library looks for its page */
+static struct waits_lent *noted; /* where that library looks for its page */
 
 /* A caller from there calls for somebody else. */
 static bool is_runtime(const char *name)
@@ -29,6 +34,19 @@ static bool is_runtime(const char *name)
             return true;
     }
     return false;
+}
+
+/* Of a library's own folder, and not of the system's, whose pools and loops are no business of the program's. */
+static bool is_own(const struct elf_module *module)
+{
+    static const char *const folders[] = {"/lib/", "/lib64/", "/usr/lib/", "/usr/lib64/",
+                                          "/usr/local/lib/"};
+
+    for (unsigned i = 0; !module->is_main && i < sizeof folders / sizeof *folders; i++) {
+        if (!strncmp(module->path, folders[i], strlen(folders[i])))
+            return false;
+    }
+    return true;
 }
 
 struct listing {
@@ -54,6 +72,7 @@ static int add_module(const struct elf_module *module, void *arg)
     out->lo = module->lo;
     out->hi = module->hi;
     out->is_runtime = is_runtime(module->name);
+    out->is_own = !out->is_runtime && is_own(module);
     fmt_buf(out->name, sizeof out->name, "%s", module->name);
     return ++listing->count == WAITS_MODULES;
 }
@@ -62,6 +81,75 @@ static int add_module(const struct elf_module *module, void *arg)
 static void begin_page(void *page)
 {
     ((struct waits_page *)page)->main_thread = waits_thread();
+}
+
+static uint64_t handed_over(const struct thread *thread)
+{
+    uint64_t sum = 0;
+
+    for (unsigned i = 0; i < FAMILIES_MAX; i++)
+        sum += thread->counts.carried[i] - thread->counts.empty[i];
+    return sum;
+}
+
+/* Values of the thread's own. Those that only a function reads it is taken to have that has handed over such before:
+ * nobody's function is called from here. */
+static bool has_own(uint64_t handed)
+{
+    if (handed && slots_have_copied && !slots_are_words)
+        return true;
+    for (unsigned i = 0; i < slots_key_count; i++) {
+        if (key_bindings[i].is_bound && slots_calls.key_read(key_bindings[i].key))
+            return true;
+    }
+    return words_are_any && !words_same(slots_initial);
+}
+
+/* Of the values of keys: others have another number. */
+static uint32_t number_of(void *const *values, bool is_own)
+{
+    uint64_t sum = 0;
+
+    for (unsigned i = 0; i < slots_key_count; i++) {
+        uint64_t value = 0;
+
+        if (!is_own)
+            value = (uintptr_t)values[i];
+        else if (key_bindings[i].is_bound)
+            value = (uintptr_t)slots_calls.key_read(key_bindings[i].key);
+        sum = (sum + value) * UINT64_C(0x9e3779b97f4a7c15);
+    }
+    return (uint32_t)(sum >> 32);
+}
+
+/* What is attached and was changed is the task's own; what it set of words beside that is not looked for. */
+static void look(struct waits_look *out, bool is_wait)
+{
+    struct thread *thread = thread_self;
+    struct context *attached = thread_is_attached(thread) ? thread->attached : NULL;
+    uint64_t handed = handed_over(thread);
+
+    *out = (struct waits_look){.dealings = handed + slot_counts_runs(thread)};
+    if (is_wait && thread->has_missed) {
+        out->has_missed = true;
+        thread->has_missed = false;
+    }
+    if (!attached || attached->flags & CONTEXT_EMPTY) {
+        out->sight = has_own(handed) ? WAITS_OWN : WAITS_NONE;
+        out->values = number_of(NULL, true);
+        return;
+    }
+    out->sight = WAITS_GIVEN;
+    if (!(attached->flags & CONTEXT_OVERLAY))
+        return;
+    if (attached->base->flags & CONTEXT_EMPTY)
+        out->sight = WAITS_NONE;
+    out->has_set = attached->flags & CONTEXT_TOUCHED;
+    out->values = number_of(attached->key, false);
+    for (unsigned i = 0; i < slots_key_count; i++) {
+        if (attached->key[i])
+            out->sight = out->has_set ? WAITS_OWN : WAITS_GIVEN;
+    }
 }
 
 void waited_begin(void)
@@ -73,7 +161,8 @@ void waited_begin(void)
         return;
     elf_each_startup(add_module, &listing);
     memcpy(listing.page->magic, WAITS_MAGIC, sizeof listing.page->magic);
-    live_lend((void *_Atomic *)noted, offsetof(struct waits_page, objects), begin_page);
+    noted->look = look;
+    live_lend((void *_Atomic *)&noted->page, offsetof(struct waits_page, objects), begin_page);
 }
 
 static void name_place(const struct waits_place *place, char *buf, size_t n)
@@ -91,7 +180,7 @@ static void name_place(const struct waits_place *place, char *buf, size_t n)
 
 bool waited_most(struct waited *out)
 {
-    const struct waits_page *page = noted ? atomic_load(noted) : NULL;
+    const struct waits_page *page = noted ? atomic_load(&noted->page) : NULL;
     struct waits_chosen chosen;
 
     if (!page || !waits_choose(page, &chosen))
@@ -100,5 +189,7 @@ bool waited_most(struct waited *out)
     name_place(&chosen.waker, out->from, sizeof out->from);
     out->threads = chosen.threads;
     out->wakes = chosen.wakes;
+    out->held = chosen.held;
+    out->missed = chosen.missed;
     return true;
 }

@@ -5,8 +5,8 @@
 #include <stdbool.h>
 
 struct waited {
-    char at[80], from[80]; /* MODULE+0xOFFSET, of the calls */
-    unsigned threads, wakes;
+    char at[80], from[80];                 /* MODULE+0xOFFSET, of the calls */
+    unsigned threads, wakes, held, missed; /* as in struct waits_chosen */
 };
 
 /* Lends that library, if it is loaded, the room in the live report's file. */

@@ -19,7 +19,7 @@
 #define EXPORTED __attribute__((visibility("default")))
 
 /* Set by libbaton.so, which finds it by name. */
-extern EXPORTED struct waits_page *_Atomic baton_waits_page;
+extern EXPORTED struct waits_lent baton_waits_page;
 
 /* FROM and FRAME: the return address and the frame of the function that the program called. */
 void waits_note(struct waits_page *page, const void *object, bool is_wait, const void *from,
@@ -27,13 +27,14 @@ void waits_note(struct waits_page *page, const void *object, bool is_wait, const
 /* Up to where the stack above FRAME can be read for sure. */
 uintptr_t waits_readable_end(uintptr_t frame);
 
-#define NOTE(object, is_wait)                                                                    \
-    do {                                                                                         \
-        struct waits_page *page = atomic_load_explicit(&baton_waits_page, memory_order_relaxed); \
-        if (page)                                                                                \
-            waits_note(page, object, is_wait,                                                    \
-                       __builtin_extract_return_addr(__builtin_return_address(0)),               \
-                       __builtin_frame_address(0));                                              \
+#define NOTE(object, is_wait)                                                      \
+    do {                                                                           \
+        struct waits_page *page =                                                  \
+            atomic_load_explicit(&baton_waits_page.page, memory_order_relaxed);    \
+        if (page)                                                                  \
+            waits_note(page, object, is_wait,                                      \
+                       __builtin_extract_return_addr(__builtin_return_address(0)), \
+                       __builtin_frame_address(0));                                \
     } while (0)
 
 /* What fortified programs call in place of them, and what the headers of an older C library do not have. */

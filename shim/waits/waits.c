@@ -20,7 +20,7 @@
 enum { SAMPLES_MAX = 200, PROBES = 8, STACK_WORDS = 64, PAGE = 4096 };
 
 /* Set by libbaton.so, which finds it by name. */
-EXPORTED struct waits_page *_Atomic baton_waits_page;
+EXPORTED struct waits_lent baton_waits_page;
 
 /* ---- who called ---- */
 
@@ -122,6 +122,49 @@ static bool has_waited(const struct waits_object *at, uint32_t thread)
     return false;
 }
 
+/* Of the calling thread, since it was first seen here: its block may have been another's before. */
+static __thread struct {
+    uint64_t before;
+    bool is_met, has_dealt; /* has ever had to do with values */
+} seen __attribute__((tls_model("initial-exec")));
+
+static void look(struct waits_look *out, bool is_wait)
+{
+    *out = (struct waits_look){.sight = WAITS_GIVEN};
+    if (baton_waits_page.look)
+        baton_waits_page.look(out, is_wait);
+    if (!seen.is_met) {
+        seen.before = out->dealings;
+        seen.is_met = true;
+    }
+    seen.has_dealt |= out->sight != WAITS_NONE || out->has_set || out->dealings != seen.before;
+}
+
+static void note_waker(struct waits_object *at)
+{
+    struct waits_look seen_now;
+
+    look(&seen_now, false);
+    if (seen_now.sight != WAITS_OWN)
+        return;
+    at->held++;
+    at->turns += at->values != seen_now.values;
+    at->values = seen_now.values;
+}
+
+static void note_waiter(struct waits_object *at, bool is_back)
+{
+    struct waits_look seen_now;
+
+    look(&seen_now, true);
+    if (seen.has_dealt) {
+        at->others++;
+    } else if (is_back) {
+        at->bare++;
+        at->missed += seen_now.has_missed;
+    }
+}
+
 /* What is counted by two threads at once may be counted once: it is a sample. */
 void waits_note(struct waits_page *page, const void *object, bool is_wait, const void *from,
                 const void *frame)
@@ -136,12 +179,14 @@ void waits_note(struct waits_page *page, const void *object, bool is_wait, const
         if (has_waited(at, thread))
             return;
         at->wakes++;
+        note_waker(at);
         vote(&at->waker, &at->waker_votes, caller(page, (uintptr_t)from, frame));
         return;
     }
     at->waits++;
     vote(&at->waiter, &at->waiter_votes, caller(page, (uintptr_t)from, frame));
     at->has_main |= thread == page->main_thread;
+    note_waiter(at, has_waited(at, thread));
     count = atomic_load_explicit(&at->threads_count, memory_order_relaxed);
     if (count < WAITS_THREADS && !has_waited(at, thread)) {
         at->threads[count] = thread;

@@ -92,6 +92,44 @@ def names_who_waits(name):
         baton("run", "--verdict", "--report", report, "--carry", "key:request_key", "--", GLIB).ok().complains("ok: 5 tasks saw")
 
 
+WAITED = r"\d threads? waited at (pool_\w+\+0x[0-9a-f]+), woken from (pool_\w+\+0x[0-9a-f]+) by threads that had values, "
+RAN = r"100 tasks (?:saw|ran with) their submitter's values[^\n]*"
+BESIDE = rf"baton: PARTIAL: {RAN}, but {WAITED}looked for one and had none: likely a pool of the program's own; which function: baton discover -- "
+UNHELPED = rf"baton: ok: {RAN}; {WAITED}and had none when they waited: if they work for these, baton discover -- "
+
+
+@needs("glibc 2.34")
+@test("a pool of the program's own beside what is carried: the verdict names it, at exit and in the report; of variables, "
+      "which it might pass on by itself, it says what it has seen", each=("key:tenant_key", "tls:current_request", "key:tenant_key;tls:current_request"))
+def names_a_pool_beside(items, tmp_path):
+    program, report = PROGRAMS / "pool_beside", tmp_path / "counts"
+    said = baton("run", "--verdict", "--report", report, "--carry", items, "--", program, "own").err
+    found = re.match(BESIDE if "key:" in items else UNHELPED, said)
+    expect(found, said)
+    expect("run" in function_at(program, found[1]) and "enqueue" in function_at(program, found[2]), said)
+    waited = json.loads(report.read_text())["waited"]
+    expect((waited["at"], waited["from"]) == found.groups() and waited["held"] == 100 <= waited["wakes"] <= 101, waited)
+    expect((waited["missed"] > 50) == ("key:" in items), waited)
+    baton("run", "--require", "--carry", items, "--", program, "own").exits(65 if "key:" in items else 0)
+    stripped = tmp_path / "pool_stripped"
+    if items.startswith("tls"):
+        offset = next(int(line.split()[1], 16) for line in subprocess.run(["readelf", "-sW", program], capture_output=True, text=True, check=True)
+                      .stdout.splitlines() if " TLS " in line and line.endswith("current_request"))
+        subprocess.run(["strip", "-o", stripped, program], check=True)
+        said = baton("run", "--verdict", "--carry", f"tls:pool_stripped+0x{offset:x}:8", "--", stripped, "own").err
+        expect(re.match(UNHELPED, said), said)
+
+
+@needs("glibc 2.34")
+@test("who waits and is right is accused of nothing: values passed on by hand, who needs none, who awaits answers, who collects what is done",
+      each=("hand", "quiet", "log", "future", "collect"))
+def names_nobody_who_is_right(mode):
+    for items in ("key:tenant_key", "tls:current_request", "key:tenant_key;tls:current_request"):
+        said = baton("run", "--verdict", "--carry", items, "--", PROGRAMS / "pool_beside", mode).err
+        is_unhelped = mode == "log" or (mode == "quiet" and items.startswith("tls"))
+        expect(re.match(UNHELPED, said) if is_unhelped else re.match("baton: ok: [12]00 tasks", said) and "waited at" not in said, said)
+
+
 @test("counts by item: handoffs that captured a value, those that had none, runs that it was attached in", each=CARRIERS)
 def counts_by_item(kind):
     def counts(captured, empty, attached, program, mode):

@@ -63,6 +63,50 @@ START_TEST(test_waits_for_an_answer)
 }
 END_TEST
 
+/* What stands for a pool that saw none of the values, and all that makes it none. */
+START_TEST(test_waits_held)
+{
+    struct waits_chosen chosen;
+    struct waits_object *pool;
+
+    begin();
+    page.modules[0].is_own = 1;
+    pool = add(0, 0x2000, 0x3000, 5, 7);
+    pool->held = pool->bare = 4;
+    pool->missed = pool->turns = 3;
+    add(1, 0x4000, 0x5000, 900, 8); /* woken more, by nobody that had any */
+    ck_assert(waits_choose(&page, &chosen));
+    ck_assert_uint_eq(chosen.waiter.address, 0x1fff);
+    ck_assert_uint_eq(chosen.held, 4);
+    ck_assert_uint_eq(chosen.missed, 0);
+    pool->missed = 4; /* looked for it, while it was always the same */
+    ck_assert(waits_choose(&page, &chosen));
+    ck_assert_uint_eq(chosen.missed, 0);
+    pool->turns = 4;
+    ck_assert(waits_choose(&page, &chosen));
+    ck_assert_uint_eq(chosen.missed, 4);
+#define IS_NONE(WHAT)                            \
+    do {                                         \
+        struct waits_page before = page;         \
+        WHAT;                                    \
+        ck_assert(waits_choose(&page, &chosen)); \
+        ck_assert_uint_eq(chosen.held, 0);       \
+        ck_assert_uint_eq(chosen.missed, 0);     \
+        page = before;                           \
+    } while (0)
+    IS_NONE(pool->held = 3);
+    IS_NONE(pool->wakes = 10);
+    IS_NONE(pool->bare = 3);
+    IS_NONE(pool->others = 1);
+    IS_NONE(pool->has_main = 1);
+    IS_NONE(page.modules[0].is_own = 0);
+    IS_NONE(pool->waker = 0xa000);
+    IS_NONE(pool->waiter = pool->waker = 0xa000);
+    ck_assert(waits_choose(&page, &chosen));
+    ck_assert_uint_eq(chosen.held, 4);
+}
+END_TEST
+
 START_TEST(test_waits_believes_nothing)
 {
     struct waits_chosen chosen;
@@ -92,6 +136,7 @@ int main(void)
 
     tcase_add_test(tests, test_waits_most);
     tcase_add_test(tests, test_waits_for_an_answer);
+    tcase_add_test(tests, test_waits_held);
     tcase_add_test(tests, test_waits_believes_nothing);
     return suite_run("waits", tests);
 }

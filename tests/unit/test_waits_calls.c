@@ -28,7 +28,7 @@ static void begin(void)
 {
     memset(&page, 0, sizeof page);
     page.main_thread = waits_thread();
-    atomic_store(&baton_waits_page, &page);
+    atomic_store(&baton_waits_page.page, &page);
 }
 
 /* All that there is: calls of it are somebody else's, and nothing of it is looked into. */
@@ -59,7 +59,7 @@ START_TEST(test_waits_ends)
         ck_assert_int_eq(sem_wait(&sem), 0);
     ck_assert_uint_eq(at->waits, SAMPLES_MAX);
     ck_assert_uint_eq(at->has_main, 1);
-    atomic_store(&baton_waits_page, NULL);
+    atomic_store(&baton_waits_page.page, NULL);
 }
 END_TEST
 
@@ -78,7 +78,7 @@ START_TEST(test_waits_threads)
         ck_assert_uint_eq(at->threads[WAITS_THREADS - 1], i ? 0 : waits_thread());
         at->threads[WAITS_THREADS - 1] = 0;
     }
-    atomic_store(&baton_waits_page, NULL);
+    atomic_store(&baton_waits_page.page, NULL);
 }
 END_TEST
 
@@ -136,7 +136,7 @@ START_TEST(test_waits_stack)
     frame = (uintptr_t)__builtin_frame_address(0);
     ck_assert_uint_eq(waits_readable_end(frame), (uintptr_t)__libc_stack_end);
     munmap(stack, 2 * PAGE);
-    atomic_store(&baton_waits_page, NULL);
+    atomic_store(&baton_waits_page.page, NULL);
 }
 END_TEST
 
@@ -165,7 +165,7 @@ START_TEST(test_waits_holes)
     ck_assert_uint_eq(caller(&page, 0x2000, words), words[3]);
 #endif
     munmap(text, 3 * PAGE);
-    atomic_store(&baton_waits_page, NULL);
+    atomic_store(&baton_waits_page.page, NULL);
 }
 END_TEST
 
@@ -213,7 +213,7 @@ START_TEST(test_waits_cancelled)
     pthread_mutex_unlock(&lock);
     ck_assert_uint_eq(object_of(&page, &never)->threads_count, 1);
     ck_assert_uint_eq(object_of(&page, &never)->has_main, 0);
-    atomic_store(&baton_waits_page, NULL);
+    atomic_store(&baton_waits_page.page, NULL);
 }
 END_TEST
 
@@ -246,7 +246,7 @@ START_TEST(test_waits_in_a_handler)
     sigaction(SIGUSR1, &before, NULL);
     ck_assert_uint_eq(object_of(&page, &posted)->looks, 1);
     ck_assert_uint_ge(object_of(&page, &posted)->waits, 1);
-    atomic_store(&baton_waits_page, NULL);
+    atomic_store(&baton_waits_page.page, NULL);
 }
 END_TEST
 

@@ -223,6 +223,7 @@ static void read_settings(char **environment)
     hooks_are_seen = is_watched || is_strict();
     if (known_is_waiting)
         loader_watch(look_for_known);
+    loader_begin();
     hooks_init(&config, slots_count > 0 || is_watched, slots_key_count > 0 || slots_have_native);
     look_at_targets();
     log_count();
@@ -308,7 +309,7 @@ static bool claim_start(void)
 
     if (!atomic_compare_exchange_strong(&start_claim, &none, arch_tp()))
         return false;
-    sandbox_begin();
+    sandbox_begin(elf_libc);
     atomic_store(&start_process, sandbox_getpid());
     return true;
 }

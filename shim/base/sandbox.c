@@ -10,7 +10,6 @@
 #include "base/sandbox.h"
 
 #include <errno.h>
-#include <gnu/libc-version.h>
 #include <linux/futex.h>
 #include <signal.h>
 #include <stddef.h>
@@ -399,9 +398,8 @@ static bool tells_of_filter(const char *text, long len)
 bool sys_status_is_fstat;
 
 /* From 2.33 to 2.38 the C library, and its loader, asked about a descriptor by newfstatat. */
-static bool is_fstat_a_call(void)
+static bool is_fstat_a_call(const char *version)
 {
-    const char *version = gnu_get_libc_version();
     unsigned minor = 0;
 
     if (strncmp(version, "2.", 2))
@@ -411,8 +409,9 @@ static bool is_fstat_a_call(void)
     return minor < 33 || minor > 38;
 }
 
-void sandbox_begin(void)
+void sandbox_begin(void *(*find)(const char *name))
 {
+    const char *(*version)(void);
     char text[2048];
     long got, fd = SYS_CALL(openat, AT_FDCWD, "/proc/thread-self/status", O_RDONLY | O_CLOEXEC);
 
@@ -425,10 +424,11 @@ void sandbox_begin(void)
         return;
     text[got] = '\0';
     was_there = true;
-    sys_status_is_fstat = is_fstat_a_call();
     own_process = number_behind(text, "\nTgid:\t");
     own_thread = number_behind(text, "\nPid:\t");
     own_pointer = arch_tp();
+    version = (const char *(*)(void))find("gnu_get_libc_version");
+    sys_status_is_fstat = version && is_fstat_a_call(version());
 }
 
 void sandbox_end(void)

@@ -66,9 +66,10 @@ static inline bool sandbox_allows_owners(void)
 /*
  * A filter that was there before the program, and so may end it at whatever it and its loader do not call: is there one?
  * Asked of /proc, as the loader opens and reads its libraries. While this thread starts us, its number and its process's
- * are known from there, too; before and afterwards, and where no filter was, the system is asked for them.
+ * are known from there, too; before and afterwards, and where no filter was, the system is asked for them. FIND finds a
+ * function of the C library's: which call its fstat is depends on its version.
  */
-void sandbox_begin(void);
+void sandbox_begin(void *(*find)(const char *name));
 void sandbox_end(void);
 bool sandbox_was_there(void);
 int sandbox_getpid(void);

@@ -8,9 +8,10 @@
 #include "elf/elf.h"
 
 #include <string.h>
-#include <sys/auxv.h>
+#include <elf.h>
 
 #include "base/arch.h"
+#include "base/auxv.h"
 #include "elf/file.h"
 
 #define VERSYM_HIDDEN 0x8000
@@ -187,8 +188,8 @@ void *elf_symbol_address(const struct elf_symbol *symbol)
 
     if (!symbol->is_ifunc)
         return (void *)symbol->value;
-    argument.hwcap = getauxval(AT_HWCAP);
-    argument.hwcap2 = getauxval(AT_HWCAP2);
+    argument.hwcap = auxv_get(AT_HWCAP);
+    argument.hwcap2 = auxv_get(AT_HWCAP2);
     return resolve(argument.hwcap | 1ul << 62, &argument);
 }
 

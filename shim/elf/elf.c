@@ -221,16 +221,6 @@ char **elf_environment(void)
     return variable ? *variable : NULL;
 }
 
-const char *elf_open_error(void)
-{
-    /* Not linked to: older C libraries have it in a library of its own. */
-    const char *(*error)(void) =
-        (const char *(*)(void))elf_lookup_global("dlerror", NULL, NULL, NULL);
-    const char *text = error ? error() : NULL;
-
-    return text ? text : "cannot be loaded";
-}
-
 uintptr_t elf_heap_end(void)
 {
     static const void *const nothing;

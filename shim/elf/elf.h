@@ -185,7 +185,21 @@ void *elf_linked_next(const void *address, const char *name);
 /* The C library's environ; NULL: there is none yet, or the program took it away. Looked for at each call. */
 char **elf_environment(void);
 
-/* What the loader says about the last dlopen that failed; a text in any case. */
+/* A function of the C library's own, whoever else has one of that name. NULL: it has none. */
+void *elf_libc(const char *name);
+
+/* dlopen and dlsym of the C library's own, for us, from where the program may be called (not under the loader's lock). What
+ * is opened is told to elf_opener (interpose/loader.c), which calls OPEN; NULL: nobody wants to know. */
+typedef void *elf_open_call(const char *path, int mode);
+extern void *(*elf_opener)(elf_open_call *open, const char *path, int mode)
+    __attribute__((visibility("hidden")));
+void *elf_open(const char *path, int mode);
+void *elf_open_symbol(void *library, const char *name);
+/* The same where a program has no libdl, before glibc 2.34. */
+void *elf_open_bare(const char *path, int mode);
+void *elf_open_bare_symbol(void *library, const char *name);
+
+/* What the loader says about the last of these that failed; a text in any case. */
 const char *elf_open_error(void);
 
 /* Where a function or object is at run time; calls the resolver of an indirect function. */

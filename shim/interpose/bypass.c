@@ -124,8 +124,7 @@ static int lead_module_back(const struct elf_module *module, void *arg)
 bool bypass_opened(void *handle)
 {
     /* Not linked to: older C libraries have it in a library of its own. */
-    int (*info)(void *, int, void *) =
-        (int (*)(void *, int, void *))elf_lookup_global("dlinfo", NULL, NULL, NULL);
+    int (*info)(void *, int, void *) = (int (*)(void *, int, void *))elf_libc("dlinfo");
     int saved_errno = errno;
     bool was_bypassed = false;
     struct link_map *map;

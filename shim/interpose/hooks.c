@@ -7,9 +7,7 @@
  */
 #include "interpose/hooks.h"
 
-#include <dlfcn.h>
 #include <errno.h>
-#include <limits.h>
 #include <stdatomic.h>
 #include <stddef.h>
 #include <string.h>
@@ -105,37 +103,14 @@ static long missing_function(void)
     return 0;
 }
 
-/*
- * Before glibc 2.34 dlopen is in libdl, which not every program has. What we want to open ourselves (adapters, the unwinder)
- * is opened by what the C library opens its own plugins by.
- */
-static void *open_by_libc(const char *path, int mode)
-{
-    enum { BY_A_PROGRAM = INT_MIN }; /* __RTLD_DLOPEN */
-    void *(*open)(const char *, int) =
-        (void *(*)(const char *, int))next_find_startup("__libc_dlopen_mode");
-
-    return open ? open(path, mode | BY_A_PROGRAM) : NULL;
-}
-
-static void *find_in_libc(void *library, const char *name)
-{
-    void *(*find)(void *, const char *) =
-        (void *(*)(void *, const char *))next_find_startup("__libc_dlsym");
-
-    if (library == RTLD_DEFAULT)
-        return elf_lookup_global(name, NULL, NULL, NULL);
-    return find && library != RTLD_NEXT ? find(library, name) : NULL;
-}
-
 void *hooks_real_for(enum hook_id id, const void *caller)
 {
     void *real = next_find_for(hooks_name(id), caller);
 
     if (real)
         return real;
-    return id == HOOK_dlopen  ? (void *)open_by_libc
-           : id == HOOK_dlsym ? (void *)find_in_libc
+    return id == HOOK_dlopen  ? (void *)elf_open_bare
+           : id == HOOK_dlsym ? (void *)elf_open_bare_symbol
                               : (void *)missing_function;
 }
 

@@ -15,6 +15,7 @@
 #include <stdatomic.h>
 
 #include "context/context.h"
+#include "elf/elf.h"
 #include "interpose/bypass.h"
 #include "interpose/deepbind.h"
 #include "interpose/early.h"
@@ -97,6 +98,23 @@ static void *open_and_look(const char *file, int mode)
 
     look_what_came();
     return handle;
+}
+
+/* What is opened for us. */
+static void *open_for_us(elf_open_call *open, const char *file, int mode)
+{
+    void *handle;
+
+    look_what_came();
+    note_opening(file, mode);
+    handle = open(file, mode);
+    look_what_came();
+    return handle;
+}
+
+void loader_begin(void)
+{
+    elf_opener = open_for_us;
 }
 
 void *loader_note_dlopen(const char *file, int mode, long unused, const void *caller)

@@ -2,6 +2,9 @@
 #ifndef BATON_INTERPOSE_LOADER_H
 #define BATON_INTERPOSE_LOADER_H
 
+/* From now on what is opened for us is noted as what the program opens. */
+void loader_begin(void);
+
 /* A library is about to be opened. NULL: nobody asks. */
 extern void (*loader_opened_hook)(void);
 

@@ -102,9 +102,9 @@ void publish_begin(const struct config *config)
     slash = strrchr(module.path, '/');
     fmt_buf(path, sizeof path, "%.*sadapters/otel-publish.so",
             slash ? (int)(slash + 1 - module.path) : 0, module.path);
-    library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    library = elf_open(path, RTLD_NOW | RTLD_LOCAL);
     if (library)
-        *(void **)&place = dlsym(library, "baton_publish_place");
+        *(void **)&place = elf_open_symbol(library, "baton_publish_place");
     if (!place) {
         log_msg(LOG_LEVEL_ERROR, "BATON_PUBLISH: %s cannot be loaded", path);
         return;

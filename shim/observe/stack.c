@@ -52,9 +52,9 @@ void stack_start(void)
         slots_calls.caller = caller;
     if (slots_calls.backtrace)
         return;
-    library = dlopen("libunwind.so.8", RTLD_LAZY | RTLD_LOCAL);
+    library = elf_open("libunwind.so.8", RTLD_LAZY | RTLD_LOCAL);
     if (library)
-        unwind = (int (*)(void **, int))dlsym(library, "unw_backtrace");
+        unwind = (int (*)(void **, int))elf_open_symbol(library, "unw_backtrace");
     if (unwind)
         slots_calls.backtrace = backtrace;
     if (!slots_calls.backtrace)

@@ -13,6 +13,7 @@
 #include <ucontext.h>
 
 #include "base/arch.h"
+#include "elf/elf.h"
 
 enum { CURSOR_WORDS = 4096 / 8, SIGNAL_FRAME = 1 };
 
@@ -29,15 +30,17 @@ bool unwinder_load(void)
 
     if (backtrace_plain)
         return true;
-    library = dlopen("libunwind.so.8", RTLD_LAZY | RTLD_LOCAL);
+    library = elf_open("libunwind.so.8", RTLD_LAZY | RTLD_LOCAL);
     if (!library)
         return false;
-    init_local = (int (*)(void *, void *))dlsym(library, ARCH_UNWIND("L", "init_local"));
-    init_local_2 = (int (*)(void *, void *, int))dlsym(library, ARCH_UNWIND("L", "init_local2"));
-    step = (int (*)(void *))dlsym(library, ARCH_UNWIND("L", "step"));
-    get_reg = (int (*)(void *, int, uintptr_t *))dlsym(library, ARCH_UNWIND("L", "get_reg"));
-    get_context = (int (*)(void *))dlsym(library, ARCH_UNWIND("", "getcontext"));
-    backtrace_plain = (int (*)(void **, int))dlsym(library, "unw_backtrace");
+    init_local = (int (*)(void *, void *))elf_open_symbol(library, ARCH_UNWIND("L", "init_local"));
+    init_local_2 =
+        (int (*)(void *, void *, int))elf_open_symbol(library, ARCH_UNWIND("L", "init_local2"));
+    step = (int (*)(void *))elf_open_symbol(library, ARCH_UNWIND("L", "step"));
+    get_reg =
+        (int (*)(void *, int, uintptr_t *))elf_open_symbol(library, ARCH_UNWIND("L", "get_reg"));
+    get_context = (int (*)(void *))elf_open_symbol(library, ARCH_UNWIND("", "getcontext"));
+    backtrace_plain = (int (*)(void **, int))elf_open_symbol(library, "unw_backtrace");
     return backtrace_plain != NULL;
 }
 

@@ -150,14 +150,14 @@ static void adapter_resolve(struct slot *slot)
             slot_refuse(slot, why);
             return;
         }
-        library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+        library = elf_open(path, RTLD_NOW | RTLD_LOCAL);
         if (!library) {
             log_msg(LOG_LEVEL_INFO, "%s: %s", slot->item, elf_open_error());
             slot->reason =
                 "cannot be loaded, perhaps because its library is not (BATON_LOG=info says more)";
             return;
         }
-        table = dlsym(library, "baton_adapter");
+        table = elf_open_symbol(library, "baton_adapter");
         if (!table) {
             slot_refuse(slot, "not an adapter: it exports no baton_adapter");
             return;

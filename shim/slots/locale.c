@@ -11,15 +11,19 @@
 #include "elf/elf.h"
 #include "slots/slots.h"
 
-/* The addresses of functions of our own: those of the C library's the loader would have to find at every start. */
+/* The C library's own, whoever else has one: it is what a thread's locale is for the C library that is carried. */
+static locale_t (*use)(locale_t locale);
+static void *(*copy)(void *locale);
+static void (*let_go)(void *locale);
+
 static void *copy_locale(void *locale)
 {
-    return duplocale(locale);
+    return copy(locale);
 }
 
 static void free_locale(void *locale)
 {
-    freelocale(locale);
+    let_go(locale);
 }
 
 static bool locale_parse(struct slot *slot, char *text, struct slot_error *error)
@@ -38,12 +42,20 @@ static bool locale_parse(struct slot *slot, char *text, struct slot_error *error
 
 static void locale_resolve(struct slot *slot)
 {
-    slot_bound(slot, "the C library", "uselocale");
+    use = (locale_t(*)(locale_t))elf_libc("uselocale");
+    if (slot->policy != POLICY_SHARE) {
+        copy = (void *(*)(void *))elf_libc("duplocale");
+        let_go = (void (*)(void *))elf_libc("freelocale");
+    }
+    if (use && (slot->policy == POLICY_SHARE || (copy && let_go)))
+        slot_bound(slot, "the C library", "uselocale");
+    else
+        slot_refuse(slot, "the C library has no locales of threads");
 }
 
 static bool locale_read(const struct slot *slot, void *value)
 {
-    locale_t now = uselocale((locale_t)0);
+    locale_t now = use((locale_t)0);
     bool is_own = now != LC_GLOBAL_LOCALE;
 
     if (!is_own && slot->policy != POLICY_SHARE)
@@ -57,12 +69,12 @@ static void locale_write(const struct slot *slot, void *value)
     locale_t wanted;
 
     memcpy(&wanted, value, sizeof wanted);
-    uselocale(wanted ? wanted : LC_GLOBAL_LOCALE);
+    use(wanted ? wanted : LC_GLOBAL_LOCALE);
 }
 
 static bool locale_same(const struct slot *slot, const void *value)
 {
-    locale_t wanted, now = uselocale((locale_t)0);
+    locale_t wanted, now = use((locale_t)0);
 
     memcpy(&wanted, value, sizeof wanted);
     return now == (wanted ? wanted : LC_GLOBAL_LOCALE);
@@ -76,7 +88,7 @@ static void locale_initial(const struct slot *slot, void *value)
 
 static uint64_t locale_get(const struct slot *slot)
 {
-    locale_t now = uselocale((locale_t)0);
+    locale_t now = use((locale_t)0);
 
     return slot->policy != POLICY_SHARE && now == LC_GLOBAL_LOCALE ? 0 : (uintptr_t)now;
 }
@@ -84,13 +96,13 @@ static uint64_t locale_get(const struct slot *slot)
 /* Not with dup. */
 static void locale_put(const struct slot *slot, uint64_t wanted)
 {
-    uselocale((locale_t)(uintptr_t)wanted);
+    use((locale_t)(uintptr_t)wanted);
 }
 
 /* The C library's own: given NULL it asks. */
 static uint64_t (*locale_direct(const struct slot *slot))(const struct slot *)
 {
-    return (uint64_t(*)(const struct slot *))elf_lookup_global("uselocale", NULL, NULL, NULL);
+    return (uint64_t(*)(const struct slot *))(void (*)(void))use;
 }
 
 static const struct slot_form locale_form = {

@@ -99,7 +99,7 @@ void slot_pin(const void *address)
 
     if (!elf_module_at(address, &module) || elf_module_is_startup(&module))
         return;
-    dlopen(module.path, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);
+    elf_open(module.path, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);
 }
 
 /*

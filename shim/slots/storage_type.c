@@ -154,15 +154,15 @@ static const char *bind_codec(struct storage_type *type, const char *path, const
 
     if (why)
         return why;
-    library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    library = elf_open(path, RTLD_NOW | RTLD_LOCAL);
     if (!library) {
         log_msg(LOG_LEVEL_INFO, "%s: %s", path, elf_open_error());
         return "its codec cannot be loaded (BATON_LOG=info says more)";
     }
     fmt_buf(name, sizeof name, "%s_clone", prefix);
-    type->clone = (void *(*)(const void *))dlsym(library, name);
+    type->clone = (void *(*)(const void *))elf_open_symbol(library, name);
     fmt_buf(name, sizeof name, "%s_destroy", prefix);
-    type->destroy = (void (*)(void *))dlsym(library, name);
+    type->destroy = (void (*)(void *))elf_open_symbol(library, name);
     return type->clone && type->destroy ? NULL : TYPED_LACKS_FUNCTIONS;
 }
 
@@ -202,12 +202,12 @@ static const char *bind_qt(struct storage_type *type, const struct known *known,
 /* As MODULE would reach it: what was opened for its opener only, a C++ library too, is not seen by others. */
 static void *symbol_for(const struct elf_module *module, const char *name)
 {
-    void *found = dlsym(RTLD_DEFAULT, name), *library;
+    void *found = elf_open_symbol(RTLD_DEFAULT, name), *library;
 
     if (found || module->is_main)
         return found;
-    library = dlopen(module->path, RTLD_LAZY | RTLD_NOLOAD); /* for good: it will be pinned */
-    return library ? dlsym(library, name) : NULL;
+    library = elf_open(module->path, RTLD_LAZY | RTLD_NOLOAD); /* for good: it will be pinned */
+    return library ? elf_open_symbol(library, name) : NULL;
 }
 
 const char *storage_type_bind(struct storage_type *type, const struct elf_module *module,

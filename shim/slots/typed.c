@@ -71,7 +71,7 @@ static void *codec_function(void *library, const struct typed *typed, const char
     char name[NAME_SIZE];
 
     fmt_buf(name, sizeof name, "%s_%s", typed->prefix, what);
-    return dlsym(library, name);
+    return elf_open_symbol(library, name);
 }
 
 static const char *open_codec(const struct slot *slot, const struct elf_module *module,
@@ -93,7 +93,7 @@ static const char *open_codec(const struct slot *slot, const struct elf_module *
     why = infile_distrust(path); /* it may have changed since the setting was read */
     if (why)
         return why;
-    *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    *library = elf_open(path, RTLD_NOW | RTLD_LOCAL);
     if (*library)
         return NULL;
     log_msg(LOG_LEVEL_INFO, "%s: %s", slot->item, elf_open_error());
@@ -173,7 +173,7 @@ static const char *take_bits(struct typed *typed)
     unsigned key;
 
     if (!bits_used) {
-        at_thread_end = dlsym(RTLD_DEFAULT, "__cxa_thread_atexit_impl");
+        at_thread_end = elf_libc("__cxa_thread_atexit_impl");
         if (!at_thread_end || !calls->key_create || calls->key_create(&key, keep_bits) != 0)
             return "this C library does not say when a thread's objects end";
         bits_key = key;

@@ -223,7 +223,7 @@ def valgrind(program, *args):
     carry(item, "valgrind", *trace, PROGRAMS / program, *args, timeout=140).ok().quiet()
 
 
-@test("no call of ours goes by a name of the C library's that a program has, too: not syscall, mmap, write, sigaction, getpid",
+@test("no call of ours goes by a name of the C library's that a program has, too: not syscall, mmap, write, sigaction, getpid, dlopen, dlsym, uselocale",
       each=({}, {"BATON_STACKS": 8}, {"BATON_PUBLISH": "otel:request_key"}, {"BATON_LATENCY": "on", "BATON_LIVE": "on"},
             {"BATON_STRICT": "on", "BATON_MAX_AGE": 60}, {"BATON_PROBES": "on", "BATON_LOG": "debug"}, "trace", "crash"))
 def own_names(settings):

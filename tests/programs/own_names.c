@@ -35,9 +35,19 @@ static long kernel(long number, long one, long two, long three)
     return result;
 }
 
+// Not by _r_debug: a program that refers to it has a copy of its own, which is empty while the library is relocated.
+static const struct link_map *modules(void)
+{
+    for (const ElfW(Dyn) *entry = _DYNAMIC; entry->d_tag != DT_NULL; entry++) {
+        if (entry->d_tag == DT_DEBUG && entry->d_un.d_ptr)
+            return ((const struct r_debug *)entry->d_un.d_ptr)->r_map;
+    }
+    return NULL;
+}
+
 static void look(const char *name, uintptr_t by)
 {
-    for (const struct link_map *map = _r_debug.r_map; map; map = map->l_next) {
+    for (const struct link_map *map = modules(); map; map = map->l_next) {
         size_t len = strlen(map->l_name), end = strlen(suspect);
         const ElfW(Ehdr) *header = (const void *)map->l_addr;
         const ElfW(Phdr) *part;
@@ -56,6 +66,18 @@ static void look(const char *name, uintptr_t by)
     }
 }
 
+#ifdef __x86_64__
+#define FIRST_VERSION "GLIBC_2.2.5"
+#else
+#define FIRST_VERSION "GLIBC_2.17"
+#endif
+
+/* dlsym is one of them. */
+static void *behind(const char *name)
+{
+    return strcmp(name, "dlsym") ? dlsym(RTLD_NEXT, name) : dlvsym(RTLD_NEXT, name, FIRST_VERSION);
+}
+
 #define OWN(name)                                                                       \
     long own_##name(long a, long b, long c, long d, long e, long f, long g)             \
         __asm__(#name);                                                                 \
@@ -65,7 +87,7 @@ static void look(const char *name, uintptr_t by)
                                                                                         \
         look(#name, (uintptr_t)__builtin_return_address(0));                            \
         if (!next)                                                                      \
-            *(void **)&next = dlsym(RTLD_NEXT, #name);                                  \
+            *(void **)&next = behind(#name);                                            \
         return next(a, b, c, d, e, f, g);                                               \
     }
 OWN(syscall)
@@ -113,6 +135,21 @@ OWN(sbrk)
 OWN(brk)
 OWN(getenv)
 OWN(secure_getenv)
+OWN(getauxval)
+OWN(gnu_get_libc_version)
+OWN(dlopen)
+OWN(dlmopen)
+OWN(dlsym)
+OWN(dlclose)
+OWN(dlerror)
+OWN(dladdr)
+OWN(dlinfo)
+OWN(dl_iterate_phdr)
+OWN(newlocale)
+OWN(uselocale)
+OWN(duplocale)
+OWN(freelocale)
+OWN(__cxa_thread_atexit_impl)
 
 static void *sees(void *argument)
 {

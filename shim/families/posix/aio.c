@@ -98,8 +98,7 @@ static void list_begin(struct aiocb *const *list, int count)
 static void list_undo(struct aiocb *const *list, int count)
 {
     /* Not linked to: older C libraries have it in a library of its own. */
-    int (*error_of)(const struct aiocb *) =
-        (int (*)(const struct aiocb *))elf_lookup_global("aio_error", NULL, NULL, NULL);
+    int (*error_of)(const struct aiocb *) = (int (*)(const struct aiocb *))elf_libc("aio_error");
 
     for (int i = 0; i < count; i++) {
         struct notification *notification;

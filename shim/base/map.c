@@ -9,7 +9,7 @@
 
 #include "base/mem.h"
 
-enum { MAP_ROOM_FIRST = 64 };
+enum { MAP_ROOM_FIRST = 64, MAP_ROOM_KEPT = 8192 };
 
 static struct lock maps_lock;
 static struct map *maps;
@@ -44,6 +44,14 @@ static bool grow(struct map *map)
     map->entries = larger.entries;
     map->capacity = larger.capacity;
     return true;
+}
+
+/* Of what is empty; it grows again from the start. */
+static void let_go(struct map *map)
+{
+    mem_free(map->entries, map->capacity * sizeof *map->entries);
+    map->entries = NULL;
+    map->capacity = 0;
 }
 
 bool map_put(struct map *map, const void *key, void *value, void **old)
@@ -113,6 +121,8 @@ void *map_take(struct map *map, const void *key)
         }
         map->entries[gap] = (struct map_entry){0};
         map->used--;
+        if (!map->used && map->capacity > MAP_ROOM_KEPT)
+            let_go(map);
     }
     lock_drop(&map->lock);
     return value;

@@ -3,7 +3,7 @@
  *
  * Any thread, not in a signal handler. The lock is the map's own and is held for the look-up only,
  * so what the caller does with the answer must be safe by the object's own rules. A map is a static
- * variable, zeroed; its memory grows and stays.
+ * variable, zeroed; its memory grows, and what is large goes when it is empty.
  */
 #ifndef BATON_BASE_MAP_H
 #define BATON_BASE_MAP_H

@@ -220,12 +220,16 @@ extern bool scope_has_front, scope_is_words_only;
 /* Leaves the innermost attach. */
 void scope_pop(struct thread *thread);
 
+/* What is attached innermost is what a setter puts back, or did when it left. */
+static inline bool scope_was_put_back(const struct thread *thread)
+{
+    return thread->depth && thread->entries[thread->depth - 1].saved_at == SAVED_PUT_BACK;
+}
+
 /* What is attached innermost is what a setter puts back that runs now. */
 static inline bool scope_is_put_back(const struct thread *thread)
 {
-    return unlikely(thread->moving) && thread->depth &&
-           thread->entries[thread->depth - 1].saved_at == SAVED_PUT_BACK &&
-           arch_sp() < thread->moving;
+    return unlikely(thread->moving) && scope_was_put_back(thread) && arch_sp() < thread->moving;
 }
 int overlay_set_key(struct thread *thread, unsigned key, unsigned key_index, const void *value,
                     int (*real)(unsigned, const void *));

@@ -138,24 +138,47 @@ static __attribute__((noinline)) void drop_stale_for(struct thread *thread, uint
 
 personality_routine baton_lend_personality;
 
-/* The attach is there. Of a thread's own, or a repeating callback, the frame that made it knows more of what to do. */
-__attribute__((used, visibility("hidden"))) int
-baton_lend_personality(int version, int actions, uint64_t exception_class,
-                       struct _Unwind_Exception *exception, struct _Unwind_Context *unwinding)
+/*
+ * The attach is there, and the frame that made it may be no more: a trampoline's last call, which leaves, takes its
+ * place. Of a thread's own, or a repeating callback, that frame is there, and knows more of what to do.
+ */
+static void leave_thrown(struct thread *thread, int actions)
 {
-    struct thread *thread = thread_self;
-
-    if (actions & UNWIND_CLEANUP_PHASE && thread_is_attached(thread) &&
-        !(thread->frame_mark & FRAME_THREAD) &&
+    if (thread_is_attached(thread) && !(thread->frame_mark & FRAME_THREAD) &&
         (thread->frame_mark & FRAME_ADOPTED) != FRAME_KEEP) {
         thread->ending = actions & UNWIND_FORCED ? ENDED_CANCELLED : ENDED_EXCEPTION;
         scope_pop(thread);
         thread->ending = ENDED_RETURN;
     }
+}
+
+/* Of frames that run the program's functions while what they attach or leave is attached, innermost. */
+__attribute__((used, visibility("hidden"))) int
+baton_lend_personality(int version, int actions, uint64_t exception_class,
+                       struct _Unwind_Exception *exception, struct _Unwind_Context *unwinding)
+{
+    if (actions & UNWIND_CLEANUP_PHASE)
+        leave_thrown(thread_self, actions);
     return UNWIND_CONTINUE;
 }
 
 ARCH_PERSONALITY(baton_lend_personality);
+
+personality_routine baton_put_back_personality;
+
+/* Of frames that have values put back: what a setter has left so (moving.c) is put back no more, and goes. */
+__attribute__((used, visibility("hidden"))) int
+baton_put_back_personality(int version, int actions, uint64_t exception_class,
+                           struct _Unwind_Exception *exception, struct _Unwind_Context *unwinding)
+{
+    struct thread *thread = thread_self;
+
+    if (actions & UNWIND_CLEANUP_PHASE && !thread->moving && scope_was_put_back(thread))
+        leave_thrown(thread, actions);
+    return UNWIND_CONTINUE;
+}
+
+ARCH_PERSONALITY(baton_put_back_personality);
 
 static GUARDED void lend_keys(struct thread *thread, struct context *own)
 {
@@ -260,8 +283,9 @@ static unsigned next_destroyed(unsigned key_index)
  * something captured it (then by the last to let go). In rounds, because a destructor may set
  * another value, as glibc has it at thread exit.
  */
-static void destroy_set_values(struct thread *thread)
+static GUARDED void destroy_set_values(struct thread *thread)
 {
+    GUARDED_FRAME_BY(baton_lend_personality);
     struct context *own = thread->attached;
     bool again = true;
 
@@ -290,6 +314,14 @@ static void destroy_set_values(struct thread *thread)
                 return;
         }
     }
+}
+
+static GUARDED void reclaim_keys(struct context *own, bool is_thread)
+{
+    GUARDED_FRAME_BY(baton_lend_personality);
+
+    overlay_reclaim(own, is_thread);
+    __asm__ volatile(""); /* in a frame of its own: no jump */
 }
 
 /* What setters have left behind on top of the attach whose values they put back (they adopt). */
@@ -326,8 +358,9 @@ static __attribute__((noinline)) void put_back_front(struct thread *thread, stru
     }
 }
 
-void scope_pop(struct thread *thread)
+GUARDED void scope_pop(struct thread *thread)
 {
+    GUARDED_FRAME_BY(baton_put_back_personality);
     struct context *attached = thread->attached;
     uintptr_t frame_mark = thread->frame_mark;
     struct context *own = attached->flags & CONTEXT_OVERLAY ? attached : NULL;
@@ -343,7 +376,7 @@ void scope_pop(struct thread *thread)
             return;
     }
     if (own && slots_have_owned_keys) {
-        overlay_reclaim(own, (frame_mark & FRAME_THREAD) != 0);
+        reclaim_keys(own, (frame_mark & FRAME_THREAD) != 0);
         if (!(frame_mark & FRAME_THREAD))
             destroy_set_values(thread); /* what those functions have set */
         if (thread->attached != attached)

@@ -278,6 +278,7 @@ static inline bool leave_overlay(struct thread *thread, uintptr_t sp)
 
 static APART void leave_here(uintptr_t sp)
 {
+    GUARDED_FRAME_BY(baton_put_back_personality);
     struct thread *thread = thread_self;
     uintptr_t frame_mark = thread->frame_mark;
     struct context *context;
@@ -381,6 +382,8 @@ static APART void leave_by_none(uintptr_t sp)
 
 static APART void leave_by_lending(uintptr_t sp)
 {
+    GUARDED_FRAME_BY(baton_lend_personality);
+
     if (unlikely(!lending_leave(POLICIES_MIXED, thread_self, sp)))
         leave_here(sp);
 }
@@ -396,6 +399,8 @@ static APART void leave_by_copy(uintptr_t sp)
 
 static APART void leave_by_reference(uintptr_t sp)
 {
+    GUARDED_FRAME_BY(baton_lend_personality);
+
     if (unlikely(!lending_leave(POLICIES_REFS, thread_self, sp)))
         leave_here(sp);
 }

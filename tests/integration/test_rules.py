@@ -137,6 +137,21 @@ def lending_leaves(how, what):
             .ok().quiet().clean(records=1).says("wrong 0, left 0 and 0\n")  # a timer that nobody closes
 
 
+@test("E23: a free or unref function or a destructor that throws, jumps away or ends its thread where a task is left leaves no mark",
+      each=[(how, what) for how in ("throw", "longjmp", "exit") for what in ("timer", "work")])
+def freeing_leaves(how, what):
+    kinds = {"set": ("key:left_key",), "word": ("tls:left_word,clone=left_clone,free=left_free",),
+             "held": ("key:left_key,clone=left_clone,free=left_free", "key:left_key,ref=left_ref,unref=left_unref")}
+    for kind, items in kinds.items():
+        plain("free_leaves", how, what, kind).wrong()
+        for item in items:
+            for env, *too in ((None,), (None, "too"), ({"BATON_REPORT": ""},)):
+                after = carry(f"key:own_key;{item}", "free_leaves", how, what, kind, *too, env=env).ok().quiet()
+                after.says(f"wrong 0, left 0 and 0, destroyed {int(kind == 'set')}\n")
+                if not env:
+                    after.clean()
+
+
 @test("E24: a child forked in a task has its context and works on", each=CARRIERS)
 def fork_in_a_task(kind):
     plain("fork_in_task", kind).wrong()

@@ -1,5 +1,5 @@
 """libevent: a callback runs in the context of the call that made its event pending or active."""
-from harness import CARRIERS, carry, idle, plain, test
+from harness import CARRIERS, carry, idle, plain, test, uncounted
 
 KEY = CARRIERS["key"]
 
@@ -7,6 +7,7 @@ KEY = CARRIERS["key"]
 def event(mode, kind="key", tasks=None, **how):
     for run in (plain, idle):
         run("libevent", mode, kind).wrong()
+    uncounted(CARRIERS[kind], "libevent", mode, kind, **how).quiet()
     after = carry(CARRIERS[kind], "libevent", mode, kind, **how).ok().quiet().clean()
     if tasks is not None:
         after.carried("libevent", exactly=tasks)

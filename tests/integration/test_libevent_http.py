@@ -1,10 +1,11 @@
 """libevent's HTTP: callbacks of servers, connections and requests."""
-from harness import CARRIERS, carry, idle, plain, test
+from harness import CARRIERS, carry, idle, plain, test, uncounted
 
 
 def http(mode, kind, tasks=None):
     for run in (plain, idle):
         run("libevent_http", mode, kind).wrong()
+    uncounted(CARRIERS[kind], "libevent_http", mode, kind).quiet()
     after = carry(CARRIERS[kind], "libevent_http", mode, kind).ok().quiet().clean()
     if tasks is not None:
         after.carried("libevent", exactly=tasks)

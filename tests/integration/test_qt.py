@@ -1,5 +1,5 @@
 """Qt 5 and 6: QThreadPool, QtConcurrent, QThread, QSocketNotifier. Events and timers are a preset's."""
-from harness import CARRIERS, carry, idle, plain, test
+from harness import CARRIERS, carry, idle, plain, test, uncounted
 
 MODES = {
     "start": "runnables",
@@ -22,6 +22,7 @@ def modes(version, mode, kind):
     before = plain(version, mode, kind).wrong()
     idle(version, mode, kind).wrong().quiet(but=before)
     family = "qt.notifier" if mode == "notifier" else "qt.pool"
+    uncounted(CARRIERS[kind], version, mode, kind).quiet(but=before)
     carry(CARRIERS[kind], version, mode, kind).ok().quiet(but=before).clean().carried(family)
 
 

@@ -1,5 +1,5 @@
 """A2, A8, A9: repeating callbacks that leave a run early, in every library that has them."""
-from harness import carry, idle, plain, test
+from harness import carry, idle, plain, test, uncounted
 
 ENDS = [(library, mode) for library in ("libuv", "glib", "libevent", "libevent-threads", "sd-event")
         for mode in ("exit", "cancel")]
@@ -11,6 +11,7 @@ GOES_ON = [("libuv", mode) for mode in ("throw", "jump", "none")]
 def ends_its_thread(library, mode):
     for run in (plain, idle):
         run("repeating_left", library, mode).ok().says("runs 1, destroyed 1")
+    uncounted("key:request_key", "repeating_left", library, mode).quiet().says("runs 1, destroyed 1")
     after = carry("key:request_key", "repeating_left", library, mode).ok().quiet().says("runs 1, destroyed 1")
     # Its registration stays, as the library's own does.
     after.clean(records=2)
@@ -20,4 +21,5 @@ def ends_its_thread(library, mode):
 def goes_on(library, mode):
     for run in (plain, idle):
         run("repeating_left", library, mode).wrong()
+    uncounted("key:request_key", "repeating_left", library, mode).quiet()
     carry("key:request_key", "repeating_left", library, mode).ok().quiet().clean()

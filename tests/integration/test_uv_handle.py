@@ -1,7 +1,7 @@
 """libuv handles: a callback runs in the context of the call that started it."""
 import re
 
-from harness import CARRIERS, LIBRARY, PROGRAMS, carry, idle, plain, test
+from harness import CARRIERS, LIBRARY, PROGRAMS, carry, idle, plain, test, uncounted
 
 KEY = CARRIERS["key"]
 # What baton sees after itself in the list of libraries: uv_version of a libuv that it does not know.
@@ -11,6 +11,7 @@ UNKNOWN = {"LD_PRELOAD": f"{LIBRARY}:{PROGRAMS / 'uv_unknown.so'}"}
 def handle(mode, kind="key", tasks=None, **how):
     for run in (plain, idle):
         run("uv_handle", mode, kind).wrong()
+    uncounted(CARRIERS[kind], "uv_handle", mode, kind, **how).quiet()
     after = carry(CARRIERS[kind], "uv_handle", mode, kind, **how).ok().quiet().clean()
     if tasks is not None:
         after.carried("uv.handle", exactly=tasks)

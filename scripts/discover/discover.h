@@ -141,6 +141,8 @@ int verb_static(const char *program, bool is_json);
 /* baton check asks: 1, and the reason, if the function in FILE at ADDRESS does not fit ROLE in an item, or does not take what
  * the reader of the item answers. WORDS: FILE ADDRESS ROLE SIZE, then FILE ADDRESS ROLE of the reader or nothing. */
 int verb_fits(char *words[], unsigned count);
+/* baton-plan asks for named hooks: see fits_hook.c. */
+int verb_fits_hooks(const char *path);
 int verb_lines(void);
 int verb_judge(const char *facts, bool is_json, const char *conf);
 

@@ -30,6 +30,7 @@ struct dwarf {
     Dwarf *debug;
     struct described *functions;
     unsigned count;
+    bool is_read; /* all units, into functions */
 };
 
 static Dwarf *open_debug(const char *path)
@@ -110,11 +111,9 @@ static void visit_children(struct dwarf *dwarf, Dwarf_Die *parent, unsigned dept
     } while (dwarf_siblingof(&child, &child) == 0);
 }
 
-static struct dwarf *dwarf_of(struct names *names)
+static struct dwarf *opened(struct names *names)
 {
     struct dwarf *dwarf;
-    Dwarf_Off at = 0, next;
-    size_t size;
 
     if (names->dwarf)
         return names->dwarf;
@@ -125,6 +124,25 @@ static struct dwarf *dwarf_of(struct names *names)
                                          names->build_id, names->build_id + 2));
     if (!dwarf->debug)
         dwarf->debug = open_linked(names->module);
+    return dwarf;
+}
+
+static void sort_functions(struct dwarf *dwarf)
+{
+    if (dwarf->count)
+        qsort(dwarf->functions, dwarf->count, sizeof *dwarf->functions, by_start);
+}
+
+static struct dwarf *dwarf_of(struct names *names)
+{
+    struct dwarf *dwarf = opened(names);
+    Dwarf_Off at = 0, next;
+    size_t size;
+
+    if (dwarf->is_read)
+        return dwarf;
+    dwarf->is_read = true;
+    dwarf->count = 0;
     while (dwarf->debug && dwarf_nextcu(dwarf->debug, at, &next, &size, NULL, NULL, NULL) == 0) {
         Dwarf_Die unit;
 
@@ -132,8 +150,7 @@ static struct dwarf *dwarf_of(struct names *names)
             visit_children(dwarf, &unit, 0);
         at = next;
     }
-    if (dwarf->count)
-        qsort(dwarf->functions, dwarf->count, sizeof *dwarf->functions, by_start);
+    sort_functions(dwarf);
     return dwarf;
 }
 
@@ -302,15 +319,49 @@ static bool read_signature(Dwarf_Die *die, struct signature *out)
     return true;
 }
 
-bool dwarf_function(struct names *names, uintptr_t start, Dwarf_Die *out)
+static bool find_start(const struct dwarf *dwarf, uintptr_t start, Dwarf_Die *out)
 {
-    struct dwarf *dwarf = dwarf_of(names);
     struct described wanted_one = {.start = start}, *found;
 
     if (!dwarf->count)
         return false;
     found = bsearch(&wanted_one, dwarf->functions, dwarf->count, sizeof *found, by_start);
     return found && dwarf_offdie(dwarf->debug, found->die, out);
+}
+
+bool dwarf_function(struct names *names, uintptr_t start, Dwarf_Die *out)
+{
+    return find_start(dwarf_of(names), start, out);
+}
+
+/* By the file's table of addresses; clang makes none. */
+static bool find_unit(Dwarf *debug, uintptr_t start, Dwarf_Die *out)
+{
+    Dwarf_Off at = 0, next;
+    size_t size;
+
+    if (dwarf_addrdie(debug, start, out))
+        return true;
+    for (; dwarf_nextcu(debug, at, &next, &size, NULL, NULL, NULL) == 0; at = next) {
+        if (dwarf_offdie(debug, at + size, out) && dwarf_haspc(out, start) == 1)
+            return true;
+    }
+    return false;
+}
+
+bool dwarf_one_function(struct names *names, uintptr_t start, Dwarf_Die *out)
+{
+    struct dwarf *dwarf = opened(names);
+    Dwarf_Die unit;
+
+    if (dwarf->is_read)
+        return find_start(dwarf, start, out);
+    dwarf->count = 0;
+    if (!dwarf->debug || !find_unit(dwarf->debug, start, &unit))
+        return false;
+    visit_children(dwarf, &unit, 0);
+    sort_functions(dwarf);
+    return find_start(dwarf, start, out);
 }
 
 bool dwarf_signature(struct names *names, const struct function *function, struct signature *out)

@@ -17,111 +17,13 @@
 #include <dwarf.h>
 #include <elfutils/libdw.h>
 #undef elf_begin
-#include "dwarf_die.h"
-
-enum class { CLASS_UNKNOWN, CLASS_VOID, CLASS_WORD, CLASS_POINTER, CLASS_OTHER };
-
-/* An argument or an answer. */
-struct shape {
-    enum class class;
-    unsigned long size; /* its own; of a pointer: of what it points at, 0: not known */
-    char text[80];      /* as C has it */
-    Dwarf_Die type;     /* behind other names; of a pointer: what it points at */
-    bool has_type;
-};
+#include "shape.h"
 
 struct function_shape {
     unsigned count; /* of arguments */
     bool is_known;  /* all of them are */
     struct shape answer, first;
 };
-
-static void say_type(Dwarf_Die *of, char *buf, size_t n, unsigned depth)
-{
-    Dwarf_Die type;
-    Dwarf_Attribute attribute;
-    const char *name;
-    size_t len;
-
-    if (depth > 8 || !dwarf_attr_integrate(of, DW_AT_type, &attribute) ||
-        !dwarf_formref_die(&attribute, &type)) {
-        snprintf(buf, n, "void");
-        return;
-    }
-    name = dwarf_diename(&type);
-    switch (dwarf_tag(&type)) {
-    case DW_TAG_pointer_type:
-    case DW_TAG_reference_type:
-    case DW_TAG_rvalue_reference_type:
-        say_type(&type, buf, n, depth + 1);
-        len = strlen(buf);
-        snprintf(buf + len, n - len, "%s", len && buf[len - 1] == '*' ? "*" : " *");
-        return;
-    case DW_TAG_const_type:
-        say_type(&type, buf, n, depth + 1);
-        return;
-    case DW_TAG_structure_type:
-        snprintf(buf, n, "struct %s", name ? name : "...");
-        return;
-    case DW_TAG_subroutine_type:
-        snprintf(buf, n, "function");
-        return;
-    default:
-        snprintf(buf, n, "%s", name ? name : "...");
-    }
-}
-
-static unsigned long size_of(Dwarf_Die *type)
-{
-    Dwarf_Word size;
-
-    return dwarf_aggregate_size(type, &size) == 0 ? (unsigned long)size : 0;
-}
-
-static void describe_shape(Dwarf_Die *of, struct shape *out)
-{
-    Dwarf_Die type, behind;
-    Dwarf_Attribute attribute;
-    Dwarf_Word encoding;
-
-    memset(out, 0, sizeof *out);
-    say_type(of, out->text, sizeof out->text, 0);
-    if (!dwarf_type_behind(of, &type)) {
-        out->class = CLASS_VOID;
-        return;
-    }
-    out->size = size_of(&type);
-    out->type = type;
-    out->has_type = true;
-    switch (dwarf_tag(&type)) {
-    case DW_TAG_pointer_type:
-    case DW_TAG_reference_type:
-    case DW_TAG_rvalue_reference_type:
-        out->class = CLASS_POINTER;
-        out->has_type = dwarf_type_behind(&type, &behind);
-        out->size = out->has_type && dwarf_tag(&behind) != DW_TAG_subroutine_type ? size_of(&behind)
-                                                                                  : 0;
-        out->type = behind;
-        return;
-    case DW_TAG_enumeration_type:
-        out->class = CLASS_WORD;
-        return;
-    case DW_TAG_base_type:
-        if (dwarf_attr(&type, DW_AT_encoding, &attribute) &&
-            dwarf_formudata(&attribute, &encoding) == 0)
-            out->class = encoding == DW_ATE_float || encoding == DW_ATE_complex_float ||
-                                 out->size > sizeof(void *)
-                             ? CLASS_OTHER
-                             : CLASS_WORD;
-        return;
-    case DW_TAG_structure_type:
-    case DW_TAG_union_type:
-        out->class = out->size > sizeof(void *) ? CLASS_OTHER : CLASS_UNKNOWN;
-        return;
-    default:
-        return;
-    }
-}
 
 static void describe_function(Dwarf_Die *die, struct function_shape *out)
 {
@@ -132,7 +34,7 @@ static void describe_function(Dwarf_Die *die, struct function_shape *out)
     if (dwarf_attr(die, DW_AT_abstract_origin, &attribute) &&
         dwarf_formref_die(&attribute, &origin))
         from = &origin;
-    describe_shape(from, &out->answer);
+    shape_describe(from, &out->answer);
     out->is_known = dwarf_hasattr_integrate(from, DW_AT_prototyped) ||
                     dwarf_hasattr_integrate(from, DW_AT_linkage_name);
     if (dwarf_child(from, &child) != 0)
@@ -144,14 +46,8 @@ static void describe_function(Dwarf_Die *die, struct function_shape *out)
             continue;
         out->is_known = true;
         if (!out->count++)
-            describe_shape(&child, &out->first);
+            shape_describe(&child, &out->first);
     } while (dwarf_siblingof(&child, &child) == 0);
-}
-
-static bool is_in_register(const struct shape *shape)
-{
-    return shape->class == CLASS_WORD || shape->class == CLASS_POINTER ||
-           shape->class == CLASS_UNKNOWN;
 }
 
 /* "int (int *)" */
@@ -173,7 +69,7 @@ static bool say_reader(const struct function_shape *shape)
     if (!shape->count && shape->answer.class == CLASS_POINTER && shape->answer.size)
         printf("; at=F,size=%lu if that is where the thread has it, get=F if it is the value",
                shape->answer.size);
-    else if (!shape->count && is_in_register(&shape->answer))
+    else if (!shape->count && shape_is_in_register(&shape->answer))
         printf("; get=F,set=G fits a function that returns the value");
     else if (shape->count == 1 && shape->first.class == CLASS_POINTER)
         printf("; fill=F,size=%lu fits a function that writes the value to an address",
@@ -208,7 +104,7 @@ static bool fits(const struct function_shape *shape, const char *role, unsigned 
     bool has_one = shape->count == 1 || !shape->is_known;
 
     if (!strcmp(role, "get")) {
-        if ((shape->is_known && shape->count) || !is_in_register(&shape->answer))
+        if ((shape->is_known && shape->count) || !shape_is_in_register(&shape->answer))
             return bad(shape,
                        "a function that takes nothing and returns a pointer or an integer") ||
                    say_reader(shape);
@@ -232,14 +128,14 @@ static bool fits(const struct function_shape *shape, const char *role, unsigned 
         if (shape->count && shape->first.class == CLASS_POINTER && !is_of_size(&shape->first, size))
             return say_size(shape, &shape->first);
     } else {
-        if (!has_one || (shape->count && !is_in_register(&shape->first)))
+        if (!has_one || (shape->count && !shape_is_in_register(&shape->first)))
             return bad(shape, "a function that takes a pointer or an integer");
         if (shape->count && size && shape->first.class == CLASS_WORD && shape->first.size &&
             shape->first.size != size)
             return say_size(shape, &shape->first);
         if (shape->count && size && size != sizeof(void *) && shape->first.class == CLASS_POINTER)
             return bad(shape, "a function that takes the value; put=F takes its address");
-        if (!strcmp(role, "swap") && !is_in_register(&shape->answer))
+        if (!strcmp(role, "swap") && !shape_is_in_register(&shape->answer))
             return bad(shape, "a function that returns the value before");
     }
     return true;

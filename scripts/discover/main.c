@@ -5,6 +5,7 @@
  *   baton-discover static PROGRAM text|json
  *   baton-discover fits FILE ADDRESS ROLE SIZE [FILE ADDRESS ROLE]  is the function there what an item takes it for, and
  *                                                        does it take what the second one, its reader, answers?
+ *   baton-discover hooks FILE                            have functions of it the arguments that items say (fits_hook.c)?
  *   baton-discover lines                                 where in the source addresses are (lines.c)
  *   baton-discover judge FACTS text|json [FILE.conf]     FACTS: a file, or a folder with one a process
  */
@@ -165,12 +166,13 @@ int main(int argc, char **argv)
     size_t len = 0;
     bool is_static = argc == 4 && !strcmp(argv[1], "static");
     bool is_fits = (argc == 6 || argc == 9) && !strcmp(argv[1], "fits");
+    bool is_hooks = argc == 3 && !strcmp(argv[1], "hooks");
     bool is_lines = argc == 2 && !strcmp(argv[1], "lines");
     bool is_judge = (argc == 4 || argc == 5) && !strcmp(argv[1], "judge");
     int status;
 
     log_level = -1;
-    if (!is_static && !is_judge && !is_fits && !is_lines) {
+    if (!is_static && !is_judge && !is_fits && !is_hooks && !is_lines) {
         fprintf(
             stderr,
             "usage: baton-discover static PROGRAM text|json, baton-discover judge FACTS text|json "
@@ -182,6 +184,7 @@ int main(int argc, char **argv)
     free(facts_demangled("_Z1fv"));
     kept = stdout = allocated(open_memstream(&text, &len));
     status = is_fits    ? verb_fits(argv + 2, (unsigned)argc - 2)
+             : is_hooks ? verb_fits_hooks(argv[2])
              : is_lines ? verb_lines()
              : is_static
                  ? verb_static(argv[2], !strcmp(argv[3], "json"))

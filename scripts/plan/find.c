@@ -167,6 +167,8 @@ void decide(const struct named_spec *spec, const struct module *only, struct dec
         return;
     }
     snprintf(out->row.module, sizeof out->row.module, "%s", where->elf.name);
+    out->where = where;
+    out->address = first.value;
     if (first.is_local && modules_with_local > 1) {
         refuse(out, "static functions of that name in %u modules: say which by @MODULE",
                modules_with_local);

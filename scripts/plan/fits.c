@@ -23,7 +23,7 @@ static const char *role_of(const struct slot *slot, unsigned place)
     return slot->fn.is_place ? "at" : slot->fn.is_filled ? "fill" : "get";
 }
 
-static bool helper_path(char *path, size_t n)
+bool fits_helper(char *path, size_t n)
 {
     ssize_t len = readlink("/proc/self/exe", path, n - 1);
 
@@ -37,18 +37,20 @@ static bool helper_path(char *path, size_t n)
     return access(path, X_OK) == 0;
 }
 
-/* 1: it says why not, in BUF; else it fits, or nobody knows. */
-static bool ask(char *const words[], char *buf, size_t n)
+int fits_ask(char *const words[], int in, char *buf, size_t n)
 {
     int ends[2], status;
     ssize_t got;
     size_t len = 0;
     pid_t child;
 
+    buf[0] = '\0';
     if (pipe(ends) != 0)
-        return false;
+        return -1;
     child = fork();
     if (child == 0) {
+        if (in >= 0)
+            dup2(in, STDIN_FILENO);
         dup2(ends[1], STDOUT_FILENO);
         close(ends[0]);
         close(ends[1]);
@@ -60,8 +62,9 @@ static bool ask(char *const words[], char *buf, size_t n)
         len += (size_t)got;
     buf[len] = '\0';
     close(ends[0]);
-    return child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status) &&
-           WEXITSTATUS(status) == 1 && len;
+    return child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status)
+               ? WEXITSTATUS(status)
+               : -1;
 }
 
 /* The first function of an item, which comes before the others: what these take is what it answers. */
@@ -77,7 +80,7 @@ bool fits_check(const struct slot *slot, const char *name, const struct module *
 
     if (strncmp(slot->item, "fn:", 3) != 0 && strncmp(slot->item, "swap:", 5) != 0)
         return true;
-    if (!helper_path(helper, sizeof helper))
+    if (!fits_helper(helper, sizeof helper))
         return true;
     snprintf(at, sizeof at, "%lx", (unsigned long)(address - module->elf.base));
     snprintf(size, sizeof size, "%u", strstr(slot->item, "size=") ? (unsigned)slot->size : 0);
@@ -96,7 +99,7 @@ bool fits_check(const struct slot *slot, const char *name, const struct module *
 
         if (!slot->fn.name[place] || strcmp(slot->fn.name[place], name) != 0)
             continue;
-        if (ask(words, why, n))
+        if (fits_ask(words, -1, why, n) == 1 && *why)
             return false;
         if (place == FN_GET) {
             reader.slot = slot;

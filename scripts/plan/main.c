@@ -299,6 +299,7 @@ int main(int argc, char **argv)
     }
     for (unsigned i = 0; i < items; i++)
         decide_item(i);
+    fits_hooks(decisions, rows);
     refuse_twice();
     if (plans)
         return make_plan(argv[3], atoi(argv[4]));

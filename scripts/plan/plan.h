@@ -64,10 +64,12 @@ bool modules_imports(const struct module *module, const char *name);
 struct decision {
     struct named_spec spec; /* of the item; its function is the row's */
     unsigned item;
-    struct plan_row row;     /* by, module, reason */
-    struct plan_patch patch; /* by == HOW_PATCH */
-    char note[256];          /* what is to be known although it is hooked; "" when nothing */
-    bool is_missing;         /* no such function anywhere: silent at run time */
+    struct plan_row row;        /* by, module, reason */
+    struct plan_patch patch;    /* by == HOW_PATCH */
+    char note[256];             /* what is to be known although it is hooked; "" when nothing */
+    bool is_missing;            /* no such function anywhere: silent at run time */
+    const struct module *where; /* with the function at `address` of it; NULL: not found */
+    uintptr_t address;
 };
 /* ONLY: look in that module; NULL: in all that the item may mean. */
 void decide(const struct named_spec *spec, const struct module *only, struct decision *out);
@@ -110,6 +112,14 @@ bool auto_check(void);
 struct slot;
 bool fits_check(const struct slot *slot, const char *name, const struct module *module,
                 uintptr_t address, char *why, size_t n);
+
+/* Starts WORDS[0], with IN as its standard input (-1: none); what it says is in BUF. Answers what it exits with; -1: it
+ * did not. */
+int fits_ask(char *const words[], int in, char *buf, size_t n);
+/* Where baton-discover is. False: not beside us. */
+bool fits_helper(char *path, size_t n);
+/* fits_hooks.c: whichever of the functions has other arguments than its item says is not hooked. */
+void fits_hooks(struct decision *decisions, unsigned rows);
 
 /* patch.c: plans the displacement of a function's first instructions. False: REASON says why not. */
 bool patch_plan(const struct module *module, uintptr_t function, size_t size,

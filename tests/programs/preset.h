@@ -6,7 +6,9 @@
 #include <chrono>
 #include <cstdio>
 #include <cstring>
+#include <string>
 #include <thread>
+#include <unistd.h>
 
 extern "C" {
 __thread long request_id;
@@ -26,6 +28,15 @@ static inline void wait_for(long tasks)
 {
     request_id = 0;
     for (int i = 0; i < 100000 && ran < tasks; i++)
+        std::this_thread::sleep_for(std::chrono::microseconds(100));
+}
+
+// Until a thread of the program is no more, and what it held: its library may say that it has ended while it still ends.
+static inline void wait_gone(long tid)
+{
+    std::string path = "/proc/self/task/" + std::to_string(tid);
+
+    for (int i = 0; i < 100000 && access(path.c_str(), F_OK) == 0; i++)
         std::this_thread::sleep_for(std::chrono::microseconds(100));
 }
 

@@ -5,6 +5,7 @@
 #include <QtCore/QObject>
 #include <QtCore/QThread>
 #include <QtCore/QTimer>
+#include <sys/syscall.h>
 
 struct Receiver : QObject {
     bool event(QEvent *event) override;
@@ -100,9 +101,12 @@ int main(int argc, char **argv)
     receiver = &the_receiver;
     receiver->moveToThread(&thread);
     thread.start();
+    long tid = 0;
+    QMetaObject::invokeMethod(receiver, [&tid] { tid = syscall(SYS_gettid); }, Qt::BlockingQueuedConnection);
     int status = run_groups({{"posted", posted}, {"invoked", invoked}, {"signalled", signalled},
                              {"single_shots", single_shots}, {"timers", timers}}, argc, argv);
     thread.quit();
     thread.wait();
+    wait_gone(tid);
     return status;
 }

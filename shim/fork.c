@@ -36,12 +36,11 @@ static void families_fork_unlock(void)
 /* Our handlers are registered before anybody's, so at a fork ours locks last and unlocks first: other
  * handlers wait for threads that may wait for us, and find no lock of ours held. Until there is something
  * to lock, and in a fork that began before, they do nothing. */
-static bool is_registered, is_watching, is_locked;
+static bool is_registered, is_watching;
 
 static void before_fork(void)
 {
-    is_locked = is_watching;
-    if (!is_locked)
+    if (!__atomic_load_n(&is_watching, __ATOMIC_ACQUIRE))
         return;
     lock_wait_before_fork(is_busy);
     elf_fork_wait();
@@ -55,10 +54,8 @@ static void before_fork(void)
     elf_fork_close();
 }
 
-static void let_go(bool is_child)
+static void let_rooms_go(bool is_child)
 {
-    if (!is_locked)
-        return;
     elf_fork_open(is_child);
     objects_fork_unlock();
     watch_fork_unlock(is_child);
@@ -68,7 +65,16 @@ static void let_go(bool is_child)
     named_fork_unlock(is_child);
     if (is_child)
         next_forked();
-    first_fork_unlock();
+}
+
+static void let_go(bool is_child)
+{
+    if (!lock_is_forking())
+        return;
+    do {
+        let_rooms_go(is_child);
+        is_child = false; /* what is the parent's is forgotten once */
+    } while (first_fork_unlock());
 }
 
 static void after_fork_parent(void)

@@ -31,6 +31,7 @@ enum {
 
 _Atomic(int *) lock_forking;
 uint32_t lock_forker;
+unsigned lock_forks_inside;
 _Atomic int lock_number_at;
 
 struct lock lock_objects[LOCK_OBJECTS];
@@ -180,22 +181,54 @@ void lock_wait_before_fork(bool (*is_busy)(void))
         lock_nap();
 }
 
-/* One fork at a time. Whose it is is known before any other lock is taken and until all are let go: a
- * signal handler may hand work over in between. */
+/*
+ * One fork at a time. Whose it is is known before any other lock is taken and until all are let go: a
+ * signal handler may hand work over in between. It may fork, too: its fork takes what is not taken yet, and lets
+ * go of nothing, since the one that it has interrupted would go on without.
+ */
 static struct lock fork_lock;
+static volatile bool was_inside;
+
+bool lock_is_forking(void)
+{
+    return atomic_load(&lock_forking) == &errno;
+}
 
 void first_fork_lock(void)
 {
-    lock_take_for_fork(&fork_lock);
+    if (lock_is_forking()) {
+        lock_forks_inside++;
+        return;
+    }
+    if (!lock_is_mine(&fork_lock)) /* interrupted before it is marked, or before it is let go */
+        lock_take(&fork_lock);
+    was_inside = false;
     lock_forker = lock_self();
     atomic_store(&lock_forking, &errno);
+    atomic_fetch_or(&fork_lock.held, LOCK_FOR_FORK);
 }
 
-void first_fork_unlock(void)
+bool first_fork_unlock(void)
 {
+    uint32_t forker = lock_forker;
+
+    if (lock_forks_inside) {
+        lock_drop_after_fork(&fork_lock);
+        lock_forker = lock_self();
+        was_inside = true;
+        lock_forks_inside--;
+        return false;
+    }
     atomic_store(&lock_forking, NULL);
-    lock_forker = 0;
-    lock_drop_after_fork(&fork_lock);
+    if (!was_inside) {
+        if ((fork_lock.held & LOCK_OWNER) ==
+            forker) /* else a handler has forked just now, and let go of it */
+            lock_drop_after_fork(&fork_lock);
+        return false;
+    }
+    was_inside = false;
+    atomic_store(&lock_forking, &errno);
+    return true;
 }
 
 void objects_fork_lock(void)

@@ -107,39 +107,44 @@ static inline struct lock *lock_of(const void *object)
  * on with. Not for ever: that thread may wait for this one. */
 void lock_wait_before_fork(bool (*is_busy)(void));
 
-/* Around all others: */
+/* Around all others. True: a handler has forked meanwhile, and what it took is still to be let go, by the same calls. */
 void first_fork_lock(void);
-void first_fork_unlock(void);
+bool first_fork_unlock(void);
+/* The calling thread is between the two. */
+bool lock_is_forking(void);
 /* The locks of objects. */
 void objects_fork_lock(void);
 void objects_fork_unlock(void);
 
-/* The thread that forks, as it is called in the parent. */
+/* The thread that forks, as it is called in the parent; how many forks of its own its fork has been interrupted by. */
 extern uint32_t lock_forker;
+extern unsigned lock_forks_inside;
 
 /*
  * In the prepare handler, and in the two that come after. A signal handler may fork that has interrupted a
- * section of this very thread: then the lock is left to that section, which goes on in parent and child. In the
+ * section of this very thread: then the lock is left to that section, which goes on in parent and child. So it is
+ * with a fork that the handler has interrupted: what the inner one takes is let go with the outer one's. In the
  * child the thread has another number.
  */
 static inline void lock_take_for_fork(struct lock *lock)
 {
-    uint32_t self = lock_self();
+    uint32_t owner = atomic_load_explicit(&lock->held, memory_order_relaxed) & LOCK_OWNER;
 
-    if (atomic_load_explicit(&lock->held, memory_order_relaxed) == self)
+    if (owner && (owner == lock_self() || owner == lock_forker))
         return;
     lock_take(lock);
-    atomic_store_explicit(&lock->held, self | LOCK_FOR_FORK, memory_order_relaxed);
+    atomic_fetch_or_explicit(&lock->held, LOCK_FOR_FORK, memory_order_relaxed);
 }
 
 static inline void lock_drop_after_fork(struct lock *lock)
 {
     uint32_t held = atomic_load_explicit(&lock->held, memory_order_relaxed);
 
-    if (held & LOCK_FOR_FORK)
+    if ((held & LOCK_FOR_FORK) && !lock_forks_inside)
         lock_free(lock);
-    else if (held && held == lock_forker)
-        atomic_store_explicit(&lock->held, lock_self(), memory_order_relaxed);
+    else if (held && ((held & LOCK_FOR_FORK) || held == lock_forker))
+        atomic_store_explicit(&lock->held, lock_self() | (held & LOCK_FOR_FORK),
+                              memory_order_relaxed);
 }
 
 #endif

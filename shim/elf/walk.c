@@ -162,9 +162,13 @@ static void walk_enter(void)
     }
 }
 
+/* In a child that was forked in here, by a signal handler, nobody is counted. */
 static void walk_leave(void)
 {
-    atomic_fetch_sub(&walkers, 1);
+    unsigned count = atomic_load(&walkers);
+
+    while (count && !atomic_compare_exchange_weak(&walkers, &count, count - 1))
+        ;
 }
 
 static bool is_walking(void)
@@ -188,7 +192,7 @@ void elf_fork_open(bool is_child)
 {
     if (is_child)
         atomic_store(&walkers, 0);
-    atomic_store(&is_closed, NULL);
+    atomic_store(&is_closed, lock_forks_inside ? &errno : NULL);
 }
 
 /* ---- walking ---- */

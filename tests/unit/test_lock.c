@@ -174,6 +174,80 @@ START_TEST(test_lock_of_an_interrupted_section_survives_fork)
 }
 END_TEST
 
+static struct lock other;
+
+static void *take_other(void *unused)
+{
+    lock_take(&other);
+    lock_drop(&other);
+    return unused;
+}
+
+static void fork_inside(bool is_after)
+{
+    int status;
+    pid_t child;
+
+    first_fork_lock();
+    lock_take_for_fork(&lock);
+    lock_take_for_fork(&other);
+    child = fork();
+    lock_drop_after_fork(&other);
+    lock_drop_after_fork(&lock);
+    ck_assert(!first_fork_unlock());
+    ck_assert_uint_eq(atomic_load(&lock.held), lock_self() | LOCK_FOR_FORK);
+    ck_assert_uint_eq(atomic_load(&other.held), lock_self() | LOCK_FOR_FORK);
+    if (!child && !is_after)
+        return; /* the child, too, goes on with the fork that was interrupted */
+    if (!child)
+        _exit(lock_is_forking() ? 0 : 1);
+    waitpid(child, &status, 0);
+    ck_assert_int_eq(status, 0);
+}
+
+/* A handler forks that has interrupted a fork, before it (0), in the midst of it (1), in the child (2): what it takes is
+ * held until the one that was interrupted lets go. */
+START_TEST(test_lock_of_an_interrupted_fork_is_held_until_its_end)
+{
+    pid_t parent = getpid(), child;
+    pthread_t thread;
+    int status;
+
+    first_fork_lock();
+    lock_take_for_fork(&lock);
+    if (_i == 0)
+        fork_inside(false);
+    lock_take_for_fork(&other);
+    child = fork();
+    if (_i == 2 && !child)
+        fork_inside(true);
+    lock_drop_after_fork(&other);
+    if (_i == 1 && child)
+        fork_inside(true);
+    lock_drop_after_fork(&lock);
+    if (first_fork_unlock()) {
+        lock_drop_after_fork(&other);
+        lock_drop_after_fork(&lock);
+        ck_assert(!first_fork_unlock());
+    } else {
+        ck_assert(_i == 0 ? false : (_i == 2) == (child != 0));
+    }
+    ck_assert(!lock_is_forking());
+    ck_assert_uint_eq(atomic_load(&lock.held), 0);
+    ck_assert_uint_eq(atomic_load(&other.held), 0);
+    ck_assert_int_eq(pthread_create(&thread, NULL, take_other, NULL), 0);
+    pthread_join(thread, NULL);
+    first_fork_lock(); /* it can be begun again */
+    first_fork_unlock();
+    if (child) {
+        waitpid(child, &status, 0);
+        ck_assert_int_eq(status, 0);
+    }
+    if (getpid() != parent)
+        _exit(0);
+}
+END_TEST
+
 /* ---- priorities ---- */
 
 static atomic_bool is_held, hog_is_done, saw_hog_done, takes_none;
@@ -281,6 +355,7 @@ int main(void)
     tcase_add_test(tests, test_lock_has_one_holder_at_a_time);
     tcase_add_test(tests, test_lock_knows_its_thread);
     tcase_add_test(tests, test_lock_of_an_interrupted_section_survives_fork);
+    tcase_add_loop_test(tests, test_lock_of_an_interrupted_fork_is_held_until_its_end, 0, 3);
     if (!getenv("CK_FORK")) { /* these leave a filter, or a processor that is the only one */
         tcase_add_test(tests, test_lock_needs_no_priority_inheritance);
         tcase_add_test(tests, test_lock_needs_no_sleep);

@@ -13,6 +13,7 @@
  *   workers call. A counter, a cache, a random state is read only where it is also written.
  * - Set before handing over. Of a key: by a submitter that had not asked for it. Code that asks, changes
  *   and stores keeps a state; so does code that changes a QThreadStorage's value where it is.
+ * - Not the thread's own. Of a key that few tasks read: mostly they do not find what their own thread has set before.
  *
  * Only what has all of it is written as an item; what lacks one is listed with the reason. Nothing
  * is known of values that no request has changed while we looked.
@@ -25,6 +26,9 @@ enum { PAIRS_MIN = 2, REQUESTS_MIN = 4 };
 
 const char *evidence_lacks(const struct seen *seen, bool is_key, bool is_pool, unsigned *rank)
 {
+    /* Of a key every read is seen: most tasks do without. */
+    bool is_rare = is_key && seen->got_first * 2 < seen->tasks;
+
     *rank = 0;
     if (!is_pool || seen->pairs < PAIRS_MIN)
         return "was not seen where work was handed over";
@@ -32,10 +36,10 @@ const char *evidence_lacks(const struct seen *seen, bool is_key, bool is_pool, u
     if (seen->values_count < 2)
         return "the same at every handoff";
     *rank = 2;
-    /* One value a thread is an identity, unless those who work have none and many hand over, one request each. What
-     * is made anew in some of many threads is a cache of theirs. */
+    /* One value a thread is an identity, unless those who work have none and many hand over, one request each, which
+     * most tasks look at. What is made anew in some of many threads is a cache of theirs. */
     if (seen->varied < seen->threads_count &&
-        (seen->worker_own || seen->values_count < REQUESTS_MIN))
+        (seen->worker_own || seen->values_count < REQUESTS_MIN || is_rare))
         return "one value a thread: an identity";
     *rank = 3;
     if (seen->differs * 2 < seen->pairs)
@@ -47,6 +51,8 @@ const char *evidence_lacks(const struct seen *seen, bool is_key, bool is_pool, u
         *rank = 5;
         if (seen->set_first > seen->got_first)
             return "tasks set it before they read it";
+        if (is_rare && seen->found_own * 2 >= seen->got_first)
+            return "set by each thread for itself";
         *rank = 6;
         if (!seen->set_blindly && (seen->set_looking || seen->is_in_place) &&
             seen->changed * 2 >= seen->got_first)

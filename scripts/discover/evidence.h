@@ -19,6 +19,7 @@ struct seen {
     uint32_t tasks, changed;       /* intervals of the worker after it; that changed the value */
     uint32_t got_first, set_first; /* keys: tasks that read it before they set it,
                                     or the other way */
+    uint32_t found_own; /* keys: those of got_first that found what their thread had set before */
     uint32_t set_blindly,
         set_looking;   /* keys: the submitter had set it without, or after, reading it */
     bool is_in_place;  /* keys: told by what its object holds, which may change without being set */

@@ -105,14 +105,21 @@ static void note_key(const struct discover_event *event)
 {
     struct thread_state *state = &states[event->thread];
     struct subject *subject = subject_of_key(event->which);
+    unsigned char *in_task;
 
     if (!subject)
         return;
+    in_task = &state->in_task[subject - subjects];
+    if (event->kind == DISCOVER_KEY_FIRST) {
+        if (!*in_task && event->value)
+            *in_task = TASK_FOUND_OWN;
+        return;
+    }
     state->values[subject - subjects] = event->value;
     state->touched[subject - subjects] |= (unsigned char)event->flags;
     /* Only what came first counts. */
-    if (!state->in_task[subject - subjects])
-        state->in_task[subject - subjects] = (unsigned char)event->flags;
+    if (!(*in_task & (KEY_GOT | KEY_SET)))
+        *in_task |= (unsigned char)event->flags;
 }
 
 /* ---- handoffs ---- */
@@ -189,6 +196,7 @@ static void end_task(uint32_t thread)
         seen->changed += state->values[i] != state->at_start[i];
         seen->got_first += (state->in_task[i] & KEY_GOT_FIRST) != 0;
         seen->set_first += state->in_task[i] && !(state->in_task[i] & KEY_GOT_FIRST);
+        seen->found_own += (state->in_task[i] & TASK_FOUND_OWN) != 0;
     }
     state->channel = NULL;
 }
@@ -331,6 +339,7 @@ void follow(void)
             note_word(event);
             break;
         case DISCOVER_KEY:
+        case DISCOVER_KEY_FIRST:
             note_key(event);
             break;
         case DISCOVER_WAKE:

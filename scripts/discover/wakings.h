@@ -25,11 +25,14 @@ struct waking {
     bool is_waited;          /* somebody waited for it, woken or not */
 };
 
+/* Of a key, beside discover_key_flags: the task asked for it first, and found what its thread had set before. */
+enum { TASK_FOUND_OWN = 64 };
+
 /* What is known of each thread on the way. */
 struct thread_state {
     uint64_t *values;        /* of all subjects, now */
     unsigned char *touched;  /* discover_key_flags since its last event */
-    unsigned char *in_task;  /* since it was woken */
+    unsigned char *in_task;  /* since it was woken; with TASK_FOUND_OWN */
     uint64_t *at_start;      /* of the task */
     struct channel *channel; /* of the task; NULL: it is in none */
     uint32_t waits_on, waits_stack;

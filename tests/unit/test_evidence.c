@@ -101,6 +101,30 @@ START_TEST(test_evidence_of_what_tasks_do_with_a_key)
 }
 END_TEST
 
+/* A key that few tasks look at. */
+START_TEST(test_evidence_of_what_each_thread_sets_for_itself)
+{
+    struct seen seen = whole;
+    const char *own = "set by each thread for itself";
+
+    seen.got_first = 19;
+    lacks(&seen, true, NULL); /* they found nothing: it was lost */
+    seen.found_own = 9;
+    lacks(&seen, true, NULL);
+    seen.found_own = 10;
+    lacks(&seen, true, own);
+    lacks(&seen, false, NULL); /* a variable's reads are not seen */
+    seen.got_first = seen.found_own = 20;
+    lacks(&seen, true, NULL); /* what most look at may be left from a request before */
+    seen.varied = 0;
+    seen.values_count = seen.threads_count = 4;
+    lacks(&seen, true, NULL); /* a thread a request */
+    seen.got_first = 19;
+    lacks(&seen, true, "one value a thread: an identity");
+    lacks(&seen, false, NULL);
+}
+END_TEST
+
 START_TEST(test_evidence_of_counters_and_caches)
 {
     struct seen seen = whole;
@@ -172,6 +196,7 @@ int main(void)
     tcase_add_test(tests, test_evidence_of_identities);
     tcase_add_test(tests, test_evidence_of_what_workers_have);
     tcase_add_test(tests, test_evidence_of_what_tasks_do_with_a_key);
+    tcase_add_test(tests, test_evidence_of_what_each_thread_sets_for_itself);
     tcase_add_test(tests, test_evidence_of_counters_and_caches);
     tcase_add_test(tests, test_evidence_of_ways_goes_further_with_each_step);
     tcase_add_test(tests, test_evidence_in_code);

@@ -8,8 +8,8 @@
  *
  * PROBES_MAX calls may wait at once. Those beyond get a record in the place of their data, as they will when the item
  * is believed, and a thunk that knows their function (THUNK_TRIED), so that it is called even where the record is lost.
- * The data is no proof where it is no address: any argument may be 0. Nor is it where arg= itself says, unless cbarg=
- * says so, too: who runs a callback at once has there what was handed over.
+ * The data is no proof where it is no address: any argument may be 0. Nor is it elsewhere than cbarg= says in the thread
+ * that handed it over: who runs a callback at once has all that was handed over in registers.
  */
 #include "base/mem.h"
 #include "context/internal.h"
@@ -21,6 +21,7 @@ enum { PROBES_MAX = 64 }; /* of a function */
 
 struct probe {
     struct thunk *of; /* the function that handed it over */
+    const struct thread *by;
     uint64_t data;
     _Atomic(void *) held; /* its context, or its registration; NULL: it has run */
 };
@@ -31,6 +32,7 @@ static struct probe *probe_new(struct thunk *of, uint64_t data, void *held)
 
     if (probe) {
         probe->of = of;
+        probe->by = thread_self;
         probe->data = data;
         atomic_init(&probe->held, held);
     }
@@ -121,7 +123,7 @@ static unsigned find_data(const struct named_hook *hook, struct thunk_frame *fra
     if (*frame_argument(frame, said) == data)
         return said;
     for (unsigned position = 1; data && position <= NAMED_ARGUMENTS; position++) {
-        if (position != hook->spec.arg && *frame_argument(frame, position) == data)
+        if (*frame_argument(frame, position) == data)
             return position;
     }
     return 0;
@@ -137,7 +139,7 @@ static unsigned find_node(const struct named_hook *hook, struct thunk_frame *fra
         (!hook->spec.is_repeating && record_is_at((const struct record *)value)))
         return said;
     for (unsigned position = 1; position <= NAMED_ARGUMENTS; position++) {
-        if (position != hook->spec.arg && kinds_is_node(hook, *frame_argument(frame, position)))
+        if (kinds_is_node(hook, *frame_argument(frame, position)))
             return position;
     }
     return 0;
@@ -182,6 +184,8 @@ static void *run_probe(struct thunk *thunk, struct thunk_frame *frame, struct wr
     void *held = is_repeating ? atomic_load(&probe->held) : atomic_exchange(&probe->held, NULL);
     unsigned position = find_data(hook, frame, probe->data);
 
+    if (position != named_callback_at(hook) && probe->by == thread_self)
+        position = 0;
     if (!held) {
         if (!is_repeating)
             named_ran_again(hook);

@@ -221,15 +221,23 @@ def its_data(way):
         expect(mine["carried"] == mine["fired"] == int(words[0]), f"{mine}")
 
 
-@test("a wrong cbarg= is told once; where data was found it is looked for from then on, whatever is where it was said to be",
+@test("a wrong cbarg= is told once; where another thread's callback had its data it is looked for from then on",
       each=("pointer", "number", "same"))
 def not_there(way):
-    for words in (("5000",), ("5000", "each")):
-        env = {"BATON_CARRY": KEY, "BATON_HOOKS": "pool_submit(kind=call,fn=2,arg=3,cbarg=3)", "BATON_STRICT": "on"}
-        after = run(arguments(), way, *words, env=env, launched=True).ok().clean()
-        told = "as argument 1, expected cbarg=1"
-        mine = after.complains(told).reported()["hooks"][0]
-        expect(after.err.count(told) == 1 and mine["carried"] == mine["fired"] == int(words[0]), f"{mine}")
+    env = {"BATON_CARRY": KEY, "BATON_HOOKS": "pool_submit(kind=call,fn=2,arg=3,cbarg=3)", "BATON_STRICT": "on"}
+    after = run(arguments(), way, "5000", "thread", env=env, launched=True).ok().clean()
+    told = "as argument 1, expected cbarg=1"
+    mine = after.complains(told).reported()["hooks"][0]
+    expect(after.err.count(told) == 1 and mine["carried"] == mine["fired"] == 5000, f"{mine}")
+
+
+@test("a wrong cbarg= where the submitter's thread runs the callback: all runs, with all its arguments; it is said",
+      each=[(way, when) for way in ("pointer", "number", "same") for when in ("each", "now")])
+def not_there_itself(way, when):
+    hook = f"pool_{'now' if when == 'now' else 'submit'}(kind=call,fn=2,arg=3,cbarg=2)"
+    after = run(arguments(), way, "1000", when, env={"BATON_CARRY": KEY, "BATON_HOOKS": hook}, launched=True)
+    mine = after.says("ran 1000 ", "broken 0").complains(NO_DATA).reported()["hooks"][0]
+    expect(mine["reason"] == NO_DATA and mine["fired"] == 1000, f"{mine}")
 
 
 NEVER = "never_called(kind=call,fn=1,arg=2)"

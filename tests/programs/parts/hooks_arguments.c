@@ -1,6 +1,6 @@
 /*
  * Pools whose submit functions have more arguments than a callback and its data. Everything that the program means by
- * them is looked at: a function that gets something else in their place is seen. usage: hooks_arguments WAY COUNT [each|now]
+ * them is looked at: a function that gets something else in their place is seen. usage: hooks_arguments WAY COUNT [each|now|thread]
  */
 #include <pthread.h>
 #include <stdio.h>
@@ -86,14 +86,22 @@ static void run(struct pool *pool)
     pool->count = 0;
 }
 
-/* EACH: a job runs before the next is handed over; NOW: by its submitter. */
+static void *run_all(void *pool)
+{
+    run(pool);
+    return NULL;
+}
+
+/* EACH: a job runs before the next is handed over; NOW: by its submitter; THREAD: by another thread, as all of them. */
 int main(int argc, char **argv)
 {
     const char *way = argc > 1 ? argv[1] : "";
     long count = argc > 2 ? atol(argv[2]) : 1000;
-    int is_each = argc > 3 && !strcmp(argv[3], "each");
+    const char *when = argc > 3 ? argv[3] : "";
+    int is_each = !strcmp(when, "each");
     int (*submit)(struct pool *, void (*)(void *), void *, long, const char *, void *) =
-        argc > 3 && !is_each ? pool_now : pool_submit;
+        !strcmp(when, "now") ? pool_now : pool_submit;
+    pthread_t thread;
     struct pool pool = {calloc((size_t)count, sizeof(struct job)), 0, count};
     long *numbers = calloc((size_t)count, sizeof(long));
 
@@ -109,6 +117,10 @@ int main(int argc, char **argv)
             submit(&pool, same, &ran, 3, job_name, &pool.room);
         if (is_each)
             run(&pool);
+    }
+    if (!strcmp(when, "thread")) {
+        pthread_create(&thread, NULL, run_all, &pool);
+        pthread_join(thread, NULL);
     }
     run(&pool);
     printf("ran %ld wrong %ld broken %ld\n", ran, wrong, broken);

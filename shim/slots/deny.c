@@ -64,13 +64,14 @@ const char *slot_deny_reason(const char *name, const char *module_name)
 /* Functions of the C library that act on the whole process: called around a task of one thread, they change
  * what every other one is. The C library sees to that itself (set*id go to all threads). */
 static const struct {
-    char name[12], reason[116];
+    char name[24], reason[116];
 } process_wide[] = {
 #define ALL "acts on the whole process, not on a thread; "
 #define USER ALL "for access to files take swap:setfsuid"
 #define GROUP ALL "for access to files take swap:setfsgid"
 #define FOLDER ALL "give the task paths from the root, or openat's descriptor"
 #define VARIABLES ALL "the environment is everybody's"
+#define HEAP ALL "the heap is everybody's"
     {"setuid", USER},
     {"seteuid", USER},
     {"setreuid", USER},
@@ -90,19 +91,38 @@ static const struct {
     {"srand", ALL "take rand_r with a seed of the task's"},
     {"srandom", ALL "take random_r with a state of the task's"},
     {"setstate", ALL "take random_r with a state of the task's"},
+    {"srand48", ALL "take srand48_r with a state of the task's"},
+    {"seed48", ALL "take seed48_r with a state of the task's"},
+    {"lcong48", ALL "take lcong48_r with a state of the task's"},
     {"alarm", ALL "take a timer (timer_create) of the task's"},
+    {"ualarm", ALL "take a timer (timer_create) of the task's"},
+    {"textdomain", ALL "take dgettext with the task's domain"},
+    {"re_set_syntax", ALL "take regcomp with the task's flags, or a lock"},
+    {"pthread_setconcurrency", ALL "and the C library does nothing with it"},
+    {"sethostid", ALL "nor on one process"},
+    {"brk", HEAP},
+    {"sbrk", HEAP},
     {"putenv", VARIABLES},
     {"setenv", VARIABLES},
+    {"unsetenv", VARIABLES},
 #undef ALL
 #undef USER
 #undef GROUP
 #undef FOLDER
 #undef VARIABLES
+#undef HEAP
 };
+
+/* Before glibc 2.34 libpthread is a part of the C library, which has some of its functions a second time. */
+static bool is_of_libc(const char *module_name)
+{
+    return module_name &&
+           (!strncmp(module_name, "libc.so", 7) || !strncmp(module_name, "libpthread.so", 13));
+}
 
 const char *slot_deny_function(const char *name, const char *module_name)
 {
-    if (!module_name || strncmp(module_name, "libc.so", 7) != 0)
+    if (!is_of_libc(module_name))
         return NULL;
     for (size_t i = 0; i < sizeof process_wide / sizeof process_wide[0]; i++) {
         if (!strcmp(process_wide[i].name, name))
@@ -126,8 +146,7 @@ static const struct {
 
 const char *slot_deny_place(const char *name, const char *module_name)
 {
-    /* Before glibc 2.34 a part of the C library, which has some of its functions a second time. */
-    if (module_name && !strncmp(module_name, "libpthread.so", 13))
+    if (is_of_libc(module_name))
         module_name = "libc.so";
     for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
         if (!strcmp(places[i].name, name) && module_name &&

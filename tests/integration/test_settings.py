@@ -341,7 +341,9 @@ def refused(item, program):
         after.fail("no reason was given")
 
 
-PROCESS_WIDE = {"fn:get=geteuid,set=seteuid": "swap:setfsuid", "swap:umask": "fchmod", "fn:get=geteuid,set=chdir": "openat"}
+PROCESS_WIDE = {"fn:get=geteuid,set=seteuid": "swap:setfsuid", "swap:umask": "fchmod", "fn:get=geteuid,set=chdir": "openat",
+                "fn:get=pthread_getconcurrency,set=pthread_setconcurrency": "does nothing", "swap:re_set_syntax": "regcomp", "swap:sbrk": "heap",
+                "swap:textdomain": "dgettext", "fn:get=random,set=srand48": "srand48_r"}
 
 
 @test("D20: a function that acts on the whole process is refused, by the run and by check, with what a thread can have",

@@ -32,6 +32,12 @@ void *thunk_wrap_enter(struct thunk_frame *frame, struct wrap *wrap, bool is_slo
 /* After the call: the frame's registers are what the program gets. False: call again with is_slow. */
 bool thunk_wrap_leave(struct thunk_frame *frame, struct wrap *wrap, bool is_slow);
 
+/* The same of every kind, where quick_gpr.c does not know how. */
+void *core_enter(struct thunk_frame *frame, struct thunk *thunk, bool is_slow);
+void *core_wrap_enter(struct thunk_frame *frame, struct wrap *wrap, struct thunk *thunk,
+                      bool is_slow);
+bool core_wrap_leave(struct thunk_frame *frame, struct wrap *wrap, bool is_slow);
+
 /* Bytes that the vector state needs, and which parts of it are saved (0: the old 512 bytes only). */
 uint64_t thunk_state_size(void);
 extern uint32_t thunk_state_mask;
@@ -49,10 +55,15 @@ static inline void *thunk_address(unsigned index, bool is_wrapping)
     return (void *)(uintptr_t)(thunk_bank + THUNK_SIZE * (index + (is_wrapping ? THUNKS : 0)));
 }
 
+/* Once hooks are in use. */
+static inline bool thunk_is_in_bank(const void *address)
+{
+    return (uintptr_t)address - (uintptr_t)thunk_bank < (uintptr_t)THUNK_SIZE * 2 * THUNKS;
+}
+
 static inline bool thunk_is_ours(const void *address)
 {
-    return thunk_bank &&
-           (uintptr_t)address - (uintptr_t)thunk_bank < (uintptr_t)THUNK_SIZE * 2 * THUNKS;
+    return thunk_bank && thunk_is_in_bank(address);
 }
 
 /* The thunk that thunk_take would answer if there is one already; 0: none. */

@@ -4,12 +4,9 @@
  * Compiled without vector registers (Makefile), so a thunk that saves nine registers has saved all.
  * Every function here is called up to twice for one call of the program: first with is_slow false,
  * when it may call nothing outside of the *_gpr.c files and must answer "not done" before it
- * has changed anything; then, if it answered that, with is_slow true and the vector state saved.
- * errno is kept by the slow calls.
+ * has changed anything; then, if it answered that, with is_slow true, the vector state saved and errno kept.
  */
 #include "userhooks/core.h"
-
-#include <errno.h>
 
 #include "userhooks/function.h"
 #include "userhooks/kinds.h"
@@ -91,22 +88,14 @@ static void *enter_function(struct thunk *thunk, struct thunk_frame *frame, stru
     return original;
 }
 
-void *thunk_enter(struct thunk_frame *frame, bool is_slow)
+void *core_enter(struct thunk_frame *frame, struct thunk *thunk, bool is_slow)
 {
-    int saved_errno = is_slow ? errno : 0;
-    void *target = enter_function(&thunks[frame->index], frame, NULL, is_slow);
-
-    if (is_slow)
-        errno = saved_errno;
-    return target;
+    return enter_function(thunk, frame, NULL, is_slow);
 }
 
-void *thunk_wrap_enter(struct thunk_frame *frame, struct wrap *wrap, bool is_slow)
+void *core_wrap_enter(struct thunk_frame *frame, struct wrap *wrap, struct thunk *thunk,
+                      bool is_slow)
 {
-    struct thunk *thunk = &thunks[frame->index];
-    int saved_errno = is_slow ? errno : 0;
-    void *target = NULL;
-
     wrap->thunk = thunk;
     wrap->context = NULL;
     wrap->node = NULL;
@@ -114,31 +103,22 @@ void *thunk_wrap_enter(struct thunk_frame *frame, struct wrap *wrap, bool is_slo
     wrap->stack_words = thunk->hook ? thunk->hook->spec.callback_stack : WRAP_JUMP;
     switch (thunk->role) {
     case THUNK_FUNCTION:
-        target = enter_function(thunk, frame, wrap, is_slow);
-        break;
+        return enter_function(thunk, frame, wrap, is_slow);
     case THUNK_CALL:
-        target = kinds_run_call(thunk->hook, frame, wrap, is_slow);
-        break;
+        return kinds_run_call(thunk->hook, frame, wrap, is_slow);
     case THUNK_REPEAT:
-        target = kinds_run_repeat(thunk->hook, frame, wrap, is_slow);
-        break;
+        return kinds_run_repeat(thunk->hook, frame, wrap, is_slow);
     case THUNK_PROBE:
     case THUNK_TRIED:
-        target = is_slow ? probe_run(thunk, frame, wrap) : NULL;
-        break;
+        return is_slow ? probe_run(thunk, frame, wrap) : NULL;
     case THUNK_FIELD:
-        target = kinds_run_field(thunk, frame, wrap, is_slow);
-        break;
+        return kinds_run_field(thunk, frame, wrap, is_slow);
     case THUNK_VIRTUAL:
-        target = kinds_run_virtual(thunk, frame, wrap, is_slow);
-        break;
+        return kinds_run_virtual(thunk, frame, wrap, is_slow);
     case THUNK_STDFUNCTION:
-        target = kinds_run_function(thunk->hook, frame, wrap, is_slow);
-        break;
+        return kinds_run_function(thunk->hook, frame, wrap, is_slow);
     }
-    if (is_slow)
-        errno = saved_errno;
-    return target;
+    return NULL;
 }
 
 static bool leave_function(struct named_hook *hook, struct thunk_frame *frame, struct wrap *wrap,
@@ -161,22 +141,15 @@ static bool leave_function(struct named_hook *hook, struct thunk_frame *frame, s
     }
 }
 
-bool thunk_wrap_leave(struct thunk_frame *frame, struct wrap *wrap, bool is_slow)
+bool core_wrap_leave(struct thunk_frame *frame, struct wrap *wrap, bool is_slow)
 {
     struct thunk *thunk = wrap->thunk;
-    int saved_errno = is_slow ? errno : 0;
-    bool is_done = true;
 
     if (wrap->node) {
-        is_done = is_slow;
         if (is_slow)
             named_repeat_leave(wrap->node, wrap);
-    } else if (thunk->role == THUNK_FUNCTION) {
-        is_done = leave_function(thunk->hook, frame, wrap, is_slow);
-    } else {
-        is_done = kinds_leave(wrap, is_slow);
+        return is_slow;
     }
-    if (is_slow)
-        errno = saved_errno;
-    return is_done;
+    return thunk->role == THUNK_FUNCTION ? leave_function(thunk->hook, frame, wrap, is_slow)
+                                         : kinds_leave(wrap, is_slow);
 }

@@ -5,7 +5,7 @@
 #include <stdint.h>
 
 struct thunk_frame {
-    uint64_t rax, rcx, rdx, rsi, rdi, r8, r9, r10, r11;
+    uint64_t rax, rdi, rsi, rdx, rcx, r8, r9, r10, r11; /* the arguments in a row */
     uint64_t rbp;
     uint64_t index; /* which thunk */
     void *caller;   /* return address */
@@ -21,9 +21,7 @@ enum {
 static inline __attribute__((always_inline)) uint64_t *frame_argument(struct thunk_frame *frame,
                                                                       unsigned position)
 {
-    static const uint8_t order[] = {0, 4, 3, 2, 1, 5, 6}; /* rdi is the first, r9 the sixth */
-
-    return &frame->rax + order[position];
+    return &frame->rax + position;
 }
 
 static inline __attribute__((always_inline)) uint64_t *frame_result(struct thunk_frame *frame,

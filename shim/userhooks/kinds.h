@@ -106,6 +106,24 @@ static inline bool kinds_key(struct named_hook *hook, const struct thunk_frame *
     return true;
 }
 
+/*
+ * The compiler may know that the function leaves these registers alone and use them again for its
+ * next call: they hold the program's own values when the function returns (GCC: -fipa-ra).
+ */
+static inline void kinds_put_back_arguments(const struct named_hook *hook,
+                                            struct thunk_frame *frame, const struct wrap *wrap)
+{
+    uint64_t *fn = frame_argument(frame, hook->spec.fn),
+             *arg = frame_argument(frame, hook->spec.arg);
+
+    if (!wrap->ours[0])
+        return;
+    if (*fn == wrap->ours[0])
+        *fn = wrap->theirs[0];
+    if (*arg == wrap->ours[1])
+        *arg = wrap->theirs[1];
+}
+
 /* Captures for the key. True: done, and *kept is the context that the table has for it now; NULL when
  * nothing is handed over. False: call again with is_slow. */
 bool kinds_keep(struct named_hook *hook, const struct table_key *key, bool is_slow,
@@ -125,8 +143,6 @@ void kinds_exchange(const struct named_hook *hook, struct thunk_frame *frame, st
                     void *function, void *data);
 /* Is what a callback got ours? */
 bool kinds_is_node(const struct named_hook *hook, uint64_t value);
-void kinds_put_back_arguments(const struct named_hook *hook, struct thunk_frame *frame,
-                              const struct wrap *wrap);
 /* Around a callback: the function to call, NULL: call again with is_slow. */
 void *kinds_run_call(struct named_hook *hook, struct thunk_frame *frame, struct wrap *wrap,
                      bool is_slow);

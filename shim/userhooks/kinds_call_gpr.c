@@ -66,7 +66,6 @@ bool kinds_submit_call(struct named_hook *hook, struct thunk_frame *frame, struc
 {
     uint64_t *fn = frame_argument(frame, hook->spec.fn),
              *arg = frame_argument(frame, hook->spec.arg);
-    struct thread *thread = thread_self;
     struct context *context;
     void *node;
 
@@ -76,9 +75,11 @@ bool kinds_submit_call(struct named_hook *hook, struct thunk_frame *frame, struc
         return kinds_had_nothing(hook);
     if (unlikely(!named_is_right(hook, kinds_thunk(frame))))
         return false;
-    if (!is_slow && (hook->spec.is_repeating || !kinds_capture_is_fast(thread) ||
-                     thread->records.next == thread->records.end))
+    if (!is_slow)
         return false;
+    if (!hook->spec.is_repeating)
+        atomic_store_explicit(&kinds_thunk(frame)->instead, thunk_address(hook->callback, true),
+                              memory_order_release);
     context = context_capture(FAMILY_NAMED);
     if (!context)
         return true;
@@ -88,24 +89,6 @@ bool kinds_submit_call(struct named_hook *hook, struct thunk_frame *frame, struc
     exchange(hook, frame, wrap, thunk_address(hook->callback, true), node);
     tally_carried(hook, 1);
     return true;
-}
-
-/*
- * The compiler may know that the function leaves these registers alone and use them again for its
- * next call: they hold the program's own values when the function returns (GCC: -fipa-ra).
- */
-void kinds_put_back_arguments(const struct named_hook *hook, struct thunk_frame *frame,
-                              const struct wrap *wrap)
-{
-    uint64_t *fn = frame_argument(frame, hook->spec.fn),
-             *arg = frame_argument(frame, hook->spec.arg);
-
-    if (!wrap->ours[0])
-        return;
-    if (*fn == wrap->ours[0])
-        *fn = wrap->theirs[0];
-    if (*arg == wrap->ours[1])
-        *arg = wrap->theirs[1];
 }
 
 /* A callback that runs twice for one call should have been named with repeat. Its record is not ours
@@ -162,12 +145,10 @@ void *kinds_run_call(struct named_hook *hook, struct thunk_frame *frame, struct 
 {
     uint64_t *place = frame_argument(frame, named_callback_at(hook));
     struct record *record = (struct record *)*place, taken;
-    struct thread *thread = thread_self;
 
-    if (!is_slow && (!kinds_attach_is_fast(thread, wrap) || !record_is_near(thread, record) ||
-                     !record->context))
+    if (!is_slow)
         return NULL;
-    if (unlikely(is_slow && !record_is_at(record))) {
+    if (!record_is_at(record)) {
         void *instead = find_record(hook, frame, wrap, &place);
 
         if (instead)

@@ -92,6 +92,8 @@ struct thunk {
     _Atomic uint8_t fault;         /* the first of enum named_fault */
     _Atomic uint8_t probes;        /* calls of it that were tried (probe.c) */
     _Atomic(struct probe *) probe; /* THUNK_PROBE, THUNK_TRIED */
+    /* kind=call without repeat, once calls of it are believed: what the function gets in place of its callback */
+    _Atomic(void *) instead;
 };
 extern struct thunk thunks[THUNKS];
 extern _Atomic unsigned thunks_used; /* the next one to give out */

@@ -25,20 +25,20 @@
         pushq   %r10
         pushq   %r9
         pushq   %r8
-        pushq   %rdi
-        pushq   %rsi
-        pushq   %rdx
         pushq   %rcx
+        pushq   %rdx
+        pushq   %rsi
+        pushq   %rdi
         pushq   %rax
 .endm
 
 .macro pop_registers
         leaq    -72(%rbp), %rsp
         popq    %rax
-        popq    %rcx
-        popq    %rdx
-        popq    %rsi
         popq    %rdi
+        popq    %rsi
+        popq    %rdx
+        popq    %rcx
         popq    %r8
         popq    %r9
         popq    %r10
@@ -136,20 +136,20 @@ wrap_common:
         testq   %rcx, %rcx
         jnz     5f                      # words of the stack to copy; -1: leave no frame
 2:      movq    -72(%rbp), %rax
-        movq    -64(%rbp), %rcx
-        movq    -56(%rbp), %rdx
-        movq    -48(%rbp), %rsi
-        movq    -40(%rbp), %rdi
+        movq    -64(%rbp), %rdi
+        movq    -56(%rbp), %rsi
+        movq    -48(%rbp), %rdx
+        movq    -40(%rbp), %rcx
         movq    -32(%rbp), %r8
         movq    -24(%rbp), %r9
         movq    -16(%rbp), %r10
         movq    -8(%rbp), %r11
         call    *WRAP(%rbp)
         movq    %rax, -72(%rbp)
-        movq    %rcx, -64(%rbp)
-        movq    %rdx, -56(%rbp)
-        movq    %rsi, -48(%rbp)
-        movq    %rdi, -40(%rbp)
+        movq    %rdi, -64(%rbp)
+        movq    %rsi, -56(%rbp)
+        movq    %rdx, -48(%rbp)
+        movq    %rcx, -40(%rbp)
         movq    %r8, -32(%rbp)
         movq    %r9, -24(%rbp)
         movq    %r10, -16(%rbp)

@@ -227,6 +227,60 @@ struct context *context_build(struct thread *thread, int64_t refs)
     return context;
 }
 
+/* May a context be a copy of what the task has set? Where no context has more to do with a value than to keep its address,
+ * and no key has come or gone since the attach. */
+static bool may_copy(const struct thread *thread, const struct context *own)
+{
+    uint32_t epoch = atomic_load_explicit(&slots_epoch, memory_order_acquire);
+
+    return own == thread->attached && own->epoch == epoch && own->base->epoch == epoch &&
+           !slots_have_copied && !slots_have_owned_keys && !slots_always_build && !dangling_on &&
+           !scope_may_destroy();
+}
+
+/* Every key has had a value once; from then on nobody has to look for the first one of each. */
+static atomic_bool all_had_values;
+
+static void note_values(const struct context *context)
+{
+    bool are_all = true;
+
+    for (unsigned key_index = 0; key_index < slots_key_count; key_index++) {
+        key_note_value(key_index, context->key[key_index]);
+        are_all &= atomic_load_explicit(&keys_had_value[key_index], memory_order_relaxed);
+    }
+    if (are_all)
+        atomic_store_explicit(&all_had_values, true, memory_order_relaxed);
+}
+
+/* context_build of those, with two references. */
+static struct context *copy_of_overlay(struct thread *thread, const struct context *own)
+{
+    struct context *context = context_alloc(false);
+    unsigned key_index = 0;
+
+    if (!context)
+        return NULL;
+    context_copy_values(context, own);
+    context->base = NULL;
+    context->flags = 0;
+    if (vars_ref(context->vars)) {
+        atomic_store_explicit(&reads_have_variables, true, memory_order_relaxed);
+        if (vars_end)
+            context->flags = CONTEXT_COUNTED;
+    } else {
+        while (key_index < slots_key_count && !context->key[key_index])
+            key_index++;
+        if (key_index == slots_key_count)
+            context->flags = CONTEXT_EMPTY;
+    }
+    if (unlikely(!atomic_load_explicit(&all_had_values, memory_order_relaxed)))
+        note_values(context);
+    atomic_store_explicit(&context->refs, 2, memory_order_relaxed);
+    context_note_made(thread);
+    return context;
+}
+
 /*
  * context_ref for a task that hands over what it runs in: a reference that this thread has let go and
  * not yet told the counter of is still counted, and serves again. The last one stays: it keeps the
@@ -247,12 +301,14 @@ struct context *context_of_task(struct thread *thread)
     struct context *over = observer_behind(thread->attached);
     struct overlay_part *own = over->flags & CONTEXT_OVERLAY ? context_overlay_part(over) : NULL;
     struct context *task_snapshot = own ? own->task_snapshot : over;
+    bool is_copy;
 
     if (task_snapshot && !slots_always_build && is_right(thread, task_snapshot))
         return ref_of_deferred(thread, task_snapshot);
     if (own)
         context_drop_task_snapshot(over);
-    task_snapshot = context_build(thread, 1);
+    is_copy = own && may_copy(thread, over);
+    task_snapshot = is_copy ? copy_of_overlay(thread, over) : context_build(thread, 1);
     if (task_snapshot) {
         const struct context *chain = own ? over->base : over;
 
@@ -261,7 +317,7 @@ struct context *context_of_task(struct thread *thread)
         if (own && !slots_always_build && !slots_have_copied) {
             over->flags |= CONTEXT_TOUCHED;
             over->flags &= ~(uint32_t)(CONTEXT_OPEN | CONTEXT_OPEN_THREAD);
-            own->task_snapshot = context_ref(task_snapshot);
+            own->task_snapshot = is_copy ? task_snapshot : context_ref(task_snapshot);
         }
     }
     return task_snapshot;

@@ -418,6 +418,65 @@ START_TEST(test_task_hands_over_what_it_has_set_so_far)
 }
 END_TEST
 
+extern pthread_key_t remade_key;
+pthread_key_t remade_key;
+
+static void set_late_and_hand_over(void *unused)
+{
+    (void)unused;
+    core_set(late_key, number(9));
+    from_task[0] = context_capture(FAMILY_UNIT);
+    core_set(late_key, NULL);
+    for (unsigned k = 0; k < KEYS; k++)
+        core_set(keys[k], NULL);
+    from_task[1] = context_capture(FAMILY_UNIT);
+}
+
+START_TEST(test_task_that_hands_over_tells_what_has_a_value)
+{
+    unsigned key_index = key_index_of[late_key] - 1u;
+
+    core_set(keys[0], number(1));
+    ck_assert_uint_eq(keys_had_value[key_index], 0);
+    core_run(context_capture(FAMILY_UNIT), set_late_and_hand_over, NULL);
+    ck_assert_uint_eq(keys_had_value[key_index], 1);
+    ck_assert(!(from_task[0]->flags & CONTEXT_EMPTY));
+    ck_assert(from_task[1]->flags & CONTEXT_EMPTY);
+    context_release(from_task[0]);
+    context_release(from_task[1]);
+    keys_had_value[key_index] = 0; /* for the test of drafts */
+    empty_all();
+    ck_assert_int_eq(core_alive(), 0);
+}
+END_TEST
+
+static void set_another_and_hand_over(void *unused)
+{
+    (void)unused;
+    core_set(keys[0], number(2));
+    from_task[0] = context_capture(FAMILY_UNIT);
+}
+
+/* A context of before a key went may still have its value: nobody reads it, and nobody is handed it. */
+START_TEST(test_task_hands_over_nothing_of_a_key_that_has_gone)
+{
+    struct context *context;
+
+    core_set(keys[0], number(1));
+    core_set(remade_key, number(5));
+    context = context_capture(FAMILY_UNIT);
+    core_key_delete(remade_key);
+    core_run(context, set_another_and_hand_over, NULL);
+    ck_assert_ptr_eq(from_task[0]->key[key_index_of[keys[0]] - 1], number(2));
+    for (unsigned k = 0; k < slots_key_count; k++)
+        ck_assert(from_task[0]->key[k] != number(5));
+    context_release(from_task[0]);
+    ck_assert_int_eq(core_key_create(&remade_key, NULL), 0);
+    empty_all();
+    ck_assert_int_eq(core_alive(), 0);
+}
+END_TEST
+
 static void set_while_a_draft_is_there(void *unused)
 {
     (void)unused;
@@ -465,9 +524,6 @@ static void make_key_again(pthread_key_t *key)
     core_key_delete(*key);
     core_key_create(key, NULL);
 }
-
-extern pthread_key_t remade_key;
-pthread_key_t remade_key;
 
 static void set_around_a_new_key(void *unused)
 {
@@ -734,12 +790,14 @@ int main(void)
     tcase_add_test(tests, test_draft_is_nothing_for_a_signal_handler);
     tcase_add_test(tests, test_draft_stays_with_the_thread_s_own_stack);
     tcase_add_test(tests, test_draft_is_not_handed_out_once_the_end_has_begun);
+    tcase_add_test(tests, test_task_that_hands_over_tells_what_has_a_value);
     tcase_add_test(tests, test_draft_tells_that_a_key_had_a_value);
     tcase_add_test(tests, test_draft_counts_each_handoff_once);
     tcase_add_test(tests, test_draft_is_not_a_task_s);
     tcase_add_test(tests, test_task_within_a_task_leaves_that_as_it_was);
     tcase_add_test(tests, test_task_that_has_set_keys_leaves_its_runs_too);
     tcase_add_test(tests, test_task_hands_over_what_it_has_set_so_far);
+    tcase_add_test(tests, test_task_hands_over_nothing_of_a_key_that_has_gone);
     tcase_add_test(tests, test_task_leaves_the_draft_of_its_thread_alone);
     tcase_add_test(tests, test_task_that_jumps_out_takes_its_values_along);
     tcase_add_test(tests, test_task_sees_nothing_of_a_key_that_was_made_again);

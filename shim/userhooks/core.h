@@ -42,6 +42,11 @@ bool core_wrap_leave(struct thunk_frame *frame, struct wrap *wrap, bool is_slow)
 uint64_t thunk_state_size(void);
 extern uint32_t thunk_state_mask;
 
+/* thunk_words_ARCH.S, where THUNK_WORDS says so: as words_move.h moves plain words, from values and to saved ones that end there. */
+void thunk_words_attach(const void *values_end, void *saved_end);
+void thunk_words_detach(const void *unused, void *saved_end);
+bool thunk_words_same(const void *values_end, void *unused);
+
 /* Where the thunks are. */
 extern const char named_bank[] __attribute__((visibility("hidden"))); /* baton_named_bank */
 /* The same, once hooks are in use; NULL before. */

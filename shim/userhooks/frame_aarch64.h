@@ -4,6 +4,9 @@
 
 #include <stdint.h>
 
+/* Vector registers may have more than what could be saved here of those that moving words takes. */
+#define THUNK_WORDS false
+
 struct thunk_frame {
     uint64_t x[16]; /* x8: where a result that is a struct goes */
     uint64_t x18;

@@ -4,6 +4,9 @@
 
 #include <stdint.h>
 
+/* Plain words are moved without the vector state saved (thunk_words_x86_64.S). */
+#define THUNK_WORDS true
+
 struct thunk_frame {
     uint64_t rax, rdi, rsi, rdx, rcx, r8, r9, r10, r11; /* the arguments in a row */
     uint64_t rbp;

@@ -11,10 +11,75 @@
 #include <errno.h>
 
 #include "families/handoff.h"
+#include "slots/words.h"
 #include "userhooks/tally.h"
 
+/* ---- where plain words are carried, and nothing else is copied ---- */
+
+static inline bool words_are_all(void)
+{
+    return THUNK_WORDS && atomic_load_explicit(&context_words_guard, memory_order_relaxed) == 0;
+}
+
+/* context_take_words. */
+static inline struct context *take_words(struct thread *thread)
+{
+    struct context *snapshot = thread->snapshot.context;
+
+    if (!words_are_all() || thread->attached || thread->snapshot.refs <= 0 ||
+        !thunk_words_same(snapshot, NULL))
+        return NULL;
+    thread->snapshot.refs--;
+    thread->snapshot.tally[FAMILY_NAMED]++;
+    return snapshot;
+}
+
+/* scope_enter_slow, on top of nothing or of an attach that is not stale, where there is room. */
+static inline bool nest_words(struct thread *thread, struct context *context, uintptr_t frame_mark)
+{
+    size_t saved_at = thread->saved_used;
+    struct scope_entry *entry;
+
+    if (!words_are_all() || thread->attached == ATTACHED_UNKNOWN || thread->moving ||
+        (thread->attached && thread->frame_mark <= frame_mark) ||
+        thread->depth >= thread->entries_max || saved_at + slots_saved_bytes > thread->saved_max)
+        return false;
+    thread->saved_used = saved_at + slots_saved_bytes;
+    entry = &thread->entries[thread->depth++];
+    *entry = (struct scope_entry){thread->attached, thread->frame_mark, saved_at,
+                                  atomic_load_explicit(&slots_epoch, memory_order_acquire)};
+    thread->attached = context;
+    thread->frame_mark = frame_mark | FRAME_SLOW;
+    atomic_signal_fence(memory_order_seq_cst);
+    thunk_words_attach(context, thread->saved + saved_at + words_bytes);
+    return true;
+}
+
+/* scope_pop of such a one, which is innermost. */
+static inline bool unnest_words(struct thread *thread, struct context *context,
+                                uintptr_t frame_mark)
+{
+    const struct scope_entry *entry = &thread->entries[thread->depth - 1];
+
+    if (!words_are_all() || !thread->depth || thread->moving ||
+        thread->frame_mark != (frame_mark | FRAME_SLOW) || entry->saved_at >= SAVED_PUT_BACK ||
+        entry->saved_at + slots_saved_bytes != thread->saved_used ||
+        context->flags & (CONTEXT_OVERLAY | CONTEXT_WATCHED | CONTEXT_TAGGED))
+        return false;
+    thunk_words_detach(NULL, thread->saved + entry->saved_at + words_bytes);
+    atomic_signal_fence(memory_order_seq_cst);
+    thread->saved_used = entry->saved_at;
+    thread->attached = entry->attached;
+    thread->frame_mark = entry->frame_mark;
+    thread->depth--;
+    return true;
+}
+/* ---- of kind=call ---- */
+
+enum of { OF_KEYS, OF_WORDS };
+
 static inline __attribute__((always_inline)) void *
-submit(struct thunk_frame *frame, struct wrap *wrap, struct thunk *thunk, void *instead)
+submit(enum of of, struct thunk_frame *frame, struct wrap *wrap, struct thunk *thunk, void *instead)
 {
     void *original = atomic_load_explicit(&thunk->original, memory_order_acquire);
     struct named_hook *hook = thunk->hook;
@@ -26,9 +91,11 @@ submit(struct thunk_frame *frame, struct wrap *wrap, struct thunk *thunk, void *
     struct record *record;
 
     if (unlikely(!original || !counts || !*fn || thunk_is_in_bank((void *)*fn) ||
-                 !thread_is_plain(thread) || thread->records.next == thread->records.end))
+                 thread->records.next == thread->records.end))
         return NULL;
-    context = context_take_bought(thread, FAMILY_NAMED);
+    context = of == OF_WORDS            ? take_words(thread)
+              : thread_is_plain(thread) ? context_take_bought(thread, FAMILY_NAMED)
+                                        : NULL;
     if (unlikely(!context))
         return NULL;
     record = record_bump(thread);
@@ -53,25 +120,8 @@ submit(struct thunk_frame *frame, struct wrap *wrap, struct thunk *thunk, void *
     return original;
 }
 
-/* Each of these is of its own, so that who is not concerned has no register saved for it. */
-static __attribute__((noinline)) void *enter_call(struct thunk_frame *frame, struct thunk *thunk,
-                                                  void *instead)
-{
-    void *target = submit(frame, NULL, thunk, instead);
-
-    return likely(target != NULL) ? target : core_enter(frame, thunk, false);
-}
-
-static __attribute__((noinline)) void *wrap_call(struct thunk_frame *frame, struct wrap *wrap,
-                                                 struct thunk *thunk, void *instead)
-{
-    void *target = submit(frame, wrap, thunk, instead);
-
-    return likely(target != NULL) ? target : core_wrap_enter(frame, wrap, thunk, false);
-}
-
-static __attribute__((noinline)) void *wrap_task(struct thunk_frame *frame, struct wrap *wrap,
-                                                 struct thunk *thunk)
+static inline __attribute__((always_inline)) void *run(enum of of, struct thunk_frame *frame,
+                                                       struct wrap *wrap, struct thunk *thunk)
 {
     const struct named_hook *hook = thunk->hook;
     uint64_t *place = frame_argument(frame, hook->spec.cbarg);
@@ -81,11 +131,14 @@ static __attribute__((noinline)) void *wrap_task(struct thunk_frame *frame, stru
     struct context *context;
 
     if (unlikely(!record_is_near(thread, record) || !record->context))
-        return core_wrap_enter(frame, wrap, thunk, false);
+        return NULL;
     context = record->context;
-    if (!scope_try_enter(thread, context, frame_mark)) {
+    if (of == OF_WORDS) {
+        if (!nest_words(thread, context, frame_mark))
+            return NULL;
+    } else if (!scope_try_enter(thread, context, frame_mark)) {
         if (unlikely(!scope_may_nest(thread, frame_mark)))
-            return core_wrap_enter(frame, wrap, thunk, false);
+            return NULL;
         scope_nest(thread, context, frame_mark);
     }
     wrap->thunk = thunk;
@@ -98,23 +151,82 @@ static __attribute__((noinline)) void *wrap_task(struct thunk_frame *frame, stru
     return record->function;
 }
 
-static inline __attribute__((always_inline)) bool leave_task(const struct wrap *wrap)
+static inline __attribute__((always_inline)) bool leave(enum of of, const struct wrap *wrap)
 {
     struct thread *thread = thread_self;
     struct context *context = wrap->context;
     uintptr_t frame_mark = wrap_place(wrap) | FRAME_OWNED;
 
-    if (unlikely(!context || thread->attached != context || !guard_is_clear() ||
+    if (unlikely(!context || thread->attached != context ||
                  !kinds_release_is_fast(thread, context)))
         return false;
-    if (thread->frame_mark == frame_mark && !thread->depth)
-        thread->attached = NULL;
-    else if (thread->frame_mark == (frame_mark | FRAME_SLOW) && scope_is_nested(thread))
-        scope_unnest(thread);
-    else
+    if (of == OF_WORDS) {
+        if (!unnest_words(thread, context, frame_mark))
+            return false;
+    } else if (unlikely(!guard_is_clear())) {
         return false;
+    } else if (thread->frame_mark == frame_mark && !thread->depth) {
+        thread->attached = NULL;
+    } else if (thread->frame_mark == (frame_mark | FRAME_SLOW) && scope_is_nested(thread)) {
+        scope_unnest(thread);
+    } else {
+        return false;
+    }
     thread->deferred.releases--;
     return true;
+}
+
+/* Each of these is of its own and ends in the next one, so that none has a register saved for another's sake. */
+#define APART_HERE static __attribute__((noinline))
+
+APART_HERE void *enter_call_of_words(struct thunk_frame *frame, struct thunk *thunk, void *instead)
+{
+    void *target = submit(OF_WORDS, frame, NULL, thunk, instead);
+
+    return target ? target : core_enter(frame, thunk, false);
+}
+
+APART_HERE void *enter_call(struct thunk_frame *frame, struct thunk *thunk, void *instead)
+{
+    void *target = submit(OF_KEYS, frame, NULL, thunk, instead);
+
+    return likely(target != NULL) ? target : enter_call_of_words(frame, thunk, instead);
+}
+
+APART_HERE void *wrap_call_of_words(struct thunk_frame *frame, struct wrap *wrap,
+                                    struct thunk *thunk, void *instead)
+{
+    void *target = submit(OF_WORDS, frame, wrap, thunk, instead);
+
+    return target ? target : core_wrap_enter(frame, wrap, thunk, false);
+}
+
+APART_HERE void *wrap_call(struct thunk_frame *frame, struct wrap *wrap, struct thunk *thunk,
+                           void *instead)
+{
+    void *target = submit(OF_KEYS, frame, wrap, thunk, instead);
+
+    return likely(target != NULL) ? target : wrap_call_of_words(frame, wrap, thunk, instead);
+}
+
+APART_HERE void *wrap_task_of_words(struct thunk_frame *frame, struct wrap *wrap,
+                                    struct thunk *thunk)
+{
+    void *target = run(OF_WORDS, frame, wrap, thunk);
+
+    return target ? target : core_wrap_enter(frame, wrap, thunk, false);
+}
+
+APART_HERE void *wrap_task(struct thunk_frame *frame, struct wrap *wrap, struct thunk *thunk)
+{
+    void *target = run(OF_KEYS, frame, wrap, thunk);
+
+    return likely(target != NULL) ? target : wrap_task_of_words(frame, wrap, thunk);
+}
+
+APART_HERE bool leave_task_of_words(struct thunk_frame *frame, struct wrap *wrap)
+{
+    return leave(OF_WORDS, wrap) || core_wrap_leave(frame, wrap, false);
 }
 
 static inline void *instead_of(const struct thunk *thunk)
@@ -124,7 +236,7 @@ static inline void *instead_of(const struct thunk *thunk)
 
 /* ---- what the thunks call ---- */
 
-static __attribute__((noinline)) void *enter_slowly(struct thunk_frame *frame)
+APART_HERE void *enter_slowly(struct thunk_frame *frame)
 {
     int saved_errno = errno;
     void *target = core_enter(frame, &thunks[frame->index], true);
@@ -143,8 +255,7 @@ void *thunk_enter(struct thunk_frame *frame, bool is_slow)
     return instead ? enter_call(frame, thunk, instead) : core_enter(frame, thunk, false);
 }
 
-static __attribute__((noinline)) void *wrap_enter_slowly(struct thunk_frame *frame,
-                                                         struct wrap *wrap)
+APART_HERE void *wrap_enter_slowly(struct thunk_frame *frame, struct wrap *wrap)
 {
     int saved_errno = errno;
     void *target = core_wrap_enter(frame, wrap, &thunks[frame->index], true);
@@ -166,8 +277,7 @@ void *thunk_wrap_enter(struct thunk_frame *frame, struct wrap *wrap, bool is_slo
                    : core_wrap_enter(frame, wrap, thunk, false);
 }
 
-static __attribute__((noinline)) bool wrap_leave_slowly(struct thunk_frame *frame,
-                                                        struct wrap *wrap)
+APART_HERE bool wrap_leave_slowly(struct thunk_frame *frame, struct wrap *wrap)
 {
     int saved_errno = errno;
     bool is_done = core_wrap_leave(frame, wrap, true);
@@ -182,8 +292,8 @@ bool thunk_wrap_leave(struct thunk_frame *frame, struct wrap *wrap, bool is_slow
 
     if (unlikely(is_slow))
         return wrap_leave_slowly(frame, wrap);
-    if (thunk->role == THUNK_CALL && likely(leave_task(wrap)))
-        return true;
+    if (thunk->role == THUNK_CALL)
+        return likely(leave(OF_KEYS, wrap)) || leave_task_of_words(frame, wrap);
     if (instead_of(thunk)) {
         kinds_put_back_arguments(thunk->hook, frame, wrap);
         return true;

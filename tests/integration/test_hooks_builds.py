@@ -130,13 +130,16 @@ def again(carrier):
     hooked(carry(KEY, program, env={"BATON_HOOKS": repeated}, launched=True).ok().quiet().says("ran 5000 wrong 0"))
 
 
-@test("a submit function hands on to another that is named too: handed over once; the worker has its own again after each")
-def relay():
+@test("a submit function hands on to another that is named too: handed over once; the worker has its own again after each, "
+      "and the program what is in its vector registers", each=("key", "tls"))
+def relay(carrier):
     program = compiled("relay", "-O2", "hooks_relay.c")
-    hooks = ";".join(f"{name}(kind=call,fn=1,arg=2)" for name in ("relay_submit", "inner_submit"))
-    plain(program).wrong()
-    after = carry(KEY, program, env={"BATON_HOOKS": hooks}, launched=True).ok().quiet().clean()
-    hooked(after.says("wrong 0 lost 0").carried("named", exactly=1000), by="patch")
+    words = [] if carrier == "key" else ["tls"]
+    items = KEY if carrier == "key" else "tls:request_id;tls:request_more"
+    hooks = ";".join(f"{name}(kind=call,fn=1,arg=2)" for name in ("relay_submit", "inner_submit", "leaf_submit"))
+    plain(program, *words).wrong()
+    after = carry(items, program, *words, env={"BATON_HOOKS": hooks}, launched=True).ok().quiet().clean()
+    hooked(after.says("wrong 0 lost 0 registers 0").carried("named", exactly=1500), by="patch")
 
 
 @test("a profiler that looks at every stack meets the thunks and islands", each=("got", "symbol", "patch"))

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "elf/file.h"
 #include "slots/slots.h"
 #include "slots/typed.h"
 
@@ -37,16 +38,38 @@ static bool is_cxx_object(const struct elf_module *module, const char *name,
 }
 
 /*
+ * What the variable begins with, of eight bytes: a number that is all ones, which is how a file descriptor that may be
+ * missing is none (Option<OwnedFd>), and a state that has not begun? Where it begins with zeros nothing is known.
+ */
+static bool is_missing_and_state(const struct elf_module *module, const struct elf_symbol *symbol)
+{
+    for (size_t i = 0; i < module->phnum; i++) {
+        const elf_phdr *image = &module->phdr[i];
+        uint32_t halves[2];
+
+        if (image->p_type != PT_TLS || symbol->value > image->p_filesz ||
+            image->p_filesz - symbol->value < sizeof halves ||
+            !elf_module_holds(module, module->base + image->p_vaddr, image->p_filesz))
+            continue;
+        memcpy(halves, (const char *)(module->base + image->p_vaddr) + symbol->value,
+               sizeof halves);
+        return halves[0] == UINT32_MAX && !halves[1];
+    }
+    return false;
+}
+
+/*
  * thread_local! of Rust: one name for all types, and neither initialiser nor guard. What has a Drop keeps its
  * state beside the value, so a plain word that is no key of an older standard library is harmless; what
  * is larger may be an object, and copying it would end it twice. So may be eight bytes that do not lie as a word does:
- * four and a state. Where those happen to, only debug information tells (limits of the guide).
+ * four and a state. Where those happen to, what they begin with may tell, or else debug information only (limits of the guide).
  */
 static bool is_rust_object(const struct elf_module *module, const char *name,
                            const struct elf_symbol *symbol)
 {
     const char *value = strstr(name, "__getit3VAL");
     char state[512];
+    struct elf_query query = {.name = state, .want = ELF_TLS};
 
     if (strncmp(name, "_ZN", 3) != 0 && strncmp(name, "_R", 2) != 0)
         return false;
@@ -54,11 +77,13 @@ static bool is_rust_object(const struct elf_module *module, const char *name,
         return true;
     if (strstr(name, "__RUST_STD_INTERNAL_VAL"))
         return symbol->size > sizeof(void *) ||
-               (symbol->size == sizeof(void *) && symbol->value % sizeof(void *));
+               (symbol->size == sizeof(void *) &&
+                (symbol->value % sizeof(void *) || is_missing_and_state(module, symbol)));
     if (!value)
         return false;
-    fmt_buf(state, sizeof state, "%.*s__getit5STATE", (int)(value - name), name);
-    return symbol->size > sizeof(void *) || elf_has_symbol(module, state);
+    /* It has a hash of its own. */
+    fmt_buf(state, sizeof state, "%.*s__getit5STATE*", (int)(value - name), name);
+    return symbol->size > sizeof(void *) || elf_find_symbols(module, &query, 1) > 0;
 }
 
 const char *tls_whole_name(const struct slot *slot, const struct elf_module *module, char *full)

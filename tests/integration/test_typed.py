@@ -38,6 +38,21 @@ def rust_drop(compiler):
         result.says("thread sees 7\n", "main has a name that is too long for a word\n").never_says("thread sees 0")
 
 
+@needs("rustc")
+@test("D20: a file descriptor of Rust that may be missing is refused, wherever it lies; numbers beside it are not",
+      each=sorted(set(COMPILERS)) or ["rustc"])
+def rust_descriptor(compiler, tmp_path):
+    program = tmp_path / "program"
+    made = call([compiler, "-O", "tests/programs/parts/rust_descriptor.rs", "-o", program], cwd=ROOT)
+    if made.returncode:
+        unable("this standard library has no OwnedFd")
+    items = {part: f"tls:*rust_descriptor*{part}*VAL*" for part in ("6LENDER", "5COUNT", "7NEITHER")}
+    after = carry(";".join(items.values()), program).ok().says("thread owns Some")
+    assert "may have a Drop" in after.slot_is(items["6LENDER"], "refused").slot(items["6LENDER"])["reason"]
+    after.slot_is(items["5COUNT"], "bound").slot_is(items["7NEITHER"], "bound").says("thread sees 7 18446744073709551615\n")
+    assert "may have a Drop" in check(items["6LENDER"], program) and ": found in" in check(items["5COUNT"], program)
+
+
 RUST_SHAPES = """
 .section .tbss, "awT", %nobits
 .balign 8

@@ -43,7 +43,7 @@ def short_of_memory(way):
 
 
 @functools.cache
-def allowed(way, *more):
+def allowed(way, *more, program="sandbox_exact"):
     """The numbers of the calls that the program makes by itself where it would be shut in, and of those that come and go."""
     this_machine_only()
     numbers = {name: number for number, name in faults.names_of_calls().items()}
@@ -51,14 +51,14 @@ def allowed(way, *more):
     for _ in range(2):
         with tempfile.TemporaryDirectory() as folder:
             log = Path(folder) / "log"
-            harness.call(["strace", "-f", "-qq", "-e", "signal=none", "-o", log, harness.find_program("sandbox_exact"), way], limit=30)
+            harness.call(["strace", "-f", "-qq", "-e", "signal=none", "-o", log, harness.find_program(program), way], limit=30)
             text = log.read_text() if log.exists() else ""
         if "close(-4242" not in text:
             unable("no process may be traced")
         names |= set(re.findall(r"^\d+ +(?:<\.\.\. )?(\w+)[( ]", text.split("close(-4242", 1)[1], re.M)) & set(numbers)
     if way == "crash":  # a handler of signals cannot return without
         names.add("rt_sigreturn")
-    if plain("sandbox_exact", way, ",".join(str(numbers[name]) for name in sorted(names))).code == 77:
+    if plain(program, way, ",".join(str(numbers[name]) for name in sorted(names))).code == 77:
         unable("no seccomp here")
     return ",".join(str(numbers[name]) for name in sorted(names))
 
@@ -71,18 +71,22 @@ def lines_of(done):
 @test("E21: in a sandbox that is entered before the first handoff, and ends the program at what it does not call by itself, it lives, carries and ends as without us",
       each=WAYS)
 def first_handoff(way, tmp_path):
-    numbers = allowed(way)
-    before = plain("sandbox_exact", way, numbers)
+    seen_by("sandbox_exact", way, tmp_path)
+
+
+def seen_by(program, way, tmp_path, more=()):
+    numbers = allowed(way, program=program)
+    before = plain(program, way, numbers)
     expect(before.code == (-11 if way == "crash" else 0), before.literal())
     expect(all("word" not in seen and "key" not in seen for _, seen in lines_of(before)), before.literal())
     wrong, short = [], short_of_memory(way)
-    if idle("sandbox_exact", way, numbers).out != before.out:
+    if idle(program, way, numbers, env=dict(more)).out != before.out:
         wrong.append("idle")
     for name, (settings, items, seen) in SETTINGS.items():
         folder = tmp_path / name.replace(" ", "_")
         folder.mkdir()
         env = {key: value.format(folder=folder) for key, value in settings.items()}
-        after = idle("sandbox_exact", way, numbers, env={"BATON_REPORT": "", "BATON_CARRY": items, **env})
+        after = idle(program, way, numbers, env={"BATON_REPORT": "", "BATON_CARRY": items, **env, **dict(more)})
         # A thread starts with the floating-point control of who starts it, as the system has it.
         own = " fenv" if any("fenv" in line for _, line in lines_of(before)) and "fenv" not in seen else ""
         right = [after.out if name in short else re.sub(r":.*", f":{seen}{own}", before.out)]
@@ -92,6 +96,16 @@ def first_handoff(way, tmp_path):
             wrong.append("report: that memory was short is not said")
     if wrong:
         raise Failure(f"{way}:\n" + "\n".join(wrong))
+
+
+# Each way of another library, and what is set for it.
+LOOPS = {"std": (), "timeout": (), "queue": (("BATON_HOOKS", "preset:g_async_queue"),), "event": (), "sd": (), "tbb": ()}
+
+
+@needs("strace")
+@test("E21: the same by std::thread, GLib's timers, a preset's queue, libevent, sd-event and oneTBB", each=LOOPS)
+def first_handoff_of_loops(way, tmp_path):
+    seen_by("sandbox_loops", way, tmp_path, LOOPS[way])
 
 
 @needs("strace")

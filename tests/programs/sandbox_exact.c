@@ -3,119 +3,20 @@
 // link: -lm
 // usage: sandbox_exact WAY [NUMBERS]; ways are in the table at the end, NUMBERS are those of the calls that are allowed,
 // "1,202,231": without them there is no sandbox, and a call of close(-4242) says in a trace where it would begin
-#define _GNU_SOURCE
+#include "sandbox.h"
 #include <dlfcn.h>
 #include <errno.h>
-#include <fenv.h>
 #include <glib.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-#include <locale.h>
-#include <malloc.h>
-#include <pthread.h>
-#include <semaphore.h>
 #include <setjmp.h>
 #include <signal.h>
-#include <stddef.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <ucontext.h>
-#include <unistd.h>
 #include <uv.h>
-
-enum { ALLOWED_MAX = 100, MARK = -4242, SAID = 1 << 16 };
-
-pthread_key_t request_key;
-__thread long request_word;
-static __thread long request_local;
-static locale_t request_locale;
-static char *request_text;
-static int asks_name; /* what tells the task's name is a call of the system that is allowed, or not */
-static char said[SAID];
-
-long request_get(void)
-{
-    return request_local;
-}
-
-void request_set(long value)
-{
-    request_local = value;
-}
-
-static void say(const char *text)
-{
-    (void)!write(1, text, strlen(text));
-}
-
-/* Values of this thread's. */
-static void take_values(void)
-{
-    request_word = 42;
-    request_local = 43;
-    pthread_setspecific(request_key, request_text);
-    uselocale(request_locale);
-    fesetround(FE_UPWARD);
-    prctl(PR_SET_NAME, "submitter");
-}
-
-static void drop_values(void)
-{
-    request_word = 0;
-    request_local = 0;
-    pthread_setspecific(request_key, NULL);
-    uselocale(LC_GLOBAL_LOCALE);
-    fesetround(FE_TONEAREST);
-}
-
-static void look(const char *way)
-{
-    const char *text = pthread_getspecific(request_key);
-    char name[16] = "", line[256];
-    size_t len = 0;
-
-    if (asks_name)
-        prctl(PR_GET_NAME, name);
-    for (const char *part[] = {way, ":", request_word == 42 ? " word" : "", request_local == 43 ? " pair" : "",
-                               text && !strcmp(text, "text") ? " key" : "", uselocale(0) == LC_GLOBAL_LOCALE ? "" : " locale",
-                               fegetround() == FE_UPWARD ? " fenv" : "", strcmp(name, "submitter") ? "" : " name", "\n", NULL},
-                    **at = part; *at; at++)
-        len += strlen(strcpy(line + len, *at));
-    say(line);
-}
-
-/* Each number allowed is two instructions, and what is none of them is the end. */
-static void shut_in(const char *numbers)
-{
-    static struct sock_filter filter[2 * ALLOWED_MAX + 2] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr))};
-    struct sock_fprog program = {.len = 1, .filter = filter};
-    char *end;
-
-    for (; *numbers; numbers = *end == ',' ? end + 1 : end) {
-        long number = strtol(numbers, &end, 10);
-
-        if (end == numbers || program.len >= 2 * ALLOWED_MAX)
-            _exit(2);
-        filter[program.len++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)number, 0, 1);
-        filter[program.len++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
-    }
-    filter[program.len++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS);
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0)
-        _exit(77);
-}
-
-/* ---- ways ---- */
 
 static uv_loop_t *loop;
 static uv_work_t work;
 static GThreadPool *pool;
-static sem_t done;
 
 static void *run_thread(void *way)
 {
@@ -376,10 +277,7 @@ static void way_many(void)
     way_uv();
 }
 
-static const struct way {
-    const char *name;
-    void (*begin)(void), (*go)(void);
-} ways[] = {
+static const struct way ways[] = {
     {"none", NULL, way_none},
     {"thread", NULL, way_thread},
     {"threads", NULL, way_threads},
@@ -399,27 +297,5 @@ static const struct way {
 
 int main(int argc, char **argv)
 {
-    const struct way *way = ways;
-
-    if (argc < 2)
-        return 1;
-    asks_name = getenv("ASKS_NAME") != NULL;
-    mallopt(M_ARENA_MAX, 1);
-    setvbuf(stdout, said, _IOFBF, sizeof said);
-    sem_init(&done, 0, 0);
-    request_text = strdup("text");
-    request_locale = newlocale(LC_ALL_MASK, "C", NULL);
-    pthread_key_create(&request_key, NULL);
-    while (strcmp(way->name, argv[1]))
-        way++;
-    if (way->begin)
-        way->begin();
-    take_values();
-    if (argc > 2)
-        shut_in(argv[2]);
-    else
-        syscall(SYS_close, MARK);
-    way->go();
-    printf("it ends\n");
-    return 0;
+    return sandbox_main(ways, argc, argv);
 }

@@ -65,6 +65,7 @@ def entries_are_tested(name):
     items = [text for key, text in lines if not key]
     if name in POOLS:
         expect(all(text.startswith("preset:") for text in items), f"{items}")
+        expect(items[0] in {tested for tested, *_ in [*CHOSEN_BY, *CONDITIONS]}, f"nobody looks whether {items[0]} is chosen")
         expect((ROOT / "shim/userhooks/presets" / f"{items[0].partition(':')[2]}.conf").exists(), f"{items}")
     else:
         expect(name in PROGRAMS_OF, f"{name} has no program")
@@ -96,6 +97,33 @@ def conditions(wanted, library, call):
             program = built("program", text, "-x", "none", "-Wl,--no-as-needed,-rpath,$ORIGIN", *stub, "-lm")
             said = baton("check", "--auto", program).out
             expect((f"auto chooses {wanted}:" in said) == expected, f"{text}: {said}")
+
+
+# What hands over only, and what stands for it being in the process: a library of that name, or a function of the program's own.
+CHOSEN_BY = [("preset:gdal", "libgdal.so.32"), ("preset:grpc", "libgrpc++.so.1.51"), ("preset:qt", "libQt5Core.so.5"),
+             ("preset:qt", "libQt6Core.so.6"), ("preset:llvm", "libLLVM-14.so.1"), ("preset:poco", "libPocoFoundation.so.80"),
+             ("preset:nginx", "ngx_thread_task_post")]
+
+
+@needs("gcc")
+@test("auto: a preset is chosen where its library is in the process, and there is something to carry", each=CHOSEN_BY)
+def preset_is_chosen(preset, by):
+    with tempfile.TemporaryDirectory() as folder:
+        def built(name, text, *words):
+            subprocess.run(["gcc", "-w", "-x", "c", "-", "-o", name, *words], input=text, text=True, check=True, cwd=folder)
+            return Path(folder, name)
+        word = "__thread int request_id; int main(void) { return request_id; }"
+        if ".so." in by:
+            stub = built(by, "", "-shared", "-fPIC", f"-Wl,-soname,{by}")
+            program = built("program", word, "-x", "none", "-Wl,--no-as-needed,-rpath,$ORIGIN", str(stub))
+        else:
+            program = built("program", f"void {by}(void) {{}} {word}", "-rdynamic")
+        other = built("other", word)
+        says = f"auto chooses {preset}:"
+        expect(says in baton("check", "auto;tls:request_id", program).out, "not chosen")
+        expect(says not in baton("check", "auto;tls:request_id", other).out, "chosen where it is not")
+        if preset != "preset:gdal":  # its thread's options are something
+            expect(says not in baton("check", "--auto", program).out, "chosen where there is nothing to carry")
 
 
 @test("auto: with nothing known the program is as with baton idle, and the report says so", each=(

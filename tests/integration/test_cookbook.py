@@ -10,7 +10,7 @@ from pathlib import Path
 
 from compile import compiled, installed
 from harness import BUILD, PROGRAMS, ROOT, Failure, plain, run, test
-from needs import missing, require
+from needs import missing, needs, require
 from test_documents import checkout
 
 PAGE = ROOT / "scripts" / "man" / "baton-cookbook.7.md"
@@ -97,6 +97,32 @@ def typed(heading):
 @test("cookbook: and those that take several seconds", release=True)
 def typed_long():
     type_commands("What baton discover says", True)
+
+
+@needs("binutils")
+@test("cookbook: the commands that ask for rights do what they are for: the package of debug symbols has the name found")
+def typed_with_rights():
+    ran = {}
+    for _, block in blocks("sh"):
+        with tempfile.TemporaryDirectory() as folder:
+            server, debug = Path(folder, "server"), Path(folder, "server.debug")
+            shutil.copy(PROGRAMS / "web_request", server)
+            for words in (("objcopy", "--only-keep-debug", server, debug), ("strip", server),
+                          ("objcopy", f"--add-gnu-debuglink={debug}", server)):
+                subprocess.run(words, check=True)
+            debug.rename(Path(folder, "package"))
+            # The package manager puts a file in its place; bpftrace is looked at in test_stacks.py.
+            for name, text in (("sudo", 'exec "$@"'), ("bpftrace", '[ "$1" = -e ] && [ $# = 2 ]'),
+                               ("apt-get", f'[ "$*" = "install server-dbgsym" ] && cp {folder}/package {debug}')):
+                Path(folder, name).write_text(f"#!/bin/sh\n{text}\n")
+                Path(folder, name).chmod(0o755)
+            env = {"PATH": f"{folder}:{ROOT / 'scripts'}:{os.environ['PATH']}"}
+            plain("baton", "check", "key:request_key", server, cwd=folder, env=env).exits(1).says("stripped")
+            for line in block.splitlines():
+                ran[line] = plain("sh", "-c", line, cwd=folder, env=env).ok().out
+    found = [out for line, out in ran.items() if line.startswith("baton check key:request_key")]
+    if len(found) != 1 or "request_key: found" not in found[0] or not any("bpftrace" in line for line in ran):
+        raise Failure(f"{ran}")
 
 
 @test("cookbook: the drop-in of systemd, as a command line and as an environment")

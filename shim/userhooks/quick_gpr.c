@@ -76,7 +76,8 @@ static inline bool unnest_words(struct thread *thread, struct context *context,
 }
 /* ---- of kind=call ---- */
 
-enum of { OF_KEYS, OF_WORDS };
+/* Of threads that have nothing attached where keys are carried; else. */
+enum of { OF_KEYS, OF_OTHERS };
 
 static inline __attribute__((always_inline)) void *
 submit(enum of of, struct thunk_frame *frame, struct wrap *wrap, struct thunk *thunk, void *instead)
@@ -93,9 +94,10 @@ submit(enum of of, struct thunk_frame *frame, struct wrap *wrap, struct thunk *t
     if (unlikely(!original || !counts || !*fn || thunk_is_in_bank((void *)*fn) ||
                  thread->records.next == thread->records.end))
         return NULL;
-    context = of == OF_WORDS            ? take_words(thread)
-              : thread_is_plain(thread) ? context_take_bought(thread, FAMILY_NAMED)
-                                        : NULL;
+    if (of == OF_KEYS)
+        context = thread_is_plain(thread) ? context_take_bought(thread, FAMILY_NAMED) : NULL;
+    else if (!(context = context_try_batch(thread, FAMILY_NAMED)))
+        context = take_words(thread);
     if (unlikely(!context))
         return NULL;
     record = record_bump(thread);
@@ -133,7 +135,7 @@ static inline __attribute__((always_inline)) void *run(enum of of, struct thunk_
     if (unlikely(!record_is_near(thread, record) || !record->context))
         return NULL;
     context = record->context;
-    if (of == OF_WORDS) {
+    if (of == OF_OTHERS) {
         if (!nest_words(thread, context, frame_mark))
             return NULL;
     } else if (!scope_try_enter(thread, context, frame_mark)) {
@@ -160,7 +162,7 @@ static inline __attribute__((always_inline)) bool leave(enum of of, const struct
     if (unlikely(!context || thread->attached != context ||
                  !kinds_release_is_fast(thread, context)))
         return false;
-    if (of == OF_WORDS) {
+    if (of == OF_OTHERS) {
         if (!unnest_words(thread, context, frame_mark))
             return false;
     } else if (unlikely(!guard_is_clear())) {
@@ -179,9 +181,9 @@ static inline __attribute__((always_inline)) bool leave(enum of of, const struct
 /* Each of these is of its own and ends in the next one, so that none has a register saved for another's sake. */
 #define APART_HERE static __attribute__((noinline))
 
-APART_HERE void *enter_call_of_words(struct thunk_frame *frame, struct thunk *thunk, void *instead)
+APART_HERE void *enter_call_otherwise(struct thunk_frame *frame, struct thunk *thunk, void *instead)
 {
-    void *target = submit(OF_WORDS, frame, NULL, thunk, instead);
+    void *target = submit(OF_OTHERS, frame, NULL, thunk, instead);
 
     return target ? target : core_enter(frame, thunk, false);
 }
@@ -190,13 +192,13 @@ APART_HERE void *enter_call(struct thunk_frame *frame, struct thunk *thunk, void
 {
     void *target = submit(OF_KEYS, frame, NULL, thunk, instead);
 
-    return likely(target != NULL) ? target : enter_call_of_words(frame, thunk, instead);
+    return likely(target != NULL) ? target : enter_call_otherwise(frame, thunk, instead);
 }
 
-APART_HERE void *wrap_call_of_words(struct thunk_frame *frame, struct wrap *wrap,
-                                    struct thunk *thunk, void *instead)
+APART_HERE void *wrap_call_otherwise(struct thunk_frame *frame, struct wrap *wrap,
+                                     struct thunk *thunk, void *instead)
 {
-    void *target = submit(OF_WORDS, frame, wrap, thunk, instead);
+    void *target = submit(OF_OTHERS, frame, wrap, thunk, instead);
 
     return target ? target : core_wrap_enter(frame, wrap, thunk, false);
 }
@@ -206,13 +208,13 @@ APART_HERE void *wrap_call(struct thunk_frame *frame, struct wrap *wrap, struct 
 {
     void *target = submit(OF_KEYS, frame, wrap, thunk, instead);
 
-    return likely(target != NULL) ? target : wrap_call_of_words(frame, wrap, thunk, instead);
+    return likely(target != NULL) ? target : wrap_call_otherwise(frame, wrap, thunk, instead);
 }
 
-APART_HERE void *wrap_task_of_words(struct thunk_frame *frame, struct wrap *wrap,
-                                    struct thunk *thunk)
+APART_HERE void *wrap_task_otherwise(struct thunk_frame *frame, struct wrap *wrap,
+                                     struct thunk *thunk)
 {
-    void *target = run(OF_WORDS, frame, wrap, thunk);
+    void *target = run(OF_OTHERS, frame, wrap, thunk);
 
     return target ? target : core_wrap_enter(frame, wrap, thunk, false);
 }
@@ -221,12 +223,12 @@ APART_HERE void *wrap_task(struct thunk_frame *frame, struct wrap *wrap, struct 
 {
     void *target = run(OF_KEYS, frame, wrap, thunk);
 
-    return likely(target != NULL) ? target : wrap_task_of_words(frame, wrap, thunk);
+    return likely(target != NULL) ? target : wrap_task_otherwise(frame, wrap, thunk);
 }
 
-APART_HERE bool leave_task_of_words(struct thunk_frame *frame, struct wrap *wrap)
+APART_HERE bool leave_task_otherwise(struct thunk_frame *frame, struct wrap *wrap)
 {
-    return leave(OF_WORDS, wrap) || core_wrap_leave(frame, wrap, false);
+    return leave(OF_OTHERS, wrap) || core_wrap_leave(frame, wrap, false);
 }
 
 static inline void *instead_of(const struct thunk *thunk)
@@ -293,7 +295,7 @@ bool thunk_wrap_leave(struct thunk_frame *frame, struct wrap *wrap, bool is_slow
     if (unlikely(is_slow))
         return wrap_leave_slowly(frame, wrap);
     if (thunk->role == THUNK_CALL)
-        return likely(leave(OF_KEYS, wrap)) || leave_task_of_words(frame, wrap);
+        return likely(leave(OF_KEYS, wrap)) || leave_task_otherwise(frame, wrap);
     if (instead_of(thunk)) {
         kinds_put_back_arguments(thunk->hook, frame, wrap);
         return true;

@@ -131,11 +131,11 @@ def again(carrier):
 
 
 @test("a submit function hands on to another that is named too: handed over once; the worker has its own again after each, "
-      "and the program what is in its vector registers", each=("key", "tls"))
-def relay(carrier):
+      "and the program what is in its vector registers", each=("key", "tls", "key inherited", "tls inherited"))
+def relay(words):
     program = compiled("relay", "-O2", "hooks_relay.c")
-    words = [] if carrier == "key" else ["tls"]
-    items = KEY if carrier == "key" else "tls:request_id;tls:request_more"
+    words = words.split()
+    items = KEY if "key" in words else "tls:request_id;tls:request_more"
     hooks = ";".join(f"{name}(kind=call,fn=1,arg=2)" for name in ("relay_submit", "inner_submit", "leaf_submit"))
     plain(program, *words).wrong()
     after = carry(items, program, *words, env={"BATON_HOOKS": hooks}, launched=True).ok().quiet().clean()

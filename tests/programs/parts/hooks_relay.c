@@ -1,7 +1,7 @@
 /*
  * A pool whose submit function hands on to another one that is named too, and whose worker has inherited a value that
  * it must have again after each task. A third one is called with something in vector registers, which it leaves alone.
- * usage: hooks_relay [tls]
+ * usage: hooks_relay [key|tls [inherited]]
  */
 #include <pthread.h>
 #include <semaphore.h>
@@ -121,12 +121,25 @@ static void *work(void *unused)
     return NULL;
 }
 
-int main(int argc, char **argv)
+static void *submit_all(void *unused)
 {
     void (*const ways[])(void (*)(void *), void *) = {relay_submit, inner_submit,
                                                       submit_with_vectors};
-    pthread_t worker;
     long value = 0;
+
+    (void)unused;
+    for (long i = 0; i < TASKS; i++) {
+        if (i % 7 == 0) /* several of one context, by each way */
+            set(value = i + 1);
+        ways[i % 3](task, (void *)value);
+        sem_wait(&done);
+    }
+    return NULL;
+}
+
+int main(int argc, char **argv)
+{
+    pthread_t worker, submitter;
 
     uses_tls = argc > 1 && !strcmp(argv[1], "tls");
     sem_init(&waiting, 0, 0);
@@ -134,11 +147,11 @@ int main(int argc, char **argv)
     pthread_key_create(&request_key, NULL);
     set(-2);
     pthread_create(&worker, NULL, work, NULL);
-    for (long i = 0; i < TASKS; i++) {
-        if (i % 7 == 0) /* several of one context, by each way */
-            set(value = i + 1);
-        ways[i % 3](task, (void *)value);
-        sem_wait(&done);
+    if (argc > 2) { /* by a thread that has inherited */
+        pthread_create(&submitter, NULL, submit_all, NULL);
+        pthread_join(submitter, NULL);
+    } else {
+        submit_all(NULL);
     }
     pthread_join(worker, NULL);
     printf("wrong %ld lost %ld registers %ld\n", wrong, lost, registers);

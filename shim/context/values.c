@@ -4,7 +4,8 @@
  *
  * Rules: no foreign code under the lock (destructors run after it is dropped); an entry lives while
  * held > 0; the destructor is read at the moment it runs, so that pthread_key_delete wins. Once,
- * after owner and contexts, in every interleaving of an owner's end with those: tests/unit/test_model_values.c.
+ * after owner and contexts, in every interleaving of an owner's end with those, once for each owner where there are several,
+ * and never after the key is gone: tests/unit/test_model_values.c.
  */
 #include "context/values.h"
 

@@ -153,15 +153,27 @@ static void reset(void)
     callbacks = 0;
 }
 
+/* The handle is closed: no callback comes any more. */
+static void check_closed(void)
+{
+    sent_end(&waiting, &let_go);
+    for (int i = FIRST; i < CONTEXTS; i++)
+        ck_assert_int_eq(contexts[i].references, contexts[i].is_cached);
+}
+
 static void check(void)
 {
     while (is_pending)
         round_of_loop();
     ck_assert_int_gt(callbacks, 0);
     ck_assert_int_eq(last_seen, last_put);
-    sent_end(&waiting, &let_go);
-    for (int i = FIRST; i < CONTEXTS; i++)
-        ck_assert_int_eq(contexts[i].references, contexts[i].is_cached);
+    ck_assert_ptr_null(let_go);
+    for (int more = 0; more < 2; more++) { /* than come of one send */
+        is_pending = true;
+        round_of_loop();
+    }
+    ck_assert_ptr_null(sent_context(waiting));
+    check_closed();
 }
 
 static void explore(void (*one)(void), void (*other)(void))
@@ -191,6 +203,14 @@ START_TEST(test_model_sent_by_handlers_one_after_the_other)
 }
 END_TEST
 
+START_TEST(test_model_sent_to_a_handle_that_is_closed)
+{
+    struct model model = {{send_first, handler, round_of_loop}, reset, check_closed};
+
+    ck_assert_uint_gt(model_explore(&model), 1000);
+}
+END_TEST
+
 START_TEST(test_model_sent_by_a_thread_that_has_a_context_and_one_that_has_none)
 {
     explore(send_first, send_none);
@@ -205,6 +225,7 @@ int main(void)
     tcase_add_test(tests, test_model_sent_by_two_threads);
     tcase_add_test(tests, test_model_sent_by_a_thread_and_a_handler);
     tcase_add_test(tests, test_model_sent_by_handlers_one_after_the_other);
+    tcase_add_test(tests, test_model_sent_to_a_handle_that_is_closed);
     tcase_add_test(tests, test_model_sent_by_a_thread_that_has_a_context_and_one_that_has_none);
     return suite_run("model_sent", tests);
 }

@@ -8,6 +8,7 @@
 
 /* What is done under the lock is done at once; before it others may go on. */
 static bool is_locked;
+static bool looks_after; /* others may go on after it, too: there are many more interleavings */
 
 static void model_lock(void)
 {
@@ -19,6 +20,8 @@ static void model_lock(void)
 static void model_unlock(void)
 {
     is_locked = false;
+    if (looks_after)
+        model_step();
 }
 
 #define lock_take(lock) model_lock()
@@ -31,13 +34,15 @@ enum { SINCE = 1 };
 
 static char object;
 static int contexts, destroyed; /* contexts that hold it, for the program's eyes */
-static bool is_owned, is_deleted;
+static int owners, owned;       /* threads that have it in their slot: at the begin, and still */
+static bool is_deleted;
 
 static void destructor(void *value)
 {
     ck_assert_ptr_eq(value, &object);
     ck_assert_int_eq(contexts, 0);
-    ck_assert(!is_owned);
+    ck_assert(owners > 1 || !owned); /* of several each end destroys, as in the C library */
+    ck_assert(!is_deleted);
     ck_assert(!is_locked);
     destroyed++;
 }
@@ -60,7 +65,7 @@ static void hand_on(void)
 /* As key.c, where the C library destroys the value. */
 static void owner_ends(void)
 {
-    is_owned = false;
+    owned--;
     if (!values_defer(0, SINCE, &object) && key_bindings[0].is_bound)
         destructor(&object);
 }
@@ -72,18 +77,49 @@ static void key_goes(void)
     values_forget(0);
 }
 
-/* Two contexts have it, and its owner. */
-static void reset(void)
+/* A thread that has it hands it over for the first time, and ends. */
+static void begins_and_ends(void)
+{
+    ck_assert(values_hold(0, SINCE, &object));
+    contexts++;
+    let_go();
+    owner_ends();
+}
+
+static void reset_as(int owning, int holding)
 {
     memset(values_table, 0, sizeof values_table);
     values_alive = 0;
     key_bindings[0] =
         (struct key_binding){.is_bound = true, .since = SINCE, .destructor = destructor};
-    is_owned = true;
+    owned = owners = owning;
     is_deleted = false;
     destroyed = contexts = 0;
-    for (int i = 0; i < 2; i++, contexts++)
+    for (int i = 0; i < holding; i++, contexts++)
         ck_assert(values_hold(0, SINCE, &object));
+}
+
+/* Two contexts have it, and its owner. */
+static void reset(void)
+{
+    reset_as(1, 2);
+}
+
+static void reset_of_two(void)
+{
+    reset_as(2, 2);
+}
+
+static void reset_new(void)
+{
+    reset_as(2, 0);
+}
+
+/* What the owner left is to be destroyed by the last context. */
+static void reset_left(void)
+{
+    reset_as(1, 1);
+    owner_ends();
 }
 
 static void check(void)
@@ -93,7 +129,7 @@ static void check(void)
     if (is_deleted)
         ck_assert_int_le(destroyed, 1);
     else
-        ck_assert_int_eq(destroyed, 1);
+        ck_assert_int_eq(destroyed, owners);
 }
 
 static void explore(void (*one)(void), void (*two)(void), void (*three)(void), void (*four)(void))
@@ -111,7 +147,22 @@ END_TEST
 
 START_TEST(test_model_values_of_a_key_that_goes)
 {
+    struct model looking = {{let_go, key_goes}, reset_left, check};
+
     explore(owner_ends, let_go, let_go, key_goes);
+    looks_after = true;
+    ck_assert_uint_gt(model_explore(&looking), 4);
+    looks_after = false;
+}
+END_TEST
+
+START_TEST(test_model_values_of_two_owners)
+{
+    struct model model = {{owner_ends, owner_ends, let_go, let_go}, reset_of_two, check};
+    struct model from_new = {{begins_and_ends, begins_and_ends}, reset_new, check};
+
+    ck_assert_uint_gt(model_explore(&model), 10);
+    ck_assert_uint_gt(model_explore(&from_new), 10);
 }
 END_TEST
 
@@ -122,5 +173,6 @@ int main(void)
     tcase_set_timeout(tests, 60);
     tcase_add_test(tests, test_model_values_destroyed_once_after_owner_and_contexts);
     tcase_add_test(tests, test_model_values_of_a_key_that_goes);
+    tcase_add_test(tests, test_model_values_of_two_owners);
     return suite_run("model_values", tests);
 }

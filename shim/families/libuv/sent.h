@@ -10,7 +10,8 @@
  *
  * Claims, shown by tests/unit/test_model_sent.c over all interleavings of two threads' sends, a handler's and the
  * loop's callbacks: every reference is let go once, none is used after; the last callback has the context of the last
- * exchange; a send that returned before a callback began is not taken by an older callback alone.
+ * exchange; a send that returned before a callback began is not taken by an older callback alone; two callbacks after the last
+ * send, or the handle's end, leave nothing.
  */
 #ifndef BATON_FAMILIES_LIBUV_SENT_H
 #define BATON_FAMILIES_LIBUV_SENT_H

@@ -205,7 +205,7 @@ static void read_settings(char **environment)
 {
     is_read = true;
     if (!is_plain)
-        log_begin();
+        log_begin(environment);
     config_read(is_plain ? NULL : environment, &config);
     log_level = (int)config.log;
     say_what_is_missing(is_plain ? NULL : environment);

@@ -4,7 +4,7 @@
  * handler: the stack only, no stdio, no locale, no lock; errno comes back as it was; a reader of
  * stderr that went away must not kill the program (SIGPIPE and SIGXFSZ are taken back), and a file that has taken
  * its number gets nothing. What is quoted is cleaned of control characters. A message is said once, not
- * by every child of fork again, and at most 20 a process.
+ * by every child of fork again (said.h), and at most 20 a process.
  */
 #include "base/log.h"
 
@@ -17,6 +17,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/said.h"
 #include "base/sandbox.h"
 #include "base/sys.h"
 #include "base/text.h"
@@ -347,33 +348,36 @@ int log_write(int fd, const char *text, size_t len)
 
 /* ---- what was said already ---- */
 
-enum { SAID_MAX = 512, MESSAGES_MAX = 20 };
+enum { MESSAGES_MAX = 20 };
 
-/* One page that a process and its children share, so that no child repeats what was said before. */
+/* One page that a process and its children share, so that no child repeats what was said before (said.h). */
 static _Atomic uint64_t *said;
 static _Atomic uint64_t said_here[SAID_MAX]; /* where there is no memory for that */
 static atomic_uint shown, held_back;
 
-void log_begin(void)
+void log_begin(char **environment)
 {
-    long page;
-
     log_remember(STDERR_FILENO);
     if (said)
         return;
-    page = SYS_CALL(mmap, NULL, sizeof said_here, PROT_READ | PROT_WRITE,
-                    MAP_SHARED | MAP_ANONYMOUS, -1, 0L);
-    said = page < 0 && page > -4096 ? said_here : (_Atomic uint64_t *)page;
+    said = said_page(environment);
+    if (!said)
+        said = said_here;
 }
 
-/* True the first time in this process and its children; and when too many were said to know. */
+/* True the first time in this process, its children and its run; and when too many were said to know. Where it is said counts:
+ * what one program of a run has said into a file the next one says on the terminal. */
 static bool log_is_new(const char *text, size_t len)
 {
+    const uint64_t prime = UINT64_C(0x100000001b3);
+    const struct known *place = log_known(STDERR_FILENO);
     uint64_t hash = UINT64_C(0xcbf29ce484222325);
     size_t at;
 
+    if (place)
+        hash = ((hash ^ place->device) * prime ^ place->inode) * prime;
     for (size_t i = 0; i < len; i++)
-        hash = (hash ^ (unsigned char)text[i]) * UINT64_C(0x100000001b3);
+        hash = (hash ^ (unsigned char)text[i]) * prime;
     hash |= 1;
     at = hash >> 32;
     for (size_t i = 0; i < SAID_MAX; i++) {

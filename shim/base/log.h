@@ -22,8 +22,9 @@ extern int log_level;
 void log_msg(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* At the start, before there is a second thread: from here on a warning or an error is said once by a process
- * and its forks, and at most 20 are a process; log_count says how many were held back since it was called last. */
-void log_begin(void);
+ * and its forks, once by all processes of a run whose launcher waits for it (said.h), and at most 20 are a process; log_count
+ * says how many were held back since it was called last. */
+void log_begin(char **environment);
 void log_count(void);
 
 /* Remember what descriptor FD is now. is_still: it is open and the same file. */

@@ -1,4 +1,5 @@
 """What is said and written: nothing of it hurts the program, its files, or whoever reads it."""
+import fcntl
 import json
 import os
 import shutil
@@ -297,6 +298,54 @@ def once_a_tree():
     after = carry(REFUSED, "prefork").ok()
     if after.err.count("not carried") != 1:
         after.fail("expected the message once")
+
+
+WRONG = "expected key:?"  # of an item kee:N
+
+
+@test("a message is said once a run that its launcher waits for, whichever program it is; in another place, and another message, too")
+def once_a_run(tmp_path):
+    wrong = {"BATON_CARRY": "kee:1"}
+    before = baton("run", "--no-verdict", "--", "sh", "-c", "/bin/true; /bin/true", env=wrong).ok()
+    expect(before.err.count(WRONG) == 3, before.err)  # there nobody stays who could know
+    after = baton("run", "--verdict", "--", "sh", "-c", "for i in 1 2 3 4 5 6 7 8 9 10; do /bin/true; done", env=wrong).ok()
+    expect(after.err.count(WRONG) == 1, after.err)
+    after = baton("run", "--verdict", "--", "sh", "-c", "BATON_CARRY=kee:2 /bin/true; BATON_CARRY='kee:2;kee:3' /bin/true", env=wrong).ok()
+    expect([after.err.count(text) for text in ('"kee:1": column 1', '"kee:2": column 1', '"kee:3": column 7')] == [1, 1, 1]
+           and after.err.count(WRONG) == 3, after.err)
+    after = baton("run", "--verdict", "--", "sh", "-c", f"/bin/true 2>{tmp_path}/err; BATON_CARRY=kee:2 /bin/true 2>>{tmp_path}/err; "
+                  "BATON_CARRY=kee:2 /bin/true", env=wrong).ok()
+    there = (tmp_path / "err").read_text()
+    expect(after.err.count(WRONG) == 2 and there.count("kee:1") == 1 and there.count("kee:2") == 1, after.err + there)
+    after = baton("run", "--verdict", "--", "sh", "-c", "/bin/true; /bin/true",
+                  env={"BATON_CARRY": ";".join(f"kee:{number}" for number in range(25))}).ok()
+    expect([after.err.count(WRONG), "5 more messages, not shown" in after.err] == [20, True], after.err)
+    after = baton("run", "--verdict", "--", "ls", "-l", "/proc/self/fd").ok()
+    expect("baton" not in after.out, after.out)
+
+
+# What is behind _BATON_SAID: how large a page in memory, by which name, sealed or not, and whether it may be used.
+PAGES = ((4096, "baton-said", True, True), (4096, "baton-said", False, False), (4095, "baton-said", True, False),
+         (8192, "baton-said", True, False), (4096, "baton-saic", True, False), (4096, "baton-said2", True, False))
+
+
+@test("what was said is noted in the page of a launcher alone, which nobody can make shorter", each=PAGES)
+def page_of_what_was_said(size, name, is_sealed, is_used):
+    fd = os.memfd_create(name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    try:
+        os.ftruncate(fd, size)
+        if is_sealed:
+            fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK)
+        after = run("/bin/sh", "-c", "/bin/true; /bin/true", env={"BATON_CARRY": "kee:1", "_BATON_SAID": f"{os.getpid()}:{fd}"}).ok()
+        expect(after.err.count(WRONG) == (1 if is_used else 3), after.err)
+        expect(any(os.pread(fd, size, 0)) == is_used, "the page was not what it should be")
+    finally:
+        os.close(fd)
+
+
+@test("where there is no such launcher each program says what it has to say", each=("", ":", "1", "1:", ":1", "999999999:1", "1:99999999999", "1:2:3", "/x:1"))
+def no_page_of_what_was_said(value):
+    run("/bin/true", env={"BATON_CARRY": "kee:1", "_BATON_SAID": value}).ok().complains(WRONG)
 
 
 @test("at most 20 messages a process, then how many more; all with BATON_LOG=debug", each=("error", "warn", "info", "debug"))

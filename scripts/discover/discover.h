@@ -17,6 +17,7 @@ struct function {
     const char *name;     /* NULL: nobody has written one down */
     uintptr_t start, end; /* in the file's own addresses */
     bool is_exported;
+    bool is_local; /* static in its file, by every name that it has */
 };
 
 struct variable {

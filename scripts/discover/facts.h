@@ -78,6 +78,7 @@ struct channel {
     const char *family;  /* that hooks it already; NULL */
     const char *preset;  /* whose functions hand over there; NULL */
     char item[ITEM_MAX]; /* of BATON_HOOKS; "" */
+    bool is_static;      /* the function that it names */
     struct seen *seen;   /* of each subject */
 };
 

@@ -16,11 +16,11 @@ static struct names *known[MODULES_MAX];
 static unsigned known_count;
 
 static void add_function(struct names *names, const char *name, uintptr_t start, uintptr_t size,
-                         bool is_exported)
+                         bool is_exported, bool is_local)
 {
     names->functions = grown(names->functions, names->functions_count, sizeof *names->functions);
     names->functions[names->functions_count++] =
-        (struct function){name, start, start + size, is_exported};
+        (struct function){name, start, start + size, is_exported, is_local};
 }
 
 static void add_table(struct names *names, const struct elf_table *table, bool is_exported)
@@ -32,7 +32,7 @@ static void add_table(struct names *names, const struct elf_table *table, bool i
     while ((symbol = elf_cursor_next(&cursor, &name))) {
         if (elf_symbol_kind(symbol->st_info) == ELF_FUNC) {
             add_function(names, allocated(strdup(name)), symbol->st_value, symbol->st_size,
-                         is_exported);
+                         is_exported, symbol->st_info >> 4 == STB_LOCAL);
         } else if (symbol->st_value < names->module->elf.tls_size) {
             names->variables =
                 grown(names->variables, names->variables_count, sizeof *names->variables);
@@ -61,7 +61,8 @@ static void add_frames(struct names *names)
             int32_t start;
 
             memcpy(&start, header + 12 + (size_t)row * 8, 4);
-            add_function(names, NULL, elf->phdr[i].p_vaddr + (uintptr_t)(intptr_t)start, 0, false);
+            add_function(names, NULL, elf->phdr[i].p_vaddr + (uintptr_t)(intptr_t)start, 0, false,
+                         false);
         }
     }
 }
@@ -130,9 +131,9 @@ static void add_main(struct names *names)
         memcpy(&value, code + at + 3, 4);
         if (!memcmp(code + at, "\x48\x8d\x3d", 3))
             add_function(names, "main", header->e_entry + at + 7 + (uintptr_t)(intptr_t)value, 0,
-                         false);
+                         false, false);
         else if (!memcmp(code + at, "\x48\xc7\xc7", 3))
-            add_function(names, "main", (uintptr_t)(uint32_t)value, 0, false);
+            add_function(names, "main", (uintptr_t)(uint32_t)value, 0, false, false);
         else
             continue;
         return;
@@ -156,6 +157,7 @@ static void sort_names(struct names *names)
             if (names->functions[kept - 1].end < function->end)
                 names->functions[kept - 1].end = function->end;
             names->functions[kept - 1].is_exported |= function->is_exported;
+            names->functions[kept - 1].is_local &= function->is_local || !function->name;
             continue;
         }
         names->functions[kept++] = *function;

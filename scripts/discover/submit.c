@@ -187,6 +187,7 @@ bool submit_item(struct channel *channel, const struct place *place, char *field
 
     if (!place->function)
         return false;
+    channel->is_static = place->function->is_local;
     if (!dwarf_signature(place->names, place->function, &signature))
         return shape_item(channel, place, channel->item, sizeof channel->item) ||
                moved_item(place, channel->item, sizeof channel->item) ||

@@ -206,6 +206,13 @@ static void conf_pools(FILE *out)
         fprintf(out, "#   %u times %s was woken from %s by %s\n", channel->pairs,
                 facts_shown(&channel->waiter), facts_shown(&channel->waker), by_name(channel->by));
         if (channel->item[0]) {
+            if (channel->is_static)
+                fprintf(
+                    out,
+                    "#   It is static: where baton check refuses it, as compilers may change the "
+                    "arguments of such\n#   a function, the option unsafe hooks it all the same, "
+                    "as in "
+                    "(kind=call,fn=1,unsafe)\n");
             fprintf(out, is_idle ? "#   nothing was found that it would carry; else: %s\n" : "%s\n",
                     channel->item);
             continue;

@@ -342,6 +342,20 @@ def leaves_nothing():
     baton("discover").exits(2).complains("no program given")
 
 
+@needs("Zydis")
+@test("discover says of a static function that it is refused so, and by which option it is not; with that it is right")
+@looks_again
+def static_pool(tmp_path):
+    program, conf = PROGRAMS / "pool_beside", tmp_path / "found.conf"
+    baton("discover", "-o", conf, "--", program, "own").ok()
+    text = conf.read_text()
+    item = re.search(r"#   It is static: .*\n#   .*the option unsafe hooks it.*\n(.*enqueue.*)\((.*)\)\n", text)
+    expect(item and text.count("It is static") == 1, text)
+    baton("check", f"{item[1]}({item[2]})", program).exits(1).says("the option unsafe")
+    baton("run", "--verdict", "--carry", "key:tenant_key;tls:current_request", "--hook", f"{item[1]}({item[2]},unsafe)", "--",
+          program, "own").ok().says("right 200 wrong 0").complains("baton: ok: ")
+
+
 @test("discover --for ends a server after a while; --now looks at one that runs")
 @looks_again
 def now_and_for():

@@ -291,6 +291,11 @@ def descriptor_of_others():
             run("daemon_file", path, env={"BATON_CARRY": f"{KEY};{REFUSED}", **how}).ok()
             if path.read_text() != "record 1\nrecord 2\n":
                 raise AssertionError(f"{how}: {path.read_text()!r}")
+            # Descriptor 2 was a file of the same disk.
+            first = Path(folder) / "first"
+            run("sh", "-c", f"exec '{find_program('daemon_file')}' '{path}' 2>'{first}'", env={"BATON_CARRY": f"{KEY};{REFUSED}", **how}).ok()
+            if path.read_text() != "record 1\nrecord 2\n" or "not carried" not in first.read_text():
+                raise AssertionError(f"{how}: {path.read_text()!r}, before {first.read_text()!r}")
 
 
 @test("a message is said once, not by every child of fork")

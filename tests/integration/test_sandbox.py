@@ -53,8 +53,9 @@ def allowed(way, *more, program="sandbox_exact"):
             log = Path(folder) / "log"
             harness.call(["strace", "-f", "-qq", "-e", "signal=none", "-o", log, harness.find_program(program), way], limit=30)
             text = log.read_text() if log.exists() else ""
-        if "close(-4242" not in text:
+        if "execve(" not in text:
             unable("no process may be traced")
+        expect("close(-4242" in text, f"{program} does not go the way {way}: {text[-300:]}")
         names |= set(re.findall(r"^\d+ +(?:<\.\.\. )?(\w+)[( ]", text.split("close(-4242", 1)[1], re.M)) & set(numbers)
     if way == "crash":  # a handler of signals cannot return without
         names.add("rt_sigreturn")
@@ -65,6 +66,18 @@ def allowed(way, *more, program="sandbox_exact"):
 
 def lines_of(done):
     return [line.split(":", 1) for line in done.out.splitlines() if ":" in line]
+
+
+@needs("strace")
+@test("a way that the program of these tests does not have is a fault, and not skipped")
+def unknown_way():
+    for program in ("sandbox_exact", "sandbox_loops"):
+        plain(program, "no_such_way").exits(2)
+        try:
+            allowed("no_such_way", program=program)
+        except Failure:
+            continue
+        raise Failure(f"{program}: it was taken for a way")
 
 
 @needs("strace")

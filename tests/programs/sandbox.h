@@ -133,8 +133,10 @@ static int sandbox_main(const struct way *way, int argc, char **argv)
     request_text = strdup("text");
     request_locale = newlocale(LC_ALL_MASK, "C", NULL);
     pthread_key_create(&request_key, NULL);
-    while (strcmp(way->name, argv[1]))
-        way++;
+    while (strcmp(way->name, argv[1])) {
+        if (!(++way)->name) // the table's end
+            return 2;
+    }
     if (way->begin)
         way->begin();
     take_values();

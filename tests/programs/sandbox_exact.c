@@ -293,6 +293,7 @@ static const struct way ways[] = {
     {"vfork", NULL, way_vfork},
     {"open", NULL, way_open},
     {"crash", NULL, way_crash},
+    {NULL, NULL, NULL},
 };
 
 int main(int argc, char **argv)

@@ -98,7 +98,7 @@ static bool has_callable(struct thunk *thunk, uintptr_t object)
 {
     struct named_hook *hook = thunk->hook;
     const struct std_function *function = (const struct std_function *)object;
-    bool is_libcxx;
+    bool is_libcxx, is_gnu;
 
     if (atomic_load(&thunk->fault)) { /* its type stays */
         named_unmet(hook);
@@ -107,14 +107,14 @@ static bool has_callable(struct thunk *thunk, uintptr_t object)
     is_libcxx = libcxx_is_function(thunk, object);
     if (is_libcxx && !atomic_load(&hook->is_gnu) && !libcxx_begin(hook))
         return false;
+    is_gnu = !is_libcxx && suspect_is_object(object, sizeof *function) && function->manager &&
+             is_manager((const void *)function->manager) && suspect_is_code(function->invoker);
     /* The item's callbacks run through one thunk, which knows those of one standard library. */
     if ((is_libcxx && atomic_load(&hook->is_gnu)) ||
         (!is_libcxx &&
          (atomic_load(&hook->libcxx) || !suspect_is_object(object, sizeof *function) ||
-          (function->manager &&
-           !(is_manager((const void *)function->manager) && suspect_is_code(function->invoker))) ||
-          function_takes(thunk, "12AnyInvocable")))) {
-        if (libcxx_is_empty(thunk, object))
+          (function->manager && !is_gnu) || function_takes(thunk, "12AnyInvocable")))) {
+        if (!is_gnu && libcxx_is_empty(thunk, object))
             named_unmet(hook);
         else
             named_found_fault(thunk, FAULT_CALLABLE);

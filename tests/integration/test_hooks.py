@@ -161,6 +161,22 @@ def std_function_libcxx(mode, level, *words):
     hooked(after, by="patch").says(said)
 
 
+@needs("libc++")
+@test("both standard libraries in one process: an item for each; a pattern over both takes one library's, and says of the other")
+def std_function_both():
+    pools = [compiled(f"libpool_{name}.so", "-O1", "-std=c++14", "-fPIC", "-shared", f"-DLIBRARY={name}", "hooks_both.cc", *words,
+                      compiler=compiler)
+             for name, compiler, words in (("gnu", "g++", ()), ("llvm", "clang++", ("-stdlib=libc++",)))]
+    program = compiled("both", "-O1", "-std=c++14", "-rdynamic", "hooks_both_main.cc", *pools,
+                       *(f"-Wl,-rpath,{pool.parent}" for pool in pools), compiler="g++")
+    plain(program).wrong()
+    hooks = "Pool_gnu::submit(kind=stdfunction,obj=2);Pool_llvm::submit(kind=stdfunction,obj=2)"
+    after = carry("tls:request_id", program, env={"BATON_HOOKS": hooks}, launched=True).ok().quiet().clean()
+    expect([hook["carried"] for hook in after.reported()["hooks"]] == [300, 300], after.reported()["hooks"])
+    pattern = carry("tls:request_id", program, env={"BATON_HOOKS": "*Pool_*6submit*(kind=stdfunction,obj=2)"}, launched=True)
+    pattern.says("ran 600 wrong 300\n").clean().complains("names is no std::function: nothing was handed over")
+
+
 @test("std::functions with results of every class, empty ones first; of a struct in memory the callback's own is argument 2",
       each=[(compiler, level) for compiler in ("g++", "clang++") for level in ("-O0", "-O2")], release=not_o2)
 def std_function_results(compiler, level):

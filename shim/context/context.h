@@ -160,7 +160,7 @@ struct thread_batch {
 /* Handoff records (pool/record.h): handed out one after another; freed ones are only counted. */
 struct thread_records {
     char *next, *end;
-    struct record_chunk *freed_chunk;
+    uintptr_t freed_last; /* the last byte of the chunk that records were freed of; 0: of none */
     uint32_t untold;      /* records of that chunk freed here, not yet told */
     uint64_t made, freed; /* for the report; `untold` comes on top of freed */
 };

@@ -55,7 +55,7 @@ void thread_leave_plain(struct thread *thread)
 {
     if (unlikely(((uintptr_t)thread->attached | (uintptr_t)thread->snapshot.context |
                   (uintptr_t)thread->deferred.context | (uintptr_t)thread->batch.context |
-                  (uintptr_t)thread->records.freed_chunk | (uintptr_t)thread->slab.objects |
+                  thread->records.freed_last | (uintptr_t)thread->slab.objects |
                   (uintptr_t)thread->spare | (uintptr_t)thread->coroutines |
                   (uintptr_t)thread->blocks.chain | (uintptr_t)thread->blocks.other |
                   (uintptr_t)thread->lending | (uintptr_t)thread->variables.map |

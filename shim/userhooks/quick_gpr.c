@@ -126,7 +126,7 @@ static inline __attribute__((always_inline)) void *run(enum of of, struct thunk_
                                                        struct wrap *wrap, struct thunk *thunk)
 {
     const struct named_hook *hook = thunk->hook;
-    uint64_t *place = frame_argument(frame, hook->spec.cbarg);
+    uint64_t *place = frame_argument(frame, named_callback_at(hook));
     struct record *record = (struct record *)*place;
     uintptr_t frame_mark = wrap_place(wrap) | FRAME_OWNED;
     struct thread *thread = thread_self;

@@ -366,14 +366,14 @@ static void chunk_freed(struct record_chunk *chunk, uint32_t count)
 
 void record_flush(struct thread *thread)
 {
-    struct record_chunk *chunk = thread->records.freed_chunk;
+    uintptr_t last = thread->records.freed_last;
     uint32_t freed = thread->records.untold;
 
-    thread->records.freed_chunk = NULL;
+    thread->records.freed_last = 0;
     thread->records.freed += freed;
     thread->records.untold = 0;
     if (freed)
-        chunk_freed(chunk, freed);
+        chunk_freed(record_chunk_of((const struct record *)last), freed);
 }
 
 void record_free_slow(struct thread *thread, struct record_chunk *chunk)
@@ -383,9 +383,9 @@ void record_free_slow(struct thread *thread, struct record_chunk *chunk)
         chunk_freed(chunk, 1); /* the chunk must not be lost for want of a thread block */
         return;
     }
-    if (chunk != thread->records.freed_chunk) {
+    if (record_last_of(chunk) != thread->records.freed_last) {
         record_flush(thread);
-        thread->records.freed_chunk = chunk;
+        thread->records.freed_last = record_last_of(chunk);
     }
     thread->records.untold++;
 }

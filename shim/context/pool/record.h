@@ -59,10 +59,16 @@ static inline struct record_chunk *record_chunk_of(const struct record *record)
     return (struct record_chunk *)((uintptr_t)record & ~(uintptr_t)(RECORD_CHUNK_SIZE - 1));
 }
 
+/* Whatever RECORD is, in a thread that has freed none, too: this is never 0. */
+static inline uintptr_t record_last_of(const void *record)
+{
+    return (uintptr_t)record | (uintptr_t)(RECORD_CHUNK_SIZE - 1);
+}
+
 /* Freeing it is a matter of counting. */
 static inline bool record_is_near(const struct thread *thread, const struct record *record)
 {
-    return likely(record_chunk_of(record) == thread->records.freed_chunk);
+    return likely(record_last_of(record) == thread->records.freed_last);
 }
 
 static inline void record_free_near(struct thread *thread)

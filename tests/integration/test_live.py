@@ -1,13 +1,14 @@
 """The live report: what was counted is there at any moment, and after any end."""
 import json
 import os
+import shutil
 import subprocess
 import tempfile
 from pathlib import Path
 
 import patience
 from harness import LIBRARY, PROGRAMS, find_program, plain, run, test, this_machine_only
-from needs import missing, unable
+from needs import missing, needs, unable
 from test_launcher import BATON, baton, expect
 
 ITEM = "tls:request_id"
@@ -162,3 +163,22 @@ def not_believed():
         live.rename(Path(folder, "elsewhere"))
         live.symlink_to(Path(folder, "elsewhere"))
         baton("report", report).exits(1)
+
+
+@needs("setpriv")
+@test("a live page is made anew: what another user has put in its place is not written to",
+      each=("link", "file"))
+def in_its_place(plant):
+    this_machine_only()
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        victim, library = Path(folder) / "victim", shutil.copy(LIBRARY, folder)
+        victim.write_text("mine\n")
+        victim.chmod(0o666)
+        put = {"link": f"ln -s '{victim}'", "file": f"cp -p '{victim}'"}[plant]
+        after = plain("sh", "-c", f"echo $$; {put} /dev/shm/baton-$$.live; exec setpriv --reuid=65534 --regid=65534 --clear-groups "
+                      f"env LD_PRELOAD={library} BATON_CARRY=locale BATON_LIVE=on true").ok()
+        placed = Path(f"/dev/shm/baton-{after.out.split()[0]}.live")
+        there = placed.read_text()
+        placed.unlink()
+        expect(there == "mine\n" and victim.read_text() == "mine\n", f"it was written to: {there[:40]!r}")

@@ -32,6 +32,18 @@ START_TEST(test_record_is_its_own)
 }
 END_TEST
 
+/* Callbacks may get a small number where a record is looked for first; who has freed no record, or none since, knows none. */
+START_TEST(test_record_small_number_is_none)
+{
+    for (uintptr_t number = 0; number < 3 * RECORD_CHUNK_SIZE; number += 5)
+        ck_assert(!record_is_near(thread_self, (const struct record *)number));
+    record_free(record_new());
+    ck_assert(thread_self->records.freed_last != 0);
+    record_flush(thread_self);
+    ck_assert(!record_is_near(thread_self, (const struct record *)15));
+}
+END_TEST
+
 static size_t resident_pages(void)
 {
     size_t total = 0, resident = 0;
@@ -192,6 +204,7 @@ int main(void)
 
     tcase_set_timeout(tests, 60);
     tcase_add_test(tests, test_record_is_its_own);
+    tcase_add_test(tests, test_record_small_number_is_none);
     tcase_add_test(tests, test_record_memory_is_used_again);
     tcase_add_test(tests, test_record_bursts_that_repeat_keep_pages);
     tcase_add_test(tests, test_record_crosses_threads);

@@ -78,6 +78,23 @@ static inline bool is_known(uintptr_t page)
     return page && atomic_load_explicit(&known[page % KNOWN], memory_order_relaxed) == page;
 }
 
+/* The words of glibc's chunks. Source: glibc 2.31 to 2.41, malloc.c, struct malloc_chunk; arena.c, struct _heap_info. */
+enum {
+    CHUNK_HEADER = 2 * sizeof(size_t),
+    CHUNK_ALIGNMENT = 16,
+    CHUNK_LEAST = 32,
+    CHUNK_IS_MAPPED = 2,
+    CHUNK_OF_THREAD = 4,
+    CHUNK_FLAGS = 7
+};
+
+/* Is that a block with a mapping of its own, which free() takes away? Its page can be read. */
+static bool is_mapped_alone(uintptr_t address)
+{
+    return heap.is_libc && address % PAGE == CHUNK_HEADER &&
+           ((const size_t *)address)[-1] & CHUNK_IS_MAPPED;
+}
+
 static bool is_readable(uintptr_t from, size_t len)
 {
     enum { PAGE_BITS = 12 };
@@ -87,6 +104,8 @@ static bool is_readable(uintptr_t from, size_t len)
             continue;
         if (!sandbox_is_readable((const void *)(page << PAGE_BITS), 1))
             return false;
+        if (page == from >> PAGE_BITS && is_mapped_alone(from))
+            continue;
         atomic_store_explicit(&known[page % KNOWN], page, memory_order_relaxed);
     }
     return true;
@@ -122,16 +141,6 @@ static size_t readable_bytes(uintptr_t address, size_t want)
     }
     return want;
 }
-
-/* The words of glibc's chunks. Source: glibc 2.31 to 2.41, malloc.c, struct malloc_chunk; arena.c, struct _heap_info. */
-enum {
-    CHUNK_HEADER = 2 * sizeof(size_t),
-    CHUNK_ALIGNMENT = 16,
-    CHUNK_LEAST = 32,
-    CHUNK_IS_MAPPED = 2,
-    CHUNK_OF_THREAD = 4,
-    CHUNK_FLAGS = 7
-};
 
 /*
  * Can glibc have a block here whose header's second word is this one? What stands before an object of somebody's

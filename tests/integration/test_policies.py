@@ -344,3 +344,9 @@ def beside_word(policy):
     plain("held_beside_word", env=one_worker).says("0 none\n0 none\n0 none\nown two\n")
     after = carry(f"key:text_key,{policy};tls:request_word", "held_beside_word", env=one_worker)
     after.says("1 one\n1 two\n1 two\nown two\n").clean()
+
+
+@test("D16, E21: a value whose block was freed and is unmapped since is no crash where copies are made", each=("copy=64", "string"))
+def freed_and_unmapped(policy):
+    plain("copy_freed").wrong()
+    carry(f"key:request_key,{policy}", "copy_freed").ok().clean()

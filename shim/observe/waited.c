@@ -105,15 +105,15 @@ static bool has_own(uint64_t handed)
     return words_are_any && !words_same(slots_initial);
 }
 
-/* Of the values of keys: others have another number. */
-static uint32_t number_of(void *const *values, bool is_own)
+/* Of the values of keys, the thread's own if VALUES is NULL: others have another number. */
+static uint32_t number_of(void *const *values)
 {
     uint64_t sum = 0;
 
     for (unsigned i = 0; i < slots_key_count; i++) {
         uint64_t value = 0;
 
-        if (!is_own)
+        if (values)
             value = (uintptr_t)values[i];
         else if (key_bindings[i].is_bound)
             value = (uintptr_t)slots_calls.key_read(key_bindings[i].key);
@@ -136,7 +136,7 @@ static void look(struct waits_look *out, bool is_wait)
     }
     if (!attached || attached->flags & CONTEXT_EMPTY) {
         out->sight = has_own(handed) ? WAITS_OWN : WAITS_NONE;
-        out->values = number_of(NULL, true);
+        out->values = number_of(NULL);
         return;
     }
     out->sight = WAITS_GIVEN;
@@ -145,7 +145,7 @@ static void look(struct waits_look *out, bool is_wait)
     if (attached->base->flags & CONTEXT_EMPTY)
         out->sight = WAITS_NONE;
     out->has_set = attached->flags & CONTEXT_TOUCHED;
-    out->values = number_of(attached->key, false);
+    out->values = number_of(attached->key);
     for (unsigned i = 0; i < slots_key_count; i++) {
         if (attached->key[i])
             out->sight = out->has_set ? WAITS_OWN : WAITS_GIVEN;

@@ -114,7 +114,8 @@ static inline struct context *take_moving(struct thread *thread, unsigned family
     if (likely(moves->is_one_word) ? !moves_same_word(moves, snapshot)
                                    : !moves_same(moves, context_copied(snapshot)))
         return NULL;
-    thread->snapshot.refs--;
+    if (unlikely(!context_take_one(thread)))
+        return NULL;
     thread->snapshot.tally[family]++;
     return snapshot;
 }
@@ -162,7 +163,8 @@ static inline struct context *take_held(struct thread *thread, unsigned family)
                  snapshot->epoch != atomic_load_explicit(&slots_epoch, memory_order_relaxed) ||
                  !coroutine_is_main_stack(thread) || !held_are_same(snapshot)))
         return NULL;
-    thread->snapshot.refs--;
+    if (unlikely(!context_take_one(thread)))
+        return NULL;
     thread->snapshot.tally[family]++;
     return snapshot;
 }
@@ -277,9 +279,9 @@ static GUARDED struct context *capture_calling_out(unsigned family, uintptr_t sp
     is_same = moves_same_out(moves, snapshot);
     thread->building = 0;
     errno = saved_errno;
-    if (unlikely(!is_same || snapshot != thread->snapshot.context || thread->snapshot.refs <= 0))
+    if (unlikely(!is_same || snapshot != thread->snapshot.context || thread->snapshot.refs <= 0 ||
+                 !context_take_one(thread)))
         return capture_any(family, sp);
-    thread->snapshot.refs--;
     thread->snapshot.tally[family]++;
     return snapshot;
 }
@@ -308,7 +310,8 @@ static GUARDED struct context *capture_pair(unsigned family, uintptr_t sp)
     if (unlikely(!snapshot || thread->snapshot.refs <= 0 || word != *slot_word_at(snapshot) ||
                  !slot_pair_is_right(snapshot->epoch)))
         return capture_calling_out(family, sp);
-    thread->snapshot.refs--;
+    if (unlikely(!context_take_one(thread)))
+        return capture_any(family, sp);
     thread->snapshot.tally[family]++;
     return snapshot;
 }
@@ -366,12 +369,12 @@ static APART struct context *capture_held(unsigned family, uintptr_t sp)
 static APART struct context *capture_observed(unsigned family, uintptr_t sp)
 {
     struct thread *thread = thread_self;
+    struct context *context;
 
-    if (unlikely(!guard_is_for_observer() || thread->attached || thread->snapshot.refs <= 0))
+    if (unlikely(!guard_is_for_observer() || thread->attached ||
+                 !(context = context_take_bought(thread, family))))
         return capture_any(family, sp);
-    thread->snapshot.refs--;
-    thread->snapshot.tally[family]++;
-    return observer->capture_plain(thread, thread->snapshot.context, family);
+    return observer->capture_plain(thread, context, family);
 }
 
 static struct context *(*capture_way)(unsigned family, uintptr_t sp) = capture_any;

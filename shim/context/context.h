@@ -405,18 +405,29 @@ extern bool context_captures_by_ways, context_attaches_by_ways;
 struct context *context_capture_slow(unsigned family);
 void context_release_slow(struct thread *thread, struct context *context);
 
-/* Of the captures in line: one of the references that a plain thread has bought to its snapshot; NULL: it has none. */
+/* Where a signal handler may have come since there was a reference at hand. False: it has taken them away. */
+static inline __attribute__((always_inline)) bool context_take_one(struct thread *thread)
+{
+    if (likely(--thread->snapshot.refs >= 0))
+        return true;
+    thread->snapshot.refs = 0;
+    return false;
+}
+
+/*
+ * Of the captures in line: one of the references that a plain thread has bought to its snapshot; NULL: it has none.
+ * Which snapshot that is is read first: a handler that sets a key takes the references away, and what there is then is its
+ * draft, of which none are to be had.
+ */
 static inline __attribute__((always_inline)) struct context *
 context_take_bought(struct thread *thread, unsigned family)
 {
-    struct context *snapshot;
+    struct context *snapshot = thread->snapshot.context;
 
-    if (unlikely(--thread->snapshot.refs < 0)) {
-        thread->snapshot.refs = 0;
+    __asm__("" : "+r"(snapshot) : "m"(thread->snapshot.refs)); /* now */
+    if (unlikely(!context_take_one(thread)))
         return NULL;
-    }
     thread->snapshot.tally[family]++;
-    snapshot = thread->snapshot.context;
     if (!snapshot) /* refs > 0 says so; the compiler cannot know */
         __builtin_unreachable();
     return snapshot;

@@ -44,7 +44,8 @@ struct context *draft_begin(struct thread *thread)
     if (unlikely(slot_counts_on))
         slot_counts_tell_snapshot(thread);
     thread->snapshot.has_news = (snapshot->flags & CONTEXT_EMPTY) != 0; /* it may be no more */
-    thread->snapshot.stale_refs += thread->snapshot.refs;
+    if (likely(thread->snapshot.refs > 0)) /* less: in a handler, see context_take_one */
+        thread->snapshot.stale_refs += thread->snapshot.refs;
     thread->snapshot.refs = 0;
     atomic_signal_fence(memory_order_seq_cst);
     return atomic_load_explicit(&snapshot->refs, memory_order_acquire) ==

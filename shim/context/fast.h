@@ -125,9 +125,8 @@ context_take_word(enum slot_word_form form, struct thread *thread, unsigned fami
         return NULL;
     now = slot_word_now(form);
     snapshot = thread->snapshot.context;
-    if (unlikely(!slot_word_is(form, now, snapshot)))
+    if (unlikely(!slot_word_is(form, now, snapshot) || !context_take_one(thread)))
         return NULL;
-    thread->snapshot.refs--;
     thread->snapshot.tally[family]++;
     if (!snapshot)
         __builtin_unreachable();

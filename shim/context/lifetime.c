@@ -225,10 +225,12 @@ struct context *context_ref(struct context *context)
 void context_drop_snapshot(struct thread *thread)
 {
     struct context *snapshot = thread->snapshot.context;
-    int32_t snapshot_refs = thread->snapshot.refs + thread->snapshot.stale_refs;
+    int32_t snapshot_refs = thread->snapshot.stale_refs;
 
     if (!snapshot)
         return;
+    if (likely(thread->snapshot.refs > 0)) /* less: in a handler, see context_take_one */
+        snapshot_refs += thread->snapshot.refs;
     if (unlikely(slot_counts_on))
         slot_counts_tell_snapshot(thread);
     flush_begin(thread);

@@ -26,6 +26,20 @@ __attribute__((noinline)) bool kinds_data_key(struct named_hook *hook,
     return true;
 }
 
+/* What context_take_bought gave. A handler that has set a key since has another snapshot, which has none to hand out. */
+static void give_back(struct thread *thread, struct context *context)
+{
+    thread->snapshot.tally[FAMILY_NAMED]--;
+    thread->snapshot.refs++;
+    atomic_signal_fence(memory_order_seq_cst);
+    if (likely(thread->snapshot.context == context && !snapshot_is_draft(&thread->snapshot)))
+        return;
+    if (thread->snapshot.refs) { /* else it came after that, and has it */
+        thread->snapshot.refs = 0;
+        atomic_fetch_sub_explicit(&context->refs, 1, memory_order_release);
+    }
+}
+
 bool kinds_keep(struct named_hook *hook, const struct table_key *key, bool is_slow,
                 struct context **kept)
 {
@@ -54,11 +68,13 @@ bool kinds_keep(struct named_hook *hook, const struct table_key *key, bool is_sl
         struct thread *thread = thread_self;
 
         /* As context_capture, but undone without a trace when the table has no room at hand. */
-        context = thread->snapshot.context;
-        if (table_put(key, context, order, false, &old) != TABLE_DONE)
+        context = context_take_bought(thread, FAMILY_NAMED);
+        if (unlikely(!context))
             return false;
-        thread->snapshot.refs--;
-        thread->snapshot.tally[FAMILY_NAMED]++;
+        if (table_put(key, context, order, false, &old) != TABLE_DONE) {
+            give_back(thread, context);
+            return false;
+        }
     }
     *kept = context;
     tally_carried(hook, 1);

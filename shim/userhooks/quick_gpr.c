@@ -27,9 +27,8 @@ static inline struct context *take_words(struct thread *thread)
     struct context *snapshot = thread->snapshot.context;
 
     if (!words_are_all() || thread->attached || thread->snapshot.refs <= 0 ||
-        !thunk_words_same(snapshot, NULL))
+        !thunk_words_same(snapshot, NULL) || !context_take_one(thread))
         return NULL;
-    thread->snapshot.refs--;
     thread->snapshot.tally[FAMILY_NAMED]++;
     return snapshot;
 }

@@ -142,6 +142,16 @@ def relay(words):
     hooked(after.says("wrong 0 lost 0 registers 0").carried("named", exactly=1500), by="patch")
 
 
+@test("a signal handler that sets the key, after any instruction of a submit: the object runs with what was handed over")
+def handler():
+    this_machine_only()
+    program = compiled("handler", "-O2", "hooks_handler.c")
+    plain(program).wrong()
+    hooks = "item_submit(kind=submit,obj=1);item_run(kind=run,obj=1)"
+    after = carry(KEY, program, env={"BATON_HOOKS": hooks}, launched=True).ok().quiet().clean()
+    hooked(after.says("wrong 0 enough 1"), by="patch")
+
+
 @test("a profiler that looks at every stack meets the thunks and islands", each=("got", "symbol", "patch"))
 def profiled(path):
     if path == "patch":

@@ -54,7 +54,7 @@ static unsigned wrong(const struct context *context, void *one, void *other)
 }
 
 /* How many values are not what they should be, with the handler after so many instructions. */
-static unsigned handle_after(long steps, bool is_held, bool hands_over)
+static inline unsigned handle_after(long steps, bool is_held, bool hands_over)
 {
     struct context *before, *meanwhile = NULL, *after;
     unsigned count = 0;
@@ -91,19 +91,29 @@ static unsigned handle_after(long steps, bool is_held, bool hands_over)
     return count;
 }
 
-static void handle_at_each(bool is_held, bool hands_over)
+static unsigned handle_in_set_after(long steps, bool is_held)
+{
+    return handle_after(steps, is_held, false);
+}
+
+static unsigned handle_in_both_after(long steps, bool is_held)
+{
+    return handle_after(steps, is_held, true);
+}
+
+static void handle_at_each(unsigned (*handle)(long steps, bool is_held), bool is_held)
 {
     struct sigaction action = {.sa_sigaction = stepped, .sa_flags = SA_SIGINFO}, old;
     long steps = 0;
 
     sigaction(SIGTRAP, &action, &old);
     do {
-        unsigned count = handle_after(++steps, is_held, hands_over);
+        unsigned count = handle(++steps, is_held);
 
         ck_assert_msg(!count, "%u are wrong after %ld instructions", count, steps);
     } while (was_there && steps < STEPS_MAX);
     sigaction(SIGTRAP, &old, NULL);
-    ck_assert_int_gt(steps, 20);
+    ck_assert_int_gt(steps, 8);
     ck_assert_int_lt(steps, STEPS_MAX);
     core_set(key, NULL);
     core_set(other_key, NULL);
@@ -112,20 +122,60 @@ static void handle_at_each(bool is_held, bool hands_over)
 
 START_TEST(test_draft_handler_in_a_first_set_of_what_others_have)
 {
-    handle_at_each(true, false);
+    handle_at_each(handle_in_set_after, true);
 }
 END_TEST
 
 START_TEST(test_draft_handler_in_a_first_set_of_what_nobody_has)
 {
-    handle_at_each(false, false);
+    handle_at_each(handle_in_set_after, false);
 }
 END_TEST
 
 START_TEST(test_draft_handler_in_a_set_and_a_handoff)
 {
-    handle_at_each(true, true);
-    handle_at_each(false, true);
+    handle_at_each(handle_in_both_after, true);
+    handle_at_each(handle_in_both_after, false);
+}
+END_TEST
+
+/* With references at hand: the handler takes them away, and what was handed over stays what it was. */
+static unsigned handle_in_handoff_after(long steps, bool is_held)
+{
+    struct context *before, *meanwhile, *after;
+    unsigned count = 0;
+
+    core_set(key, number(1));
+    core_set(other_key, number(2));
+    before = context_capture(FAMILY_UNIT);
+    if (!is_held) {
+        context_release(before);
+        before = NULL;
+    }
+    countdown = steps;
+    was_there = false;
+    step_on();
+    meanwhile = context_capture(FAMILY_UNIT);
+    step_off();
+    countdown = 0;
+    core_set(key, number(3));
+    core_set(other_key, number(4));
+    count += wrong(before, number(1), number(2));
+    count += wrong(meanwhile, number(1), NULL) ||
+             wrong(meanwhile, number(1), number(2)) + wrong(meanwhile, number(1), number(98)) != 1;
+    after = context_capture(FAMILY_UNIT);
+    count += wrong(after, number(3), number(4));
+    if (before)
+        context_release(before);
+    context_release(meanwhile);
+    context_release(after);
+    return count;
+}
+
+START_TEST(test_draft_handler_in_a_handoff)
+{
+    handle_at_each(handle_in_handoff_after, true);
+    handle_at_each(handle_in_handoff_after, false);
 }
 END_TEST
 
@@ -153,6 +203,7 @@ int main(void)
     tcase_add_test(tests, test_draft_handler_in_a_first_set_of_what_others_have);
     tcase_add_test(tests, test_draft_handler_in_a_first_set_of_what_nobody_has);
     tcase_add_test(tests, test_draft_handler_in_a_set_and_a_handoff);
+    tcase_add_test(tests, test_draft_handler_in_a_handoff);
     return suite_run("draft_handler", tests);
 }
 #else

@@ -83,13 +83,18 @@ static struct registration *source_registration(const void *caller, void *functi
 {
     struct thread *thread = thread_self;
     struct registration *registration;
+    struct context *context;
 
     if (unlikely(atomic_load_explicit(&glib_has_tasks, memory_order_relaxed) ||
                  registration_is_off || address_is_of(&gio, caller) || !thread_is_plain(thread) ||
                  thread->snapshot.refs <= 0 || !(registration = slab_take(thread))))
         return source_registration_any(caller, function, data, notify, is_once);
-    source_fill(registration, function, data, notify,
-                context_take_bought(thread, FAMILY_GLIB_SOURCE), is_once ? REGISTRATION_ONCE : 0);
+    context = context_take_bought(thread, FAMILY_GLIB_SOURCE);
+    if (unlikely(!context)) { /* a handler has come since */
+        slab_free(registration);
+        return source_registration_any(caller, function, data, notify, is_once);
+    }
+    source_fill(registration, function, data, notify, context, is_once ? REGISTRATION_ONCE : 0);
     return registration;
 }
 

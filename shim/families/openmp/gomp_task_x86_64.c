@@ -30,15 +30,15 @@ __attribute__((naked)) void gomp_task_word(void)
         "movq context_guard(%%rip), %%r11\n\t" /* thread_is_plain */
         "cmpq %%r11, %c[attached](%%rax)\n\t"
         "jne 2f\n\t"
+        "movq %c[snapshot](%%rax), %%r10\n\t" /* context_take_bought */
         "subl $1, %c[snapshot_refs](%%rax)\n\t"
         "js 1f\n\t"
         "movq %c[tally](%%rax), %%r11\n\t"
         "addq $1, %c[family](%%r11)\n\t"
-        "movq %c[snapshot](%%rax), %%r11\n\t"
         "subq %[size], %%rsp\n\t"
         ".cfi_adjust_cfa_offset %c[size]\n\t"
         "movq %%rdi, (%%rsp)\n\t"
-        "movq %%r11, 8(%%rsp)\n\t"
+        "movq %%r10, 8(%%rsp)\n\t"
         "movq (%%rsi), %%r11\n\t"
         "movq %%r11, 16(%%rsp)\n\t"
         "movq %%rsp, %%rsi\n\t"
@@ -58,7 +58,7 @@ __attribute__((naked)) void gomp_task_word(void)
         "addq %[size] + 32, %%rsp\n\t"
         ".cfi_adjust_cfa_offset -%c[size] - 32\n\t"
         "ret\n"
-        "1:\taddl $1, %c[snapshot_refs](%%rax)\n"
+        "1:\tmovl $0, %c[snapshot_refs](%%rax)\n"
         "2:\tjmp gomp_task_plain"
         :
         : [detach] "i"(GOMP_TASK_DETACH), [flags] "i"(FLAGS), [size] "i"(BLOCK_SIZE),

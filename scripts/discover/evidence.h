@@ -24,6 +24,8 @@ struct seen {
         set_looking;   /* keys: the submitter had set it without, or after, reading it */
     bool is_in_place;  /* keys: told by what its object holds, which may change without being set */
     uint32_t in_stack; /* the value points into the submitter's stack */
+    uint32_t answered,
+        unanswered; /* the task's submitter was woken, and had still what it had handed over; or not so */
 };
 
 /* What the code says of a variable. */

@@ -75,6 +75,7 @@ struct channel {
     bool is_guess;       /* nobody was seen waiting: it stands only if something is context there */
     bool has_first;      /* the program's first thread waited there */
     bool is_answer;      /* a worker tells a waiting thread what it has done */
+    bool is_awaited;     /* an answer to who had handed over, and has its context still */
     const char *family;  /* that hooks it already; NULL */
     const char *preset;  /* whose functions hand over there; NULL */
     char item[ITEM_MAX]; /* of BATON_HOOKS; "" */

@@ -261,12 +261,15 @@ static void note_wake(const struct discover_event *event, uint32_t by)
         waking->is_told = false;
         memcpy(waking->last.values, state->values, subjects_count * 8);
         memcpy(waking->last.sets, state->touched, subjects_count);
+        waking->last.giver = task ? state->giver : NOBODY;
+        memcpy(waking->last.given, state->given, subjects_count * 8);
     }
     memset(state->touched, 0, subjects_count);
-    /* A worker that tells that it is done may go on with the next task. */
+    /* A worker that tells that it is done may go on with the next task, of whomever. */
     if (task) {
         end_task(event->thread);
         begin_task(event->thread, task);
+        state->giver = NOBODY;
     }
 }
 
@@ -279,6 +282,17 @@ void note_worker(struct channel *channel, uint32_t thread)
     }
     if (channel->workers_count < VALUES_MAX)
         channel->workers[channel->workers_count++] = thread;
+}
+
+/* Is that who has handed over the task that wakes it, and waits for it with what it held then? */
+static void note_answer(struct channel *channel, const struct wake *wake, uint32_t thread)
+{
+    for (unsigned i = 0; wake->giver != NOBODY && i < subjects_count; i++) {
+        bool is_still = wake->giver == thread && wake->given[i] == states[thread].values[i];
+
+        if (wake->given[i])
+            ++*(is_still ? &channel->seen[i].answered : &channel->seen[i].unanswered);
+    }
 }
 
 static void note_woken(const struct discover_event *event, uint32_t waiter_stack, uint32_t by)
@@ -298,7 +312,10 @@ static void note_woken(const struct discover_event *event, uint32_t waiter_stack
     note_worker(channel, event->thread);
     before = waking_tell_kept(waking, event->thread, waiter_stack);
     tell(channel, &waking->last, &states[event->thread]);
+    note_answer(channel, &waking->last, event->thread);
     begin_task(event->thread, before && before->pairs > channel->pairs ? before : channel);
+    states[event->thread].giver = waking->last.thread;
+    memcpy(states[event->thread].given, waking->last.values, subjects_count * 8);
 }
 
 static bool begin_state(uint32_t thread)
@@ -312,6 +329,7 @@ static bool begin_state(uint32_t thread)
         return true;
     state->values = allocated(calloc(subjects_count + 1, 8));
     state->at_start = allocated(calloc(subjects_count + 1, 8));
+    state->given = allocated(calloc(subjects_count + 1, 8));
     state->touched = allocated(calloc(subjects_count + 1, 1));
     state->in_task = allocated(calloc(subjects_count + 1, 1));
     for (unsigned i = 0; i < subjects_count; i++) {

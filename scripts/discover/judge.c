@@ -178,6 +178,37 @@ static void drop_guesses(void)
     }
 }
 
+/*
+ * A way that ends in the thread that had handed the work over, and waits for it with the context that it had then, is
+ * the answer, whatever that thread calls afterwards. (One that has another by now, as an event loop has, needs it
+ * handed over.)
+ */
+static bool is_answer(const struct channel *channel)
+{
+    bool is_any = false;
+
+    for (unsigned i = 0; i < subjects_count; i++) {
+        const struct seen *seen = &channel->seen[i];
+
+        if (subjects[i].is_context && seen->unanswered * 4 > seen->answered)
+            return false;
+        is_any |= subjects[i].is_context && seen->answered * 2 > channel->pairs;
+    }
+    return is_any;
+}
+
+static void drop_answers(void)
+{
+    for (unsigned i = 0; i < channels_count; i++) {
+        struct channel *channel = &channels[i];
+
+        if (channel->is_pool && !channel->family && !channel->preset && is_answer(channel)) {
+            channel->is_pool = false;
+            channel->is_awaited = true;
+        }
+    }
+}
+
 void judge(void)
 {
     for (unsigned i = 0; i < subjects_count; i++) {
@@ -211,4 +242,5 @@ void judge(void)
             subject->note = "whether tasks read it is not known: baton was built without Zydis";
     }
     drop_guesses();
+    drop_answers();
 }

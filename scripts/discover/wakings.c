@@ -20,6 +20,8 @@ static void make_wake(struct wake *wake)
 {
     wake->values = allocated(calloc(subjects_count + 1, 8));
     wake->sets = allocated(calloc(subjects_count + 1, 1));
+    wake->given = allocated(calloc(subjects_count + 1, 8));
+    wake->giver = NOBODY;
 }
 
 struct waking *waking_of(uint64_t object, uint32_t by, bool is_made)
@@ -64,6 +66,7 @@ static void forget_kept(struct waking *waking)
 
         free(wake->values);
         free(wake->sets);
+        free(wake->given);
     }
 }
 

@@ -4,6 +4,8 @@
 
 #include "facts.h"
 
+#define NOBODY UINT32_MAX
+
 enum { KEPT_WAKES = 16 };
 
 /* Somebody woke, holding this. */
@@ -11,6 +13,8 @@ struct wake {
     uint32_t thread, stack;
     uint64_t *values;    /* of all subjects */
     unsigned char *sets; /* of keys, discover_key_flags since the wake before */
+    uint32_t giver;      /* who had handed over the task that woke; NOBODY: it is not known */
+    uint64_t *given;     /* what that one held */
 };
 
 /* An object that is woken. */
@@ -35,6 +39,8 @@ struct thread_state {
     unsigned char *in_task;  /* since it was woken; with TASK_FOUND_OWN */
     uint64_t *at_start;      /* of the task */
     struct channel *channel; /* of the task; NULL: it is in none */
+    uint32_t giver;          /* who has handed it over; NOBODY: it is not known */
+    uint64_t *given;         /* what that one held then */
     uint32_t waits_on, waits_stack;
     struct channel *start_channel; /* of its start; NULL: nobody was seen starting it */
     uint32_t start_stack;

@@ -226,6 +226,15 @@ static void conf_pools(FILE *out)
     }
     if (!open)
         fprintf(out, "#   none was seen\n");
+    for (unsigned i = 0; i < channels_count; i++) {
+        if (channels[i].is_awaited)
+            fprintf(out,
+                    "#   %u times %s was woken from %s by %s: the answer to what it had handed "
+                    "over, for "
+                    "which it waits\n#   with its context: nothing is to be carried back\n",
+                    channels[i].pairs, facts_shown(&channels[i].waiter),
+                    facts_shown(&channels[i].waker), by_name(channels[i].by));
+    }
     if (is_help_wanted)
         fprintf(out, "#   If one of these functions takes a callback and its data, name it by "
                      "hand, by its offset if it\n"

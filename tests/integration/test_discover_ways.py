@@ -1,0 +1,32 @@
+"""baton discover: which ways from one thread to another are handoffs, and which are answers."""
+import re
+
+from harness import PROGRAMS, plain, test
+from needs import needs
+from test_discover import looks_again
+from test_launcher import baton, expect
+
+
+@needs("Zydis")
+@test("discover: who waits for the answer to what it has handed over, with its context, is no pool, with symbols and stripped")
+@looks_again
+def answers_are_no_pool(tmp_path):
+    stripped, conf = tmp_path / "pool", tmp_path / "found.conf"
+    plain("strip", "-o", stripped, PROGRAMS / "pool_beside").ok()
+    for program in (PROGRAMS / "pool_beside", stripped):
+        baton("discover", "-o", conf, "--", program, "own").ok()
+        text = conf.read_text()
+        items = re.findall(r"^[^#\n].*\(kind=.*", text, re.M)
+        expect(len(items) == 1 and "(kind=stdfunction,obj=2)" in items[0] and "could not be told" not in text, text)
+        expect(re.search(r"^#   \d+ times .* was woken .*: the answer to what it had handed over", text, re.M), text)
+    baton("run", "--verdict", "--config", conf, "--", stripped, "own").ok().says("right 200 wrong 0").complains("baton: ok: ")
+
+
+@needs("Zydis")
+@test("discover: a loop that is told that its work is done, and has other requests by then, is handed over to")
+@looks_again
+def loops_are_told(tmp_path):
+    program, conf = PROGRAMS / "discover_loop", tmp_path / "found.conf"
+    baton("discover", "-o", conf, "--", program).ok()
+    expect(len(re.findall(r"^[^#\n].*\(kind=call,fn=1,arg=2\)$", conf.read_text(), re.M)) == 2, conf.read_text())
+    baton("run", "--verdict", "--config", conf, "--", program).ok().says("right 80 wrong 0").complains("baton: ok: ")

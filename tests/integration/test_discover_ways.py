@@ -24,9 +24,11 @@ def answers_are_no_pool(tmp_path):
 
 @needs("Zydis")
 @test("discover: a loop that is told that its work is done, and has other requests by then, is handed over to")
-@looks_again
 def loops_are_told(tmp_path):
     program, conf = PROGRAMS / "discover_loop", tmp_path / "found.conf"
-    baton("discover", "-o", conf, "--", program).ok()
-    expect(len(re.findall(r"^[^#\n].*\(kind=call,fn=1,arg=2\)$", conf.read_text(), re.M)) == 2, conf.read_text())
-    baton("run", "--verdict", "--config", conf, "--", program).ok().says("right 80 wrong 0").complains("baton: ok: ")
+    for _ in range(5): # one that takes it for an answer does not so in every run
+        baton("discover", "-o", conf, "--", program).ok()
+        text = conf.read_text()
+        expect(re.search(r"^tell_loop\(kind=call,fn=1,arg=2\)$", text, re.M) and ": the answer" not in text, text)
+    baton("run", "--verdict", "--carry", "tls:current_request", "--hook", "tell_loop(kind=call,fn=1,arg=2)",
+          "--hook", "give_work(kind=call,fn=1,arg=2)", "--", program).ok().says("right 80 wrong 0").complains("baton: ok: ")

@@ -133,6 +133,16 @@ def build_line():
         carry(path, "scope_program").ok().quiet().clean().slot_is(path, "bound")
 
 
+@test("what an adapter brings is noted: functions that the program had asked for in vain are hooked in the libraries that come with it")
+def brings_a_library():
+    adapter, plugin = PROGRAMS / "brings_glib.so", PROGRAMS / "late_word.so"
+    plain("brought", plugin).wrong().says("nothing has come")
+    plain("env", f"LD_PRELOAD={plugin}:{adapter}", PROGRAMS / "brought", plugin).wrong().says("0 of 4 right")
+    idle("brought", plugin).wrong().says("nothing has come")
+    carry(f"adapter:{adapter}", "brought", plugin).wrong().says("0 of 4 right")
+    carry(f"tls:request_word;adapter:{adapter}", "brought", plugin).ok().says("4 of 4 right").slot_is(f"adapter:{adapter}", "bound")
+
+
 @test("an adapter whose library is not there waits, and the program is as without it", each=("log4cxx", "mpfr"))
 def library_missing(name):
     after = carry(item(name), "stale_pool_glib", "key", "exclusive").wrong().quiet().clean()

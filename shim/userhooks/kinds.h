@@ -12,11 +12,6 @@
 /* No object lies below: what does is a number, where an item took an argument for an object. */
 enum { NO_ADDRESS = 65536 };
 
-static inline bool kinds_capture_is_fast(const struct thread *thread)
-{
-    return thread_is_plain(thread) && thread->snapshot.refs > 0;
-}
-
 /* Nothing to hand over, as when a pool is told to end; where it is so in every call, an argument is not what its item
  * says. */
 static inline bool kinds_had_nothing(struct named_hook *hook)

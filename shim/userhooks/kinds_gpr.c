@@ -26,9 +26,21 @@ __attribute__((noinline)) bool kinds_data_key(struct named_hook *hook,
     return true;
 }
 
-/* What context_take_bought gave. A handler that has set a key since has another snapshot, which has none to hand out. */
+/* context_capture where it need call nobody: of a thread that has nothing attached, or has inherited what is. */
+static inline struct context *take(struct thread *thread)
+{
+    return thread_is_plain(thread) ? context_take_bought(thread, FAMILY_NAMED)
+                                   : context_try_batch(thread, FAMILY_NAMED);
+}
+
+/* What take gave. A handler that has set a key since has another snapshot, which has none to hand out. */
 static void give_back(struct thread *thread, struct context *context)
 {
+    if (thread->attached) {
+        thread->counts.carried[FAMILY_NAMED]--;
+        thread->batch.refs++;
+        return;
+    }
     thread->snapshot.tally[FAMILY_NAMED]--;
     thread->snapshot.refs++;
     atomic_signal_fence(memory_order_seq_cst);
@@ -49,8 +61,6 @@ bool kinds_keep(struct named_hook *hook, const struct table_key *key, bool is_sl
     struct context *context, *old;
 
     *kept = NULL;
-    if (!is_slow && !kinds_capture_is_fast(thread_self))
-        return false;
     if (is_slow) {
         context = context_capture(FAMILY_NAMED);
         if (!context)
@@ -68,7 +78,7 @@ bool kinds_keep(struct named_hook *hook, const struct table_key *key, bool is_sl
         struct thread *thread = thread_self;
 
         /* As context_capture, but undone without a trace when the table has no room at hand. */
-        context = context_take_bought(thread, FAMILY_NAMED);
+        context = take(thread);
         if (unlikely(!context))
             return false;
         if (table_put(key, context, order, false, &old) != TABLE_DONE) {

@@ -142,13 +142,14 @@ def relay(words):
     hooked(after.says("wrong 0 lost 0 registers 0").carried("named", exactly=1500), by="patch")
 
 
-@test("a signal handler that sets the key, after any instruction of a submit: the object runs with what was handed over")
-def handler():
+@test("a signal handler that sets the key, after any instruction of a submit: the object runs with what was handed over",
+      each=("", "inherited"))
+def handler(words):
     this_machine_only()
     program = compiled("handler", "-O2", "hooks_handler.c")
-    plain(program).wrong()
+    plain(program, *words.split()).wrong()
     hooks = "item_submit(kind=submit,obj=1);item_run(kind=run,obj=1)"
-    after = carry(KEY, program, env={"BATON_HOOKS": hooks}, launched=True).ok().quiet().clean()
+    after = carry(KEY, program, *words.split(), env={"BATON_HOOKS": hooks}, launched=True).ok().quiet().clean()
     hooked(after.says("wrong 0 enough 1"), by="patch")
 
 

@@ -1,7 +1,7 @@
 /*
  * An object is handed over while a signal handler sets the key, after each single instruction of it: what the object
  * runs with stays what it was when it was handed over.
- * usage: hooks_handler
+ * usage: hooks_handler [inherited]
  */
 #define _GNU_SOURCE
 #include <pthread.h>
@@ -59,12 +59,12 @@ static void stepped(int signal, siginfo_t *info, void *at)
     set(1);
 }
 
-int main(void)
+static void *at_each(void *unused)
 {
     struct sigaction action = {.sa_sigaction = stepped, .sa_flags = SA_SIGINFO};
     long steps = 0;
 
-    pthread_key_create(&request_key, NULL);
+    (void)unused;
     sigaction(SIGTRAP, &action, NULL);
     do {
         set(1);
@@ -83,6 +83,22 @@ int main(void)
             wrong++;
     } while (was_there && steps < STEPS_MAX);
     printf("ran %ld wrong %ld enough %d\n", ran, wrong, steps > 50 && steps < STEPS_MAX);
+    return NULL;
+}
+
+int main(int argc, char **argv)
+{
+    pthread_t thread;
+
+    (void)argv;
+    pthread_key_create(&request_key, NULL);
+    if (argc == 1) {
+        at_each(NULL);
+    } else { /* by a thread that has inherited */
+        set(-2);
+        pthread_create(&thread, NULL, at_each, NULL);
+        pthread_join(thread, NULL);
+    }
     return wrong != 0;
 }
 #else

@@ -2,9 +2,9 @@
  * Attaching and detaching around a task that a thunk calls: the quick ways, else scope.c's.
  *
  * The rules of core_gpr.c hold. kinds_enter is asked with is_slow false only where
- * kinds_attach_is_fast has said yes.
+ * kinds_enter_is_fast has said yes.
  */
-#include "userhooks/kinds.h"
+#include "userhooks/kinds_words.h"
 
 void kinds_enter(struct wrap *wrap, struct context *context)
 {
@@ -15,6 +15,8 @@ void kinds_enter(struct wrap *wrap, struct context *context)
         wrap->context = context;
     } else if (scope_may_nest(thread, frame_mark)) {
         scope_nest(thread, context, frame_mark);
+        wrap->context = context;
+    } else if (nest_words(thread, context, frame_mark)) {
         wrap->context = context;
     } else if (scope_enter_slow(context, frame_mark)) {
         wrap->context = context;
@@ -40,6 +42,11 @@ bool kinds_leave(struct wrap *wrap, bool is_slow)
         thread->frame_mark == (wrap_place(wrap) | FRAME_OWNED | FRAME_SLOW) &&
         scope_is_nested(thread) && kinds_release_is_fast(thread, context)) {
         scope_unnest(thread);
+        thread->deferred.releases--;
+        return true;
+    }
+    if (thread->attached == context && kinds_release_is_fast(thread, context) &&
+        unnest_words(thread, context, wrap_place(wrap) | FRAME_OWNED)) {
         thread->deferred.releases--;
         return true;
     }

@@ -5,7 +5,7 @@
  * The rules of core_gpr.c hold: with is_slow false a function answers false or NULL before it has
  * changed anything, if it would need more than this file, the table and the fast paths inlined here.
  */
-#include "userhooks/kinds.h"
+#include "userhooks/kinds_words.h"
 
 #include "context/internal.h"
 #include "context/thread.h"
@@ -209,7 +209,7 @@ void *kinds_run_function(struct named_hook *hook, struct thunk_frame *frame, str
     struct function_node *node;
     uint64_t *place;
 
-    if (!is_slow && !kinds_attach_is_fast(thread_self, wrap))
+    if (!is_slow && !kinds_enter_is_fast(thread_self, wrap))
         return NULL;
     if (unlikely(!atomic_load_explicit(&hook->has_place, memory_order_relaxed))) {
         if (!is_slow)

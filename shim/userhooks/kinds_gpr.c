@@ -10,6 +10,7 @@
 #include "context/internal.h"
 #include "context/thread.h"
 #include "families/handoff.h"
+#include "userhooks/kinds_words.h"
 #include "userhooks/tally.h"
 
 /* ---- kind=submit, put, run, get, drop, field: by the object's address ---- */
@@ -29,8 +30,9 @@ __attribute__((noinline)) bool kinds_data_key(struct named_hook *hook,
 /* context_capture where it need call nobody: of a thread that has nothing attached, or has inherited what is. */
 static inline struct context *take(struct thread *thread)
 {
-    return thread_is_plain(thread) ? context_take_bought(thread, FAMILY_NAMED)
-                                   : context_try_batch(thread, FAMILY_NAMED);
+    if (thread->attached)
+        return context_try_batch(thread, FAMILY_NAMED);
+    return thread_is_plain(thread) ? context_take_bought(thread, FAMILY_NAMED) : take_words(thread);
 }
 
 /* What take gave. A handler that has set a key since has another snapshot, which has none to hand out. */
@@ -285,7 +287,7 @@ void *kinds_run_field(struct thunk *thunk, struct thunk_frame *frame, struct wra
     void *original = atomic_load_explicit(&thunk->original, memory_order_relaxed);
     struct context *context;
 
-    if (!is_slow && !kinds_attach_is_fast(thread_self, wrap))
+    if (!is_slow && !kinds_enter_is_fast(thread_self, wrap))
         return NULL;
     context = table_take(&key);
     if (!context) {
@@ -310,7 +312,7 @@ bool kinds_run_object(struct named_hook *hook, struct thunk_frame *frame, struct
     struct table_key key = {0, 0, hook->spec.pair_id};
     struct context *context;
 
-    if (!is_slow && !kinds_attach_is_fast(thread_self, wrap))
+    if (!is_slow && !kinds_enter_is_fast(thread_self, wrap))
         return false;
     if (!kinds_key(hook, frame, *frame_argument(frame, hook->spec.obj), is_slow, &key.object))
         return false;

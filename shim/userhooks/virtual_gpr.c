@@ -8,7 +8,7 @@
 #include "userhooks/virtual.h"
 
 #include "families/handoff.h"
-#include "userhooks/kinds.h"
+#include "userhooks/kinds_words.h"
 #include "userhooks/tally.h"
 
 const char named_virtual_slots[NAMED_SLOTS * 2];
@@ -175,7 +175,7 @@ void *kinds_run_virtual(struct thunk *thunk, struct thunk_frame *frame, struct w
         wrap->stack_words = WRAP_JUMP;
         return forget(&key, is_slow) ? function : NULL;
     }
-    if (!is_slow && !kinds_attach_is_fast(thread_self, wrap))
+    if (!is_slow && !kinds_enter_is_fast(thread_self, wrap))
         return NULL;
     /* A task in several parts is done with after the last. */
     context = which + 1u == hook->spec.slots_count ? table_take(&key) : table_look(&key);

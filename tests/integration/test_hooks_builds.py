@@ -142,6 +142,16 @@ def relay(words):
     hooked(after.says("wrong 0 lost 0 registers 0").carried("named", exactly=1500), by="patch")
 
 
+@test("the same with objects: the worker has its own again, and the program what is in its vector registers", each=("key", "tls"))
+def relay_objects(carrier):
+    program = compiled("relay", "-O2", "hooks_relay.c")
+    items = KEY if carrier == "key" else "tls:request_id;tls:request_more"
+    hooks = "inner_submit(kind=submit,obj=2);leaf_submit(kind=submit,obj=2);task_run(kind=run,obj=1)"
+    plain(program, carrier, "object").wrong()
+    after = carry(items, program, carrier, "object", env={"BATON_HOOKS": hooks}, launched=True).ok().quiet().clean()
+    hooked(after.says("wrong 0 lost 0 registers 0").carried("named", exactly=1500), by="patch")
+
+
 @test("a signal handler that sets the key, after any instruction of a submit: the object runs with what was handed over",
       each=("", "inherited"))
 def handler(words):

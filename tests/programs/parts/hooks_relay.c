@@ -1,7 +1,8 @@
 /*
  * A pool whose submit function hands on to another one that is named too, and whose worker has inherited a value that
  * it must have again after each task. A third one is called with something in vector registers, which it leaves alone.
- * usage: hooks_relay [key|tls [inherited]]
+ * The task's argument may be taken for an object, too, that task_run runs.
+ * usage: hooks_relay [key|tls [inherited|object]]
  */
 #include <pthread.h>
 #include <semaphore.h>
@@ -103,7 +104,7 @@ static void submit_with_vectors(void (*function)(void *), void *argument)
 }
 #endif
 
-static void task(void *argument)
+__attribute__((noinline)) void task_run(void *argument)
 {
     wrong += !has((long)argument);
     sem_post(&done);
@@ -131,7 +132,7 @@ static void *submit_all(void *unused)
     for (long i = 0; i < TASKS; i++) {
         if (i % 7 == 0) /* several of one context, by each way */
             set(value = i + 1);
-        ways[i % 3](task, (void *)value);
+        ways[i % 3](task_run, (void *)value);
         sem_wait(&done);
     }
     return NULL;
@@ -147,7 +148,7 @@ int main(int argc, char **argv)
     pthread_key_create(&request_key, NULL);
     set(-2);
     pthread_create(&worker, NULL, work, NULL);
-    if (argc > 2) { /* by a thread that has inherited */
+    if (argc > 2 && !strcmp(argv[2], "inherited")) { /* by a thread that has inherited */
         pthread_create(&submitter, NULL, submit_all, NULL);
         pthread_join(submitter, NULL);
     } else {

@@ -28,6 +28,8 @@ struct sums {
         *waited; /* where most threads waited and were woken, of all processes; NULL: not known */
     const json_t
         *held; /* the same of those that were woken by threads that had values, and saw none */
+    const json_t *idle; /* the same of a process in which nothing was carried at all */
+    size_t idle_count, process_count; /* such processes; all that handed over, or should have */
 };
 
 static const char *tasks(long long number)
@@ -115,6 +117,41 @@ static void sum_waited(const json_t *report, struct sums *sums)
     if (waited &&
         (!sums->waited || report_number(waited, "wakes") > report_number(sums->waited, "wakes")))
         sums->waited = waited;
+}
+
+static bool carried(const json_t *report)
+{
+    struct sums sums = {0};
+
+    sum_families(report, &sums);
+    return sums.with_value > 0;
+}
+
+/* Another process of the same program did. */
+static bool others_carried(const struct reports *reports, const json_t *report)
+{
+    for (size_t i = 0; i < reports->count; i++) {
+        if (carried(reports->at[i]) &&
+            !strcmp(report_text(reports->at[i], "program"), report_text(report, "program")))
+            return true;
+    }
+    return false;
+}
+
+/* Of several processes, as a server forks them, each is to be right by itself: what one carries makes up for nobody. */
+static void sum_processes(const struct reports *reports, struct sums *sums)
+{
+    for (size_t i = 0; i < reports->count; i++) {
+        const json_t *waited = json_object_get(reports->at[i], "waited");
+        bool is_idle = waited && report_number(waited, "held") > 0 && !carried(reports->at[i]) &&
+                       others_carried(reports, reports->at[i]);
+
+        sums->process_count += is_idle || carried(reports->at[i]);
+        sums->idle_count += is_idle;
+        if (is_idle &&
+            (!sums->idle || report_number(waited, "held") > report_number(sums->idle, "held")))
+            sums->idle = waited;
+    }
 }
 
 /* The waiting threads are a pool's, of which nobody has told us. */
@@ -222,14 +259,14 @@ static char *say_partial(const struct sums *sums, const struct problems *problem
 }
 
 /* The same beside what was carried, woken by threads that had values: "3 threads waited at A, woken from B by ..." */
-static char *say_held(const struct sums *sums)
+static char *say_held(const json_t *waited)
 {
-    long long threads = report_number(sums->held, "threads");
+    long long threads = report_number(waited, "threads");
 
     return joined("%s%s %s waited at %s, woken from %s by threads that had values,",
                   grouped(threads), threads == WAITS_THREADS ? " or more" : "",
-                  threads == 1 ? "thread" : "threads", clean(report_text(sums->held, "at")),
-                  clean(report_text(sums->held, "from")));
+                  threads == 1 ? "thread" : "threads", clean(report_text(waited, "at")),
+                  clean(report_text(waited, "from")));
 }
 
 /* What they looked for was not there: their tasks are wrong. */
@@ -239,9 +276,24 @@ static void add_missed(const struct sums *sums, struct problems *problems)
 
     if (!sums->held || report_number(sums->held, "missed") < 1)
         return;
-    held = say_held(sums);
+    held = say_held(sums->held);
     problems_add(problems, NULL, false,
                  "%s looked for one and had none: likely a pool of the program's own", held);
+    free(held);
+}
+
+/* Nothing came to anybody there. That process by itself would be told so. */
+static void add_idle(const struct sums *sums, struct problems *problems)
+{
+    char *held;
+
+    if (!sums->idle || (sums->idle == sums->held && report_number(sums->held, "missed") > 0))
+        return;
+    held = say_held(sums->idle);
+    problems_add(problems, NULL, false,
+                 "%zu of %zu processes carried nothing: %s and had none: likely a pool of the "
+                 "program's own",
+                 sums->idle_count, sums->process_count, held);
     free(held);
 }
 
@@ -252,7 +304,7 @@ static char *say_unhelped(const struct sums *sums, const char *program)
 
     if (!sums->held)
         return allocated(strdup(""));
-    held = say_held(sums);
+    held = say_held(sums->held);
     text =
         joined("; %s and had none when they waited: if they work for these, baton discover -- %s",
                held, program);
@@ -317,8 +369,11 @@ struct verdict verdict_of(const struct reports *reports, const char *typed)
     if (wrong)
         problems_add(&problems, "ITEM", false, "%s %s wrong (said above)", grouped(wrong),
                      wrong == 1 ? "setting is" : "settings are");
-    if (sums.with_value && sums.read)
+    sum_processes(reports, &sums);
+    if (sums.with_value && sums.read) {
         add_missed(&sums, &problems);
+        add_idle(&sums, &problems);
+    }
     if (!sums.with_value || !sums.read) {
         char *pool = say_pool(&sums);
 

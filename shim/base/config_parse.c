@@ -123,6 +123,8 @@ const char *config_errno_text(int error)
         return "input/output error";
     case EISDIR:
         return "a folder";
+    case EEXIST:
+        return "something of this name is in its place";
     case ENAMETOOLONG:
         return "too long for a path";
     case ENOSPC:

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/config_parse.h"
 #include "base/arch.h"
 #include "base/leftover.h"
 #include "base/lock.h"
@@ -182,6 +183,7 @@ static struct live_header *map_live_file(size_t handoffs_at)
     static bool is_clean;
     struct live_header *header = NULL;
     char path[64];
+    long error;
     int fd;
 
     if (!is_clean) /* not by each child */
@@ -190,8 +192,9 @@ static struct live_header *map_live_file(size_t handoffs_at)
     live_path(path, sizeof path);
     (void)SYS_CALL(unlinkat, AT_FDCWD, path, 0); /* of an earlier process of this number */
     fd = sys_open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
-    if (fd >= 0 && SYS_CALL(ftruncate, fd, (long)live_size) == 0)
-        header = store_map(fd, live_size);
+    error = fd < 0 ? fd : SYS_CALL(ftruncate, fd, (long)live_size);
+    if (error == 0 && !(header = store_map(fd, live_size)))
+        error = -ENOMEM;
     live_grows = header && store_populate(header, LIVE_HEADER);
     if (header && !live_grows) { /* Linux before 5.14: all that there will be, at once */
         threads_most = LIVE_THREADS_RESERVED;
@@ -200,13 +203,15 @@ static struct live_header *map_live_file(size_t handoffs_at)
             !outfile_reserve(fd, handoffs_at, handoffs_most * sizeof(struct handoff))) {
             sys_unmap(header, live_size);
             header = NULL;
+            error = -ENOSPC;
         }
     }
     if (fd >= 0)
         sys_close(fd);
     if (header)
         return header;
-    log_msg(LOG_LEVEL_ERROR, "BATON_LIVE: %s cannot be written", path);
+    log_msg(LOG_LEVEL_ERROR, "BATON_LIVE: %s cannot be written: %s (errno %d)", path,
+            config_errno_text((int)-error), (int)-error);
     if (fd >= 0)
         (void)SYS_CALL(unlinkat, AT_FDCWD, path, 0);
     return NULL;

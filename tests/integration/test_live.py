@@ -165,6 +165,15 @@ def not_believed():
         baton("report", report).exits(1)
 
 
+@test("a live page that cannot be made is told with its reason, and the program runs on")
+def no_page():
+    this_machine_only()
+    after = plain("sh", "-c", f"mkdir /dev/shm/baton-$$.live; echo $$; exec env LD_PRELOAD='{LIBRARY}' BATON_CARRY=locale BATON_LIVE=on true").ok()
+    page = Path(f"/dev/shm/baton-{after.out.split()[0]}.live")
+    page.rmdir()
+    after.complains(f"baton: BATON_LIVE: {page} cannot be written: something of this name is in its place (errno 17)")
+
+
 @needs("setpriv")
 @test("a live page is made anew: what another user has put in its place is not written to",
       each=("link", "file"))

@@ -66,16 +66,19 @@ static uintptr_t stack_end(uintptr_t sp)
 }
 
 /*
- * Pages that were readable when they were last asked about: a value that is handed over again and again costs
- * no system call. Only of pages that the value is surely in, or an allocator: one that is gone since would have to
- * be named by a value that dangles.
+ * Pages that were readable when they were last asked about, and stay so: a value that is handed over again and again
+ * costs no system call. Only of glibc's heaps and of modules: other memory may be unmapped while a value still names it.
  */
-enum { KNOWN = 64 };
+enum { KNOWN = 64, PAGE_BITS = 12 };
 static _Atomic uintptr_t known[KNOWN]; /* 0: none, which nobody can read */
 
+static const uintptr_t heap_reach = (uintptr_t)1 << 40; /* nothing else is so near to the break */
+
+/* The first heap gives back what lies above the break. */
 static inline bool is_known(uintptr_t page)
 {
-    return page && atomic_load_explicit(&known[page % KNOWN], memory_order_relaxed) == page;
+    return page && atomic_load_explicit(&known[page % KNOWN], memory_order_relaxed) == page &&
+           (page << PAGE_BITS) - elf_heap_end() >= heap_reach;
 }
 
 /* The words of glibc's chunks. Source: glibc 2.31 to 2.41, malloc.c, struct malloc_chunk; arena.c, struct _heap_info. */
@@ -88,23 +91,32 @@ enum {
     CHUNK_FLAGS = 7
 };
 
-/* Is that a block with a mapping of its own, which free() takes away? Its page can be read. */
-static bool is_mapped_alone(uintptr_t address)
+/* A heap of a thread begins with its arena, the heap before it, its size, and how much of it is mapped. */
+static bool is_of_thread_heap(uintptr_t address)
 {
-    return heap.is_libc && address % PAGE == CHUNK_HEADER &&
-           ((const size_t *)address)[-1] & CHUNK_IS_MAPPED;
+    const uintptr_t heap_size = (uintptr_t)64 << 20, first = address & ~(heap_size - 1);
+    const size_t *words = (const size_t *)first;
+
+    return heap.is_libc && !heap.is_watched && first &&
+           sandbox_is_readable(words, 4 * sizeof *words) && words[0] && words[2] <= words[3] &&
+           words[3] <= heap_size && !((words[2] | words[3]) % PAGE) && address - first < words[2];
+}
+
+/* May that page be taken for readable from now on? */
+static APART bool is_lasting(uintptr_t address)
+{
+    return elf_heap_end() - address - 1 < heap_reach || elf_segment_end((const void *)address) ||
+           is_of_thread_heap(address);
 }
 
 static bool is_readable(uintptr_t from, size_t len)
 {
-    enum { PAGE_BITS = 12 };
-
     for (uintptr_t page = from >> PAGE_BITS; page <= (from + len - 1) >> PAGE_BITS; page++) {
         if (is_known(page))
             continue;
         if (!sandbox_is_readable((const void *)(page << PAGE_BITS), 1))
             return false;
-        if (page == from >> PAGE_BITS && is_mapped_alone(from))
+        if (!is_lasting(page << PAGE_BITS))
             continue;
         atomic_store_explicit(&known[page % KNOWN], page, memory_order_relaxed);
     }
@@ -114,8 +126,6 @@ static bool is_readable(uintptr_t from, size_t len)
 /* May LEN bytes at FROM be read? What lies in the page of ASKED is known. */
 static bool is_readable_now(uintptr_t from, size_t len, uintptr_t asked)
 {
-    enum { PAGE_BITS = 12 };
-
     return !(((from ^ asked) | ((from + len - 1) ^ asked)) >> PAGE_BITS) ||
            sandbox_is_readable((const void *)from, len);
 }

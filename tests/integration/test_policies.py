@@ -346,7 +346,8 @@ def beside_word(policy):
     after.says("1 one\n1 two\n1 two\nown two\n").clean()
 
 
-@test("D16, E21: a value whose block was freed and is unmapped since is no crash where copies are made", each=("copy=64", "string"))
-def freed_and_unmapped(policy):
-    plain("copy_freed").wrong()
-    carry(f"key:request_key,{policy}", "copy_freed").ok().clean()
+@test("D16, E21: a value whose memory is unmapped since is no crash where copies are made",
+      each=[(policy, memory) for policy in ("copy=64", "string") for memory in ("block", "mapping", "heap")])
+def freed_and_unmapped(policy, memory):
+    plain("copy_freed", memory).wrong()
+    carry(f"key:request_key,{policy}", "copy_freed", memory).ok().clean()

@@ -3,7 +3,7 @@ import re
 
 from harness import PROGRAMS, plain, test
 from needs import needs
-from test_discover import looks_again
+from test_discover import SYMBOLS, code_is_read, looks_again, stripped
 from test_launcher import baton, expect
 
 
@@ -11,15 +11,15 @@ from test_launcher import baton, expect
 @test("discover: who waits for the answer to what it has handed over, with its context, is no pool, with symbols and stripped")
 @looks_again
 def answers_are_no_pool(tmp_path):
-    stripped, conf = tmp_path / "pool", tmp_path / "found.conf"
-    plain("strip", "-o", stripped, PROGRAMS / "pool_beside").ok()
-    for program in (PROGRAMS / "pool_beside", stripped):
+    bare, conf = tmp_path / "pool", tmp_path / "found.conf"
+    plain("strip", "-o", bare, PROGRAMS / "pool_beside").ok()
+    for program in (PROGRAMS / "pool_beside", bare):
         baton("discover", "-o", conf, "--", program, "own").ok()
         text = conf.read_text()
         items = re.findall(r"^[^#\n].*\(kind=.*", text, re.M)
         expect(len(items) == 1 and "(kind=stdfunction,obj=2)" in items[0] and "could not be told" not in text, text)
         expect(re.search(r"^#   \d+ times .* was woken .*: the answer to what it had handed over", text, re.M), text)
-    baton("run", "--verdict", "--config", conf, "--", stripped, "own").ok().says("right 200 wrong 0").complains("baton: ok: ")
+    baton("run", "--verdict", "--config", conf, "--", bare, "own").ok().says("right 200 wrong 0").complains("baton: ok: ")
 
 
 @needs("Zydis")
@@ -32,3 +32,14 @@ def loops_are_told(tmp_path):
         expect(re.search(r"^tell_loop\(kind=call,fn=1,arg=2\)$", text, re.M) and ": the answer" not in text, text)
     baton("run", "--verdict", "--carry", "tls:current_request", "--hook", "tell_loop(kind=call,fn=1,arg=2)",
           "--hook", "give_work(kind=call,fn=1,arg=2)", "--", program).ok().says("right 80 wrong 0").complains("baton: ok: ")
+
+
+@needs(of=code_is_read, programs=["discover_log4cplus"])
+@test("discover of a log4cplus server under load: the adapter and the pool's function, exactly, and a run is right with them", each=SYMBOLS)
+@looks_again
+def log4cplus_server(how, tmp_path):
+    program, conf = stripped(PROGRAMS / "discover_log4cplus", how, tmp_path), tmp_path / "found.conf"
+    baton("discover", "-o", conf, "--", program).ok().says("right 0 wrong 200")
+    items = re.findall(r"^[^#\n].*", conf.read_text(), re.M)
+    expect(len(items) == 2 and items[0] == "adapter:log4cplus" and items[1].endswith("(kind=stdfunction,obj=1)"), conf.read_text())
+    baton("run", "--verdict", "--config", conf, "--", program).ok().says("right 200 wrong 0").complains("baton: ok: 200 tasks ran")

@@ -146,7 +146,7 @@ $(B)/baton-discover: $(DISCOVER_OBJ) $(B)/scripts/plan/modules.o $(B)/scripts/cl
 
 # What notes down under `baton discover`, and is loaded by nobody else.
 NOTES_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard shim/discover/*.c))
-$(B)/libbaton-discover.so: $(NOTES_OBJ)
+$(B)/libbaton-discover.so: $(NOTES_OBJ) $(B)/libbaton_core.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -shared -Wl,-z,defs -Wl,-soname,libbaton-discover.so -o $@.new $^ -pthread -ldl
 	$(Q)mv -f $@.new $@

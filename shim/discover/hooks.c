@@ -16,6 +16,7 @@
 
 #include "base/sys.h"
 #include "discover/hooks.h"
+#include "discover/own.h"
 
 /* Volatile: the compiler is told that dlsym calls none of ours. */
 static __thread volatile int is_looking;
@@ -26,8 +27,8 @@ void *discover_next(const char *name, const char *version)
     void *found;
 
     is_looking++;
-    found = version ? dlvsym(RTLD_NEXT, name, version) : NULL;
-    found = found ? found : dlsym(RTLD_NEXT, name);
+    found = version ? OWN(dlvsym)(RTLD_NEXT, name, version) : NULL;
+    found = found ? found : OWN(dlsym)(RTLD_NEXT, name);
     is_looking--;
     return found;
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/sys.h"
+#include "discover/own.h"
 #include "discover/record.h"
 
 /* The key of each number that is in use: an index of page->key, from 1. */
@@ -123,11 +124,11 @@ static void search_holder(uint32_t index)
 
     if (module_of(search.wanted))
         return;
-    dl_iterate_phdr(search_module, &search);
+    OWN(dl_iterate_phdr)(search_module, &search);
     /* GPrivate of later versions of GLib holds the key itself, below ones. */
     if (!search.count && is_made_by_glib(key)) {
         search.wanted = (uintptr_t)UINT32_MAX << 32 | key->number;
-        dl_iterate_phdr(search_module, &search);
+        OWN(dl_iterate_phdr)(search_module, &search);
         if (search.count > 1)
             search.found = 0;
     }

@@ -23,6 +23,7 @@
 #include "base/frames.h"
 #include "base/sys.h"
 #include "discover/hooks.h"
+#include "discover/own.h"
 
 enum { EXIT_STRICT = 64 }; /* as everywhere */
 
@@ -102,9 +103,9 @@ static void open_unwinder(void)
 
     /* Before glibc 2.34 the first of these calls makes a key for its errors, and looks for nothing meanwhile. */
     discover_next("dlopen", NULL);
-    library = dlopen("libunwind.so.8", RTLD_LAZY | RTLD_LOCAL);
+    library = OWN(dlopen)("libunwind.so.8", RTLD_LAZY | RTLD_LOCAL);
     if (library)
-        backtrace_plain = (int (*)(void **, int))dlsym(library, "unw_backtrace");
+        backtrace_plain = (int (*)(void **, int))OWN(dlsym)(library, "unw_backtrace");
 }
 
 /* ---- threads ---- */
@@ -381,7 +382,7 @@ static void complain(const char *value, const char *why, int error)
     line[len] = '\n';
     say(line, len + 1);
     if (strict && *strict && strcmp(strict, "0") != 0 && strcmp(strict, "off") != 0)
-        _exit(EXIT_STRICT);
+        sys_exit(EXIT_STRICT);
 }
 
 __attribute__((constructor)) static void begin(void)

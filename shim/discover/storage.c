@@ -7,6 +7,7 @@
 #include <dlfcn.h>
 #include <stdint.h>
 
+#include "discover/own.h"
 #include "discover/record.h"
 
 #define EXPORTED __attribute__((visibility("default")))
@@ -31,11 +32,11 @@ static void find_in(void *library)
 {
 #define NAME_OF(name) NAME(name)
 #define NAME(name) #name
-    qt_gone = (__typeof__(qt_gone))dlsym(library, NAME_OF(storage_gone));
-    qt_get = (__typeof__(qt_get))dlsym(library, NAME_OF(storage_get));
-    qt_set = (__typeof__(qt_set))dlsym(library, NAME_OF(storage_set));
+    qt_gone = (__typeof__(qt_gone))OWN(dlsym)(library, NAME_OF(storage_gone));
+    qt_get = (__typeof__(qt_get))OWN(dlsym)(library, NAME_OF(storage_get));
+    qt_set = (__typeof__(qt_set))OWN(dlsym)(library, NAME_OF(storage_set));
     /* Last: it says that the others are known. */
-    __atomic_store_n(&qt_made, (__typeof__(qt_made))dlsym(library, NAME_OF(storage_made)),
+    __atomic_store_n(&qt_made, (__typeof__(qt_made))OWN(dlsym)(library, NAME_OF(storage_made)),
                      __ATOMIC_RELEASE);
 }
 
@@ -48,13 +49,13 @@ static void find_qt(const void *from)
     if (__atomic_load_n(&qt_made, __ATOMIC_ACQUIRE))
         return;
     find_in(RTLD_NEXT);
-    if (qt_made || !dladdr(from, &caller) ||
-        !(library = dlopen(caller.dli_fname, RTLD_LAZY | RTLD_NOLOAD)))
+    if (qt_made || !OWN(dladdr)(from, &caller) ||
+        !(library = OWN(dlopen)(caller.dli_fname, RTLD_LAZY | RTLD_NOLOAD)))
         return;
     find_in(library);
-    if (qt_made && dladdr((void *)qt_made, &found))
-        dlopen(found.dli_fname, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);
-    dlclose(library);
+    if (qt_made && OWN(dladdr)((void *)qt_made, &found))
+        OWN(dlopen)(found.dli_fname, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);
+    OWN(dlclose)(library);
 }
 
 /* It consists of its number, from 0. */

@@ -12,6 +12,7 @@
 
 #include "base/arch.h"
 #include "base/sys.h"
+#include "discover/own.h"
 #include "discover/record.h"
 
 enum { CHANGES_MAX = 200, LOOK_AGAIN = 64 };
@@ -54,12 +55,13 @@ static bool is_left_out(const char *name)
 /* As elf_know_started, for reports. */
 static void know_started(void)
 {
-    const char *started = (const char *)getauxval(AT_EXECFN);
+    const char *started = (const char *)OWN(getauxval)(AT_EXECFN);
     struct stat one, other;
 
     if (started && strlen(started) < DISCOVER_PATH &&
         strcmp(base_name(started), base_name(page->module[0].path)) != 0 &&
-        stat(started, &one) == 0 && stat("/proc/self/exe", &other) == 0 &&
+        SYS_CALL(newfstatat, AT_FDCWD, started, &one, 0L) == 0 &&
+        SYS_CALL(newfstatat, AT_FDCWD, "/proc/self/exe", &other, 0L) == 0 &&
         one.st_dev == other.st_dev && one.st_ino == other.st_ino)
         memcpy(page->started, started, strlen(started) + 1);
 }
@@ -150,7 +152,7 @@ void words_begin(void)
 {
     bool is_first = true;
 
-    dl_iterate_phdr(look_at, &is_first);
+    OWN(dl_iterate_phdr)(look_at, &is_first);
     has_begun = true;
 }
 
@@ -170,11 +172,11 @@ static void look_again(void)
 
     if (__atomic_fetch_add(&looks, 1, __ATOMIC_RELAXED) % LOOK_AGAIN)
         return;
-    dl_iterate_phdr(see_adds, &adds);
+    OWN(dl_iterate_phdr)(see_adds, &adds);
     if (adds == seen_adds || !__atomic_compare_exchange_n(&is_looking, &nobody, 1, false,
                                                           __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
         return;
-    dl_iterate_phdr(look_at, &is_first);
+    OWN(dl_iterate_phdr)(look_at, &is_first);
     __atomic_store_n(&is_looking, 0, __ATOMIC_RELEASE);
 }
 
@@ -247,5 +249,5 @@ void words_note(struct recorder *recorder)
             compare(recorder, &regions[i], (const unsigned char *)arch_tp() + regions[i].offset);
     }
     if (dynamic_count)
-        dl_iterate_phdr(compare_dynamic, recorder);
+        OWN(dl_iterate_phdr)(compare_dynamic, recorder);
 }

@@ -9,6 +9,7 @@ from pathlib import Path
 from compile import compiled
 from harness import BUILD, LIBRARY, PROGRAMS, ROOT, carry, idle, plain, run, test
 from needs import library as find_library, needs, require, runtime, unable
+from test_launcher import baton
 
 NOTHING = "key:no_such_key;tls:no_such_word;fn:get=no_such_get,set=no_such_set;swap:no_such_swap"
 PYTHON = "/usr/bin/python3" if os.path.exists("/usr/bin/python3") else sys.executable
@@ -235,3 +236,10 @@ def own_names(settings):
             return carry("key:request_key;locale", *words, "crash", env={"BATON_STACKS": 8}).exits(-11).says("4 of 4 right")
         settings = {"BATON_TRACE": f"{folder}/trace"} if settings == "trace" else settings
         carry("key:request_key;name;locale;fenv;ioprio;tls:nothing", *words, env=settings).ok().says("4 of 4 right")
+
+
+@test("the same of what `baton discover` preloads")
+def own_names_of_discover():
+    after = baton("discover", "--json", "--", PROGRAMS / "own_names", "/libbaton-discover.so")
+    if "0 of 4 right" not in after.out or "called by it" in after.err or '"key:request_key"' not in after.out:
+        after.fail("it is to be watched, and nothing of its own called")

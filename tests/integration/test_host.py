@@ -245,8 +245,9 @@ CARRYING, HOOKED = ("/dev/zero (deleted)", "/memfd:baton (deleted)", ".live"), (
 def without_ours(result, shown=()):
     """That there are settings is theirs to see, and which library; nothing else is."""
     lines = [line for line in result.out.splitlines() if not (line.startswith("map ") and any(name in line for name in (*shown, "/libbaton.so")))]
-    # Where the launcher's stand among the variables is theirs, too.
-    lines = [line for line in lines if not line.startswith("variable ")] + sorted(line for line in lines if line.startswith("variable "))
+    # Where the launcher's stand among the variables is theirs, too; and into which gap the kernel puts a library.
+    listed = "variable ", "map "
+    lines = [line for line in lines if not line.startswith(listed)] + sorted(line for line in lines if line.startswith(listed))
     result.out = "\n".join(lines).replace("and the loader's", "no others")
     result.err = ""
     return result

@@ -59,17 +59,50 @@ static bool is_needed(void)
     return false;
 }
 
+/* Of an item's functions the first that is not hooked, though it is there; NULL: there is none like that. */
+static const struct decision *find_refused(unsigned item, unsigned *found, unsigned *refused)
+{
+    const struct decision *first = NULL;
+
+    *found = *refused = 0;
+    for (unsigned i = 0; i < rows; i++) {
+        if (decisions[i].item != item || decisions[i].is_missing)
+            continue;
+        ++*found;
+        if (decisions[i].row.by != HOW_AUTO)
+            continue;
+        ++*refused;
+        if (!first)
+            first = &decisions[i];
+    }
+    return first;
+}
+
+/* As the library says it where nobody has prepared the process (use_plan of shim/userhooks/named.c). */
+static void say_refused(unsigned item)
+{
+    unsigned found, refused;
+    const struct decision *first = find_refused(item, &found, &refused);
+
+    if (!first)
+        return;
+    fprintf(stderr, "baton: %s=\"%s\": ", spec_setting(&specs[item]), specs[item].item);
+    if (found > 1)
+        fprintf(stderr, "%u of %u functions not hooked: %s: ", refused, found,
+                first->spec.function);
+    else
+        fputs("not hooked: ", stderr);
+    fprintf(stderr, "%s\n", first->row.reason);
+}
+
 /* Its path is in PATH. */
 static int make_object(char *path, size_t n)
 {
     char reason[1024];
     size_t size;
 
-    for (unsigned i = 0; i < items; i++) {
-        if (decisions[i].row.by == HOW_AUTO && !decisions[i].is_missing)
-            fprintf(stderr, "baton: %s=\"%s\": not hooked: %s\n", spec_setting(&specs[i]),
-                    specs[i].item, decisions[i].row.reason);
-    }
+    for (unsigned i = 0; i < items; i++)
+        say_refused(i);
     size = object_make(buffer, sizeof buffer, decisions, rows, items);
     if (!folder_keep_object(buffer, size, object_mode(), path, n, reason, sizeof reason)) {
         fprintf(stderr, "baton: no place for the object that hooks functions: %s\n", reason);
@@ -179,22 +212,14 @@ static const char *const ways[] = {"", "by name, in the object that baton run wr
 /* All that a pattern stands for, as one. */
 static bool check_group(unsigned item)
 {
-    unsigned found = 0, hooked = 0;
-    const struct decision *refused = NULL;
+    unsigned found, refused;
+    const struct decision *first = find_refused(item, &found, &refused);
 
-    for (unsigned i = 0; i < rows; i++) {
-        if (decisions[i].item != item || (i < items && i != item) || decisions[i].is_missing)
-            continue;
-        found++;
-        hooked += decisions[i].row.by != HOW_AUTO;
-        if (decisions[i].row.by == HOW_AUTO)
-            refused = &decisions[i];
-    }
     printf("%s\n    stands for %u function%s, %u hooked\n", specs[item].item, found,
-           found == 1 ? "" : "s", hooked);
-    if (refused)
-        printf("    %s\n    not hooked: %s\n", refused->spec.function, refused->row.reason);
-    return hooked && !refused;
+           found == 1 ? "" : "s", found - refused);
+    if (first)
+        printf("    %s\n    not hooked: %s\n", first->spec.function, first->row.reason);
+    return found && !first;
 }
 
 /* No program has all that a preset names: one of its functions is enough, as it is when the program runs. */
@@ -213,8 +238,11 @@ static bool check_hook(unsigned i, const char *folder)
 {
     const struct decision *decision = &decisions[i];
     bool is_setter = specs[i].kind == NAMED_SET, is_fine = true;
+    unsigned found, refused;
 
-    if (specs[i].is_glob && (decision->row.by != HOW_AUTO || !decision->row.reason[0])) {
+    find_refused(i, &found, &refused);
+    if (specs[i].is_glob &&
+        (found > 1 || decision->row.by != HOW_AUTO || !decision->row.reason[0])) {
         is_fine = check_group(i);
     } else if (decision->row.by == HOW_AUTO) {
         printf("%s\n    %s%snot hooked: %s\n", specs[i].item, is_setter ? specs[i].function : "",

@@ -113,11 +113,30 @@ static void refuse_row(unsigned row, const char *reason)
     struct named_hook *hook = thunks[row].hook;
 
     thunks[row].is_refused = true;
-    if (hook->functions == 1)
-        refuse(hook, "%s", reason);
-    else if (!hook->reason[0])
-        fmt_buf(hook->reason, sizeof hook->reason, "some are not hooked: %s: %s", thunks[row].name,
-                reason);
+    if (!hook->refused++) {
+        hook->first_refused = thunks[row].name;
+        fmt_buf(hook->reason, sizeof hook->reason, "%.*s", PLAN_REASON - 1, reason);
+    }
+}
+
+/* All of an item's functions have been looked at: how many are not hooked, and why the first is not. */
+static void settle_refusals(struct named_hook *hook)
+{
+    unsigned found = hook->functions - hook->missing;
+    char why[sizeof hook->reason];
+
+    if (!hook->refused)
+        return;
+    if (hook->refused == found)
+        hook->state = HOOK_REFUSED;
+    if (found > 1) {
+        memcpy(why, hook->reason, sizeof why);
+        fmt_buf(hook->reason, sizeof hook->reason, "%u of %u functions not hooked: %s: %s",
+                hook->refused, found, hook->first_refused, why);
+    }
+    if (hook->refused > hook->told)
+        log_msg(LOG_LEVEL_ERROR, "%s=\"%s\": %s%s", spec_setting(&hook->spec), hook->spec.item,
+                found > 1 ? "" : "not hooked: ", hook->reason);
 }
 
 /* A patched function's callers may know which registers it leaves alone: a hook that changes
@@ -170,15 +189,11 @@ static void use_plan(const struct plan *plan, bool is_object)
             use_patch(plan, i, row);
             break;
         case HOW_AUTO:
-            if (!planned->is_missing && is_object) { /* said by baton run already */
-                fmt_buf(hook->reason, sizeof hook->reason, "%.*s", (int)sizeof planned->reason - 1,
-                        planned->reason);
-                thunks[row].is_refused = true;
-                if (hook->functions == 1)
-                    hook->state = HOOK_REFUSED;
-            } else if (!planned->is_missing) {
+            if (!planned->is_missing) {
                 refuse_row(row, planned->reason);
+                hook->told += is_object; /* by baton run */
             } else {
+                hook->missing++;
                 fmt_buf(hook->reason, sizeof hook->reason, "%.*s", (int)sizeof planned->reason - 1,
                         planned->reason);
             }
@@ -188,6 +203,8 @@ static void use_plan(const struct plan *plan, bool is_object)
         }
     }
     patch_end();
+    for (unsigned i = 0; i < named_count; i++)
+        settle_refusals(&named_hooks[i]);
 }
 
 static const char *refusal(const struct named_spec *spec)

@@ -28,8 +28,11 @@ enum named_state { HOOK_UNMATCHED, HOOK_HOOKED, HOOK_REFUSED };
 struct named_hook {
     struct named_spec spec;
     enum named_state state;
-    enum named_how by;             /* HOW_SYMBOL, HOW_GOT, HOW_PATCH once hooked */
-    unsigned functions;            /* that it stands for, and that are hooked */
+    enum named_how by;  /* HOW_SYMBOL, HOW_GOT, HOW_PATCH once hooked */
+    unsigned functions; /* that it stands for, and that are hooked */
+    unsigned refused, told,
+        missing; /* of them: not hooked; of these, said by baton run; not there */
+    const char *first_refused;
     unsigned places;               /* pointers, exported jumps or patched entries that lead to us */
     struct named_virtual *shadows; /* virtual; NULL: there is no memory for it */
     _Atomic uint8_t callback_at; /* call: cbarg=, until callbacks are found to have it elsewhere */

@@ -173,9 +173,11 @@ const char *named_reason(const struct named_hook *hook)
     tally_sum(hook, &sum);
     if (sum.fired) {
         why = met_nothing(hook, &sum);
+        if (!why && hook->refused && !hook->spec.preset) /* some of its functions */
+            why = hook->reason;
         return why ? why : "";
     }
-    if (hook->by == HOW_SYMBOL && hook->reason[0])
+    if ((hook->by == HOW_SYMBOL || hook->refused) && hook->reason[0])
         return hook->reason;
     return hook->by == HOW_GOT
                ? "never fired: no call went through the pointers that were hooked (calls "

@@ -237,3 +237,23 @@ def near_names(tmp_path):
            "near: hand_over in versioned")
     pool = compiled("pool", "-O2", "-std=c++14", "hooks_function.cc", compiler="g++")
     expect(check("submit(kind=stdfunction,obj=2)", pool), 1, "near: _ZN4Pool6submitESt8functionIFvvEE in pool")
+
+
+SOME = {"some_*": (2, 3), "more_*": (1, 2), "none_*": (2, 2)}
+
+
+@test("of a pattern's functions that are not hooked it is said once how many, of how many, and why: by check, the launcher, the run",
+      each=[(pattern, launched) for pattern in SOME for launched in (True, False)])
+def some_of_a_pattern(pattern, launched):
+    left, there = SOME[pattern]
+    item, built = f"{pattern}(kind=put,item=1)", program()
+    told = f"{left} of {there} functions not hooked: {pattern[:5]}"
+    expect(check(item, "whole(kind=get,item=ret)", built), 1, f"{item}\n    stands for {there} functions, {there - left} hooked\n",
+           "not hooked: it is shorter than the five bytes")
+    after = carry(KEY, built, env={"BATON_HOOKS": f"{item};whole(kind=get,item=ret)"}, launched=launched)
+    after.same_output_as(plain(built)).complains(f'baton: BATON_HOOKS="{item}": {told}', "shorter than the five bytes")
+    if after.err.count("\n") != 1:
+        after.fail("said more than once")
+    hook = after.reported()["hooks"][0]
+    if not hook["reason"].startswith(told) or hook["state"] != ("refused" if left == there else "hooked"):
+        after.fail(f"the report says {hook['state']}: {hook['reason']}")

@@ -16,7 +16,11 @@ __asm__(".text\n"
         ".size early_call, . - early_call\n"
         ".globl counter_jump\n.type counter_jump,@function\ncounter_jump:\n jrcxz 1f\n .nops 8\n1: ret\n"
         ".size counter_jump, . - counter_jump\n"
-        ".globl whole\n.type whole,@function\nwhole:\n .nops 8\n ret\n.size whole, . - whole\n");
+        ".globl whole\n.type whole,@function\nwhole:\n .nops 8\n ret\n.size whole, . - whole\n"
+        ".macro fine name\n.globl \\name\n.type \\name,@function\n\\name:\n .nops 8\n ret\n.size \\name, . - \\name\n.endm\n"
+        ".macro short name\n.globl \\name\n.type \\name,@function\n\\name:\n ret\n.size \\name, . - \\name\n.endm\n"
+        "short some_a\n short some_b\n fine some_c\n fine more_a\n short more_b\n short none_a\n short none_b\n"
+        ".purgem fine\n.purgem short\n");
 
 static __attribute__((noinline)) int twice(int value)
 {

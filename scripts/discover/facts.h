@@ -88,6 +88,8 @@ extern unsigned channels_count;
 extern bool is_worker[DISCOVER_THREADS]; /* it has waited as a pool's worker does */
 
 void follow(void);
+/* Threads that were started and never waited for anything. */
+unsigned threads_that_never_wait(void);
 
 /* ---- pools.c ---- */
 

@@ -178,3 +178,12 @@ void wakings_of_the_busy(void)
         forget_kept(waking);
     }
 }
+
+unsigned threads_that_never_wait(void)
+{
+    unsigned count = 0;
+
+    for (uint32_t i = 0; i < DISCOVER_THREADS; i++)
+        count += states[i].values && states[i].start_channel && !states[i].has_waited;
+    return count;
+}

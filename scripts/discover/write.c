@@ -226,6 +226,12 @@ static void conf_pools(FILE *out)
     }
     if (!open)
         fprintf(out, "#   none was seen\n");
+    if (!open && threads_that_never_wait())
+        fprintf(out,
+                "#   %u of %u threads never waited: one that spins until there is work is not seen "
+                "to be given any.\n"
+                "#   Functions that look as if they handed over: baton discover --static %s\n",
+                threads_that_never_wait(), facts->threads, facts_program());
     for (unsigned i = 0; i < channels_count; i++) {
         if (channels[i].is_awaited)
             fprintf(out,

@@ -43,3 +43,17 @@ def log4cplus_server(how, tmp_path):
     items = re.findall(r"^[^#\n].*", conf.read_text(), re.M)
     expect(len(items) == 2 and items[0] == "adapter:log4cplus" and items[1].endswith("(kind=stdfunction,obj=1)"), conf.read_text())
     baton("run", "--verdict", "--config", conf, "--", program).ok().says("right 200 wrong 0").complains("baton: ok: 200 tasks ran")
+
+
+@test("a worker that spins and never waits: the verdict says that nothing was carried, discover why it sees no pool and where to look, "
+      "and with what stands there the run is right")
+def spins(tmp_path):
+    program = PROGRAMS / "discover_spins"
+    baton("run", "--verdict", "--carry", "tls:current_request", "--", program).says("right 0 wrong 100").complains(
+        "baton: NOTHING CARRIED: no task saw a value: 1 thread was started before any item had one", f"baton discover -- {program}")
+    baton("discover", "--", program).ok().says("#   none was seen\n", "threads never waited: one that spins",
+                                               f"handed over: baton discover --static {program}\n")
+    said = baton("discover", "--static", program).ok().says("    submit(kind=call,fn=1,arg=2)\n", "    tls:current_request\n")
+    expect(said.out.count("(kind=") == 1, said.out)
+    baton("run", "--verdict", "--carry", "tls:current_request", "--hook", "submit(kind=call,fn=1,arg=2)", "--", program).says(
+        "right 100 wrong 0").complains("baton: ok: 100 tasks ran")

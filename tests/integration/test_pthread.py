@@ -209,7 +209,7 @@ int main(void)
 
 
 @test("B12: what a library starts is a worker and begins empty, but for what means a thread of one's own; and "
-      "BATON_OWN, BATON_POOLS")
+      "BATON_OWN, BATON_POOLS, pool= of a preset")
 def threads_of_libraries():
     glib = subprocess.run(["pkg-config", "--cflags", "--libs", "glib-2.0"], capture_output=True, text=True,
                           check=True).stdout.split()
@@ -221,11 +221,15 @@ def threads_of_libraries():
         subprocess.run(["gcc", "-rdynamic", Path(folder, "program.c"), library, f"-Wl,-rpath,{folder}", "-o", program],
                        check=True)
         plain(program).ok().says(" 0 0 0 0\n")
+        preset = Path(folder, "baton", "presets", "mine.conf")
+        preset.parent.mkdir(parents=True)
+        preset.write_text("about=Ours\npool=libmine\nnobody_has_it(kind=call,fn=1,arg=2)\n")
         for seen, settings in {
                 " 0 7 7 7\n": [{}, {"BATON_INHERIT": "app"}, {"BATON_POOLS": "libmin"}, {"BATON_OWN": "libmin"}],
                 " 7 7 7 7\n": [{"BATON_INHERIT": "all"}, {"BATON_OWN": "libmine"},
                               {"BATON_OWN": "libnone,libmine-1.so", "BATON_POOLS": "libmine"}],
-                " 0 7 0 0\n": [{"BATON_POOLS": "libmine"}, {"BATON_POOLS": "libnone,libmine-1.so"}],
+                " 0 7 0 0\n": [{"BATON_POOLS": "libmine"}, {"BATON_POOLS": "libnone,libmine-1.so"},
+                                {"XDG_CONFIG_HOME": folder, "BATON_HOOKS": "preset:mine"}],
                 " 0 0 0 0\n": [{"BATON_INHERIT": "none"}]}.items():
             for env in settings:
                 carry("tls:request", program, env=env).ok().quiet().says(seen)

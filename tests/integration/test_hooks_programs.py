@@ -104,6 +104,23 @@ def nginx():
             raise Failure(report)
 
 
+@needs("nginx")
+@test("preset nginx: its line with another argument or place, or without the data's, carries no worker's request", timeout=90,
+      each=("obj=1", "off=32", "data=24", ""), release=True)
+def nginx_line_broken(other):
+    (line,) = [row for row in (ROOT / "shim/userhooks/presets/nginx.conf").read_text().splitlines() if "(kind=" in row]
+    option = other.split("=")[0] or ",data"
+    changed = re.sub(rf"{option}=\d+", other, line)
+    assert changed != line, line
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            seen = serve(Path(folder), changed)
+        except Failure:
+            return
+        if seen == {name: {name} for name in range(1, 6)}:
+            raise Failure(f"all is as it was with {changed}")
+
+
 def objects_to_link(folder):
     for number in range(40):
         source = folder / f"part{number}.c"

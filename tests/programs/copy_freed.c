@@ -8,11 +8,11 @@
 #include <string.h>
 #include <sys/mman.h>
 
-enum { LARGE = 200000, /* M_MMAP_THRESHOLD is 128 KiB */ BLOCKS = 64, BLOCK = 20000 };
+enum { LARGE = 200000, /* M_MMAP_THRESHOLD is 128 KiB */ BLOCKS = 64, BLOCK = 20000, ROOM = 32 };
 
 pthread_key_t request_key;
 static int wrong;
-static char *blocks[BLOCKS];
+static char *blocks[BLOCKS], *below[ROOM];
 
 static void *task(void *wanted)
 {
@@ -36,8 +36,12 @@ static char *get(char kind)
         return calloc(1, LARGE);
     if (kind == 'm')
         return mmap(NULL, LARGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    for (int i = 0; i < ROOM; i++)
+        below[i] = malloc(i % 2 ? 64 : 20);
     for (int i = 0; i < BLOCKS; i++)
         blocks[i] = malloc(BLOCK);
+    for (int i = 0; i < ROOM; i++) /* what is allocated meanwhile lies below */
+        free(below[i]);
     return blocks[BLOCKS - 2];
 }
 
@@ -57,6 +61,7 @@ int main(int argc, char **argv)
     enum { TIMES = 4 };
 
     pthread_key_create(&request_key, NULL);
+    hand_over(NULL); /* the thread's stack and table are kept for the next */
     for (int i = 0; argc == 2 && i < TIMES; i++) {
         char *value = get(*argv[1]);
 

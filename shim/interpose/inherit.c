@@ -111,7 +111,22 @@ static bool is_runtime_of_go(const struct elf_module *module, const void *caller
            !strcmp(name, "_cgo_try_pthread_create");
 }
 
-static bool inherits(const void *caller, bool is_named_creator)
+/*
+ * libstdc++ is what calls pthread_create for every std::thread; who makes the thread is told by the class of its work, whose
+ * table of virtual functions the compiler puts beside the code. Only asked where somebody named libraries.
+ * Source: GCC 5 to 16, libstdc++-v3/src/c++11/thread.cc, thread::_M_start_thread: the argument is a thread::_State.
+ */
+static bool is_work_of_pool(const void *work)
+{
+    const void *const *table = work;
+    struct elf_module module;
+
+    return table && elf_module_at(*table, &module) && !module.is_main &&
+           !is_in_list(&module, &more_own) && is_pool(&module);
+}
+
+/* WORK: what pthread_create's function is given; NULL: another creator. */
+static bool inherits(const void *caller, bool is_named_creator, const void *work)
 {
     struct elf_module module;
 
@@ -135,17 +150,19 @@ static bool inherits(const void *caller, bool is_named_creator)
             return false;
         }
     }
+    if ((more_pools[0].count || more_pools[1].count) && elf_module_match(&module, "libstdc++"))
+        return !is_work_of_pool(work);
     if (elf_module_is_startup(&module))
         atomic_store_explicit(inherit_place(caller), caller, memory_order_relaxed);
     return true;
 }
 
-bool thread_inherits_slow(const void *caller)
+bool thread_inherits_slow(const void *caller, const void *arg)
 {
-    return inherits(caller, false);
+    return inherits(caller, false, arg);
 }
 
 bool creator_inherits(const void *caller)
 {
-    return thread_inherits_surely(caller) || inherits(caller, true);
+    return thread_inherits_surely(caller) || inherits(caller, true, NULL);
 }

@@ -30,7 +30,7 @@ static inline __attribute__((always_inline)) bool thread_inherits_surely(const v
     return *(const void *const *)inherit_place(caller) == caller;
 }
 
-bool thread_inherits_slow(const void *caller);
+bool thread_inherits_slow(const void *caller, const void *arg);
 
 /* Not 0: the calling thread is inside a creator that means "my own thread" (QThread::start), so what a
  * pool library starts now inherits. */
@@ -40,10 +40,11 @@ extern __thread unsigned inherit_own_threads
 /* The same for one that starts it by a creator that means "a thread of my own" (g_thread_new, thrd_create). */
 bool creator_inherits(const void *caller);
 
-/* Whether a thread that `caller` (a return address) starts by pthread_create inherits its creator's context. */
-static inline bool thread_inherits(const void *caller)
+/* Whether a thread that `caller` (a return address) starts by pthread_create with that argument inherits its creator's
+ * context. */
+static inline bool thread_inherits(const void *caller, const void *arg)
 {
-    return thread_inherits_surely(caller) || thread_inherits_slow(caller);
+    return thread_inherits_surely(caller) || thread_inherits_slow(caller, arg);
 }
 
 #endif

@@ -28,6 +28,7 @@ PRESETS = {
     "gdal": ("preset_gdal", ()),
     "openblas": ("preset_openblas", ()),
 }
+POOLS = {"llvm"}  # whose workers are started by std::thread: that they begin with nothing is the preset's to say
 CARRIED = {"openblas": "fenv"}  # its workers run no code of the program's; how they compute is what can be seen
 
 
@@ -51,6 +52,8 @@ def library(name):
     fired(after, preset, unused)
     alive = [after.reported()[what] for what in ("contexts_alive", "records_alive", "values_alive")]
     expect(not any(alive), f"alive at the end: {alive}")
+    if preset in POOLS:
+        expect("pthread" not in after.reported()["families"], "a worker has inherited its first submitter's context")
 
 
 @test("no line of a preset is there for nothing: without it tasks are wrong, or contexts are left",

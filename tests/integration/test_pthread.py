@@ -225,12 +225,11 @@ def threads_of_libraries():
         preset.parent.mkdir(parents=True)
         preset.write_text("about=Ours\npool=libmine\nnobody_has_it(kind=call,fn=1,arg=2)\n")
         for seen, settings in {
-                " 0 7 7 7\n": [{}, {"BATON_INHERIT": "app"}, {"BATON_POOLS": "libmin"}, {"BATON_OWN": "libmin"}],
+                " 0 7 7 7\n": [{}, {"BATON_INHERIT": "app"}, {"BATON_POOLS": "libmin"}, {"BATON_POOLS": "libnone"}, {"BATON_OWN": "libmin"}],
                 " 7 7 7 7\n": [{"BATON_INHERIT": "all"}, {"BATON_OWN": "libmine"},
                               {"BATON_OWN": "libnone,libmine-1.so", "BATON_POOLS": "libmine"}],
-                " 0 7 0 0\n": [{"BATON_POOLS": "libmine"}, {"BATON_POOLS": "libnone,libmine-1.so"},
-                                {"XDG_CONFIG_HOME": folder, "BATON_HOOKS": "preset:mine"}],
-                " 0 0 0 0\n": [{"BATON_INHERIT": "none"}]}.items():
+                " 0 0 0 0\n": [{"BATON_POOLS": "libmine"}, {"BATON_POOLS": "libnone,libmine-1.so"},
+                                {"XDG_CONFIG_HOME": folder, "BATON_HOOKS": "preset:mine"}, {"BATON_INHERIT": "none"}]}.items():
             for env in settings:
                 carry("tls:request", program, env=env).ok().quiet().says(seen)
         carry("tls:request", program, env={"BATON_LOG": "info"}).ok() \

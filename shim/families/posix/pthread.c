@@ -153,7 +153,7 @@ static __attribute__((noinline)) int create_slow(unsigned long *thread,
     struct thread *started;
     int error;
 
-    if (!start || !thread_inherits(caller) ||
+    if (!start || !thread_inherits(caller, arg) ||
         !(started = start_capture(FAMILY_PTHREAD, (void *)start, arg)))
         return create_bare(thread, attributes, start, arg);
     error = REAL(pthread_create)(thread, attributes, run_thread, started);

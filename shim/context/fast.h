@@ -72,23 +72,16 @@ context_try_batch(struct thread *thread, unsigned family)
 static inline __attribute__((always_inline)) struct context *
 context_take_words(struct thread *thread, unsigned shape, unsigned family)
 {
-    struct context *snapshot;
+    struct context *snapshot = thread->snapshot.context;
 
-    if (unlikely(!thread_is_words_only(thread)))
+    __asm__("" : "+r"(snapshot) : "m"(thread->snapshot.refs)); /* now: see context_take_bought */
+    if (unlikely(!thread_is_words_only(thread)) || thread->snapshot.refs <= 0 ||
+        !words_unchanged(shape, snapshot) || !context_take_one(thread))
         return NULL;
-    if (likely(--thread->snapshot.refs >= 0)) {
-        snapshot = thread->snapshot.context;
-        __asm__("" : "+r"(snapshot)); /* read once */
-        if (likely(words_unchanged(shape, snapshot))) {
-            thread->snapshot.tally[family]++;
-            if (!snapshot)
-                __builtin_unreachable();
-            return snapshot;
-        }
-    }
-    arch_forget(thread->snapshot.refs); /* or the compiler keeps what it was, above */
-    thread->snapshot.refs++;
-    return NULL;
+    thread->snapshot.tally[family]++;
+    if (!snapshot)
+        __builtin_unreachable();
+    return snapshot;
 }
 
 /* ---- one word that is got and put by functions, in each of its forms (slots/moves.h) ---- */

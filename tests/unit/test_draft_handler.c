@@ -21,6 +21,7 @@ static int not_here(void)
 
 enum { STEPS_MAX = 4000 };
 
+__thread long draft_handler_word;
 static pthread_key_t key, other_key;
 static volatile long countdown;
 static volatile bool was_there;
@@ -120,20 +121,46 @@ static void handle_at_each(unsigned (*handle)(long steps, bool is_held), bool is
     ck_assert_int_eq(core_alive(), 0);
 }
 
+static __attribute__((noinline)) void begin_with(char *items)
+{
+    if (key_index_of[key]) /* Check does not always fork for a test */
+        return;
+    core_start(items);
+    ck_assert_int_eq(core_key_create(&key, NULL), 0);
+    ck_assert_int_eq(core_key_create(&key, NULL), 0);
+    ck_assert_int_eq(core_key_create(&other_key, NULL), 0);
+    ck_assert_uint_eq(slots_key_count, 2);
+    ck_assert(key_index_of[key] && key_index_of[other_key]);
+}
+
+static void begin(void)
+{
+    begin_with("BATON_CARRY=key:n=2;key:n=3");
+}
+
+static void begin_with_word(void)
+{
+    draft_handler_word = 7;
+    begin_with("BATON_CARRY=key:n=2;key:n=3;tls:draft_handler_word@main");
+}
+
 START_TEST(test_draft_handler_in_a_first_set_of_what_others_have)
 {
+    begin();
     handle_at_each(handle_in_set_after, true);
 }
 END_TEST
 
 START_TEST(test_draft_handler_in_a_first_set_of_what_nobody_has)
 {
+    begin();
     handle_at_each(handle_in_set_after, false);
 }
 END_TEST
 
 START_TEST(test_draft_handler_in_a_set_and_a_handoff)
 {
+    begin();
     handle_at_each(handle_in_both_after, true);
     handle_at_each(handle_in_both_after, false);
 }
@@ -174,22 +201,19 @@ static unsigned handle_in_handoff_after(long steps, bool is_held)
 
 START_TEST(test_draft_handler_in_a_handoff)
 {
+    begin();
     handle_at_each(handle_in_handoff_after, true);
     handle_at_each(handle_in_handoff_after, false);
 }
 END_TEST
 
-static __attribute__((noinline)) void begin(void)
+START_TEST(test_draft_handler_in_a_handoff_of_words)
 {
-    if (key_index_of[key]) /* Check does not always fork for a test */
-        return;
-    core_start("BATON_CARRY=key:n=2;key:n=3");
-    ck_assert_int_eq(core_key_create(&key, NULL), 0);
-    ck_assert_int_eq(core_key_create(&key, NULL), 0);
-    ck_assert_int_eq(core_key_create(&other_key, NULL), 0);
-    ck_assert_uint_eq(slots_key_count, 2);
-    ck_assert(key_index_of[key] && key_index_of[other_key]);
+    begin_with_word();
+    handle_at_each(handle_in_handoff_after, true);
+    handle_at_each(handle_in_handoff_after, false);
 }
+END_TEST
 
 int main(void)
 {
@@ -199,11 +223,11 @@ int main(void)
         return not_here(); /* before Check takes memory: a leak check would count it */
     tests = tcase_create("draft_handler");
     tcase_set_timeout(tests, 60);
-    tcase_add_unchecked_fixture(tests, begin, NULL);
     tcase_add_test(tests, test_draft_handler_in_a_first_set_of_what_others_have);
     tcase_add_test(tests, test_draft_handler_in_a_first_set_of_what_nobody_has);
     tcase_add_test(tests, test_draft_handler_in_a_set_and_a_handoff);
     tcase_add_test(tests, test_draft_handler_in_a_handoff);
+    tcase_add_test(tests, test_draft_handler_in_a_handoff_of_words);
     return suite_run("draft_handler", tests);
 }
 #else

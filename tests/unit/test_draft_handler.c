@@ -54,11 +54,10 @@ static unsigned wrong(const struct context *context, void *one, void *other)
                        (other && context->key[key_index_of[other_key] - 1] != other));
 }
 
-/* How many values are not what they should be, with the handler after so many instructions. */
-static inline unsigned handle_after(long steps, bool is_held, bool hands_over)
+/* Hands over 1 and 2, and has the handler come after so many instructions. What was handed over; NULL: it is gone again. */
+static inline struct context *begin_to_step(long steps, bool is_held)
 {
-    struct context *before, *meanwhile = NULL, *after;
-    unsigned count = 0;
+    struct context *before;
 
     core_set(key, number(1));
     core_set(other_key, number(2));
@@ -70,6 +69,16 @@ static inline unsigned handle_after(long steps, bool is_held, bool hands_over)
     countdown = steps;
     was_there = false;
     step_on();
+    return before;
+}
+
+/* How many values are not what they should be, with the handler after so many instructions. */
+static inline unsigned handle_after(long steps, bool is_held, bool hands_over)
+{
+    struct context *before, *meanwhile = NULL, *after;
+    unsigned count = 0;
+
+    before = begin_to_step(steps, is_held);
     core_set(key, number(3));
     if (hands_over)
         meanwhile = context_capture(FAMILY_UNIT);
@@ -172,16 +181,7 @@ static unsigned handle_in_handoff_after(long steps, bool is_held)
     struct context *before, *meanwhile, *after;
     unsigned count = 0;
 
-    core_set(key, number(1));
-    core_set(other_key, number(2));
-    before = context_capture(FAMILY_UNIT);
-    if (!is_held) {
-        context_release(before);
-        before = NULL;
-    }
-    countdown = steps;
-    was_there = false;
-    step_on();
+    before = begin_to_step(steps, is_held);
     meanwhile = context_capture(FAMILY_UNIT);
     step_off();
     countdown = 0;

@@ -22,6 +22,8 @@ unsigned long auxv_get(unsigned long type)
         word += 1 + word[0] + 1; /* the number of arguments, they, NULL */
         while (*word++)
             ;
+        while (!*word) /* what unsetenv leaves; no entry but the last is of type 0 */
+            word++;
         entry = (const ElfW(auxv_t) *)(const void *)word;
         __atomic_store_n(&noted, entry, __ATOMIC_RELAXED);
     }

@@ -114,6 +114,12 @@ static inline __attribute__((always_inline)) void arch_move_back(uint64_t **plac
                      : "cc");
 }
 
+/* See arch_x86_64.h. */
+static inline __attribute__((always_inline)) bool arch_take_one(int32_t *count)
+{
+    return __atomic_sub_fetch(count, 1, __ATOMIC_RELAXED) >= 0;
+}
+
 /* The stack pointer of the calling function after its prologue; the stack grows down. */
 static inline __attribute__((always_inline)) uintptr_t arch_sp(void)
 {

@@ -107,6 +107,15 @@ static inline __attribute__((always_inline)) void arch_move_back(uint64_t **plac
     __asm__ volatile("cmpxchgq %2, %1" : "+a"(from), "+m"(*place) : "r"(to) : "cc");
 }
 
+/* Takes one away, so that a signal handler of this thread comes before or after. True: the rest is not negative. */
+static inline __attribute__((always_inline)) bool arch_take_one(int32_t *count)
+{
+    bool is_there;
+
+    __asm__("decl %0" : "+m"(*count), "=@ccns"(is_there));
+    return is_there;
+}
+
 /* The stack pointer of the calling function after its prologue; the stack grows down. */
 static inline __attribute__((always_inline)) uintptr_t arch_sp(void)
 {

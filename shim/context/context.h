@@ -408,7 +408,7 @@ void context_release_slow(struct thread *thread, struct context *context);
 /* Where a signal handler may have come since there was a reference at hand. False: it has taken them away. */
 static inline __attribute__((always_inline)) bool context_take_one(struct thread *thread)
 {
-    if (likely(--thread->snapshot.refs >= 0))
+    if (likely(arch_take_one(&thread->snapshot.refs)))
         return true;
     thread->snapshot.refs = 0;
     return false;

@@ -129,6 +129,17 @@ static inline __attribute__((always_inline)) uintptr_t arch_sp(void)
     return sp;
 }
 
+/* See arch_x86_64.h. */
+register uintptr_t arch_stack_pointer __asm__("sp");
+
+static inline __attribute__((always_inline)) uintptr_t arch_sp_framed(void)
+{
+    uintptr_t sp;
+
+    __asm__ volatile("mov %0, sp" : "=r"(sp), "+r"(arch_stack_pointer));
+    return sp;
+}
+
 /* Puts arch_sp() + flags into *word; flags: a small constant. */
 static inline __attribute__((always_inline)) void arch_sp_store(uintptr_t *word, unsigned flags)
 {

@@ -76,7 +76,7 @@ GUARDED void scope_save(struct thread *thread, struct context *owned, struct con
 {
     GUARDED_FRAME_BY(baton_move_personality);
     size_t at = thread->saved_used;
-    bool is_known = begin(thread, arch_sp(), at, owned, own);
+    bool is_known = begin(thread, arch_sp_framed(), at, owned, own);
 
     thread->saved_used = at + slots_saved_bytes;
     slots_save(thread->saved + at, epoch);
@@ -87,7 +87,7 @@ GUARDED void scope_write(struct thread *thread, struct context *context, size_t 
                          uint32_t epoch)
 {
     GUARDED_FRAME_BY(baton_move_personality);
-    bool is_known = begin(thread, arch_sp(), thread->saved_used, NULL, NULL);
+    bool is_known = begin(thread, arch_sp_framed(), thread->saved_used, NULL, NULL);
 
     slots_write(context_copied(context), context->epoch, thread->saved + saved_at, epoch,
                 !coroutine_is_main_stack(thread));
@@ -98,7 +98,7 @@ GUARDED void scope_put_back(struct thread *thread, size_t saved_at, const void *
                             uint32_t epoch)
 {
     GUARDED_FRAME_BY(baton_move_personality);
-    bool is_known = begin(thread, arch_sp(), saved_at, NULL, NULL);
+    bool is_known = begin(thread, arch_sp_framed(), saved_at, NULL, NULL);
 
     slots_restore(thread->saved + saved_at, borrowed, epoch);
     end(thread, is_known);
@@ -108,7 +108,7 @@ GUARDED void scope_put_back_front(struct thread *thread, struct context *context
                                   struct context *own)
 {
     GUARDED_FRAME_BY(baton_move_personality);
-    bool is_known = begin(thread, arch_sp(), thread->saved_used,
+    bool is_known = begin(thread, arch_sp_framed(), thread->saved_used,
                           thread->frame_mark & FRAME_OWNED ? context : NULL, own);
 
     thread->attached = NULL; /* a setter that leaves is not called again */
@@ -142,7 +142,7 @@ GUARDED bool scope_move_in(struct thread *thread, struct context *context, uintp
 
     if (!may_move_in(thread, context, frame_mark, moves))
         return false;
-    begin(thread, arch_sp(), at, frame_mark & FRAME_OWNED ? context : NULL, NULL);
+    begin(thread, arch_sp_framed(), at, frame_mark & FRAME_OWNED ? context : NULL, NULL);
     thread->saved_used = at + slots_saved_bytes;
     moves_save_out(moves, saved_end(thread, at));
     thread->entered = NULL; /* from here on the attach has it */
@@ -184,7 +184,7 @@ GUARDED bool scope_move_out(struct thread *thread, uintptr_t sp)
     if (saved_at >= SAVED_PUT_BACK || thread->moving ||
         !(moves = moves_of(&slots_moves_out, (uint32_t)entry->epoch)) || !guard_allows_short_ways())
         return false;
-    begin(thread, arch_sp(), saved_at, NULL, NULL);
+    begin(thread, arch_sp_framed(), saved_at, NULL, NULL);
     entry->saved_at = SAVED_PUT_BACK;
     moves_put_back_out(moves, context, saved_end(thread, saved_at));
     thread->moving = 0;

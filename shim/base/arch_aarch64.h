@@ -130,14 +130,17 @@ static inline __attribute__((always_inline)) uintptr_t arch_sp(void)
 }
 
 /* See arch_x86_64.h. */
-register uintptr_t arch_stack_pointer __asm__("sp");
-
 static inline __attribute__((always_inline)) uintptr_t arch_sp_framed(void)
 {
+#ifdef __clang__
+    return arch_sp(); /* which calls a variable in a register uninitialized */
+#else
+    register uintptr_t here __asm__("sp");
     uintptr_t sp;
 
-    __asm__ volatile("mov %0, sp" : "=r"(sp), "+r"(arch_stack_pointer));
+    __asm__ volatile("mov %0, sp" : "=r"(sp) : "r"(here));
     return sp;
+#endif
 }
 
 /* Puts arch_sp() + flags into *word; flags: a small constant. */

@@ -129,14 +129,17 @@ static inline __attribute__((always_inline)) uintptr_t arch_sp(void)
  * The same, and surely so: that register is named, or the compiler may put the prologue behind (GCC 16 does, where an early
  * exit needs none). For frames that are known again by it when they are unwound.
  */
-register uintptr_t arch_stack_pointer __asm__("rsp");
-
 static inline __attribute__((always_inline)) uintptr_t arch_sp_framed(void)
 {
+#ifdef __clang__
+    return arch_sp(); /* which calls a variable in a register uninitialized */
+#else
+    register uintptr_t here __asm__("rsp");
     uintptr_t sp;
 
-    __asm__ volatile("mov %%rsp, %0" : "=r"(sp), "+r"(arch_stack_pointer));
+    __asm__ volatile("mov %%rsp, %0" : "=r"(sp) : "r"(here));
     return sp;
+#endif
 }
 
 /* arch_sp() + flags, in one instruction where flags is known. */

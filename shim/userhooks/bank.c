@@ -45,8 +45,9 @@ unsigned thunk_take(struct named_hook *hook, enum thunk_role role, void *origina
             atomic_store(&thunks[index].is_right, false);
             atomic_store(&thunks[index].fault, FAULT_NONE);
             atomic_store(&thunks[index].probe, NULL);
+            atomic_store(&thunks[index].instead, NULL);
             thunks[index].hook = hook;
-            thunks[index].role = role;
+            thunks[index].role = (uint8_t)role;
             atomic_store(&thunks[index].original, original);
         } else {
             atomic_store(&hook->has_no_place, true);

@@ -24,13 +24,20 @@ static inline uintptr_t wrap_place(const struct wrap *wrap)
 }
 
 /*
- * What to jump to or call; NULL: nothing done, call again with is_slow. The frame's registers are
+ * What to jump to or call; NULL: nothing done, the slow one is to be asked. The frame's registers are
  * what the real function gets. No frame remains of thunk_enter.
  */
-void *thunk_enter(struct thunk_frame *frame, bool is_slow);
-void *thunk_wrap_enter(struct thunk_frame *frame, struct wrap *wrap, bool is_slow);
-/* After the call: the frame's registers are what the program gets. False: call again with is_slow. */
-bool thunk_wrap_leave(struct thunk_frame *frame, struct wrap *wrap, bool is_slow);
+void *thunk_enter(struct thunk_frame *frame, struct thunk *thunk);
+void *thunk_wrap_enter(struct thunk_frame *frame, struct wrap *wrap, struct thunk *thunk);
+/* The same of what is no function but a callback. */
+void *thunk_task_enter(struct thunk_frame *frame, struct wrap *wrap, struct thunk *thunk);
+/* After the call: the frame's registers are what the program gets. False: the slow one is to be called. */
+bool thunk_wrap_leave(struct thunk_frame *frame, struct wrap *wrap);
+bool thunk_task_leave(struct thunk_frame *frame, struct wrap *wrap);
+/* Called with the vector state saved. They keep errno. */
+void *thunk_enter_slowly(struct thunk_frame *frame);
+void *thunk_wrap_enter_slowly(struct thunk_frame *frame, struct wrap *wrap);
+void thunk_wrap_leave_slowly(struct thunk_frame *frame, struct wrap *wrap);
 
 /* The same of every kind, where quick_gpr.c does not know how. */
 void *core_enter(struct thunk_frame *frame, struct thunk *thunk, bool is_slow);

@@ -14,6 +14,8 @@
 #include "slots/origin.h"
 
 _Static_assert(sizeof(struct wrap) <= WRAP_SIZE, "thunks_ARCH.S makes room for it");
+_Static_assert(sizeof(struct thunk) == 56 && offsetof(struct thunk, role) == 24,
+               "as thunks_ARCH.S has it");
 
 static void *enter_function(struct thunk *thunk, struct thunk_frame *frame, struct wrap *wrap,
                             bool is_slow)
@@ -101,7 +103,7 @@ void *core_wrap_enter(struct thunk_frame *frame, struct wrap *wrap, struct thunk
     wrap->node = NULL;
     wrap->ours[0] = wrap->theirs[0] = wrap->theirs[1] = 0;
     wrap->stack_words = thunk->hook ? thunk->hook->spec.callback_stack : WRAP_JUMP;
-    switch (thunk->role) {
+    switch ((enum thunk_role)thunk->role) {
     case THUNK_FUNCTION:
         return enter_function(thunk, frame, wrap, is_slow);
     case THUNK_CALL:

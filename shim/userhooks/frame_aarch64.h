@@ -10,7 +10,7 @@
 struct thunk_frame {
     uint64_t x[16]; /* x8: where a result that is a struct goes */
     uint64_t x18;
-    uint64_t index; /* which thunk */
+    uint64_t offset; /* which thunk: where it lies among all */
     uint64_t x29;
     void *caller; /* return address */
     uint64_t stack[];

@@ -10,8 +10,8 @@
 struct thunk_frame {
     uint64_t rax, rdi, rsi, rdx, rcx, r8, r9, r10, r11; /* the arguments in a row */
     uint64_t rbp;
-    uint64_t index; /* which thunk */
-    void *caller;   /* return address */
+    uint64_t offset; /* which thunk: where it lies among all */
+    void *caller;    /* return address */
     uint64_t stack[];
 };
 

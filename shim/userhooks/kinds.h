@@ -40,7 +40,7 @@ static inline bool kinds_is_address(uintptr_t value)
 /* The function that is called. Where it is not needed on the quick way it is worked out on the other. */
 static inline struct thunk *kinds_thunk(const struct thunk_frame *frame)
 {
-    return &thunks[frame->index];
+    return (struct thunk *)(void *)((char *)thunks + frame->offset);
 }
 
 /* Kinds that hand something over count a call that has nothing by themselves. */

@@ -61,6 +61,18 @@ void kinds_exchange(const struct named_hook *hook, struct thunk_frame *frame, st
     exchange(hook, frame, wrap, function, data);
 }
 
+/* Its next calls are quick_gpr.c's; not those of a function whose caller decides which copy is meant. */
+static void note_believed(const struct named_hook *hook, struct thunk *thunk)
+{
+    if (!atomic_load_explicit(&thunk->original, memory_order_acquire))
+        return;
+    thunk->fn = hook->spec.fn;
+    thunk->arg = hook->spec.arg;
+    thunk->count_at = (uint32_t)(hook->index * sizeof(struct named_tally));
+    atomic_store_explicit(&thunk->instead, thunk_address(hook->callback, true),
+                          memory_order_release);
+}
+
 bool kinds_submit_call(struct named_hook *hook, struct thunk_frame *frame, struct wrap *wrap,
                        bool is_slow)
 {
@@ -78,8 +90,7 @@ bool kinds_submit_call(struct named_hook *hook, struct thunk_frame *frame, struc
     if (!is_slow)
         return false;
     if (!hook->spec.is_repeating)
-        atomic_store_explicit(&kinds_thunk(frame)->instead, thunk_address(hook->callback, true),
-                              memory_order_release);
+        note_believed(hook, kinds_thunk(frame));
     context = context_capture(FAMILY_NAMED);
     if (!context)
         return true;

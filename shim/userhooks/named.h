@@ -84,19 +84,21 @@ struct thunk {
     struct named_hook *hook;  /* NULL: passes through */
     _Atomic(void *) original; /* NULL: the caller decides, or it is not known yet */
     const char *name;         /* row: of the function */
-    enum thunk_role role;
-    uint8_t by; /* row: enum named_how once hooked */
+    uint8_t role;             /* enum thunk_role; thunks_ARCH.S know where it is */
+    uint8_t by;               /* row: enum named_how once hooked */
     bool is_refused;
     bool
         is_open; /* row, by symbol: its library is not there yet, the caller decides which copy is meant */
-    bool is_wanted;                /* row: to be looked for among the pointers */
-    uint16_t next;                 /* row: of the same hash; 0: the last */
-    atomic_bool is_right;          /* a call of it had what its item's positions name */
-    _Atomic uint8_t fault;         /* the first of enum named_fault */
-    _Atomic uint8_t probes;        /* calls of it that were tried (probe.c) */
+    bool is_wanted;         /* row: to be looked for among the pointers */
+    atomic_bool is_right;   /* a call of it had what its item's positions name */
+    uint16_t next;          /* row: of the same hash; 0: the last */
+    _Atomic uint8_t fault;  /* the first of enum named_fault */
+    _Atomic uint8_t probes; /* calls of it that were tried (probe.c) */
+    /* kind=call without repeat, once calls of it are believed, and it is known what is behind it: */
+    uint8_t fn, arg;               /* those of its item */
+    uint32_t count_at;             /* where a thread counts for its item, in bytes (tally.h) */
     _Atomic(struct probe *) probe; /* THUNK_PROBE, THUNK_TRIED */
-    /* kind=call without repeat, once calls of it are believed: what the function gets in place of its callback */
-    _Atomic(void *) instead;
+    _Atomic(void *) instead; /* what the function gets in place of its callback; NULL: none yet */
 };
 extern struct thunk thunks[THUNKS];
 extern _Atomic unsigned thunks_used; /* the next one to give out */

@@ -16,31 +16,33 @@
 
 /* ---- of kind=call ---- */
 
-/* Of threads that have nothing attached where keys are carried; else. */
+/* Of threads that carry keys alone; else. */
 enum of { OF_KEYS, OF_OTHERS };
 
 static inline __attribute__((always_inline)) void *
 submit(enum of of, struct thunk_frame *frame, struct wrap *wrap, struct thunk *thunk, void *instead)
 {
-    void *original = atomic_load_explicit(&thunk->original, memory_order_acquire);
-    struct named_hook *hook = thunk->hook;
     struct thread *thread = thread_self;
-    struct named_tally *counts = tally_at(thread);
-    uint64_t *fn = frame_argument(frame, hook->spec.fn),
-             *arg = frame_argument(frame, hook->spec.arg);
+    char *counts = (char *)tally_at(thread);
+    uint64_t *fn = frame_argument(frame, thunk->fn), *arg;
+    struct named_tally *count;
+    void *original;
     struct context *context;
     struct record *record;
 
-    if (unlikely(!original || !counts || !*fn || thunk_is_in_bank((void *)*fn) ||
+    if (unlikely(!counts || !*fn || thunk_is_in_bank((void *)*fn) ||
                  thread->records.next == thread->records.end))
         return NULL;
-    if (of == OF_KEYS)
-        context = thread_is_plain(thread) ? context_take_bought(thread, FAMILY_NAMED) : NULL;
-    else if (!(context = context_try_batch(thread, FAMILY_NAMED)))
+    if (of == OF_OTHERS)
         context = take_words(thread);
+    else if (likely(thread_is_plain(thread)))
+        context = context_take_bought(thread, FAMILY_NAMED);
+    else
+        context = context_try_batch(thread, FAMILY_NAMED);
     if (unlikely(!context))
         return NULL;
     record = record_bump(thread);
+    arg = frame_argument(frame, thunk->arg);
     record->function = (void *)*fn;
     record->data = (void *)*arg;
     record->context = context;
@@ -48,33 +50,37 @@ submit(enum of of, struct thunk_frame *frame, struct wrap *wrap, struct thunk *t
         wrap->thunk = thunk;
         wrap->context = NULL;
         wrap->node = NULL;
-        wrap->stack_words = hook->spec.stack;
-        wrap->theirs[0] = *fn;
-        wrap->theirs[1] = *arg;
+        wrap->stack_words = thunk->hook->spec.stack;
+        wrap->theirs[0] = (uint64_t)record->function;
+        wrap->theirs[1] = (uint64_t)record->data;
         wrap->ours[0] = (uint64_t)instead;
         wrap->ours[1] = (uint64_t)record;
     }
     *fn = (uint64_t)instead;
     *arg = (uint64_t)record;
-    counts += hook->index;
-    counts->fired++;
-    counts->carried++;
+    count = (struct named_tally *)(void *)(counts + thunk->count_at);
+    count->fired++;
+    count->carried++;
+    original = atomic_load_explicit(&thunk->original, memory_order_relaxed);
+    if (!original) /* it is there, else there was nothing instead; the compiler cannot know */
+        __builtin_unreachable();
     return original;
 }
 
 static inline __attribute__((always_inline)) void *run(enum of of, struct thunk_frame *frame,
                                                        struct wrap *wrap, struct thunk *thunk)
 {
-    const struct named_hook *hook = thunk->hook;
-    uint64_t *place = frame_argument(frame, named_callback_at(hook));
+    uint64_t *place = frame_argument(frame, named_callback_at(thunk->hook));
     struct record *record = (struct record *)*place;
-    uintptr_t frame_mark = wrap_place(wrap) | FRAME_OWNED;
     struct thread *thread = thread_self;
     struct context *context;
+    uintptr_t frame_mark;
+    void *function;
 
     if (unlikely(!record_is_near(thread, record) || !record->context))
         return NULL;
     context = record->context;
+    frame_mark = wrap_place(wrap) | FRAME_OWNED;
     if (of == OF_OTHERS) {
         if (!nest_words(thread, context, frame_mark))
             return NULL;
@@ -86,30 +92,35 @@ static inline __attribute__((always_inline)) void *run(enum of of, struct thunk_
     wrap->thunk = thunk;
     wrap->context = context;
     wrap->node = NULL;
-    wrap->stack_words = hook->spec.callback_stack;
+    wrap->stack_words = thunk->hook->spec.callback_stack;
     *place = (uint64_t)record->data;
     record->context = NULL;
     record_free_near(thread);
-    return record->function;
+    function = record->function;
+    if (!function) /* nobody hands that over */
+        __builtin_unreachable();
+    return function;
 }
 
+/* Of any callback: whose attach has this mark was entered as those of kind=call are. */
 static inline __attribute__((always_inline)) bool leave(enum of of, const struct wrap *wrap)
 {
     struct thread *thread = thread_self;
     struct context *context = wrap->context;
-    uintptr_t frame_mark = wrap_place(wrap) | FRAME_OWNED;
+    uintptr_t flags;
 
     if (unlikely(!context || thread->attached != context ||
                  !kinds_release_is_fast(thread, context)))
         return false;
+    flags = thread->frame_mark - wrap_place(wrap);
     if (of == OF_OTHERS) {
-        if (!unnest_words(thread, context, frame_mark))
+        if (!unnest_words(thread, context, wrap_place(wrap) | FRAME_OWNED))
             return false;
     } else if (unlikely(!guard_is_clear())) {
         return false;
-    } else if (thread->frame_mark == frame_mark && !thread->depth) {
+    } else if (flags == FRAME_OWNED && !thread->depth) {
         thread->attached = NULL;
-    } else if (thread->frame_mark == (frame_mark | FRAME_SLOW) && scope_is_nested(thread)) {
+    } else if (flags == (FRAME_OWNED | FRAME_SLOW) && scope_is_nested(thread)) {
         scope_unnest(thread);
     } else {
         return false;
@@ -121,124 +132,107 @@ static inline __attribute__((always_inline)) bool leave(enum of of, const struct
 /* Each of these is of its own and ends in the next one, so that none has a register saved for another's sake. */
 #define APART_HERE static __attribute__((noinline))
 
-APART_HERE void *enter_call_otherwise(struct thunk_frame *frame, struct thunk *thunk, void *instead)
+static inline void *instead_of(const struct thunk *thunk)
+{
+    return atomic_load_explicit(&thunk->instead, memory_order_acquire);
+}
+
+APART_HERE void *enter_otherwise(struct thunk_frame *frame, struct thunk *thunk, void *instead)
 {
     void *target = submit(OF_OTHERS, frame, NULL, thunk, instead);
 
     return target ? target : core_enter(frame, thunk, false);
 }
 
-APART_HERE void *enter_call(struct thunk_frame *frame, struct thunk *thunk, void *instead)
-{
-    void *target = submit(OF_KEYS, frame, NULL, thunk, instead);
-
-    return likely(target != NULL) ? target : enter_call_otherwise(frame, thunk, instead);
-}
-
-APART_HERE void *wrap_call_otherwise(struct thunk_frame *frame, struct wrap *wrap,
-                                     struct thunk *thunk, void *instead)
+APART_HERE void *wrap_otherwise(struct thunk_frame *frame, struct wrap *wrap, struct thunk *thunk,
+                                void *instead)
 {
     void *target = submit(OF_OTHERS, frame, wrap, thunk, instead);
 
     return target ? target : core_wrap_enter(frame, wrap, thunk, false);
 }
 
-APART_HERE void *wrap_call(struct thunk_frame *frame, struct wrap *wrap, struct thunk *thunk,
-                           void *instead)
+APART_HERE void *task_otherwise(struct thunk_frame *frame, struct wrap *wrap, struct thunk *thunk)
 {
-    void *target = submit(OF_KEYS, frame, wrap, thunk, instead);
-
-    return likely(target != NULL) ? target : wrap_call_otherwise(frame, wrap, thunk, instead);
-}
-
-APART_HERE void *wrap_task_otherwise(struct thunk_frame *frame, struct wrap *wrap,
-                                     struct thunk *thunk)
-{
-    void *target = run(OF_OTHERS, frame, wrap, thunk);
+    void *target = thunk->role == THUNK_CALL ? run(OF_OTHERS, frame, wrap, thunk) : NULL;
 
     return target ? target : core_wrap_enter(frame, wrap, thunk, false);
 }
 
-APART_HERE void *wrap_task(struct thunk_frame *frame, struct wrap *wrap, struct thunk *thunk)
-{
-    void *target = run(OF_KEYS, frame, wrap, thunk);
-
-    return likely(target != NULL) ? target : wrap_task_otherwise(frame, wrap, thunk);
-}
-
-APART_HERE bool leave_task_otherwise(struct thunk_frame *frame, struct wrap *wrap)
+APART_HERE bool leave_otherwise(struct thunk_frame *frame, struct wrap *wrap)
 {
     return leave(OF_OTHERS, wrap) || core_wrap_leave(frame, wrap, false);
 }
 
-static inline void *instead_of(const struct thunk *thunk)
-{
-    return atomic_load_explicit(&thunk->instead, memory_order_acquire);
-}
-
 /* ---- what the thunks call ---- */
 
-APART_HERE void *enter_slowly(struct thunk_frame *frame)
+void *thunk_enter(struct thunk_frame *frame, struct thunk *thunk)
 {
-    int saved_errno = errno;
-    void *target = core_enter(frame, &thunks[frame->index], true);
+    void *instead = instead_of(thunk), *target;
 
-    errno = saved_errno;
-    return target;
+    if (!instead)
+        return core_enter(frame, thunk, false);
+    target = submit(OF_KEYS, frame, NULL, thunk, instead);
+    return likely(target != NULL) ? target : enter_otherwise(frame, thunk, instead);
 }
 
-void *thunk_enter(struct thunk_frame *frame, bool is_slow)
+void *thunk_wrap_enter(struct thunk_frame *frame, struct wrap *wrap, struct thunk *thunk)
 {
-    struct thunk *thunk = &thunks[frame->index];
-    void *instead = instead_of(thunk);
+    void *instead = instead_of(thunk), *target;
 
-    if (unlikely(is_slow))
-        return enter_slowly(frame);
-    return instead ? enter_call(frame, thunk, instead) : core_enter(frame, thunk, false);
+    if (!instead) /* thunks that do not look for it come here with callbacks, too */
+        return thunk_task_enter(frame, wrap, thunk);
+    target = submit(OF_KEYS, frame, wrap, thunk, instead);
+    return likely(target != NULL) ? target : wrap_otherwise(frame, wrap, thunk, instead);
 }
 
-APART_HERE void *wrap_enter_slowly(struct thunk_frame *frame, struct wrap *wrap)
+void *thunk_task_enter(struct thunk_frame *frame, struct wrap *wrap, struct thunk *thunk)
 {
-    int saved_errno = errno;
-    void *target = core_wrap_enter(frame, wrap, &thunks[frame->index], true);
+    void *target = likely(thunk->role == THUNK_CALL) ? run(OF_KEYS, frame, wrap, thunk) : NULL;
 
-    errno = saved_errno;
-    return target;
+    return likely(target != NULL) ? target : task_otherwise(frame, wrap, thunk);
 }
 
-void *thunk_wrap_enter(struct thunk_frame *frame, struct wrap *wrap, bool is_slow)
+bool thunk_task_leave(struct thunk_frame *frame, struct wrap *wrap)
 {
-    struct thunk *thunk = &thunks[frame->index];
-    void *instead = instead_of(thunk);
-
-    if (unlikely(is_slow))
-        return wrap_enter_slowly(frame, wrap);
-    if (thunk->role == THUNK_CALL)
-        return wrap_task(frame, wrap, thunk);
-    return instead ? wrap_call(frame, wrap, thunk, instead)
-                   : core_wrap_enter(frame, wrap, thunk, false);
+    return likely(leave(OF_KEYS, wrap)) || leave_otherwise(frame, wrap);
 }
 
-APART_HERE bool wrap_leave_slowly(struct thunk_frame *frame, struct wrap *wrap)
-{
-    int saved_errno = errno;
-    bool is_done = core_wrap_leave(frame, wrap, true);
-
-    errno = saved_errno;
-    return is_done;
-}
-
-bool thunk_wrap_leave(struct thunk_frame *frame, struct wrap *wrap, bool is_slow)
+bool thunk_wrap_leave(struct thunk_frame *frame, struct wrap *wrap)
 {
     const struct thunk *thunk = wrap->thunk;
 
-    if (unlikely(is_slow))
-        return wrap_leave_slowly(frame, wrap);
-    if (thunk->role == THUNK_CALL)
-        return likely(leave(OF_KEYS, wrap)) || leave_task_otherwise(frame, wrap);
+    if (thunk->role != THUNK_FUNCTION)
+        return thunk_task_leave(frame, wrap);
     if (instead_of(thunk)) {
         kinds_put_back_arguments(thunk->hook, frame, wrap);
         return true;
     }
     return core_wrap_leave(frame, wrap, false);
+}
+
+void *thunk_enter_slowly(struct thunk_frame *frame)
+{
+    int saved_errno = errno;
+    void *target = core_enter(frame, kinds_thunk(frame), true);
+
+    errno = saved_errno;
+    return target;
+}
+
+void *thunk_wrap_enter_slowly(struct thunk_frame *frame, struct wrap *wrap)
+{
+    int saved_errno = errno;
+    void *target = core_wrap_enter(frame, wrap, kinds_thunk(frame), true);
+
+    errno = saved_errno;
+    return target;
+}
+
+void thunk_wrap_leave_slowly(struct thunk_frame *frame, struct wrap *wrap)
+{
+    int saved_errno = errno;
+
+    core_wrap_leave(frame, wrap, true);
+    errno = saved_errno;
 }

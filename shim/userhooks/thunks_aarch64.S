@@ -12,12 +12,13 @@
  * the program's. A wrap thunk calls the real function from a frame with unwind information and a
  * personality of its own (thunks.c), so exceptions, pthread_exit and cancellation pass.
  */
-        .set    thunk_index, 0
+        .set    THUNK, 56               // struct thunk
+        .set    thunk_offset, 0
 
 #define ALL_PREDICATES 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
 #define ALL_VECTORS ALL_PREDICATES, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31
 
-/* struct thunk_frame; x16 is the thunk's number. */
+/* struct thunk_frame; x16 is where the thunk lies among all. */
 .macro push_registers
         sub     sp, sp, 160
         .cfi_def_cfa_offset 160
@@ -74,18 +75,18 @@ baton_named_bank:
         .cfi_startproc
         .rept 2048
         hint    34
-        mov     w16, thunk_index
+        movz    w16, thunk_offset & 0xffff
+        movk    w16, thunk_offset >> 16, lsl 16
         b       entry_common
-        nop
-        .set    thunk_index, thunk_index + 1
+        .set    thunk_offset, thunk_offset + THUNK
         .endr
-        .set    thunk_index, 0
+        .set    thunk_offset, 0
         .rept 2048
         hint    34
-        mov     w16, thunk_index
+        movz    w16, thunk_offset & 0xffff
+        movk    w16, thunk_offset >> 16, lsl 16
         b       wrap_common
-        nop
-        .set    thunk_index, thunk_index + 1
+        .set    thunk_offset, thunk_offset + THUNK
         .endr
         hint    34                      // DT_INIT of the generated object
         b       named_start_early
@@ -98,7 +99,9 @@ entry_common:
         .cfi_startproc
         push_registers
         mov     x0, sp
-        mov     w1, 0
+        adrp    x1, thunks
+        add     x1, x1, :lo12:thunks
+        add     x1, x1, x16
         bl      thunk_enter
         cbz     x0, 2f
 1:      mov     x16, x0
@@ -106,10 +109,9 @@ entry_common:
         pop_registers
         br      x16
         .cfi_restore_state
-2:      adrp    x9, thunk_enter
-        add     x9, x9, :lo12:thunk_enter
+2:      adrp    x9, thunk_enter_slowly
+        add     x9, x9, :lo12:thunk_enter_slowly
         sub     x0, x29, 144
-        mov     w1, 1
         bl      thunk_slowly
         b       1b
         .cfi_endproc
@@ -124,7 +126,9 @@ wrap_common:
         mov     x0, sp
         sub     sp, sp, WRAP_SIZE
         mov     x1, sp
-        mov     w2, 0
+        adrp    x2, thunks
+        add     x2, x2, :lo12:thunks
+        add     x2, x2, x16
         bl      thunk_wrap_enter
         cbz     x0, 4f
 1:      str     x0, [x29, WRAP]
@@ -145,18 +149,16 @@ wrap_common:
         sub     x0, x29, 144
         sub     x1, x0, WRAP_SIZE
         mov     sp, x1
-        mov     w2, 0
         bl      thunk_wrap_leave
         tbz     w0, 0, 6f
 3:      .cfi_remember_state
         pop_registers
         ret
         .cfi_restore_state
-4:      adrp    x9, thunk_wrap_enter
-        add     x9, x9, :lo12:thunk_wrap_enter
+4:      adrp    x9, thunk_wrap_enter_slowly
+        add     x9, x9, :lo12:thunk_wrap_enter_slowly
         sub     x0, x29, 144
         sub     x1, x0, WRAP_SIZE
-        mov     w2, 1
         bl      thunk_slowly
         b       1b
 5:      cmn     x9, 1
@@ -171,11 +173,10 @@ wrap_common:
         subs    x9, x9, 1
         b.ne    8b
         b       2b
-6:      adrp    x9, thunk_wrap_leave
-        add     x9, x9, :lo12:thunk_wrap_leave
+6:      adrp    x9, thunk_wrap_leave_slowly
+        add     x9, x9, :lo12:thunk_wrap_leave_slowly
         sub     x0, x29, 144
         sub     x1, x0, WRAP_SIZE
-        mov     w2, 1
         bl      thunk_slowly
         b       3b
 7:      mov     x16, x0

@@ -12,16 +12,24 @@
  * handlers leave alone. A wrap thunk calls the real function from a frame with unwind information
  * and a personality of its own (thunks.c), so exceptions, pthread_exit and cancellation pass.
  */
-        .set    thunk_index, 0
+        .set    THUNK, 56               # struct thunk
+        .set    THUNK_ROLE, 24
+        .set    ROLE_FUNCTION, 0
+        .set    thunk_offset, 0
 
-/* struct thunk_frame, top down. */
-.macro push_registers
+/* struct thunk_frame, top down. r11 is the thunk then. */
+.macro push_first
         pushq   %rbp
         .cfi_adjust_cfa_offset 8
         .cfi_rel_offset %rbp, 0
         movq    %rsp, %rbp
         .cfi_def_cfa_register %rbp
         pushq   %r11
+        leaq    thunks(%rip), %r11
+        addq    8(%rbp), %r11
+.endm
+
+.macro push_arguments
         pushq   %r10
         pushq   %r9
         pushq   %r8
@@ -48,6 +56,7 @@
         .cfi_restore %rbp
 .endm
 
+        .set    NAMED_STACK, 6
         .set    WRAP_SIZE, 96           # struct wrap
         .set    WRAP, -72 - WRAP_SIZE   # from rbp; its target first, then stack_words
 
@@ -65,22 +74,22 @@ baton_named_bank:
         .cfi_def_cfa_offset 8
         endbr64
         .byte   0x68
-        .long   thunk_index
+        .long   thunk_offset
         .cfi_def_cfa_offset 16
         jmp     entry_common
         .p2align 4
-        .set    thunk_index, thunk_index + 1
+        .set    thunk_offset, thunk_offset + THUNK
         .endr
-        .set    thunk_index, 0
+        .set    thunk_offset, 0
         .rept 2048
         .cfi_def_cfa_offset 8
         endbr64
         .byte   0x68
-        .long   thunk_index
+        .long   thunk_offset
         .cfi_def_cfa_offset 16
         jmp     wrap_common
         .p2align 4
-        .set    thunk_index, thunk_index + 1
+        .set    thunk_offset, thunk_offset + THUNK
         .endr
         .cfi_def_cfa_offset 8
         endbr64                         # DT_INIT of the generated object
@@ -94,9 +103,10 @@ baton_named_bank:
 entry_common:
         .cfi_startproc
         .cfi_def_cfa_offset 16
-        push_registers
+        push_first
+        push_arguments
         movq    %rsp, %rdi
-        xorl    %esi, %esi
+        movq    %r11, %rsi
         andq    $-16, %rsp
         call    thunk_enter
         testq   %rax, %rax
@@ -108,9 +118,8 @@ entry_common:
         jmp     *-8(%rsp)
         .cfi_def_cfa %rbp, 24
         .cfi_offset %rbp, -24
-2:      leaq    thunk_enter(%rip), %rax
+2:      leaq    thunk_enter_slowly(%rip), %rax
         leaq    -72(%rbp), %rdi
-        movl    $1, %esi
         call    thunk_slowly
         jmp     1b
         .cfi_endproc
@@ -122,19 +131,28 @@ wrap_common:
         .cfi_startproc
         .cfi_personality 0x9b, DW.ref.thunk_personality
         .cfi_def_cfa_offset 16
-        push_registers
+        push_first
+        cmpb    $ROLE_FUNCTION, THUNK_ROLE(%r11)
+        jne     task
+        push_arguments
         leaq    WRAP(%rbp), %rsi
         movq    %rsp, %rdi
         movq    %rsi, %rsp
         andq    $-16, %rsp
-        xorl    %edx, %edx
+        movq    %r11, %rdx
         call    thunk_wrap_enter
         testq   %rax, %rax
         jz      4f
 1:      movq    %rax, WRAP(%rbp)
-        movq    WRAP + 8(%rbp), %rcx
-        testq   %rcx, %rcx
-        jnz     5f                      # words of the stack to copy; -1: leave no frame
+9:      movq    WRAP + 8(%rbp), %rcx
+        cmpq    $NAMED_STACK, %rcx
+        jne     5f                      # words of the stack to copy; -1: leave no frame
+        pushq   24 + 40(%rbp)
+        pushq   24 + 32(%rbp)
+        pushq   24 + 24(%rbp)
+        pushq   24 + 16(%rbp)
+        pushq   24 + 8(%rbp)
+        pushq   24(%rbp)
 2:      movq    -72(%rbp), %rax
         movq    -64(%rbp), %rdi
         movq    -56(%rbp), %rsi
@@ -158,7 +176,6 @@ wrap_common:
         leaq    WRAP(%rbp), %rsi
         movq    %rsi, %rsp
         andq    $-16, %rsp
-        xorl    %edx, %edx
         call    thunk_wrap_leave
         testb   %al, %al
         jz      6f
@@ -168,13 +185,14 @@ wrap_common:
         ret
         .cfi_def_cfa %rbp, 24
         .cfi_offset %rbp, -24
-4:      leaq    thunk_wrap_enter(%rip), %rax
+4:      leaq    thunk_wrap_enter_slowly(%rip), %rax
         leaq    -72(%rbp), %rdi
         leaq    WRAP(%rbp), %rsi
-        movl    $1, %edx
         call    thunk_slowly
         jmp     1b
-5:      cmpq    $-1, %rcx
+5:      testq   %rcx, %rcx
+        jz      2b
+        cmpq    $-1, %rcx
         je      7f
         leaq    1(%rcx), %rax           # kept aligned
         andq    $-2, %rax
@@ -185,17 +203,72 @@ wrap_common:
         decq    %rcx
         jnz     8b
         jmp     2b
-6:      leaq    thunk_wrap_leave(%rip), %rax
+6:      leaq    thunk_wrap_leave_slowly(%rip), %rax
         leaq    -72(%rbp), %rdi
         leaq    WRAP(%rbp), %rsi
-        movl    $1, %edx
         call    thunk_slowly
         jmp     3b
-7:      movq    %rax, 8(%rbp)
+7:      .cfi_remember_state
+        movq    %rax, 8(%rbp)
         pop_registers
         addq    $8, %rsp
         .cfi_adjust_cfa_offset -8
         jmp     *-8(%rsp)
+        .cfi_restore_state
+/*
+ * A callback. Whoever calls it does so by a pointer, and relies on no register that it does not keep but those that
+ * hold its answer; nobody hands it anything in r11.
+ */
+task:
+        push_arguments
+        leaq    WRAP(%rbp), %rsi
+        movq    %rsp, %rdi
+        movq    %rsi, %rsp
+        andq    $-16, %rsp
+        movq    %r11, %rdx
+        call    thunk_task_enter
+        testq   %rax, %rax
+        jz      5f
+1:      cmpq    $0, WRAP + 8(%rbp)
+        jne     6f
+        movq    %rax, %r11
+        movq    -72(%rbp), %rax
+        movq    -64(%rbp), %rdi
+        movq    -56(%rbp), %rsi
+        movq    -48(%rbp), %rdx
+        movq    -40(%rbp), %rcx
+        movq    -32(%rbp), %r8
+        movq    -24(%rbp), %r9
+        movq    -16(%rbp), %r10
+        call    *%r11
+        movq    %rax, -72(%rbp)
+        movq    %rdx, -48(%rbp)
+        leaq    WRAP(%rbp), %rsi
+        call    thunk_task_leave
+        testb   %al, %al
+        jz      4f
+3:      movq    -72(%rbp), %rax
+        movq    -48(%rbp), %rdx
+        .cfi_remember_state
+        leave
+        .cfi_def_cfa %rsp, 16
+        .cfi_restore %rbp
+        addq    $8, %rsp
+        .cfi_adjust_cfa_offset -8
+        ret
+        .cfi_restore_state
+4:      leaq    thunk_wrap_leave_slowly(%rip), %rax
+        leaq    -72(%rbp), %rdi
+        leaq    WRAP(%rbp), %rsi
+        call    thunk_slowly
+        jmp     3b
+5:      leaq    thunk_wrap_enter_slowly(%rip), %rax
+        leaq    -72(%rbp), %rdi
+        leaq    WRAP(%rbp), %rsi
+        call    thunk_slowly
+        jmp     1b
+6:      movq    %rax, WRAP(%rbp)
+        jmp     9b
         .cfi_endproc
         .size   wrap_common, . - wrap_common
 

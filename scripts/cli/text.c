@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/config.h"
+#include "slots/kind.h"
 #include "slots/slots.h"
 #include "text.h"
 

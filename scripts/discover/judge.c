@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "facts.h"
+#include "slots/kind.h"
 #include "slots/slots.h"
 #include "write.h"
 

@@ -9,6 +9,7 @@
 
 #include "elf/file.h"
 #include "plan.h"
+#include "slots/kind.h"
 #include "slots/slots.h"
 #include "userhooks/known.h"
 

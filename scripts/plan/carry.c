@@ -7,6 +7,7 @@
 
 #include "plan.h"
 #include "base/log.h"
+#include "slots/kind.h"
 #include "slots/slots.h"
 #include "slots/storage.h"
 #include "slots/typed.h"

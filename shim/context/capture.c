@@ -20,6 +20,7 @@
 #include "context/variables.h"
 #include "slots/moves.h"
 #include "slots/policy.h"
+#include "slots/keys.h"
 #include "slots/slots.h"
 
 /*

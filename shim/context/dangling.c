@@ -23,6 +23,7 @@
 #include "context/observer.h"
 #include "context/pool/listed.h"
 #include "slots/origin.h"
+#include "slots/kind.h"
 #include "slots/slots.h"
 #include "base/sys.h"
 

@@ -14,6 +14,7 @@
 #include "context/thread.h"
 #include "context/variables.h"
 #include "slots/words.h"
+#include "slots/keys.h"
 
 static APART struct context *copy(struct thread *thread, struct context *snapshot)
 {

@@ -22,6 +22,7 @@
 #include "context/scope.h"
 #include "context/thread.h"
 #include "slots/moves.h"
+#include "slots/kind.h"
 #include "slots/words_move.h"
 
 /* ---- capturing ---- */

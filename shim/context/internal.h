@@ -9,6 +9,7 @@
 #define BATON_CONTEXT_INTERNAL_H
 
 #include "context/scope.h"
+#include "slots/keys.h"
 #include "slots/slots.h"
 
 #pragma GCC visibility push(hidden)

@@ -11,6 +11,7 @@
 #include "context/values.h"
 #include "slots/moves.h"
 #include "slots/origin.h"
+#include "slots/keys.h"
 #include "slots/slots.h"
 
 /*

@@ -22,6 +22,7 @@
 #include "context/variables.h"
 #include "slots/bytes.h"
 #include "slots/policy.h"
+#include "slots/keys.h"
 #include "slots/slots.h"
 
 /* ---- memory ---- */

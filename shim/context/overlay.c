@@ -13,6 +13,7 @@
 #include "context/variables.h"
 #include "slots/origin.h"
 #include "slots/policy.h"
+#include "slots/keys.h"
 #include "slots/slots.h"
 
 static void overlay_part_clear(struct context *own)

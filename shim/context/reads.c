@@ -11,6 +11,7 @@
 
 #include "context/internal.h"
 #include "slots/native.h"
+#include "slots/keys.h"
 
 _Atomic uint8_t context_reads_slow;
 _Atomic uint8_t keys_were_read[SLOTS_MAX];

@@ -23,6 +23,7 @@
 #include "slots/moves.h"
 #include "slots/origin.h"
 #include "slots/policy.h"
+#include "slots/keys.h"
 #include "slots/slots.h"
 #include "slots/words.h"
 

@@ -21,6 +21,7 @@
 #include "context/internal.h"
 #include "context/observer.h"
 #include "context/thread.h"
+#include "slots/keys.h"
 #include "slots/slots.h"
 #include "slots/words.h"
 

@@ -13,6 +13,7 @@
 
 #include "base/lock.h"
 #include "base/mem.h"
+#include "slots/keys.h"
 #include "slots/slots.h"
 
 enum { BUCKETS = 1024 };

@@ -11,6 +11,7 @@
 #include <errno.h>
 
 #include "context/context.h"
+#include "slots/keys.h"
 
 static __thread unsigned opening; /* modules that this thread is loading so, one inside the other */
 

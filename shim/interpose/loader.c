@@ -22,6 +22,7 @@
 #include "interpose/hooks.h"
 #include "interpose/names.h"
 #include "interpose/next.h"
+#include "slots/keys.h"
 #include "slots/slots.h"
 
 #define NOTE __attribute__((visibility("hidden"), used))

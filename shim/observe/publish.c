@@ -18,6 +18,7 @@
 #include "base/sys.h"
 #include "elf/elf.h"
 #include "observe/live_format.h"
+#include "slots/kind.h"
 #include "slots/slots.h"
 
 enum { KEYS = 16, TEXT = 64, RECORD_MAX = 640 };

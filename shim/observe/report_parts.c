@@ -8,6 +8,7 @@
 #include "observe/latency.h"
 #include "observe/waited.h"
 #include "observe/watch.h"
+#include "slots/kind.h"
 #include "userhooks/known.h"
 #include "userhooks/tally.h"
 

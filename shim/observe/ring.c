@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/sandbox.h"
 #include "base/sys.h"
+#include "slots/kind.h"
 #include "slots/slots.h"
 
 bool ring_is_on;

@@ -15,6 +15,7 @@
 #include "context/internal.h"
 #include "context/slot_counts.h"
 #include "elf/elf.h"
+#include "slots/keys.h"
 #include "slots/slots.h"
 #include "slots/words.h"
 

@@ -18,6 +18,7 @@
 #include "base/mem.h"
 #include "base/sys.h"
 #include "base/text.h"
+#include "slots/kind.h"
 #include "slots/slots.h"
 #include "slots/wanted.h"
 

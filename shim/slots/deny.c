@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "slots/kind.h"
 #include "slots/slots.h"
 
 /* Texts, not pointers: the loader would have to write those at every start of every program. */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/arch.h"
+#include "slots/kind.h"
 #include "slots/slots.h"
 
 static bool fenv_parse(struct slot *slot, char *text, struct slot_error *error)

@@ -12,6 +12,7 @@
  * writes there it is let alone from then on.
  */
 #include "slots/fn.h"
+#include "slots/kind.h"
 
 #include <errno.h>
 #include <string.h>

@@ -2,6 +2,7 @@
 #ifndef BATON_SLOTS_FN_H
 #define BATON_SLOTS_FN_H
 
+#include "slots/kind.h"
 #include "slots/slots.h"
 
 /* Places of slot->fn.name. Of swap: and at= the first only. */

@@ -7,6 +7,7 @@
 
 #include "elf/elf.h"
 #include "slots/fn.h"
+#include "slots/kind.h"
 
 #define FUNCTIONS (O_GET | O_SET | O_FILL | O_PUT | O_AT | O_SIZE)
 

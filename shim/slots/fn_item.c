@@ -9,6 +9,7 @@
 
 #include "elf/elf.h"
 #include "slots/fn.h"
+#include "slots/kind.h"
 
 /* An option of the item: where it begins, where its value does. */
 struct seen {

@@ -13,6 +13,7 @@
 #include "base/config.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "slots/kind.h"
 #include "slots/slots.h"
 
 enum { COPY_MOST = 1 << 20, SIZE_MOST = 1 << 16, HINT_DISTANCE = 2 };

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "elf/elf.h"
+#include "slots/kind.h"
 #include "slots/slots.h"
 
 static bool is_there(const struct slot_meant *meant, unsigned want)

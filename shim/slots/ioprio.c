@@ -8,6 +8,7 @@
 
 #include "base/arch.h"
 #include "base/sandbox.h"
+#include "slots/kind.h"
 #include "slots/slots.h"
 
 enum { WHO_PROCESS = 1, CALLING_THREAD = 0 };

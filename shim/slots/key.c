@@ -21,6 +21,8 @@
 #include "slots/native.h"
 #include "slots/origin.h"
 #include "slots/policy.h"
+#include "slots/keys.h"
+#include "slots/kind.h"
 #include "slots/slots.h"
 
 struct key_binding key_bindings[SLOTS_MAX];

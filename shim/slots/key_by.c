@@ -6,6 +6,8 @@
  * Rules: as key.c; the stack is read with no lock held.
  */
 #include "slots/key_by.h"
+#include "slots/keys.h"
+#include "slots/kind.h"
 
 #include <string.h>
 

@@ -6,6 +6,7 @@
  * deleted.
  */
 #include "slots/key_guard.h"
+#include "slots/keys.h"
 
 #include <stdatomic.h>
 

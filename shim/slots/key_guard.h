@@ -2,6 +2,7 @@
 #ifndef BATON_SLOTS_KEY_GUARD_H
 #define BATON_SLOTS_KEY_GUARD_H
 
+#include "slots/keys.h"
 #include "slots/slots.h"
 
 /* Trampoline ids (key_will_create) that are none: nothing to guard; all are taken. */

@@ -5,6 +5,8 @@
  * Rules: read once, at start, single-threaded; the text is cut into pieces, which the slot keeps.
  */
 #include "slots/key_item.h"
+#include "slots/keys.h"
+#include "slots/kind.h"
 
 #include <string.h>
 

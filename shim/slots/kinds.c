@@ -1,6 +1,7 @@
 /* The kinds that an item may begin with, in the order in which messages name them. */
 #include <string.h>
 
+#include "slots/kind.h"
 #include "slots/slots.h"
 
 const struct slot_kind *const slot_kinds[SLOT_KINDS] = {

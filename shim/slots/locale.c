@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "elf/elf.h"
+#include "slots/kind.h"
 #include "slots/slots.h"
 
 /* The C library's own, whoever else has one: it is what a thread's locale is for the C library that is carried. */

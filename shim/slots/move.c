@@ -9,6 +9,7 @@
 
 #include "slots/origin.h"
 #include "slots/policy.h"
+#include "slots/kind.h"
 #include "slots/slots.h"
 #include "slots/words.h"
 

@@ -7,6 +7,7 @@
  * of one; if that is the older one it is not in force, and the slow way does as well.
  */
 #include "slots/moves.h"
+#include "slots/kind.h"
 
 #include "base/mem.h"
 #include "base/sandbox.h"

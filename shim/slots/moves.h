@@ -13,6 +13,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "slots/kind.h"
 #include "slots/slots.h"
 #include "slots/words.h"
 

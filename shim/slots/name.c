@@ -11,6 +11,7 @@
 
 #include "base/arch.h"
 #include "base/sandbox.h"
+#include "slots/kind.h"
 #include "slots/slots.h"
 
 enum { NAME_SIZE = sizeof(struct slot_wide) };

@@ -7,6 +7,7 @@
 #include "elf/elf.h"
 #include "base/lock.h"
 #include "base/sys.h"
+#include "slots/kind.h"
 #include "slots/slots.h"
 
 enum { NAMES_MAX = 5 * SLOTS_MAX };

@@ -11,6 +11,7 @@
  * end what is only lent, and what a task has left would be overwritten with nobody to destroy it.
  */
 #include "slots/native.h"
+#include "slots/kind.h"
 
 #include <errno.h>
 #include <stdatomic.h>

@@ -2,6 +2,7 @@
 #ifndef BATON_SLOTS_NATIVE_H
 #define BATON_SLOTS_NATIVE_H
 
+#include "slots/kind.h"
 #include "slots/slots.h"
 
 /* A key outside of the overlay is in the C library's own store. */

@@ -13,6 +13,7 @@
 #include "slots/known.h"
 #include "slots/origin.h"
 #include "slots/policy.h"
+#include "slots/kind.h"
 #include "slots/slots.h"
 
 static bool read_count(const char *text, size_t *count)

@@ -13,6 +13,7 @@
 #include "base/arch.h"
 #include "elf/elf.h"
 #include "slots/fn.h"
+#include "slots/kind.h"
 
 typedef void *locator(void);
 

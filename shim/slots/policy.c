@@ -5,6 +5,7 @@
  * everything else is our own memory. What is foreign is called with no lock held.
  */
 #include "slots/policy.h"
+#include "slots/kind.h"
 
 #include <errno.h>
 #include <string.h>

@@ -11,6 +11,7 @@
 #include "slots/known.h"
 #include "slots/origin.h"
 #include "slots/policy.h"
+#include "slots/kind.h"
 #include "slots/slots.h"
 #include "slots/storage.h"
 #include "slots/words.h"

@@ -3,6 +3,8 @@
  *
  * Rule: a slot that is bound says so last, so whoever sees it bound sees all of it.
  */
+#include "slots/keys.h"
+#include "slots/kind.h"
 #include "slots/slots.h"
 
 #include <dlfcn.h>

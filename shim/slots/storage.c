@@ -9,6 +9,7 @@
  * Here are the item and the storages that Qt has made; the threads' values are storage_value.c's.
  */
 #include "slots/storage_parts.h"
+#include "slots/kind.h"
 
 #include <string.h>
 

@@ -10,6 +10,7 @@
 
 #include "base/mem.h"
 #include "slots/storage_parts.h"
+#include "slots/kind.h"
 
 enum { KEYS_CHEAP = 32 };
 

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "slots/grammar.h"
+#include "slots/kind.h"
 #include "slots/slots.h"
 
 struct part {

@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "elf/elf.h"
 #include "slots/moves.h"
+#include "slots/kind.h"
 #include "slots/slots.h"
 #include "slots/tls_reason.h"
 #include "slots/typed.h"

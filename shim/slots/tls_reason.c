@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "elf/file.h"
+#include "slots/kind.h"
 #include "slots/slots.h"
 #include "slots/typed.h"
 

@@ -23,6 +23,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "elf/elf.h"
+#include "slots/kind.h"
 #include "slots/slots.h"
 #include "slots/typed.h"
 

@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "elf/elf.h"
+#include "slots/kind.h"
 #include "slots/slots.h"
 
 enum { WANTED_MAX = 16, WHY_SIZE = 256 };

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "userhooks/spec.h"
+#include "slots/kind.h"
 #include "slots/slots.h"
 
 /* The items read so far; `from` is what each came from in the setting. */

@@ -16,6 +16,7 @@
 #include "context/scope.h"
 #include "context/thread.h"
 #include "context/values.h"
+#include "slots/keys.h"
 #include "slots/slots.h"
 
 enum { FAMILY_UNIT = 0 };

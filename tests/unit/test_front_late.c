@@ -3,6 +3,7 @@
 
 #include "core.h"
 #include "slots/fn.h"
+#include "slots/kind.h"
 #include "slots/moves.h"
 #include "suite.h"
 

@@ -7,6 +7,7 @@
 
 #include "core.h"
 #include "slots/policy.h"
+#include "slots/keys.h"
 #include "suite.h"
 
 struct item {

@@ -9,6 +9,7 @@
 #include "context/scope.h"
 #include "context/thread.h"
 #include "context/values.h"
+#include "slots/keys.h"
 #include "slots/slots.h"
 #include "suite.h"
 

@@ -6,6 +6,7 @@
  */
 #include "context/fast.h"
 #include "interpose/hooks.h"
+#include "slots/keys.h"
 #include "slots/slots.h"
 
 static int create(int (*real)(unsigned *, void (*)(void *)), unsigned *key,

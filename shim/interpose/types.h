@@ -9,6 +9,8 @@ struct apr_pool_t;
 struct apr_thread_pool;
 struct apr_thread_t;
 struct apr_threadattr_t;
+struct isc_loop;
+struct isc_work;
 struct nng_aio;
 struct nng_ctx_s;
 struct nng_http_client;

@@ -13,6 +13,8 @@ BY_LIBRARY = {
     "g_object_new": "libgio, in gio_task",
     "g_timeout_add_seconds_once": "newer than what is installed, in newer_names",
     "uv_pipe_connect2": "newer than what is installed, in newer_names",
+    "isc_work_enqueue": "the same",
+    "isc_async_run": "the same",
     "ompt_start_tool": "libomp, in openmp_llvm",
     "ldap_pvt_thread_pool_close": "libldap at ldap_pvt_thread_pool_destroy, in ldap_pool",
     "evthread_set_lock_callbacks": "libevent_pthreads, in libevent",

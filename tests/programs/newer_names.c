@@ -8,11 +8,37 @@
 #include <glib.h>
 #include <uv.h>
 
-static long saw_once = -1, saw_connected = -1;
+static long saw_once = -1, saw_connected = -1, saw_work[3] = {-1, -1, -1}, saw_after[2] = {-1, -1};
 
 static void on_once(void *data)
 {
     saw_once = current();
+}
+
+static unsigned on_work(void *data)
+{
+    saw_work[(long)data] = current();
+    return 77;
+}
+
+static void on_after(void *data, unsigned result)
+{
+    saw_after[(long)data] = result == 77 ? current() : -1;
+}
+
+static void on_work_once(void *data)
+{
+    on_work(data);
+}
+
+static void on_after_once(void *data)
+{
+    on_after(data, 77);
+}
+
+static void on_job(void *data)
+{
+    saw_work[(long)data] = current();
 }
 
 static void on_connected(uv_connect_t *request, int status)
@@ -30,8 +56,13 @@ int main(int argc, char **argv)
     int (*connect)(uv_connect_t *, uv_pipe_t *, const char *, size_t, unsigned, uv_connect_cb) =
         (int (*)(uv_connect_t *, uv_pipe_t *, const char *, size_t, unsigned, uv_connect_cb))dlsym(RTLD_DEFAULT,
                                                                                                   "uv_pipe_connect2");
+    typedef void *enqueue_work(void *, size_t, unsigned (*)(void *), void (*)(void *, unsigned), void *);
+    typedef void *enqueue_once(void *, void (*)(void *), void (*)(void *), void *);
+    enqueue_work *enqueue = (enqueue_work *)dlsym(RTLD_DEFAULT, "isc_work_enqueue");
+    void (*run)(void *, void (*)(void *), void *) =
+        (void (*)(void *, void (*)(void *), void *))dlsym(RTLD_DEFAULT, "isc_async_run");
     void (*fire)(void) = library ? (void (*)(void))dlsym(library, "newer_fire") : NULL;
-    if (!add || !connect || !fire)
+    if (!add || !connect || !enqueue || !run || !fire)
         return 2;
     uv_pipe_init(uv_default_loop(), &pipe, 0);
     carrier_choose(argc > 2 ? argv[2] : "key");
@@ -40,7 +71,12 @@ int main(int argc, char **argv)
     set_current(102);
     expect("an error is told", connect(&request, &pipe, "", 0, 0, on_connected), -22);
     expect("connected", connect(&request, &pipe, "name", 4, 0, on_connected), 0);
+    set_current(103);
+    enqueue(NULL, 1, on_work, on_after, (void *)0);
+    set_current(104);
+    run(NULL, on_job, (void *)2);
     set_current(9);
+    ((enqueue_once *)enqueue)(NULL, on_work_once, on_after_once, (void *)1);
     fire();
     // Where the installed libraries have them, their own loops run what they were given.
     for (int i = 0; i < 5000 && (saw_once == -1 || saw_connected == -1); i++) {
@@ -50,6 +86,11 @@ int main(int argc, char **argv)
     }
     expect("timeout sees", saw_once, 101);
     expect("connect sees", saw_connected, 102);
+    expect("work sees", saw_work[0], 103);
+    expect("what comes after it sees", saw_after[0], 103);
+    expect("a job sees", saw_work[2], 104);
+    expect("work without a lane sees", saw_work[1], 9);
+    expect("what comes after it sees", saw_after[1], 9);
     expect("the caller has", current(), 9);
     set_current(0);
     return verdict();

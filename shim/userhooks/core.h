@@ -89,10 +89,7 @@ void *probe_run(struct thunk *thunk, struct thunk_frame *frame, struct wrap *wra
 
 /* ---- repeat.c: kind=call,repeat ---- */
 
-struct named_repeat {
-    void *function, *data;
-    struct context *context; /* under lock_of (repeat) */
-};
+struct named_repeat;
 struct named_repeat *named_repeat_new(void *function, void *data, struct context *context);
 /* Is there one at PLACE, a value that anybody may have made up? */
 bool named_repeat_is_at(const void *place);

@@ -10,6 +10,7 @@
 
 #include "userhooks/function.h"
 #include "userhooks/kinds.h"
+#include "userhooks/repeat.h"
 #include "userhooks/tally.h"
 #include "slots/origin.h"
 
@@ -148,9 +149,10 @@ bool core_wrap_leave(struct thunk_frame *frame, struct wrap *wrap, bool is_slow)
     struct thunk *thunk = wrap->thunk;
 
     if (wrap->node) {
-        if (is_slow)
-            named_repeat_leave(wrap->node, wrap);
-        return is_slow;
+        if (!is_slow)
+            return repeat_leave_quickly(wrap->node, wrap);
+        named_repeat_leave(wrap->node, wrap);
+        return true;
     }
     return thunk->role == THUNK_FUNCTION ? leave_function(thunk->hook, frame, wrap, is_slow)
                                          : kinds_leave(wrap, is_slow);

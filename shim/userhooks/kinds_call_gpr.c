@@ -12,6 +12,7 @@
 #include "families/handoff.h"
 #include "userhooks/function.h"
 #include "userhooks/function_libcxx.h"
+#include "userhooks/repeat.h"
 #include "userhooks/tally.h"
 
 /* ---- kind=call ---- */
@@ -73,6 +74,26 @@ static void note_believed(const struct named_hook *hook, struct thunk *thunk)
                           memory_order_release);
 }
 
+/* Of a thread that has a context at hand, while a registration is. */
+static bool submit_repeat(struct named_hook *hook, struct thunk_frame *frame, struct wrap *wrap)
+{
+    struct thread *thread = thread_self;
+    struct named_repeat *registration;
+    struct context *context;
+
+    if (!(context = kinds_take(thread)))
+        return false;
+    registration = repeat_take((void *)*frame_argument(frame, hook->spec.fn),
+                               (void *)*frame_argument(frame, hook->spec.arg), context);
+    if (!registration) {
+        kinds_give_back(thread, context);
+        return false;
+    }
+    exchange(hook, frame, wrap, thunk_address(hook->callback, true), registration);
+    tally_carried(hook, 1);
+    return true;
+}
+
 bool kinds_submit_call(struct named_hook *hook, struct thunk_frame *frame, struct wrap *wrap,
                        bool is_slow)
 {
@@ -88,7 +109,7 @@ bool kinds_submit_call(struct named_hook *hook, struct thunk_frame *frame, struc
     if (unlikely(!named_is_right(hook, kinds_thunk(frame))))
         return false;
     if (!is_slow)
-        return false;
+        return hook->spec.is_repeating && submit_repeat(hook, frame, wrap);
     if (!hook->spec.is_repeating)
         note_believed(hook, kinds_thunk(frame));
     context = context_capture(FAMILY_NAMED);
@@ -182,7 +203,7 @@ void *kinds_run_repeat(struct named_hook *hook, struct thunk_frame *frame, struc
     uint64_t *place = frame_argument(frame, named_callback_at(hook));
     struct named_repeat *registration;
 
-    if (!is_slow)
+    if (!is_slow) /* repeat_run_quickly could not */
         return NULL;
     if (!named_repeat_is_at((const void *)*place)) {
         void *instead = find_record(hook, frame, wrap, &place);
@@ -194,7 +215,7 @@ void *kinds_run_repeat(struct named_hook *hook, struct thunk_frame *frame, struc
     *place = (uint64_t)registration->data;
     wrap->node = registration;
     named_repeat_enter(registration, wrap);
-    return registration->function;
+    return atomic_load_explicit(&registration->function, memory_order_relaxed);
 }
 
 /* ---- kind=stdfunction ---- */

@@ -27,33 +27,6 @@ __attribute__((noinline)) bool kinds_data_key(struct named_hook *hook,
     return true;
 }
 
-/* context_capture where it need call nobody: of a thread that has nothing attached, or has inherited what is. */
-static inline struct context *take(struct thread *thread)
-{
-    if (thread->attached)
-        return context_try_batch(thread, FAMILY_NAMED);
-    return thread_is_plain(thread) ? context_take_bought(thread, FAMILY_NAMED) : take_words(thread);
-}
-
-/* What take gave. A handler that has set a key since has another snapshot, which has none to hand out. */
-static void give_back(struct thread *thread, struct context *context)
-{
-    if (thread->attached) {
-        thread->counts.carried[FAMILY_NAMED]--;
-        thread->batch.refs++;
-        return;
-    }
-    thread->snapshot.tally[FAMILY_NAMED]--;
-    thread->snapshot.refs++;
-    atomic_signal_fence(memory_order_seq_cst);
-    if (likely(thread->snapshot.context == context && !snapshot_is_draft(&thread->snapshot)))
-        return;
-    if (thread->snapshot.refs) { /* else it came after that, and has it */
-        thread->snapshot.refs = 0;
-        atomic_fetch_sub_explicit(&context->refs, 1, memory_order_release);
-    }
-}
-
 bool kinds_keep(struct named_hook *hook, const struct table_key *key, bool is_slow,
                 struct context **kept)
 {
@@ -80,11 +53,11 @@ bool kinds_keep(struct named_hook *hook, const struct table_key *key, bool is_sl
         struct thread *thread = thread_self;
 
         /* As context_capture, but undone without a trace when the table has no room at hand. */
-        context = take(thread);
+        context = kinds_take(thread);
         if (unlikely(!context))
             return false;
         if (table_put(key, context, order, false, &old) != TABLE_DONE) {
-            give_back(thread, context);
+            kinds_give_back(thread, context);
             return false;
         }
     }
@@ -346,6 +319,11 @@ bool kinds_let_go(bool is_slow)
         thread->deferred.releases--;
         return true;
     }
+    if (kinds_release_is_fast(thread, thread->attached) &&
+        unnest_words(thread, thread->attached, thread->frame_mark)) {
+        thread->deferred.releases--;
+        return true;
+    }
     if (!is_slow)
         return false;
     scope_leave_adopted(thread);
@@ -363,7 +341,7 @@ bool kinds_adopt(struct named_hook *hook, struct thunk_frame *frame, const struc
 
     if (!was_done(hook, frame))
         return true;
-    if (!is_slow && !kinds_attach_is_fast(thread, wrap))
+    if (!is_slow && !kinds_enter_is_fast(thread, wrap))
         return false;
     switch (hook->spec.item_at) {
     case ITEM_RESULT:
@@ -389,6 +367,9 @@ bool kinds_adopt(struct named_hook *hook, struct thunk_frame *frame, const struc
         return true;
     if (scope_may_nest(thread, wrap_place(wrap) | FRAME_OWNED))
         scope_nest(thread, context, scope_frame_above(thread));
+    else if (may_nest_words(thread, wrap_place(wrap) | FRAME_OWNED))
+        nest_words(thread, context,
+                   thread->attached ? scope_frame_above(thread) : SCOPE_FRAME_ADOPTED);
     else if (!scope_adopt(context))
         context_release(context);
     return true;

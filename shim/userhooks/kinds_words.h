@@ -74,6 +74,33 @@ static inline bool unnest_words(struct thread *thread, struct context *context,
     return true;
 }
 
+/* context_capture where it need call nobody: of a thread that has nothing attached, or has inherited what is. */
+static inline struct context *kinds_take(struct thread *thread)
+{
+    if (thread->attached)
+        return context_try_batch(thread, FAMILY_NAMED);
+    return thread_is_plain(thread) ? context_take_bought(thread, FAMILY_NAMED) : take_words(thread);
+}
+
+/* What take gave. A handler that has set a key since has another snapshot, which has none to hand out. */
+static inline void kinds_give_back(struct thread *thread, struct context *context)
+{
+    if (thread->attached) {
+        thread->counts.carried[FAMILY_NAMED]--;
+        thread->batch.refs++;
+        return;
+    }
+    thread->snapshot.tally[FAMILY_NAMED]--;
+    thread->snapshot.refs++;
+    atomic_signal_fence(memory_order_seq_cst);
+    if (likely(thread->snapshot.context == context && !snapshot_is_draft(&thread->snapshot)))
+        return;
+    if (thread->snapshot.refs) { /* else it came after that, and has it */
+        thread->snapshot.refs = 0;
+        atomic_fetch_sub_explicit(&context->refs, 1, memory_order_release);
+    }
+}
+
 /* May kinds_enter be asked with is_slow false? */
 static inline bool kinds_enter_is_fast(const struct thread *thread, const struct wrap *wrap)
 {

@@ -15,16 +15,10 @@
 #include "context/internal.h"
 #include "families/handoff.h"
 #include "userhooks/kinds.h"
+#include "userhooks/probe.h"
 #include "userhooks/tally.h"
 
 enum { PROBES_MAX = 64 }; /* of a function */
-
-struct probe {
-    struct thunk *of; /* the function that handed it over */
-    const struct thread *by;
-    uint64_t data;
-    _Atomic(void *) held; /* its context, or its registration; NULL: it has run */
-};
 
 static struct probe *probe_new(struct thunk *of, uint64_t data, void *held)
 {

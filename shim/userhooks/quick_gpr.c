@@ -12,6 +12,7 @@
 
 #include "families/handoff.h"
 #include "userhooks/kinds_words.h"
+#include "userhooks/repeat.h"
 #include "userhooks/tally.h"
 
 /* ---- of kind=call ---- */
@@ -154,14 +155,17 @@ APART_HERE void *wrap_otherwise(struct thunk_frame *frame, struct wrap *wrap, st
 
 APART_HERE void *task_otherwise(struct thunk_frame *frame, struct wrap *wrap, struct thunk *thunk)
 {
-    void *target = thunk->role == THUNK_CALL ? run(OF_OTHERS, frame, wrap, thunk) : NULL;
+    void *target = thunk->role == THUNK_CALL        ? run(OF_OTHERS, frame, wrap, thunk)
+                   : thunk->hook->spec.is_repeating ? repeat_run_quickly(frame, wrap, thunk)
+                                                    : NULL;
 
     return target ? target : core_wrap_enter(frame, wrap, thunk, false);
 }
 
 APART_HERE bool leave_otherwise(struct thunk_frame *frame, struct wrap *wrap)
 {
-    return leave(OF_OTHERS, wrap) || core_wrap_leave(frame, wrap, false);
+    return wrap->node ? repeat_leave_quickly(wrap->node, wrap)
+                      : leave(OF_OTHERS, wrap) || core_wrap_leave(frame, wrap, false);
 }
 
 /* ---- what the thunks call ---- */
@@ -181,7 +185,8 @@ void *thunk_wrap_enter(struct thunk_frame *frame, struct wrap *wrap, struct thun
     void *instead = instead_of(thunk), *target;
 
     if (!instead) /* thunks that do not look for it come here with callbacks, too */
-        return thunk_task_enter(frame, wrap, thunk);
+        return thunk->role == THUNK_FUNCTION ? core_wrap_enter(frame, wrap, thunk, false)
+                                             : thunk_task_enter(frame, wrap, thunk);
     target = submit(OF_KEYS, frame, wrap, thunk, instead);
     return likely(target != NULL) ? target : wrap_otherwise(frame, wrap, thunk, instead);
 }

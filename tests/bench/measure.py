@@ -36,7 +36,7 @@ DRIVERS = {
     "write.chosen": "reader", "inside.read.other": "reader",
     "inside.read.chosen": "reader", "inside.write.chosen": "reader",
     "named.call.got": "named", "named.call.symbol": "named", "named.call.patch": "named",
-    "named.object": "named", "named.queue": "named",
+    "named.object": "named", "named.queue": "named", "named.repeat": "named", "named.again": "named",
 }
 
 # Functions that the user names: the items, and whether baton run prepares them.
@@ -45,6 +45,8 @@ NAMED = {
     "named.call.symbol": ("named_submit(kind=call,fn=2,arg=3,how=symbol)", True),
     "named.call.patch": ("named_submit(kind=call,fn=2,arg=3,how=patch)", True),
     "named.object": ("named_put(kind=submit,obj=1);named_run(kind=run,obj=1)", True),
+    "named.repeat": ("named_submit(kind=call,fn=2,arg=3,repeat)", False),
+    "named.again": ("named_submit(kind=call,fn=2,arg=3,repeat)", False),
     "named.queue": ("named_put(kind=put,item=1);named_get(kind=get,item=ret)", True),
 }
 

@@ -1,6 +1,6 @@
 """What C++ pools take: names of the source and patterns, pointers one further, lists, tasks in parts, numbers."""
 from compile import compiled, not_o2
-from harness import carry, plain, run, test, ROOT
+from harness import carry, plain, run, test, uncounted, ROOT
 from needs import gcc_version, unable
 
 TLS = "tls:request_id"
@@ -83,3 +83,13 @@ def wrong_arg():
     program = compiled("whole", "-O2", "hooks_main.c", "hooks_pools.c")
     env = {"BATON_CARRY": "key:request_key", "BATON_HOOKS": "field_submit(kind=field,obj=1,off=8,cbarg=4)"}
     run(program, "field", env=env).says("ran 1000").never_says("Segmentation")
+
+
+@test("a callback that repeats: run inside of itself, in two threads at once while one changes what it has, left in odd ways",
+      each=[(item, level) for item in ("key:request_key", "tls:request_word") for level in ("-O1", "-O2")])
+def again(item, level):
+    program = compiled("watch", level, "hooks_watch.c", "-DREQUEST_WORD" if "tls" in item else "-DREQUEST_KEY")
+    plain(program).wrong()
+    hooks = "watch_add(kind=call,fn=2,arg=3,repeat)"
+    carry(item, program, env={"BATON_HOOKS": hooks}, launched=True).ok().quiet().says("wrong 0")
+    uncounted(item, program, env={"BATON_HOOKS": hooks}, launched=True).quiet().says("wrong 0")

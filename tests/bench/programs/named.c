@@ -7,6 +7,7 @@
 #include "named_pool.h"
 
 static struct named_task gate_task, *tasks;
+static char *is_given;
 
 static void run_task(void *data)
 {
@@ -44,6 +45,7 @@ static void setup(size_t count, void *(*work)(void *))
     pthread_t worker;
 
     tasks = calloc(2 * count, sizeof(*tasks));
+    is_given = calloc(2 * count, 1);
     for (size_t i = 0; i < 2 * count; i++)
         tasks[i] = (struct named_task){NULL, run_task, (void *)i};
     gate_task.function = run_gate;
@@ -76,11 +78,22 @@ static void submit_object(size_t index)
     named_put(&tasks[index]);
 }
 
+/* What the pool has been given once runs again and again. */
+static void submit_again(size_t index)
+{
+    if (!is_given[index]++)
+        submit_call(index);
+    else
+        named_put(&tasks[index]);
+}
+
 #define CALLS(way_name) {.name = way_name, .setup = setup_calls, .park = park, .submit = submit_call}
 const struct way drive_ways[] = {
     CALLS("named.call.got"),
     CALLS("named.call.symbol"),
     CALLS("named.call.patch"),
+    CALLS("named.repeat"),
+    {.name = "named.again", .setup = setup_calls, .park = park, .submit = submit_again},
     {.name = "named.object", .setup = setup_objects, .park = park, .submit = submit_object},
     {.name = "named.queue", .setup = setup_calls, .park = park, .submit = submit_object},
     {0},

@@ -43,13 +43,29 @@ static uintptr_t code_end(const struct elf_module *elf, uintptr_t address)
     return 0;
 }
 
+/* How long the function at ADDRESS is, by what its row of .eh_frame_hdr leads to, in the one form that compilers write
+ * on these machines; 0: not known. The next function may be far away, and what is between, no code. */
+static uint32_t length_of(const struct elf_module *elf, uintptr_t frame, uintptr_t address)
+{
+    enum { START = 8, LENGTH = 12, END = 16 };
+    const unsigned char *entry = (const unsigned char *)frame;
+    int32_t distance;
+    uint32_t length;
+
+    if (!elf_module_holds(elf, frame, END))
+        return 0;
+    memcpy(&distance, entry + START, sizeof distance);
+    memcpy(&length, entry + LENGTH, sizeof length);
+    return frame + START + (uintptr_t)(intptr_t)distance == address ? length : 0;
+}
+
 bool offset_find(const struct module *module, const char *text, struct elf_symbol *out)
 {
     const struct elf_module *elf = &module->elf;
     const char *plus = strrchr(text, '+');
     char name[256], *end;
     uintptr_t header = 0, address, next;
-    uint32_t count = 0;
+    uint32_t count = 0, length = 0;
     const unsigned char *rows;
     bool begins = false;
 
@@ -68,10 +84,16 @@ bool offset_find(const struct module *module, const char *text, struct elf_symbo
 
         memcpy(&distance, rows + (size_t)i * 8, 4);
         start = header + (uintptr_t)(intptr_t)distance;
-        begins |= start == address;
+        if (start == address) {
+            begins = true;
+            memcpy(&distance, rows + (size_t)i * 8 + 4, 4);
+            length = length_of(elf, header + (uintptr_t)(intptr_t)distance, address);
+        }
         if (start > address && start < next)
             next = start;
     }
+    if (length && length < next - address)
+        next = address + length;
     *out = (struct elf_symbol){.value = address,
                                .size = next - address,
                                .source = ELF_FROM_SYMTAB,

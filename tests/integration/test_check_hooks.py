@@ -110,3 +110,22 @@ def agree(program):
         told = [disagreement(path, None, filled(text, names).split(";")) for text in HOOKS]
         told += [disagreement(path, filled(text, names), []) for text in ITEMS]
     expect(not any(told), "\n\n".join(filter(None, told)))
+
+
+@needs("Zydis")
+@test("a function at an offset ends where its frame does: what lies behind it and is no code of it does not matter")
+def ends_where_its_frame_does():
+    with tempfile.TemporaryDirectory() as folder:
+        source, program = Path(folder, "last.c"), Path(folder, "last")
+        # 6 is no instruction of x86-64.
+        source.write_text("""
+void *volatile kept;
+int main(void) { return 0; }
+__attribute__((noinline)) void hand_over(void (*run)(void *), void *data) { kept = (void *)run; kept = data; run(data); kept = 0; }
+__asm__(".text\\n.byte 6,6,6,6,6,6,6,6");
+""")
+        call(["cc", "-O2", "-fno-toplevel-reorder", "-o", program, source], check=True)
+        nm = call(["nm", program], check=True, stdout=-1, text=True).stdout
+        place = next(line.split()[0].lstrip("0") for line in nm.splitlines() if line.endswith(" hand_over"))
+        call(["strip", program], check=True)
+        baton("check", f"main+0x{place}(kind=call,fn=1,arg=2)", program).ok().says("hooked by a patch of its entry")

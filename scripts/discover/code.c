@@ -152,9 +152,11 @@ static void note_moved(struct reading *r, const ZydisDecodedInstruction *insn,
         int64_t at = operand->mem.disp.value;
         bool is_read = operand->actions & ZYDIS_OPERAND_ACTION_MASK_READ;
 
-        if (base < 0 || r->general[base].kind != ARGUMENT ||
-            operand->mem.type == ZYDIS_MEMOP_TYPE_AGEN)
+        if (base < 0 || operand->mem.type == ZYDIS_MEMOP_TYPE_AGEN ||
+            (r->general[base].kind != ARGUMENT && r->general[base].kind != INSIDE))
             continue;
+        if (r->general[base].kind == INSIDE)
+            at += r->general[base].offset;
         if (is_read && operand->size == 128 && at == 0)
             code_add_moved(r, r->general[base].argument, MOVED_FUNCTOR);
         else if (is_read && operand->size == 64 && at == MANAGER_AT)

@@ -15,7 +15,8 @@ enum kind {
     DESCRIPTOR,    /* the address of a TLS descriptor of it */
     INDEX,         /* the address of what __tls_get_addr takes */
     ARGUMENT,
-    LOADED /* from `base` at `offset` */
+    INSIDE, /* of what an argument points to, `offset` bytes behind its start */
+    LOADED  /* from `base` at `offset` */
 };
 
 struct value {

@@ -294,6 +294,10 @@ struct value code_address_of(struct reading *r, const ZydisDecodedOperand *opera
         value.kind = VARIABLE;
         value.of = place.of;
         value.offset = place.offset;
+    } else if (place.is_object && r->general[place.base].kind == ARGUMENT) {
+        value.kind = INSIDE;
+        value.argument = r->general[place.base].argument;
+        value.offset = place.offset;
     }
     return value;
 }

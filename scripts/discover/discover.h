@@ -120,6 +120,7 @@ struct parameter {
     unsigned data_argument; /* which argument of that function looks like the data: from 1 */
     /* a pointer to a struct with a pointer to a function, and one to data, in it: offsets, -1: none */
     int field_function, field_data;
+    const char *points_to; /* the name of the struct or class that it points to; NULL */
 };
 struct signature {
     unsigned count;

@@ -69,11 +69,20 @@ static Dwarf *open_linked(const struct module *module)
     return debug;
 }
 
+/* One of which the compiler has put a part elsewhere, what hardly ever runs, has no one place: it begins with the first
+ * of them. */
+static bool begins_at(Dwarf_Die *die, Dwarf_Addr *out)
+{
+    Dwarf_Addr base, end;
+
+    return dwarf_entrypc(die, out) == 0 || dwarf_ranges(die, 0, &base, out, &end) > 0;
+}
+
 static void note_function(struct dwarf *dwarf, Dwarf_Die *die)
 {
     Dwarf_Addr low;
 
-    if (dwarf_tag(die) != DW_TAG_subprogram || dwarf_lowpc(die, &low) != 0)
+    if (dwarf_tag(die) != DW_TAG_subprogram || !begins_at(die, &low))
         return;
     dwarf->functions = grown(dwarf->functions, dwarf->count, sizeof *dwarf->functions);
     dwarf->functions[dwarf->count++] = (struct described){low, dwarf_dieoffset(die)};
@@ -269,6 +278,7 @@ static bool describe(Dwarf_Die *die, struct parameter *out)
         } else if (dwarf_tag(&behind) == DW_TAG_structure_type ||
                    dwarf_tag(&behind) == DW_TAG_class_type) {
             out->is_stdfunction = is_stdfunction(&behind);
+            out->points_to = dwarf_diename(&behind);
             look_into(&behind, out);
         }
         return true;

@@ -78,9 +78,11 @@ struct channel {
     bool is_awaited;     /* an answer to who had handed over, and has its context still */
     const char *family;  /* that hooks it already; NULL */
     const char *preset;  /* whose functions hand over there; NULL */
+    bool is_typed;       /* its worker does always the same with what it takes (typed.c) */
     char item[ITEM_MAX]; /* of BATON_HOOKS; "" */
-    bool is_static;      /* the function that it names */
-    struct seen *seen;   /* of each subject */
+    char run_item[ITEM_MAX]; /* of the function that works on what the other handed over; "" */
+    bool is_static;          /* the function that it names */
+    struct seen *seen;       /* of each subject */
 };
 
 extern struct channel channels[CHANNELS_MAX];
@@ -98,10 +100,25 @@ unsigned threads_that_never_wait(void);
 void pool_look(struct channel *channel);
 /* May the waiting thread be in this function, or call it from where it waits? */
 bool pool_waits_in(const struct channel *channel, const struct names *names, unsigned function);
+bool pool_waits_in_main(const struct channel *channel);
 /* Is it the first function of a thread that was started? */
 bool place_is_start(const struct place *place);
+/* The functions that may have handed over there, from the innermost on, until one fits. */
+typedef bool pool_fits(struct channel *channel, const struct place *place, void *arg);
+bool pool_look_outwards(struct channel *channel, pool_fits *fits, void *arg);
+/* May the functions that wait and wake there be a pool's, whatever its worker calls? */
+bool pool_may_be(const struct channel *channel);
 /* When all channels are known: which of them are answers of another's workers. */
 void pools_compare(void);
+
+/* ---- typed.c ---- */
+
+/* Where no pool of given functions was seen: which channels may be those of one kind of work. Before judge. */
+void typed_look(void);
+/* Does what its worker does there read this variable? */
+bool typed_reads(const struct channel *channel, const struct subject *subject);
+/* ... and the items of those that are. */
+void typed_name(void);
 
 /* ---- submit.c ---- */
 

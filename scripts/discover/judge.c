@@ -137,6 +137,18 @@ static void note_identity(const struct seen *seen, unsigned rank, const char *wh
     }
 }
 
+/* What it lacks on one way. Whoever does always the same must read it in that. */
+static const char *lacks_on(const struct channel *channel, unsigned number, unsigned *rank)
+{
+    const struct subject *subject = &subjects[number];
+    const char *why =
+        evidence_lacks(&channel->seen[number], !subject->variable, channel->is_pool, rank);
+
+    return !why && channel->is_typed && subject->variable && !typed_reads(channel, subject)
+               ? "no task reads it"
+               : why;
+}
+
 /* By all ways. What a few handoffs speak for, and many more against, is an identity that was seen late. */
 static void judge_by_evidence(struct subject *subject, unsigned number, bool *is_in_stack)
 {
@@ -148,7 +160,7 @@ static void judge_by_evidence(struct subject *subject, unsigned number, bool *is
         const struct channel *channel = &channels[j];
         const struct seen *seen = &channel->seen[number];
         unsigned rank;
-        const char *why = evidence_lacks(seen, !subject->variable, channel->is_pool, &rank);
+        const char *why = lacks_on(channel, number, &rank);
 
         note_identity(seen, rank, why, &identity, &identity_why);
         if (!why && (!found || seen->pairs > found->pairs)) {
@@ -172,9 +184,7 @@ static void drop_guesses(void)
         unsigned rank;
 
         for (unsigned j = 0; channel->is_guess && j < subjects_count; j++)
-            is_used |=
-                subjects[j].is_context &&
-                !evidence_lacks(&channel->seen[j], !subjects[j].variable, channel->is_pool, &rank);
+            is_used |= subjects[j].is_context && !lacks_on(channel, j, &rank);
         channel->is_pool &= !channel->is_guess || is_used;
     }
 }

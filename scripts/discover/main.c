@@ -140,8 +140,10 @@ int verb_judge(const char *path, bool is_json, const char *conf)
     }
     follow();
     pools_compare();
+    typed_look();
     known_find();
     judge();
+    typed_name();
     if (is_json)
         write_json();
     if (!is_json && !conf)

@@ -157,7 +157,7 @@ static bool is_loop(const struct place *place, const struct channel *besides)
     return false;
 }
 
-static bool waits_in_main(const struct channel *channel)
+bool pool_waits_in_main(const struct channel *channel)
 {
     for (uint32_t i = 0; i < frames_of(channel->waiter_stack); i++) {
         struct place place = frame_of(channel->waiter_stack, i);
@@ -175,7 +175,7 @@ void pools_compare(void)
 
         channel->is_answer = channel->is_pool && !channel->family && !channel->preset &&
                              !channel->item[0] && channel->waiter.names == channel->waker.names &&
-                             (channel->has_first || waits_in_main(channel)) &&
+                             (channel->has_first || pool_waits_in_main(channel)) &&
                              (is_loop(&channel->waker, channel) || place_is_start(&channel->waker));
     }
     for (unsigned i = 0; i < channels_count; i++)
@@ -199,11 +199,42 @@ static bool is_of_allocator(const struct place *place)
     return place->names && facts_is_allocator(place->names);
 }
 
-void pool_look(struct channel *channel)
+bool pool_may_be(const struct channel *channel)
+{
+    return !channel->is_pythons && !is_of_allocator(&channel->waiter) &&
+           !is_of_allocator(&channel->waker);
+}
+
+bool pool_look_outwards(struct channel *channel, pool_fits *fits, void *arg)
 {
     uint32_t first = facts_inner(channel->waker_stack), count = frames_of(channel->waker_stack);
-    char field[ITEM_MAX] = "";
     struct place inner = {NULL, NULL, 0};
+
+    for (uint32_t i = first; i < count && i < first + SUBMIT_FRAMES; i++) {
+        struct place place = frame_of(channel->waker_stack, i), hidden;
+
+        if (!place.function || place.names != channel->waker.names)
+            break;
+        hidden = submit_hidden(&place, &inner);
+        if (fits(channel, &hidden, arg))
+            return true;
+        if (is_named(&place, "main"))
+            break;
+        if (fits(channel, &place, arg))
+            return true;
+        inner = place;
+    }
+    return false;
+}
+
+static bool item_fits(struct channel *channel, const struct place *place, void *field)
+{
+    return submit_item(channel, place, field, ITEM_MAX);
+}
+
+void pool_look(struct channel *channel)
+{
+    char field[ITEM_MAX] = "";
 
     if (channel->by == BY_THREAD) {
         channel->is_pool = true;
@@ -215,26 +246,12 @@ void pool_look(struct channel *channel)
         facts_has_frame(channel->waker_stack, PYTHONS) ||
         facts_has_frame(channel->waiter_stack, PYTHONS) ||
         (channel->waker.names == channel->waiter.names && has_python(&channel->waker));
-    channel->is_pool = !channel->is_pythons && !is_of_allocator(&channel->waiter) &&
-                       !is_of_allocator(&channel->waker) && calls_pointers(channel);
+    channel->is_pool = pool_may_be(channel) && calls_pointers(channel);
     look_for_known(channel);
     if (channel->family || channel->preset)
         channel->is_pool = true;
     if (!channel->is_pool || channel->family || channel->preset)
         return;
-    for (uint32_t i = first; i < count && i < first + SUBMIT_FRAMES; i++) {
-        struct place place = frame_of(channel->waker_stack, i), hidden;
-
-        if (!place.function || place.names != channel->waker.names)
-            break;
-        hidden = submit_hidden(&place, &inner);
-        if (submit_item(channel, &hidden, field, sizeof field))
-            return;
-        if (is_named(&place, "main"))
-            break;
-        if (submit_item(channel, &place, field, sizeof field))
-            return;
-        inner = place;
-    }
-    memcpy(channel->item, field, sizeof field);
+    if (!pool_look_outwards(channel, item_fits, field))
+        memcpy(channel->item, field, sizeof field);
 }

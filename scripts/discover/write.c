@@ -215,14 +215,24 @@ static void conf_pools(FILE *out)
                     "(kind=call,fn=1,unsafe)\n");
             fprintf(out, is_idle ? "#   nothing was found that it would carry; else: %s\n" : "%s\n",
                     channel->item);
+            if (channel->run_item[0])
+                fprintf(out, is_idle ? "#   and: %s\n" : "%s\n", channel->run_item);
             continue;
         }
-        is_help_wanted = true;
+        is_help_wanted |= !channel->is_typed;
         fprintf(out, "#   which function hands the work over could not be told; who woke:\n");
         print_stack(out, channel->waker_stack);
         fprintf(out, "#   who waited:\n");
         print_stack(out, channel->waiter_stack);
         print_minor(out, i);
+        if (channel->is_typed)
+            fprintf(out,
+                    "#   It calls no function that it was given: it does always the same with "
+                    "what it takes. Name, by hand, the\n"
+                    "#   function that puts it there and the one that works on it, and which "
+                    "argument of each it is:\n"
+                    "#   FUNCTION(kind=submit,obj=1), FUNCTION(kind=run,obj=1), without a name "
+                    "main+0xOFFSET: man 7 baton-hooks.\n");
     }
     if (!open)
         fprintf(out, "#   none was seen\n");
@@ -333,6 +343,10 @@ void write_json(void)
         if (is_open(&channels[i]) && channels[i].item[0] && !is_repeated(i)) {
             fputs(told++ ? "," : "", stdout);
             print_json(channels[i].item);
+            if (channels[i].run_item[0]) {
+                fputs(",", stdout);
+                print_json(channels[i].run_item);
+            }
         } else if (channels[i].preset && !channels[i].family && !is_preset_repeated(i)) {
             fputs(told++ ? "," : "", stdout);
             print_json(channels[i].preset);

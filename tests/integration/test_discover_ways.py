@@ -1,10 +1,13 @@
 """baton discover: which ways from one thread to another are handoffs, and which are answers."""
 import re
 
-from harness import PROGRAMS, plain, test
+from compile import compiled
+from harness import PROGRAMS, ROOT, plain, test
 from needs import needs
-from test_discover import SYMBOLS, by_newer_gcc, code_is_read, looks_again, stripped
+from test_discover import SYMBOLS, by_newer_gcc, code_is_read, found_in, looks_again, stripped
 from test_launcher import baton, expect
+
+PROGRAMS_OF_TESTS = ROOT / "tests/programs"
 
 
 def could_be_told(text):
@@ -65,3 +68,40 @@ def spins(tmp_path):
     expect(said.out.count("(kind=") == 1, said.out)
     baton("run", "--verdict", "--carry", "tls:current_request", "--hook", "submit(kind=call,fn=1,arg=2)", "--", program).says(
         "right 100 wrong 0").complains("baton: ok: 100 tasks ran")
+
+
+@needs("Zydis")
+@test("discover of workers that do always the same with what they take: the two functions that get it, and the run is right; stripped "
+      "it says what they are and how to name them", each=("symbols", "debug file", "stripped"))
+@looks_again
+def always_the_same(how, tmp_path):
+    program, conf = stripped(PROGRAMS / "discover_typed", how, tmp_path), tmp_path / "found.conf"
+    plain(program).exits(1).says("right 0 wrong 40")
+    baton("discover", "-o", conf, "--", program).says("right 0 wrong 40").complains("; next: baton run --config")
+    items = re.findall(r"^[^#\n].*", conf.read_text(), re.M)
+    if how == "stripped":
+        expect(len(items) == 1 and items[0].startswith("tls:main+0x"), conf.read_text())
+        expect("It calls no function that it was given" in conf.read_text() and "(kind=run,obj=1)" in conf.read_text(), conf.read_text())
+        return
+    expect(items == ["tls:current_request", "queue_push(kind=submit,obj=1)", "handle_job(kind=run,obj=1)"], conf.read_text())
+    expect(found_in(program)[0]["hooks"] == items[1:], items)
+    baton("run", "--verdict", "--config", conf, "--", program).ok().says("right 40 wrong 0").complains("baton: ok: 40 tasks ran")
+
+
+@needs("Zydis")
+@test("discover: a thread that does always the same, and reads nothing of who woke it, is no pool")
+@looks_again
+def always_the_same_for_nobody(tmp_path):
+    data, left = found_in(PROGRAMS / "discover_typed", "log")
+    expect(not data["carry"] and not data["hooks"] and "tls:current_request" in left, data)
+
+
+@needs("Zydis", "clang++")
+@test("discover of a stripped pool of std::function that clang has built: the function that hands over", each=("-O1", "-O2", "-O3"))
+@looks_again
+def by_clang(level, tmp_path):
+    program = compiled("pool", level, "-g", "-I", PROGRAMS_OF_TESTS, PROGRAMS_OF_TESTS / "discover_pool_cxx.cc", compiler="clang++")
+    bare, conf = stripped(program, "stripped", tmp_path), tmp_path / "found.conf"
+    baton("discover", "-o", conf, "--", bare).says("right 0 wrong 40")
+    expect(re.search(r"^main\+0x[0-9a-f]+\(kind=stdfunction,obj=2\)$", conf.read_text(), re.M), conf.read_text())
+    baton("run", "--config", conf, "--", bare).ok().quiet().says("right 40 wrong 0")

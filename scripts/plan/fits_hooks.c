@@ -85,7 +85,7 @@ static void ask(int fd, const struct decision *decision)
         ask_argument(fd, 'o', spec->to, 0);
         ask_argument(fd, spec->queue_at == ITEM_POINTED ? 'o' : 'n', spec->queue, 0);
     }
-    if (is_result || spec->queue_at == ITEM_RESULT || spec->ok)
+    if (is_result || spec->queue_at == ITEM_RESULT || spec->ok_bits)
         dprintf(fd, " %c", spec->item_at == ITEM_RESULT2 ? 'R' : 'r');
     dprintf(fd, "\n");
 }

@@ -118,11 +118,10 @@ bool kinds_submit_object(struct named_hook *hook, struct thunk_frame *frame, str
 
 static inline bool was_done(const struct named_hook *hook, struct thunk_frame *frame)
 {
-    uint64_t result = *frame_result(frame, false);
+    uint32_t bits = hook->spec.ok_bits;
 
-    return !hook->spec.ok ||
-           (hook->spec.ok == OK_TRUE ? (uint8_t)result != 0
-                                     : ((uint32_t)result == 0) == (hook->spec.ok == OK_ZERO));
+    return !bits || (((uint32_t)*frame_result(frame, false) & bits) == hook->spec.ok_value) !=
+                        hook->spec.ok_differs;
 }
 
 /* A put that failed: nobody will get the item. */

@@ -153,6 +153,16 @@ static bool read_bits(char *text, struct named_spec *out)
            read_number(mask, UINT32_MAX, &out->unless) && out->unless;
 }
 
+/* 0, 1 for anything but 0, true for a bool that is, or the number itself. */
+static bool read_ok(const char *text, struct named_spec *out)
+{
+    bool is_bool = !strcmp(text, "true");
+
+    out->ok_bits = is_bool ? UINT8_MAX : UINT32_MAX;
+    out->ok_differs = is_bool || !strcmp(text, "1");
+    return out->ok_differs || read_number(text, UINT32_MAX, &out->ok_value);
+}
+
 static const char position_expected[] = "the position of an argument, from 1 to 6";
 
 /* One option; `value` is NULL when it has no '='. */
@@ -207,13 +217,12 @@ static bool read_option(char *name, char *value, struct named_spec *out, unsigne
     }
     if (value && !strcmp(name, "ok")) {
         *seen |= O_OK;
-        out->ok = !strcmp(value, "0") ? OK_ZERO : !strcmp(value, "true") ? OK_TRUE : OK_NONZERO;
-        return out->ok != OK_NONZERO || !strcmp(value, "1")
+        return read_ok(value, out)
                    ? true
                    : spec_fail(
                          error, value,
                          "0, 1 or true: whether it answers zero or not when it was done, or a "
-                         "bool");
+                         "bool; or the number from 2 on that it answers then");
     }
     if (value && !strcmp(name, "item")) {
         *seen |= O_ITEM;
@@ -378,7 +387,7 @@ bool spec_parse(char *text, struct named_spec *out, struct spec_error *error)
                          "item=N or obj=N: what is dropped, or queue=N: all that is in it");
     if (seen & O_OBJ && seen & (O_ITEM | O_QUEUE))
         return spec_fail(error, open + 1, "obj=N of a submit, or item=N and queue=N of a queue");
-    if (out->has_next && out->kind != NAMED_FIELD && (out->ok || out->has_data))
+    if (out->has_next && out->kind != NAMED_FIELD && (out->ok_bits || out->has_data))
         return spec_fail(error, open + 1, "next=BYTES without ok and data");
     for (unsigned i = 0; i < out->ends_count; i++)
         if (memchr(out->slots, out->ends[i], out->slots_count))

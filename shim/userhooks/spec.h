@@ -30,7 +30,6 @@ enum named_kind {
 };
 enum named_how { HOW_AUTO, HOW_SYMBOL, HOW_GOT, HOW_PATCH };
 enum named_item { ITEM_ARGUMENT, ITEM_POINTED, ITEM_RESULT, ITEM_RESULT2 };
-enum named_ok { OK_ALWAYS, OK_ZERO, OK_NONZERO, OK_TRUE /* of a bool, which is one byte */ };
 
 /* NAMED_STACK: what a function gets of the stack unless stack=WORDS says more; twelve arguments in all.
  * A callback gets none: it may be what a new stack begins with, and nothing lies beyond. */
@@ -59,7 +58,6 @@ struct named_spec {
     uint8_t cbarg;   /* the callback's argument that is ours */
     enum named_item item_at;  /* get */
     enum named_item queue_at; /* drop: where a new queue's address is, if not ITEM_ARGUMENT */
-    enum named_ok ok;         /* put, get, drop: which result says that it was done */
     uint8_t stack;            /* words of the caller's stack that a wrapped function gets */
     uint8_t callback_stack;   /* and that its callback gets */
     bool is_glob;      /* '*' in `function` stands for anything: all functions of such names */
@@ -77,6 +75,9 @@ struct named_spec {
     uint8_t to;      /* relay: obj is what it was known by, `to` what it is known by from now on */
     uint8_t slots[NAMED_SLOTS], ends[NAMED_SLOTS]; /* virtual: run by these, and gone with those */
     uint8_t slots_count, ends_count;
+    /* put, get, drop: which of its answers say that it was done: these bits of it, 0: all do; one byte is a bool's */
+    uint32_t ok_bits, ok_value;
+    bool ok_differs; /* each but the value */
     uint32_t data, next;
     uint32_t off; /* field */
     uint32_t unless_at,
@@ -130,8 +131,8 @@ static inline bool spec_wraps(const struct named_spec *spec)
     return spec->kind == NAMED_RUN || spec->kind == NAMED_GET ||
            ((spec->kind == NAMED_PUT || spec->kind == NAMED_SUBMIT ||
              spec->kind == NAMED_VIRTUAL) &&
-            spec->ok) ||
-           (spec->kind == NAMED_DROP && (spec->ok || spec->queue_at));
+            spec->ok_bits) ||
+           (spec->kind == NAMED_DROP && (spec->ok_bits || spec->queue_at));
 }
 
 #endif

@@ -16,6 +16,7 @@ HOOKS = {
     "twice": "_ZN4Pool6submitEP4Task(kind=virtual,obj=2,slot=2,end=0+1)",
     "number": "Timers::start(kind=submit,obj=2,int);Timers::expire(kind=relay,from=2,to=1,int,keep);"
               "Timers::deliver(kind=run,obj=1)",
+    "events": "Events::post(kind=put,item=3);Events::next(kind=get,item=ret2,ok=2)",
     "packaged": "_ZNSt13__future_base12_Result_baseC*Ev(kind=submit,obj=1);"
                 "_ZNSt13__future_base11_Task_state*6_M_runEv(kind=run,obj=1,data=32);"
                 "_ZNSt13__future_base12_Result_baseD*Ev(kind=drop,obj=1)",

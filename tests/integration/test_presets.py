@@ -83,6 +83,21 @@ def each_line(name, tmp_path):
             after.fail(f"all is as it was without {line}")
 
 
+VALGRIND = ("llvm", "poco", "asio", "asio ", "qt, hard", "qt, hard ", "grpc", "grpc, hard")
+
+
+@needs("valgrind")
+@test("under valgrind a preset adds nothing: it looks at no event or object that there is not", each=VALGRIND, timeout=200)
+def under_valgrind(name):
+    program, _ = PRESETS[name]
+    require(programs=[program])
+    words = ["valgrind", "-q", "--error-exitcode=9", find_program(program)]
+    env = {"BATON_HOOKS": f"preset:{name.split()[0].rstrip(',')}"}
+    if plain(*words, timeout=90).code == 9:
+        unable("valgrind complains of this library by itself")
+    carry(TLS, *words, env=env, launched=True, timeout=90).ok().carried("named")
+
+
 @test("a strand of Asio's, where its queue is not inlined: each handler has its own context")
 def strand():
     require(programs=["preset_asio_boost"])

@@ -72,10 +72,16 @@ START_TEST(test_spec_queues)
     struct named_spec spec = parse("put(kind=put,queue=1,item=2,fifo,front,ok=0,outside)");
 
     ck_assert(spec.queue == 1 && spec.obj == 2 && spec.is_fifo && spec.is_front && spec.is_outside);
-    ck_assert(spec.ok == OK_ZERO && spec_wraps(&spec) && !spec_relies_on_arguments(&spec));
+    ck_assert(spec.ok_bits == UINT32_MAX && !spec.ok_value && !spec.ok_differs &&
+              spec_wraps(&spec) && !spec_relies_on_arguments(&spec));
     ck_assert(!spec_wraps(&(struct named_spec){.kind = NAMED_PUT}));
     spec = parse("remove(kind=drop,queue=1,item=2,ok=1)");
-    ck_assert(spec.obj == 2 && spec.ok == OK_NONZERO && spec_wraps(&spec));
+    ck_assert(spec.obj == 2 && spec.ok_bits == UINT32_MAX && !spec.ok_value && spec.ok_differs &&
+              spec_wraps(&spec));
+    spec = parse("next(kind=get,item=ret2,ok=2)");
+    ck_assert(spec.ok_bits == UINT32_MAX && spec.ok_value == 2 && !spec.ok_differs);
+    spec = parse("push(kind=put,item=1,ok=true)");
+    ck_assert(spec.ok_bits == UINT8_MAX && !spec.ok_value && spec.ok_differs);
     spec = parse("unref(kind=drop,queue=1)");
     ck_assert(!spec.obj && spec.queue == 1 && !spec_wraps(&spec));
     spec = parse("create(kind=drop,queue=*1)");
@@ -89,7 +95,9 @@ START_TEST(test_spec_queues)
     expect_wrong("f(kind=drop,item=1,queue=ret)", 2, "the queue is an argument");
     expect_wrong("f(kind=put,item=1,queue=*2)", 2, "the queue is an argument");
     expect_wrong("f(kind=put,item=1,queue=7)", 24, "from 1 to 6");
-    expect_wrong("f(kind=put,item=1,ok=2)", 21, "0, 1 or true");
+    expect_wrong("f(kind=put,item=1,ok=-2)", 21, "0, 1 or true");
+    expect_wrong("f(kind=put,item=1,ok=4294967296)", 21, "the number from 2 on");
+    expect_wrong("f(kind=put,item=1,ok=2x)", 21, "0, 1 or true");
     expect_wrong("f(kind=run,obj=1,front)", 2, "options of this kind");
     expect_wrong("f(kind=ref)", 10, "queue=N");
 }

@@ -1,6 +1,6 @@
 // What pools of C++ programs take: smart pointers, linked lists, tasks in two parts, work that may be refused, numbers
 // that become objects. The context is a __thread variable; a task compares it with what its submitter had.
-// hooks_shapes MODE...: unique, list, pieces, refuse, parts, twice, number, packaged, any, moved
+// hooks_shapes MODE...: unique, list, pieces, refuse, parts, twice, number, packaged, any, events
 #include <atomic>
 #include <condition_variable>
 #include <cstdio>
@@ -261,6 +261,43 @@ static void any_invocable()
     Executor::run(work);
 }
 
+// A queue that answers what kind of event came, and with it a tag, which of no event is the last one's.
+struct Events {
+    std::deque<void *> done;
+    void *last = nullptr;
+    struct Event { int kind, ok; void *tag; };
+
+    APART void post(int, void *tag) { last = tag; }
+    APART Event next() // 1: none yet, 2: one that was done
+    {
+        __asm__ volatile("" : : : "memory");
+        if (done.empty())
+            return {1, 1, last};
+        void *tag = done.front();
+        done.pop_front();
+        return {2, 0, tag};
+    }
+};
+
+static void events()
+{
+    Events events;
+    long tags[200];
+
+    for (long i = 0; i < 200; i++) {
+        request_id = i + 1;
+        events.post(0, tags + i);
+        request_id = 0;
+        events.next();
+        wrong += request_id != 0;
+        events.done.push_back(tags + i);
+        events.next();
+        look(i + 1);
+    }
+    events.next();
+    wrong += request_id != 0; // its own again, with the next event
+}
+
 static void packaged()
 {
     Line<std::shared_ptr<std::packaged_task<long()>>> line;
@@ -293,6 +330,8 @@ static void run_mode(const char *mode)
         return packaged();
     if (!strcmp(mode, "any"))
         return any_invocable();
+    if (!strcmp(mode, "events"))
+        return events();
     if (!strcmp(mode, "pieces"))
         return pieces();
     if (!strcmp(mode, "number")) {

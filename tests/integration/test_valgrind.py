@@ -32,6 +32,10 @@ MODES = {
     "libevent_evbuffer": ("remove", "deferred"),
     "libevent_http": ("fails", "dropped"),
     "libevent_dns": ("cancel", "dropped"),
+    "tbb": ("cancel", "exception", "suspend"),
+    "qt5": ("take", "clear", "exception"),
+    "qt6": ("take", "clear", "exception", "then"),
+    "boost_context": ("unwound", "exception", "coroutine"),
 }
 IN_TURN = PROGRAMS / "in_turn.so"  # preloaded: modes of a program in children of one process
 ENV = {"OMP_WAIT_POLICY": "passive", "KMP_BLOCKTIME": "0", "OMP_CANCELLATION": "true"}

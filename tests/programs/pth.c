@@ -20,6 +20,13 @@ static void *turns(void *arg)
     return NULL;
 }
 
+static void *look(void *arg)
+{
+    long sees = current();
+    set_current(-(long)arg);
+    return (void *)sees;
+}
+
 /* Each starts with what its maker had, and keeps what it sets. */
 static void mode_turns(void)
 {
@@ -33,6 +40,27 @@ static void mode_turns(void)
         pth_join(all[i], NULL);
         expect("outside", current(), 9);
     }
+}
+
+/* Stacks that are freed and serve again: each round's threads have what that round's maker had. */
+static void mode_rounds(void)
+{
+    long wrong = 0;
+    for (long i = 1; i <= 200; i++) {
+        pth_t all[4];
+        for (int k = 0; k < 4; k++) {
+            set_current(i);
+            all[k] = pth_spawn(PTH_ATTR_DEFAULT, look, (void *)i);
+        }
+        set_current(0);
+        for (int k = 0; k < 4; k++) {
+            void *has_seen;
+            pth_join(all[k], &has_seen);
+            wrong += has_seen != (void *)i;
+        }
+        wrong += current() != 0;
+    }
+    expect("of 800 threads wrong", wrong, 0);
 }
 
 static void *sleeper(void *arg)
@@ -88,7 +116,7 @@ int main(int argc, char **argv)
     static const struct {
         const char *name;
         void (*run)(void);
-    } modes[] = {{"turns", mode_turns}, {"sleep", mode_sleep}, {"cancel", mode_cancel}};
+    } modes[] = {{"turns", mode_turns}, {"sleep", mode_sleep}, {"cancel", mode_cancel}, {"rounds", mode_rounds}};
     carrier_choose(argc > 2 ? argv[2] : NULL);
     pth_init();
     for (unsigned i = 0; i < sizeof modes / sizeof modes[0]; i++)

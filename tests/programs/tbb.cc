@@ -67,6 +67,25 @@ static void mode_for()
     all_right("loops", 1000);
 }
 
+/* Loops of several threads at once: who helps with one has just helped with another's. */
+static void mode_submitters()
+{
+    std::vector<std::thread> threads;
+    for (long k = 0; k < 4; k++)
+        threads.emplace_back([k] {
+            for (long i = 1; i <= 50; i++) {
+                set_current(10 * i + k);
+                tbb::parallel_for(0, 100, [i, k](int) { slow(10 * i + k); });
+                if (current() != 10 * i + k)
+                    wrong_ones++;
+            }
+        });
+    for (auto &one : threads)
+        one.join();
+    expect("caller", current(), 0);
+    all_right("loops", 20000);
+}
+
 static void mode_reduce()
 {
     for (long i = 1; i <= 20; i++) {
@@ -331,7 +350,8 @@ int main(int argc, char **argv)
     static const struct {
         const char *name;
         void (*run)();
-    } modes[] = {{"for", mode_for},           {"reduce", mode_reduce}, {"invoke", mode_invoke},
+    } modes[] = {{"for", mode_for},           {"submitters", mode_submitters}, {"reduce", mode_reduce},
+                 {"invoke", mode_invoke},
                  {"sort", mode_sort},         {"pipeline", mode_pipeline}, {"group", mode_group},
                  {"nested", mode_nested},     {"cancel", mode_cancel}, {"exception", mode_exception},
                  {"arena", mode_arena},       {"flow", mode_flow},     {"standard", mode_standard},

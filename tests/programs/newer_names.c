@@ -76,7 +76,7 @@ int main(int argc, char **argv)
     set_current(104);
     run(NULL, on_job, (void *)2);
     set_current(9);
-    ((enqueue_once *)enqueue)(NULL, on_work_once, on_after_once, (void *)1);
+    ((enqueue_once *)(void *)enqueue)(NULL, on_work_once, on_after_once, (void *)1);
     fire();
     // Where the installed libraries have them, their own loops run what they were given.
     for (int i = 0; i < 5000 && (saw_once == -1 || saw_connected == -1); i++) {

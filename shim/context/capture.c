@@ -121,17 +121,39 @@ static inline struct context *take_moving(struct thread *thread, unsigned family
     return snapshot;
 }
 
+/* A handler that sets a key has come since there was a reference at hand: was it there before the reference was taken?
+ * Then it has none of what it was looked at for. */
+static APART bool is_taken_from_draft(struct thread *thread, const struct context *snapshot)
+{
+    if (thread->snapshot.context == snapshot) /* nobody had a reference: the draft is made of it */
+        return true;
+    /* Else it is a copy's, which is handed out to nobody before it has ended. */
+    return thread->snapshot.stale_refs < thread->snapshot.from;
+}
+
 /* The same where a limit is all that is in the way. */
 static inline struct context *take_limited(struct thread *thread, unsigned family)
 {
+    struct context *snapshot = thread->snapshot.context;
+
+    __asm__("" : "+r"(snapshot) : "m"(thread->snapshot.stale_refs)); /* as context_take_bought */
     /* As in line: what the snapshot is not right about has taken the references away. */
     if (unlikely(!thread_is_plain(thread) || thread->snapshot.stale_refs <= 0 ||
-                 snapshot_is_draft(&thread->snapshot) || thread->snapshot.context->hops != 1 ||
-                 (limit_age_ms && now_ms() != thread->snapshot.context->born_ms)))
+                 snapshot_is_draft(&thread->snapshot) || snapshot->hops != 1 ||
+                 (limit_age_ms && now_ms() != snapshot->born_ms)))
         return NULL;
-    thread->snapshot.stale_refs--;
+    __asm__("" : "+m"(thread->snapshot.stale_refs)); /* one instruction: not what was looked at */
+    if (unlikely(--thread->snapshot.stale_refs < 0)) {
+        thread->snapshot.stale_refs = 0; /* there is no snapshot any more */
+        return NULL;
+    }
+    atomic_signal_fence(memory_order_seq_cst);
+    if (unlikely(snapshot_is_draft(&thread->snapshot)) && is_taken_from_draft(thread, snapshot)) {
+        thread->snapshot.stale_refs++;
+        return NULL;
+    }
     thread->snapshot.tally[family]++;
-    return thread->snapshot.context;
+    return snapshot;
 }
 
 /* The snapshot has what would be held now. What is not bound it has no value of. */

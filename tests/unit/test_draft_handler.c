@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <ucontext.h>
 
+#include "context/internal.h"
 #include "core.h"
 #include "on_valgrind.h"
 #include "suite.h"
@@ -215,6 +216,22 @@ START_TEST(test_draft_handler_in_a_handoff_of_words)
 }
 END_TEST
 
+/* References to a snapshot are others where chains have limits. */
+static void begin_with_limits(uint32_t age_ms, uint32_t hops)
+{
+    begin();
+    capture_set_limits(age_ms, hops);
+    capture_choose();
+}
+
+START_TEST(test_draft_handler_in_a_handoff_with_limits)
+{
+    begin_with_limits(_i ? 60000 : 0, 5);
+    handle_at_each(handle_in_handoff_after, true);
+    handle_at_each(handle_in_handoff_after, false);
+}
+END_TEST
+
 int main(void)
 {
     TCase *tests;
@@ -228,6 +245,7 @@ int main(void)
     tcase_add_test(tests, test_draft_handler_in_a_set_and_a_handoff);
     tcase_add_test(tests, test_draft_handler_in_a_handoff);
     tcase_add_test(tests, test_draft_handler_in_a_handoff_of_words);
+    tcase_add_loop_test(tests, test_draft_handler_in_a_handoff_with_limits, 0, 2);
     return suite_run("draft_handler", tests);
 }
 #else

@@ -1,4 +1,7 @@
 """That make soak finds memory that grows, and nothing else."""
+import sys
+from concurrent.futures import ALL_COMPLETED, wait
+
 import memory
 import soak
 from harness import expect, plain, test
@@ -34,3 +37,12 @@ def judged(how):
     handoffs, used, why = soak.tried(ITEM, words)
     expect(handoffs > 100 and used.start and used.grown is not None, f"{handoffs} handoffs, {used}, {why}")
     expect(bool(why) == LOSES[how] and ("memory grows" in (why or "memory grows")), f"{used}: {why}")
+
+
+@test("it goes on until there are as many handoffs as are wanted, also where two runs end at the same moment")
+def goes_on(monkeypatch, capfd):
+    monkeypatch.setattr(soak, "one", lambda choice: ("a program", 10, memory.Memory(), None))
+    monkeypatch.setattr(soak, "wait", lambda waiting, return_when: wait(waiting, return_when=ALL_COMPLETED))
+    monkeypatch.setattr(sys, "argv", ["soak", "--handoffs", "100"])
+    status, said = soak.main(), capfd.readouterr().out
+    expect(status == 0 and "10 runs, 100 handoffs" in said and "10 passed, 0 failed" in said, f"{status}: {said}")

@@ -90,9 +90,11 @@ def main():
     most = {}  # of each program, its memory where the peak was highest
     with ThreadPoolExecutor(2) as pool:
         waiting = set()
-        while waiting or not runs:
+        while True:
             while len(waiting) < 2 and time.monotonic() - began < options.seconds and handoffs < options.handoffs:
                 waiting.add(pool.submit(one, (chance.choice(there), chance.choice(KINDS))))
+            if not waiting:  # not before: two may be done at the same moment
+                break
             done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
             for future in done:
                 name, count, used, failure = future.result()
@@ -109,7 +111,7 @@ def main():
         print(f"soak: {name}: {used}")
     print(f"soak: {runs} runs, {handoffs:,} handoffs in {time.monotonic() - began:.0f} s")
     print(f"{runs - failed} passed, {failed} failed", flush=True)
-    return failed != 0
+    return failed != 0 or not runs
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ struct sums {
     const json_t
         *held; /* the same of those that were woken by threads that had values, and saw none */
     const json_t *idle; /* the same of a process in which nothing was carried at all */
+    const char *keeper; /* a library whose threads keep what they began with, and wait; or NULL */
     size_t idle_count, process_count; /* such processes; all that handed over, or should have */
 };
 
@@ -117,6 +118,23 @@ static void sum_waited(const json_t *report, struct sums *sums)
     if (waited &&
         (!sums->waited || report_number(waited, "wakes") > report_number(sums->waited, "wakes")))
         sums->waited = waited;
+}
+
+/* Threads of one's own wait, too; most that serve others do it more than anybody else. */
+static void sum_keeping(const json_t *report, struct sums *sums)
+{
+    const json_t *waited = json_object_get(report, "waited"), *name;
+    const char *at = waited ? report_text(waited, "at") : "";
+    size_t i;
+
+    json_array_foreach(json_object_get(report, "keeping"), i, name)
+    {
+        const char *library = json_string_value(name);
+        size_t length = library ? strlen(library) : 0;
+
+        if (length && !strncmp(at, library, length) && at[length] == '+')
+            sums->keeper = library;
+    }
 }
 
 static bool carried(const json_t *report)
@@ -312,18 +330,29 @@ static char *say_unhelped(const struct sums *sums, const char *program)
     return text;
 }
 
+/* Nobody knows whether they serve others; if so, what they show these is their first one's. */
+static char *say_keeping(const struct sums *sums)
+{
+    if (!sums->keeper)
+        return allocated(strdup(""));
+    return joined("; threads that %s has started keep the values that they began with: if they "
+                  "serve others, too, BATON_POOLS=%s",
+                  clean(sums->keeper), quoted(sums->keeper));
+}
+
 static char *say_ok(const struct sums *sums, const struct problems *problems, const char *program)
 {
     char empty[64] = "", unread[64] = "", *ran = say_tasks(sums, problems);
-    char *held = say_unhelped(sums, program), *text;
+    char *held = say_unhelped(sums, program), *keeping = say_keeping(sums), *text;
 
     if (sums->read >= 0 && sums->read < sums->with_value)
         snprintf(unread, sizeof unread, "; %s more did not look at them",
                  grouped(sums->with_value - sums->read));
     if (sums->empty)
         snprintf(empty, sizeof empty, "; %s more had none to see", grouped(sums->empty));
-    text = joined("ok: %s%s%s%s", ran, unread, empty, held);
+    text = joined("ok: %s%s%s%s%s", ran, unread, empty, held, keeping);
     free(held);
+    free(keeping);
     free(ran);
     return text;
 }
@@ -347,6 +376,7 @@ struct verdict verdict_of(const struct reports *reports, const char *typed)
     for (size_t i = 0; i < reports->count; i++) {
         sum_families(reports->at[i], &sums);
         sum_waited(reports->at[i], &sums);
+        sum_keeping(reports->at[i], &sums);
         sums.has_auto |= json_object_get(reports->at[i], "chosen") != NULL;
     }
     sum_reads(reports, &sums);

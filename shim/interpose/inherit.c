@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/text.h"
 #include "elf/elf.h"
 #include "context/context.h"
 #include "interpose/hooks.h"
@@ -31,12 +32,19 @@ static const char own_libraries[][20] = {
 #undef POOL
 #undef OWN
 
-enum { TOLD_MAX = 16 };
-
 static enum config_inherit inherit_setting = INHERIT_APP;
 static struct config_list more_pools[2]; /* of BATON_POOLS, and of presets */
 static struct config_list more_own;      /* of BATON_OWN */
 const void *_Atomic inherit_callers[INHERIT_CALLERS];
+
+/* Libraries whose threads keep what their starter had; a report names them. */
+static struct {
+    _Atomic uintptr_t lo; /* 0: none */
+    char name[48];
+    _Atomic bool is_named;
+} keeping[INHERIT_TOLD];
+static bool is_reported;
+static const void *_Atomic std_caller; /* where libstdc++ calls pthread_create */
 
 __thread unsigned inherit_own_threads;
 
@@ -79,12 +87,42 @@ static bool is_creator(const struct elf_module *module)
     return elf_dynsym_find(module, "pthread_create", NULL, ELF_FUNC, &symbol);
 }
 
+void inherit_report(void)
+{
+    is_reported = true;
+}
+
+const char *inherit_keeping(unsigned i)
+{
+    return atomic_load(&keeping[i].is_named) ? keeping[i].name : NULL;
+}
+
+/* Once a library: whoever sees one request's values in another is to find here whose threads they were. */
+static void tell_of_keeping(const struct elf_module *module)
+{
+    for (unsigned i = 0; i < INHERIT_TOLD; i++) {
+        uintptr_t nobody = 0;
+
+        if (atomic_compare_exchange_strong(&keeping[i].lo, &nobody, module->lo)) {
+            fmt_buf(keeping[i].name, sizeof keeping[i].name, "%s", module->name);
+            atomic_store(&keeping[i].is_named, true);
+            log_msg(LOG_LEVEL_INFO,
+                    "threads that %s starts by std::thread, g_thread_new or the like begin with "
+                    "their starter's values and keep them; BATON_POOLS=%s if they serve others",
+                    module->name, module->name);
+            return;
+        }
+        if (nobody == module->lo)
+            return;
+    }
+}
+
 /* Once a library: nothing that was asked for is dropped in silence. */
 static void tell_of_workers(const struct elf_module *module)
 {
-    static _Atomic uintptr_t told[TOLD_MAX];
+    static _Atomic uintptr_t told[INHERIT_TOLD];
 
-    for (unsigned i = 0; i < TOLD_MAX; i++) {
+    for (unsigned i = 0; i < INHERIT_TOLD; i++) {
         uintptr_t nobody = 0;
 
         if (atomic_compare_exchange_strong(&told[i], &nobody, module->lo)) {
@@ -113,16 +151,33 @@ static bool is_runtime_of_go(const struct elf_module *module, const void *caller
 
 /*
  * libstdc++ is what calls pthread_create for every std::thread; who makes the thread is told by the class of its work, whose
- * table of virtual functions the compiler puts beside the code. Only asked where somebody named libraries.
+ * table of virtual functions the compiler puts beside the code. Only asked where somebody named libraries, or is told
+ * whose threads keep what they have.
  * Source: GCC 5 to 16, libstdc++-v3/src/c++11/thread.cc, thread::_M_start_thread: the argument is a thread::_State.
  */
-static bool is_work_of_pool(const void *work)
+static bool work_inherits(const void *caller, const void *work)
 {
     const void *const *table = work;
     struct elf_module module;
 
-    return table && elf_module_at(*table, &module) && !module.is_main &&
-           !is_in_list(&module, &more_own) && is_pool(&module);
+    if (!table || !elf_module_at(*table, &module))
+        return true;
+    if (!module.is_main && !is_in_list(&module, &more_own)) {
+        if (is_pool(&module))
+            return false;
+        if (!is_creator(&module))
+            tell_of_keeping(&module);
+    }
+    if (elf_module_is_startup(&module)) {
+        atomic_store_explicit(inherit_place(*table), *table, memory_order_relaxed);
+        atomic_store_explicit(&std_caller, caller, memory_order_relaxed);
+    }
+    return true;
+}
+
+static bool has_to_know(void)
+{
+    return more_pools[0].count || more_pools[1].count || is_reported || log_level >= LOG_LEVEL_INFO;
 }
 
 /* WORK: what pthread_create's function is given; NULL: another creator. */
@@ -145,13 +200,16 @@ static bool inherits(const void *caller, bool is_named_creator, const void *work
     if (!module.is_main && !is_in_list(&module, &more_own)) {
         if (is_pool(&module))
             return false;
-        if (!is_named_creator && !is_creator(&module)) {
-            tell_of_workers(&module);
-            return false;
+        if (!is_creator(&module)) {
+            if (!is_named_creator) {
+                tell_of_workers(&module);
+                return false;
+            }
+            tell_of_keeping(&module);
         }
     }
-    if ((more_pools[0].count || more_pools[1].count) && elf_module_match(&module, "libstdc++"))
-        return !is_work_of_pool(work);
+    if (has_to_know() && elf_module_match(&module, "libstdc++"))
+        return work_inherits(caller, work);
     if (elf_module_is_startup(&module))
         atomic_store_explicit(inherit_place(caller), caller, memory_order_relaxed);
     return true;
@@ -159,6 +217,9 @@ static bool inherits(const void *caller, bool is_named_creator, const void *work
 
 bool thread_inherits_slow(const void *caller, const void *arg)
 {
+    if (arg && caller == atomic_load_explicit(&std_caller, memory_order_relaxed) &&
+        thread_inherits_surely(*(const void *const *)arg))
+        return true;
     return inherits(caller, false, arg);
 }
 

@@ -13,8 +13,16 @@
 void inherit_init(enum config_inherit setting, const struct config_list *pools,
                   const struct config_list *preset_pools, const struct config_list *own);
 
+/* A report is wanted: it tells of libraries whose threads keep what they began with (inherit_keeping). */
+void inherit_report(void);
+/* How many libraries are told of, of each kind. */
+enum { INHERIT_TOLD = 16 };
+/* The file's name of a library whose threads inherit, as nobody has listed it: a pool of such shows its first submitter's
+ * values to all. NULL: no more. */
+const char *inherit_keeping(unsigned i);
+
 /*
- * Callers whose threads inherit, by return address: the usual case is one look. Only callers in what
+ * Callers whose threads inherit, by return address: the usual case is one look (of libstdc++ also classes of work). Only callers in what
  * came with the program are remembered (others may be unloaded), and none unless BATON_INHERIT=app.
  */
 enum { INHERIT_CALLERS = 64 };

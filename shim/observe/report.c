@@ -22,6 +22,7 @@
 #include "context/scope.h"
 #include "context/values.h"
 #include "interpose/hooks.h"
+#include "interpose/inherit.h"
 #include "observe/report_parts.h"
 #include "observe/waited.h"
 #include "slots/slots.h"
@@ -138,6 +139,7 @@ void report_begin(const char *target)
     report_prepare();
     elf_know_started();
     slot_counts_begin();
+    inherit_report();
     if (report_has_reads)
         reads_begin();
     live_begin(target, &head);
@@ -209,6 +211,7 @@ void report_write(const char *target)
         if (report_errors)
             report_add(&text, ",\"wrong_settings\":%u", report_errors);
         report_add_untried(&text);
+        report_add_keeping(&text);
         report_add_waited(&text);
         report_add_slots(&text, totals);
         report_add_hooks(&text);

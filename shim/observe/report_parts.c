@@ -4,6 +4,7 @@
 #include "context/dangling.h"
 #include "context/reads.h"
 #include "interpose/hooks.h"
+#include "interpose/inherit.h"
 #include "interpose/versions.h"
 #include "observe/latency.h"
 #include "observe/waited.h"
@@ -217,6 +218,18 @@ void report_add_untried(struct report_text *text)
         is_first = false;
     }
     if (!is_first)
+        report_add(text, "]");
+}
+
+void report_add_keeping(struct report_text *text)
+{
+    const char *name;
+
+    for (unsigned i = 0; i < INHERIT_TOLD && (name = inherit_keeping(i)); i++) {
+        report_add(text, i ? "," : ",\"keeping\":[");
+        report_add_string(text, name);
+    }
+    if (inherit_keeping(0))
         report_add(text, "]");
 }
 

@@ -45,6 +45,7 @@ void report_add_slots(struct report_text *text, struct report_totals *totals);
 void report_add_hooks(struct report_text *text);
 /* Libraries of versions that nobody has read. */
 void report_add_untried(struct report_text *text);
+void report_add_keeping(struct report_text *text);
 /* Where threads waited, and from where most of them were woken. */
 void report_add_waited(struct report_text *text);
 

@@ -4,8 +4,9 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from harness import CARRIERS, PROGRAMS, ROOT, call, carry, idle, plain, test
+from harness import CARRIERS, PROGRAMS, ROOT, call, carry, expect, idle, plain, test
 from needs import needs, unable
+from test_launcher import baton
 
 OWNED = "key:owned_key"
 ENDS = ("return", "own", "emptied", "exit", "cancel", "cancel_async", "caught", "longjmp",
@@ -234,6 +235,86 @@ def threads_of_libraries():
                 carry("tls:request", program, env=env).ok().quiet().says(seen)
         carry("tls:request", program, env={"BATON_LOG": "info"}).ok() \
             .complains("threads that libmine-1.so starts are taken for workers", "BATON_OWN=libmine-1.so")
+
+
+STD_POOL = """
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+#include "work.h"
+static struct pool {
+    std::mutex lock;
+    std::condition_variable changed;
+    int wanted = 0, done = 0;
+} *pool;
+static void worker()
+{
+    std::unique_lock<std::mutex> held(pool->lock);
+    for (;;) {
+        pool->changed.wait(held, [] { return pool->done != pool->wanted; });
+        work();
+        pool->done++;
+        pool->changed.notify_all();
+    }
+}
+static int worker11(void *) { worker(); return 0; }
+void pool_run(bool is_c11)
+{
+    thrd_t thread;
+    if (!pool) {
+        pool = new struct pool;
+        if (is_c11) thrd_create(&thread, worker11, nullptr);
+        else std::thread([] { worker(); }).detach();
+    }
+    std::unique_lock<std::mutex> held(pool->lock);
+    pool->wanted++;
+    pool->changed.notify_all();
+    pool->changed.wait(held, [] { return pool->done == pool->wanted; });
+}
+"""
+STD_PROGRAM = """
+#include <cstdio>
+#include <thread>
+#include "work.h"
+pthread_key_t request_key;
+void work() { printf(" %ld", (long)pthread_getspecific(request_key)); }
+int main(int argc, char **argv)
+{
+    pthread_key_create(&request_key, nullptr);
+    for (long i = 1; i <= 3; i++) {
+        pthread_setspecific(request_key, (void *)i);
+        std::thread([] { work(); }).join(); /* the program's own, and the first that libstdc++ starts */
+        if (argc > 1) pool_run(argv[1][0] == 'c');
+    }
+    puts("");
+}
+"""
+KEPT = "threads that libpool.so starts by std::thread, g_thread_new or the like begin with their starter's values"
+
+
+@test("a pool that a library starts by std::thread or thrd_create keeps its first submitter's values: the log, the report and the "
+      "verdict name the library and what to type; not the program's own threads, nor a library that is listed", each=("std", "c11"))
+def pool_that_keeps(way, tmp_path):
+    library, program, log = tmp_path / "libpool.so", tmp_path / "program", {"BATON_LOG": "info"}
+    for source, text in (("work.h", "#include <pthread.h>\n#include <threads.h>\nvoid work();\nvoid pool_run(bool);\n"),
+                         ("pool.cc", STD_POOL), ("program.cc", STD_PROGRAM)):
+        (tmp_path / source).write_text(text)
+    subprocess.run(["g++", "-shared", "-fPIC", tmp_path / "pool.cc", "-o", library], check=True)
+    subprocess.run(["g++", "-rdynamic", tmp_path / "program.cc", library, f"-Wl,-rpath,{tmp_path}", "-o", program], check=True)
+    plain(program, way).ok().says(" 0 0 0 0 0 0\n")
+    kept = carry("key:request_key", program, way).ok().quiet().says(" 1 1 2 1 3 1\n")
+    expect(kept.reported()["keeping"] == ["libpool.so"], kept.reported())
+    said = carry("key:request_key", program, way, env=log).complains(KEPT, "BATON_POOLS=libpool.so if they serve others\n")
+    expect(said.err.count(KEPT) == 1, said.err)
+    for env in {"BATON_POOLS": "libpool"}, {"BATON_OWN": "libpool"}:
+        right = carry("key:request_key", program, way, env={**env, **log}).ok()
+        right.says(" 1 1 2 1 3 1\n" if "BATON_OWN" in env else " 1 0 2 0 3 0\n")
+        expect("keeping" not in right.reported() and KEPT not in right.err, right.err)
+    own = carry("key:request_key", program, env=log).ok().says(" 1 2 3\n")
+    expect("keeping" not in own.reported() and KEPT not in own.err, own.err)
+    run = ("run", "--verdict", "--carry", "key:request_key", "--", program)
+    baton(*run, way).complains("ok: ", "threads that libpool.so has started keep the values that they began with", "BATON_POOLS=libpool.so\n")
+    expect("keep the values" not in baton(*run).err, "said of the program's own threads")
 
 
 POOL_LIBRARY = """

@@ -134,6 +134,16 @@ def ends():
         expect(ended[word] >= 1, f"{way}: {ended}")
 
 
+@test("what ends by returning says so, also after a setter or free function has left where an attach was dropped that had been "
+      "jumped out of", each=("setter", "setter-longjmp", "free"))
+def ends_after_one_that_left(way):
+    item = "key:request_key,clone=ends_clone,free=ends_free" if way == "free" else "fn:get=ends_get,set=ends_set"
+    folder, path = traced("trace_ends", way, items=item)
+    with folder:
+        ended = collections.Counter(row["ended"] for row in table(path))
+    expect(ended == {"jumped": 1, "returned": 1}, ended)
+
+
 @test("a trace is complete when the program is killed")
 def killed():
     with tempfile.TemporaryDirectory(prefix="baton-test-") as folder:

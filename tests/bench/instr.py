@@ -46,7 +46,9 @@ def _jobs_of(row, preload_first, batches):
         if row.get(word):
             options[word] = 1
     if "batch" in row:
-        options.update(batch=row["batch"], batches=1)
+        options.update(batch=row["batch"], batches=row.get("batches", 1))
+    if "libraries" in row:
+        options.update(libraries=row["libraries"], dir=os.path.join(measure.BENCH, "many.libs"))
     jobs = []
     for carried, count in cells_of(row):
         items = measure.carry(row["kind"], carried, row.get("policy", "")) if carried else ""

@@ -29,7 +29,7 @@ DRIVERS = {
     "glib.pool": "glib", "glib.idle": "glib", "glib.timeout": "glib",
     "gio.task": "gio", "gio.thread": "gio",
     "gomp.parallel": "gomp", "gomp.task": "gomp", "gomp.undeferred": "gomp",
-    "pthread": "pthread", "thrd": "pthread",
+    "pthread": "pthread", "thrd": "pthread", "notify": "pthread",
     "event.active": "event", "event.timer": "event", "event.once": "event", "event.new": "event",
     "ucontext": "ucontext",
     "read.other": "reader", "read.chosen": "reader", "write.other": "reader",
@@ -57,7 +57,7 @@ FUNCTIONS = {
     "glib.pool": "g_thread_pool_push", "glib.idle": "g_idle_add", "glib.timeout": "g_timeout_add",
     "gio.task": "g_object_new", "gio.thread": "g_object_new",
     "gomp.parallel": "GOMP_parallel", "gomp.task": "GOMP_task", "gomp.undeferred": "GOMP_task",
-    "pthread": "pthread_create", "thrd": "thrd_create",
+    "pthread": "pthread_create", "thrd": "thrd_create", "notify": "timer_create",
     "event.active": "event_active", "event.timer": "event_add", "event.once": "event_base_once", "event.new": "event_assign",
     "ucontext": "swapcontext",
 }

@@ -7,7 +7,7 @@ Rounds of four runs in an order of chance: as it is, as it is once more (the con
 nothing configured, and carrying a key and a word that are not empty (tests/programs/probe.so.c). What counts is user and
 system time of the program and of all its processes (wait4), never that of who asks a server. A figure is the ratio of two medians,
 with the interval in which 95 of 100 resamplings of the rounds have it. A program is done when the control's interval is within
-1 % of 1, or when the time is over. With --save the table becomes that of the guide (tests/bench/programs.json).
+1 % of 1, or when the time is over. With --save the table becomes that of the guide (tests/bench/programs.json), or these rows of it.
 """
 import argparse
 import importlib.machinery
@@ -57,11 +57,17 @@ class Run(real.Run):
 
     def __init__(self, folder, arm, report=False):
         super().__init__(folder, "carrying" if arm == "carrying" else "plain")
+        self.arm = arm
         if arm == "idle":
             self.env["LD_PRELOAD"] = str(real.LIBRARY)
         if not report:
             self.env.pop("BATON_REPORT", None)
         self.seconds = 0.0
+
+    def name(self, items):
+        """Carrying, these of the program's own functions are hooked, too."""
+        if self.arm == "carrying":
+            self.env["BATON_HOOKS"] = items
 
     def spend(self, *words, asked=None, port=None, stop=signal.SIGTERM, status=(0,), **more):
         """Runs the words to their end; a server is asked by `asked`, which may say how much work it was, and told to stop."""
@@ -112,6 +118,7 @@ def nginx(run):
         http {{ access_log off; aio threads; sendfile off; keepalive_requests 1000000; client_body_temp_path {run.folder}/a;
         proxy_temp_path {run.folder}/b; fastcgi_temp_path {run.folder}/c; uwsgi_temp_path {run.folder}/d;
         scgi_temp_path {run.folder}/e; server {{ listen 127.0.0.1:{port}; root {folder}; }} }}""")
+    run.name("preset:nginx")
     run.spend("nginx", "-c", config, "-e", run.path("errors"), port=port, stop=signal.SIGQUIT,
               asked=lambda: ask_nginx(run, port))
 
@@ -314,6 +321,23 @@ def count_starts():
     return {arm: measure.count_program(["/bin/true"], env) for arm, env in arms.items()}
 
 
+def beside_saved(rows):
+    """The saved table's other rows stay, and say of when they are."""
+    saved = json.loads(SAVED.read_text())
+    stay = {row["name"]: dict(row, date=row.get("date", saved["date"])) for row in saved["programs"]}
+    stay.update((row["name"], row) for row in rows)
+    return [stay[name] for name in PROGRAMS if name in stay]
+
+
+def older(saved):
+    """Of when the rows are that were not measured with the others."""
+    dates = {}
+    for row in saved["programs"]:
+        if row.get("date", saved["date"]) != saved["date"]:
+            dates.setdefault(row["date"], []).append(row["name"])
+    return "".join(f"; of {date}: {', '.join(names)}" for date, names in dates.items())
+
+
 def table(saved):
     """As it stands in the guide."""
     yield "| program | CPU, s | rounds | the same twice | nothing configured | carrying | handoffs carried |"
@@ -332,7 +356,7 @@ def table(saved):
                "what is carried.")
     yield ""
     missing = f"; not there: {', '.join(saved['missing'])}" if saved["missing"] else ""
-    yield f"{saved['date']}; {saved['machine']}; load {saved['load']}{missing}."
+    yield f"{saved['date']}; {saved['machine']}; load {saved['load']}{missing}{older(saved)}."
 
 
 def main():
@@ -358,8 +382,11 @@ def main():
     load = f"{os.getloadavg()[0]:.1f}"
     rows, wrong = measure_all([name for name in names if name not in missing], options.minutes,
                               random.Random(options.seed))
-    saved = {"date": time.strftime("%Y-%m-%d %H:%M"), "machine": bench.machine(), "load": load, "programs": rows,
-             "starts": count_starts(), "missing": missing}
+    date = time.strftime("%Y-%m-%d %H:%M")
+    saved = {"date": date, "machine": bench.machine(), "load": load, "programs": rows, "starts": count_starts(),
+             "missing": missing}
+    if options.save and options.names:
+        saved["programs"], saved["missing"] = beside_saved(rows), json.loads(SAVED.read_text())["missing"]
     text = "\n".join(table(saved)) + "\n"
     print(text, end="")
     if options.markdown:

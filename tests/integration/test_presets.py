@@ -98,10 +98,14 @@ def under_valgrind(name):
     carry(TLS, *words, env=env, launched=True, timeout=90).ok().carried("named")
 
 
-@test("a strand of Asio's, where its queue is not inlined: each handler has its own context")
-def strand():
+APART = ("-O3", "-DBOOST_ASIO_SEPARATE_COMPILATION", "preset_asio_apart.cc")
+
+
+@test("a strand of Asio's, where its queue is not inlined, or Asio is compiled apart: each handler has its own context",
+      each=[("-O0",), APART], release=lambda *how: how == APART)
+def strand(*how):
     require(programs=["preset_asio_boost"])
-    program = compiled("strand", "-O0", "-std=c++14", "preset_strand.cc", compiler="g++")
+    program = compiled("strand", "-std=c++14", *how, "preset_strand.cc", compiler="g++")
     plain(program).wrong()
     carry(TLS, program, env={"BATON_HOOKS": "preset:asio"}, launched=True).ok().clean().says("ran 500 wrong 0")
 

@@ -125,10 +125,18 @@ static bool is_own_hook(const char *name)
     return false;
 }
 
+static void list_module(char *list, size_t size, const char *name)
+{
+    size_t length = strlen(list);
+
+    snprintf(list + length, size - length, "%s%s", length ? ", " : "", name);
+}
+
 void decide(const struct named_spec *spec, const struct module *only, struct decision *out)
 {
     struct elf_symbol symbol, first;
     const struct module *where = NULL;
+    char local_in[PLAN_REASON / 2] = "";
     unsigned modules_with_local = 0;
     bool is_imported = false;
 
@@ -146,6 +154,8 @@ void decide(const struct named_spec *spec, const struct module *only, struct dec
              !offset_find(&modules[i], spec->function, &symbol)))
             continue;
         modules_with_local += symbol.is_local;
+        if (symbol.is_local)
+            list_module(local_in, sizeof local_in, modules[i].elf.name);
         if (!where || (first.is_local && !symbol.is_local)) {
             where = &modules[i];
             first = symbol;
@@ -170,8 +180,8 @@ void decide(const struct named_spec *spec, const struct module *only, struct dec
     out->where = where;
     out->address = first.value;
     if (first.is_local && modules_with_local > 1) {
-        refuse(out, "static functions of that name in %u modules: say which by @MODULE",
-               modules_with_local);
+        refuse(out, "static functions of that name in %u modules: say which by @MODULE: %s",
+               modules_with_local, local_in);
         return;
     }
     if (spec_replaces_callback(spec) && !spec->is_unsafe && modules_checks_calls(where)) {

@@ -257,3 +257,25 @@ def some_of_a_pattern(pattern, launched):
     hook = after.reported()["hooks"][0]
     if not hook["reason"].startswith(told) or hook["state"] != ("refused" if left == there else "hooked"):
         after.fail(f"the report says {hook['state']}: {hook['reason']}")
+
+
+def two(*first):
+    words = ("-O1", "-shared", "-fPIC", "hooks_two.c")
+    libraries = [compiled("liba.so", *words, "-DNAME=a", *first), compiled("libb.so", *words, "-DNAME=b")]
+    return compiled("two", "-O1", "hooks_two.c", *libraries, *(f"-Wl,-rpath,{path.parent}" for path in libraries))
+
+
+@test("static functions of one name in two libraries: refused, with both to choose from; @MODULE hooks each, a pattern both; where "
+      "one is stripped the other is not taken for it")
+def two_modules():
+    end = "(kind=call,fn=2,arg=3)"
+    def both(item, wrong, built=two(), *said):
+        expect(check(item, built), bool(said), *said)
+        after = carry("tls:request_id", built, env={"BATON_HOOKS": item}, launched=True).says(f"ran 100 wrong {wrong}\n")
+        after.complains(*said) if said else after.quiet()
+    plain(two()).says("ran 100 wrong 100\n")
+    both(f"hand_over{end}", 100, two(), "static functions of that name in 2 modules: say which by @MODULE: liba.so, libb.so")
+    both(f"hand_over@liba{end};hand_over@libb{end}", 0)
+    both(f"hand_over@libb{end}", 50)
+    both(f"hand_*{end}", 0)
+    both(f"hand_over@liba{end}", 100, two("-s"), "the symbols of liba.so are stripped")

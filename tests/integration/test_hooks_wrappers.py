@@ -1,5 +1,6 @@
 """Named functions of a program that something else starts: wrappers, shells, scripts, supervisors; with and
 without the launcher."""
+import json
 import os
 import shutil
 import subprocess
@@ -48,6 +49,23 @@ def script(launched):
         script.chmod(0o755)
         plain(script, "call", "list").wrong()
         carry(KEY, script, "call", "list", env={**HOOKS, "BATON_REPORT": "/dev/null"}, launched=launched).ok().quiet()
+
+
+STARTS_ALL = """import json, subprocess, sys
+started = [subprocess.Popen(words) for words in json.loads(sys.argv[1])]
+sys.exit(max(abs(each.wait()) for each in started))"""
+
+
+@test("a supervisor starts several programs at once: in each its own functions are hooked", each=(False, True))
+def several(launched):
+    shapes = str(compiled("shapes", "-O2", "-std=c++14", "hooks_shapes.cc", compiler="g++"))
+    programs = [[str(program()), "call", "list"], ["timeout", "3000", shapes, "parts"], ["true"], ["nice", str(program()), "list"]]
+    for words in programs[0], programs[1], programs[3]:
+        plain(*words).wrong()
+    hooks = HOOKS["BATON_HOOKS"] + ";Pool::submit(Task*)(kind=virtual,obj=2,slot=2+3,end=0+1)"
+    after = carry(f"{KEY};tls:request_id", "/usr/bin/python3", "-c", STARTS_ALL, json.dumps(programs),
+                  env={"BATON_HOOKS": hooks, "BATON_REPORT": "/dev/null"}, launched=launched).ok()
+    assert after.out.count("wrong 0\n") == 3, after.out
 
 
 @test("the settings may stand in a file, as in a unit or a container")

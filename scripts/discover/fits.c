@@ -25,12 +25,27 @@ struct function_shape {
     struct shape answer, first;
 };
 
+/* At -g1 functions have neither arguments nor types: nothing is known of them. */
+static bool has_lines_alone(Dwarf_Die *die)
+{
+    Dwarf_Die unit;
+    Dwarf_Attribute attribute;
+    const char *by = dwarf_diecu(die, &unit, NULL, NULL)
+                         ? dwarf_formstring(dwarf_attr(&unit, DW_AT_producer, &attribute))
+                         : NULL;
+    const char *option = by ? strstr(by, " -g1") : NULL;
+
+    return option && (option[4] == ' ' || !option[4]);
+}
+
 static void describe_function(Dwarf_Die *die, struct function_shape *out)
 {
     Dwarf_Die child, origin, *from = die;
     Dwarf_Attribute attribute;
 
     memset(out, 0, sizeof *out);
+    if (has_lines_alone(die))
+        return;
     if (dwarf_attr(die, DW_AT_abstract_origin, &attribute) &&
         dwarf_formref_die(&attribute, &origin))
         from = &origin;

@@ -198,6 +198,17 @@ def fit(item):
 
 
 @needs("libdw")
+@test("check: at -g1 debug information has neither arguments nor types, and nothing is refused for what it leaves out")
+def lines_alone(tmp_path):
+    source, program = tmp_path / "lines.c", tmp_path / "lines"
+    source.write_text("int f(int a) { return a + 1; }\nvoid h(void) {}\nint main(void) { h(); return f(-1); }\n")
+    for level, code in ("-g1", 0), ("-g", 1):
+        compiled(source, program, level, "-O0", "-rdynamic")
+        baton("check", "swap:f", program).exits(0)
+        baton("check", "swap:h", program).exits(code)
+
+
+@needs("libdw")
 @test("check compares functions with their debug information, and says what fits; without it, nothing is refused", each=UNFIT)
 def unfit(item, tmp_path):
     baton("check", item, PROGRAMS / "fn_forms").exits(1).says(UNFIT[item])

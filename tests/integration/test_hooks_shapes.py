@@ -17,6 +17,7 @@ HOOKS = {
     "number": "Timers::start(kind=submit,obj=2,int);Timers::expire(kind=relay,from=2,to=1,int,keep);"
               "Timers::deliver(kind=run,obj=1)",
     "events": "Events::post(kind=put,item=3);Events::next(kind=get,item=ret2,ok=2)",
+    "events, by patterns": "_ZN6Events4post*(kind=put,item=3);_ZN6Events4next*(kind=get,item=ret2,ok=2)",
     "packaged": "_ZNSt13__future_base12_Result_baseC*Ev(kind=submit,obj=1);"
                 "_ZNSt13__future_base11_Task_state*6_M_runEv(kind=run,obj=1,data=32);"
                 "_ZNSt13__future_base12_Result_baseD*Ev(kind=drop,obj=1)",

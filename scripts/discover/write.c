@@ -15,6 +15,7 @@ enum { SHOWN_FRAMES = 8, TIMES_MIN = 2 };
 static const char *const by_names[] = {
     [BY_COND] = "a condition",   [BY_SEM] = "a semaphore", [BY_FUTEX] = "a futex",
     [BY_EVENTFD] = "an eventfd", [BY_PIPE] = "a pipe",     [BY_THREAD] = "a thread's start",
+    [BY_SOCKET] = "a socket",
 };
 
 static const char *by_name(uint32_t by)

@@ -32,7 +32,7 @@ struct waits_module {
     char name[WAITS_NAME];
 };
 
-/* A condition, semaphore, futex, or 1 + an eventfd's number. The places are those that were seen most, by majority vote. */
+/* A condition, semaphore, futex, or 1 + the number of an eventfd, pipe or socket. The places are those that were seen most, by majority vote. */
 struct waits_object {
     _Atomic uint64_t object;
     uint64_t waiter, waker; /* return addresses; 0: none yet */

@@ -39,7 +39,7 @@ enum discover_kind {
 };
 
 /* By what it was woken or waited: for a reader. */
-enum discover_by { BY_COND = 1, BY_SEM, BY_FUTEX, BY_EVENTFD, BY_PIPE, BY_THREAD };
+enum discover_by { BY_COND = 1, BY_SEM, BY_FUTEX, BY_EVENTFD, BY_PIPE, BY_THREAD, BY_SOCKET };
 
 enum discover_key_flags { KEY_GOT = 1, KEY_SET = 2, KEY_GOT_FIRST = 4 };
 

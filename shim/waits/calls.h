@@ -11,6 +11,8 @@
 #include <stdint.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
 #include <threads.h>
 #include <unistd.h>
 
@@ -39,6 +41,7 @@ uintptr_t waits_readable_end(uintptr_t frame);
 
 /* What fortified programs call in place of them, and what the headers of an older C library do not have. */
 extern ssize_t __read_chk(int fd, void *into, size_t len, size_t room);
+extern ssize_t __recv_chk(int fd, void *into, size_t len, size_t room, int flags);
 extern int __poll_chk(struct pollfd *fds, nfds_t count, int timeout_ms, size_t room);
 extern int __ppoll_chk(struct pollfd *fds, nfds_t count, const struct timespec *timeout,
                        const sigset_t *mask, size_t room);
@@ -63,9 +66,19 @@ extern int epoll_pwait2(int epoll, struct epoll_event *events, int most,
     CALL(eventfd)                \
     CALL(eventfd_read)           \
     CALL(eventfd_write)          \
+    CALL(pipe)                   \
+    CALL(pipe2)                  \
+    CALL(socketpair)             \
     CALL(read)                   \
     CALL(write)                  \
     CALL(__read_chk)             \
+    CALL(readv)                  \
+    CALL(writev)                 \
+    CALL(recv)                   \
+    CALL(__recv_chk)             \
+    CALL(recvmsg)                \
+    CALL(send)                   \
+    CALL(sendmsg)                \
     CALL(close)                  \
     CALL(dup)                    \
     CALL(dup2)                   \

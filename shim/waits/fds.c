@@ -1,5 +1,6 @@
 /*
- * Eventfds: which descriptors are one, or epoll's that look at one, and the calls that wait for and write to them.
+ * Eventfds, pipes and pairs of sockets: which descriptors are one, or epoll's that look at one, and the calls that wait for
+ * and write to them.
  *
  * Rules: whatever may wait ends in a jump to the real function; nothing is read at an address that the program gave
  * unless it is sure to be there. Who polls, or has epoll look, waits; more than one descriptor counts as the first.
@@ -13,30 +14,38 @@
 
 enum { FDS = 4096 };
 
-/* Of each descriptor the object: of an eventfd that was made as N, 1 + N; of its copies, and of an epoll that looks at
- * it, the same. */
-static _Atomic uint16_t fd_object[FDS];
+/* Of each descriptor the object that reading it waits for: of an eventfd, or an end that is read, that was made as N,
+ * 1 + N; of its copies, and of an epoll that looks at it, the same. And the one that writing to it wakes. */
+static _Atomic uint16_t fd_object[FDS], fd_wakes[FDS];
 static _Atomic bool has_copies;
 
-static const void *object_at(int fd)
+static const void *object_in(const _Atomic uint16_t *objects, int fd)
 {
     return fd >= 0 && fd < FDS
-               ? (const void *)(uintptr_t)atomic_load_explicit(&fd_object[fd], memory_order_relaxed)
+               ? (const void *)(uintptr_t)atomic_load_explicit(&objects[fd], memory_order_relaxed)
                : NULL;
 }
 
-static void set_object(int fd, unsigned object)
+static const void *object_at(int fd)
 {
-    if (fd >= 0 && fd < FDS)
-        atomic_store_explicit(&fd_object[fd], (uint16_t)object, memory_order_relaxed);
+    return object_in(fd_object, fd);
 }
 
-#define NOTE_FD(fd, is_wait)                \
-    do {                                    \
-        const void *object = object_at(fd); \
-        if (object)                         \
-            NOTE(object, is_wait);          \
+static void set_object(int fd, unsigned object, unsigned wakes)
+{
+    if (fd < 0 || fd >= FDS)
+        return;
+    atomic_store_explicit(&fd_object[fd], (uint16_t)object, memory_order_relaxed);
+    atomic_store_explicit(&fd_wakes[fd], (uint16_t)wakes, memory_order_relaxed);
+}
+
+#define NOTE_IN(objects, fd, is_wait)                \
+    do {                                             \
+        const void *object = object_in(objects, fd); \
+        if (object)                                  \
+            NOTE(object, is_wait);                   \
     } while (0)
+#define NOTE_FD(fd, is_wait) NOTE_IN((is_wait) ? fd_object : fd_wakes, fd, is_wait)
 
 /* Where a copy has outlived the first of its number, the object gets a name beyond all numbers. */
 static unsigned new_object(int fd)
@@ -53,9 +62,44 @@ static unsigned new_object(int fd)
 EXPORTED int eventfd(unsigned count, int flags)
 {
     int fd = NEXT(eventfd)(count, flags);
+    unsigned object = fd >= 0 ? new_object(fd) : 0;
 
-    set_object(fd, new_object(fd));
+    set_object(fd, object, object);
     return fd;
+}
+
+static int is_pipe(int result, const int *ends)
+{
+    unsigned object = result == 0 ? new_object(ends[0]) : 0;
+
+    if (object) {
+        set_object(ends[0], object, 0);
+        set_object(ends[1], 0, object);
+    }
+    return result;
+}
+
+EXPORTED int pipe(int ends[2])
+{
+    return is_pipe(NEXT(pipe)(ends), ends);
+}
+
+EXPORTED int pipe2(int ends[2], int flags)
+{
+    return is_pipe(NEXT(pipe2)(ends, flags), ends);
+}
+
+EXPORTED int socketpair(int domain, int type, int protocol, int ends[2])
+{
+    int result = NEXT(socketpair)(domain, type, protocol, ends);
+
+    if (result == 0) {
+        unsigned one = new_object(ends[0]), other = new_object(ends[1]);
+
+        set_object(ends[0], one, other);
+        set_object(ends[1], other, one);
+    }
+    return result;
 }
 
 EXPORTED int eventfd_read(int fd, eventfd_t *value)
@@ -88,22 +132,68 @@ EXPORTED ssize_t write(int fd, const void *from, size_t len)
     return NEXT(write)(fd, from, len);
 }
 
+EXPORTED ssize_t readv(int fd, const struct iovec *parts, int count)
+{
+    NOTE_FD(fd, true);
+    return NEXT(readv)(fd, parts, count);
+}
+
+EXPORTED ssize_t writev(int fd, const struct iovec *parts, int count)
+{
+    NOTE_FD(fd, false);
+    return NEXT(writev)(fd, parts, count);
+}
+
+EXPORTED ssize_t recv(int fd, void *into, size_t len, int flags)
+{
+    if (!(flags & MSG_DONTWAIT))
+        NOTE_FD(fd, true);
+    return NEXT(recv)(fd, into, len, flags);
+}
+
+EXPORTED ssize_t __recv_chk(int fd, void *into, size_t len, size_t room, int flags)
+{
+    if (!(flags & MSG_DONTWAIT))
+        NOTE_FD(fd, true);
+    return NEXT(__recv_chk)(fd, into, len, room, flags);
+}
+
+EXPORTED ssize_t recvmsg(int fd, struct msghdr *message, int flags)
+{
+    if (!(flags & MSG_DONTWAIT))
+        NOTE_FD(fd, true);
+    return NEXT(recvmsg)(fd, message, flags);
+}
+
+EXPORTED ssize_t send(int fd, const void *from, size_t len, int flags)
+{
+    NOTE_FD(fd, false);
+    return NEXT(send)(fd, from, len, flags);
+}
+
+EXPORTED ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
+{
+    NOTE_FD(fd, false);
+    return NEXT(sendmsg)(fd, message, flags);
+}
+
 EXPORTED int close(int fd)
 {
-    if (object_at(fd))
-        set_object(fd, 0);
+    if (object_at(fd) || object_in(fd_wakes, fd))
+        set_object(fd, 0, 0);
     return NEXT(close)(fd);
 }
 
 /* ---- copies ---- */
 
-/* An epoll's looking at an eventfd that is closed goes on where a copy of that is open. */
+/* An epoll's looking at one that is closed goes on where a copy of that is open. */
 static int copied(int fd, int copy)
 {
-    const void *object = object_at(fd);
+    const void *object = object_at(fd), *wakes = object_in(fd_wakes, fd);
 
-    if (copy >= 0 && copy != fd && (object || object_at(copy))) {
-        set_object(copy, (unsigned)(uintptr_t)object);
+    if (copy >= 0 && copy != fd &&
+        (object || wakes || object_at(copy) || object_in(fd_wakes, copy))) {
+        set_object(copy, (unsigned)(uintptr_t)object, (unsigned)(uintptr_t)wakes);
         atomic_store_explicit(&has_copies, true, memory_order_relaxed);
     }
     return copy;
@@ -210,7 +300,7 @@ EXPORTED int epoll_ctl(int epoll, int what, int fd, struct epoll_event *event)
     const void *object = what == EPOLL_CTL_ADD ? object_at(fd) : NULL;
 
     if (object && !object_at(epoll))
-        set_object(epoll, (unsigned)(uintptr_t)object);
+        set_object(epoll, (unsigned)(uintptr_t)object, 0);
     return NEXT(epoll_ctl)(epoll, what, fd, event);
 }
 

@@ -1,6 +1,6 @@
 /*
- * libbaton-waits.so: where threads wait for and wake each other by conditions, semaphores, eventfds and futexes that they
- * ask the system for themselves, so that the verdict of a run can name a pool that nobody knows. `baton run` preloads it
+ * libbaton-waits.so: where threads wait for and wake each other by conditions, semaphores, eventfds, pipes, pairs of
+ * sockets, and futexes that they ask the system for themselves, so that the verdict of a run can name a pool that nobody knows. `baton run` preloads it
  * where a verdict was asked for, and nobody else. Here is the table; the calls are in calls.c, those with descriptors in
  * fds.c.
  *

@@ -177,6 +177,13 @@ def copied_eventfd(way):
     expect(("hand_over", "await_task", "an eventfd") in ways, ways)
 
 
+@test("discover sees what is handed over by a pipe or a pair of sockets", each=("pipe", "pipe2", "readv", "recv", "recvmsg"))
+@looks_again
+def pipes_and_sockets(way):
+    ways = {(way["from"], way["to"], way["by"]) for way in found_in(PROGRAMS / "waits_futex", way)[0]["handoffs"]}
+    expect(("hand_over", "await_task", "a socket" if way.startswith("recv") else "a pipe") in ways, ways)
+
+
 @needs(of=code_is_read)
 @test("discover names the variable behind a key that GLib puts on the heap, and the item carries", each=("symbols", "stripped"))
 @looks_again

@@ -203,8 +203,9 @@ def child_has_its_own(tmp_path):
 
 
 @needs("glibc 2.34")
-@test("the verdict names who waited by a futex, an eventfd of its own or a copy of one, too",
-      each=("futex", "read", "poll", "ppoll", "epoll", "epoll_pwait", "epoll_pwait2", "dup", "dup2", "dup3", "fcntl"))
+@test("the verdict names who waited by a futex, an eventfd of its own or a copy of one, a pipe or a pair of sockets, too",
+      each=("futex", "read", "poll", "ppoll", "epoll", "epoll_pwait", "epoll_pwait2", "dup", "dup2", "dup3", "fcntl",
+            "pipe", "pipe2", "readv", "recv", "recvmsg"))
 def names_futexes_and_eventfds(mode):
     program = PROGRAMS / "waits_futex"
     result = baton("run", "--verdict", "--carry", "key:request_key", "--", program, mode).ok().says("wrong 30")
@@ -224,7 +225,7 @@ def polls_nowhere():
 def leaves_by_jumps(compiler, tmp_path):
     built = tmp_path / "shim/waits"
     plain("make", "-s", "-C", ROOT, f"B={tmp_path}", f"CC={compiler}", "CFLAGS=-g", built / "calls.o", built / "fds.o", timeout=60).ok()
-    for file, name in ("calls", "syscall"), ("calls", "sem_wait"), ("fds", "read"), ("fds", "fcntl"), ("fds", "ppoll"), ("fds", "epoll_pwait2"):
+    for file, name in ("calls", "syscall"), ("calls", "sem_wait"), ("fds", "read"), ("fds", "fcntl"), ("fds", "recv"), ("fds", "ppoll"), ("fds", "epoll_pwait2"):
         code = plain("objdump", "-d", f"--disassemble={name}", built / f"{file}.o").ok().out
         expect(re.search(r"jmpq? +\*", code), f"{name} calls: {code}")
 

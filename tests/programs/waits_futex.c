@@ -1,5 +1,6 @@
-// A pool of the program's own whose worker waits by a futex, or by an eventfd, or a copy of one, that it reads, polls or has epoll look at.
-// usage: waits_futex futex|read|poll|ppoll|epoll|epoll_pwait|epoll_pwait2|dup|dup2|dup3|fcntl; or nowhere: polls what is at an address
+// A pool of the program's own whose worker waits by a futex, or by an eventfd, or a copy of one, that it reads, polls or has epoll look at,
+// or by a pipe or a pair of sockets.
+// usage: waits_futex futex|read|poll|ppoll|epoll|epoll_pwait|epoll_pwait2|dup|dup2|dup3|fcntl|pipe|pipe2|readv|recv|recvmsg; or nowhere: polls what is at an address
 // where nothing is
 #define _GNU_SOURCE
 #include <errno.h>
@@ -15,7 +16,9 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -32,7 +35,7 @@ enum { TASKS = 30, END = -1 };
 static pthread_key_t request_key;
 static _Atomic int given, taken; /* a task's number */
 static _Atomic int bell = 1000;  /* rung where somebody waits */
-static int event, read_from, epoll, answer;
+static int event, read_from, epoll, answer; /* event: what is written to */
 static const char *mode;
 static int wrong;
 
@@ -69,6 +72,13 @@ __attribute__((noinline)) static void await_task(void)
         epoll_pwait(epoll, &told, 1, -1, NULL);
     else if (!strcmp(mode, "epoll_pwait2"))
         epoll_pwait2(epoll, &told, 1, NULL, NULL);
+    else if (!strcmp(mode, "readv"))
+        wrong += readv(read_from, &(struct iovec){&count, sizeof count}, 1) != sizeof count;
+    else if (!strcmp(mode, "recv"))
+        wrong += recv(read_from, &count, sizeof count, 0) != sizeof count;
+    else if (!strcmp(mode, "recvmsg"))
+        wrong += recvmsg(read_from, &(struct msghdr){.msg_iov = &(struct iovec){&count, sizeof count}, .msg_iovlen = 1}, 0) !=
+                 sizeof count;
     else
         wrong += read(read_from, &count, sizeof count) != sizeof count;
     if (strstr(mode, "poll"))
@@ -90,7 +100,14 @@ __attribute__((noinline)) static void hand_over(int task)
         return;
     }
     given = task;
-    wrong += write(event, &one, sizeof one) != sizeof one;
+    if (!strcmp(mode, "readv"))
+        wrong += writev(event, &(struct iovec){&one, sizeof one}, 1) != sizeof one;
+    else if (!strcmp(mode, "recv"))
+        wrong += send(event, &one, sizeof one, 0) != sizeof one;
+    else if (!strcmp(mode, "recvmsg"))
+        wrong += sendmsg(event, &(struct msghdr){.msg_iov = &(struct iovec){&one, sizeof one}, .msg_iovlen = 1}, 0) != sizeof one;
+    else
+        wrong += write(event, &one, sizeof one) != sizeof one;
 }
 
 static void *worker(void *unused)
@@ -111,7 +128,7 @@ static void *worker(void *unused)
 int main(int argc, char **argv)
 {
     pthread_t thread;
-    int ends[2];
+    int ends[2], is_socket;
     char c;
 
     mode = argc > 1 ? argv[1] : "futex";
@@ -121,6 +138,7 @@ int main(int argc, char **argv)
         printf("poll %d\n", poll(nowhere, 1, 1));
         return errno != EFAULT;
     }
+    is_socket = !strncmp(mode, "recv", 4);
     pthread_key_create(&request_key, NULL);
     event = read_from = eventfd(0, 0);
     if (!strcmp(mode, "dup"))
@@ -131,6 +149,14 @@ int main(int argc, char **argv)
         read_from = dup3(event, 100, O_CLOEXEC);
     else if (!strcmp(mode, "fcntl"))
         read_from = fcntl(event, F_DUPFD_CLOEXEC, 100);
+    else if (!strncmp(mode, "pipe", 4) || !strcmp(mode, "readv") || is_socket) {
+        if (is_socket                ? socketpair(AF_UNIX, SOCK_STREAM, 0, ends)
+            : !strcmp(mode, "pipe2") ? pipe2(ends, 0)
+                                     : pipe(ends))
+            return 2;
+        read_from = ends[0];
+        event = ends[1];
+    }
     epoll = epoll_create1(0);
     epoll_ctl(epoll, EPOLL_CTL_ADD, event, &(struct epoll_event){.events = EPOLLIN});
     if (pipe(ends) != 0)

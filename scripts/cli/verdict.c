@@ -156,13 +156,27 @@ static bool others_carried(const struct reports *reports, const json_t *report)
     return false;
 }
 
+/* Threads that wait there have no values in a process that is right, either, as those that write a log. */
+static bool waits_elsewhere(const struct reports *reports, const json_t *waited)
+{
+    for (size_t i = 0; i < reports->count; i++) {
+        const json_t *other = json_object_get(reports->at[i], "waited");
+
+        if (other && other != waited && carried(reports->at[i]) &&
+            report_number(other, "held") > 0 &&
+            !strcmp(report_text(other, "at"), report_text(waited, "at")))
+            return true;
+    }
+    return false;
+}
+
 /* Of several processes, as a server forks them, each is to be right by itself: what one carries makes up for nobody. */
 static void sum_processes(const struct reports *reports, struct sums *sums)
 {
     for (size_t i = 0; i < reports->count; i++) {
         const json_t *waited = json_object_get(reports->at[i], "waited");
         bool is_idle = waited && report_number(waited, "held") > 0 && !carried(reports->at[i]) &&
-                       others_carried(reports, reports->at[i]);
+                       others_carried(reports, reports->at[i]) && !waits_elsewhere(reports, waited);
 
         sums->process_count += is_idle || carried(reports->at[i]);
         sums->idle_count += is_idle;

@@ -25,3 +25,9 @@ def workers_of_a_master(tmp_path):
             report["program"] = "/usr/bin/another"
     file.write_text("".join(json.dumps(report) + "\n" for report in reports))
     baton("report", "--require", file).exits(0)
+
+
+@needs("glibc 2.34", programs=["prefork_pools"])
+@test("a worker in which nothing waits but what waits with nothing in the workers that are right, too, as a log's thread does, is not accused")
+def lines_of_a_master():
+    baton("run", *RUN, PROGRAMS / "prefork_pools", "lines").exits(0).says("wrong 0").complains("baton: ok: 40 tasks ran")

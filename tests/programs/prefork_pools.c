@@ -1,6 +1,7 @@
 // A master forks workers, each of which makes a pool of its own and handles requests; all of them, or all but one, hand
-// over by a way that baton knows.
-// usage: prefork_pools right|one
+// over by a way that baton knows. Or all of them write lines by a thread of their own, and the last one hands over nothing
+// else.
+// usage: prefork_pools right|one|lines
 // libs: glib-2.0
 #include <glib.h>
 #include <pthread.h>
@@ -55,6 +56,47 @@ static void *take(void *is_wrong)
     }
 }
 
+static void *write_lines(void *unused)
+{
+    for (;;) {
+        long line;
+
+        pthread_mutex_lock(&lock);
+        while (!waiting)
+            pthread_cond_wait(&wanted, &lock);
+        line = waiting;
+        waiting = 0;
+        pthread_cond_signal(&taken);
+        pthread_mutex_unlock(&lock);
+        if (line < 0)
+            return unused;
+    }
+}
+
+static int serve_lines(int is_last)
+{
+    int wrong = 0;
+    pthread_t thread;
+    GThreadPool *pool = is_last ? NULL : g_thread_pool_new(look, &wrong, 2, FALSE, NULL);
+
+    if (pthread_create(&thread, NULL, write_lines, NULL) != 0)
+        return 1;
+    for (long request = 1; request <= REQUESTS; request++) {
+        current_request = request;
+        if (pool)
+            g_thread_pool_push(pool, (void *)request, NULL);
+        if (request % 3 == 1)
+            let_rest();
+        put(request);
+        current_request = 0;
+    }
+    put(-1);
+    pthread_join(thread, NULL);
+    if (pool)
+        g_thread_pool_free(pool, FALSE, TRUE);
+    return wrong;
+}
+
 static int serve(int is_own)
 {
     int wrong = 0;
@@ -66,6 +108,8 @@ static int serve(int is_own)
     let_rest();
     for (long request = 1; request <= REQUESTS; request++) {
         current_request = request;
+        if (is_own && request % 3 == 1)
+            let_rest(); /* so that it waits, however busy the machine is */
         if (is_own)
             put(request);
         else
@@ -84,10 +128,11 @@ static int serve(int is_own)
 int main(int argc, char **argv)
 {
     int is_one = argc > 1 && !strcmp(argv[1], "one"), status, wrong = 0;
+    int is_lines = argc > 1 && !strcmp(argv[1], "lines");
 
     for (int i = 0; i < WORKERS; i++) {
         if (fork() == 0)
-            exit(serve(is_one && i == WORKERS - 1));
+            exit(is_lines ? serve_lines(i == WORKERS - 1) : serve(is_one && i == WORKERS - 1));
     }
     while (wait(&status) > 0)
         wrong += WEXITSTATUS(status);

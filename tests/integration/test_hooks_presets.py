@@ -1,10 +1,13 @@
 """BATON_HOOKS=preset:NAME: the queues of libraries, with the real libraries."""
 import json
+import os
 import re
+import shutil
 import tempfile
 from pathlib import Path
 
-from harness import CARRIERS, ROOT, Failure, carry, expect, idle, plain, run, test
+from harness import CARRIERS, ROOT, Failure, carry, expect, find_program, idle, plain, run, test
+from needs import unable
 
 BY = {"got": False, "symbol": True}
 GLIB = {"equal": 9, "order": 8, "ways": 8, "twice": 12, "remove": 5, "dropped": 20 * 202, "threads": 903}
@@ -149,6 +152,31 @@ def of_the_user(by):
         run("queue_glib", "equal", env=env).complains("g_async_queue.conf:5:24", 'BATON_HOOKS="g_async_queue_ref')
         listed = run(str(ROOT / "scripts/baton"), "presets", preload=False, env={"XDG_CONFIG_HOME": folder}).ok()
         listed.says("nothing but a test").says("apr_queue")
+
+
+@test("a preset's file is the user's, else the machine's in /etc/baton/presets, else ours")
+def folders(tmp_path):
+    etc = tmp_path / "etc"  # the machine's, in a mount namespace of the test's own
+    for path, text in ((etc, "about=the machine's\ng_async_queue_ref(kind=reff,queue=1)\n"),
+                       (tmp_path / "user", "\n".join(["about=the user's", *lines_of("g_async_queue")]))):
+        (path / "baton/presets").mkdir(parents=True)
+        (path / "baton/presets/g_async_queue.conf").write_text(text)
+    if Path("/etc/ld.so.cache").exists():
+        shutil.copy("/etc/ld.so.cache", etc)
+    space = ["unshare", "-m" if os.geteuid() == 0 else "-rm", "sh", "-c", f'mount --bind "{etc}" /etc && exec "$@"', "sh"]
+    if plain(*space, "true").code:
+        unable("no mounts of one's own")
+    for user in "nobody", "user":
+        def baton(*words):
+            return plain(*space, ROOT / "scripts/baton", *words, env={"XDG_CONFIG_HOME": tmp_path / user, "HOME": tmp_path})
+        ran = baton("run", "--carry", "key:request_key", "--preset", "g_async_queue", "--", find_program("queue_glib"), "equal")
+        listed = baton("presets").ok().says("apr_queue")
+        if user == "user":
+            ran.ok().quiet()
+            listed.says("the user's").never_says("the machine's")
+        else:
+            ran.complains("/etc/baton/presets/g_async_queue.conf:2:")
+            listed.says("the machine's").never_says("the user's")
 
 
 @test("GLib's own queues, of its thread pools, are left alone", each=BY)

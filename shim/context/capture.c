@@ -339,12 +339,23 @@ static GUARDED struct context *capture_pair(unsigned family, uintptr_t sp)
     return snapshot;
 }
 
-/* The same where values change between handoffs, and nothing else is in the way. */
-static APART struct context *capture_changed(unsigned family, uintptr_t sp)
+static APART struct context *capture_unsettled(unsigned family, uintptr_t sp)
 {
     struct context *context = draft_take(thread_self, family);
 
-    return likely(context != NULL) ? context : capture_any(family, sp);
+    return context ? context : capture_any(family, sp);
+}
+
+/* The same where values change between handoffs, and nothing else is in the way. */
+static APART struct context *capture_changed(unsigned family, uintptr_t sp)
+{
+    struct thread *thread = thread_self;
+    struct context *context;
+
+    if (!snapshot_is_draft(&thread->snapshot))
+        return capture_any(family, sp);
+    context = draft_try(thread, family);
+    return likely(context != NULL) ? context : capture_unsettled(family, sp);
 }
 
 static APART struct context *capture_limited(unsigned family, uintptr_t sp)

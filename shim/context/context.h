@@ -249,6 +249,7 @@ struct thread {
     struct context *spare_overlay; /* of an overlay that is no more: for the thread's next */
     struct context *lending; /* the overlay that lends (lending.h), while it is not attached */
     void *listed;            /* free blocks (pool/listed.h) */
+    uint32_t set_last;       /* once an overlay is CONTEXT_OPEN_THREAD: thread_note_set */
     uint32_t suppress;       /* capture gives empty contexts while > 0 */
     uint32_t ending;         /* enum observed_end of the attach that is being left */
     uintptr_t building;      /* stack pointer of the capture that reads slots now, 0: none */

@@ -10,23 +10,28 @@
  */
 #include "context/draft.h"
 
+#include "context/pool/blocks.h"
 #include "context/slot_counts.h"
 #include "context/thread.h"
 #include "context/variables.h"
 #include "slots/words.h"
 #include "slots/keys.h"
 
-static APART struct context *copy(struct thread *thread, struct context *snapshot)
+/* Nothing that a draft may be of is kept in a list (context_alloc). */
+static inline __attribute__((always_inline)) struct context *copy(struct thread *thread,
+                                                                  struct context *snapshot)
 {
     int32_t snapshot_refs = thread->snapshot.stale_refs;
-    struct context *draft = context_alloc(false);
+    char *memory = blocks_alloc(thread);
+    struct context *draft;
 
-    if (!draft) {
+    if (unlikely(!memory)) {
         context_drop_snapshot(thread);
         return NULL;
     }
+    draft = (struct context *)(void *)(memory + context_before);
     context_copy_values(draft, snapshot);
-    if (draft->vars)
+    if (unlikely(draft->vars))
         vars_ref(draft->vars);
     atomic_store_explicit(&draft->refs, REFS_BATCH + 1, memory_order_relaxed);
     flush_begin(thread);
@@ -38,7 +43,7 @@ static APART struct context *copy(struct thread *thread, struct context *snapsho
     return draft;
 }
 
-struct context *draft_begin(struct thread *thread)
+static inline __attribute__((always_inline)) struct context *make_draft(struct thread *thread)
 {
     struct context *snapshot = thread->snapshot.context;
 
@@ -55,12 +60,18 @@ struct context *draft_begin(struct thread *thread)
                : copy(thread, snapshot);
 }
 
+struct context *draft_begin(struct thread *thread)
+{
+    return make_draft(thread);
+}
+
 /* Where a handler that sets keys has come in between, nothing is known of them. */
-static void draft_write(struct thread *thread, unsigned key_index, void *value)
+static inline __attribute__((always_inline)) void draft_write(struct thread *thread,
+                                                              unsigned key_index, void *value)
 {
     struct context *draft = thread->snapshot.draft;
 
-    if (draft == NO_DRAFT && !(draft = draft_begin(thread)))
+    if (draft == NO_DRAFT && !(draft = make_draft(thread)))
         return;
     if (value && !atomic_load_explicit(&keys_had_value[key_index], memory_order_relaxed))
         thread->snapshot.has_news = true;
@@ -69,7 +80,8 @@ static void draft_write(struct thread *thread, unsigned key_index, void *value)
     thread->snapshot.draft = draft;
 }
 
-void draft_note(struct thread *thread, unsigned key_index, void *value)
+static inline __attribute__((always_inline)) void note_set(struct thread *thread,
+                                                           unsigned key_index, void *value)
 {
     struct context *snapshot = thread->snapshot.context;
 
@@ -93,6 +105,11 @@ void draft_note(struct thread *thread, unsigned key_index, void *value)
     }
 }
 
+void draft_note(struct thread *thread, unsigned key_index, void *value)
+{
+    note_set(thread, key_index, value);
+}
+
 int draft_set_key(unsigned key, const void *value, int (*real)(unsigned, const void *),
                   size_t number, struct thread *thread)
 {
@@ -101,7 +118,7 @@ int draft_set_key(unsigned key, const void *value, int (*real)(unsigned, const v
     const struct context *snapshot = thread->snapshot.context;
 
     if (error == 0 && snapshot && snapshot->key[key_index] != value)
-        draft_note(thread, key_index, (void *)(uintptr_t)value);
+        note_set(thread, key_index, (void *)(uintptr_t)value);
     return error;
 }
 

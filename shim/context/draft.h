@@ -38,24 +38,54 @@ void draft_settle(struct thread *thread);
 /* It is right again; its references are to be handed out, if there are any. */
 struct context *draft_end(struct thread *thread);
 
-/* context_capture of a thread whose snapshot is one, where that takes no more than to end it. */
-static inline struct context *draft_take(struct thread *thread, unsigned family)
+/* May it be handed out, by what is no more than a comparison. */
+static inline __attribute__((always_inline)) bool draft_may_go(const struct thread *thread,
+                                                               const struct context *draft)
 {
-    struct context *draft = thread->snapshot.draft;
+    return likely(draft != NO_DRAFT && thread_is_plain(thread) && thread->snapshot.stale_refs > 0 &&
+                  !slots_have_copied &&
+                  draft->epoch == atomic_load_explicit(&slots_epoch, memory_order_relaxed) &&
+                  coroutine_is_main_stack(thread));
+}
 
-    if (unlikely(draft == NO_DRAFT || !thread_is_plain(thread) ||
-                 thread->snapshot.stale_refs <= 0 || slots_have_copied ||
-                 draft->epoch != atomic_load_explicit(&slots_epoch, memory_order_relaxed) ||
-                 !coroutine_is_main_stack(thread)))
-        return NULL;
-    if (unlikely(thread->snapshot.has_news || !draft->key[thread->snapshot.witness]))
-        draft_settle(thread);
+static inline __attribute__((always_inline)) bool draft_is_settled(const struct thread *thread,
+                                                                   const struct context *draft)
+{
+    return likely(!thread->snapshot.has_news && draft->key[thread->snapshot.witness]);
+}
+
+static inline __attribute__((always_inline)) struct context *
+draft_hand_out(struct thread *thread, struct context *draft, unsigned family)
+{
     thread->snapshot.refs = thread->snapshot.stale_refs - 1;
     thread->snapshot.stale_refs = 0;
     atomic_signal_fence(memory_order_seq_cst);
     thread->snapshot.draft = NO_DRAFT;
     thread->snapshot.tally[family]++;
     return draft;
+}
+
+/* context_capture of a thread whose snapshot is one, where that takes no more than to end it. */
+static inline struct context *draft_take(struct thread *thread, unsigned family)
+{
+    struct context *draft = thread->snapshot.draft;
+
+    if (!draft_may_go(thread, draft))
+        return NULL;
+    if (!draft_is_settled(thread, draft))
+        draft_settle(thread);
+    return draft_hand_out(thread, draft, family);
+}
+
+/* The same without a call: NULL also where one is needed. */
+static inline __attribute__((always_inline)) struct context *draft_try(struct thread *thread,
+                                                                       unsigned family)
+{
+    struct context *draft = thread->snapshot.draft;
+
+    if (unlikely(!draft_may_go(thread, draft) || !draft_is_settled(thread, draft)))
+        return NULL;
+    return draft_hand_out(thread, draft, family);
 }
 
 #endif

@@ -201,21 +201,28 @@ int context_set_number(unsigned key, const void *value, int (*real)(unsigned, co
 int context_set_open(unsigned key, const void *value, int (*real)(unsigned, const void *),
                      void **place);
 
-/* context_set_number, first by the ways above. */
-static inline __attribute__((always_inline)) int
-set_carried(unsigned key, size_t number, const void *value, int (*real)(unsigned, const void *))
+/* context_set_number, first by the ways above; *real: the C library's function, which is read where it is called. */
+static inline __attribute__((always_inline)) int set_carried(unsigned key, size_t number,
+                                                             const void *value, void *const *real)
 {
+    typedef int setter(unsigned, const void *);
     struct thread *thread = thread_self;
+    struct context *own;
 
     if (likely(set_try_draft(thread, number, value)))
-        return real(key, value);
+        return ((setter *)*real)(key, value);
+    own = thread->attached;
     if (likely(set_is_open(thread, CONTEXT_OPEN))) {
-        *key_at(thread->attached, number) = (void *)(uintptr_t)value;
+        *key_at(own, number) = (void *)(uintptr_t)value;
         return 0;
     }
-    if (likely(set_is_open(thread, CONTEXT_OPEN_THREAD)))
-        return context_set_open(key, value, real, key_at(thread->attached, number));
-    return context_set_number(key, value, real, number);
+    if (likely(set_is_open(thread, CONTEXT_OPEN_THREAD))) {
+        if (unlikely(key / KEYS_TOGETHER != thread->set_last))
+            return context_set_open(key, value, (setter *)*real, key_at(own, number));
+        *key_at(own, number) = (void *)(uintptr_t)value;
+        return ((setter *)*real)(key, value);
+    }
+    return context_set_number(key, value, (setter *)*real, number);
 }
 
 /* ---- threads that the program starts ---- */

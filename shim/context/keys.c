@@ -59,8 +59,10 @@ int context_set_open(unsigned key, const void *value, int (*real)(unsigned, cons
 {
     int error = real(key, value);
 
-    if (error == 0)
+    if (error == 0) {
         *place = (void *)(uintptr_t)value;
+        thread_note_set(thread_self, key, value);
+    }
     return error;
 }
 
@@ -77,7 +79,9 @@ int context_set_number(unsigned key, const void *value, int (*real)(unsigned, co
 int context_set_key(unsigned key, unsigned key_index, const void *value,
                     int (*real)(unsigned, const void *))
 {
-    return set_carried(key, (size_t)key_index + 1, value, real);
+    void *function = (void *)real;
+
+    return set_carried(key, (size_t)key_index + 1, value, &function);
 }
 
 /*

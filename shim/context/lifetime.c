@@ -202,14 +202,19 @@ static APART void free_any(struct context *context)
 }
 
 /* What most contexts are: nothing waits for their end. */
+static inline __attribute__((always_inline)) bool is_free_at_once(const struct context *context)
+{
+    return likely(!dangling_on &&
+                  !(context->flags & (CONTEXT_WATCHED | CONTEXT_TAGGED | CONTEXT_COUNTED)) &&
+                  !context->vars && !slots_have_owned_keys && !slots_owns_values &&
+                  !atomic_load_explicit(&contexts_looked_at, memory_order_relaxed));
+}
+
 void context_free(struct context *context)
 {
     struct thread *thread = thread_self;
 
-    if (unlikely(dangling_on ||
-                 context->flags & (CONTEXT_WATCHED | CONTEXT_TAGGED | CONTEXT_COUNTED) ||
-                 context->vars || slots_have_owned_keys || slots_owns_values ||
-                 atomic_load_explicit(&contexts_looked_at, memory_order_relaxed))) {
+    if (unlikely(!is_free_at_once(context))) {
         free_any(context);
         return;
     }
@@ -259,34 +264,27 @@ void context_flush_releases(struct thread *thread)
     flush_end(thread);
 }
 
-/*
- * Contexts with counted values are let go at once, because a destructor may wait for them. The last
- * known reference is let go at once too: a batch would keep a dead context until this thread's next
- * task. What remains in batches is owed to contexts that their owner still caches.
- */
-void context_release_slow(struct thread *thread, struct context *context)
+/* The batch is full. */
+static APART void release_batch(struct thread *thread, struct context *context)
 {
-    if (thread == &thread_unknown) {
-        context_put(context, 1);
-        return;
-    }
-    if (context == thread->deferred.context) { /* the batch is full */
-        if (unlikely(slot_counts_on))
-            slot_counts_tell_deferred(thread);
-        flush_begin(thread);
-        thread->deferred.releases = DEFERRED_MAX;
-        thread->deferred.context = NULL;
-        context_put(context, DEFERRED_MAX);
-        flush_end(thread);
-        return;
-    }
-    /* Whoever has the only one can take another, and nobody else. */
-    if (atomic_load_explicit(&context->refs, memory_order_acquire) == 1) {
-        if (unlikely(slot_counts_on))
-            slot_counts_add(thread, context, 0, 1);
-        context_free(context);
-        return;
-    }
+    if (unlikely(slot_counts_on))
+        slot_counts_tell_deferred(thread);
+    flush_begin(thread);
+    thread->deferred.releases = DEFERRED_MAX;
+    thread->deferred.context = NULL;
+    context_put(context, DEFERRED_MAX);
+    flush_end(thread);
+}
+
+static APART void release_last(struct thread *thread, struct context *context)
+{
+    if (unlikely(slot_counts_on))
+        slot_counts_add(thread, context, 0, 1);
+    context_free(context);
+}
+
+static APART void release_another(struct thread *thread, struct context *context)
+{
     if (context->flags & (CONTEXT_COUNTED | CONTEXT_ONCE)) {
         if (unlikely(slot_counts_on))
             slot_counts_add(thread, context, 0, 1);
@@ -297,6 +295,28 @@ void context_release_slow(struct thread *thread, struct context *context)
     thread->deferred.context = context;
     thread->deferred.from = DEFERRED_MAX;
     thread->deferred.releases = DEFERRED_MAX - 1;
+}
+
+/*
+ * Contexts with counted values are let go at once, because a destructor may wait for them. The last
+ * known reference is let go at once too: a batch would keep a dead context until this thread's next
+ * task. What remains in batches is owed to contexts that their owner still caches.
+ */
+void context_release_slow(struct thread *thread, struct context *context)
+{
+    if (unlikely(thread == &thread_unknown)) {
+        context_put(context, 1);
+    } else if (context == thread->deferred.context) {
+        release_batch(thread, context);
+    } else if (atomic_load_explicit(&context->refs, memory_order_acquire) != 1) {
+        release_another(thread, context);
+    } else if (likely(!slot_counts_on) && is_free_at_once(context)) {
+        /* Whoever has the only one can take another, and nobody else. */
+        thread->contexts.gone++;
+        blocks_free(thread, context_copied(context));
+    } else {
+        release_last(thread, context);
+    }
 }
 
 void context_discard(struct context *context)

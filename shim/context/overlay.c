@@ -228,7 +228,14 @@ int overlay_set_key(struct thread *thread, unsigned key, unsigned key_index, con
     part->set[key_index / 64] |= (uint64_t)1 << key_index % 64;
     over->flags |= CONTEXT_TOUCHED;
     /* From now on nothing of the above is needed: until the task hands over, or a key comes or goes. */
-    if (!slots_have_owned_keys && !origins_on && !dangling_on)
-        over->flags |= thread->frame_mark & FRAME_THREAD ? CONTEXT_OPEN_THREAD : CONTEXT_OPEN;
+    if (!slots_have_owned_keys && !origins_on && !dangling_on) {
+        if (!(thread->frame_mark & FRAME_THREAD)) {
+            over->flags |= CONTEXT_OPEN;
+            return 0;
+        }
+        over->flags |= CONTEXT_OPEN_THREAD;
+        thread->set_last = KEYS_TOGETHER_NONE; /* it may be of the block's last thread */
+        thread_note_set(thread, key, value);
+    }
     return 0;
 }

@@ -70,6 +70,20 @@ void context_flush_releases(struct thread *thread);
 void context_flush_batch(struct thread *thread);
 void context_drop_lent(struct thread *thread);
 
+/*
+ * The C library has so many of a thread's values together: the first lie in the thread, memory for others is asked for with
+ * the first of them that is not NULL. Once there is any, a set of one is not refused.
+ */
+enum { KEYS_TOGETHER = 32 };
+#define KEYS_TOGETHER_NONE UINT32_MAX
+
+/* The C library has a value of the thread's for the key, and memory for those that lie with it. */
+static inline void thread_note_set(struct thread *thread, unsigned key, const void *value)
+{
+    if (value || key < KEYS_TOGETHER)
+        thread->set_last = key / KEYS_TOGETHER;
+}
+
 void thread_fork_lock(void);
 void thread_fork_unlock(bool is_child);
 

@@ -69,7 +69,7 @@ def _run_job(job, repeat):
 
 def best(runs):
     """The run with the fewest instructions: timers and wake-ups only ever add some."""
-    return min(runs, key=lambda counts: counts.instructions)
+    return min(runs, key=lambda counts: counts.steady)
 
 
 def system_calls(plain, shimmed):
@@ -101,8 +101,8 @@ def figure(plain_runs, shimmed_runs, names=(SHIM_NAME,), alongside=False):
     beyond = {} if alongside else system_calls(plain_runs, shimmed_runs)
     by_name = max(kernel, beyond, key=lambda calls: sum(calls.values()))
     return {
-        "base": round(plain.each(plain.instructions), 2),
-        "extra": round(shimmed.each(shimmed.instructions) - plain.each(plain.instructions), 2),
+        "base": round(plain.each(plain.steady), 2),
+        "extra": round(shimmed.each(shimmed.steady) - plain.each(plain.steady), 2),
         "mallocs": more(measure.MALLOCS, measure.MALLOCS),
         "locks": more(measure.LOCKS, measure.LOCKS),
         "lookups": more(measure.LOOKUPS, measure.LOOKUPS),

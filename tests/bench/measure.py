@@ -73,6 +73,9 @@ KERNEL = {"syscall", "mmap", "munmap", "madvise", "mprotect", "mincore", "open",
 # System calls that make a thread sleep or wake another: how often they are needed is the scheduler's
 # to say, and differs from run to run of one program. (GLib calls futex by syscall.)
 CHANCE = {"futex", "syscall", "read", "write", "poll", "epoll_wait", "sched_yield", "clock_nanosleep"}
+# What a thread runs of the C library's when it has to wait, or does so no more: as chance has it.
+WAITS = {"__futex_abstimed_wait_common", "__pthread_enable_asynccancel", "__pthread_disable_asynccancel",
+         "__lll_lock_wait", "__lll_lock_wait_private", "__lll_lock_wake", "__lll_lock_wake_private"}
 HASHES = {"map.c", "pointers.c", "values.c", "elf_dynsym.c", "elf_find.c", "table_gpr.c", "bypass.c"}
 
 
@@ -254,6 +257,12 @@ class Counts:
 
     def each(self, number):
         return number / self.handoffs
+
+    @property
+    def steady(self):
+        """All instructions but those of waiting, which a busy machine has more of."""
+        return self.instructions - sum(cost for (_, name), cost in self.functions.items()
+                                       if re.sub(r"(@.*|'\d+)$", "", name) in WAITS)
 
     def calls_of(self, names):
         return sum(self.calls[name] for name in names)

@@ -71,12 +71,18 @@ static inline void *core_get(pthread_key_t key)
                                             : thread->attached->key[key_index - 1];
 }
 
+static inline __attribute__((always_inline)) int core_set_by(pthread_key_t key, const void *value,
+                                                             int (*real)(unsigned, const void *))
+{
+    void *function = (void *)real;
+
+    return set_carried(key, key_index_of[key], value, &function);
+}
+
 static inline __attribute__((always_inline)) int core_set(pthread_key_t key, const void *value)
 {
-    unsigned key_index = key_index_of[key];
-
-    return key_index ? set_carried(key, key_index, value, pthread_setspecific)
-                     : pthread_setspecific(key, value);
+    return key_index_of[key] ? core_set_by(key, value, pthread_setspecific)
+                             : pthread_setspecific(key, value);
 }
 
 /* Runs call(arg) in `context`, whose reference it takes over. */

@@ -134,9 +134,9 @@ START_TEST(test_draft_has_nothing_that_the_c_library_refused)
 
     core_set(keys[0], number(1));
     context_release(context_capture(FAMILY_UNIT));
-    ck_assert_int_eq(set_carried(keys[1], key_index_of[keys[1]], number(9), refuse), ENOMEM);
+    ck_assert_int_eq(core_set_by(keys[1], number(9), refuse), ENOMEM);
     core_set(keys[0], number(2));
-    ck_assert_int_eq(set_carried(keys[1], key_index_of[keys[1]], number(9), refuse), ENOMEM);
+    ck_assert_int_eq(core_set_by(keys[1], number(9), refuse), ENOMEM);
     context = context_capture(FAMILY_UNIT);
     ck_assert_ptr_null(context->key[key_index_of[keys[1]] - 1]);
     ck_assert_ptr_eq(context->key[key_index_of[keys[0]] - 1], number(2));
@@ -570,8 +570,6 @@ END_TEST
 
 static void set_own(void *unused)
 {
-    unsigned k = key_index_of[keys[2]] - 1u;
-
     (void)unused;
     set_all(4);
     set_all(9);
@@ -580,7 +578,7 @@ static void set_own(void *unused)
         if (value_in(9, i) != value_in(1, i))
             ck_assert_ptr_eq(pthread_getspecific(keys[i]), value_in(9, i));
     }
-    ck_assert_int_eq(set_carried(keys[2], k + 1u, number(1), refuse), ENOMEM);
+    ck_assert_int_eq(core_set_by(keys[2], number(1), refuse), ENOMEM);
     ck_assert_ptr_eq(core_get(keys[2]), value_in(9, 2));
 }
 
@@ -592,6 +590,42 @@ START_TEST(test_thread_has_what_it_sets_in_the_c_library_too)
     pthread_join(core_thread(set_own, NULL), NULL);
     look_for(&first);
     empty_all();
+    ck_assert_int_eq(core_alive(), 0);
+}
+END_TEST
+
+/* The C library has memory for a thread's first keys only, and asks for more where one of the others is set. */
+enum { FIRST = 0, OTHER = 40 };
+
+static void set_other(void *unused)
+{
+    (void)unused;
+    core_set(keys[OTHER], number(3));
+}
+
+static void be_refused(void *unused)
+{
+    (void)unused;
+    ck_assert_uint_eq(keys[FIRST] / KEYS_TOGETHER, 0);
+    ck_assert_uint_eq(keys[OTHER] / KEYS_TOGETHER, 1);
+    ck_assert_uint_eq(keys[OTHER + 1] / KEYS_TOGETHER, 1);
+    ck_assert_int_eq(core_set(keys[OTHER], NULL), 0);
+    ck_assert_int_eq(core_set_by(keys[OTHER + 1], number(1), refuse), ENOMEM);
+    ck_assert_ptr_null(core_get(keys[OTHER + 1]));
+    ck_assert_int_eq(core_set(keys[FIRST], number(2)), 0);
+    ck_assert_int_eq(core_set(keys[OTHER], NULL), 0);
+    ck_assert_int_eq(core_set_by(keys[OTHER], number(1), refuse), ENOMEM);
+    ck_assert_ptr_null(core_get(keys[OTHER]));
+    core_run(context_capture(FAMILY_UNIT), set_other, NULL);
+    ck_assert_int_eq(core_set_by(keys[OTHER], number(1), refuse), ENOMEM);
+    ck_assert_ptr_null(core_get(keys[OTHER]));
+}
+
+START_TEST(test_thread_has_nothing_that_the_c_library_refused)
+{
+    empty_all();
+    pthread_join(core_thread(set_other, NULL), NULL); /* and the next has its block */
+    pthread_join(core_thread(be_refused, NULL), NULL);
     ck_assert_int_eq(core_alive(), 0);
 }
 END_TEST
@@ -802,6 +836,7 @@ int main(void)
     tcase_add_test(tests, test_task_that_jumps_out_takes_its_values_along);
     tcase_add_test(tests, test_task_sees_nothing_of_a_key_that_was_made_again);
     tcase_add_test(tests, test_thread_has_what_it_sets_in_the_c_library_too);
+    tcase_add_test(tests, test_thread_has_nothing_that_the_c_library_refused);
     tcase_add_test(tests, test_draft_has_no_value_of_a_key_with_a_destructor);
     tcase_add_test(tests, test_draft_that_is_a_copy_keeps_the_variables_too);
     tcase_add_test(tests, test_blocks_are_nobody_elses_and_used_again);

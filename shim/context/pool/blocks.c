@@ -34,7 +34,7 @@ _Static_assert(sizeof(struct chunk) == 64, "blocks begin at a line");
 
 static size_t block_size;
 static uint32_t blocks_in_chunk; /* 0: they are mem.h's */
-static uint32_t chain_length;
+uint32_t blocks_chain_length;
 static struct lock blocks_lock;
 static struct chunk *chunks_free; /* with free blocks */
 static struct chunk *chunk_empty; /* the one of them of which none is used */
@@ -43,14 +43,14 @@ void blocks_begin(size_t size)
 {
     block_size = (size + 15) & ~(size_t)15;
     blocks_in_chunk = (uint32_t)((RECORD_CHUNK_SIZE - sizeof(struct chunk)) / block_size);
-    chain_length = (uint32_t)(CHAIN_BYTES / block_size);
-    if (chain_length > CHAIN_MAX)
-        chain_length = CHAIN_MAX;
+    blocks_chain_length = (uint32_t)(CHAIN_BYTES / block_size);
+    if (blocks_chain_length > CHAIN_MAX)
+        blocks_chain_length = CHAIN_MAX;
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
     blocks_in_chunk = 0;
 #endif
     if (blocks_in_chunk < CHUNK_MIN)
-        blocks_in_chunk = chain_length = 0;
+        blocks_in_chunk = blocks_chain_length = 0;
 }
 
 static struct chunk *chunk_of(const void *block)
@@ -113,7 +113,7 @@ static struct block *chain_take(uint32_t *count)
     if (chunk == chunk_empty)
         chunk_empty = NULL;
     first = last = chunk->free;
-    for (*count = 1; *count < chain_length && last->next; (*count)++)
+    for (*count = 1; *count < blocks_chain_length && last->next; (*count)++)
         last = last->next;
     chunk->free = last->next;
     last->next = NULL;
@@ -157,7 +157,7 @@ static void chain_give(struct block *chain)
     }
 }
 
-static __attribute__((noinline)) void *alloc_slow(struct thread *thread)
+void *blocks_alloc_slow(struct thread *thread)
 {
     struct block *block;
 
@@ -174,7 +174,7 @@ static __attribute__((noinline)) void *alloc_slow(struct thread *thread)
     block = thread->blocks.other;
     if (block) {
         thread->blocks.other = NULL;
-        thread->blocks.count = chain_length;
+        thread->blocks.count = blocks_chain_length;
     } else if (!(block = chain_take(&thread->blocks.count))) {
         return NULL;
     }
@@ -183,19 +183,10 @@ static __attribute__((noinline)) void *alloc_slow(struct thread *thread)
     return block;
 }
 
-void *blocks_alloc(struct thread *thread)
+void blocks_free_slow(struct thread *thread, void *freed)
 {
-    struct block *block = thread->blocks.chain;
+    struct block *block = freed;
 
-    if (unlikely(!block))
-        return alloc_slow(thread);
-    thread->blocks.chain = block->next;
-    thread->blocks.count--;
-    return block;
-}
-
-static __attribute__((noinline)) void free_slow(struct thread *thread, struct block *block)
-{
     if (!blocks_in_chunk) {
         mem_free(block, block_size);
         return;
@@ -211,19 +202,6 @@ static __attribute__((noinline)) void free_slow(struct thread *thread, struct bl
     block->next = NULL;
     thread->blocks.chain = block;
     thread->blocks.count = 1;
-}
-
-void blocks_free(struct thread *thread, void *block)
-{
-    struct block *freed = block;
-
-    if (unlikely(thread->blocks.count >= chain_length)) { /* thread_unknown's is */
-        free_slow(thread, freed);
-        return;
-    }
-    freed->next = thread->blocks.chain;
-    thread->blocks.chain = freed;
-    thread->blocks.count++;
 }
 
 void blocks_flush(struct thread *thread)

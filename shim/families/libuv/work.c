@@ -5,6 +5,7 @@
  * work callback borrows it; the after-callback takes everything out first, because the user's
  * callback may free the request or queue it again. libuv calls it exactly once, also when cancelled.
  */
+#include "context/draft.h"
 #include "context/fast.h"
 #include "context/front_out.h"
 #include "context/thread.h"
@@ -233,6 +234,21 @@ static APART int queue_slow(struct uv_loop_s *loop, struct uv_work_s *request, w
     return REAL_KNOWN(uv_queue_work)(loop, request, run_work, run_after);
 }
 
+/* The same where a value has changed since the last handoff, and nothing need be called. */
+static APART int queue_changed(struct uv_loop_s *loop, struct uv_work_s *request,
+                               work_callback *work, after_callback *after)
+{
+    struct uv_request *words = (struct uv_request *)request;
+    struct context *context = draft_try(thread_self, FAMILY_UV_WORK);
+
+    if (unlikely(!context))
+        return queue_slow(loop, request, work, after);
+    words->reserved[WORD_FUNCTION] = (void *)work;
+    words->reserved[WORD_AFTER] = (void *)after;
+    words->reserved[WORD_CONTEXT] = context;
+    return REAL_KNOWN(uv_queue_work)(loop, request, run_work, run_after);
+}
+
 /*
  * Where the jump leads once it is known that requests have words to spare and where the real function
  * is. It goes there by a jump, because that fails for a missing work callback only.
@@ -244,8 +260,10 @@ static int queue_in_words(struct uv_loop_s *loop, struct uv_work_s *request, wor
     struct context *context;
 
     __asm__("" : "+r"(loop)); /* or the compiler keeps it elsewhere for the call that is not made */
-    if (unlikely(!work || !after || !(context = context_try_capture(FAMILY_UV_WORK))))
+    if (unlikely(!work || !after))
         return queue_slow(loop, request, work, after);
+    if (unlikely(!(context = context_try_capture(FAMILY_UV_WORK))))
+        return queue_changed(loop, request, work, after);
     words->reserved[WORD_FUNCTION] = (void *)work;
     words->reserved[WORD_AFTER] = (void *)after;
     words->reserved[WORD_CONTEXT] = context;

@@ -78,26 +78,28 @@ GETSPECIFIC(pthread_getspecific)
 GETSPECIFIC(__pthread_getspecific)
 GETSPECIFIC(tss_get)
 
-static inline int set(unsigned key, const void *value, int (*real)(unsigned, const void *))
+static inline __attribute__((always_inline)) int set(unsigned key, const void *value,
+                                                     enum hook_id id)
 {
     size_t number = likely(key < KEYS_MAX) ? key_index_of[key] : 0; /* key index and one */
 
     __asm__("" : "+r"(number)); /* or its low byte is looked at once more, elsewhere */
-    return likely(!number) ? real(key, value) : set_carried(key, number, value, real);
+    return likely(!number) ? ((int (*)(unsigned, const void *))hook_real[id])(key, value)
+                           : set_carried(key, number, value, &hook_real[id]);
 }
 
 int hook_pthread_setspecific(unsigned key, const void *value)
 {
-    return set(key, value, REAL_LIBC(pthread_setspecific));
+    return set(key, value, HOOK_pthread_setspecific);
 }
 
 int hook___pthread_setspecific(unsigned key, const void *value)
 {
-    return set(key, value, REAL_LIBC(__pthread_setspecific));
+    return set(key, value, HOOK___pthread_setspecific);
 }
 
 /* glibc's tss_set answers thrd_success (0) or thrd_error (2); the overlay's ENOMEM is the latter. */
 int hook_tss_set(unsigned key, void *value)
 {
-    return set(key, value, (int (*)(unsigned, const void *))REAL_LIBC(tss_set)) ? 2 : 0;
+    return set(key, value, HOOK_tss_set) ? 2 : 0;
 }

@@ -70,6 +70,12 @@ bool slots_kind_parse(const char *name, enum slot_kind *kind)
 
 void slots_create(bool with_destructor)
 {
+    /* The C library keeps 32 keys together: sixty-four and one do not fill what they lie in, so that a key of somebody
+     * else's does not bring them to ask for more. */
+    pthread_key_t first;
+
+    if (pthread_key_create(&first, NULL))
+        abort();
     for (int i = 0; i < SLOT_MAX; i++) {
         if (pthread_key_create(keys[i], with_destructor ? count_destroyed : NULL))
             abort();

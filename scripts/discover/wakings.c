@@ -132,6 +132,16 @@ static uint32_t find_busy(const struct place *waker)
     return found;
 }
 
+/* A worker tells that it has done something, and nobody waits for that: it hands over nothing to its like. */
+static bool is_its_like(uint32_t waker, uint32_t thread)
+{
+    uint32_t one = states[waker].start_stack, other = states[thread].start_stack;
+    struct place start = place_in(one, facts_inner(one)),
+                 others = place_in(other, facts_inner(other));
+
+    return states[waker].start_channel && same_place(&start, &others);
+}
+
 /* What they did from their start on was the tasks. */
 static void add_tasks(struct channel *channel, const struct channel *start)
 {
@@ -150,7 +160,8 @@ static void tell_busy(struct waking *waking)
         struct place waker = place_in(wake->stack, facts_inner(wake->stack));
         uint32_t thread = waker.function ? find_busy(&waker) : UINT32_MAX;
         unsigned before = channels_count;
-        struct channel *channel = thread == UINT32_MAX || thread == wake->thread
+        struct channel *channel = thread == UINT32_MAX || thread == wake->thread ||
+                                          is_its_like(wake->thread, thread)
                                       ? NULL
                                       : channel_of(wake, states[thread].start_stack, waking->by);
 

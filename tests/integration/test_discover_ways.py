@@ -105,3 +105,12 @@ def by_clang(level, tmp_path):
     baton("discover", "-o", conf, "--", bare).says("right 0 wrong 40")
     expect(re.search(r"^main\+0x[0-9a-f]+\(kind=stdfunction,obj=2\)$", conf.read_text(), re.M), conf.read_text())
     baton("run", "--config", conf, "--", bare).ok().quiet().says("right 40 wrong 0")
+
+
+@needs("Zydis")
+@test("discover: a worker that tells that it is done, which nobody waits for, hands over nothing to one of its kind that never waited")
+@looks_again
+def done_is_no_handoff():
+    data, left = found_in(PROGRAMS / "discover_done")
+    expect(data["carry"] == ["tls:current_request"] and "tls:text" in left, data)
+    expect(("worker", "worker") not in {(way["from"], way["to"]) for way in data["handoffs"]}, data)

@@ -309,6 +309,7 @@ static bool claim_start(void)
 
     if (!atomic_compare_exchange_strong(&start_claim, &none, arch_tp()))
         return false;
+    elf_know_loader();
     sandbox_begin(elf_libc);
     atomic_store(&start_process, sandbox_getpid());
     return true;

@@ -101,6 +101,10 @@ typedef int elf_loader_walker(int (*callback)(struct dl_phdr_info *info, size_t 
                               void *arg);
 extern elf_loader_walker *elf_loader_walk __attribute__((visibility("hidden")));
 
+/* The two, where the loader's list was not there yet when this library was relocated: in a program that refers to _r_debug,
+ * of which it has a copy then, or opened the library. Before anything else is looked for. */
+void elf_know_loader(void);
+
 /* Where malloc's first heap ends, which the C library notes: sbrk(0), by nobody's name and without the system. 0: there is
  * none, or it is not known. */
 uintptr_t elf_heap_end(void);

@@ -95,6 +95,9 @@ struct elf_table elf_module_table(const struct elf_module *module);
 
 /* The loader's list */
 
+/* A function of the C library, by the loader's list alone; NULL: not found. */
+void *elf_of_libc(const char *name);
+
 /* dl_iterate_phdr, which waits for nobody that this process does not have: all walks go through here. */
 int elf_iterate(int (*callback)(struct dl_phdr_info *info, size_t size, void *arg), void *arg);
 /* dlpi_adds and dlpi_subs as the loader told them last. */

@@ -111,6 +111,14 @@ uintptr_t elf_stack_end(void)
     return end;
 }
 
+void elf_know_loader(void)
+{
+    if (!auxv_stack)
+        auxv_stack = (const long *)elf_stack_end();
+    if (!elf_loader_walk)
+        elf_loader_walk = (elf_loader_walker *)elf_of_libc("dl_iterate_phdr");
+}
+
 static int elf_visit_loaded(const struct elf_module *module, void *arg)
 {
     struct elf_loaded_list *list = arg;

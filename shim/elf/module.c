@@ -317,13 +317,8 @@ static void elf_module_of_header(const struct link_map *map, const elf_ehdr *hea
     elf_module_fill(&info, false, out);
 }
 
-#ifdef DLFO_EH_SEGMENT_TYPE /* these headers know of it */
-/*
- * By name and not by reference: a reference, also a weak one, binds this library to the version of the C
- * library that brought the function, and an older one would refuse every program that loads it. The C
- * library lies where its map says, so nobody need be asked where its header is.
- */
-static elf_object_finder *elf_search_object_finder(void)
+/* The C library lies where its map says, so nobody need be asked where its header is. */
+void *elf_of_libc(const char *name)
 {
     for (const struct link_map *map = _r_debug.r_map; map; map = map->l_next) {
         struct elf_module module;
@@ -332,21 +327,25 @@ static elf_object_finder *elf_search_object_finder(void)
         if (!map->l_prev || !map->l_addr || strncmp(elf_base_name(map->l_name), "libc.so.", 8) != 0)
             continue;
         elf_module_of_header(map, (const elf_ehdr *)map->l_addr, &module);
-        return elf_dynsym_find(&module, "_dl_find_object", NULL, ELF_FUNC, &symbol) &&
-                       !symbol.is_ifunc
-                   ? (elf_object_finder *)symbol.value
+        return elf_dynsym_find(&module, name, NULL, ELF_FUNC, &symbol) && !symbol.is_ifunc
+                   ? (void *)symbol.value
                    : NULL;
     }
     return NULL;
 }
 
+#ifdef DLFO_EH_SEGMENT_TYPE /* these headers know of it */
+/*
+ * By name and not by reference: a reference, also a weak one, binds this library to the version of the C
+ * library that brought the function, and an older one would refuse every program that loads it.
+ */
 elf_object_finder *elf_find_object_finder(void)
 {
     static elf_object_finder *finder;
     static bool is_known; /* threads that come at the same time write the same */
 
     if (!__atomic_load_n(&is_known, __ATOMIC_ACQUIRE)) {
-        finder = elf_search_object_finder();
+        finder = (elf_object_finder *)elf_of_libc("_dl_find_object");
         __atomic_store_n(&is_known, true, __ATOMIC_RELEASE);
     }
     return finder;

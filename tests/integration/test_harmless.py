@@ -238,6 +238,15 @@ def own_names(settings):
         carry("key:request_key;name;locale;fenv;ioprio;tls:nothing", *words, env=settings).ok().says("4 of 4 right")
 
 
+@test("nor where the program has a copy of the loader's list, which is filled too late for what looks before anything runs",
+      each=({}, {"BATON_LIVE": "on"}, {"BATON_STRICT": "on", "BATON_MAX_AGE": 60}))
+def own_names_loader(settings):
+    words = "own_names_loader", "/libbaton.so"
+    plain(*words).wrong()
+    idle(*words).wrong()
+    carry("key:request_key;name;locale;fenv;ioprio;tls:nothing", *words, env=settings).ok().says("4 of 4 right")
+
+
 @test("the same of what `baton discover` preloads")
 def own_names_of_discover():
     after = baton("discover", "--json", "--", PROGRAMS / "own_names", "/libbaton-discover.so")

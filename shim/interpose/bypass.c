@@ -204,6 +204,14 @@ bool bypass_concerns(void *handle, const char *name, const void *caller)
     return handle != RTLD_DEFAULT || finds_real_itself(caller, id);
 }
 
+/* Ours, unless the loader is told that we have none (names_ask): who looks it up is told of what is there. */
+static void *ours_or(const char *name, void *address)
+{
+    void *exported = bypass_exported(name);
+
+    return exported ? exported : address;
+}
+
 /*
  * Where no library that came with the program has the function, our body asks who calls. That may be
  * anybody who was given the pointer, so there must be no choice.
@@ -218,14 +226,14 @@ void *bypass_answer(void *handle, const char *name, void *address)
     if (!address || id == HOOK_COUNT)
         return address;
     if (handle == RTLD_DEFAULT)
-        return bypass_exported(name);
+        return ours_or(name, address);
     real = hooks_real_startup(id);
     if (!real && elf_module_at(&is_indexed, &self)) {
         real = elf_lookup_global(name, &self, NULL, &copies);
         if (copies != 1)
             return address;
     }
-    return address == real ? bypass_exported(name) : address;
+    return address == real ? ours_or(name, address) : address;
 }
 
 /* ---- functions for keys that are not the C library's ---- */

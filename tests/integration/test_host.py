@@ -215,6 +215,27 @@ def later(name):
         after.same_as(before)
 
 
+@needs("libuv.so.1")
+@test("E21: what was opened for its opener alone is found by its handle, whoever has asked for its names in vain")
+def by_its_handle():
+    with tempfile.TemporaryDirectory() as folder:
+        _, library = built(folder, "c", "now")
+        main = Path(folder) / "main.c"
+        main.write_text('''#include <dlfcn.h>
+#include <stdio.h>
+int main(int argc, char **argv)
+{
+    void *uv = dlopen("libuv.so.1", RTLD_LAZY | RTLD_LOCAL), *asks = dlopen(argv[1], RTLD_NOW | RTLD_LOCAL);
+    return !(asks && uv && dlsym(uv, "uv_queue_work") && dlsym(uv, "uv_timer_start"));
+}
+''')
+        program = compiled("by-its-handle", main, "-ldl")
+        before = plain(program, library).ok()
+        idle(program, library).same_as(before)
+        for items in ("key:request_key", "tls:no_such_word"):
+            carry(items, program, library).same_as(before)
+
+
 def without_threads(said):
     """Before glibc 2.34 threads are libpthread's: once a library that needs it has been opened, nobody knows who else asks
     for its names (man 7 baton-limits)."""

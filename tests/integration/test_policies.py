@@ -351,3 +351,23 @@ def beside_word(policy):
 def freed_and_unmapped(policy, memory):
     plain("copy_freed", memory).wrong()
     carry(f"key:request_key,{policy}", "copy_freed", memory).ok().clean()
+
+
+ALONE = {"GC_MARKERS": "1"}  # no threads of the collector's own, which are still there at exit
+KEEPING = {"copy=32": "most", "string": "most", "clone=request_clone,free=request_free": "most", "ref=request_ref,unref=request_unref": "none"}
+
+
+@test("D16: a collector's value that only a context holds is gone with share, nothing with weak, the task's own where it is kept")
+def collected():
+    plain("collected", "dropped").ok().says("own 0 none 64 other 0\nmost collected\nall ended\n")
+    carry("key:request_key", "collected", "dropped", env=ALONE).wrong()
+    carry("key:request_key,weak", "collected", "dropped", env=ALONE).says("own 0 none 64 other 0\nmost collected\nall ended\n").clean()
+    carry("key:request_key", "collected", "kept", env=ALONE).says("own 64 none 0 other 0\nnone collected\nall ended\n").clean()
+    carry("key:request_key,weak", "collected", "kept", env=ALONE).says("own 1 none 63 other 0\nnone collected\nall ended\n").clean()
+
+
+@test("D16: a collector's value is each task's own when its copy, or its root, is kept as the guide says", each=tuple(KEEPING))
+def collected_and_kept(policy):
+    plain("collected", "dropped").says("own 0 none 64 other 0\nmost collected\nall ended\n")
+    after = carry(f"key:request_key,{policy}", "collected", "dropped", env=ALONE)
+    after.says(f"own 64 none 0 other 0\n{KEEPING[policy]} collected\nall ended\n").clean()

@@ -104,6 +104,36 @@ static int take_option(struct cli *cli, int argc, char **argv, int at)
     return words;
 }
 
+/* "run -- --carry key:a PROGRAM": behind the dashes it is the program's name, and there is none of that name. */
+static void say_behind_dashes(const struct cli *cli, int argc, char **argv)
+{
+    const char *name = cli->command->name;
+    char *right = joined("baton %s", name);
+    int at = 0;
+
+    for (unsigned i = 0; i < cli->given_count; i++) {
+        const struct cli_given *given = &cli->given[i];
+
+        right = joined("%s --%s", right, options[given->option].name);
+        if (given->value[0])
+            right = joined("%s %s", right, quoted(given->value));
+    }
+    while (at < argc && !strncmp(argv[at], "--", 2)) {
+        unsigned i = option_find(cli->command, argv[at] + 2);
+        bool has_value = i < OPTIONS_COUNT && options[i].value[0] && !strchr(argv[at], '=');
+
+        if (i == OPTIONS_COUNT)
+            break;
+        for (int end = at + 1 + has_value; at < end && at < argc; at++)
+            right = joined("%s %s", right, quoted(argv[at]));
+    }
+    if (!at || program_look(argv[0]))
+        return;
+    at += at < argc && !strcmp(argv[at], "--");
+    usage_error("%s: %s stands behind the --, where the program begins: %s -- %s", name,
+                clean(argv[0]), right, at < argc ? quoted(argv[at]) : "PROGRAM");
+}
+
 void cli_parse(struct cli *cli, int argc, char **argv)
 {
     int at = 0;
@@ -115,6 +145,8 @@ void cli_parse(struct cli *cli, int argc, char **argv)
         if (!strcmp(argv[at], "--")) {
             cli->dashes = cli->argc;
             at++;
+            if (!cli->argc && strstr(cli->command->synopsis, "PROGRAM"))
+                say_behind_dashes(cli, argc - at, argv + at);
             break;
         }
         if (argv[at][0] == '-' && argv[at][1]) {

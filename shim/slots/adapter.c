@@ -85,6 +85,8 @@ static const char *adapter_near(const char *path, size_t folder_len, const char 
                 continue;
             memcpy(name, entry->name, len - 3);
             name[len - 3] = '\0';
+            if (!*nearest && !strncmp(name, text, strlen(text)) && name[strlen(text)] == '-')
+                strcpy(nearest, name); /* openssl of openssl-libctx */
             if (config_name_distance(text, name) < best) {
                 best = config_name_distance(text, name);
                 strcpy(nearest, name);
@@ -93,6 +95,10 @@ static const char *adapter_near(const char *path, size_t folder_len, const char 
     }
     if (fd >= 0)
         sys_close(fd);
+    if (!*nearest && slots_calls.knows && slots_calls.knows(text)) {
+        fmt_buf(hint, sizeof hint, "auto, which knows what %s keeps? Or %s", text, why);
+        return hint;
+    }
     if (!*nearest)
         return why;
     fmt_buf(hint, sizeof hint, "adapter:%s? Or %s", nearest, why);

@@ -201,9 +201,38 @@ static void list_kinds(char *buf, size_t n)
     }
 }
 
+/* FUNCTION(kind=...), or a piece of one: kind=submit, submit=FUNCTION. What an item's option is called, too, is not asked. */
+static bool is_hook(const char *text)
+{
+    static const char words[][12] = {"kind",        "call", "submit",  "run",  "field",
+                                     "stdfunction", "drop", "virtual", "relay"};
+    size_t len = strcspn(text, "=");
+
+    for (unsigned i = 0; text[len] && i < sizeof words / sizeof *words; i++)
+        if (is_word(text, len, words[i]))
+            return true;
+    return strstr(text, "(kind=");
+}
+
+/* What belongs into another setting, or has another word. NULL: none of these. */
+static const char *meant_otherwise(const char *text)
+{
+    if (is_hook(text))
+        return "an item to carry; a hook, FUNCTION(kind=...), is for BATON_HOOKS, or --hook";
+    if (!strncmp(text, "preset:", 7))
+        fmt_buf(hint, sizeof hint, "an item to carry; a preset is for BATON_HOOKS, or --preset %s",
+                text + 7);
+    else if (slots_calls.knows && slots_calls.knows(text))
+        fmt_buf(hint, sizeof hint, "auto, which knows what %s keeps", text);
+    else
+        return NULL;
+    return hint;
+}
+
 static bool unknown_kind(const char *text, size_t len, struct slot_error *error)
 {
     char word[16], kinds[100];
+    const char *meant;
 
     if (*text == '"' || *text == '\'')
         return form_bad(error, text, "an item without quotes, as in key:request_key");
@@ -211,6 +240,9 @@ static bool unknown_kind(const char *text, size_t len, struct slot_error *error)
         fmt_buf(hint, sizeof hint, "adapter:%s, for it is an adapter", text);
         return form_bad(error, text, hint);
     }
+    meant = meant_otherwise(text);
+    if (meant)
+        return form_bad(error, text, meant);
     for (unsigned i = 0; i < 5; i++) {
         if (i == 4 && !(to_lower(text[i]) >= 'a' && to_lower(text[i]) <= 'z'))
             return form_bad(error, text, "auto, an item of its own: it takes no more");

@@ -265,6 +265,8 @@ struct slots_calls {
     const void *(*caller)(void);
     /* observe: an item was bound; set where there is a live report. */
     void (*bound)(void);
+    /* userhooks: does `auto` know a library or context of that name? Reads files: for messages about wrong items. */
+    bool (*knows)(const char *name);
 };
 extern struct slots_calls slots_calls;
 

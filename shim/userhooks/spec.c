@@ -9,6 +9,7 @@
 
 #include <string.h>
 
+#include "slots/kind.h"
 #include "userhooks/spec_name.h"
 
 enum option {
@@ -320,6 +321,13 @@ static bool note_option(struct given *given, const char *name)
     return true;
 }
 
+bool spec_is_carried(const char *text)
+{
+    size_t len = strcspn(text, ":");
+
+    return slot_kind_find(text, len) && !(text[len] && text[len + 1] == ':');
+}
+
 bool spec_parse(char *text, struct named_spec *out, struct spec_error *error)
 {
     char *open = strrchr(text, '('), *close, *option,
@@ -330,6 +338,10 @@ bool spec_parse(char *text, struct named_spec *out, struct spec_error *error)
 
     out->pair = "";
     out->stack = NAMED_STACK;
+    if (!open && spec_is_carried(text))
+        return spec_fail(error, text,
+                         "FUNCTION(kind=...) or preset:NAME; what is to be carried is for "
+                         "BATON_CARRY, or --carry");
     if (!open)
         return spec_fail(error, text + strlen(text),
                          "(kind=...) after the name of the function, or preset:NAME");

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/sys.h"
+#include "slots/slots.h"
 #include "userhooks/data.h"
 
 enum { KNOWN_MAX = 128, LINES_MAX = 512 };
@@ -192,6 +193,47 @@ static void read_files(struct config *config, char **environment)
     }
 }
 
+/* ---- a name that stands in BATON_CARRY without `auto` ---- */
+
+static char **variables; /* where the user's folder is told */
+
+static bool has_entry(int fd, const char *name)
+{
+    struct place line = {.line = 0};
+    bool is_there = false;
+    size_t size;
+    char *text = data_read(fd, &size), *rest = text;
+
+    while (text && !is_there && data_line(&rest, &line)) {
+        const char *value;
+
+        line.text[line.len] = '\0';
+        value = data_value(line.text, "known");
+        is_there = value && !strcmp(value, name);
+    }
+    if (text)
+        mem_free(text, size);
+    return is_there;
+}
+
+static bool knows(const char *name)
+{
+    bool is_there = false;
+
+    for (unsigned i = 0; i < DATA_FOLDERS && !is_there; i++) {
+        char path[DATA_PATH];
+        int fd = data_folder(i, "known.conf", variables, path)
+                     ? sys_open(path, O_RDONLY | O_NONBLOCK, 0)
+                     : -1;
+
+        if (fd < 0)
+            continue;
+        is_there = has_entry(fd, name);
+        sys_close(fd);
+    }
+    return is_there;
+}
+
 /* ---- what is chosen ---- */
 
 /* Adds the items of entries that are here, or of those that are not; how many. */
@@ -273,6 +315,8 @@ void known_read(struct config *config, char **environment)
 {
     struct data_list carry = {NULL, 0, 0};
 
+    variables = environment;
+    slots_calls.knows = knows;
     if (!take_word(config, &config->carry, &carry))
         return;
     known_is_on = true;

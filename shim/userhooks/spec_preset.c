@@ -13,6 +13,7 @@
 #include "base/sys.h"
 #include "userhooks/data.h"
 #include "userhooks/preset.h"
+#include "userhooks/spec.h"
 
 static const char prefix[] = "preset:";
 
@@ -161,9 +162,18 @@ static bool is_read_already(const struct reading *reading, const char *name)
 static void complain_of_name(struct config *config, const struct config_item *from,
                              char **environment)
 {
-    struct names *names = list_names(environment);
+    struct names *names;
     char text[400] = "";
     size_t len = 0;
+
+    if (spec_is_carried(from->text + PREFIX_LEN)) {
+        config_item_error(
+            config, from, PREFIX_LEN,
+            "expected the name of a preset; what is to be carried is for BATON_CARRY, "
+            "or --carry");
+        return;
+    }
+    names = list_names(environment);
 
     for (unsigned i = 0; names && i < names->count && len < sizeof text; i++)
         len += (size_t)fmt_buf(text + len, sizeof text - len, "%s%s", i ? ", " : "", names->at[i]);

@@ -52,6 +52,14 @@ def names_what_is_wrong():
     baton("run", "--carry", "fenv", "key:a", "/bin/true").exits(2).complains("baton run --carry 'fenv;key:a' -- /bin/true")
     baton("run", "/bin/true", "key:a").ok().complains(f"key:a stands behind the program's name, so it is the program's; for baton write: {right}")
     baton("run", "--", "/bin/true", "key:a").ok().quiet()
+    behind = "--carry stands behind the --, where the program begins: "
+    baton("run", "--", "--carry", "key:a", "/bin/true").exits(2).complains(f"baton: run: {behind}{right}\n")
+    baton("run", "--", "--carry", "key:a", "--", "/bin/true").exits(2).complains(f"{behind}{right}\n")
+    baton("run", "--auto", "--", "--carry=key:a", "--require", "/bin/true").exits(2) \
+        .complains("baton run --auto --carry=key:a --require -- /bin/true\n")
+    baton("run", "--", "--carry").exits(2).complains(f"{behind}baton run --carry -- PROGRAM\n")
+    baton("check", "--", "--carry", "key:a", "/bin/true").exits(2).complains("baton check --carry key:a -- /bin/true\n")
+    baton("run", "--", "--no-such-option").exits(127).complains("--no-such-option: no such program")
     baton("check", "key:a", "env", "/bin/true").exits(2).complains("baton check key:a -- env /bin/true")
 
 

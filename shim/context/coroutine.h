@@ -50,7 +50,8 @@ struct coroutine {
  *    one that comes then finds that it is not `current`, and makes itself so.
  *  - Where more than the state is exchanged, signals are blocked meanwhile (AWAY_WHOLE: the thread's state is never torn).
  *  - Whoever is entered by what does not come back to us (setcontext to a getcontext, longjmp, uc_link) is said to be here
- *    by who leaves; with signals blocked, which the C library then sets as the target has them.
+ *    by who leaves; with signals blocked, which the C library then sets as the target has them. So is who was left by such a
+ *    call, or before handlers were known to switch, when swapcontext goes there.
  *
  * Claim, shown by tests/unit/test_model_switches.c over three flows of one thread and all steps of their switches at which up to
  * two handlers may come and switch: whoever is come back to has attached what it had, its overlay too, and what a handler leaves

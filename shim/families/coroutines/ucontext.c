@@ -204,11 +204,16 @@ static __attribute__((noinline)) struct coroutines *own_coroutines(void)
     return coroutine_own_slow();
 }
 
-/* Where handlers switch, too. A switch that one makes may have interrupted another, which goes on: its `away` is put back. */
+/*
+ * Where handlers switch, too. A switch that one makes may have interrupted another, which goes on: its `away` is put back.
+ * Who was left by a call without a frame of ours will not look whether a handler came between, so none comes until the C library
+ * sets the signals as he has them; ours are set when we are come back to.
+ */
 static __attribute__((noinline)) int swap_preemptive(struct coroutines *own, ucontext_t *left,
                                                      const ucontext_t *target)
 {
-    bool is_plain = guard_is_clear() && !own->current->is_unlisted, is_astray, was_astray;
+    bool is_plain = guard_is_clear() && !own->current->is_unlisted, is_astray, was_astray,
+         is_frameless;
     struct coroutine *from, *to;
     uintptr_t was_at;
     uint64_t signals;
@@ -228,9 +233,10 @@ static __attribute__((noinline)) int swap_preemptive(struct coroutines *own, uco
     from->is_astray = is_astray;
     own->recent[coroutine_slot(left)] = from;
     to = coroutine_find(own, target, arch_context_sp(target));
+    is_frameless = from != to && !to->away;
+    if (is_frameless && is_plain)
+        coroutine_block_signals(&signals);
     if (from != to) {
-        if (!to->away) /* left by a call without a frame of ours */
-            to->away = is_plain ? AWAY : AWAY_WHOLE;
         if (is_plain) {
             coroutine_leave_plain(thread_self, own, from, to);
         } else {
@@ -238,11 +244,13 @@ static __attribute__((noinline)) int swap_preemptive(struct coroutines *own, uco
             coroutine_switch_keeping_control(thread_self, own, to);
         }
     }
-    if (!is_plain)
+    if (!is_plain && !is_frameless)
         coroutine_unblock_signals(&signals);
     result = REAL(swapcontext)(left, target);
     own = thread_self->coroutines;
     coroutine_arrive(own, from);
+    if (is_frameless)
+        coroutine_unblock_signals(&signals);
     from->away = was;
     from->sp = was_at;
     from->is_astray = was_astray;

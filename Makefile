@@ -357,4 +357,4 @@ help:  ## this list
 clean:  ## remove the build folders
 	$(Q)rm -rf $(B) build-asan build-ubsan build-tsan build-gcc build-clang build-aarch64
 
--include $(OBJ:.o=.d) $(PLAN_OBJ:.o=.d) $(DISCOVER_OBJ:.o=.d) $(NOTES_OBJ:.o=.d) $(CLI_OBJ:.o=.d)
+-include $(OBJ:.o=.d) $(WAITS_OBJ:.o=.d) $(PLAN_OBJ:.o=.d) $(DISCOVER_OBJ:.o=.d) $(NOTES_OBJ:.o=.d) $(CLI_OBJ:.o=.d)

@@ -51,6 +51,7 @@
 #include "observe/stack.h"
 #include "observe/stacks.h"
 #include "observe/watch.h"
+#include "observe/wishes.h"
 #include "slots/origin.h"
 #include "slots/policy.h"
 #include "slots/slots.h"
@@ -214,6 +215,7 @@ static void read_settings(char **environment)
     known_read(&config, environment);
     presets_read(&config, environment);
     slots_parse(&config);
+    wishes_check(&config);
     if (config.hooks.count || slots_watch_setters)
         named_read(&config, environment);
     registration_is_off = !config.periodic;

@@ -118,6 +118,18 @@ static void config_expect_partner(struct reader *r, size_t setting, bool is_ther
     r->out->errors++;
 }
 
+/* A thread begins with its creator's context or empty: not both. */
+static void config_check_contradictions(struct config *c)
+{
+    for (size_t i = 0; i < c->pools.count; i++) {
+        for (size_t j = 0; j < c->own.count; j++) {
+            if (!strcmp(c->pools.items[i].text, c->own.items[j].text))
+                config_item_error(c, &c->pools.items[i], 0,
+                                  "in BATON_OWN, too, expected in one of them");
+        }
+    }
+}
+
 /* Settings that mean nothing by themselves. */
 static void config_check_partners(struct reader *r)
 {
@@ -216,6 +228,7 @@ void config_read_as(bool is_secure, char **envp, struct config *out)
         if (fd >= 0)
             config_read_file(&r, &file, fd, file_len);
         config_check_partners(&r);
+        config_check_contradictions(out);
     }
     if (fd >= 0)
         sys_close(fd);

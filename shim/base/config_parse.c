@@ -191,8 +191,9 @@ void config_parse_choice(struct config *c, const struct place *p, const char *wo
             break;
         word += len + 1;
     }
+    i = is_switch ? 4 : 0; /* who has set it wants it on */
     config_expect(c, p, 0, "expected one of %s, as in %s=%.*s", words, p->name,
-                  (int)strcspn(words, "|"), words);
+                  (int)strcspn(words + i, "|"), words + i);
 }
 
 /* Read a whole number up to MAX at *AT; moves *AT behind it. */

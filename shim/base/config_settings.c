@@ -136,7 +136,7 @@ static bool config_is_no_file(struct config *out, const struct place *p, bool ha
     bool is_out = config_is(p, "stdout") || config_is(p, "-"), is_err = config_is(p, "stderr");
     int len = (int)p->len;
 
-    if (config_is_switch(p))
+    if (config_is_switch(p) || config_is(p, "2"))
         config_expect(out, p, 0, "expected the path of a file; one of this name is ./%.*s", len,
                       p->text);
     else if ((is_out || is_err) && !has_streams)
@@ -199,11 +199,13 @@ static void config_check_modules(struct config *out, const struct config_list *l
     for (size_t i = 0; i < list->count; i++) {
         const struct config_item *item = &list->items[i];
         struct place place = {.text = (char *)item->text, .len = item->len};
-        size_t at = strcspn(item->text, "/*?=:");
+        size_t at = strcspn(item->text, "/*?=:@\"' ");
 
         if (item->text[at] || config_is_switch(&place))
             config_item_error(out, item, item->text[at] ? at : 0,
                               "expected the beginning of a library's file name, as in libcurl");
+        else
+            config_expect_once(out, list, i);
     }
 }
 

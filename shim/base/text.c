@@ -51,6 +51,15 @@ size_t text_shown(const char *at, size_t n)
     return c < ' ' || (c >= 0x7f && c < 0xa0) || is_steering(c) ? 0 : len;
 }
 
+bool text_is_blank(const char *at, size_t n)
+{
+    uint32_t c = 0;
+
+    return n && text_decode((const unsigned char *)at, n, &c) &&
+           (c == 0xa0 || (c >= 0x2000 && c <= 0x200b) || c == 0x202f || c == 0x205f ||
+            c == 0x2060 || c == 0x3000);
+}
+
 void text_clean(char *text, size_t len)
 {
     for (size_t i = 0; i < len;) {

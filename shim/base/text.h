@@ -9,6 +9,9 @@
  * 0: none, or a control character, or one that turns the direction of writing. */
 size_t text_shown(const char *at, size_t n);
 
+/* Is this character a space that looks like none, or like a plain one: no-break, of no width, of another script's? */
+bool text_is_blank(const char *at, size_t n);
+
 /* Put '?' in place of every byte that is not part of such a character. */
 void text_clean(char *text, size_t len);
 

@@ -18,10 +18,11 @@
 #include "base/sys.h"
 #include "elf/elf.h"
 #include "observe/live_format.h"
+#include "observe/wishes.h"
 #include "slots/kind.h"
 #include "slots/slots.h"
 
-enum { KEYS = 16, TEXT = 64, RECORD_MAX = 640 };
+enum { TEXT = 64, RECORD_MAX = 640 };
 enum { TRACE_ID = 0, SPAN_ID = 16, VALID = 24, SIZE = 26, DATA = 28 }; /* bytes of a record */
 enum { IS_TRACE_ID, IS_SPAN_ID, IS_ATTRIBUTE };
 enum { NAME_MAPPING = 0x53564d41 /* PR_SET_VMA */, DONT_FORK = 10 };
@@ -43,7 +44,7 @@ struct process_context {
 
 bool publish_is_on;
 
-static struct published published[KEYS];
+static struct published published[WISHES_PUBLISHED];
 static unsigned count, attributes;
 static size_t record_size;
 static char *records;
@@ -51,42 +52,24 @@ static void *volatile *(*place)(void);
 
 /* ---- what is chosen ---- */
 
-/* "otel:" once or in front of each; then an item, or the name in it; "=KEY" names it otherwise. */
+/* What names none has been told (wishes.c). */
 static void choose(const char *text)
 {
-    const char *equals, *name;
+    struct published *chosen = &published[count];
+    const char *key;
     size_t len;
+    const struct slot *slot = count < WISHES_PUBLISHED ? wishes_publish(text, &key, &len) : NULL;
 
-    if (!strncmp(text, "otel:", 5))
-        text += 5;
-    equals = strchr(text, '=');
-    len = equals ? (size_t)(equals - text) : strlen(text);
-    for (unsigned i = 0; i < slots_count; i++) {
-        const struct slot *slot = &slots[i];
-        const char *colon = strchr(slot->item, ':');
-        struct published *chosen = &published[count];
-
-        if (!(strcspn(slot->item, ",") == len && !strncmp(slot->item, text, len)) &&
-            !(colon && strcspn(colon + 1, ",") == len && !strncmp(colon + 1, text, len)))
-            continue;
-        if (slot->kind->hold || slot->policy == POLICY_WEAK || count == KEYS)
-            break;
-        name = equals ? equals + 1 : colon ? colon + 1 : slot->item;
-        *chosen = (struct published){slot, name, (uint16_t)strcspn(name, ","), IS_ATTRIBUTE, 0};
-        if (!strcmp(name, "trace_id"))
-            chosen->what = IS_TRACE_ID;
-        else if (!strcmp(name, "span_id"))
-            chosen->what = IS_SPAN_ID;
-        else
-            chosen->index = (uint8_t)attributes++;
-        count++;
+    if (!slot)
         return;
-    }
-    log_msg(
-        LOG_LEVEL_ERROR,
-        "BATON_PUBLISH=\"%s\": expected otel:SLOT[=KEY], a slot that is carried and has a value of "
-        "its own, at most %d of them",
-        text, KEYS);
+    *chosen = (struct published){slot, key, (uint16_t)len, IS_ATTRIBUTE, 0};
+    if (len == 8 && !memcmp(key, "trace_id", len))
+        chosen->what = IS_TRACE_ID;
+    else if (len == 7 && !memcmp(key, "span_id", len))
+        chosen->what = IS_SPAN_ID;
+    else
+        chosen->index = (uint8_t)attributes++;
+    count++;
 }
 
 void publish_begin(const struct config *config)

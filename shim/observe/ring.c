@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/sandbox.h"
 #include "base/sys.h"
+#include "observe/wishes.h"
 #include "slots/kind.h"
 #include "slots/slots.h"
 
@@ -197,35 +198,6 @@ struct ring_word ring_words[RING_WORDS_MAX + 1];
 unsigned ring_values_max;
 bool ring_has_words_only;
 
-/* BATON_SHOW: items, each perhaps with "=string", "=number", "=pointer" or "=none" behind it. */
-static bool find_wish(const struct config *config, const struct slot *slot, unsigned *kind)
-{
-    static const struct {
-        char word[10];
-        uint8_t kind;
-    } words[] = {{"=string", TRACE_STRING},
-                 {"=number", TRACE_NUMBER},
-                 {"=pointer", TRACE_POINTER},
-                 {"=none", 0}};
-
-    for (size_t i = 0; i < config->trace_values.count; i++) {
-        const char *text = config->trace_values.items[i].text;
-        size_t len = strcspn(slot->item, ",");
-
-        if (strncmp(text, slot->item, len) != 0)
-            continue;
-        if (!text[len])
-            return true;
-        for (unsigned word = 0; word < sizeof words / sizeof words[0]; word++) {
-            if (!strcmp(text + len, words[word].word)) {
-                *kind = words[word].kind;
-                return true;
-            }
-        }
-    }
-    return false;
-}
-
 /* A word of a thread that never set it; 0 also where that is not known yet. */
 static uint64_t initial_of(const struct slot *slot)
 {
@@ -279,7 +251,7 @@ void ring_plan(const struct config *config)
 
         if (slot->kind->hold || slot->policy == POLICY_WEAK)
             continue; /* nothing that could be shown */
-        if (!find_wish(config, slot, &kind) && config->trace_values.count)
+        if (!wishes_show(config, slot, &kind) && config->trace_values.count)
             continue;
         if (kind == TRACE_BYTES)
             length = (uint16_t)(slot->policy == POLICY_COPY && slot->copy_size < TRACE_VALUE_MAX

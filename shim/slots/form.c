@@ -48,7 +48,7 @@ bool form_check_name(const char *at, size_t len, const char *form, struct slot_e
         n = text_shown(at + i, len - i);
         if (!n)
             return form_bad(error, at + i, "letters and digits in UTF-8, no control character");
-        if (at[i] == ' ')
+        if (at[i] == ' ' || (n > 1 && text_is_blank(at + i, n)))
             return form_bad(error, at + i, "no space in an item; between items stands a ';'");
         if (at[i] == '"' || at[i] == '\'')
             return form_bad(error, at + i, "a name without quotes");

@@ -401,6 +401,10 @@ bool spec_parse(char *text, struct named_spec *out, struct spec_error *error)
         return spec_fail(error, open + 1, "obj=N of a submit, or item=N and queue=N of a queue");
     if (out->has_next && out->kind != NAMED_FIELD && (out->ok_bits || out->has_data))
         return spec_fail(error, open + 1, "next=BYTES without ok and data");
+    if (out->kind == NAMED_STDFUNCTION && out->cbarg > 2)
+        return spec_fail(error, open + 1, "cbarg=1, or cbarg=2 where its result is in memory");
+    if (out->kind == NAMED_FIELD && out->has_data && out->data == out->off)
+        return spec_fail(error, open + 1, "two different places for off and data");
     for (unsigned i = 0; i < out->ends_count; i++)
         if (memchr(out->slots, out->ends[i], out->slots_count))
             return spec_fail(error, open + 1, "two different functions for slot and end");

@@ -7,6 +7,8 @@
 
 #include <string.h>
 
+#include "base/text.h"
+
 /* The '#' of a file; those of a closure, {lambda()#1}, are part of the name. */
 static char *find_file(char *text)
 {
@@ -58,10 +60,10 @@ bool spec_read_name(char *text, struct named_spec *out, struct spec_error *error
     len = strspn(text, "*");
     if (out->is_glob && !text[len])
         return spec_fail(error, text, "more than * of the name");
-    for (; *text; text++) {
-        if (out->is_demangled
-                ? (unsigned char)*text < ' ' || *text == 0x7f
-                : (unsigned char)*text <= ' ' || *text == 0x7f || strchr("(),=;:|\"'", *text))
+    for (size_t shown; *text; text += shown) {
+        shown = text_shown(text, strlen(text));
+        if (!shown || (shown > 1 && text_is_blank(text, shown)) ||
+            (!out->is_demangled && strchr(" (),=;:|\"'", *text)))
             return spec_fail(error, text,
                              "the name of a function as the linker knows it (nm), then (kind=...)");
     }

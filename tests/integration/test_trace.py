@@ -53,9 +53,9 @@ def late_values(shown):
     expect(seen == [number for number in each for _ in ("work", "after")], values)
 
 
-@test("a trace has every handoff: who, where, when, in what thread, with what values")
-def every_handoff():
-    folder, path = traced("trace_pool", 100)
+@test("a trace has every handoff: who, where, when, in what thread, with what values", each=("", "all"))
+def every_handoff(shown):
+    folder, path = traced("trace_pool", 100, env={"BATON_SHOW": shown} if shown else None)
     with folder:
         rows = table(path)
     expect(len(rows) == 125, f"{len(rows)} rows, not 125")

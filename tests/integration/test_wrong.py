@@ -51,6 +51,20 @@ def wrong_settings_strict(group):
                 raise Failure(f"{row[0]}={row[1]!r:.200}: exit {done.returncode}, said {said}")
 
 
+RIGHT = ["TRACE=written\nkey:a\nSHOW=all\n", "TRACE=written\nkey:by=mk,weak\nSHOW=key:by=mk=none\n", "key:by=mk\nPUBLISH=otel:key:by=mk\n",
+         "key:by=mk\nPUBLISH=otel:key:by=mk=made\n", "key:gr\u00f6\u00dfe\n", "gr\u00f6\u00dfe(kind=call,fn=1,arg=2)\n", "OWN=libx\nPOOLS=liby\n",
+         "f(kind=stdfunction,obj=1,cbarg=2)\n", "f(kind=field,obj=1,off=8,data=0)\n"]
+
+
+@test("E22: what looks like a wrong setting and makes sense is taken, without a word", each=RIGHT)
+def right_settings(text):
+    this_machine_only()
+    with tempfile.TemporaryDirectory() as folder:
+        done, said, _ = said_of(("FILE", text), folder, BATON_STRICT="1")
+        if done.returncode or said:
+            raise Failure(f"exit {done.returncode}: {said}")
+
+
 @test("E22: the table has 300 settings and more, none twice")
 def wrong_settings_are_many():
     if len({row[:2] for row in WRONG}) != len(WRONG) or len(WRONG) < 300 or not BUILD.is_dir():

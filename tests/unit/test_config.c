@@ -145,7 +145,7 @@ static const struct {
     {"BATON_INHERIT=app|all",
      "BATON_INHERIT=\"app|all\": column 1: expected one of app|all|none, as in BATON_INHERIT=app"},
     {"BATON_STRICT=yes",
-     "BATON_STRICT=\"yes\": column 1: expected one of off|on|require, as in BATON_STRICT=off"},
+     "BATON_STRICT=\"yes\": column 1: expected one of off|on|require, as in BATON_STRICT=on"},
     {"BATON_MAX_HOPS=12x", "BATON_MAX_HOPS=\"12x\": column 3: expected a whole number, as in 16"},
     {"BATON_MAX_HOPS=-1", "BATON_MAX_HOPS=\"-1\": column 1: expected a whole number, as in 16"},
     {"BATON_MAX_HOPS=0x10", "BATON_MAX_HOPS=\"0x10\": column 2: expected a whole number, as in 16"},

@@ -127,6 +127,8 @@ const char *config_errno_text(int error)
         return "something of this name is in its place";
     case ENAMETOOLONG:
         return "too long for a path";
+    case EFBIG:
+        return "larger than a file may be";
     case ENOSPC:
     case EDQUOT:
         return "no space left";

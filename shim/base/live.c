@@ -68,7 +68,7 @@ static struct live_head *map_file(uint32_t count)
     if (fd < 0)
         return NULL;
     if (SYS_CALL(ftruncate, fd, mapped) == 0 &&
-        outfile_reserve(fd, 0, layout.pages_at + count * page_size()))
+        outfile_reserve(fd, 0, layout.pages_at + count * page_size()) == 0)
         result = SYS_CALL(mmap, NULL, mapped, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0L);
     sys_close(fd);
     if (result < 0 && result > -4096) {

@@ -176,18 +176,19 @@ bool outfile_is_no_file(const char *path)
            (!S_ISREG(st.st_mode) || st.st_nlink > 1);
 }
 
-bool outfile_reserve(int fd, size_t at, size_t size)
+int outfile_reserve(int fd, size_t at, size_t size)
 {
     static const char zeroes[4096];
     long result = SYS_CALL(fallocate, fd, 0, (long)at, (long)size);
 
     if (result != -EOPNOTSUPP && result != -ENOSYS)
-        return result == 0;
+        return (int)-result;
     for (size_t done = 0; done < size; done += sizeof zeroes) {
-        if (SYS_CALL(pwrite64, fd, zeroes, sizeof zeroes, (long)(at + done)) != (long)sizeof zeroes)
-            return false;
+        result = SYS_CALL(pwrite64, fd, zeroes, sizeof zeroes, (long)(at + done));
+        if (result != (long)sizeof zeroes)
+            return result < 0 ? (int)-result : ENOSPC;
     }
-    return true;
+    return 0;
 }
 
 static bool is_anothers(const char *target)

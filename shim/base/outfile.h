@@ -35,8 +35,9 @@ bool outfile_fits(const char *setting, const char *target, const char *what, siz
 /* Whether PATH is there and is nothing that outfile_open takes as a file: a link, a pipe, a file with other names. */
 bool outfile_is_no_file(const char *path);
 
-/* Blocks for SIZE bytes from AT, for whoever maps them; where the file system cannot reserve, zeroes are written. */
-bool outfile_reserve(int fd, size_t at, size_t size);
+/* Blocks for SIZE bytes from AT, for whoever maps them; where the file system cannot reserve, zeroes are written. 0, or an
+ * errno value. */
+int outfile_reserve(int fd, size_t at, size_t size);
 
 /* Whether what was opened may be written to: 0, or the errno that says why not. */
 int outfile_check(int fd);

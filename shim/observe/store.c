@@ -7,6 +7,7 @@
  */
 #include "observe/store_parts.h"
 
+#include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -99,6 +100,13 @@ static void write_names(struct trace_header *header)
     header->names_used = (uint32_t)used;
 }
 
+static void say_no_room(const char *file, size_t size, int error)
+{
+    log_msg(LOG_LEVEL_ERROR,
+            "BATON_TRACE=\"%s\": no room for %u MiB (BATON_TRACE_MIB): %s (errno %d)", file,
+            (unsigned)(size >> 20), config_errno_text(error), error);
+}
+
 static bool open_trace_map(const char *file, unsigned megabytes)
 {
     size_t fixed = TRACE_HEADER + TRACE_NAMES + TRACE_MODULES * sizeof(struct trace_module) +
@@ -108,7 +116,7 @@ static bool open_trace_map(const char *file, unsigned megabytes)
     struct trace_header *header;
     bool is_reserved = true;
     char path[4096];
-    int fd = -1;
+    int fd = -1, error = 0;
 
     fixed = (fixed + TRACE_CHUNK - 1) & ~(size_t)(TRACE_CHUNK - 1);
     trace_size = fixed + chunks * TRACE_CHUNK;
@@ -120,16 +128,21 @@ static bool open_trace_map(const char *file, unsigned megabytes)
             outfile_complain("BATON_TRACE", file, -fd);
             return false;
         }
-        if (SYS_CALL(ftruncate, fd, 0L) < 0 || SYS_CALL(ftruncate, fd, (long)trace_size) < 0 ||
-            !outfile_reserve(fd, 0, TRACE_HEADER)) {
-            log_msg(LOG_LEVEL_ERROR, "BATON_TRACE=\"%s\": no room for %u MiB (BATON_TRACE_MIB)",
-                    file, (unsigned)(trace_size >> 20));
+        error = (int)-SYS_CALL(ftruncate, fd, 0L);
+        if (!error)
+            error = (int)-SYS_CALL(ftruncate, fd, (long)trace_size);
+        if (!error)
+            error = outfile_reserve(fd, 0, TRACE_HEADER);
+        if (error) {
+            say_no_room(file, trace_size, error);
             (void)SYS_CALL(ftruncate, fd, 0L);
             sys_close(fd);
             return false;
         }
     }
     header = store_map(fd, trace_size);
+    if (!header && file)
+        say_no_room(file, trace_size, ENOMEM);
     if (header && file)
         store_want_large_pages(header, trace_size);
     store_open_tables();
@@ -137,9 +150,8 @@ static bool open_trace_map(const char *file, unsigned megabytes)
     if (header && file && store_populate(header, tables)) {
         is_reserved = false;
         atomic_store(&chunks_ready, 0);
-    } else if (header && file && !outfile_reserve(fd, 0, trace_size)) {
-        log_msg(LOG_LEVEL_ERROR, "BATON_TRACE=\"%s\": no room for %u MiB (BATON_TRACE_MIB)", file,
-                (unsigned)(trace_size >> 20));
+    } else if (header && file && (error = outfile_reserve(fd, 0, trace_size)) != 0) {
+        say_no_room(file, trace_size, error);
         (void)SYS_CALL(munmap, header, (long)trace_size);
         header = NULL;
     }
@@ -199,11 +211,12 @@ static struct live_header *map_live_file(size_t handoffs_at)
     if (header && !live_grows) { /* Linux before 5.14: all that there will be, at once */
         threads_most = LIVE_THREADS_RESERVED;
         handoffs_most = LIVE_HANDOFFS_RESERVED;
-        if (!outfile_reserve(fd, 0, LIVE_HEADER + (size_t)threads_most * LIVE_THREAD_SIZE) ||
-            !outfile_reserve(fd, handoffs_at, handoffs_most * sizeof(struct handoff))) {
+        error = -outfile_reserve(fd, 0, LIVE_HEADER + (size_t)threads_most * LIVE_THREAD_SIZE);
+        if (!error)
+            error = -outfile_reserve(fd, handoffs_at, handoffs_most * sizeof(struct handoff));
+        if (error) {
             sys_unmap(header, live_size);
             header = NULL;
-            error = -ENOSPC;
         }
     }
     if (fd >= 0)

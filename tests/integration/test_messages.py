@@ -87,6 +87,21 @@ def other_targets(name, what):
             after.fail("something was written or made")
 
 
+@needs("strace")
+@test("a trace for which there is no room is told with why, and the program runs on", each=("ftruncate:error=EPERM:when=1 1 permission denied",
+      "ftruncate:error=EFBIG:when=2 27 larger than a file may be", "fallocate:error=ENOSPC 28 no space left", "fallocate:error=EIO 5 input/output error"))
+def no_room(how):
+    this_machine_only()
+    fault, errno, why = how.split(maxsplit=2)
+    with tempfile.TemporaryDirectory() as folder:
+        settings = [f"-E{text}" for text in (f"LD_PRELOAD={LIBRARY}", f"BATON_CARRY={KEY}", f"BATON_TRACE={folder}/trace")]
+        after = plain("strace", "-qq", "-o/dev/null", f"-etrace={fault.split(chr(58))[0]}", f"-einject={fault}", *settings, find_program(PROGRAM)).ok()
+        if after.err != f'baton: BATON_TRACE="{folder}/trace": no room for 33 MiB (BATON_TRACE_MIB): {why} (errno {errno})\n':
+            after.fail("expected one message")
+        if "task 5" not in after.out or os.stat(f"{folder}/trace").st_size:
+            after.fail("expected that the program runs, and an empty file")
+
+
 @test("BATON_DISCOVER: a path that does not begin at / is said, and a folder of the launcher's that is gone is not")
 def discover_targets():
     how = {"before": [BUILD / "libbaton-discover.so"], "preload": False}

@@ -11,6 +11,7 @@
 #include "plan.h"
 #include "slots/kind.h"
 #include "slots/slots.h"
+#include "told.h"
 #include "userhooks/known.h"
 
 bool auto_read(struct config *config, const char *program, bool is_quiet, bool *is_loaded)
@@ -72,9 +73,9 @@ static unsigned suggest_from(const struct module *module, const struct elf_table
     while (count < SUGGESTED_MAX && elf_cursor_next(&cursor, &name)) {
         if (!is_like_a_context(name) || !is_fit(module, name))
             continue;
-        printf("%s    tls:%s in %s\n",
-               count ? "" : "named like contexts, and not chosen, because only you know:\n", name,
-               module->elf.name);
+        if (!count)
+            puts("named like contexts, and not chosen, because only you know:");
+        told(stdout, "    tls:%s in %s\n", name, module->elf.name);
         count++;
     }
     return count;
@@ -104,15 +105,16 @@ bool auto_check(void)
     for (unsigned i = 0; i < known_count; i++) {
         if (!known_all[i].is_chosen)
             continue;
-        printf("auto chooses %s: %s\n    %s\n", known_items(&known_all[i]), known_all[i].about,
-               known_all[i].because);
+        told(stdout, "auto chooses %s: %s\n    %s\n", known_items(&known_all[i]),
+             known_all[i].about, known_all[i].because);
         is_any = true;
     }
     if (!is_any)
-        printf("auto chooses nothing: no library that baton knows is in the program at its start; "
-               "what else "
-               "it has: baton discover -- %s\n",
-               modules[0].path);
+        told(stdout,
+             "auto chooses nothing: no library that baton knows is in the program at its start; "
+             "what else "
+             "it has: baton discover -- %s\n",
+             modules[0].path);
     suggest();
     return is_any || slots_count;
 }

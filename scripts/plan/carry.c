@@ -11,6 +11,7 @@
 #include "slots/slots.h"
 #include "slots/storage.h"
 #include "slots/typed.h"
+#include "told.h"
 
 static bool is_meant(const struct module *module, const char *user)
 {
@@ -22,8 +23,8 @@ static bool say_missing(const char *name, const char *user_module, unsigned want
     char why[600];
     bool is_known = explain_missing(name, user_module, want, why, sizeof why);
 
-    printf("    %s: not found%s%s\n", name,
-           is_known ? ": " : "; a library that is opened later may have it", is_known ? why : "");
+    told(stdout, "    %s: not found%s%s\n", name,
+         is_known ? ": " : "; a library that is opened later may have it", is_known ? why : "");
     return false;
 }
 
@@ -84,32 +85,32 @@ static bool check_name(const struct slot *slot, const char *name, const char *us
              : slot && !slots_force ? slot_deny_function(name, where->elf.name)
                                     : NULL;
     if (reason) {
-        printf("    %s: refused: %s\n", name, reason);
+        told(stdout, "    %s: refused: %s\n", name, reason);
         return false;
     }
     if (first.is_local && first.matches > 1 && !strchr(name, '*')) {
-        printf("    %s: refused: %u static ones of that name in %s\n", name, first.matches,
-               where->elf.name);
+        told(stdout, "    %s: refused: %u static ones of that name in %s\n", name, first.matches,
+             where->elf.name);
         return false;
     }
     reason = slot && slot->kind->reason ? slot->kind->reason(slot, &where->elf, &first) : NULL;
     if (slot && !reason && strstr(slot->item, ",codec="))
         reason = codec_reason(slot, first.size);
     if (reason) {
-        printf("    %s: refused: %s: in %s\n", name, reason, where->elf.name);
+        told(stdout, "    %s: refused: %s: in %s\n", name, reason, where->elf.name);
         return false;
     }
     if (slot && want == ELF_FUNC && !slots_force &&
         !fits_check(slot, name, where, first.value, why, sizeof why)) {
-        printf("    %s: refused: %s\n", name, why);
+        told(stdout, "    %s: refused: %s\n", name, why);
         return false;
     }
-    printf("    %s: found in %s, %s\n", name, where->elf.name,
-           first.source == ELF_FROM_DYNSYM   ? "exported"
-           : first.source == ELF_FROM_SYMTAB ? "in its symbol table"
-                                             : "in its debug file");
+    told(stdout, "    %s: found in %s, %s\n", name, where->elf.name,
+         first.source == ELF_FROM_DYNSYM   ? "exported"
+         : first.source == ELF_FROM_SYMTAB ? "in its symbol table"
+                                           : "in its debug file");
     if (slot && slot->kind == &slot_kind_storage && (reason = storage_doubt(slot, &where->elf)))
-        printf("        %s\n", reason);
+        told(stdout, "        %s\n", reason);
     return true;
 }
 
@@ -122,11 +123,11 @@ static bool check_offset(const struct slot *slot)
         if (!is_meant(&modules[i], slot->tls.module) || !elf->tls_size)
             continue;
         if (slot->tls.tls_offset + slot->size <= elf->tls_size) {
-            printf("    found in %s, at an offset\n", elf->name);
+            told(stdout, "    found in %s, at an offset\n", elf->name);
             return true;
         }
-        printf("    refused: outside of the %zu bytes of thread-local storage of %s\n",
-               elf->tls_size, elf->name);
+        told(stdout, "    refused: outside of the %zu bytes of thread-local storage of %s\n",
+             elf->tls_size, elf->name);
         return false;
     }
     puts("    not found: no module of this name has thread-local storage");
@@ -153,11 +154,11 @@ static bool check_slot(const struct slot *slot)
     unsigned count = slot->kind->names ? slot->kind->names(slot, meant) : 0;
     bool is_fine = true;
 
-    puts(slot->item);
+    told(stdout, "%s\n", slot->item);
     if (!strncmp(slot->item, "tls:", 4) && slot->tls.module && !slot->tls.name)
         return check_offset(slot);
     if (slot->state == SLOT_REFUSED) {
-        printf("    refused: %s\n", slot->reason);
+        told(stdout, "    refused: %s\n", slot->reason);
         return false;
     }
     for (unsigned i = 0; i < count; i++)
@@ -167,7 +168,7 @@ static bool check_slot(const struct slot *slot)
         char text[300];
 
         is_fine = explain_adapter(strchr(slot->item, ':') + 1, text, sizeof text);
-        printf("    %s\n", text);
+        told(stdout, "    %s\n", text);
     } else if (!count)
         puts(slot->kind->is_everywhere
                  ? "    kept by the C library or the system: found in every program"

@@ -24,6 +24,7 @@
 #include "kept.h"
 #include "plan.h"
 #include "slots/slots.h"
+#include "told.h"
 #include "userhooks/known.h"
 #include "userhooks/preset.h"
 
@@ -86,13 +87,12 @@ static void say_refused(unsigned item)
 
     if (!first)
         return;
-    fprintf(stderr, "baton: %s=\"%s\": ", spec_setting(&specs[item]), specs[item].item);
+    told(stderr, "baton: %s=\"%s\": ", spec_setting(&specs[item]), specs[item].item);
     if (found > 1)
-        fprintf(stderr, "%u of %u functions not hooked: %s: ", refused, found,
-                first->spec.function);
+        told(stderr, "%u of %u functions not hooked: %s: ", refused, found, first->spec.function);
     else
         fputs("not hooked: ", stderr);
-    fprintf(stderr, "%s\n", first->row.reason);
+    told(stderr, "%s\n", first->row.reason);
 }
 
 /* Its path is in PATH. */
@@ -105,7 +105,7 @@ static int make_object(char *path, size_t n)
         say_refused(i);
     size = object_make(buffer, sizeof buffer, decisions, rows, items);
     if (!folder_keep_object(buffer, size, object_mode(), path, n, reason, sizeof reason)) {
-        fprintf(stderr, "baton: no place for the object that hooks functions: %s\n", reason);
+        told(stderr, "baton: no place for the object that hooks functions: %s\n", reason);
         return is_needed();
     }
     puts(path);
@@ -215,10 +215,10 @@ static bool check_group(unsigned item)
     unsigned found, refused;
     const struct decision *first = find_refused(item, &found, &refused);
 
-    printf("%s\n    stands for %u function%s, %u hooked\n", specs[item].item, found,
-           found == 1 ? "" : "s", found - refused);
+    told(stdout, "%s\n    stands for %u function%s, %u hooked\n", specs[item].item, found,
+         found == 1 ? "" : "s", found - refused);
     if (first)
-        printf("    %s\n    not hooked: %s\n", first->spec.function, first->row.reason);
+        told(stdout, "    %s\n    not hooked: %s\n", first->spec.function, first->row.reason);
     return found && !first;
 }
 
@@ -245,22 +245,24 @@ static bool check_hook(unsigned i, const char *folder)
         (found > 1 || decision->row.by != HOW_AUTO || !decision->row.reason[0])) {
         is_fine = check_group(i);
     } else if (decision->row.by == HOW_AUTO) {
-        printf("%s\n    %s%snot hooked: %s\n", specs[i].item, is_setter ? specs[i].function : "",
-               is_setter ? ", to be watched for weak, is " : "", decision->row.reason);
+        told(stdout, "%s\n    %s%snot hooked: %s\n", specs[i].item,
+             is_setter ? specs[i].function : "", is_setter ? ", to be watched for weak, is " : "",
+             decision->row.reason);
         is_fine = false;
     } else if (*folder && (decision->row.by == HOW_SYMBOL || decision->row.by == HOW_PATCH)) {
-        printf("%s\n    not hooked: no place for the object: %s\n", specs[i].item, folder);
+        told(stdout, "%s\n    not hooked: no place for the object: %s\n", specs[i].item, folder);
         return false;
     } else if (is_setter) {
-        printf("%s\n    %s in %s is watched for weak %s\n"
-               "    note: calls that the compiler has inlined are not seen\n",
-               specs[i].item, specs[i].function, decision->row.module, ways[decision->row.by]);
+        told(stdout,
+             "%s\n    %s in %s is watched for weak %s\n"
+             "    note: calls that the compiler has inlined are not seen\n",
+             specs[i].item, specs[i].function, decision->row.module, ways[decision->row.by]);
     } else {
-        printf("%s\n    found in %s, hooked %s\n", specs[i].item, decision->row.module,
-               ways[decision->row.by]);
+        told(stdout, "%s\n    found in %s, hooked %s\n", specs[i].item, decision->row.module,
+             ways[decision->row.by]);
     }
     if (decision->note[0])
-        printf("    note: %s\n", decision->note);
+        told(stdout, "    note: %s\n", decision->note);
     return is_fine || (specs[i].preset && is_preset_there(specs[i].preset));
 }
 
@@ -278,7 +280,7 @@ static bool check_hooks(void)
 
 static void show_preset(const char *name, const char *file, const char *about)
 {
-    printf("%-16s %s\n%-16s %s\n", name, about, "", file);
+    told(stdout, "%-16s %s\n%-16s %s\n", name, about, "", file);
 }
 
 int main(int argc, char **argv)
@@ -295,8 +297,7 @@ int main(int argc, char **argv)
         return 0;
     }
     if (!checks && !plans && ((argc != 3 && argc != 4) || strcmp(argv[1], "object") != 0)) {
-        fprintf(stderr,
-                "usage: baton-plan object PROGRAM [KEY], check PROGRAM, baton-plan presets\n");
+        told(stderr, "usage: baton-plan object PROGRAM [KEY], check PROGRAM, baton-plan presets\n");
         return 2;
     }
     if (!checks)

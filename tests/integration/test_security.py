@@ -3,6 +3,7 @@ import os
 import re
 import subprocess
 import tempfile
+import unicodedata
 from pathlib import Path
 
 from harness import BUILD, ROOT, Failure, call, plain, this_machine_only, test
@@ -40,6 +41,24 @@ def nothing_is_executed():
         if mark.exists():
             after.fail("the loader that the file names was run")
         after.complains(str(loader))
+
+
+@needs("gcc")
+@test("what baton check says of names in a file has no control characters, and they make no lines", each=("\x1b", "\x7f", "\n", "\x01", "\n\x01", "\u202e"))
+def names_are_shown_clean(bad):
+    this_machine_only()
+    with tempfile.TemporaryDirectory() as folder:
+        source, program = Path(folder) / "program.c", Path(folder) / "program"
+        source.write_text("__thread int request_ZZZnumber; int job_ZZZpost(void) { return request_ZZZnumber; }\nint main(void) { return job_ZZZpost(); }\n")
+        subprocess.run(["gcc", str(source), "-o", str(program)], check=True)
+        program.write_bytes(program.read_bytes().replace(b"_ZZZ", b"_" + bad.encode().ljust(3, b"_")))
+        after = plain(BUILD / "baton-plan", "check", program,
+                      env={"BATON_CARRY": "tls:request_number", "BATON_HOOKS": "job_post(kind=call,fn=1,arg=2);*job*post(kind=submit,obj=1)"})
+        shown = "".join(f"\\x{byte:02x}" for byte in bad.encode()) + "_" * (3 - len(bad.encode()))
+        after.says(f"request_{shown}number in program")
+        for line in (after.out + after.err).splitlines():
+            if any(unicodedata.category(character) in ("Cc", "Cf") for character in line) or line.startswith(("number", "__number", "post")):
+                after.fail("a name is obeyed")
 
 
 @needs("fuzzers")

@@ -15,6 +15,7 @@
 
 #include "base/config_reader.h"
 #include "base/log.h"
+#include "base/said.h"
 #include "base/sys.h"
 
 /* The value of a BATON_ variable, NULL for anything else and for the tests' own. */
@@ -158,7 +159,8 @@ void config_scrub(char **envp)
 
     for (; envp && *envp; envp++) {
         size_t setting = SETTING_COUNT;
-        bool is_ours = strncmp(*envp, CONFIG_PREFIX, CONFIG_PREFIX_LEN) == 0;
+        bool is_ours = strncmp(*envp, CONFIG_PREFIX, CONFIG_PREFIX_LEN) == 0 ||
+                       strncmp(*envp, SAID_VARIABLE "=", sizeof SAID_VARIABLE) == 0;
 
         if (is_ours && config_value(*envp, &name_len))
             setting = config_find(*envp, name_len);

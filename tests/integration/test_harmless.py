@@ -158,7 +158,7 @@ def setuid():
 def setuid_children():
     program = compiled("exec_env", "exec_env.c", f"-Wl,--no-as-needed,-rpath,{BUILD}", str(LIBRARY))
     settings = {"BATON_CARRY": "adapter:/tmp/x.so", "BATON_CONFIG": "/no/such", "BATON_CARY": "x", "BATON_FORCE": "1",
-                "BATON_INHERIT": "all", "BATTON": "kept", "BATON_REPORT": "/tmp/no"}
+                "BATON_INHERIT": "all", "BATTON": "kept", "BATON_REPORT": "/tmp/no", "_BATON_SAID": "1:3"}
     after = run(program, preload=False, env=settings)
     for name in settings:  # not privileged: its own settings are handed on
         after.matches(f"^{name}=")
@@ -171,7 +171,7 @@ def setuid_children():
             unable("set-user-id has no effect on this file system")
         after = run(privileged, preload=False, env=settings).ok().quiet()
         after.matches("^BATON_INHERIT=all$").matches("^BATTON=kept$")
-        after.never_says("BATON_CARRY", "BATON_CONFIG", "BATON_CARY", "BATON_FORCE", "BATON_REPORT")
+        after.never_says("BATON_CARRY", "BATON_CONFIG", "BATON_CARY", "BATON_FORCE", "BATON_REPORT", "_BATON_SAID")
 
 
 @needs(of=lambda name: (name,))

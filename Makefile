@@ -166,7 +166,7 @@ $(B)/scripts/trace/html.o: scripts/trace/page.html
 $(CLI_OBJ): private BASE += -Iscripts -Iscripts/cli -Iscripts/trace -Iscripts/plan $(if $(JANSSON),-DHAVE_JANSSON)
 $(B)/baton-cli: $(CLI_OBJ) $(B)/scripts/plan/kept.o $(B)/libbaton_core.a
 	$(call say,LD,$@)
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@.new $^ $(JANSSON) -ldl
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@.new $^ $(JANSSON) -ldl -pthread
 	$(Q)mv -f $@.new $@
 
 # Adapters: each is a shared object of its own, from one source and include/baton_adapter.h, as a user

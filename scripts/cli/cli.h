@@ -149,6 +149,12 @@ bool setting_has(const char *list, const char *item);
 void setting_config(const char *file);
 void setting_report(const char *file);
 
+/* ---- progress.c ---- */
+
+/* Until progress_end or a message standard error, where it is a terminal, shows "WHAT: N s" from the second second on. */
+void progress_begin(const char *what);
+void progress_end(void);
+
 /* ---- planner.c ---- */
 
 /* A status of baton-plan: BATON_CARRY is auto, and nothing was chosen. */

@@ -22,8 +22,10 @@ int cmd_flame(const struct cli *cli)
     in = strcmp(cli->argv[0], "-") != 0 ? fopen(cli->argv[0], "re") : stdin;
     if (!in)
         fail(EXIT_FAILED, "%s: %s", clean(cli->argv[0]), strerror(errno));
+    progress_begin(joined("reading %s and %s", clean(cli->argv[0]), clean(cli->argv[1])));
     trace_read(&trace, cli->argv[1]);
     flame_read(&flame, &trace, in);
+    progress_end();
     if (!flame.count)
         fail(EXIT_FAILED, "%s: no sample with a stack in it (perf record -g, then perf script)",
              clean(cli->argv[0]));

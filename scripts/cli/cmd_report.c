@@ -10,6 +10,13 @@
 #include "report.h"
 #include "verdict.h"
 
+static void read_file(struct reports *reports, const char *file)
+{
+    progress_begin(joined("reading %s", clean(file)));
+    reports_read(reports, file);
+    progress_end();
+}
+
 int cmd_report(const struct cli *cli)
 {
     struct reports reports = {.count = 0};
@@ -25,7 +32,7 @@ int cmd_report(const struct cli *cli)
             reports_read_now(&reports, cli->given[i].value);
     }
     for (int i = 0; i < cli->argc; i++)
-        reports_read(&reports, cli->argv[i]);
+        read_file(&reports, cli->argv[i]);
     if (is_plain)
         report_print_tables(&reports);
     else if (cli_has(cli, OPT_report_json))

@@ -35,9 +35,12 @@ static int convert(const struct cli *cli, const char *format)
         usage_error("trace: --convert takes one trace file");
     output = cli_has(&rest, OPT_trace_output) ? cli_value(&rest, OPT_trace_output) : output;
     slot = cli_has(&rest, OPT_trace_trace_id) ? cli_value(&rest, OPT_trace_trace_id) : slot;
+    progress_begin(joined("converting %s", clean(cli->argv[0])));
     trace_read(&trace, cli->argv[0]);
     if (output && strcmp(output, "-") != 0 && !(out = fopen(output, "we")))
         fail(EXIT_FAILED, "%s: %s", clean(output), strerror(errno));
+    if (isatty(fileno(out)))
+        progress_end(); /* who reads there sees it */
     switch (which) {
     case 0:
         write_perfetto(&trace, out);
@@ -54,6 +57,7 @@ static int convert(const struct cli *cli, const char *format)
     default:
         write_html(&trace, out);
     }
+    progress_end();
     if (fflush(out) != 0 || (out != stdout && fclose(out) != 0))
         fail(EXIT_FAILED, "%s: %s", output ? clean(output) : "standard output", strerror(errno));
     if (trace.lost || trace.unwatched || trace.damaged)

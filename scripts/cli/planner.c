@@ -4,7 +4,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <spawn.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -12,50 +11,21 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "cli.h"
 
 extern char **environ;
 
-enum { PATIENCE_S = 2 };
-
-static long now_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-/* Once a second, after two. */
-static void show_progress(const char *program, long started, bool *is_shown)
-{
-    long seconds = (now_ms() - started) / 1000;
-
-    if (seconds < PATIENCE_S || !isatty(STDERR_FILENO))
-        return;
-    fprintf(stderr, "\rbaton: looking at %s: %ld s", clean(program), seconds);
-    *is_shown = true;
-}
-
 static char *read_all(int fd, const char *program)
 {
     size_t room = 4096, len = 0;
     char *text = allocated(malloc(room));
-    long started = now_ms();
-    bool is_shown = false;
 
+    progress_begin(joined("looking at %s", clean(program)));
     for (;;) {
-        struct pollfd ready = {.fd = fd, .events = POLLIN};
-        ssize_t got;
+        ssize_t got = read(fd, text + len, room - len - 1);
 
-        if (poll(&ready, 1, 1000) == 0) {
-            show_progress(program, started, &is_shown);
-            continue;
-        }
-        got = read(fd, text + len, room - len - 1);
         if (got < 0 && errno == EINTR)
             continue;
         if (got <= 0)
@@ -64,8 +34,7 @@ static char *read_all(int fd, const char *program)
         if (len + 1 == room)
             text = allocated(realloc(text, room *= 2));
     }
-    if (is_shown)
-        fprintf(stderr, "\r%*s\r", (int)strlen(clean(program)) + 40, "");
+    progress_end();
     text[len] = '\0';
     return text;
 }

@@ -15,8 +15,12 @@
 
 enum { BUFFERS = 8 };
 
+void (*say_before)(void);
+
 static void say_args(const char *format, va_list args)
 {
+    if (say_before)
+        say_before();
     fflush(stdout);
     fputs("baton: ", stderr);
     vfprintf(stderr, format, args);

@@ -15,6 +15,9 @@ enum {
     EXIT_NOT_FOUND = 127
 };
 
+/* Before each message; NULL: nothing. */
+extern void (*say_before)(void);
+
 /* "baton: ..." on stderr. */
 void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* The same, and the end. */

@@ -122,6 +122,24 @@ def shows_progress():
         plain("sh", "-c", words).ok().quiet().says("looked")
 
 
+@test("a terminal sees that a report or profile is read, a trace converted, when it takes long; a pipe does not")
+def shows_reading():
+    with tempfile.TemporaryDirectory() as folder:
+        report, trace, samples, fifo = (Path(folder, name) for name in ("report", "trace", "samples", "fifo"))
+        baton("trace", "-o", trace, "--report", report, "--carry", "key:request_key", GLIB).ok()
+        samples.write_text("a 1/1 [000] 1.000000: cycles:\n\t1000 f (/bin/a)\n\n")
+        os.mkfifo(fifo)
+        cli = ROOT / "build" / "baton-cli"
+        for words, doing, result in (
+                (f"(cat {report}; sleep 3.2) | {cli} report -", "reading -", "request_key"),
+                (f"(cat {samples}; sleep 3.2) | {cli} flame --folded - {trace}", f"reading - and {trace}", "f 1"),
+                (f"(sleep 3.2; cat {fifo}) & {cli} trace --convert csv -o {fifo} {trace}; wait", f"converting {trace}", "posix|glib")):
+            terminal = plain("script", "-qec", words, "/dev/null").ok()
+            terminal.matches(rf"baton: {doing}: ([2-9]|\d\d) s\r +\r").matches(result)
+            done = plain("sh", "-c", words).ok().matches(result)
+            expect("baton: reading" not in done.err + done.out and "baton: converting" not in done.err + done.out, done.err)
+
+
 # The run binds what check finds, and nothing else.
 AGREE = ["key:request_key", "tls:request_id", "tls:request_key", "key:request_kei", "key:nope",
          "fn:get=request_get,set=request_set", "fn:get=request_get,set=nope", "swap:request_swap", "swap:request_key",

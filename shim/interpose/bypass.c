@@ -204,8 +204,7 @@ bool bypass_concerns(void *handle, const char *name, const void *caller)
     return handle != RTLD_DEFAULT || finds_real_itself(caller, id);
 }
 
-/* Ours, unless the loader is told that we have none (names_ask): who looks it up is told of what is there. */
-static void *ours_or(const char *name, void *address)
+void *bypass_ours_or(const char *name, void *address)
 {
     void *exported = bypass_exported(name);
 
@@ -226,14 +225,39 @@ void *bypass_answer(void *handle, const char *name, void *address)
     if (!address || id == HOOK_COUNT)
         return address;
     if (handle == RTLD_DEFAULT)
-        return ours_or(name, address);
+        return bypass_ours_or(name, address);
     real = hooks_real_startup(id);
     if (!real && elf_module_at(&is_indexed, &self)) {
         real = elf_lookup_global(name, &self, NULL, &copies);
         if (copies != 1)
             return address;
     }
-    return address == real ? ours_or(name, address) : address;
+    return address == real ? bypass_ours_or(name, address) : address;
+}
+
+enum bypass_place bypass_look_own(void *handle, const char *name, const void *caller)
+{
+    struct elf_module module, self;
+    unsigned copies = 0;
+    void *own;
+
+    if (!elf_module_at(caller, &module) || elf_module_is_startup(&module))
+        return BYPASS_EVERYWHERE;
+    if (handle == RTLD_NEXT && elf_dynsym(&module, name))
+        return BYPASS_LOADER;
+    own = next_find_own(&module, name);
+    if (own && elf_module_at(&is_indexed, &self) &&
+        elf_lookup_global(name, &self, NULL, &copies) == own && copies == 1)
+        return BYPASS_OWN;
+    return own || handle == RTLD_NEXT ? BYPASS_LOADER : BYPASS_EVERYWHERE;
+}
+
+void *bypass_answer_own(const char *name, const void *caller)
+{
+    struct elf_module module;
+
+    return elf_module_at(caller, &module) ? bypass_ours_or(name, next_find_own(&module, name))
+                                          : NULL;
 }
 
 /* ---- functions for keys that are not the C library's ---- */

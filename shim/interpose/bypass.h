@@ -32,4 +32,20 @@ bool bypass_makes_keys_native(void);
 /* No key is carried: what came with the program reads its keys without us. */
 void bypass_keys(void);
 
+/* Ours, unless the loader is told that we have none (names_ask): who looks it up is told of what is there. */
+void *bypass_ours_or(const char *name, void *address);
+
+/*
+ * Who may find a name that is not everybody's. The loader searches for a module that came later in libraries that it needs,
+ * too, and for RTLD_NEXT in these alone, where we are not. Our body goes by its caller, so ours is the answer
+ * only where there is no choice.
+ */
+enum bypass_place {
+    BYPASS_EVERYWHERE, /* what everybody sees decides */
+    BYPASS_OWN,        /* the caller's own libraries have it: bypass_answer_own */
+    BYPASS_LOADER,     /* the loader's answer is right */
+};
+enum bypass_place bypass_look_own(void *handle, const char *name, const void *caller);
+void *bypass_answer_own(const char *name, const void *caller);
+
 #endif

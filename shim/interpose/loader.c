@@ -157,23 +157,52 @@ static void *look_up_everywhere(void *handle, const char *name)
     enum hook_id id = bypass_row(name);
     void *answer = names_look_without_us(id, REAL(dlsym), RTLD_DEFAULT);
 
-    return answer ? bypass_answer(handle, name, answer) : NULL;
+    if (!answer)
+        return NULL;
+    /* While a library is waited for (BATON_CARRY=auto) nothing is on that may be soon. */
+    return hooks_are_on() ? bypass_answer(handle, name, answer) : bypass_ours_or(name, answer);
+}
+
+/* It is jumped to: its caller is the program. */
+static void *look_up_own(void *handle, const char *name)
+{
+    (void)handle;
+    return bypass_answer_own(name, __builtin_return_address(0));
+}
+
+/* NULL: one library is asked. */
+static void *look_up_somebodys(void *handle, const char *name, const void *caller)
+{
+    if (handle == _r_debug.r_map)
+        return (void *)look_up_everywhere;
+    if (handle != RTLD_DEFAULT && handle != RTLD_NEXT)
+        return NULL;
+    switch (bypass_look_own(handle, name, caller)) {
+    case BYPASS_EVERYWHERE:
+        return (void *)look_up_everywhere;
+    case BYPASS_OWN:
+        return (void *)look_up_own;
+    default:
+        return (void *)REAL_FOR(dlsym, caller);
+    }
 }
 
 void *loader_note_dlsym(void *handle, const char *name, long unused, const void *caller)
 {
     enum hook_id id = name ? bypass_row(name) : HOOK_COUNT;
     enum names_place place = id == HOOK_COUNT ? NAME_IS_THERE : names_look(id);
+    void *look = NULL;
 
     look_what_came();
+    if (place == NAME_IS_SOMEBODYS)
+        look = look_up_somebodys(handle, name, caller);
+    if (look)
+        return look;
     if (!hooks_are_on())
         return (void *)REAL_FOR(dlsym, caller);
     lead_unseen_back(handle);
     if (place == NAME_IS_ABSENT)
         return (void *)REAL_FOR(dlsym, caller);
-    if (place == NAME_IS_SOMEBODYS &&
-        (handle == RTLD_DEFAULT || handle == RTLD_NEXT || handle == _r_debug.r_map))
-        return (void *)look_up_everywhere;
     return bypass_concerns(handle, name, caller) ? (void *)look_up
                                                  : (void *)REAL_FOR(dlsym, caller);
 }

@@ -236,6 +236,40 @@ int main(int argc, char **argv)
             carry(items, program, library).same_as(before)
 
 
+@needs("libuv.so.1")
+@test("E21: a module that came later finds what its own libraries have, and RTLD_NEXT nothing else",
+      each=[(needed, mode) for needed in ("needs", "without") for mode in ("LOCAL", "GLOBAL")])
+def of_its_own(needed, mode):
+    with tempfile.TemporaryDirectory() as folder:
+        plugin, main = Path(folder) / "plugin.c", Path(folder) / "main.c"
+        plugin.write_text('''#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <stdio.h>
+static void look(const char *how, void *place)
+{
+    void *found = dlsym(place, "uv_queue_work");
+    printf("%s: %s\\n", how, found ? "found" : dlerror() ? "an error" : "no error");
+}
+void asks(void) { look("default", RTLD_DEFAULT); look("next", RTLD_NEXT); }
+''')
+        main.write_text(f'''#include <dlfcn.h>
+int main(int argc, char **argv)
+{{
+    void *plugin = (dlopen("libuv.so.1", RTLD_NOW | RTLD_{mode}), dlopen(argv[1], RTLD_NOW));
+    if (!plugin) return 1;
+    ((void (*)(void))dlsym(plugin, "asks"))();
+    return 0;
+}}
+''')
+        libuv = ("-Wl,--no-as-needed", "-l:libuv.so.1") if needed == "needs" else ()
+        library = compiled(f"own-{needed}.so", plugin, "-fPIC", "-shared", *libuv)
+        program = compiled(f"own-{mode}", main, "-ldl")
+        before = plain(program, library).ok().says("next: found" if needed == "needs" else "next: an error")
+        idle(program, library).same_as(before)
+        for items in ("key:request_key", "tls:no_such_word", "auto"):
+            carry(items, program, library).same_as(before)
+
+
 def without_threads(said):
     """Before glibc 2.34 threads are libpthread's: once a library that needs it has been opened, nobody knows who else asks
     for its names (man 7 baton-limits)."""

@@ -123,7 +123,7 @@ static bool read_queue(const char *text, struct named_spec *out)
 }
 
 /* K or K+L+...: slots of a vtable, behind those that were named before. */
-static bool read_slots(const char *text, uint8_t *slots, uint8_t *count)
+static bool read_slots(const char *text, uint8_t *numbers, uint8_t *count)
 {
     do {
         char number[8];
@@ -134,9 +134,9 @@ static bool read_slots(const char *text, uint8_t *slots, uint8_t *count)
             return false;
         memcpy(number, text, len);
         number[len] = '\0';
-        if (!read_number(number, NAMED_SLOT_MAX, &slot) || memchr(slots, (int)slot, *count))
+        if (!read_number(number, NAMED_SLOT_MAX, &slot) || memchr(numbers, (int)slot, *count))
             return false;
-        slots[(*count)++] = (uint8_t)slot;
+        numbers[(*count)++] = (uint8_t)slot;
         text += len;
     } while (*text++);
     return true;

@@ -103,6 +103,8 @@ struct config;
 unsigned spec_read_all(struct config *config, struct named_spec *specs);
 
 const char *spec_kind_name(enum named_kind kind);
+/* Does TEXT begin as an item of BATON_CARRY does, and not as a name of C++? For messages. */
+bool spec_is_carried(const char *text);
 /* The setting that it comes from. */
 const char *spec_setting(const struct named_spec *spec);
 /* The kind that must go with it, as in "kind=run"; NULL: it stands alone. */

@@ -78,5 +78,8 @@ def unexplained(carried, again, plain, runs=3):
         if not grown:
             return 0
         grown = min(grown, again().grown or 0)
-    # Of the same number of handoffs; how fast they were may differ.
-    return grown if grown and grown > 2 * (plain().grown or 0) else 0
+    # Of the same number of handoffs; how fast they were may differ, and a busy machine may have kept us from looking.
+    for _ in range(runs):
+        if not grown or grown <= 2 * (plain().grown or 0):
+            return 0
+    return grown

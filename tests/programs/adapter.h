@@ -21,9 +21,15 @@ static void spoil(void);
 
 static long right, kept_wrong;
 
+/* Threads count at the same time: a worker, and those that end. */
+static void count_right(long is_right)
+{
+    __atomic_fetch_add(&right, is_right, __ATOMIC_RELAXED);
+}
+
 static void *look(void *number)
 {
-    right += seen() == (long)number;
+    count_right(seen() == (long)number);
     spoil();
     return NULL;
 }
@@ -32,10 +38,10 @@ static void work(gpointer data, gpointer user_data)
 {
     long number = (long)data - 1;
     pthread_t thread;
-    right += seen() == number;
+    count_right(seen() == number);
     pthread_create(&thread, NULL, look, (void *)number); /* a handoff from inside a task */
     pthread_join(thread, NULL);
-    right += seen() == number;
+    count_right(seen() == number);
     spoil();
 }
 
@@ -66,7 +72,7 @@ struct ending {
 static void *thread(void *arg)
 {
     struct ending *ending = (struct ending *)arg;
-    right += seen() == 3;
+    count_right(seen() == 3);
     if (ending->own)
         set_request(ending->own);
     __cxa_thread_atexit_impl(at_end, NULL, &__dso_handle);
@@ -152,7 +158,7 @@ static int main_of_test(void)
     ends(5, 1);
 #else
     set_request(3);
-    right += 4;
+    count_right(4);
 #endif
     switches();
     set_request(7);

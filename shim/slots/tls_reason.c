@@ -122,6 +122,18 @@ static const char *guard_reason(const char *name)
     return text;
 }
 
+/* Names one of them, where there is room. */
+static const char *many_reason(const char *name)
+{
+    static char text[224]; /* of the first such item */
+
+    if (text[0] || strlen(name) > sizeof text - 64)
+        return "several variables have such a name: give more of it";
+    fmt_buf(text, sizeof text, "several variables have such a name: give more of it, as in %s",
+            name);
+    return text;
+}
+
 const char *tls_reason(const struct slot *slot, const struct elf_module *module,
                        const struct elf_symbol *symbol)
 {
@@ -130,7 +142,7 @@ const char *tls_reason(const struct slot *slot, const struct elf_module *module,
     const char *reason = slot_deny_reason(name, module->name);
 
     if (name != slot->tls.name && symbol->matches > 1)
-        return "several variables have such a name: give more of it";
+        return many_reason(name);
     if (symbol->is_local && symbol->matches > 1)
         return "several static variables have this name: say which with #FILE.c";
     if (slot->tls.typed)

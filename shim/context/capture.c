@@ -142,8 +142,7 @@ static inline struct context *take_limited(struct thread *thread, unsigned famil
                  snapshot_is_draft(&thread->snapshot) || snapshot->hops != 1 ||
                  (limit_age_ms && now_ms() != snapshot->born_ms)))
         return NULL;
-    __asm__("" : "+m"(thread->snapshot.stale_refs)); /* one instruction: not what was looked at */
-    if (unlikely(--thread->snapshot.stale_refs < 0)) {
+    if (unlikely(!arch_take_one(&thread->snapshot.stale_refs))) {
         thread->snapshot.stale_refs = 0; /* there is no snapshot any more */
         return NULL;
     }
